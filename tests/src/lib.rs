@@ -1,1 +1,37 @@
-//! skeleton
+//! End-to-end stories, and the World in which they happen: real servers on loopback, our programs as a user runs
+//! them, foreign tools as judges. Nothing here reaches into our crates: what a story sees is what a user sees.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `world` | one temporary folder with a desk, people and servers; the people have homes of their own |
+//! | `desk` | the issuance desk: `issuer` with its home, registry and published folder |
+//! | `mail` | a person's mail program: `mailer` with the person's home |
+//! | `card` | card state files, and cards inserted into a reader by `card-sim run` |
+//! | `namespace` | a server in namespaces of its own, all of whose processes end with it |
+//! | `pcscd` | a real pcscd with vpcd readers in namespaces of its own |
+//! | `postfix`, `dovecot` | real mail servers on free loopback ports |
+//! | `relay` | a TCP relay that records what passes: the wire-tapper |
+//! | `openssl` | keys, requests, verification and `cms` by the OpenSSL program |
+//! | `disk` | search of files for plaintext and secrets |
+//! | `process` | running a program to its end, keeping a server until it is dropped, waiting for a condition |
+//! | `programs` | where our binaries are; builds them once where no script did |
+//! | `ports` | free loopback ports |
+//! | `privilege` | what needs root says so: skipped elsewhere, failed in CI |
+//!
+//! `tests/*.rs` are the stories, one sentence each; `bin/demo.rs` shows the whole circle; `bin/bench.rs` measures.
+
+pub mod card;
+pub mod desk;
+pub mod disk;
+pub mod dovecot;
+pub mod mail;
+pub mod namespace;
+pub mod openssl;
+pub mod pcscd;
+pub mod ports;
+pub mod postfix;
+pub mod privilege;
+pub mod process;
+pub mod programs;
+pub mod relay;
+pub mod world;

@@ -1,0 +1,146 @@
+//! What the stories ask of the OpenSSL program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::process::{Outcome, Run};
+
+/// A new P-256 key and a request for a server certificate with these names (RFC 2986); files `NAME.key`, `NAME.csr`.
+pub fn server_request(folder: &Path, name: &str, host: &str) -> Result<(PathBuf, PathBuf)> {
+    let (key, request) = (folder.join(format!("{name}.key")), folder.join(format!("{name}.csr")));
+    let names = format!("subjectAltName=DNS:{host},IP:127.0.0.1");
+    Run::new("openssl")
+        .args(["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+        .args(["-subj", &format!("/CN={host}"), "-addext", &names])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&request)
+        .ok()?;
+    Ok((key, request))
+}
+
+/// A certificate that signs itself, of a server that is not ours; files `NAME.key`, `NAME.pem`.
+pub fn stranger_certificate(folder: &Path, name: &str, host: &str) -> Result<(PathBuf, PathBuf)> {
+    let (key, certificate) = (folder.join(format!("{name}.key")), folder.join(format!("{name}.pem")));
+    let names = format!("subjectAltName=DNS:{host},IP:127.0.0.1");
+    Run::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", &format!("/CN={host}"), "-addext", &names])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .ok()?;
+    Ok((key, certificate))
+}
+
+/// A certificate's or CRL's PEM form beside its DER file.
+pub fn to_pem(kind: &str, der: &Path) -> Result<PathBuf> {
+    let pem = der.with_extension("pem");
+    Run::new("openssl").args([kind, "-inform", "DER", "-in"]).arg(der).arg("-out").arg(&pem).ok()?;
+    Ok(pem)
+}
+
+/// `openssl verify` with every strictness: chain, CRLs, RFC 5280 syntax, and the purpose where one is named.
+pub fn verify(published: &Path, certificate: &Path, purpose: Option<&str>) -> Result<Outcome> {
+    let mut run = Run::new("openssl").args(["verify", "-x509_strict", "-crl_check_all"]);
+    if let Some(purpose) = purpose {
+        run = run.args(["-purpose", purpose]);
+    }
+    run.arg("-CAfile")
+        .arg(published.join("anchor.pem"))
+        .arg("-untrusted")
+        .arg(published.join("ca-chain.pem"))
+        .arg("-CRLfile")
+        .arg(published.join("crl.pem"))
+        .arg(certificate)
+        .outcome()
+}
+
+/// The engine `pkcs11` with OpenSC's module: a configuration file that holds the PIN, as OpenSSL wants it.
+#[derive(Debug)]
+pub struct CardEngine {
+    configuration: PathBuf,
+    pcscd: (String, std::ffi::OsString),
+}
+
+impl CardEngine {
+    /// For the cards of this pcscd; the configuration file is written into `folder`, mode 0600.
+    pub fn new(folder: &Path, pcscd: (String, std::ffi::OsString), pin: &str) -> Result<Self> {
+        let configuration = folder.join("openssl-card.cnf");
+        crate::world::write_secret(
+            &configuration,
+            &format!(
+                "openssl_conf = start\n[start]\nengines = engines\n[engines]\npkcs11 = card\n[card]\nengine_id = pkcs11\n\
+                 MODULE_PATH = {OPENSC_MODULE}\nPIN = {pin}\ninit = 0\n"
+            ),
+        )?;
+        Ok(Self { configuration, pcscd })
+    }
+
+    /// `openssl` with the card's keys named by `pkcs11:` URIs.
+    pub fn openssl(&self) -> Run {
+        Run::new("openssl").env("OPENSSL_CONF", &self.configuration).envs([&self.pcscd])
+    }
+
+    /// Decrypts a whole message file with the key 9D of the card whose certificate this is.
+    pub fn decrypt(&self, message: &Path, certificate: &Path, out: &Path) -> Result<Outcome> {
+        self.openssl()
+            .args([
+                "cms",
+                "-decrypt",
+                "-engine",
+                "pkcs11",
+                "-keyform",
+                "engine",
+                "-inkey",
+                KEY_MANAGEMENT_URI,
+                "-recip",
+            ])
+            .arg(certificate)
+            .arg("-in")
+            .arg(message)
+            .arg("-out")
+            .arg(out)
+            .outcome()
+    }
+}
+
+/// OpenSC's PKCS#11 module, where Debian installs it.
+pub const OPENSC_MODULE: &str = "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so";
+/// How OpenSC numbers the keys 9A, 9C, 9D, 9E: CKA_ID 01 to 04.
+pub const KEY_MANAGEMENT_URI: &str = "pkcs11:id=%03;type=private";
+
+/// `openssl cms -verify` of a signed message against the published CA and CRLs.
+pub fn verify_signed(published: &Path, message: &Path, out: &Path) -> Result<Outcome> {
+    Run::new("openssl")
+        .args(["cms", "-verify", "-purpose", "smimesign", "-crl_check_all", "-CAfile"])
+        .arg(trust_file(published)?)
+        .arg("-in")
+        .arg(message)
+        .arg("-out")
+        .arg(out)
+        .outcome()
+}
+
+/// CA certificates and CRLs in one file, as `cms` takes them.
+fn trust_file(published: &Path) -> Result<PathBuf> {
+    let file = published.join("../trust.pem");
+    let parts = ["anchor.pem", "ca-chain.pem", "crl.pem"].map(|name| fs::read(published.join(name)));
+    let parts: Vec<Vec<u8>> = parts.into_iter().collect::<Result<_, _>>()?;
+    fs::write(&file, parts.concat())?;
+    Ok(file)
+}

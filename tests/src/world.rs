@@ -1,0 +1,183 @@
+//! One temporary folder with a desk, people and servers. Dropping it ends the servers and removes the folder.
+
+use std::cell::Cell;
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::card::CardFile;
+use crate::desk::Desk;
+use crate::dovecot::Dovecot;
+use crate::mail::{Account, Person};
+use crate::pcscd::{Inserted, Pcscd};
+use crate::ports::free_port;
+use crate::postfix::Postfix;
+use crate::privilege::Root;
+use crate::relay::Relay;
+
+/// The organisation's mail domain.
+pub const DOMAIN: &str = "mail.test";
+/// What every mailbox on the servers asks for.
+pub const MAIL_PASSWORD: &str = "mailbox password";
+/// The staff: name and address.
+pub const STAFF: [(&str, &str); 4] = [
+    ("Alice Archer", "alice@mail.test"),
+    ("Bob Baker", "bob@mail.test"),
+    ("Carol Cook", "carol@mail.test"),
+    ("Dave Dyer", "dave@mail.test"),
+];
+
+/// See the module.
+#[derive(Debug)]
+pub struct World {
+    /// The issuance desk, with its staff imported.
+    pub desk: Desk,
+    next_serial: Cell<u32>,
+    folder: TempDir,
+}
+
+/// Postfix and Dovecot with certificates of our issuer, each behind a wire-tapper.
+#[derive(Debug)]
+pub struct MailServers {
+    /// Submission.
+    pub postfix: Postfix,
+    /// Mailboxes.
+    pub dovecot: Dovecot,
+    /// What passes between mail programs and Postfix.
+    pub smtp_tap: Relay,
+    /// What passes between mail programs and Dovecot.
+    pub imap_tap: Relay,
+}
+
+impl World {
+    /// A desk with its CAs and its staff; nobody has a card yet.
+    pub fn new() -> Result<Self> {
+        let folder = open_folder()?;
+        let desk = Desk::at(&folder.path().join("desk"))?;
+        desk.init(DOMAIN, &format!("http://127.0.0.1:{}", free_port()?))?.ok()?;
+        desk.import_staff(&STAFF)?.ok()?;
+        Ok(Self { desk, next_serial: Cell::new(10_000_001), folder })
+    }
+
+    /// A path in the world's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A blank card with firmware 5.7 and a serial number of its own.
+    pub fn blank_card(&self, name: &str) -> Result<CardFile> {
+        let serial = self.next_serial.get();
+        self.next_serial.set(serial + 1);
+        CardFile::yubikey(self.folder.path(), name, "5.7", serial)
+    }
+
+    /// One of the staff with an issued in-process card, PIN changed, certificates published.
+    pub fn person(&self, name: &str, algorithm: &str) -> Result<Person> {
+        let card = self.blank_card(name)?;
+        self.issue(name, &card, &card.locator(), &["--algorithm", algorithm])
+    }
+
+    /// One of the staff with an issued card in a reader, PIN changed, certificates published.
+    pub fn person_at_reader(
+        &self,
+        pcscd: &Pcscd,
+        reader: usize,
+        name: &str,
+        algorithm: &str,
+    ) -> Result<(Person, CardFile, Inserted)> {
+        let card = self.blank_card(name)?;
+        let inserted = pcscd.insert(reader, &card.state)?;
+        let locator = format!("pcsc:{}", pcscd.reader_name(reader));
+        let person = self.issue(name, &card, &locator, &["--algorithm", algorithm])?;
+        Ok((person, card, inserted))
+    }
+
+    /// Stock, issue, hand over, change the PIN, publish.
+    pub fn issue(&self, name: &str, card: &CardFile, locator: &str, more: &[&str]) -> Result<Person> {
+        let (full_name, address) = staff(name)?;
+        self.desk.stock(card)?.ok()?;
+        self.desk.issue(address, locator)?.args(more).ok()?;
+        let mut person = Person::new(self.folder.path(), full_name, address, locator)?;
+        person.use_readers(self.desk.readers());
+        person.change_pin(&self.desk.transport_pin_file(address))?.ok()?;
+        self.desk.publish()?.ok()?;
+        Ok(person)
+    }
+
+    /// Accounts without a server: all mail goes through one folder with a maildir per address.
+    pub fn maildir_account(&self) -> Account {
+        Account::maildir(self.desk.published(), &self.path("post"), DOMAIN)
+    }
+
+    /// pcscd for the desk and for everybody who gets a card from now on.
+    pub fn pcscd(&mut self, root: Root, readers: usize) -> Result<Pcscd> {
+        let pcscd = Pcscd::start(root, &self.path("pcscd"), readers)?;
+        self.desk.use_readers(pcscd.environment());
+        Ok(pcscd)
+    }
+
+    /// Mail servers for the whole staff but Dave, whom Postfix does not know.
+    pub fn mail_servers(&self, root: Root) -> Result<MailServers> {
+        let (certify, tls) = self.desk.certify_server("localhost")?;
+        certify.ok()?;
+        let known: Vec<&str> =
+            STAFF.iter().map(|(_, mail)| *mail).filter(|mail| !mail.starts_with("dave")).collect();
+        let mut attempt = 1;
+        loop {
+            let folder = self.path(&format!("servers{attempt}"));
+            match MailServers::start(root, &folder, &tls, &known) {
+                // Another process may have taken a port that was free when we asked.
+                Err(_) if attempt < 3 => attempt += 1,
+                result => return result,
+            }
+        }
+    }
+
+    /// Accounts with these servers, through the wire-tappers.
+    pub fn server_account(&self, servers: &MailServers, person: &Person) -> Result<Account> {
+        let password = person.home().join("mail-password");
+        write_secret(&password, MAIL_PASSWORD)?;
+        Ok(Account::default()
+            .trusting(self.desk.published(), DOMAIN)
+            .with("--smtp", format!("smtp://localhost:{}", servers.smtp_tap.port()))
+            .with("--imap", format!("imap://localhost:{}", servers.imap_tap.port()))
+            .with("--user", &person.address)
+            .with("--password-file", password)
+            .with("--tls-anchor", self.desk.anchor()))
+    }
+}
+
+impl MailServers {
+    fn start(root: Root, folder: &Path, tls: &crate::dovecot::Identity, users: &[&str]) -> Result<Self> {
+        let dovecot = Dovecot::start(root, &folder.join("dovecot"), tls, users, MAIL_PASSWORD)?;
+        let postfix = Postfix::start(root, &folder.join("postfix"), tls, &dovecot, DOMAIN, users)?;
+        let smtp_tap = Relay::to(postfix.submission)?;
+        let imap_tap = Relay::to(dovecot.imap)?;
+        Ok(Self { postfix, dovecot, smtp_tap, imap_tap })
+    }
+}
+
+/// Full name and address of one of the staff by the address' local part.
+pub fn staff(name: &str) -> Result<(&'static str, &'static str)> {
+    let found = STAFF.into_iter().find(|(_, mail)| mail.strip_suffix(DOMAIN) == Some(&format!("{name}@")));
+    found.with_context(|| format!("{name} is not one of the staff"))
+}
+
+/// A temporary folder that servers running as other users may search; short, because paths of Unix sockets end at
+/// 108 bytes.
+pub fn open_folder() -> Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("sw").tempdir_in("/tmp")?;
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+    Ok(folder)
+}
+
+/// Writes a file that only its owner can read.
+pub fn write_secret(path: &Path, secret: &str) -> Result<()> {
+    let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
+    file.write_all(secret.as_bytes())?;
+    Ok(())
+}
