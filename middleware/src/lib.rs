@@ -1,14 +1,37 @@
-//! PIV client library: transports, card client, keys.
-#![allow(clippy::todo, missing_docs)] // skeleton only
+//! PIV client library: everything between a program and the private keys of a card holder.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`transport`] | where cards are: [`Locator`], readers, connections (PC/SC, in-process, replayed transcripts) |
+//! | `apdu` | ISO 7816-4: command and response APDUs, chaining, status words, BER-TLV |
+//! | [`piv`] | SP 800-73-5: [`Card`], [`Transaction`], PIN, signing, decryption, administration, data objects |
+//! | [`keys`] | what a private key can do wherever it lives: [`Signer`], [`Decryptor`], [`KeyAgreement`]; [`FileKey`] |
+//! | [`secret_source`] | where PINs and passphrases come from: `fd:N`, a file, the terminal |
+//! | [`holder_state`] | which cards have had their transport PIN changed by this user |
+//! | `cli` (binary `card`) | the card holder's tool; the only part that prints |
+//!
+//! Arrows point inward: `cli → piv → apdu → transport`, `keys → piv`. Invariants:
+//!
+//! - A [`Transaction`] that submitted a PIN logs it out at its end, on error and panic too; if the card refuses
+//!   that, or the management key was used, the card is reset. Nothing verified is ever left behind.
+//! - A PIN is never sent twice by itself, and its last try only when the caller says so ([`LastTry`]).
+//! - Nothing can come between VERIFY and a signature with 9C: [`FreshPin`] borrows the transaction.
+//! - Readers are shared, never held exclusively; a connection that ends leaves the card as it is.
+//! - Secrets are zeroised, have no `Debug`, and reach no log: APDUs are traced by header and length only.
 
+mod apdu;
+pub mod holder_state;
 pub mod keys;
 pub mod piv;
 pub mod secret_source;
 pub mod transport;
 
-pub use keys::{Decryptor, DigestAlgorithm, FileKey, KeyAgreement, KeyError, RsaEncryption, SignatureScheme, Signer};
+pub use keys::{
+    Decryptor, DigestAlgorithm, FileKey, KeyAgreement, KeyError, RsaEncryption, SignatureScheme, Signer,
+};
 pub use piv::{
-    Administration, Card, CardError, CardIdentity, CardKey, DataObject, EmulatedMark, FreshPin, KeyAlgorithm, KeyReference, LastTry,
-    ManagementKey, ManagementKeyAlgorithm, Pin, PinStatus, PrivateKey, Puk, Transaction,
+    Administration, Card, CardError, CardIdentity, CardKey, DataObject, EmulatedMark, FreshPin, KeyAlgorithm,
+    KeyReference, LastTry, ManagementKey, ManagementKeyAlgorithm, Pin, PinStatus, PrivateKey, Puk,
+    RetiredNumber, Transaction,
 };
 pub use transport::{Locator, ReaderStatus, list_readers};

@@ -1,16 +1,51 @@
 //! What a private key can do, wherever it lives.
+//!
+//! Three traits, each implemented by a key of a card ([`CardKey`](crate::CardKey)) and by a key in an encrypted file
+//! ([`FileKey`]). Hashing is the caller's; padding is done here for both.
+mod file_key;
+pub(crate) mod public_key;
+pub(crate) mod rsa_padding;
+
 use spki::SubjectPublicKeyInfoOwned;
 use zeroize::Zeroizing;
 
-use crate::piv::{CardError, KeyAlgorithm};
+pub use file_key::FileKey;
 
+use crate::piv::CardError;
+
+/// The hash of a signature or of OAEP (FIPS 180-4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DigestAlgorithm {
+    /// SHA-256, 32 bytes.
     Sha256,
+    /// SHA-384, 48 bytes.
     Sha384,
+    /// SHA-512, 64 bytes.
     Sha512,
 }
 
+impl DigestAlgorithm {
+    /// Bytes of a digest.
+    pub fn length(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+impl std::fmt::Display for DigestAlgorithm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sha256 => "SHA-256",
+            Self::Sha384 => "SHA-384",
+            Self::Sha512 => "SHA-512",
+        })
+    }
+}
+
+/// How a digest is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SignatureScheme {
@@ -20,97 +55,80 @@ pub enum SignatureScheme {
     Ecdsa(DigestAlgorithm),
 }
 
+/// How a content-encryption key was encrypted to an RSA key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RsaEncryption {
     /// RSAES-PKCS1-v1_5 of a key of `length` bytes; bad padding answers a random key of that length, never an error
     /// (RFC 3218: no oracle).
-    Pkcs1v15 { length: usize },
+    Pkcs1v15 {
+        /// Bytes of the key that was encrypted.
+        length: usize,
+    },
     /// RSAES-OAEP with MGF1 of the same digest and an empty label.
     Oaep(DigestAlgorithm),
 }
 
+/// What can go wrong with a private key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
+    /// The card that holds the key.
     #[error(transparent)]
     Card(#[from] CardError),
+    /// Wrong kind of key, size or scheme.
     #[error("the key cannot do this: {0}")]
     Unsupported(String),
+    /// The key file did not open.
     #[error("wrong passphrase, or the key file is damaged")]
     WrongPassphrase,
+    /// The key file is something else.
     #[error("the key file is not an encrypted PKCS#8 key: {0}")]
     MalformedKeyFile(String),
-    #[error("the decryption failed")]
+    /// OAEP did not fit, or the ciphertext is not for this key.
+    #[error("the decryption failed: the message was not encrypted to this key, or was changed")]
     DecryptionFailed,
+    /// Key agreement with something that is no point of the curve (SP 800-56A section 5.6.2.3).
+    #[error("the peer's public key is no uncompressed point of the key's curve")]
+    MalformedPeerKey,
+    /// Randomness or a file.
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
 
+/// Signs digests.
 pub trait Signer {
+    /// The public key that verifies the signatures.
     fn public_key(&self) -> &SubjectPublicKeyInfoOwned;
     /// Signs an already computed digest; answers the signature as it stands in X.509 and CMS.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`] when scheme, digest and key do not fit together; those of the card.
     fn sign(&mut self, scheme: SignatureScheme, digest: &[u8]) -> Result<Vec<u8>, KeyError>;
 }
 
+/// Decrypts content-encryption keys (RSA).
 pub trait Decryptor {
+    /// The public key to which is encrypted.
     fn public_key(&self) -> &SubjectPublicKeyInfoOwned;
-    fn decrypt(&mut self, encryption: RsaEncryption, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError>;
+    /// Decrypts one RSA ciphertext, as long as the modulus.
+    ///
+    /// # Errors
+    /// [`KeyError::DecryptionFailed`] (never for PKCS #1 v1.5 padding), [`KeyError::Unsupported`]; those of the card.
+    fn decrypt(
+        &mut self,
+        encryption: RsaEncryption,
+        ciphertext: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError>;
 }
 
+/// Agrees on secrets (elliptic-curve Diffie-Hellman).
 pub trait KeyAgreement {
+    /// The public key that peers use.
     fn public_key(&self) -> &SubjectPublicKeyInfoOwned;
     /// ECDH with the peer's point (SEC 1 uncompressed, 65 bytes for P-256); answers the X coordinate.
+    ///
+    /// # Errors
+    /// [`KeyError::MalformedPeerKey`], [`KeyError::Unsupported`]; those of the card.
     fn agree(&mut self, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError>;
-}
-
-/// A private key in memory, from or to an encrypted PKCS#8 file (RFC 5958; PBES2 with scrypt and AES-256-CBC).
-pub struct FileKey {
-    _private: (),
-}
-
-impl FileKey {
-    pub fn generate(_algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
-        todo!()
-    }
-    /// Reads `-----BEGIN ENCRYPTED PRIVATE KEY-----`.
-    pub fn from_encrypted_pkcs8_pem(_pem: &str, _passphrase: &str) -> Result<Self, KeyError> {
-        todo!()
-    }
-    pub fn to_encrypted_pkcs8_pem(&self, _passphrase: &str) -> Result<Zeroizing<String>, KeyError> {
-        todo!()
-    }
-    /// Unencrypted PKCS#8 DER, for a server's key file; the caller keeps it 0600.
-    pub fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        todo!()
-    }
-    /// The key as the card's import wants it.
-    pub fn to_private_key(&self) -> crate::piv::PrivateKey {
-        todo!()
-    }
-}
-
-impl Signer for FileKey {
-    fn public_key(&self) -> &SubjectPublicKeyInfoOwned {
-        todo!()
-    }
-    fn sign(&mut self, _scheme: SignatureScheme, _digest: &[u8]) -> Result<Vec<u8>, KeyError> {
-        todo!()
-    }
-}
-impl Decryptor for FileKey {
-    fn public_key(&self) -> &SubjectPublicKeyInfoOwned {
-        todo!()
-    }
-    fn decrypt(&mut self, _encryption: RsaEncryption, _ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        todo!()
-    }
-}
-impl KeyAgreement for FileKey {
-    fn public_key(&self) -> &SubjectPublicKeyInfoOwned {
-        todo!()
-    }
-    fn agree(&mut self, _peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        todo!()
-    }
 }

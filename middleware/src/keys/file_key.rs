@@ -1,0 +1,270 @@
+//! A private key in memory, from and to an encrypted PKCS#8 file (RFC 5958).
+use getrandom::SysRng;
+use p256::ecdsa::signature::hazmat::PrehashSigner;
+use pkcs8::pkcs5::{pbes2, scrypt};
+use pkcs8::{DecodePrivateKey, EncodePrivateKey, EncryptedPrivateKeyInfoRef, LineEnding, SecretDocument};
+use rand_core::{TryRng, UnwrapErr};
+use rsa::BoxedUint;
+use rsa::hazmat::rsa_decrypt_and_check;
+use rsa::pkcs8::EncodePublicKey;
+use rsa::traits::{PrivateKeyParts, PublicKeyParts};
+use spki::SubjectPublicKeyInfoOwned;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::public_key::{PublicKey, pkcs1_v15, point_algorithm};
+use super::rsa_padding;
+use super::{Decryptor, KeyAgreement, KeyError, RsaEncryption, SignatureScheme, Signer};
+use crate::piv::{KeyAlgorithm, PrivateKey};
+
+/// scrypt cost: N = 2^14, r = 8, p = 1, 16 MiB. The most that the openssl command opens without being told.
+const SCRYPT: (u8, u32, u32) = (14, 8, 1);
+const SALT_LENGTH: usize = 16;
+
+/// A private key in memory, from or to an encrypted PKCS#8 file (RFC 5958; PBES2 with scrypt and AES-256-CBC).
+pub struct FileKey {
+    secret: Secret,
+    public_key: SubjectPublicKeyInfoOwned,
+    algorithm: KeyAlgorithm,
+}
+
+enum Secret {
+    Rsa(Box<rsa::RsaPrivateKey>),
+    P256(p256::SecretKey),
+    P384(p384::SecretKey),
+}
+
+impl FileKey {
+    /// A new key pair from the system's randomness.
+    ///
+    /// # Errors
+    /// [`KeyError::Io`] when the system gives no randomness.
+    pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
+        // Asked once before, so that the generators below cannot fail for want of it.
+        SysRng.try_next_u64().map_err(|error| std::io::Error::other(error.to_string()))?;
+        let mut rng = UnwrapErr(SysRng);
+        Self::from_secret(match algorithm {
+            KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 => {
+                let key = rsa::RsaPrivateKey::new(&mut rng, algorithm.length() * 8);
+                Secret::Rsa(Box::new(key.map_err(|error| KeyError::Unsupported(error.to_string()))?))
+            }
+            KeyAlgorithm::P256 => Secret::P256(elliptic_curve::Generate::generate_from_rng(&mut rng)),
+            KeyAlgorithm::P384 => Secret::P384(elliptic_curve::Generate::generate_from_rng(&mut rng)),
+        })
+    }
+
+    /// Reads `-----BEGIN ENCRYPTED PRIVATE KEY-----`: PBES2 with scrypt or PBKDF2 and AES-CBC.
+    ///
+    /// # Errors
+    /// [`KeyError::WrongPassphrase`]; [`KeyError::MalformedKeyFile`] for anything that is not such a file;
+    /// [`KeyError::Unsupported`] for a key other than RSA-2048, RSA-3072, P-256 and P-384.
+    pub fn from_encrypted_pkcs8_pem(pem: &str, passphrase: &str) -> Result<Self, KeyError> {
+        let malformed = |error: &dyn std::fmt::Display| KeyError::MalformedKeyFile(error.to_string());
+        let (label, document) = SecretDocument::from_pem(pem.trim()).map_err(|error| malformed(&error))?;
+        if label != "ENCRYPTED PRIVATE KEY" {
+            return Err(malformed(&format_args!("it holds a {label}")));
+        }
+        let encrypted =
+            EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()).map_err(|error| malformed(&error))?;
+        let decrypted = encrypted.decrypt(passphrase).map_err(|error| match error {
+            pkcs8::Error::EncryptedPrivateKey(
+                pkcs8::pkcs5::Error::UnsupportedAlgorithm { .. }
+                | pkcs8::pkcs5::Error::AlgorithmParametersInvalid { .. }
+                | pkcs8::pkcs5::Error::NoPbes1CryptSupport,
+            ) => malformed(&error),
+            _ => KeyError::WrongPassphrase,
+        })?;
+        Self::from_pkcs8_der(decrypted.as_bytes())
+    }
+
+    /// Reads unencrypted PKCS#8 DER.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`] for a key other than RSA-2048, RSA-3072, P-256 and P-384.
+    pub fn from_pkcs8_der(bytes: &[u8]) -> Result<Self, KeyError> {
+        let secret = rsa::RsaPrivateKey::from_pkcs8_der(bytes)
+            .map(|key| Secret::Rsa(Box::new(key)))
+            .or_else(|_| p256::SecretKey::from_pkcs8_der(bytes).map(Secret::P256))
+            .or_else(|_| p384::SecretKey::from_pkcs8_der(bytes).map(Secret::P384))
+            .map_err(|_| {
+                KeyError::Unsupported("only RSA-2048, RSA-3072, P-256 and P-384 keys are read".into())
+            })?;
+        Self::from_secret(secret)
+    }
+
+    /// Writes what [`Self::from_encrypted_pkcs8_pem`] and `openssl pkey` read.
+    ///
+    /// # Errors
+    /// [`KeyError::Io`] when the system gives no randomness.
+    pub fn to_encrypted_pkcs8_pem(&self, passphrase: &str) -> Result<Zeroizing<String>, KeyError> {
+        let mut salt = [0; SALT_LENGTH];
+        let mut initialization_vector = [0; 16];
+        for bytes in [&mut salt, &mut initialization_vector] {
+            SysRng.try_fill_bytes(bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
+        }
+        let (log_n, r, p) = SCRYPT;
+        let parameters = scrypt::Params::new(log_n, r, p)
+            .map_err(|error| error.to_string())
+            .and_then(|cost| {
+                pbes2::Parameters::generate_scrypt_aes256cbc(cost, &salt, initialization_vector)
+                    .map_err(|error| error.to_string())
+            })
+            .map_err(std::io::Error::other)?;
+        let document = self.to_pkcs8_der()?;
+        let encrypted = parameters
+            .encrypt(passphrase, &document)
+            .map_err(|error| KeyError::Unsupported(format!("encrypt the key file: {error}")))?;
+        let encrypted_data = der::asn1::OctetStringRef::new(&encrypted)
+            .map_err(|error| KeyError::Unsupported(error.to_string()))?;
+        let info = EncryptedPrivateKeyInfoRef { encryption_algorithm: parameters.into(), encrypted_data };
+        SecretDocument::try_from(info)
+            .and_then(|document| Ok(document.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF)?))
+            .map_err(|error| KeyError::Unsupported(error.to_string()))
+    }
+
+    /// Unencrypted PKCS#8 DER, for a server's key file; the caller keeps it 0600.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`] when the key cannot be encoded.
+    pub fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let document = match &self.secret {
+            Secret::Rsa(key) => key.to_pkcs8_der(),
+            Secret::P256(key) => key.to_pkcs8_der(),
+            Secret::P384(key) => key.to_pkcs8_der(),
+        };
+        Ok(document.map_err(|error| KeyError::Unsupported(error.to_string()))?.to_bytes())
+    }
+
+    /// The key as the card's import wants it.
+    pub fn to_private_key(&self) -> PrivateKey {
+        match &self.secret {
+            Secret::Rsa(key) => PrivateKey::rsa(self.algorithm, crt_parts(key)),
+            Secret::P256(key) => {
+                PrivateKey::elliptic_curve(self.algorithm, Zeroizing::new(key.to_bytes().to_vec()))
+            }
+            Secret::P384(key) => {
+                PrivateKey::elliptic_curve(self.algorithm, Zeroizing::new(key.to_bytes().to_vec()))
+            }
+        }
+    }
+
+    /// What kind of key it is.
+    pub fn algorithm(&self) -> KeyAlgorithm {
+        self.algorithm
+    }
+
+    fn from_secret(secret: Secret) -> Result<Self, KeyError> {
+        let document = match &secret {
+            Secret::Rsa(key) if key.primes().len() != 2 => {
+                return Err(KeyError::Unsupported("an RSA key of more than two primes".to_owned()));
+            }
+            Secret::Rsa(key) => key.to_public_key().to_public_key_der(),
+            Secret::P256(key) => key.public_key().to_public_key_der(),
+            Secret::P384(key) => key.public_key().to_public_key_der(),
+        };
+        let public_key: SubjectPublicKeyInfoOwned = document
+            .and_then(|document| Ok(document.decode_msg()?))
+            .map_err(|error: spki::Error| KeyError::Unsupported(error.to_string()))?;
+        let algorithm = PublicKey::try_from(&public_key)
+            .ok()
+            .and_then(|key| key.algorithm())
+            .ok_or_else(|| KeyError::Unsupported("an RSA key that has not 2048 or 3072 bits".to_owned()))?;
+        Ok(Self { secret, public_key, algorithm })
+    }
+}
+
+/// p, q, dP, dQ, qInv (RFC 8017 section 3.2).
+fn crt_parts(key: &rsa::RsaPrivateKey) -> [Zeroizing<Vec<u8>>; 5] {
+    let bytes = |number: Option<&BoxedUint>| {
+        Zeroizing::new(number.map(|number| number.to_be_bytes_trimmed_vartime().to_vec()).unwrap_or_default())
+    };
+    let mut primes = key.primes().iter().map(|prime| prime.as_ref());
+    let (p, q) = (primes.next(), primes.next());
+    let mut inverse = key.crt_coefficient();
+    let parts = [bytes(p), bytes(q), bytes(key.dp()), bytes(key.dq()), bytes(inverse.as_ref())];
+    inverse.zeroize();
+    parts
+}
+
+impl Signer for FileKey {
+    fn public_key(&self) -> &SubjectPublicKeyInfoOwned {
+        &self.public_key
+    }
+
+    fn sign(&mut self, scheme: SignatureScheme, digest: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let (SignatureScheme::RsaPkcs1(hash) | SignatureScheme::Ecdsa(hash)) = scheme;
+        if digest.len() != hash.length() {
+            return Err(KeyError::Unsupported(format!("sign {} bytes as a digest of {hash}", digest.len())));
+        }
+        let failed = |error: &dyn std::fmt::Display| KeyError::Unsupported(format!("sign: {error}"));
+        match (&self.secret, scheme) {
+            (Secret::Rsa(key), SignatureScheme::RsaPkcs1(hash)) => key
+                .sign_with_rng(&mut UnwrapErr(SysRng), pkcs1_v15(hash), digest)
+                .map_err(|error| failed(&error)),
+            (Secret::P256(key), SignatureScheme::Ecdsa(_)) => {
+                let signature: Result<p256::ecdsa::DerSignature, _> =
+                    p256::ecdsa::SigningKey::from(key).sign_prehash(digest);
+                signature.map(|signature| signature.as_bytes().to_vec()).map_err(|error| failed(&error))
+            }
+            (Secret::P384(key), SignatureScheme::Ecdsa(_)) => {
+                let signature: Result<p384::ecdsa::DerSignature, _> =
+                    p384::ecdsa::SigningKey::from(key).sign_prehash(digest);
+                signature.map(|signature| signature.as_bytes().to_vec()).map_err(|error| failed(&error))
+            }
+            _ => Err(KeyError::Unsupported(format!("sign with {} in this scheme", self.algorithm))),
+        }
+    }
+}
+
+impl Decryptor for FileKey {
+    fn public_key(&self) -> &SubjectPublicKeyInfoOwned {
+        &self.public_key
+    }
+
+    fn decrypt(
+        &mut self,
+        encryption: RsaEncryption,
+        ciphertext: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let Secret::Rsa(key) = &self.secret else {
+            return Err(KeyError::Unsupported(format!("decrypt with {}", self.algorithm)));
+        };
+        let length = self.algorithm.length();
+        rsa_padding::check(encryption, length)?;
+        let ciphertext = BoxedUint::from_be_slice(ciphertext, key.n_bits_precision())
+            .ok()
+            .filter(|_| ciphertext.len() == length)
+            .ok_or(KeyError::DecryptionFailed)?;
+        let mut number = rsa_decrypt_and_check(key.as_ref(), Some(&mut SysRng), &ciphertext)
+            .map_err(|_| KeyError::DecryptionFailed)?;
+        let block = Zeroizing::new(number.to_be_bytes().to_vec());
+        number.zeroize();
+        let excess = block.len().saturating_sub(length);
+        rsa_padding::open(encryption, block.get(excess..).unwrap_or_default())
+    }
+}
+
+impl KeyAgreement for FileKey {
+    fn public_key(&self) -> &SubjectPublicKeyInfoOwned {
+        &self.public_key
+    }
+
+    fn agree(&mut self, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        if self.algorithm.is_rsa() {
+            return Err(KeyError::Unsupported(format!("agree with {}", self.algorithm)));
+        }
+        if point_algorithm(peer) != Some(self.algorithm) {
+            return Err(KeyError::MalformedPeerKey);
+        }
+        match &self.secret {
+            Secret::P256(key) => {
+                let peer = p256::PublicKey::from_sec1_bytes(peer).map_err(|_| KeyError::MalformedPeerKey)?;
+                Ok(Zeroizing::new(key.diffie_hellman(&peer).raw_secret_bytes().to_vec()))
+            }
+            Secret::P384(key) => {
+                let peer = p384::PublicKey::from_sec1_bytes(peer).map_err(|_| KeyError::MalformedPeerKey)?;
+                Ok(Zeroizing::new(key.diffie_hellman(&peer).raw_secret_bytes().to_vec()))
+            }
+            Secret::Rsa(_) => Err(KeyError::MalformedPeerKey),
+        }
+    }
+}

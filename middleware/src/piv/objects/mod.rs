@@ -1,0 +1,10 @@
+//! Contents of data objects (SP 800-73-5 Part 1 section 3 and appendix A).
+mod capability_container;
+mod certificate;
+mod chuid;
+mod key_history;
+
+pub use capability_container::capability_container;
+pub(crate) use certificate::{certificate_from_bytes, certificate_to_bytes, public_key_of_certificate};
+pub use chuid::Chuid;
+pub(crate) use key_history::key_history;

@@ -1,0 +1,128 @@
+//! Signatures on the card (SP 800-73-5 Part 2 section 3.2.4, GENERAL AUTHENTICATE; appendix A.4).
+use spki::SubjectPublicKeyInfoOwned;
+use zeroize::Zeroizing;
+
+use super::transaction::Repeat;
+use super::{CardError, KeyAlgorithm, KeyReference, Transaction};
+use crate::apdu::{CommandApdu, ResponseApdu, StatusWord, ber_tlv};
+use crate::keys::SignatureScheme;
+use crate::keys::public_key::PublicKey;
+use crate::keys::rsa_padding;
+
+/// Tags of the dynamic authentication template `7C` (Part 2 table 7).
+pub(super) const TEMPLATE: u32 = 0x7C;
+pub(super) const WITNESS: u32 = 0x80;
+pub(super) const CHALLENGE: u32 = 0x81;
+pub(super) const RESPONSE: u32 = 0x82;
+pub(super) const EXPONENTIATION: u32 = 0x85;
+
+impl Transaction<'_> {
+    /// Signs a digest with a key whose PIN, if it needs one, was verified in this transaction; `public_key` decides
+    /// the algorithm, and the signature is checked with it. The answer stands as it is in X.509 and CMS.
+    ///
+    /// # Errors
+    /// [`CardError::PinRequired`] for 9C, which wants [`FreshPin::sign`](super::FreshPin::sign), and where the card
+    /// says so; [`CardError::KeyNotFound`]; [`CardError::KeyMismatch`] when the public key is not this key's;
+    /// [`CardError::Unsupported`] when algorithm, scheme and digest do not fit together.
+    pub fn sign(
+        &mut self,
+        key: KeyReference,
+        public_key: &SubjectPublicKeyInfoOwned,
+        scheme: SignatureScheme,
+        digest: &[u8],
+    ) -> Result<Vec<u8>, CardError> {
+        if key == KeyReference::DigitalSignature {
+            return Err(CardError::PinRequired);
+        }
+        self.sign_digest(key, public_key, scheme, digest)
+    }
+
+    pub(super) fn sign_digest(
+        &mut self,
+        key: KeyReference,
+        public_key: &SubjectPublicKeyInfoOwned,
+        scheme: SignatureScheme,
+        digest: &[u8],
+    ) -> Result<Vec<u8>, CardError> {
+        let verifier = PublicKey::try_from(public_key)
+            .map_err(|_| CardError::Unsupported("sign with a key of this algorithm".to_owned()))?;
+        let algorithm = verifier
+            .algorithm()
+            .ok_or_else(|| CardError::Unsupported("sign with a key of this size".to_owned()))?;
+        let challenge = challenge(algorithm, scheme, digest)?;
+        let response =
+            self.general_authenticate(algorithm.to_byte(), key.to_byte(), CHALLENGE, &challenge)?;
+        match response.status {
+            StatusWord::OK => {}
+            // The challenge is well formed, so the card means the key (6A80: vendor cards without that key).
+            StatusWord::INCORRECT_PARAMETER => return Err(CardError::KeyNotFound(key)),
+            status => return Err(use_error(key, status)),
+        }
+        let signature = response_value(&response, RESPONSE)?.to_vec();
+        if verifier.verifies(scheme, digest, &signature) {
+            Ok(signature)
+        } else {
+            Err(CardError::KeyMismatch(key))
+        }
+    }
+
+    /// `7C { 82 00, tag value }`: asks for the response to a challenge or an exponentiation.
+    pub(super) fn general_authenticate(
+        &mut self,
+        algorithm: u8,
+        reference: u8,
+        tag: u32,
+        value: &[u8],
+    ) -> Result<ResponseApdu, CardError> {
+        let mut contents = Zeroizing::new(Vec::with_capacity(value.len() + 8));
+        ber_tlv::append(&mut contents, RESPONSE, &[]);
+        ber_tlv::append(&mut contents, tag, value);
+        let template = Zeroizing::new(ber_tlv::encode(TEMPLATE, &contents));
+        let command = CommandApdu::new("GENERAL AUTHENTICATE", 0x87, algorithm, reference)
+            .with_data(template)
+            .expecting_data();
+        self.send(&command, Repeat::Never)
+    }
+}
+
+/// The value of one tag inside the `7C` of an answer.
+pub(super) fn response_value(response: &ResponseApdu, tag: u32) -> Result<&[u8], CardError> {
+    let missing = || CardError::MalformedAnswer(format!("GENERAL AUTHENTICATE answers without tag {tag:X}"));
+    let contents = ber_tlv::find(&response.data, TEMPLATE)?.ok_or_else(missing)?;
+    ber_tlv::find(contents, tag)?.ok_or_else(missing)
+}
+
+/// What a refusal of GENERAL AUTHENTICATE means for the key.
+pub(super) fn use_error(key: KeyReference, status: StatusWord) -> CardError {
+    match status {
+        StatusWord::SECURITY_STATUS_NOT_SATISFIED => CardError::PinRequired,
+        // NIST says 6A86; other cards answer the rest for an empty key reference.
+        StatusWord::INCORRECT_P1_P2
+        | StatusWord::REFERENCED_DATA_NOT_FOUND
+        | StatusWord::FILE_NOT_FOUND
+        | StatusWord::CONDITIONS_NOT_SATISFIED
+        | StatusWord::WRONG_P1_P2 => CardError::KeyNotFound(key),
+        status => CardError::Refused { command: "GENERAL AUTHENTICATE", status: status.0 },
+    }
+}
+
+/// What the card raises to its private exponent, or signs: PKCS#1 padding is the host's part; an ECDSA digest is cut
+/// or filled to the field's length (FIPS 186-5 section 6.4.1).
+fn challenge(algorithm: KeyAlgorithm, scheme: SignatureScheme, digest: &[u8]) -> Result<Vec<u8>, CardError> {
+    let length = algorithm.length();
+    match scheme {
+        SignatureScheme::RsaPkcs1(hash) | SignatureScheme::Ecdsa(hash) if digest.len() != hash.length() => {
+            Err(CardError::Unsupported(format!("sign {} bytes as a digest of {hash}", digest.len())))
+        }
+        SignatureScheme::RsaPkcs1(hash) if algorithm.is_rsa() => {
+            Ok(rsa_padding::sign_block(hash, digest, length))
+        }
+        SignatureScheme::Ecdsa(_) if !algorithm.is_rsa() => {
+            let cut = digest.get(..length).unwrap_or(digest);
+            let mut block = vec![0; length - cut.len()];
+            block.extend_from_slice(cut);
+            Ok(block)
+        }
+        _ => Err(CardError::Unsupported(format!("sign with {algorithm} in this scheme"))),
+    }
+}

@@ -1,0 +1,215 @@
+//! One exclusive use of a card, and how it ends.
+use zeroize::Zeroizing;
+
+use super::client::CardIdentity;
+use super::objects;
+use super::{CardError, DataObject, KeyReference};
+use crate::apdu::{CommandApdu, Framing, ResponseApdu, StatusWord, ber_tlv, exchange};
+use crate::transport::{Connection, Ending, Exclusive, TransportError};
+
+/// The full application identifier with version 1.0 (SP 800-73-5 Part 1 section 2.2).
+const PIV_AID: [u8; 11] = [0xA0, 0x00, 0x00, 0x03, 0x08, 0x00, 0x00, 0x10, 0x00, 0x01, 0x00];
+
+/// What a connection remembers about its card.
+#[derive(Default)]
+pub(super) struct Memory {
+    pub(super) identity: Option<CardIdentity>,
+    /// Outer `None`: not asked yet.
+    version: Option<Option<(u8, u8, u8)>>,
+}
+
+/// Whether a command may be sent again after another program reset the card.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// It only reads.
+    Safe,
+    /// It changes something, or uses a security status that the reset has dropped.
+    Never,
+}
+
+/// One exclusive use of a card; see [`Card::transaction`](super::Card::transaction).
+pub struct Transaction<'card> {
+    /// `None` only while it ends.
+    line: Option<Box<dyn Exclusive + 'card>>,
+    framing: Framing,
+    memory: &'card mut Memory,
+    pin_submitted: bool,
+    management_key_used: bool,
+}
+
+impl<'card> Transaction<'card> {
+    pub(super) fn begin(
+        connection: &'card mut dyn Connection,
+        framing: Framing,
+        memory: &'card mut Memory,
+        reader: &str,
+    ) -> Result<Self, CardError> {
+        let line = connection.begin()?;
+        let mut transaction =
+            Self { line: Some(line), framing, memory, pin_submitted: false, management_key_used: false };
+        // Another program may have selected another application since: the reader is shared.
+        let response = transaction.send(&select(), Repeat::Safe)?;
+        match response.status {
+            StatusWord::OK => Ok(transaction),
+            StatusWord::FILE_NOT_FOUND
+            | StatusWord::FUNCTION_NOT_SUPPORTED
+            | StatusWord::INSTRUCTION_NOT_SUPPORTED => Err(CardError::NotPiv(reader.to_owned())),
+            status => Err(CardError::Refused { command: "SELECT", status: status.0 }),
+        }
+    }
+
+    /// Contents of `53`; for [`DataObject::DISCOVERY`] the whole answer with its tag `7E`.
+    ///
+    /// # Errors
+    /// [`CardError::ObjectNotFound`]; [`CardError::PinRequired`] where the object is the holder's alone.
+    pub fn read_object(&mut self, object: DataObject) -> Result<Zeroizing<Vec<u8>>, CardError> {
+        let command =
+            CommandApdu::new("GET DATA", 0xCB, 0x3F, 0xFF).with_data(object.tag_list()).expecting_data();
+        let response = self.send(&command, Repeat::Safe)?;
+        match response.status {
+            StatusWord::OK if response.data.is_empty() => Err(CardError::ObjectNotFound(object)),
+            StatusWord::OK if object.stands_alone() => Ok(response.data),
+            StatusWord::OK => match ber_tlv::find(&response.data, 0x53)? {
+                Some([]) => Err(CardError::ObjectNotFound(object)),
+                Some(contents) => Ok(Zeroizing::new(contents.to_vec())),
+                None => Err(CardError::MalformedAnswer(format!("data object {object} has no tag 53"))),
+            },
+            StatusWord::FILE_NOT_FOUND => Err(CardError::ObjectNotFound(object)),
+            StatusWord::SECURITY_STATUS_NOT_SATISFIED => Err(CardError::PinRequired),
+            status => Err(CardError::Refused { command: command.name, status: status.0 }),
+        }
+    }
+
+    /// `None` for whatever the card says about an object that it does not have or know.
+    pub(super) fn read_if_present(
+        &mut self,
+        object: DataObject,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, CardError> {
+        match self.read_object(object) {
+            Ok(contents) => Ok(Some(contents)),
+            Err(CardError::ObjectNotFound(_) | CardError::Refused { .. } | CardError::PinRequired) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// See [`Card::certificate`](super::Card::certificate).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn certificate(&mut self, key: KeyReference) -> Result<Option<Vec<u8>>, CardError> {
+        match self.read_object(key.certificate_object()) {
+            Ok(contents) => objects::certificate_from_bytes(&contents),
+            Err(CardError::ObjectNotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Vendor command GET VERSION; `None` on a card without it.
+    pub(super) fn version(&mut self) -> Result<Option<(u8, u8, u8)>, CardError> {
+        if let Some(version) = self.memory.version {
+            return Ok(version);
+        }
+        let command = CommandApdu::new("GET VERSION", 0xFD, 0x00, 0x00).expecting_data();
+        let response = self.send(&command, Repeat::Safe)?;
+        let version = match (response.status, response.data.as_slice()) {
+            (StatusWord::OK, &[major, minor, patch]) => Some((major, minor, patch)),
+            _ => None,
+        };
+        self.memory.version = Some(version);
+        Ok(version)
+    }
+
+    /// Vendor command GET SERIAL; `None` on a card without it.
+    pub(super) fn serial_number(&mut self) -> Result<Option<u32>, CardError> {
+        let command = CommandApdu::new("GET SERIAL", 0xF8, 0x00, 0x00).expecting_data();
+        let response = self.send(&command, Repeat::Safe)?;
+        let number = response.data.as_slice().try_into().map(u32::from_be_bytes);
+        Ok(number.ok().filter(|_| response.status.is_ok()))
+    }
+
+    /// Vendor command GET METADATA (firmware 5.3 and later); `None` where the card or the key has none.
+    pub(super) fn metadata(&mut self, reference: u8) -> Result<Option<Zeroizing<Vec<u8>>>, CardError> {
+        if self.version()?.is_none_or(|version| version < (5, 3, 0)) {
+            return Ok(None);
+        }
+        let command = CommandApdu::new("GET METADATA", 0xF7, 0x00, reference).expecting_data();
+        let response = self.send(&command, Repeat::Safe)?;
+        Ok(response.status.is_ok().then_some(response.data))
+    }
+
+    /// Ends the transaction now rather than when it is dropped, and says whether the card could be told.
+    ///
+    /// # Errors
+    /// Those of the line, when it could not be given back.
+    pub fn end(mut self) -> Result<(), CardError> {
+        self.finish().map_err(CardError::from)
+    }
+
+    pub(super) fn forget_identity(&mut self) {
+        self.memory.identity = None;
+    }
+
+    /// From now on the transaction ends with a logout, whatever comes.
+    pub(super) fn pin_will_be_submitted(&mut self) {
+        self.pin_submitted = true;
+    }
+
+    /// From now on the transaction ends with a reset, whatever comes: no other command drops that status.
+    pub(super) fn management_key_will_be_used(&mut self) {
+        self.management_key_used = true;
+    }
+
+    /// Sends a command. After a reset by another program it takes the line up again, selects PIV and repeats the
+    /// command once, but only where nothing was verified in this transaction and the command only reads.
+    pub(super) fn send(&mut self, command: &CommandApdu, repeat: Repeat) -> Result<ResponseApdu, CardError> {
+        let framing = self.framing;
+        let recoverable = repeat == Repeat::Safe && !self.pin_submitted && !self.management_key_used;
+        let line = self.line()?;
+        match exchange(line, framing, command) {
+            Err(TransportError::Reset) if recoverable => {
+                line.reconnect()?;
+                exchange(line, framing, &select())?;
+                Ok(exchange(line, framing, command)?)
+            }
+            Err(TransportError::Reset) => {
+                // The next transaction must find the line in order.
+                line.reconnect()?;
+                exchange(line, framing, &select())?;
+                Err(CardError::CardReset)
+            }
+            result => Ok(result?),
+        }
+    }
+
+    fn line(&mut self) -> Result<&mut (dyn Exclusive + 'card), CardError> {
+        self.line.as_deref_mut().ok_or(CardError::CardRemoved)
+    }
+
+    fn finish(&mut self) -> Result<(), TransportError> {
+        let Some(mut line) = self.line.take() else { return Ok(()) };
+        let mut ending = if self.management_key_used { Ending::Reset } else { Ending::Leave };
+        if self.pin_submitted && ending == Ending::Leave {
+            // SP 800-73-5 Part 2 section 3.2.1: P1 = FF sets the PIN's security status to FALSE.
+            let logout = CommandApdu::new("VERIFY", 0x20, 0xFF, 0x80);
+            let logged_out = exchange(line.as_mut(), self.framing, &logout);
+            if !logged_out.is_ok_and(|response| response.status.is_ok()) {
+                ending = Ending::Reset;
+            }
+        }
+        line.end(ending)
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.finish() {
+            tracing::warn!(%error, "the transaction could not be ended in order");
+        }
+    }
+}
+
+fn select() -> CommandApdu {
+    CommandApdu::new("SELECT", 0xA4, 0x04, 0x00).with_data(PIV_AID.to_vec()).expecting_data()
+}
