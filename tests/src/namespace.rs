@@ -33,6 +33,11 @@ impl Enclosed {
         self.inner
     }
 
+    /// Sends the program a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(rustix::process::kill_process(self.inner, signal)?)
+    }
+
     /// Waits until `ready` says so.
     pub fn wait_until(&mut self, what: &str, ready: impl FnMut() -> Result<bool>) -> Result<()> {
         self.server.wait_until(what, ready)

@@ -97,7 +97,7 @@ impl CardEngine {
     }
 
     /// Decrypts a whole message file with the key 9D of the card whose certificate this is.
-    pub fn decrypt(&self, message: &Path, certificate: &Path, out: &Path) -> Result<Outcome> {
+    pub fn decrypt(&self, message: &Path, certificate: &Path, out: &Path) -> Run {
         self.openssl()
             .args([
                 "cms",
@@ -115,7 +115,6 @@ impl CardEngine {
             .arg(message)
             .arg("-out")
             .arg(out)
-            .outcome()
     }
 }
 
@@ -125,15 +124,15 @@ pub const OPENSC_MODULE: &str = "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so";
 pub const KEY_MANAGEMENT_URI: &str = "pkcs11:id=%03;type=private";
 
 /// `openssl cms -verify` of a signed message against the published CA and CRLs.
-pub fn verify_signed(published: &Path, message: &Path, out: &Path) -> Result<Outcome> {
-    Run::new("openssl")
+pub fn verify_signed(published: &Path, message: &Path, out: &Path) -> Result<Run> {
+    let run = Run::new("openssl")
         .args(["cms", "-verify", "-purpose", "smimesign", "-crl_check_all", "-CAfile"])
         .arg(trust_file(published)?)
         .arg("-in")
         .arg(message)
         .arg("-out")
-        .arg(out)
-        .outcome()
+        .arg(out);
+    Ok(run)
 }
 
 /// CA certificates and CRLs in one file, as `cms` takes them.

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -38,6 +39,8 @@ impl Pcscd {
     pub fn start(root: Root, folder: &Path, readers: usize) -> Result<Self> {
         let sockets = folder.join("sock");
         fs::create_dir_all(&sockets)?;
+        // pcscd's socket is open to everybody who may search the folder.
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
         let drivers = readers.div_ceil(2);
         fs::write(folder.join("reader.conf"), reader_conf(folder, drivers)?)?;
         fs::write(folder.join("inside.sh"), inside_script(folder))?;

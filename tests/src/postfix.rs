@@ -1,9 +1,11 @@
 //! A real Postfix on free loopback ports: submission with STARTTLS and with TLS, delivery into Dovecot by LMTP.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 
 use crate::dovecot::{Dovecot, Identity, greeting};
 use crate::namespace::Enclosed;
@@ -14,7 +16,7 @@ use crate::process::{Run, wait_until};
 /// A running Postfix; dropping it ends it and every process it started.
 #[derive(Debug)]
 pub struct Postfix {
-    _enclosed: Enclosed,
+    enclosed: Enclosed,
     folder: PathBuf,
     /// Submission, with STARTTLS.
     pub submission: u16,
@@ -48,7 +50,7 @@ impl Postfix {
         let log = folder.join("stdout.log");
         let mut enclosed = Enclosed::start(root, &[], &["postfix", "-c", &etc, "start-fg"], &log)?;
         enclosed.wait_until("submission greets", || Ok(greeting(submission)?.starts_with("220 ")))?;
-        Ok(Self { _enclosed: enclosed, folder: folder.to_owned(), submission, submissions })
+        Ok(Self { enclosed, folder: folder.to_owned(), submission, submissions })
     }
 
     /// Queue, data and logs: what an operator of the server can read.
@@ -61,6 +63,16 @@ impl Postfix {
         fs::read(self.folder.join("maillog"))
             .map(|log| String::from_utf8_lossy(&log).into_owned())
             .unwrap_or_default()
+    }
+
+    /// Lets Postfix know one more mailbox.
+    pub fn add_mailbox(&self, address: &str) -> Result<()> {
+        let etc = self.folder.join("etc");
+        let mut boxes = fs::OpenOptions::new().append(true).open(etc.join("boxes"))?;
+        writeln!(boxes, "{address} {address}/")?;
+        // A running smtpd has read the table; on a hang-up signal the master starts new ones. Not `postfix reload`: that
+        // would signal process 1 of our own namespace.
+        self.enclosed.signal(Signal::HUP)
     }
 
     /// Waits until the log holds a line with all of these.

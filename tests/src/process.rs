@@ -80,9 +80,14 @@ impl Run {
         self
     }
 
+    /// The command as one types it.
+    pub fn shown(&self) -> String {
+        shown(&self.shown)
+    }
+
     /// Runs to the end, whatever it is.
     pub fn outcome(mut self) -> Result<Outcome> {
-        let shown = shown(&self.shown);
+        let shown = self.shown();
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().with_context(|| format!("starting {shown}"))?;
         let mut stdin = child.stdin.take().context("standard input is a pipe")?;
@@ -109,7 +114,7 @@ impl Run {
     ///
     /// The kernel kills it when the thread that called this ends, so that even a test that is killed leaves nothing.
     pub fn serve(self, log: &Path) -> Result<Server> {
-        let shown = shown(&self.shown);
+        let shown = self.shown();
         let output =
             File::options().create(true).append(true).open(log).with_context(|| log.display().to_string())?;
         let mut command = Command::new("setpriv");

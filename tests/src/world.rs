@@ -11,8 +11,9 @@ use tempfile::TempDir;
 
 use crate::card::CardFile;
 use crate::desk::Desk;
-use crate::dovecot::Dovecot;
+use crate::dovecot::{Dovecot, Identity};
 use crate::mail::{Account, Person};
+use crate::openssl;
 use crate::pcscd::{Inserted, Pcscd};
 use crate::ports::free_port;
 use crate::postfix::Postfix;
@@ -37,7 +38,24 @@ pub struct World {
     /// The issuance desk, with its staff imported.
     pub desk: Desk,
     next_serial: Cell<u32>,
-    folder: TempDir,
+    servers: TempDir,
+    folder: Folder,
+}
+
+/// Where the world's files are.
+#[derive(Debug)]
+enum Folder {
+    Temporary(TempDir),
+    Kept(PathBuf),
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(folder) => folder.path(),
+            Self::Kept(path) => path,
+        }
+    }
 }
 
 /// Postfix and Dovecot with certificates of our issuer, each behind a wire-tapper.
@@ -56,16 +74,42 @@ pub struct MailServers {
 impl World {
     /// A desk with its CAs and its staff; nobody has a card yet.
     pub fn new() -> Result<Self> {
-        let folder = open_folder()?;
+        let world = Self::in_folder(Folder::Temporary(open_folder()?))?;
+        world.desk.init(DOMAIN, &base_url()?)?.ok()?;
+        world.desk.import_staff(&STAFF)?.ok()?;
+        Ok(world)
+    }
+
+    /// Nothing yet, in a temporary folder.
+    pub fn empty() -> Result<Self> {
+        Self::in_folder(Folder::Temporary(open_folder()?))
+    }
+
+    /// Nothing yet, in a folder that stays.
+    pub fn kept(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        Self::in_folder(Folder::Kept(folder.canonicalize()?))
+    }
+
+    fn in_folder(folder: Folder) -> Result<Self> {
         let desk = Desk::at(&folder.path().join("desk"))?;
-        desk.init(DOMAIN, &format!("http://127.0.0.1:{}", free_port()?))?.ok()?;
-        desk.import_staff(&STAFF)?.ok()?;
-        Ok(Self { desk, next_serial: Cell::new(10_000_001), folder })
+        Ok(Self { desk, next_serial: Cell::new(10_000_001), servers: open_folder()?, folder })
+    }
+
+    /// The world's folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A path in the world's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The folder of pcscd and the mail servers: apart, because their users must reach it and their sockets need a
+    /// short path.
+    pub fn servers_folder(&self) -> &Path {
+        self.servers.path()
     }
 
     /// A blank card with firmware 5.7 and a serial number of its own.
@@ -115,7 +159,7 @@ impl World {
 
     /// pcscd for the desk and for everybody who gets a card from now on.
     pub fn pcscd(&mut self, root: Root, readers: usize) -> Result<Pcscd> {
-        let pcscd = Pcscd::start(root, &self.path("pcscd"), readers)?;
+        let pcscd = Pcscd::start(root, &self.servers.path().join("pcscd"), readers)?;
         self.desk.use_readers(pcscd.environment());
         Ok(pcscd)
     }
@@ -124,12 +168,23 @@ impl World {
     pub fn mail_servers(&self, root: Root) -> Result<MailServers> {
         let (certify, tls) = self.desk.certify_server("localhost")?;
         certify.ok()?;
+        self.start_servers(root, &tls)
+    }
+
+    /// The same, but their certificate is not ours.
+    pub fn mail_servers_of_a_stranger(&self, root: Root) -> Result<MailServers> {
+        let (key, certificate) = openssl::stranger_certificate(self.folder.path(), "stranger", "localhost")?;
+        self.start_servers(root, &Identity { key, certificate })
+    }
+
+    /// Mail servers with this TLS identity.
+    pub fn start_servers(&self, root: Root, tls: &Identity) -> Result<MailServers> {
         let known: Vec<&str> =
             STAFF.iter().map(|(_, mail)| *mail).filter(|mail| !mail.starts_with("dave")).collect();
         let mut attempt = 1;
         loop {
-            let folder = self.path(&format!("servers{attempt}"));
-            match MailServers::start(root, &folder, &tls, &known) {
+            let folder = self.servers.path().join(format!("mail{attempt}"));
+            match MailServers::start(root, &folder, tls, &known) {
                 // Another process may have taken a port that was free when we asked.
                 Err(_) if attempt < 3 => attempt += 1,
                 result => return result,
@@ -152,13 +207,18 @@ impl World {
 }
 
 impl MailServers {
-    fn start(root: Root, folder: &Path, tls: &crate::dovecot::Identity, users: &[&str]) -> Result<Self> {
+    fn start(root: Root, folder: &Path, tls: &Identity, users: &[&str]) -> Result<Self> {
         let dovecot = Dovecot::start(root, &folder.join("dovecot"), tls, users, MAIL_PASSWORD)?;
         let postfix = Postfix::start(root, &folder.join("postfix"), tls, &dovecot, DOMAIN, users)?;
         let smtp_tap = Relay::to(postfix.submission)?;
         let imap_tap = Relay::to(dovecot.imap)?;
         Ok(Self { postfix, dovecot, smtp_tap, imap_tap })
     }
+}
+
+/// Where the published folder will be served.
+pub fn base_url() -> Result<String> {
+    Ok(format!("http://127.0.0.1:{}", free_port()?))
 }
 
 /// Full name and address of one of the staff by the address' local part.

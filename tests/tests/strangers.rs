@@ -1,0 +1,144 @@
+//! What a second user, a service without keys and a searching eye find: nothing.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use sealwright_tests::disk::{Needle, files};
+use sealwright_tests::openssl;
+use sealwright_tests::privilege::Root;
+use sealwright_tests::process::Run;
+use sealwright_tests::world::World;
+
+#[test]
+fn a_second_user_can_open_neither_state_files_nor_sockets() -> Result<()> {
+    let Some(root) = Root::or_skip("acting as a second user")? else { return Ok(()) };
+    let mut world = World::new()?;
+    let pcscd = world.pcscd(root, 2)?;
+    let (alice, card, _inserted) = world.person_at_reader(&pcscd, 0, "alice", "p256")?;
+    alice.set_up(&world.maildir_account())?.ok()?;
+    alice.send(&["alice@mail.test"], "to myself", "hello")?.ok()?;
+    alice.fetch()?.ok()?;
+
+    let mut private = vec![card.state];
+    private.extend(files(world.desk.home())?);
+    private.extend(files(alice.home())?);
+    private.push(world.desk.transport_pin_file("alice@mail.test"));
+    assert!(private.len() > 8, "{private:?}");
+    for file in &private {
+        as_nobody("cat").arg(file).fails_with(1)?;
+        as_nobody("sh").args(["-c", ": >> \"$1\"", "sh"]).arg(file).outcome().and_then(|tried| {
+            anyhow::ensure!(tried.code != Some(0), "{} can be written: {tried}", file.display());
+            Ok(())
+        })?;
+    }
+    let readers = as_nobody("opensc-tool").arg("--list-readers").envs([&pcscd.environment()]).outcome()?;
+    assert!(!readers.out().contains("Yubi"), "a second user reaches the readers: {readers}");
+    // The published folder is for everybody: the question asked above can be answered with yes.
+    as_nobody("cat").arg(world.desk.anchor()).ok()?;
+    Ok(())
+}
+
+fn as_nobody(program: &str) -> Run {
+    Run::new("setpriv").args(["--reuid=65534", "--regid=65534", "--clear-groups", "--", program])
+}
+
+#[test]
+fn serve_answers_searches_when_the_ca_keys_and_the_registry_are_gone() -> Result<()> {
+    let world = World::new()?;
+    let alice = world.person("alice", "p256")?;
+    fs::remove_dir_all(world.desk.home())?;
+
+    let serve = world.desk.command(&["serve", "--from"])?.arg(world.desk.published());
+    let mut server = serve.args(["--listen", "127.0.0.1:0"]).serve(&world.path("serve.log"))?;
+    let mut address = String::new();
+    server.wait_until("it prints its address", || {
+        let log = fs::read_to_string(world.path("serve.log"))?;
+        let url = log.split("http://").nth(1).and_then(|rest| rest.split(['/', ' ', '\n']).next());
+        address = url.unwrap_or_default().to_owned();
+        Ok(!address.is_empty() && log.ends_with('\n'))
+    })?;
+    let (head, body) = get(&address, &format!("/certificates/search.cgi?email={}", alice.address))?;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(head.contains("multipart/mixed"), "9C and 9D: {head}");
+    assert!(!body.is_empty());
+    let (head, _) = get(&address, "/certificates/search.cgi?email=nobody%40mail.test")?;
+    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+    let (head, _) = get(&address, "/certificates/")?;
+    assert!(head.starts_with("HTTP/1.1 404"), "there is no listing: {head}");
+
+    let crl = files(&world.desk.published().join("crl"))?.into_iter().next().context("a CRL is published")?;
+    let name = crl.file_name().and_then(|name| name.to_str()).context("hexadecimal")?;
+    let (_, served) = get(&address, &format!("/crl/{name}"))?;
+    assert_eq!(served, fs::read(&crl)?);
+    let pem = world.path("crl.pem");
+    fs::write(world.path("served.crl"), served)?;
+    let read = Run::new("openssl").args(["crl", "-inform", "DER", "-in"]).arg(world.path("served.crl"));
+    read.arg("-out").arg(&pem).ok()?;
+    openssl::verify(world.desk.published(), &world.desk.anchor(), None)?.expect_code(0)?;
+    Ok(())
+}
+
+/// Head and body of a GET over HTTP/1.1.
+fn get(address: &str, path: &str) -> Result<(String, Vec<u8>)> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let end = answer.windows(4).position(|part| part == b"\r\n\r\n").context("a head ends")?;
+    let body = answer.split_off(end + 4);
+    Ok((String::from_utf8_lossy(&answer).into_owned(), body))
+}
+
+#[test]
+fn a_search_of_registry_journal_logs_and_published_files_finds_no_secret() -> Result<()> {
+    let world = World::new()?;
+    let card = sealwright_tests::card::CardFile::standard(world.folder(), "alice")?;
+    let alice = world.issue("alice", &card, &card.locator(), &["--algorithm", "p256"])?;
+    alice.set_up(&world.maildir_account())?.ok()?;
+    alice.send(&["alice@mail.test"], "to myself", "hello")?.env("RUST_LOG", "trace").ok()?;
+    alice.fetch()?.ok()?;
+    let traced = alice.read(1)?.env("RUST_LOG", "trace").ok()?;
+    world.desk.publish()?.env("RUST_LOG", "trace").ok()?;
+
+    let transport_pin = fs::read_to_string(world.desk.transport_pin_file("alice@mail.test"))?;
+    let secrets = [
+        ("transport PIN", transport_pin.trim().as_bytes().to_vec()),
+        ("PIN", alice.pin.as_bytes().to_vec()),
+        ("passphrase", sealwright_tests::desk::PASSPHRASE.as_bytes().to_vec()),
+        ("factory PUK", card.stock_value("puk")?.into_bytes()),
+        ("factory management key", hex::decode(card.stock_value("management_key")?)?),
+    ];
+    let places =
+        [world.desk.home(), world.desk.published(), &alice.home().join("mail"), &alice.home().join(".local")];
+    for (name, secret) in &secrets {
+        let needle = Needle::new(secret);
+        for place in places {
+            assert_eq!(needle.files_in(place)?, Vec::<std::path::PathBuf>::new(), "{name}");
+        }
+        assert!(!needle.is_in(traced.text().as_bytes()), "{name} in the most talkative log");
+        search_finds_it_where_it_is_planted(&needle, secret, world.desk.home())?;
+    }
+    private_keys_are_encrypted(world.desk.home())
+}
+
+fn search_finds_it_where_it_is_planted(needle: &Needle, secret: &[u8], folder: &Path) -> Result<()> {
+    let planted = folder.join("planted.log");
+    fs::write(&planted, [b"debug: ", secret, b"\n"].concat())?;
+    assert_eq!(needle.files_in(folder)?, [planted.as_path()]);
+    fs::remove_file(planted)?;
+    Ok(())
+}
+
+/// No PKCS#8, PKCS#1 or SEC 1 key lies open in any file, be it PEM or DER.
+fn private_keys_are_encrypted(folder: &Path) -> Result<()> {
+    for file in files(folder)? {
+        let bytes = fs::read(&file)?;
+        for mark in ["BEGIN PRIVATE KEY", "BEGIN RSA PRIVATE KEY", "BEGIN EC PRIVATE KEY"] {
+            assert!(!bytes.windows(mark.len()).any(|part| part == mark.as_bytes()), "{}", file.display());
+        }
+    }
+    Ok(())
+}
