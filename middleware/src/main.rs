@@ -1,2 +1,8 @@
-//! skeleton
-fn main() {}
+//! `card`: see, change the PIN of, and unblock a PIV card.
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -7,5 +7,5 @@ mod status_word;
 
 pub(crate) use chaining::{Framing, exchange};
 pub(crate) use command::CommandApdu;
-pub(crate) use response::ResponseApdu;
+pub(crate) use response::{MalformedResponse, ResponseApdu};
 pub(crate) use status_word::StatusWord;

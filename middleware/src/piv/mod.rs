@@ -7,7 +7,7 @@ mod card_key;
 mod client;
 mod data_object;
 mod decryption;
-mod error;
+pub mod error;
 mod key_reference;
 pub mod objects;
 mod pin;

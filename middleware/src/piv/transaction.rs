@@ -167,16 +167,16 @@ impl<'card> Transaction<'card> {
         let framing = self.framing;
         let recoverable = repeat == Repeat::Safe && !self.pin_submitted && !self.management_key_used;
         let line = self.line()?;
-        match exchange(line, framing, command) {
+        match over(line, framing, command) {
             Err(TransportError::Reset) if recoverable => {
                 line.reconnect()?;
-                exchange(line, framing, &select())?;
-                Ok(exchange(line, framing, command)?)
+                over(line, framing, &select())?;
+                Ok(over(line, framing, command)?)
             }
             Err(TransportError::Reset) => {
                 // The next transaction must find the line in order.
                 line.reconnect()?;
-                exchange(line, framing, &select())?;
+                over(line, framing, &select())?;
                 Err(CardError::CardReset)
             }
             result => Ok(result?),
@@ -193,7 +193,7 @@ impl<'card> Transaction<'card> {
         if self.pin_submitted && ending == Ending::Leave {
             // SP 800-73-5 Part 2 section 3.2.1: P1 = FF sets the PIN's security status to FALSE.
             let logout = CommandApdu::new("VERIFY", 0x20, 0xFF, 0x80);
-            let logged_out = exchange(line.as_mut(), self.framing, &logout);
+            let logged_out = over(line.as_mut(), self.framing, &logout);
             if !logged_out.is_ok_and(|response| response.status.is_ok()) {
                 ending = Ending::Reset;
             }
@@ -208,6 +208,14 @@ impl Drop for Transaction<'_> {
             tracing::warn!(%error, "the transaction could not be ended in order");
         }
     }
+}
+
+fn over(
+    line: &mut dyn Exclusive,
+    framing: Framing,
+    command: &CommandApdu,
+) -> Result<ResponseApdu, TransportError> {
+    exchange(&mut |frame| line.transmit(frame), framing, command)
 }
 
 fn select() -> CommandApdu {

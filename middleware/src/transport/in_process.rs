@@ -2,7 +2,7 @@
 use std::path::Path;
 
 use super::{Connection, Ending, Exclusive, TransportError};
-use crate::piv::CardError;
+use crate::piv::error::CardError;
 
 /// Holds the state file's lock as long as it lives; a second opener is told so by the card.
 pub(super) struct InProcessConnection {

@@ -12,7 +12,8 @@ pub mod transcript;
 
 use std::path::PathBuf;
 
-use crate::piv::CardError;
+use crate::apdu::MalformedResponse;
+use crate::piv::error::CardError;
 
 /// Names a card: `pcsc:`, `pcsc:READER NAME`, `pcsc:serial=...` or `sim:FILE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,6 +207,12 @@ pub enum TransportError {
     /// The reader, the PC/SC service or the emulated card failed.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<MalformedResponse> for TransportError {
+    fn from(error: MalformedResponse) -> Self {
+        Self::Malformed(error.0)
+    }
 }
 
 #[cfg(test)]

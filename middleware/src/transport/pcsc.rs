@@ -10,7 +10,7 @@ use pcsc::{
 };
 
 use super::{Connection, Ending, Exclusive, ReaderStatus, TransportError};
-use crate::piv::CardError;
+use crate::piv::error::CardError;
 
 /// How often a transaction is tried again when others keep resetting the card at its start.
 const RECONNECTIONS: usize = 5;

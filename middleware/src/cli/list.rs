@@ -1,0 +1,64 @@
+//! `card list`: readers and the cards in them.
+use comfy_table::{Table, presets};
+use middleware::{Card, CardError, CardIdentity, Locator, ReaderStatus};
+use serde_json::json;
+
+use super::Report;
+
+pub(super) fn run() -> anyhow::Result<Report> {
+    let readers = middleware::list_readers()?;
+    if readers.is_empty() {
+        let text = "No card reader found. Is one connected, and is pcscd running?".to_owned();
+        return Ok(Report { text, json: json!([]) });
+    }
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["Reader", "Card", "Serial", "GUID"]);
+    let mut objects = Vec::new();
+    for reader in readers {
+        let identity = identify(&reader);
+        table.add_row(row(&reader, identity.as_ref()));
+        objects.push(object(&reader, identity.as_ref()));
+    }
+    Ok(Report { text: table.to_string(), json: json!(objects) })
+}
+
+/// `None` for an empty reader.
+fn identify(reader: &ReaderStatus) -> Option<Result<CardIdentity, CardError>> {
+    reader.atr.as_ref()?;
+    Some(Card::open(&Locator::ReaderNamed(reader.name.clone())).and_then(|mut card| card.identity()))
+}
+
+fn row(reader: &ReaderStatus, identity: Option<&Result<CardIdentity, CardError>>) -> [String; 4] {
+    let name = reader.name.clone();
+    match identity {
+        None => [name, "-".into(), String::new(), String::new()],
+        Some(Err(CardError::NotPiv(_))) => [name, "not a PIV card".into(), String::new(), String::new()],
+        Some(Err(error)) => [name, error.to_string(), String::new(), String::new()],
+        Some(Ok(identity)) => [
+            name,
+            if identity.emulated.is_some() { "PIV (emulated)".into() } else { "PIV".into() },
+            identity.serial.map(|serial| serial.to_string()).unwrap_or_default(),
+            identity.guid.map(hex::encode).unwrap_or_default(),
+        ],
+    }
+}
+
+fn object(reader: &ReaderStatus, identity: Option<&Result<CardIdentity, CardError>>) -> serde_json::Value {
+    let card = match identity {
+        None => serde_json::Value::Null,
+        Some(Err(error)) => json!({ "piv": false, "error": error.to_string(), "code": error.code() }),
+        Some(Ok(identity)) => json!({
+            "piv": true,
+            "guid": identity.guid.map(hex::encode),
+            "serial": identity.serial,
+            "emulated": identity.emulated.is_some(),
+        }),
+    };
+    json!({
+        "reader": reader.name,
+        "locator": Locator::ReaderNamed(reader.name.clone()).to_string(),
+        "atr": reader.atr.as_ref().map(hex::encode),
+        "card": card,
+    })
+}
