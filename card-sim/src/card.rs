@@ -2,35 +2,171 @@
 
 use std::path::Path;
 
-use crate::store::StoreError;
+use crate::crypto::{Randomness, RustCrypto};
+use crate::iso7816::apdu::ResponseData;
+use crate::iso7816::chaining::{Chained, CommandChain, ResponseChain};
+use crate::iso7816::{CommandApdu, ResponseApdu, StatusWord, aid};
+use crate::piv::applet::PivApplet;
+use crate::piv::command::Command;
+use crate::piv::commands::select;
+use crate::piv::extension::management_application;
+use crate::piv::persistent::Persistent;
+use crate::piv::personality::Personality;
+use crate::store::file::FileStore;
+use crate::store::{Store, StoreError};
 
-/// An emulated card whose state file is open and locked.
+const SELECT: u8 = 0xA4;
+const GET_RESPONSE: u8 = 0xC0;
+
+/// An emulated card. Its state file stays open and locked as long as it lives.
 pub struct Card {
-    _private: (),
+    applet: PivApplet,
+    selected: Application,
+    commands: CommandChain,
+    responses: ResponseChain,
+    is_powered: bool,
+}
+
+/// The application that commands go to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Application {
+    Piv,
+    YubiKeyManagement,
 }
 
 impl Card {
     /// Opens and locks a state file; the card has no power yet.
     ///
     /// # Errors
-    /// See [`StoreError`]: another process holds the file, or it is missing or damaged.
+    /// See [`StoreError`]: another process holds the file, or it is missing, damaged or newer.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Err(StoreError::NotFound { path: path.to_owned() })
+        Self::with_store(Box::new(FileStore::open(path)?), path)
+    }
+
+    /// A card whose state another store holds; `path` names it in errors.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn with_store(store: Box<dyn Store>, path: &Path) -> Result<Self, StoreError> {
+        let persistent = Persistent::load(store, path)?;
+        let randomness = Randomness::from_system().map_err(|error| StoreError::Io {
+            path: path.to_owned(),
+            action: "get randomness for it",
+            source: error.into(),
+        })?;
+        Ok(Self {
+            applet: PivApplet::new(persistent, Box::new(RustCrypto), randomness),
+            selected: Application::Piv,
+            commands: CommandChain::default(),
+            responses: ResponseChain::default(),
+            is_powered: false,
+        })
     }
 
     /// Powers the card and returns its answer to reset.
     pub fn power_on(&mut self) -> Vec<u8> {
-        Vec::new()
+        self.reset();
+        self.is_powered = true;
+        self.answer_to_reset()
     }
 
     /// Takes the power away: everything volatile is forgotten.
-    pub fn power_off(&mut self) {}
+    pub fn power_off(&mut self) {
+        self.reset();
+        self.is_powered = false;
+    }
 
-    /// Warm reset: everything volatile is forgotten, the power stays.
-    pub fn reset(&mut self) {}
+    /// Warm reset: everything volatile is forgotten and PIV is selected (Part 2 section 2.3.1).
+    pub fn reset(&mut self) {
+        self.applet.reset();
+        self.selected = Application::Piv;
+        self.commands.discard();
+        self.responses.discard();
+    }
 
-    /// Answers one command APDU.
-    pub fn transmit(&mut self, _command: &[u8]) -> Vec<u8> {
-        vec![0x6D, 0x00]
+    /// The answer to reset, without touching the card.
+    #[must_use]
+    pub fn answer_to_reset(&self) -> Vec<u8> {
+        self.applet.personality().answer_to_reset().to_vec()
+    }
+
+    /// Answers one command APDU. A card without power answers nothing.
+    pub fn transmit(&mut self, command: &[u8]) -> Vec<u8> {
+        if !self.is_powered {
+            return Vec::new();
+        }
+        self.answer(command).unwrap_or_else(ResponseApdu::from).to_bytes()
+    }
+
+    fn answer(&mut self, command: &[u8]) -> Result<ResponseApdu, StatusWord> {
+        let apdu = CommandApdu::parse(command).inspect_err(|_| self.interrupt())?;
+        if apdu.instruction == GET_RESPONSE && apdu.class == 0x00 {
+            self.applet.other_command();
+            self.commands.discard();
+            return self.responses.fetch(apdu.expected_length);
+        }
+        self.responses.discard();
+        self.check_class(&apdu).inspect_err(|_| self.interrupt())?;
+        let expected_length = apdu.expected_length;
+        match self.commands.accept(apdu).inspect_err(|_| self.applet.other_command())? {
+            Chained::More => Ok(StatusWord::SUCCESS.into()),
+            Chained::Complete(apdu) => {
+                let response = ResponseApdu::from(self.process(&apdu));
+                Ok(self.responses.send(response, expected_length))
+            }
+        }
+    }
+
+    /// A command that goes no further still ends whatever must not be interrupted.
+    fn interrupt(&mut self) {
+        self.applet.other_command();
+        self.commands.discard();
+        self.responses.discard();
+    }
+
+    /// Class 00, or 10 for a fragment. There is one logical channel and no secure messaging.
+    fn check_class(&self, apdu: &CommandApdu) -> Result<(), StatusWord> {
+        match apdu.class {
+            0x00 => Ok(()),
+            0x10 if Command::may_be_chained(apdu.instruction, self.applet.personality()) => Ok(()),
+            0x10 => Err(StatusWord::COMMAND_CHAINING_NOT_SUPPORTED),
+            0x0C | 0x1C | 0x04 | 0x14 | 0x08 | 0x18 => Err(StatusWord::SECURE_MESSAGING_NOT_SUPPORTED),
+            0x01..=0x1F | 0x40..=0x7F => Err(StatusWord::LOGICAL_CHANNEL_NOT_SUPPORTED),
+            _ => Err(StatusWord::CLASS_NOT_SUPPORTED),
+        }
+    }
+
+    fn process(&mut self, apdu: &CommandApdu) -> Result<ResponseData, StatusWord> {
+        if apdu.instruction == SELECT {
+            self.applet.other_command();
+            return self.select(apdu);
+        }
+        match (self.selected, self.applet.personality()) {
+            (Application::YubiKeyManagement, Personality::YubiKey5 { firmware, serial }) => {
+                management_application::process(apdu, firmware, serial)
+            }
+            _ => self.applet.process(apdu),
+        }
+    }
+
+    /// SELECT by name. Failing, it changes nothing; selecting another application ends PIV's
+    /// security status; selecting PIV again keeps it (Part 2 section 3.1.1).
+    fn select(&mut self, apdu: &CommandApdu) -> Result<ResponseData, StatusWord> {
+        if (apdu.p1, apdu.p2) != (0x04, 0x00) {
+            return Err(StatusWord::INCORRECT_P1_P2);
+        }
+        let personality = self.applet.personality();
+        if aid::names(&apdu.data, &aid::PIV) {
+            self.selected = Application::Piv;
+            return Ok(select::application_property_template(personality));
+        }
+        match personality {
+            Personality::YubiKey5 { firmware, .. } if aid::names(&apdu.data, &aid::YUBIKEY_MANAGEMENT) => {
+                self.selected = Application::YubiKeyManagement;
+                self.applet.deselect();
+                Ok(management_application::select(firmware))
+            }
+            _ => Err(StatusWord::NOT_FOUND),
+        }
     }
 }

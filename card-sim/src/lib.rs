@@ -1,7 +1,39 @@
 //! A PIV smart card in software, with durable state (SP 800-73-5).
+//!
+//! [`Card`] is the way in: power it, send APDUs, and it answers as a card would. Map of the code:
+//!
+//! | to change | open |
+//! |---|---|
+//! | what a command does | `piv/commands/COMMAND.rs`, or `piv/extension/` for a vendor's |
+//! | which commands there are, and their syntax | `piv/command.rs` |
+//! | who may read, write and use what | `piv/access_rule.rs`, the one table |
+//! | PIN and PUK format and counters | `piv/pin.rs` |
+//! | what a personality says differently | `piv/personality.rs` |
+//! | what the card remembers | `piv/state.rs`; its form on disk `store/image.rs` |
+//! | how changes become durable | `store/file.rs` |
+//! | algorithms | `crypto/` |
+//! | APDUs, chaining, TLV, ATR | `iso7816/` |
+//! | how it reaches a reader | `transport/vpcd.rs` |
+//! | the program's commands | `cli/` |
+//!
+//! Invariants:
+//! - A change of state is durable before the card answers, and all or nothing ([`store`]).
+//! - A PIN or PUK try is spent durably before the comparison.
+//! - The management key never encrypts what the host chose, before the host has proven it.
+//! - Nothing in `piv`, `iso7816` and `crypto` knows a file, a socket or a clock; randomness is
+//!   handed in.
+//! - Secrets are [`secret::SecretBytes`]: wiped, never shown, compared in constant time.
+//! - Every emulated card shows the data object 5FFF53, and nothing can remove it.
+//! - This crate shares no code with `middleware`, not even tags: both follow the standard alone.
 
 pub mod card;
+pub mod cli;
+pub mod crypto;
+pub mod iso7816;
+pub mod piv;
+pub mod secret;
 pub mod store;
+pub mod transport;
 
 pub use card::Card;
 pub use store::StoreError;

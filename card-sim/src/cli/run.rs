@@ -1,0 +1,264 @@
+//! `card-sim run`: put cards into virtual readers and keep them there.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::{Args, ValueEnum};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::Card;
+use crate::transport::trace::{TraceSink, TracedCard};
+use crate::transport::{CardInReader, vpcd};
+
+const FIRST_DELAY: Duration = Duration::from_millis(50);
+const LONGEST_DELAY: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Insert cards into virtual readers (vpcd) and keep them there
+///
+/// The first card goes to the reader at --vpcd, the next one to the port after it, and so on. A reader
+/// that is not there yet, or goes away, is tried again. Ctrl-C or SIGTERM removes the cards.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  card-sim run alice.card
+  card-sim run alice.card bob.card --vpcd 127.0.0.1:35963 --trace apdus.txt")]
+pub(super) struct Run {
+    /// The state files
+    #[arg(required = true)]
+    states: Vec<PathBuf>,
+    /// The reader of the first card
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:35963")]
+    vpcd: String,
+    /// The interface the card is used over; contactless is not emulated yet
+    #[arg(long, value_enum, default_value = "contact")]
+    interface: Interface,
+    /// Whether the card is touched when it waits for it; refusing and asking are not emulated yet
+    #[arg(long, value_enum, default_value = "yes")]
+    touch: Touch,
+    /// Write one line `ready HOST:PORT STATE` to this file descriptor for each card that its reader has seen
+    #[arg(long, value_name = "N")]
+    ready_fd: Option<u32>,
+    /// Append all APDUs to a file, secrets hidden
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Interface {
+    Contact,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Touch {
+    Yes,
+}
+
+impl Run {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        // The only value each can have now.
+        let (Interface::Contact, Touch::Yes) = (self.interface, self.touch);
+        let addresses = addresses(&self.vpcd, self.states.len())?;
+        let trace = self.trace.as_deref().map(open_trace).transpose()?;
+        let ready = Arc::new(Ready::open(self.ready_fd)?);
+        let cards = self.states.iter().map(|state| Card::open(state)).collect::<Result<Vec<_>, _>>()?;
+        let stop = Arc::new(Stop::default());
+        stop_on_signals(Arc::clone(&stop))?;
+        let mut threads = Vec::new();
+        for ((card, address), state) in cards.into_iter().zip(addresses).zip(self.states) {
+            let card: Box<dyn CardInReader + Send> = match &trace {
+                Some(sink) => Box::new(TracedCard::new(card, address.to_string(), Arc::clone(sink))),
+                None => Box::new(card),
+            };
+            let (stop, ready) = (Arc::clone(&stop), Arc::clone(&ready));
+            threads.push(thread::spawn(move || Slot { card, address, state, stop, ready }.keep_inserted()));
+        }
+        let ended = threads.into_iter().map(thread::JoinHandle::join).filter(Result::is_err).count();
+        if ended > 0 { Err(anyhow!("{ended} cards ended by a fault of this program")) } else { Ok(()) }
+    }
+}
+
+/// The readers for `count` cards: successive ports.
+fn addresses(first: &str, count: usize) -> anyhow::Result<Vec<SocketAddr>> {
+    let first = first
+        .to_socket_addrs()
+        .with_context(|| format!("--vpcd {first}: write it as HOST:PORT"))?
+        // vpcd listens on IPv4 only.
+        .find(SocketAddr::is_ipv4)
+        .with_context(|| format!("--vpcd {first}: the host has no IPv4 address"))?;
+    let mut addresses = Vec::new();
+    for offset in 0..count {
+        let port = u16::try_from(offset).ok().and_then(|offset| first.port().checked_add(offset));
+        let Some(port) = port else { bail!("--vpcd {first}: not enough ports after it for {count} cards") };
+        addresses.push(SocketAddr::new(first.ip(), port));
+    }
+    Ok(addresses)
+}
+
+fn open_trace(path: &Path) -> anyhow::Result<TraceSink> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).with_context(|| format!("--trace {}: cannot write it", path.display()))?;
+    Ok(Arc::new(Mutex::new(file)))
+}
+
+/// Lets the signals that end a program remove the cards first.
+fn stop_on_signals(stop: Arc<Stop>) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot watch for signals")?;
+    thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            stop.request();
+        }
+    });
+    Ok(())
+}
+
+/// One card and its reader.
+struct Slot {
+    card: Box<dyn CardInReader + Send>,
+    address: SocketAddr,
+    state: PathBuf,
+    stop: Arc<Stop>,
+    ready: Arc<Ready>,
+}
+
+impl Slot {
+    /// Connects, serves, and connects again after a growing delay, until told to stop.
+    fn keep_inserted(mut self) {
+        let mut delay = FIRST_DELAY;
+        let mut has_said_waiting = false;
+        loop {
+            match TcpStream::connect_timeout(&self.address, CONNECT_TIMEOUT) {
+                Ok(stream) => {
+                    if self.serve(&stream) {
+                        delay = FIRST_DELAY;
+                        has_said_waiting = false;
+                    }
+                }
+                Err(error) if !has_said_waiting => {
+                    say(&format!(
+                        "{}: no reader at {} yet ({error}); waiting",
+                        self.state.display(),
+                        self.address
+                    ));
+                    has_said_waiting = true;
+                }
+                Err(_) => {}
+            }
+            if self.stop.wait(delay) {
+                return;
+            }
+            delay = (delay * 2).min(LONGEST_DELAY);
+        }
+    }
+
+    /// Serves one connection; says whether the reader saw the card in it.
+    fn serve(&mut self, stream: &TcpStream) -> bool {
+        if !self.stop.watch(stream) {
+            return false;
+        }
+        let mut was_seen = false;
+        let (address, state, ready) = (self.address, &self.state, &self.ready);
+        let result = vpcd::serve(stream, &mut *self.card, || {
+            if !was_seen {
+                was_seen = true;
+                say(&format!("{}: in the reader at {address}", state.display()));
+                ready.announce(address, state);
+            }
+        });
+        self.stop.forget(stream);
+        if self.stop.is_requested() {
+            say(&format!("{}: removed from the reader at {address}", state.display()));
+        } else if was_seen {
+            let reason = result.err().map(|error| format!(" ({error})")).unwrap_or_default();
+            say(&format!("{}: the reader at {address} went away{reason}; trying again", state.display()));
+        }
+        was_seen
+    }
+}
+
+/// Progress for people. A closed terminal is no reason to take a card out.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "card-sim: {text}");
+}
+
+/// Where readiness is announced.
+struct Ready(Option<Mutex<File>>);
+
+impl Ready {
+    fn open(descriptor: Option<u32>) -> anyhow::Result<Self> {
+        let Some(number) = descriptor else { return Ok(Self(None)) };
+        let file = OpenOptions::new().append(true).open(format!("/dev/fd/{number}"));
+        let file =
+            file.with_context(|| format!("--ready-fd {number}: cannot write to this file descriptor"))?;
+        Ok(Self(Some(Mutex::new(file))))
+    }
+
+    fn announce(&self, address: SocketAddr, state: &Path) {
+        if let Some(file) = &self.0 {
+            let line = format!("ready {address} {}\n", state.display());
+            let _ = file.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes());
+        }
+    }
+}
+
+/// The request to stop, and the connections it must close.
+#[derive(Default)]
+struct Stop {
+    inner: Mutex<StopInner>,
+    requested: Condvar,
+}
+
+#[derive(Default)]
+struct StopInner {
+    is_requested: bool,
+    connections: Vec<TcpStream>,
+}
+
+impl Stop {
+    fn request(&self) {
+        let mut inner = self.lock();
+        inner.is_requested = true;
+        for connection in inner.connections.drain(..) {
+            let _ = connection.shutdown(std::net::Shutdown::Both);
+        }
+        self.requested.notify_all();
+    }
+
+    fn is_requested(&self) -> bool {
+        self.lock().is_requested
+    }
+
+    /// Closes this connection when the request comes; `false` when it came already.
+    fn watch(&self, connection: &TcpStream) -> bool {
+        let Ok(copy) = connection.try_clone() else { return false };
+        let mut inner = self.lock();
+        if !inner.is_requested {
+            inner.connections.push(copy);
+        }
+        !inner.is_requested
+    }
+
+    fn forget(&self, connection: &TcpStream) {
+        let address = connection.local_addr().ok();
+        self.lock().connections.retain(|other| other.local_addr().ok() != address);
+    }
+
+    /// Waits for the request, at most this long; says whether it came.
+    fn wait(&self, delay: Duration) -> bool {
+        let result = self.requested.wait_timeout_while(self.lock(), delay, |inner| !inner.is_requested);
+        result.unwrap_or_else(PoisonError::into_inner).0.is_requested
+    }
+
+    fn lock(&self) -> MutexGuard<'_, StopInner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

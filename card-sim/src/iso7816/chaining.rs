@@ -1,0 +1,113 @@
+//! Chaining in both directions: long commands in fragments, long answers by GET RESPONSE.
+
+use zeroize::Zeroizing;
+
+use super::apdu::{CommandApdu, ResponseApdu, ResponseData};
+use super::status_word::StatusWord;
+
+/// The largest command data field that fragments may add up to. It holds the largest data object
+/// of SP 800-73-5 Part 1 table 8 (12 710 bytes) with room for its headers.
+pub const LARGEST_COMMAND: usize = 16_384;
+
+/// The longest answer given at once: a frame of 65 535 bytes, the reader's limit, less SW1-SW2.
+const LARGEST_RESPONSE: usize = 65_533;
+
+/// What a short command without Le gets at once.
+const SHORT_RESPONSE: usize = 256;
+
+/// Fragments of one command, collected (ISO 7816-4 section 5.3.3).
+#[derive(Default)]
+pub struct CommandChain {
+    begun: Option<CommandApdu>,
+}
+
+/// What to do after a fragment or a command arrived.
+pub enum Chained {
+    /// A fragment was kept; answer 9000 and wait for the rest.
+    More,
+    /// The command is complete.
+    Complete(CommandApdu),
+}
+
+impl CommandChain {
+    /// Adds a fragment, or completes the command.
+    ///
+    /// A command that differs in INS, P1 or P2 from the fragments before it discards them and is
+    /// processed by itself: an interrupted chain has no effect (Part 2 section 3.2.4).
+    ///
+    /// # Errors
+    /// 6A84 when the fragments exceed [`LARGEST_COMMAND`]; they are discarded.
+    pub fn accept(&mut self, apdu: CommandApdu) -> Result<Chained, StatusWord> {
+        let is_last = !apdu.is_chained();
+        let collected = match self.begun.take() {
+            Some(mut begun) if belongs_together(&begun, &apdu) => {
+                begun.data.extend_from_slice(&apdu.data);
+                begun.class = apdu.class;
+                begun.expected_length = apdu.expected_length;
+                begun
+            }
+            _ => apdu,
+        };
+        if collected.data.len() > LARGEST_COMMAND {
+            return Err(StatusWord::NOT_ENOUGH_MEMORY);
+        }
+        if is_last {
+            return Ok(Chained::Complete(collected));
+        }
+        self.begun = Some(collected);
+        Ok(Chained::More)
+    }
+
+    /// Forgets the fragments collected so far.
+    pub fn discard(&mut self) {
+        self.begun = None;
+    }
+}
+
+fn belongs_together(begun: &CommandApdu, next: &CommandApdu) -> bool {
+    (begun.instruction, begun.p1, begun.p2) == (next.instruction, next.p1, next.p2)
+}
+
+/// The part of an answer that the host has not fetched yet.
+#[derive(Default)]
+pub struct ResponseChain {
+    waiting: Zeroizing<Vec<u8>>,
+}
+
+impl ResponseChain {
+    /// Sends as much of an answer as Le allows and keeps the rest.
+    pub fn send(&mut self, response: ResponseApdu, expected_length: Option<usize>) -> ResponseApdu {
+        self.waiting = Zeroizing::default();
+        if response.data.is_empty() {
+            return response;
+        }
+        self.waiting = response.data;
+        self.next_part(expected_length, response.status)
+    }
+
+    /// Answers GET RESPONSE.
+    ///
+    /// # Errors
+    /// 6A80 when nothing is waiting, as hosts that ask once too often expect.
+    pub fn fetch(&mut self, expected_length: Option<usize>) -> Result<ResponseApdu, StatusWord> {
+        if self.waiting.is_empty() {
+            return Err(StatusWord::INCORRECT_DATA);
+        }
+        Ok(self.next_part(expected_length, StatusWord::SUCCESS))
+    }
+
+    /// Forgets what was not fetched.
+    pub fn discard(&mut self) {
+        self.waiting = Zeroizing::default();
+    }
+
+    fn next_part(&mut self, expected_length: Option<usize>, status: StatusWord) -> ResponseApdu {
+        let limit = expected_length.unwrap_or(SHORT_RESPONSE).min(LARGEST_RESPONSE);
+        if self.waiting.len() <= limit {
+            return ResponseApdu { data: std::mem::take(&mut self.waiting), status };
+        }
+        let rest = ResponseData::new(self.waiting.split_off(limit));
+        let data = std::mem::replace(&mut self.waiting, rest);
+        ResponseApdu { data, status: StatusWord::bytes_available(self.waiting.len()) }
+    }
+}

@@ -1,0 +1,65 @@
+//! Algorithm identifiers (SP 800-78-5 table 9).
+
+use crate::crypto::{AsymmetricAlgorithm, SymmetricAlgorithm};
+
+/// The asymmetric algorithm behind an identifier, if this card has it.
+#[must_use]
+pub fn asymmetric(identifier: u8) -> Option<AsymmetricAlgorithm> {
+    match identifier {
+        0x07 => Some(AsymmetricAlgorithm::Rsa2048),
+        0x11 => Some(AsymmetricAlgorithm::P256),
+        _ => None,
+    }
+}
+
+/// The identifier of an asymmetric algorithm.
+#[must_use]
+pub fn asymmetric_identifier(algorithm: AsymmetricAlgorithm) -> u8 {
+    match algorithm {
+        AsymmetricAlgorithm::Rsa2048 => 0x07,
+        AsymmetricAlgorithm::P256 => 0x11,
+    }
+}
+
+/// The symmetric algorithm behind an identifier; 00 is the old way of writing 03.
+#[must_use]
+pub fn symmetric(identifier: u8) -> Option<SymmetricAlgorithm> {
+    match identifier {
+        0x00 | 0x03 => Some(SymmetricAlgorithm::TripleDes),
+        0x08 => Some(SymmetricAlgorithm::Aes128),
+        0x0A => Some(SymmetricAlgorithm::Aes192),
+        0x0C => Some(SymmetricAlgorithm::Aes256),
+        _ => None,
+    }
+}
+
+/// The identifier of a symmetric algorithm.
+#[must_use]
+pub fn symmetric_identifier(algorithm: SymmetricAlgorithm) -> u8 {
+    match algorithm {
+        SymmetricAlgorithm::TripleDes => 0x03,
+        SymmetricAlgorithm::Aes128 => 0x08,
+        SymmetricAlgorithm::Aes192 => 0x0A,
+        SymmetricAlgorithm::Aes256 => 0x0C,
+    }
+}
+
+/// The name people use for an asymmetric algorithm.
+#[must_use]
+pub fn asymmetric_name(algorithm: AsymmetricAlgorithm) -> &'static str {
+    match algorithm {
+        AsymmetricAlgorithm::Rsa2048 => "RSA-2048",
+        AsymmetricAlgorithm::P256 => "P-256",
+    }
+}
+
+/// The name people use for a symmetric algorithm.
+#[must_use]
+pub fn symmetric_name(algorithm: SymmetricAlgorithm) -> &'static str {
+    match algorithm {
+        SymmetricAlgorithm::TripleDes => "3DES",
+        SymmetricAlgorithm::Aes128 => "AES-128",
+        SymmetricAlgorithm::Aes192 => "AES-192",
+        SymmetricAlgorithm::Aes256 => "AES-256",
+    }
+}

@@ -1,0 +1,185 @@
+//! Making a blank card, as a manufacturer does.
+
+use std::collections::BTreeMap;
+
+use super::data_object;
+use super::personality::{Firmware, Personality};
+use super::pin;
+use super::state::{CardState, Key, ManagementKey, Password};
+use crate::crypto::{Randomness, SymmetricAlgorithm};
+use crate::secret::{PublicBytes, SecretBytes};
+
+const FACTORY_PIN: &[u8] = b"123456";
+const FACTORY_PUK: &[u8] = b"12345678";
+const FACTORY_TRIES: u8 = 3;
+
+/// The factory management key of every YubiKey: 01 to 08, three times.
+const YUBIKEY_MANAGEMENT_KEY: [u8; 24] =
+    [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8];
+
+/// What the buyer of a blank card chooses.
+pub struct BlankCard {
+    /// The kind of card.
+    pub kind: BlankKind,
+    /// Keys to put in at the factory, by key reference.
+    pub keys: BTreeMap<u8, Key>,
+    /// The seed of a repeatable card.
+    pub seed: Option<SecretBytes>,
+}
+
+/// The kind of a blank card.
+pub enum BlankKind {
+    /// A neutral card with random PUK and management key.
+    Standard,
+    /// A YubiKey with its factory values.
+    YubiKey5 {
+        /// The firmware line.
+        firmware: Firmware,
+        /// The serial number; random when absent.
+        serial: Option<u32>,
+    },
+}
+
+/// What a manufacturer writes on the delivery note of a standard card.
+pub struct StockRecord {
+    /// The card's GUID: its serial number.
+    pub guid: [u8; 16],
+    /// Its PUK, eight digits.
+    pub puk: SecretBytes,
+    /// Its management key.
+    pub management_key: SecretBytes,
+    /// The algorithm of the management key.
+    pub management_key_algorithm: SymmetricAlgorithm,
+}
+
+impl BlankCard {
+    /// Makes the card: CHUID with a random GUID, capability container, factory PIN. A standard card
+    /// also gets its own PUK and management key, and a record of them.
+    #[must_use]
+    pub fn manufacture(self, randomness: &mut Randomness) -> (CardState, Option<StockRecord>) {
+        let guid = random_guid(randomness);
+        let identifier = randomness.array();
+        let (personality, puk, management_key) = match self.kind {
+            BlankKind::Standard => {
+                (Personality::Standard, random_digits(randomness), random_management_key(randomness))
+            }
+            BlankKind::YubiKey5 { firmware, serial } => {
+                let serial = serial.unwrap_or_else(|| 10_000_000 + randomness.below(90_000_000));
+                (
+                    Personality::YubiKey5 { firmware, serial },
+                    FACTORY_PUK.to_vec(),
+                    factory_management_key(firmware),
+                )
+            }
+        };
+        let stock = (personality == Personality::Standard).then(|| StockRecord {
+            guid,
+            puk: SecretBytes::from(&*puk),
+            management_key: management_key.key.clone(),
+            management_key_algorithm: management_key.algorithm,
+        });
+        let state = CardState {
+            generation: 0,
+            personality,
+            seed: self.seed,
+            cloned: false,
+            pin: password(FACTORY_PIN),
+            puk: password(&puk),
+            management_key,
+            keys: self.keys,
+            objects: BTreeMap::from([
+                (data_object::CHUID, PublicBytes(data_object::blank_chuid(&guid))),
+                (
+                    data_object::CAPABILITY_CONTAINER,
+                    PublicBytes(data_object::blank_capability_container(&identifier)),
+                ),
+            ]),
+        };
+        (state, stock)
+    }
+}
+
+fn password(value: &[u8]) -> Password {
+    Password { value: pin::padded(value), tries_left: FACTORY_TRIES, tries: FACTORY_TRIES }
+}
+
+/// The management key a YubiKey leaves the factory with.
+fn factory_management_key(firmware: Firmware) -> ManagementKey {
+    ManagementKey {
+        algorithm: firmware.factory_management_algorithm(),
+        key: SecretBytes::from(&YUBIKEY_MANAGEMENT_KEY[..]),
+        needs_touch: false,
+    }
+}
+
+fn random_management_key(randomness: &mut Randomness) -> ManagementKey {
+    let algorithm = SymmetricAlgorithm::Aes256;
+    let key = SecretBytes::new(randomness.bytes(algorithm.key_length()));
+    ManagementKey { algorithm, key, needs_touch: false }
+}
+
+/// Whether a key is the one every YubiKey leaves the factory with.
+#[must_use]
+pub fn is_factory_management_key(firmware: Firmware, key: &ManagementKey) -> bool {
+    key.algorithm == firmware.factory_management_algorithm() && key.key.matches(&YUBIKEY_MANAGEMENT_KEY)
+}
+
+/// Whether a PIN or PUK is the factory's.
+#[must_use]
+pub fn is_factory_password(reference: super::key_reference::PasswordReference, password: &Password) -> bool {
+    let factory = match reference {
+        super::key_reference::PasswordReference::Pin => FACTORY_PIN,
+        super::key_reference::PasswordReference::Puk => FACTORY_PUK,
+    };
+    password.value.matches(pin::padded(factory).expose())
+}
+
+/// A version 4 UUID (RFC 9562 section 5.4), as the card UUID must be (Part 1 section 3.4.1).
+fn random_guid(randomness: &mut Randomness) -> [u8; 16] {
+    let number = u128::from_be_bytes(randomness.array());
+    let version = 0x0000_0000_0000_4000_0000_0000_0000_0000;
+    let variant = 0x0000_0000_0000_0000_8000_0000_0000_0000;
+    let fixed_bits = 0x0000_0000_0000_F000_C000_0000_0000_0000;
+    (number & !fixed_bits | version | variant).to_be_bytes()
+}
+
+fn random_digits(randomness: &mut Randomness) -> Vec<u8> {
+    let number = randomness.below(100_000_000);
+    format!("{number:08}").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blank(kind: BlankKind) -> (CardState, Option<StockRecord>) {
+        let mut randomness = Randomness::from_seed(b"blank", 0);
+        BlankCard { kind, keys: BTreeMap::new(), seed: None }.manufacture(&mut randomness)
+    }
+
+    #[test]
+    fn a_guid_is_a_version_4_uuid() {
+        let (state, stock) = blank(BlankKind::Standard);
+        let guid = state.guid().unwrap();
+        assert_eq!((guid[6] >> 4, guid[8] >> 6), (4, 2));
+        assert_eq!(stock.unwrap().guid, guid);
+    }
+
+    #[test]
+    fn a_standard_card_has_no_factory_value_but_the_pin() {
+        let (state, stock) = blank(BlankKind::Standard);
+        let stock = stock.unwrap();
+        assert!(state.puk.value.matches(stock.puk.expose()));
+        assert!(stock.puk.expose().iter().all(u8::is_ascii_digit));
+        assert_eq!(stock.management_key.expose().len(), 32);
+        assert!(!state.management_key.key.matches(&YUBIKEY_MANAGEMENT_KEY));
+    }
+
+    #[test]
+    fn a_yubikey_has_its_factory_values_and_no_record() {
+        let (state, stock) = blank(BlankKind::YubiKey5 { firmware: Firmware::V5_4, serial: Some(7) });
+        assert!(stock.is_none());
+        assert!(is_factory_management_key(Firmware::V5_4, &state.management_key));
+        assert_eq!(state.management_key.algorithm, SymmetricAlgorithm::TripleDes);
+    }
+}

@@ -1,0 +1,51 @@
+//! GENERAL AUTHENTICATE with an asymmetric key: sign, decrypt, agree.
+
+use super::{RESPONSE, Request, answer};
+use crate::crypto::{AsymmetricAlgorithm, CryptoError};
+use crate::iso7816::StatusWord;
+use crate::iso7816::apdu::ResponseData;
+use crate::piv::access_rule;
+use crate::piv::algorithm;
+use crate::piv::applet::PivApplet;
+use crate::piv::key_reference::AsymmetricKeyReference;
+
+pub(super) fn handle(
+    applet: &mut PivApplet,
+    reference: AsymmetricKeyReference,
+    identifier: u8,
+    request: Request,
+) -> Result<ResponseData, StatusWord> {
+    let state = applet.persistent.state();
+    let personality = state.personality;
+    let key = state.key(reference).ok_or(personality.missing_key())?;
+    let key_algorithm = key.material.algorithm();
+    if algorithm::asymmetric(identifier) != Some(key_algorithm) {
+        return Err(StatusWord::INCORRECT_P1_P2);
+    }
+    access_rule::key(key.pin_policy).require(&applet.status)?;
+    let (key, randomness) = applet.loaded_key(reference)?;
+    let result = match (request, key_algorithm) {
+        // The same raw operation signs a padded digest and decrypts a transported key.
+        (Request::Operation(block), AsymmetricAlgorithm::Rsa2048) => {
+            key.rsa_private_operation(&block, randomness)
+        }
+        // The standard uses a key management key on a curve to agree, never to sign.
+        (Request::Operation(digest), AsymmetricAlgorithm::P256)
+            if personality.is_yubikey() || !reference.is_key_management() =>
+        {
+            key.ecdsa_sign(&digest).map(ResponseData::new)
+        }
+        // "Exponentiation SHALL NOT be allowed on keys 9A, 9C, and 9E"; a YubiKey allows it.
+        (Request::Exponentiation(point), AsymmetricAlgorithm::P256)
+            if personality.is_yubikey() || reference.is_key_management() =>
+        {
+            key.ecdh(&point)
+        }
+        _ => Err(CryptoError::InvalidInput),
+    };
+    match result {
+        Ok(value) => Ok(answer(RESPONSE, &value)),
+        Err(CryptoError::InvalidInput) => Err(StatusWord::INCORRECT_DATA),
+        Err(_) => Err(StatusWord::UNKNOWN),
+    }
+}

@@ -1,0 +1,105 @@
+//! The two kinds of card that one applet plays.
+
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::SymmetricAlgorithm;
+use crate::iso7816::{StatusWord, atr};
+
+/// Which card this is to the outside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Personality {
+    /// A neutral SP 800-73-5 card without any vendor instruction.
+    Standard,
+    /// A YubiKey 5, as Yubico's tools expect it.
+    YubiKey5 {
+        /// The firmware it reports.
+        firmware: Firmware,
+        /// Its serial number.
+        serial: u32,
+    },
+}
+
+/// A YubiKey firmware line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Firmware {
+    /// 5.4: the management key is 3DES.
+    V5_4,
+    /// 5.7: the management key is AES-192.
+    V5_7,
+}
+
+impl Firmware {
+    /// Major, minor and patch version.
+    #[must_use]
+    pub fn version(self) -> [u8; 3] {
+        match self {
+            Self::V5_4 => [5, 4, 3],
+            Self::V5_7 => [5, 7, 2],
+        }
+    }
+
+    /// The algorithm of the factory management key.
+    #[must_use]
+    pub fn factory_management_algorithm(self) -> SymmetricAlgorithm {
+        match self {
+            Self::V5_4 => SymmetricAlgorithm::TripleDes,
+            Self::V5_7 => SymmetricAlgorithm::Aes192,
+        }
+    }
+}
+
+impl Personality {
+    /// The name on the command line and in listings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::YubiKey5 { .. } => "yubikey5",
+        }
+    }
+
+    /// Whether this is the YubiKey.
+    #[must_use]
+    pub fn is_yubikey(self) -> bool {
+        matches!(self, Self::YubiKey5 { .. })
+    }
+
+    /// The answer to reset.
+    #[must_use]
+    pub fn answer_to_reset(self) -> &'static [u8] {
+        match self {
+            Self::Standard => &atr::STANDARD,
+            Self::YubiKey5 { .. } => &atr::YUBIKEY5,
+        }
+    }
+
+    /// What a data object may hold. A YubiKey keeps each in a buffer of 3072 bytes; the standard
+    /// card has room for the largest object of Part 1 table 8.
+    #[must_use]
+    pub fn object_capacity(self) -> usize {
+        match self {
+            Self::Standard => 13_000,
+            Self::YubiKey5 { .. } => 3063,
+        }
+    }
+
+    /// The answer when GENERAL AUTHENTICATE names a key that was never made. Part 2 section 3.2.4
+    /// says 6A86; Yubico's tools recognise an empty key by 6A80.
+    #[must_use]
+    pub fn missing_key(self) -> StatusWord {
+        match self {
+            Self::Standard => StatusWord::INCORRECT_P1_P2,
+            Self::YubiKey5 { .. } => StatusWord::INCORRECT_DATA,
+        }
+    }
+
+    /// The answer to a new PIN or PUK that breaks the rules: 6A80 (Part 2 section 3.2.2), or the
+    /// 6985 by which Yubico's tools explain it.
+    #[must_use]
+    pub fn malformed_new_value(self) -> StatusWord {
+        match self {
+            Self::Standard => StatusWord::INCORRECT_DATA,
+            Self::YubiKey5 { .. } => StatusWord::CONDITIONS_OF_USE_NOT_SATISFIED,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What the card remembers without power.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::data_object::{self, EMULATED_MARK, KEY_HISTORY};
+use super::key_reference::{AsymmetricKeyReference, PasswordReference, RETIRED};
+use super::personality::Personality;
+use crate::crypto::{PrivateKeyMaterial, SymmetricAlgorithm};
+use crate::secret::{PublicBytes, SecretBytes};
+
+/// The whole non-volatile state of a card.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct CardState {
+    /// Grows by one with every change; the random stream of a seeded card depends on it.
+    pub generation: u64,
+    /// Which card this is.
+    pub personality: Personality,
+    /// The seed of a repeatable card; such a card is marked for good.
+    pub seed: Option<SecretBytes>,
+    /// Whether this state was copied from another card.
+    pub cloned: bool,
+    /// Reference 80.
+    pub pin: Password,
+    /// Reference 81.
+    pub puk: Password,
+    /// Reference 9B.
+    pub management_key: ManagementKey,
+    /// Asymmetric keys by key reference.
+    pub keys: BTreeMap<u8, Key>,
+    /// Contents of data objects by tag.
+    pub objects: BTreeMap<u32, PublicBytes>,
+}
+
+/// A PIN or PUK with its retry counter.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Password {
+    /// Eight bytes, padding included.
+    pub value: SecretBytes,
+    /// Tries left before it is blocked.
+    pub tries_left: u8,
+    /// What the counter is set to after success.
+    pub tries: u8,
+}
+
+/// The card application administration key.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ManagementKey {
+    /// Its algorithm.
+    pub algorithm: SymmetricAlgorithm,
+    /// The key.
+    pub key: SecretBytes,
+    /// Whether a YubiKey would ask for touch; an emulated finger is always there.
+    pub needs_touch: bool,
+}
+
+/// An asymmetric key on the card.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Key {
+    /// The private key.
+    pub material: PrivateKeyMaterial,
+    /// Where it came from.
+    pub origin: KeyOrigin,
+    /// When the PIN is needed.
+    pub pin_policy: PinPolicy,
+    /// When touch is needed.
+    pub touch_policy: TouchPolicy,
+}
+
+/// Where a key came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum KeyOrigin {
+    /// Made on the card.
+    Generated,
+    /// Brought from outside.
+    Imported,
+}
+
+/// When using a key needs the PIN.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum PinPolicy {
+    /// Not at all.
+    Never,
+    /// Once since the card was powered.
+    Once,
+    /// Immediately before each use.
+    Always,
+}
+
+impl PinPolicy {
+    /// What the standard says for a key reference (Part 1 table 5); also the YubiKey's default.
+    #[must_use]
+    pub fn default_for(reference: AsymmetricKeyReference) -> Self {
+        match reference {
+            AsymmetricKeyReference::DigitalSignature => Self::Always,
+            AsymmetricKeyReference::CardAuthentication => Self::Never,
+            _ => Self::Once,
+        }
+    }
+}
+
+/// When using a key needs a touch. An emulated card is touched as soon as it asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum TouchPolicy {
+    /// Not at all.
+    Never,
+    /// Every time.
+    Always,
+    /// Unless touched within the last 15 seconds.
+    Cached,
+}
+
+impl CardState {
+    /// The key behind a reference, if one was made or brought.
+    #[must_use]
+    pub fn key(&self, reference: AsymmetricKeyReference) -> Option<&Key> {
+        self.keys.get(&reference.byte())
+    }
+
+    /// The PIN or PUK.
+    #[must_use]
+    pub fn password(&self, reference: PasswordReference) -> &Password {
+        match reference {
+            PasswordReference::Pin => &self.pin,
+            PasswordReference::Puk => &self.puk,
+        }
+    }
+
+    /// The PIN or PUK, to change it.
+    pub fn password_mut(&mut self, reference: PasswordReference) -> &mut Password {
+        match reference {
+            PasswordReference::Pin => &mut self.pin,
+            PasswordReference::Puk => &mut self.puk,
+        }
+    }
+
+    /// The contents of a data object as the card shows them, written or made up by the card.
+    #[must_use]
+    pub fn object(&self, tag: u32) -> Option<Vec<u8>> {
+        if tag == EMULATED_MARK {
+            return Some(data_object::emulated_mark(self.emulated_flags()));
+        }
+        let written = self.objects.get(&tag).map(|contents| contents.0.clone());
+        written.or_else(|| if tag == KEY_HISTORY { self.synthetic_key_history() } else { None })
+    }
+
+    /// Bit 0: seeded, so its keys can be computed by others. Bit 1: a copy of another card.
+    #[must_use]
+    pub fn emulated_flags(&self) -> u8 {
+        u8::from(self.seed.is_some()) | u8::from(self.cloned) << 1
+    }
+
+    /// The GUID in the CHUID: how hosts tell cards apart.
+    #[must_use]
+    pub fn guid(&self) -> Option<[u8; 16]> {
+        let chuid = self.objects.get(&data_object::CHUID)?;
+        let parts = crate::iso7816::ber_tlv::Tlv::parse_all(&chuid.0).ok()?;
+        parts.iter().find(|part| part.tag == 0x34).and_then(|part| part.value.try_into().ok())
+    }
+
+    /// A YubiKey's host never writes the key history that other hosts need to find retired keys;
+    /// so this card makes one up, covering 82 to the highest reference in use.
+    fn synthetic_key_history(&self) -> Option<Vec<u8>> {
+        if !self.personality.is_yubikey() {
+            return None;
+        }
+        let in_use = |byte: &u8| {
+            let certificate =
+                AsymmetricKeyReference::from_byte(*byte).map(AsymmetricKeyReference::certificate_tag);
+            self.keys.contains_key(byte) || certificate.is_some_and(|tag| self.objects.contains_key(&tag))
+        };
+        let highest = RETIRED.rev().find(in_use)?;
+        Some(data_object::key_history(highest - 0x81))
+    }
+}
