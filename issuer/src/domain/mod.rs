@@ -1,1 +1,21 @@
-//! To be written.
+//! People, cards and certificates, and their life cycle. Pure: no input, no output, no clock.
+//!
+//! Each life cycle is two functions: `decide` judges a command and answers an event or a refusal; `apply` records
+//! an event and cannot fail. The registry keeps the events: they are the audit log, and replaying them gives the state.
+//!
+//! - [`cardholder`]: who may hold a card, mail addresses.
+//! - [`card`]: one card, from stock to its holder to its end.
+//! - [`certificate`]: one certificate, from the bytes that will be signed to its revocation.
+
+pub mod card;
+pub mod cardholder;
+pub mod certificate;
+
+pub use card::{Card, CardCommand, CardEvent, CardId, CardKey, CardRefusal, CardState, Guid, StockIdentity};
+pub use cardholder::{
+    Cardholder, CardholderId, DomainName, MailAddress, MalformedField, Name, NewCardholder, StaffId,
+};
+pub use certificate::{
+    AuthorityName, Certificate, CertificateCommand, CertificateEvent, CertificateRefusal, CertificateState,
+    RevocationReason, SerialNumber,
+};

@@ -1,0 +1,134 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const ALICE: CardholderId = CardholderId(1);
+const BOB: CardholderId = CardholderId(2);
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn begin(holder: CardholderId, guid: u8) -> CardCommand {
+    CardCommand::BeginPersonalisation { holder, fresh_guid: Guid::new([guid; 16]) }
+}
+
+fn card_after(commands: &[CardCommand]) -> Card {
+    commands.iter().enumerate().fold(Card::default(), |card, (second, command)| {
+        let event = card.decide(*command, at(i64::try_from(second).unwrap())).unwrap();
+        card.apply(event)
+    })
+}
+
+#[test]
+fn a_card_goes_from_stock_to_its_holder_to_its_end() {
+    let card = card_after(&[CardCommand::Receive, begin(ALICE, 7), CardCommand::CompletePersonalisation]);
+    assert_eq!(card.state(), &CardState::Issued { holder: ALICE, since: at(2) });
+    assert_eq!(card.guid(), Some(Guid::new([7; 16])));
+    let reason = RevocationReason::KeyCompromise;
+    let event = card.decide(CardCommand::Revoke { reason }, at(9)).unwrap();
+    let card = card.apply(event);
+    assert_eq!(card.state(), &CardState::Revoked { holder: ALICE, since: at(9), reason });
+    let again = card.decide(CardCommand::Revoke { reason: RevocationReason::Superseded }, at(10));
+    assert_eq!(again, Err(CardRefusal::Revoked { since: at(9), reason }));
+}
+
+#[test]
+fn a_card_that_is_not_in_stock_is_not_personalised() {
+    assert_eq!(Card::default().decide(begin(ALICE, 1), at(0)), Err(CardRefusal::Unknown));
+}
+
+#[test]
+fn starting_over_keeps_the_guid_and_counts_the_attempt() {
+    let card = card_after(&[CardCommand::Receive, begin(ALICE, 1), begin(ALICE, 2)]);
+    assert_eq!((card.guid(), card.attempts()), (Some(Guid::new([1; 16])), 2));
+}
+
+#[test]
+fn a_half_made_card_is_nobody_elses_until_it_is_abandoned() {
+    let card = card_after(&[CardCommand::Receive, begin(ALICE, 1)]);
+    assert_eq!(
+        card.decide(begin(BOB, 2), at(5)),
+        Err(CardRefusal::BeingPersonalisedFor { holder: ALICE, since: at(1) })
+    );
+    let card = card_after(&[
+        CardCommand::Receive,
+        begin(ALICE, 1),
+        CardCommand::AbandonPersonalisation,
+        begin(BOB, 2),
+    ]);
+    assert_eq!(card.state().holder(), Some(BOB));
+    // The card's present secrets derive from the GUID of the first attempt.
+    assert_eq!((card.guid(), card.attempts()), (Some(Guid::new([1; 16])), 2));
+}
+
+#[test]
+fn an_issued_card_is_not_issued_again() {
+    let card = card_after(&[CardCommand::Receive, begin(ALICE, 1), CardCommand::CompletePersonalisation]);
+    assert_eq!(
+        card.decide(begin(ALICE, 2), at(5)),
+        Err(CardRefusal::AlreadyIssued { holder: ALICE, since: at(2) })
+    );
+    assert_eq!(card.decide(CardCommand::Receive, at(5)), Err(CardRefusal::AlreadyReceived("issued")));
+}
+
+#[test]
+fn events_read_back_as_they_were_written() {
+    let event =
+        CardEvent::PersonalisationBegun { at: at(3), holder: BOB, guid: Guid::new([0xAB; 16]), attempt: 2 };
+    let text = serde_json::to_string(&event).unwrap();
+    assert!(text.contains("\"event\":\"personalisation-begun\""), "{text}");
+    assert_eq!(serde_json::from_str::<CardEvent>(&text).unwrap(), event);
+}
+
+fn any_command() -> impl Strategy<Value = CardCommand> {
+    prop_oneof![
+        Just(CardCommand::Receive),
+        (1..4_i64, any::<[u8; 16]>()).prop_map(|(holder, guid)| CardCommand::BeginPersonalisation {
+            holder: CardholderId(holder),
+            fresh_guid: Guid::from_random(guid),
+        }),
+        Just(CardCommand::CompletePersonalisation),
+        Just(CardCommand::AbandonPersonalisation),
+        prop_oneof![Just(RevocationReason::KeyCompromise), Just(RevocationReason::Superseded)]
+            .prop_map(|reason| CardCommand::Revoke { reason }),
+    ]
+}
+
+proptest! {
+    /// Whatever a desk tries, in whatever order: a card reaches its holder only out of stock and through
+    /// personalisation for that very holder; its GUID never changes once chosen; attempts never go back;
+    /// the end is the end; and a refusal changes nothing.
+    #[test]
+    fn random_commands_keep_the_invariants(commands in prop::collection::vec(any_command(), 0..60)) {
+        let mut card = Card::default();
+        let mut events = Vec::new();
+        for (second, command) in commands.into_iter().enumerate() {
+            let before = card.clone();
+            let now = at(i64::try_from(second).unwrap());
+            match card.decide(command, now) {
+                Ok(event) => {
+                    events.push(event.clone());
+                    card = card.apply(event);
+                    prop_assert_eq!(card.state().since(), Some(now));
+                }
+                Err(_) => prop_assert_eq!(&card, &before),
+            }
+            if let CardState::Issued { holder, .. } = card.state()
+                && !matches!(before.state(), CardState::Issued { .. })
+            {
+                let planned = matches!(before.state(), CardState::BeingPersonalised { holder: planned, .. } if planned == holder);
+                prop_assert!(planned);
+                prop_assert!(card.guid().is_some());
+            }
+            if before.guid().is_some() {
+                prop_assert_eq!(before.guid(), card.guid());
+            }
+            prop_assert!(card.attempts() >= before.attempts());
+            if matches!(before.state(), CardState::Revoked { .. }) {
+                prop_assert_eq!(&card, &before);
+            }
+        }
+        prop_assert_eq!(Card::replay(events), card);
+    }
+}

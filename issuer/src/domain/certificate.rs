@@ -1,0 +1,415 @@
+//! One certificate, from the bytes that will be signed to its revocation.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A certificate's serial number, RFC 5280 section 4.1.2.2: the content octets of the INTEGER, shown in lower-case hex.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SerialNumber(Vec<u8>);
+
+impl SerialNumber {
+    /// Takes a positive number of 1 to 20 octets, most significant first; leading zero octets do not count.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let start = bytes.iter().position(|byte| *byte != 0)?;
+        let significant = bytes.get(start..)?;
+        (significant.len() <= 20).then(|| Self(significant.to_vec()))
+    }
+
+    /// Reads hex digits in either case; colons between them are ignored.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits: String = text.trim().chars().filter(|character| *character != ':').collect();
+        let even = if digits.len().is_multiple_of(2) { digits } else { format!("0{digits}") };
+        Self::from_bytes(&hex::decode(even).ok()?)
+    }
+
+    /// Without leading zero octets.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The order of the numbers: a CRL lists them ascending.
+    pub fn cmp_as_number(&self, other: &Self) -> Ordering {
+        self.0.len().cmp(&other.0.len()).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl fmt::Display for SerialNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
+    }
+}
+
+impl fmt::Debug for SerialNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SerialNumber({self})")
+    }
+}
+
+/// Which of the organisation's certification authorities signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AuthorityName {
+    /// The trust anchor; signs the other two.
+    Root,
+    /// Signs what is on people's cards.
+    People,
+    /// Signs the certificates of the organisation's servers.
+    Servers,
+}
+
+impl AuthorityName {
+    /// All three, the anchor first.
+    pub const ALL: [Self; 3] = [Self::Root, Self::People, Self::Servers];
+
+    /// The name in the registry and of the key file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::People => "people",
+            Self::Servers => "servers",
+        }
+    }
+
+    /// Reads [`Self::as_str`] back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| name.as_str() == text)
+    }
+}
+
+impl fmt::Display for AuthorityName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a certificate is revoked, RFC 5280 section 5.3.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevocationReason {
+    /// No reason given; the extension is left out.
+    Unspecified,
+    /// Somebody else has or may have the private key: a lost or stolen card.
+    KeyCompromise,
+    /// The holder's name, mail address or employer changed.
+    AffiliationChanged,
+    /// A newer certificate stands in its place.
+    Superseded,
+    /// No longer needed: the holder left.
+    CessationOfOperation,
+}
+
+impl RevocationReason {
+    /// All of them, in the order of RFC 5280.
+    pub const ALL: [Self; 5] = [
+        Self::Unspecified,
+        Self::KeyCompromise,
+        Self::AffiliationChanged,
+        Self::Superseded,
+        Self::CessationOfOperation,
+    ];
+
+    /// The name on the command line and in the registry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "key-compromise",
+            Self::AffiliationChanged => "affiliation-changed",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessation-of-operation",
+        }
+    }
+
+    /// Reads [`Self::as_str`] back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+}
+
+impl fmt::Display for RevocationReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where a certificate stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CertificateState {
+    /// Nothing is stored under this serial number.
+    #[default]
+    Unknown,
+    /// The exact bytes to be signed are stored; a signature may exist after a crash.
+    ToBeSigned {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Signed and stored; not known to have reached its card or server.
+    Signed {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Read back from the card and exercised, or handed to the server's administrator.
+    Delivered {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// On the next CRL and every one after.
+    Revoked {
+        /// When it was recorded: the CRL's revocation date.
+        since: Timestamp,
+        /// Why.
+        reason: RevocationReason,
+        /// Since when the key was not its holder's alone, where known (invalidity date, RFC 5280 section 5.3.2).
+        invalid_since: Option<Timestamp>,
+    },
+}
+
+impl CertificateState {
+    /// The state's name, as listings show it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::ToBeSigned { .. } => "to be signed",
+            Self::Signed { .. } => "signed",
+            Self::Delivered { .. } => "delivered",
+            Self::Revoked { .. } => "revoked",
+        }
+    }
+}
+
+/// A certificate as its events tell it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificate {
+    state: CertificateState,
+}
+
+/// What is to be done with a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateCommand {
+    /// Store the bytes to be signed under a new serial number.
+    Reserve,
+    /// Record the signature.
+    RecordSignature,
+    /// Record that it was read back and exercised.
+    ConfirmDelivery,
+    /// Revoke it.
+    Revoke {
+        /// Why.
+        reason: RevocationReason,
+        /// Since when the key was not its holder's alone, where known; not in the future.
+        invalid_since: Option<Timestamp>,
+    },
+}
+
+/// What happened to a certificate, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum CertificateEvent {
+    /// The bytes to be signed were stored.
+    CertificateReserved {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was signed.
+    CertificateSigned {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was read back and exercised.
+    CertificateDelivered {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was revoked.
+    CertificateRevoked {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: RevocationReason,
+        /// Since when the key was not its holder's alone, where known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invalid_since: Option<Timestamp>,
+    },
+}
+
+/// Why a command was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateRefusal {
+    /// No such serial number.
+    #[error("there is no such certificate")]
+    Unknown,
+    /// Serial numbers are never used again (RFC 5280 section 4.1.2.2).
+    #[error("the serial number is taken")]
+    SerialNumberTaken,
+    /// The step does not follow the state.
+    #[error("the certificate is {0}")]
+    OutOfOrder(&'static str),
+    /// Revoked already; the first revocation stands.
+    #[error("the certificate was already revoked at {since} ({reason})")]
+    AlreadyRevoked {
+        /// When.
+        since: Timestamp,
+        /// Why.
+        reason: RevocationReason,
+    },
+    /// An invalidity date after the revocation.
+    #[error("the key cannot have become invalid in the future ({invalid_since} is after {now})")]
+    InvalidSinceInTheFuture {
+        /// As asked.
+        invalid_since: Timestamp,
+        /// The time of asking.
+        now: Timestamp,
+    },
+}
+
+impl Certificate {
+    /// Where the certificate stands.
+    pub const fn state(&self) -> &CertificateState {
+        &self.state
+    }
+
+    /// The certificate after `events`, the oldest first.
+    pub fn replay(events: impl IntoIterator<Item = CertificateEvent>) -> Self {
+        events.into_iter().fold(Self::default(), Self::apply)
+    }
+
+    /// Judges `command` at the time `now`.
+    ///
+    /// # Errors
+    /// The command does not fit the state the certificate is in.
+    pub fn decide(
+        &self,
+        command: CertificateCommand,
+        now: Timestamp,
+    ) -> Result<CertificateEvent, CertificateRefusal> {
+        let out_of_order = || match self.state {
+            CertificateState::Unknown => CertificateRefusal::Unknown,
+            CertificateState::Revoked { since, reason, .. } => {
+                CertificateRefusal::AlreadyRevoked { since, reason }
+            }
+            _ => CertificateRefusal::OutOfOrder(self.state.name()),
+        };
+        match (command, &self.state) {
+            (CertificateCommand::Reserve, CertificateState::Unknown) => {
+                Ok(CertificateEvent::CertificateReserved { at: now })
+            }
+            (CertificateCommand::Reserve, _) => Err(CertificateRefusal::SerialNumberTaken),
+            (CertificateCommand::RecordSignature, CertificateState::ToBeSigned { .. }) => {
+                Ok(CertificateEvent::CertificateSigned { at: now })
+            }
+            (CertificateCommand::ConfirmDelivery, CertificateState::Signed { .. }) => {
+                Ok(CertificateEvent::CertificateDelivered { at: now })
+            }
+            (CertificateCommand::RecordSignature | CertificateCommand::ConfirmDelivery, _)
+            | (
+                CertificateCommand::Revoke { .. },
+                CertificateState::Unknown | CertificateState::Revoked { .. },
+            ) => Err(out_of_order()),
+            (CertificateCommand::Revoke { reason, invalid_since }, _) => match invalid_since {
+                Some(invalid_since) if invalid_since > now => {
+                    Err(CertificateRefusal::InvalidSinceInTheFuture { invalid_since, now })
+                }
+                _ => Ok(CertificateEvent::CertificateRevoked { at: now, reason, invalid_since }),
+            },
+        }
+    }
+
+    /// The certificate after `event`.
+    #[must_use]
+    pub fn apply(self, event: CertificateEvent) -> Self {
+        let state = match event {
+            CertificateEvent::CertificateReserved { at } => CertificateState::ToBeSigned { since: at },
+            CertificateEvent::CertificateSigned { at } => CertificateState::Signed { since: at },
+            CertificateEvent::CertificateDelivered { at } => CertificateState::Delivered { since: at },
+            CertificateEvent::CertificateRevoked { at, reason, invalid_since } => {
+                CertificateState::Revoked { since: at, reason, invalid_since }
+            }
+        };
+        Self { state }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn serial_numbers_are_compared_as_numbers_and_shown_in_hex() {
+        let serial = SerialNumber::from_bytes(&[0, 0x8F, 1]).unwrap();
+        assert_eq!(serial.to_string(), "8f01");
+        assert_eq!(SerialNumber::from_hex("008F:01"), Some(serial));
+        assert_eq!(SerialNumber::from_bytes(&[0, 0]), None);
+        assert_eq!(SerialNumber::from_bytes(&[1; 21]), None);
+        assert_eq!(SerialNumber::from_hex("alice"), None);
+    }
+
+    #[test]
+    fn a_certificate_is_stored_before_it_is_signed() {
+        let unsigned = Certificate::default();
+        assert_eq!(
+            unsigned.decide(CertificateCommand::RecordSignature, at(0)),
+            Err(CertificateRefusal::Unknown)
+        );
+    }
+
+    #[test]
+    fn a_certificate_that_was_perhaps_signed_can_be_revoked() {
+        let certificate = Certificate::replay([CertificateEvent::CertificateReserved { at: at(0) }]);
+        let revoke = CertificateCommand::Revoke { reason: RevocationReason::Superseded, invalid_since: None };
+        assert!(certificate.decide(revoke, at(1)).is_ok());
+    }
+
+    #[test]
+    fn a_key_cannot_become_invalid_in_the_future() {
+        let certificate = Certificate::replay([CertificateEvent::CertificateReserved { at: at(0) }]);
+        let invalid_since = Some(at(11));
+        let revoke = CertificateCommand::Revoke { reason: RevocationReason::KeyCompromise, invalid_since };
+        assert_eq!(
+            certificate.decide(revoke, at(10)),
+            Err(CertificateRefusal::InvalidSinceInTheFuture { invalid_since: at(11), now: at(10) })
+        );
+    }
+
+    fn any_command() -> impl Strategy<Value = CertificateCommand> {
+        prop_oneof![
+            Just(CertificateCommand::Reserve),
+            Just(CertificateCommand::RecordSignature),
+            Just(CertificateCommand::ConfirmDelivery),
+            prop::option::of(0..80_i64).prop_map(|since| CertificateCommand::Revoke {
+                reason: RevocationReason::KeyCompromise,
+                invalid_since: since.map(at),
+            }),
+        ]
+    }
+
+    proptest! {
+        /// A serial number is reserved once; delivered means it was signed; the first revocation stands for ever.
+        #[test]
+        fn random_commands_keep_the_invariants(commands in prop::collection::vec(any_command(), 0..40)) {
+            let (mut certificate, mut reserved, mut signed) = (Certificate::default(), 0, 0);
+            for (second, command) in commands.into_iter().enumerate() {
+                let before = certificate.clone();
+                if let Ok(event) = certificate.decide(command, at(i64::try_from(second).unwrap())) {
+                    reserved += usize::from(matches!(event, CertificateEvent::CertificateReserved { .. }));
+                    signed += usize::from(matches!(event, CertificateEvent::CertificateSigned { .. }));
+                    certificate = certificate.apply(event);
+                }
+                prop_assert!(reserved <= 1 && signed <= reserved);
+                if matches!(certificate.state(), CertificateState::Delivered { .. }) {
+                    prop_assert_eq!(signed, 1);
+                }
+                if matches!(before.state(), CertificateState::Revoked { .. }) {
+                    prop_assert_eq!(&certificate, &before);
+                }
+            }
+        }
+    }
+}

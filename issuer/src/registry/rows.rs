@@ -1,0 +1,92 @@
+//! Database rows as records.
+
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::error::RegistryError;
+use super::records::CertificateRecord;
+use crate::domain::{
+    AuthorityName, CardKey, Cardholder, CardholderId, Certificate, Guid, MailAddress, Name, SerialNumber,
+    StaffId, StockIdentity,
+};
+
+pub(super) fn damaged(what: impl Into<String>) -> RegistryError {
+    RegistryError::Damaged(what.into())
+}
+
+/// Times are stored with whole seconds, so that their texts sort as they do.
+pub(super) fn time_text(time: Timestamp) -> String {
+    let seconds = Timestamp::from_second(time.as_second()).unwrap_or(time);
+    seconds.to_string()
+}
+
+pub(super) fn time(row: &SqliteRow, column: &str) -> Result<Timestamp, RegistryError> {
+    let text: String = row.try_get(column)?;
+    text.parse().map_err(|_| damaged(format!("{column} {text:?} is not a time")))
+}
+
+pub(super) fn optional_time(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, RegistryError> {
+    let text: Option<String> = row.try_get(column)?;
+    text.map(|text| text.parse().map_err(|_| damaged(format!("{column} {text:?} is not a time")))).transpose()
+}
+
+pub(super) fn serial(row: &SqliteRow) -> Result<SerialNumber, RegistryError> {
+    let bytes: Vec<u8> = row.try_get("serial")?;
+    SerialNumber::from_bytes(&bytes).ok_or_else(|| damaged("a serial number is not 1 to 20 octets"))
+}
+
+pub(super) fn authority(row: &SqliteRow, column: &str) -> Result<AuthorityName, RegistryError> {
+    let text: String = row.try_get(column)?;
+    AuthorityName::parse(&text).ok_or_else(|| damaged(format!("unknown authority {text:?}")))
+}
+
+pub(super) fn number<T: TryFrom<i64>>(row: &SqliteRow, column: &str) -> Result<T, RegistryError> {
+    let value: i64 = row.try_get(column)?;
+    T::try_from(value).map_err(|_| damaged(format!("{column} {value} is out of range")))
+}
+
+pub(super) fn cardholder(row: &SqliteRow) -> Result<Cardholder, RegistryError> {
+    let (name, mail): (String, String) = (row.try_get("name")?, row.try_get("mail")?);
+    let staff_id: Option<String> = row.try_get("staff_id")?;
+    Ok(Cardholder {
+        id: CardholderId(row.try_get("id")?),
+        name: Name::new(&name).map_err(|error| damaged(format!("name {name:?} {error}")))?,
+        mail: MailAddress::new(&mail).map_err(|error| damaged(format!("mail {error}")))?,
+        staff_id: staff_id
+            .map(|text| {
+                StaffId::new(&text).map_err(|error| damaged(format!("staff identifier {text:?} {error}")))
+            })
+            .transpose()?,
+    })
+}
+
+pub(super) fn stock_identity(row: &SqliteRow) -> Result<StockIdentity, RegistryError> {
+    if let Some(serial) = row.try_get::<Option<i64>, _>("vendor_serial")? {
+        let serial = u32::try_from(serial)
+            .map_err(|_| damaged(format!("card serial number {serial} is out of range")))?;
+        return Ok(StockIdentity::VendorSerial(serial));
+    }
+    let guid: Vec<u8> = row.try_get("stock_guid")?;
+    let guid = <[u8; 16]>::try_from(guid).map_err(|_| damaged("a GUID is not 16 octets"))?;
+    Ok(StockIdentity::Guid(Guid::new(guid)))
+}
+
+pub(super) fn certificate(row: &SqliteRow, state: Certificate) -> Result<CertificateRecord, RegistryError> {
+    let card_key: Option<String> = row.try_get("card_key")?;
+    Ok(CertificateRecord {
+        serial: serial(row)?,
+        authority: authority(row, "authority")?,
+        profile: row.try_get("profile")?,
+        subject: row.try_get("subject")?,
+        mail: row.try_get("mail")?,
+        card_key: card_key
+            .map(|text| CardKey::parse(&text).ok_or_else(|| damaged(format!("unknown key {text:?}"))))
+            .transpose()?,
+        holder: row.try_get::<Option<i64>, _>("holder")?.map(CardholderId),
+        not_before: time(row, "not_before")?,
+        not_after: time(row, "not_after")?,
+        certificate: row.try_get("certificate")?,
+        state,
+    })
+}
