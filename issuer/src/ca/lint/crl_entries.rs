@@ -1,0 +1,132 @@
+//! The entries of a CRL: each certificate once, with readable extensions, and no reason where there is none.
+use std::collections::HashSet;
+
+use const_oid::db::rfc5280::{ID_CE_CRL_REASONS, ID_CE_INVALIDITY_DATE};
+use der::Decode;
+use der::asn1::GeneralizedTime;
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::CrlReason;
+use x509_cert::time::Time;
+
+use super::CrlRule;
+use crate::ca::crl::view::{CrlView, EntryView};
+
+pub(super) const RULE: CrlRule =
+    CrlRule { name: "crl-entries", clause: "RFC 5280 sections 5.1.2.6 and 5.3, S/MIME BR 7.2.2", check };
+
+fn check(crl: &CrlView<'_>, messages: &mut Vec<String>) {
+    let mut seen: HashSet<Vec<u8>> = HashSet::new();
+    for entry in crl.entries() {
+        if messages.len() >= MOST_MESSAGES {
+            return;
+        }
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => return messages.push(error.to_string()),
+        };
+        check_entry(&entry, messages);
+        let serial_number = entry.serial_number.as_bytes().to_vec();
+        if !seen.insert(serial_number) {
+            messages.push(format!("{} is there twice", hex::encode(entry.serial_number.as_bytes())));
+        }
+    }
+}
+
+fn check_entry(entry: &EntryView, messages: &mut Vec<String>) {
+    let serial_number = hex::encode(entry.serial_number.as_bytes());
+    if let Time::GeneralTime(general) = entry.revocation_date
+        && general.to_date_time().year() < 2050
+    {
+        messages.push(format!("the date of {serial_number} is a GeneralizedTime before 2050"));
+    }
+    if entry.extensions.as_ref().is_some_and(Vec::is_empty) {
+        messages.push(format!("the extensions of {serial_number} are there but empty"));
+    }
+    for extension in entry.extensions.iter().flatten() {
+        if let Some(problem) = problem(extension) {
+            messages.push(format!("{problem}: {serial_number}"));
+        }
+    }
+}
+
+fn problem(extension: &Extension) -> Option<&'static str> {
+    let octets = extension.extn_value.as_bytes();
+    match extension.extn_id {
+        _ if extension.critical => Some("an extension of an entry is critical"),
+        ID_CE_CRL_REASONS => match CrlReason::from_der(octets) {
+            Err(_) => Some("reasonCode cannot be read"),
+            Ok(CrlReason::Unspecified) => Some("reasonCode is 0, which is said by leaving it out"),
+            Ok(_) => None,
+        },
+        ID_CE_INVALIDITY_DATE => {
+            GeneralizedTime::from_der(octets).err().map(|_| "invalidityDate cannot be read")
+        }
+        _ => None,
+    }
+}
+
+/// A broken list of a million entries needs no million messages.
+const MOST_MESSAGES: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{assert_clean_crl, assert_crl_finding, changed_crl};
+    use super::*;
+    use der::asn1::OctetString;
+    use x509_cert::crl::{CertificateList, RevokedCert};
+
+    fn first(crl: &mut CertificateList) -> &mut RevokedCert {
+        &mut crl.tbs_cert_list.revoked_certificates.as_mut().unwrap()[0]
+    }
+
+    fn with_extension(extn_id: const_oid::ObjectIdentifier, critical: bool, value: &[u8]) -> Vec<u8> {
+        let extn_value = OctetString::new(value).unwrap();
+        let extension = Extension { extn_id, critical, extn_value };
+        changed_crl(|crl| first(crl).crl_entry_extensions = Some(vec![extension]))
+    }
+
+    #[test]
+    fn ours_are_clean() {
+        assert_clean_crl(&RULE);
+    }
+
+    #[test]
+    fn bad_reason_unspecified() {
+        assert_crl_finding(
+            &RULE,
+            "reasonCode is 0",
+            &with_extension(ID_CE_CRL_REASONS, false, &[0x0A, 1, 0]),
+        );
+    }
+
+    #[test]
+    fn bad_reason_unknown() {
+        assert_crl_finding(&RULE, "cannot be read", &with_extension(ID_CE_CRL_REASONS, false, &[0x0A, 1, 7]));
+    }
+
+    #[test]
+    fn bad_reason_critical() {
+        assert_crl_finding(&RULE, "critical", &with_extension(ID_CE_CRL_REASONS, true, &[0x0A, 1, 1]));
+    }
+
+    #[test]
+    fn bad_invalidity_date() {
+        let utc_time = b"\x17\x0D300101000000Z";
+        assert_crl_finding(&RULE, "invalidityDate", &with_extension(ID_CE_INVALIDITY_DATE, false, utc_time));
+    }
+
+    #[test]
+    fn bad_empty_extensions() {
+        let sample = changed_crl(|crl| first(crl).crl_entry_extensions = Some(Vec::new()));
+        assert_crl_finding(&RULE, "there but empty", &sample);
+    }
+
+    #[test]
+    fn bad_twice() {
+        let sample = changed_crl(|crl| {
+            let entry = first(crl).clone();
+            crl.tbs_cert_list.revoked_certificates.as_mut().unwrap().push(entry);
+        });
+        assert_crl_finding(&RULE, "there twice", &sample);
+    }
+}

@@ -1,0 +1,88 @@
+//! The extensions of a CRL: whose it is and which number it has, each once.
+use const_oid::{AssociatedOid, ObjectIdentifier};
+use x509_cert::ext::pkix::{AuthorityKeyIdentifier, CrlNumber};
+
+use super::CrlRule;
+use crate::ca::crl::view::CrlView;
+
+pub(super) const RULE: CrlRule =
+    CrlRule { name: "crl-extensions", clause: "RFC 5280 sections 5.2.1 and 5.2.3", check };
+
+fn check(crl: &CrlView<'_>, messages: &mut Vec<String>) {
+    if crl.authority_key_identifier().is_none() {
+        messages.push("there is no authorityKeyIdentifier with a keyIdentifier".into());
+    }
+    match crl.number() {
+        None => messages.push("there is no cRLNumber".into()),
+        Some(number) if number.len() > 20 => messages.push("cRLNumber has more than 20 octets".into()),
+        Some(_) => (),
+    }
+    let mut seen: Vec<ObjectIdentifier> = Vec::new();
+    for extension in &crl.extensions {
+        let oid = extension.extn_id;
+        if seen.contains(&oid) {
+            messages.push(format!("extension {oid} is there twice"));
+        }
+        seen.push(oid);
+        if extension.critical && [AuthorityKeyIdentifier::OID, CrlNumber::OID].contains(&oid) {
+            messages.push(format!("extension {oid} is critical"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{assert_clean_crl, assert_crl_finding, changed_crl};
+    use super::*;
+    use der::asn1::OctetString;
+    use x509_cert::crl::CertificateList;
+    use x509_cert::ext::Extension;
+
+    fn extensions(crl: &mut CertificateList) -> &mut Vec<Extension> {
+        crl.tbs_cert_list.crl_extensions.as_mut().unwrap()
+    }
+
+    #[test]
+    fn ours_are_clean() {
+        assert_clean_crl(&RULE);
+    }
+
+    #[test]
+    fn bad_without_number() {
+        let sample =
+            changed_crl(|crl| extensions(crl).retain(|extension| extension.extn_id != CrlNumber::OID));
+        assert_crl_finding(&RULE, "no cRLNumber", &sample);
+    }
+
+    #[test]
+    fn bad_long_number() {
+        let mut number = vec![0x02, 21];
+        number.extend([0x7F; 21]);
+        let sample = changed_crl(|crl| {
+            for extension in extensions(crl) {
+                if extension.extn_id == CrlNumber::OID {
+                    extension.extn_value = OctetString::new(number.clone()).unwrap();
+                }
+            }
+        });
+        assert_crl_finding(&RULE, "more than 20 octets", &sample);
+    }
+
+    #[test]
+    fn bad_without_authority() {
+        let sample =
+            changed_crl(|crl| extensions(crl).retain(|extension| extension.extn_id == CrlNumber::OID));
+        assert_crl_finding(&RULE, "no authorityKeyIdentifier", &sample);
+    }
+
+    #[test]
+    fn bad_critical_and_twice() {
+        let sample = changed_crl(|crl| {
+            let mut again = extensions(crl)[0].clone();
+            again.critical = true;
+            extensions(crl).push(again);
+        });
+        assert_crl_finding(&RULE, "there twice", &sample);
+        assert_crl_finding(&RULE, "is critical", &sample);
+    }
+}

@@ -1,0 +1,251 @@
+//! The published directory, and how it is written.
+//!
+//! Everything is checked before anything is written. Then every file is replaced atomically, in an order in which a reader finds
+//! at any moment what the files he has refer to: CA certificates, CRLs, certificates. A run that was killed is completed by the
+//! next one.
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::crl_succession::{CrlRefusal, check_succession};
+use super::error::PublicationError;
+use super::layout;
+use super::store::FileStore;
+use crate::ca::certificate::{to_pem, verify_signed};
+use crate::ca::crl::view::CrlView;
+use crate::ca::{Certificate, SerialNumber};
+
+/// What shall be public.
+pub struct Publication<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// CA certificates, the root among them (self-issued).
+    pub authorities: Vec<Certificate>,
+    /// Certificates with mail addresses (9C and 9D); expired ones are left out by themselves.
+    pub certificates: Vec<Certificate>,
+    /// The newest CRL of each authority, DER. An authority without one keeps the published one.
+    pub crls: Vec<Vec<u8>>,
+    /// When a certificate of ours expires, by issuer's subjectKeyIdentifier and serial number, so that its revocation may be
+    /// left out of a CRL afterwards; `None` for an unknown one, which must stay.
+    pub not_after: &'a dyn Fn(&[u8], &SerialNumber) -> Option<Timestamp>,
+}
+
+/// What a publication changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Files made or replaced.
+    pub written: usize,
+    /// Files that were already so.
+    pub unchanged: usize,
+    /// Certificates of ours that expired and were removed.
+    pub removed: usize,
+}
+
+/// A directory for everybody to read.
+pub struct PublishedDirectory {
+    store: FileStore,
+}
+
+impl PublishedDirectory {
+    /// Opens or makes the directory.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn open(root: &Path) -> Result<Self, PublicationError> {
+        Ok(Self { store: FileStore::open(root)? })
+    }
+
+    /// Checks everything, then writes: each file atomically, CA certificates first. A second call changes nothing.
+    ///
+    /// # Errors
+    /// [`PublicationError`]; when it is a refusal nothing was changed.
+    pub fn write(&self, publication: &Publication<'_>) -> Result<Report, PublicationError> {
+        let _lock = self.store.lock()?;
+        let issuers = Issuers::new(&publication.authorities)?;
+        let crls = self.checked_crls(publication, &issuers)?;
+        let mut files = authority_files(&publication.authorities);
+        files.extend(crls.iter().map(|(key, der)| (layout::crl_file(key), der.clone())));
+        files.push((
+            layout::CRLS.into(),
+            crls.values().map(|der| to_pem("X509 CRL", der)).collect::<String>().into_bytes(),
+        ));
+        files.extend(self.checked_certificates(publication, &issuers)?);
+        let expired = self.expired(publication.now, &issuers)?;
+        self.apply(files, expired)
+    }
+
+    fn apply(
+        &self,
+        files: Vec<(PathBuf, Vec<u8>)>,
+        expired: Vec<PathBuf>,
+    ) -> Result<Report, PublicationError> {
+        let total = files.len();
+        let mut changed = Vec::new();
+        for (path, contents) in files {
+            if self.store.read(&path)?.as_deref() != Some(contents.as_slice()) {
+                changed.push((path, contents));
+            }
+        }
+        let report =
+            Report { written: changed.len(), unchanged: total - changed.len(), removed: expired.len() };
+        let leftovers = self.store.remove_unfinished()?;
+        let revision = self.store.read(Path::new(layout::REVISION))?;
+        if changed.is_empty() && expired.is_empty() && leftovers == 0 && revision.is_some() {
+            return Ok(report);
+        }
+        // While it is absent, servers look at every file anew; so a run that is killed here does no harm.
+        self.store.remove(Path::new(layout::REVISION))?;
+        for (path, contents) in changed {
+            self.store.replace(&path, &contents)?;
+        }
+        for path in expired {
+            self.store.remove(&path)?;
+        }
+        self.store.sync()?;
+        let number = revision.and_then(|text| String::from_utf8(text).ok()?.trim().parse::<u64>().ok());
+        let next = number.unwrap_or_default().wrapping_add(1);
+        self.store.replace(Path::new(layout::REVISION), format!("{next}\n").as_bytes())?;
+        self.store.sync()?;
+        Ok(report)
+    }
+
+    /// Every authority's newest CRL: the offered one if it may be published, else the published one.
+    fn checked_crls(
+        &self,
+        publication: &Publication<'_>,
+        issuers: &Issuers<'_>,
+    ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, PublicationError> {
+        let mut crls = BTreeMap::new();
+        for issuer in issuers.0.values() {
+            if let Some(published) = self.store.read(&layout::crl_file(issuer.subject_key_identifier()))? {
+                crls.insert(issuer.subject_key_identifier().to_vec(), published);
+            }
+        }
+        for offered in &publication.crls {
+            let issuer = issuers.of_crl(offered)?;
+            let key = issuer.subject_key_identifier();
+            let not_after = |serial_number: &SerialNumber| (publication.not_after)(key, serial_number);
+            let published = crls.get(key).map(Vec::as_slice);
+            check_succession(published, offered, publication.now, not_after)
+                .map_err(|refusal| PublicationError::Crl { authority: issuer.subject(), refusal })?;
+            crls.insert(key.to_vec(), offered.clone());
+        }
+        Ok(crls)
+    }
+
+    fn checked_certificates(
+        &self,
+        publication: &Publication<'_>,
+        issuers: &Issuers<'_>,
+    ) -> Result<Vec<(PathBuf, Vec<u8>)>, PublicationError> {
+        let mut files = Vec::new();
+        for certificate in &publication.certificates {
+            let unexpired = certificate.not_after() >= publication.now;
+            if !unexpired || certificate.is_authority() {
+                continue;
+            }
+            let mut verified = false;
+            for address in certificate.mail_addresses() {
+                let path = layout::certificate_file(&address.to_string(), certificate.serial_number());
+                // What is published already was verified when it was.
+                if !verified && self.store.read(&path)?.as_deref() != Some(certificate.as_der()) {
+                    issuers.verify(certificate)?;
+                    verified = true;
+                }
+                files.push((path, certificate.as_der().to_vec()));
+            }
+        }
+        Ok(files)
+    }
+
+    /// Published certificates that expired and that one of these authorities issued; other authorities' stay.
+    fn expired(&self, now: Timestamp, issuers: &Issuers<'_>) -> Result<Vec<PathBuf>, PublicationError> {
+        let mut expired = Vec::new();
+        for folder in self.store.list(Path::new(layout::BY_EMAIL))? {
+            for path in self.store.list(&folder)? {
+                let is_certificate = path.extension().is_some_and(|extension| extension == "cer");
+                let Some(der) = self.store.read(&path)?.filter(|_| is_certificate) else { continue };
+                let Ok(certificate) = Certificate::from_der(der) else { continue };
+                if certificate.not_after() < now && issuers.verify(&certificate).is_ok() {
+                    expired.push(path);
+                }
+            }
+        }
+        Ok(expired)
+    }
+}
+
+/// The authorities by their key identifiers.
+struct Issuers<'a>(BTreeMap<&'a [u8], &'a Certificate>);
+
+impl<'a> Issuers<'a> {
+    /// Each must be a CA, and issued by one of them.
+    fn new(authorities: &'a [Certificate]) -> Result<Self, PublicationError> {
+        let refuse = |certificate: &Certificate, reason: &str| {
+            PublicationError::Malformed(format!("{} {reason}", certificate.subject()))
+        };
+        let issuers = Self(
+            authorities.iter().map(|authority| (authority.subject_key_identifier(), authority)).collect(),
+        );
+        if !authorities.iter().any(Certificate::is_self_issued) {
+            return Err(PublicationError::Malformed(
+                "there is no root certificate among the CA certificates".into(),
+            ));
+        }
+        for authority in authorities {
+            if !authority.is_authority() || authority.subject_key_identifier().is_empty() {
+                return Err(refuse(authority, "is not a CA certificate with a key identifier"));
+            }
+            issuers.verify(authority)?;
+        }
+        Ok(issuers)
+    }
+
+    fn verify(&self, certificate: &Certificate) -> Result<(), PublicationError> {
+        let key = match certificate.authority_key_identifier() {
+            [] if certificate.is_self_issued() => certificate.subject_key_identifier(),
+            key => key,
+        };
+        let refuse = |reason: String| {
+            let (serial_number, subject) = (certificate.serial_number(), certificate.subject());
+            PublicationError::Malformed(format!("certificate {serial_number} of {subject}: {reason}"))
+        };
+        let issuer =
+            self.0.get(key).ok_or_else(|| refuse("its issuer is not among the CA certificates".into()))?;
+        certificate.verify_issuer(issuer).map_err(|error| refuse(error.to_string()))
+    }
+
+    /// The authority that made and signed a CRL.
+    fn of_crl(&self, der: &[u8]) -> Result<&'a Certificate, PublicationError> {
+        let crl = CrlView::from_der(der).map_err(|error| PublicationError::Malformed(error.to_string()))?;
+        let key = crl.authority_key_identifier().unwrap_or_default();
+        let Some(issuer) =
+            self.0.get(key.as_slice()).copied().filter(|issuer| issuer.tbs().subject == crl.issuer)
+        else {
+            let reason = format!("a CRL of {} belongs to none of the CA certificates", crl.issuer);
+            return Err(PublicationError::Malformed(reason));
+        };
+        verify_signed(der, "CRL", issuer.public_key()).map_err(|error| PublicationError::Crl {
+            authority: issuer.subject(),
+            refusal: CrlRefusal::Malformed(error.to_string()),
+        })?;
+        Ok(issuer)
+    }
+}
+
+/// `ca/`, `anchor.pem` and `ca-chain.pem`, roots first.
+fn authority_files(authorities: &[Certificate]) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut sorted: Vec<&Certificate> = authorities.iter().collect();
+    sorted.sort_by_key(|authority| (!authority.is_self_issued(), authority.subject_key_identifier()));
+    let file = |authority: &&Certificate| {
+        (layout::authority_file(authority.subject_key_identifier()), authority.as_der().to_vec())
+    };
+    let mut files: Vec<_> = sorted.iter().map(file).collect();
+    let chain: String = sorted.iter().map(|authority| authority.to_pem()).collect();
+    let roots = sorted.iter().filter(|authority| authority.is_self_issued());
+    let anchor: String = roots.map(|authority| authority.to_pem()).collect();
+    files.push((layout::CA_CHAIN.into(), chain.into_bytes()));
+    files.push((layout::ANCHOR.into(), anchor.into_bytes()));
+    files
+}

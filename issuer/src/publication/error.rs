@@ -1,0 +1,44 @@
+//! What publication refuses, and why. Whatever was published before stays.
+use std::path::PathBuf;
+
+use super::crl_succession::CrlRefusal;
+
+/// A refusal or failure of publication.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublicationError {
+    /// A file could not be read or written.
+    #[error("{path}: {error}", path = path.display())]
+    Io {
+        /// Which file or directory.
+        path: PathBuf,
+        /// What happened.
+        error: std::io::Error,
+    },
+    /// A new CRL must not replace the published one.
+    #[error("the CRL of {authority} was not published: {refusal}; the published one stays")]
+    Crl {
+        /// Subject of the authority.
+        authority: String,
+        /// Why.
+        refusal: CrlRefusal,
+    },
+    /// Something handed in is not what it should be.
+    #[error("nothing was published: {0}")]
+    Malformed(String),
+    /// Another process is publishing to the same directory.
+    #[error("{} is being written by another process; try again when it is done", .0.display())]
+    InUse(PathBuf),
+}
+
+impl PublicationError {
+    /// A stable word for programs (`--json`).
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "io",
+            Self::Crl { .. } => "crl-refused",
+            Self::Malformed(_) => "malformed",
+            Self::InUse(_) => "in-use",
+        }
+    }
+}

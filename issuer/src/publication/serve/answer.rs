@@ -1,0 +1,170 @@
+//! What a request gets.
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+use sha2::{Digest, Sha256};
+
+use super::index::{Index, Revision};
+use super::search::{self, Collection, QueryError, Search};
+use super::static_file;
+
+/// A published directory, and an index of what it held when it was last looked at.
+pub(super) struct Server {
+    root: PathBuf,
+    index: Mutex<Arc<Index>>,
+}
+
+impl Server {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root, index: Mutex::default() }
+    }
+
+    pub(super) fn answer(&self, request: &Parts) -> Response<Vec<u8>> {
+        if ![Method::GET, Method::HEAD].contains(&request.method) {
+            let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered");
+            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        let collection = match request.uri.path() {
+            "/certificates/search.cgi" => Collection::Certificates,
+            "/crls/search.cgi" => Collection::Crls,
+            path => return self.file(path, &request.headers),
+        };
+        match search::parse(collection, request.uri.query().unwrap_or_default()) {
+            Ok(search) => self.search(collection, &search),
+            Err(QueryError(reason)) => plain(StatusCode::BAD_REQUEST, reason),
+        }
+    }
+
+    fn file(&self, path: &str, headers: &HeaderMap) -> Response<Vec<u8>> {
+        let Some(file) = static_file::resolve(path) else { return not_found() };
+        let full = self.root.join(&file);
+        let Some((contents, modified)) = read(&full) else { return not_found() };
+        let tag = entity_tag(&contents);
+        let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        let unchanged = known
+            .flat_map(|value| value.split(','))
+            .any(|known| matches!(known.trim(), "*") || known.trim().trim_start_matches("W/") == tag);
+        let mut answer = if unchanged {
+            response(StatusCode::NOT_MODIFIED, Vec::new())
+        } else {
+            found(content_type(&file), contents)
+        };
+        let headers = answer.headers_mut();
+        if let Ok(tag) = HeaderValue::from_str(&tag) {
+            headers.insert(header::ETAG, tag);
+        }
+        if let Some(modified) = http_date(modified) {
+            headers.insert(header::LAST_MODIFIED, modified);
+        }
+        answer
+    }
+
+    fn search(&self, collection: Collection, search: &Search) -> Response<Vec<u8>> {
+        let mut files = match search {
+            Search::MailAddress(address) => static_file::by_email(&self.root, address),
+            Search::Indexed(attribute, value) => self.index().find(collection, *attribute, value),
+        };
+        if let Collection::Crls = collection {
+            // RFC 4387 section 2.2: of several, the one with the greatest thisUpdate.
+            files.truncate(1);
+        }
+        let contents: Vec<Vec<u8>> =
+            files.iter().filter_map(|file| Some(read(&self.root.join(file))?.0)).collect();
+        match <[Vec<u8>; 1]>::try_from(contents) {
+            Ok([single]) => found(collection.content_type(), single),
+            Err(several) if several.is_empty() => not_found(),
+            Err(several) => multipart(collection.content_type(), &several),
+        }
+    }
+
+    /// The index, made anew when something was published since.
+    fn index(&self) -> Arc<Index> {
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let revision = Revision::of(&self.root);
+        if revision.is_none() || index.revision != revision {
+            *index = Arc::new(Index::read(&self.root, revision, &index));
+        }
+        Arc::clone(&index)
+    }
+}
+
+/// An answer of one line.
+pub(super) fn plain(status: StatusCode, line: &str) -> Response<Vec<u8>> {
+    let mut answer = response(status, format!("{line}\n").into_bytes());
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}
+
+fn not_found() -> Response<Vec<u8>> {
+    plain(StatusCode::NOT_FOUND, "there is nothing of that name")
+}
+
+fn found(content_type: &'static str, contents: Vec<u8>) -> Response<Vec<u8>> {
+    let mut answer = response(StatusCode::OK, contents);
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+fn response(status: StatusCode, contents: Vec<u8>) -> Response<Vec<u8>> {
+    let mut answer = Response::new(contents);
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+/// `multipart/mixed` (RFC 2046 section 5.1.3) of the things themselves, as RFC 4387 section 2 demands: not encoded in any way.
+fn multipart(content_type: &str, parts: &[Vec<u8>]) -> Response<Vec<u8>> {
+    let boundary = boundary(parts);
+    let mut body = Vec::new();
+    for part in parts {
+        body.extend_from_slice(format!("--{boundary}\r\nContent-Type: {content_type}\r\n\r\n").as_bytes());
+        body.extend_from_slice(part);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    let mut answer = response(StatusCode::OK, body);
+    if let Ok(value) = HeaderValue::from_str(&format!("multipart/mixed; boundary={boundary}")) {
+        answer.headers_mut().insert(header::CONTENT_TYPE, value);
+    }
+    answer
+}
+
+/// A digest of the parts: no part can hold the digest of itself.
+fn boundary(parts: &[Vec<u8>]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(part);
+    }
+    hex::encode(digest.finalize())
+}
+
+fn read(path: &Path) -> Option<(Vec<u8>, Option<SystemTime>)> {
+    let modified = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?.modified().ok();
+    Some((fs::read(path).ok()?, modified))
+}
+
+fn entity_tag(contents: &[u8]) -> String {
+    format!("\"{}\"", hex::encode(Sha256::digest(contents)))
+}
+
+fn http_date(time: Option<SystemTime>) -> Option<HeaderValue> {
+    let timestamp = Timestamp::try_from(time?).ok()?;
+    HeaderValue::from_str(&DateTimePrinter::new().timestamp_to_rfc9110_string(&timestamp).ok()?).ok()
+}
+
+/// RFC 2585 section 4 and RFC 8555 section 9.1.
+fn content_type(file: &Path) -> &'static str {
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("cer") => "application/pkix-cert",
+        Some("crl") => "application/pkix-crl",
+        _ if file == Path::new(super::super::layout::CRLS) => "application/x-pem-file",
+        _ => "application/pem-certificate-chain",
+    }
+}

@@ -1,0 +1,151 @@
+//! By what published certificates and CRLs are found.
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use der::{Encode, Sequence, asn1::Int};
+use jiff::Timestamp;
+use sha1::{Digest, Sha1};
+use x509_cert::name::Name;
+
+use super::search::{Attribute, Collection};
+use crate::ca::Certificate;
+use crate::ca::crl::view::CrlView;
+use crate::publication::layout;
+
+/// Which publication was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Revision(Vec<u8>, Option<SystemTime>);
+
+impl Revision {
+    /// `None` while something is being published, or where no publisher of ours wrote.
+    pub(super) fn of(root: &Path) -> Option<Self> {
+        let path = root.join(layout::REVISION);
+        let modified = fs::metadata(&path).ok()?.modified().ok();
+        Some(Self(fs::read(path).ok()?, modified))
+    }
+}
+
+/// Search keys of everything that is published.
+#[derive(Default)]
+pub(super) struct Index {
+    pub(super) revision: Option<Revision>,
+    certificates: HashMap<(Attribute, Vec<u8>), Vec<PathBuf>>,
+    /// Newest first.
+    crls: HashMap<(Attribute, Vec<u8>), Vec<PathBuf>>,
+    /// What was read of each file, so that it is not read again.
+    files: HashMap<PathBuf, (SystemTime, Vec<(Attribute, Vec<u8>)>)>,
+}
+
+impl Index {
+    /// Reads the published directory; files that have not changed since `previous` are not read again.
+    pub(super) fn read(root: &Path, revision: Option<Revision>, previous: &Self) -> Self {
+        let mut index = Self { revision, ..Self::default() };
+        let mut certificates = list(root, Path::new(layout::AUTHORITIES), "cer");
+        for folder in list(root, Path::new(layout::BY_EMAIL), "") {
+            certificates.extend(list(root, &folder, "cer"));
+        }
+        for file in certificates {
+            index.add_certificate(root, file, previous);
+        }
+        index.add_crls(root);
+        index
+    }
+
+    /// The files that match exactly, newest CRL first.
+    pub(super) fn find(&self, collection: Collection, attribute: Attribute, value: &[u8]) -> Vec<PathBuf> {
+        let entries = match collection {
+            Collection::Certificates => &self.certificates,
+            Collection::Crls => &self.crls,
+        };
+        entries.get(&(attribute, value.to_vec())).cloned().unwrap_or_default()
+    }
+
+    fn add_certificate(&mut self, root: &Path, file: PathBuf, previous: &Self) {
+        let full = root.join(&file);
+        let Ok(modified) = fs::metadata(&full).and_then(|metadata| metadata.modified()) else { return };
+        let keys = match previous.files.get(&file) {
+            Some((known, keys)) if *known == modified => keys.clone(),
+            _ => {
+                let Ok(contents) = fs::read(&full) else { return };
+                certificate_keys(contents).unwrap_or_default()
+            }
+        };
+        // A certificate with two mail addresses lies in two folders; once is enough.
+        let is_known =
+            |key: &(Attribute, Vec<u8>)| key.0 == Attribute::CertHash && self.certificates.contains_key(key);
+        if !keys.iter().any(is_known) {
+            for key in &keys {
+                self.certificates.entry(key.clone()).or_default().push(file.clone());
+            }
+        }
+        self.files.insert(file, (modified, keys));
+    }
+
+    fn add_crls(&mut self, root: &Path) {
+        let mut crls: Vec<(Timestamp, PathBuf, [(Attribute, Vec<u8>); 2])> = Vec::new();
+        for file in list(root, Path::new(layout::REVOCATIONS), "crl") {
+            let Ok(contents) = fs::read(root.join(&file)) else { continue };
+            let Ok(crl) = CrlView::from_der(&contents) else { continue };
+            let key = crl.authority_key_identifier().unwrap_or_default();
+            let keys = [(Attribute::IHash, name_hash(&crl.issuer)), (Attribute::SKidHash, hash(&key))];
+            crls.push((crl.made(), file, keys));
+        }
+        crls.sort_by(|one, other| other.0.cmp(&one.0));
+        for (_, file, keys) in crls {
+            for key in keys {
+                self.crls.entry(key).or_default().push(file.clone());
+            }
+        }
+    }
+}
+
+/// ```text
+/// IssuerAndSerialNumber ::= SEQUENCE {
+///      issuer Name,
+///      serialNumber CertificateSerialNumber }
+/// ```
+#[derive(Sequence)]
+struct IssuerAndSerialNumber {
+    issuer: Name,
+    serial_number: Int,
+}
+
+fn certificate_keys(contents: Vec<u8>) -> Option<Vec<(Attribute, Vec<u8>)>> {
+    let certificate = Certificate::from_der(contents).ok()?;
+    let tbs = certificate.tbs();
+    let number =
+        IssuerAndSerialNumber { issuer: tbs.issuer.clone(), serial_number: tbs.serial_number.clone() };
+    let mut keys = vec![
+        (Attribute::CertHash, hash(certificate.as_der())),
+        (Attribute::IHash, name_hash(&tbs.issuer)),
+        (Attribute::IAndSHash, hash(&number.to_der().ok()?)),
+        (Attribute::SHash, name_hash(&tbs.subject)),
+    ];
+    if !certificate.subject_key_identifier().is_empty() {
+        keys.push((Attribute::SKidHash, hash(certificate.subject_key_identifier())));
+    }
+    if let Some(name) = certificate.common_name() {
+        keys.push((Attribute::Name, name.into_bytes()));
+    }
+    Some(keys)
+}
+
+fn name_hash(name: &Name) -> Vec<u8> {
+    name.to_der().map(|der| hash(&der)).unwrap_or_default()
+}
+
+fn hash(octets: &[u8]) -> Vec<u8> {
+    Sha1::digest(octets).to_vec()
+}
+
+/// Entries of a folder with this extension (folders have none), sorted.
+fn list(root: &Path, folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(root.join(folder)) else { return Vec::new() };
+    let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
+    let mut paths: Vec<PathBuf> = names.map(|name| folder.join(name)).collect();
+    paths.retain(|path| extension.is_empty() || path.extension().is_some_and(|found| found == extension));
+    paths.sort();
+    paths
+}
