@@ -1,1 +1,28 @@
-//! To be written.
+//! RFC 5322 and MIME (RFC 2045 to 2047, 2231): build, parse, canonical form. No cryptography.
+//!
+//! - [`address`]: mailboxes as people type them; A-label domains.
+//! - [`canonical`]: CRLF line ends.
+//! - [`header`]: header fields with their exact bytes.
+//! - [`mime`]: entities and multiparts, split without changing a byte.
+//! - [`transfer_encoding`]: base64 and quoted-printable.
+//! - [`secured`]: the S/MIME forms of an entity (RFC 8551 section 3, RFC 1847), both ways.
+//! - [`build`]: a draft becomes header fields and a MIME entity.
+//! - [`outer`]: the header that everybody sees, apart from the entity that gets protected.
+//! - [`parse`]: a message becomes what a person reads: header, text, attachments.
+//! - [`attachment`]: file names from strangers made safe; saving without overwriting.
+//! - [`terminal_text`]: text from strangers made safe for a terminal.
+pub mod address;
+pub mod attachment;
+pub mod build;
+pub mod canonical;
+pub mod header;
+pub mod mime;
+pub mod outer;
+mod parameters;
+pub mod parse;
+pub mod secured;
+pub mod terminal_text;
+pub mod transfer_encoding;
+
+/// The largest message that is read: larger ones are refused by name instead of filling the memory.
+pub const MAXIMUM_MESSAGE_BYTES: usize = 256 * 1024 * 1024;

@@ -1,0 +1,211 @@
+//! MIME entities and multiparts (RFC 2045, RFC 2046 section 5.1), split without changing a byte.
+use std::borrow::Cow;
+
+use super::header::{Fields, MediaType, RepeatedField};
+use super::transfer_encoding::{TransferEncoding, TransferEncodingError};
+
+/// A header and a body: a message, or a part of one.
+#[derive(Clone, Debug)]
+pub struct Entity<'a> {
+    /// The header fields.
+    pub fields: Fields<'a>,
+    /// Everything after the empty line, still transfer-encoded.
+    pub body: &'a [u8],
+}
+
+/// What is wrong with the structure of an entity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MimeError {
+    /// A field that must be alone is not.
+    #[error(transparent)]
+    RepeatedField(#[from] RepeatedField),
+    /// See [`TransferEncodingError`].
+    #[error(transparent)]
+    TransferEncoding(#[from] TransferEncodingError),
+    /// A multipart without boundary parameter.
+    #[error("a multipart has no boundary")]
+    NoBoundary,
+    /// The end delimiter is missing.
+    #[error("a multipart is cut off: its last boundary is missing")]
+    CutOff,
+    /// `multipart/signed` needs exactly two parts (RFC 1847 section 2.1).
+    #[error("a signed message has {0} parts instead of two")]
+    NotTwoParts(usize),
+    /// The second part of `multipart/signed` is not a signature.
+    #[error("the second part of a signed message is {0}, not a signature")]
+    NotASignature(String),
+    /// Deeper than [`super::parse::MAXIMUM_DEPTH`].
+    #[error("the message nests more than {0} parts in each other")]
+    TooDeep(usize),
+    /// More than [`super::parse::MAXIMUM_PARTS`].
+    #[error("the message has more than {0} parts")]
+    TooManyParts(usize),
+}
+
+impl<'a> Entity<'a> {
+    /// Splits header and body; lines that are no fields (an mbox `From ` line) are passed over.
+    pub fn parse(bytes: &'a [u8]) -> Self {
+        let (fields, body) = Fields::split(bytes);
+        Self { fields, body }
+    }
+
+    /// The media type; `text/plain` where none is named or it cannot be read (RFC 2045 section 5.2).
+    ///
+    /// # Errors
+    /// Two Content-Type fields.
+    pub fn media_type(&self) -> Result<MediaType, MimeError> {
+        let field = self.fields.only("Content-Type")?;
+        Ok(field.and_then(MediaType::parse).filter(|known| known.essence.contains('/')).unwrap_or_else(
+            || {
+                let (fields, _) = Fields::split(b"Content-Type: text/plain; charset=us-ascii\r\n\r\n");
+                fields
+                    .first("Content-Type")
+                    .and_then(MediaType::parse)
+                    .expect("a constant media type can be read")
+            },
+        ))
+    }
+
+    /// The Content-Disposition, with its file name.
+    pub fn disposition(&self) -> Option<MediaType> {
+        self.fields.first("Content-Disposition").and_then(MediaType::parse)
+    }
+
+    /// The file name that the sender suggests: not safe to use, see [`super::attachment`].
+    pub fn suggested_name(&self) -> Option<String> {
+        let from_disposition = self.disposition().and_then(|d| d.parameter("filename").map(str::to_owned));
+        from_disposition
+            .or_else(|| self.media_type().ok().and_then(|t| t.parameter("name").map(str::to_owned)))
+    }
+
+    /// The body without its transfer encoding.
+    ///
+    /// # Errors
+    /// Two fields, an unknown encoding, or a damaged body.
+    pub fn decoded_body(&self) -> Result<Cow<'a, [u8]>, MimeError> {
+        let field = self.fields.only("Content-Transfer-Encoding")?;
+        let encoding = field.map_or(Ok(TransferEncoding::Identity), |field| {
+            TransferEncoding::from_name(&without_comments(&field.unfolded()))
+        })?;
+        Ok(encoding.decode(self.body)?)
+    }
+}
+
+/// The parts of a multipart body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts<'a> {
+    /// Each part with its header, exactly as between the delimiters: the line end before a delimiter is the delimiter's.
+    pub parts: Vec<&'a [u8]>,
+    /// Whether the end delimiter was there.
+    pub is_complete: bool,
+}
+
+/// Splits a multipart body at its delimiter lines.
+pub fn split_multipart<'a>(body: &'a [u8], boundary: &str) -> Parts<'a> {
+    let mut parts = Vec::new();
+    let mut part_start = None;
+    let mut position = 0;
+    for line in body.split_inclusive(|&byte| byte == b'\n') {
+        let line_start = position;
+        position += line.len();
+        let Some(delimiter) = Delimiter::read(line, boundary) else { continue };
+        if let Some(start) = part_start {
+            parts.push(without_last_line_end(body.get(start..line_start).unwrap_or_default()));
+        }
+        if delimiter == Delimiter::End {
+            return Parts { parts, is_complete: true };
+        }
+        part_start = Some(position);
+    }
+    parts.extend(part_start.and_then(|start| body.get(start..)));
+    Parts { parts, is_complete: false }
+}
+
+#[derive(PartialEq, Eq)]
+enum Delimiter {
+    Next,
+    End,
+}
+
+impl Delimiter {
+    /// RFC 2046 section 5.1.1: `--boundary`, perhaps `--`, then nothing but blanks.
+    fn read(line: &[u8], boundary: &str) -> Option<Self> {
+        let rest = line.strip_prefix(b"--")?.strip_prefix(boundary.as_bytes())?;
+        match rest.trim_ascii_end() {
+            b"" => Some(Self::Next),
+            b"--" => Some(Self::End),
+            _ => None,
+        }
+    }
+}
+
+fn without_last_line_end(bytes: &[u8]) -> &[u8] {
+    bytes.strip_suffix(b"\r\n").or_else(|| bytes.strip_suffix(b"\n")).unwrap_or(bytes)
+}
+
+/// Takes RFC 5322 comments off a value that is a single token.
+fn without_comments(value: &str) -> String {
+    let mut depth = 0_usize;
+    value
+        .chars()
+        .filter(|&character| match character {
+            '(' => {
+                depth += 1;
+                false
+            }
+            ')' => {
+                depth = depth.saturating_sub(1);
+                false
+            }
+            _ => depth == 0,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_end_before_a_delimiter_belongs_to_the_delimiter() {
+        let body = b"preamble\r\n--b\r\nA: 1\r\n\r\none\r\n\r\n--b  \r\n\r\ntwo\r\n--bx\r\n--b--\r\nepilogue\r\n--b\r\n";
+        let parts = split_multipart(body, "b");
+        assert_eq!(parts.parts, [&b"A: 1\r\n\r\none\r\n"[..], b"\r\ntwo\r\n--bx"]);
+        assert!(parts.is_complete);
+    }
+
+    #[test]
+    fn a_multipart_that_is_cut_off_says_so() {
+        let parts = split_multipart(b"--b\n\none", "b");
+        assert_eq!((parts.parts, parts.is_complete), (vec![&b"\none"[..]], false));
+        assert!(split_multipart(b"no delimiter", "b").parts.is_empty());
+    }
+
+    #[test]
+    fn entities_without_a_readable_type_are_plain_text() {
+        for header in ["", "Content-Type: nonsense\r\n", "Content-Type:\r\n"] {
+            let message = format!("{header}\r\nbody");
+            assert_eq!(
+                Entity::parse(message.as_bytes()).media_type().unwrap().essence,
+                "text/plain",
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_transfer_encoding_may_carry_a_comment() {
+        let entity = Entity::parse(b"Content-Transfer-Encoding: base64 (of course)\r\n\r\nSGk=\r\n");
+        assert_eq!(&*entity.decoded_body().unwrap(), b"Hi");
+    }
+
+    #[test]
+    fn file_names_come_from_the_disposition_first() {
+        let entity = Entity::parse(
+            b"Content-Type: text/plain; name=a.txt\r\nContent-Disposition: attachment;\r\n filename*0*=utf-8''%E4%BD;\r\n filename*1*=%A0.txt\r\n\r\n",
+        );
+        assert_eq!(entity.suggested_name().as_deref(), Some("你.txt"));
+        assert_eq!(entity.disposition().unwrap().essence, "attachment");
+    }
+}

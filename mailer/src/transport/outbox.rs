@@ -1,0 +1,339 @@
+//! What is to be sent, on disk before the first byte leaves (RFC 5321 section 4.5.4.1).
+//!
+//! An entry is one `send`: the protected messages (`ID.0.eml`, `ID.1.eml`, ...) and, written last, `ID.json`, which names
+//! them with their recipients. Without its JSON file an entry does not exist. Only protected bytes are kept here.
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::courier::Courier;
+use super::smtp::RecipientReply;
+use crate::durable_file::{create_private_folder, replace, sync_folder};
+use crate::message::address::Address;
+
+/// A protected message with everybody who gets it in one envelope.
+pub type Protected = (Vec<Address>, Vec<u8>);
+
+/// The folder of entries.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    root: PathBuf,
+}
+
+/// One `send`, with what became of it so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    version: u8,
+    /// Names the entry in commands.
+    pub id: String,
+    /// When it was stored.
+    pub created: Timestamp,
+    /// The sender's address.
+    pub sender: String,
+    /// One for the visible recipients together, one for each hidden recipient.
+    pub envelopes: Vec<Envelope>,
+}
+
+/// One protected message with the recipients that get it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Envelope {
+    message: String,
+    /// Who gets it.
+    pub recipients: Vec<Recipient>,
+}
+
+/// One recipient of an envelope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipient {
+    /// The address.
+    pub address: String,
+    /// What became of the delivery.
+    pub state: DeliveryState,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is")]
+pub enum DeliveryState {
+    /// Not tried yet, or to be tried again.
+    Waiting {
+        /// Why the last try failed.
+        reason: Option<String>,
+    },
+    /// The server will not take it; it is tried again only by `outbox flush`.
+    Refused {
+        /// The server's words.
+        reason: String,
+    },
+    /// The server, or the Maildir, has it.
+    Delivered,
+}
+
+/// A damaged entry, or one that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutboxError {
+    /// The folder or a file in it.
+    #[error("the outbox {path} cannot be used: {problem}")]
+    Storage {
+        /// Which file or folder.
+        path: String,
+        /// Why not.
+        problem: io::Error,
+    },
+    /// Another process is sending.
+    #[error("another mailer is sending from this outbox; try again when it is done")]
+    InUse,
+    /// Not the JSON that we write.
+    #[error(
+        "the outbox entry {path} is damaged: {problem}; move it away, its message is in the .eml files beside it"
+    )]
+    Damaged {
+        /// Which file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No such entry.
+    #[error("there is no outbox entry {0}; mailer outbox list shows them")]
+    NoSuchEntry(String),
+}
+
+impl OutboxError {
+    /// Stable code for JSON.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Storage { .. } => "outbox_storage",
+            Self::InUse => "outbox_in_use",
+            Self::Damaged { .. } => "outbox_damaged",
+            Self::NoSuchEntry(_) => "no_such_entry",
+        }
+    }
+}
+
+/// Keeps other processes from sending the same entries; released when dropped, and by the system when we die.
+#[derive(Debug)]
+pub struct OutboxLock {
+    _file: File,
+}
+
+impl Outbox {
+    /// Opens the folder, making it if it is missing.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn open(root: &Path) -> Result<Self, OutboxError> {
+        create_private_folder(root).map_err(|problem| storage(root, problem))?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// Claims the outbox for sending.
+    ///
+    /// # Errors
+    /// [`OutboxError::InUse`].
+    pub fn lock(&self) -> Result<OutboxLock, OutboxError> {
+        let path = self.root.join(".lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|problem| storage(&path, problem))?;
+        match file.try_lock() {
+            Ok(()) => Ok(OutboxLock { _file: file }),
+            Err(fs::TryLockError::WouldBlock) => Err(OutboxError::InUse),
+            Err(fs::TryLockError::Error(problem)) => Err(storage(&path, problem)),
+        }
+    }
+
+    /// Stores an entry; when this returns, a power cut cannot lose it.
+    ///
+    /// # Errors
+    /// The disk is full or not writable: then there is no entry.
+    pub fn store(
+        &self,
+        id: &str,
+        created: Timestamp,
+        sender: &Address,
+        messages: &[Protected],
+    ) -> Result<Entry, OutboxError> {
+        let mut envelopes = Vec::with_capacity(messages.len());
+        for (number, (recipients, content)) in messages.iter().enumerate() {
+            let message = format!("{id}.{number}.eml");
+            let path = self.root.join(&message);
+            replace(&path, content).map_err(|problem| storage(&path, problem))?;
+            let recipients = recipients
+                .iter()
+                .map(|address| Recipient {
+                    address: address.to_string(),
+                    state: DeliveryState::Waiting { reason: None },
+                })
+                .collect();
+            envelopes.push(Envelope { message, recipients });
+        }
+        let entry = Entry { version: 1, id: id.to_owned(), created, sender: sender.to_string(), envelopes };
+        self.update(&entry)?;
+        Ok(entry)
+    }
+
+    /// All entries, oldest first, each readable or not.
+    ///
+    /// # Errors
+    /// The folder itself cannot be read.
+    pub fn entries(&self) -> Result<Vec<Result<Entry, OutboxError>>, OutboxError> {
+        let mut names = Vec::new();
+        for file in fs::read_dir(&self.root).map_err(|problem| storage(&self.root, problem))? {
+            let path = file.map_err(|problem| storage(&self.root, problem))?.path();
+            let is_temporary = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if path.extension().is_some_and(|extension| extension == "json") && !is_temporary {
+                names.push(path);
+            }
+        }
+        names.sort();
+        Ok(names.iter().map(|path| self.read(path)).collect())
+    }
+
+    /// One entry by its name.
+    ///
+    /// # Errors
+    /// [`OutboxError::NoSuchEntry`], or it is damaged.
+    pub fn entry(&self, id: &str) -> Result<Entry, OutboxError> {
+        let known = self.entries()?.into_iter().flatten().find(|entry| entry.id == id);
+        known.ok_or_else(|| OutboxError::NoSuchEntry(id.to_owned()))
+    }
+
+    /// Tries to deliver what waits or was refused; records each envelope's outcome before the next is tried. A finished
+    /// entry is removed.
+    ///
+    /// # Errors
+    /// The outcome could not be recorded. That a message was not delivered is no error here: it is in the entry.
+    pub fn deliver(
+        &self,
+        mut entry: Entry,
+        _lock: &OutboxLock,
+        courier: &mut dyn Courier,
+    ) -> Result<Entry, OutboxError> {
+        for number in 0..entry.envelopes.len() {
+            let sender: Option<Address> = entry.sender.parse().ok();
+            let Some(envelope) = entry.envelopes.get_mut(number) else { continue };
+            let pending: Vec<&mut Recipient> =
+                envelope.recipients.iter_mut().filter(|recipient| !recipient.is_delivered()).collect();
+            if pending.is_empty() {
+                continue;
+            }
+            let path = self.root.join(&envelope.message);
+            let message = fs::read(&path).map_err(|problem| storage(&path, problem))?;
+            carry(sender.as_ref(), pending, &message, courier);
+            self.update(&entry)?;
+        }
+        if entry.is_delivered() {
+            self.remove(&entry)?;
+        }
+        Ok(entry)
+    }
+
+    /// Removes an entry with its messages.
+    ///
+    /// # Errors
+    /// The files cannot be removed.
+    pub fn remove(&self, entry: &Entry) -> Result<(), OutboxError> {
+        let path = self.path(entry);
+        // The JSON file first: without it the entry is gone, whatever happens to the rest.
+        fs::remove_file(&path).map_err(|problem| storage(&path, problem))?;
+        for envelope in &entry.envelopes {
+            let path = self.root.join(&envelope.message);
+            fs::remove_file(&path).map_err(|problem| storage(&path, problem))?;
+        }
+        sync_folder(&self.root).map_err(|problem| storage(&self.root, problem))
+    }
+
+    fn update(&self, entry: &Entry) -> Result<(), OutboxError> {
+        let path = self.path(entry);
+        let json =
+            serde_json::to_vec_pretty(entry).map_err(|error| storage(&path, io::Error::other(error)))?;
+        replace(&path, &json).map_err(|problem| storage(&path, problem))
+    }
+
+    fn read(&self, path: &Path) -> Result<Entry, OutboxError> {
+        let damaged = |problem: String| OutboxError::Damaged { path: path.display().to_string(), problem };
+        let json = fs::read(path).map_err(|problem| storage(path, problem))?;
+        let entry: Entry = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
+        if entry.version != 1 {
+            return Err(damaged(format!("version {} is not known to this program", entry.version)));
+        }
+        let is_plain = |name: &str| !name.starts_with('.') && !name.contains('/');
+        if path != self.path(&entry) || !entry.envelopes.iter().all(|envelope| is_plain(&envelope.message)) {
+            return Err(damaged("it names files that are not its own".to_owned()));
+        }
+        Ok(entry)
+    }
+
+    fn path(&self, entry: &Entry) -> PathBuf {
+        self.root.join(format!("{}.json", entry.id))
+    }
+}
+
+impl Entry {
+    /// All recipients of all envelopes.
+    pub fn recipients(&self) -> impl Iterator<Item = &Recipient> {
+        self.envelopes.iter().flat_map(|envelope| &envelope.recipients)
+    }
+
+    /// Whether everybody got it.
+    pub fn is_delivered(&self) -> bool {
+        self.recipients().all(Recipient::is_delivered)
+    }
+}
+
+impl Recipient {
+    /// Whether the server or Maildir has it.
+    pub fn is_delivered(&self) -> bool {
+        self.state == DeliveryState::Delivered
+    }
+}
+
+fn carry(sender: Option<&Address>, pending: Vec<&mut Recipient>, message: &[u8], courier: &mut dyn Courier) {
+    let addresses: Result<Vec<Address>, _> =
+        pending.iter().map(|recipient| recipient.address.parse()).collect();
+    let replies = match (sender, addresses) {
+        (Some(sender), Ok(addresses)) => {
+            courier.deliver(sender, &addresses, message).map_err(|error| error.to_string())
+        }
+        _ => Err("the entry names an address that cannot be read".to_owned()),
+    };
+    match replies {
+        Err(reason) => {
+            for recipient in pending {
+                recipient.state = DeliveryState::Waiting { reason: Some(reason.clone()) };
+            }
+        }
+        Ok(replies) => {
+            for (recipient, reply) in pending.into_iter().zip(replies) {
+                recipient.state = match reply {
+                    RecipientReply::Accepted => DeliveryState::Delivered,
+                    RecipientReply::Refused { reply, is_transient: true } => {
+                        DeliveryState::Waiting { reason: Some(reply) }
+                    }
+                    RecipientReply::Refused { reply, is_transient: false } => {
+                        DeliveryState::Refused { reason: reply }
+                    }
+                };
+            }
+        }
+    }
+}
+
+fn storage(path: &Path, problem: io::Error) -> OutboxError {
+    OutboxError::Storage { path: path.display().to_string(), problem }
+}
+
+#[cfg(test)]
+mod tests;

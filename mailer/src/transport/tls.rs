@@ -1,0 +1,103 @@
+//! TLS to mail servers (RFC 8446): the configured anchor alone decides whose server it is.
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::TransportError;
+use super::endpoint::Endpoint;
+
+/// How long a connection or one answer may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whose servers are ours. The operating system's list of certification authorities is not asked.
+#[derive(Clone)]
+pub struct TlsAnchors(Arc<ClientConfig>);
+
+impl TlsAnchors {
+    /// Takes one or more certificates in PEM.
+    ///
+    /// # Errors
+    /// [`TransportError::BadAnchor`].
+    pub fn from_pem(pem: &[u8]) -> Result<Self, TransportError> {
+        let bad = |problem: String| TransportError::BadAnchor(problem);
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| bad(error.to_string()))?;
+            roots.add(certificate).map_err(|error| bad(error.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(bad("no certificate found".to_owned()));
+        }
+        let config =
+            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(|error| bad(error.to_string()))?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+        Ok(Self(Arc::new(config)))
+    }
+
+    /// Makes the connection secure, or says why the server cannot be trusted.
+    pub(super) async fn secure(
+        &self,
+        stream: TcpStream,
+        endpoint: &Endpoint,
+    ) -> Result<TlsStream<TcpStream>, TransportError> {
+        let server = endpoint.to_string();
+        let name = ServerName::try_from(endpoint.host.clone()).map_err(|_| TransportError::BadUrl {
+            url: server.clone(),
+            problem: "the host is not a name that a certificate can carry".to_owned(),
+        })?;
+        let handshake = TlsConnector::from(Arc::clone(&self.0)).connect(name, stream);
+        match tokio::time::timeout(PATIENCE, handshake).await {
+            Err(_) => Err(TransportError::Timeout { server, during: "TLS handshake" }),
+            Ok(Err(error)) => Err(refusal(server, &error)),
+            Ok(Ok(stream)) => Ok(stream),
+        }
+    }
+}
+
+/// Opens the TCP connection.
+pub(super) async fn connect(endpoint: &Endpoint) -> Result<TcpStream, TransportError> {
+    let server = endpoint.to_string();
+    match tokio::time::timeout(PATIENCE, TcpStream::connect((endpoint.host.as_str(), endpoint.port))).await {
+        Err(_) => Err(TransportError::Timeout { server, during: "connection" }),
+        Ok(Err(error)) => Err(TransportError::Unreachable { server, problem: error.to_string() }),
+        Ok(Ok(stream)) => Ok(stream),
+    }
+}
+
+fn refusal(server: String, error: &std::io::Error) -> TransportError {
+    let tls_error = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls_error {
+        Some(rustls::Error::InvalidCertificate(problem)) => {
+            TransportError::ServerCertificate { server, problem: in_words(problem) }
+        }
+        Some(other) => TransportError::Tls { server, problem: other.to_string() },
+        None => TransportError::Tls { server, problem: error.to_string() },
+    }
+}
+
+fn in_words(error: &CertificateError) -> String {
+    match error {
+        CertificateError::UnknownIssuer => "its issuer is not the configured anchor".to_owned(),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet".to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it was issued for another server name".to_owned()
+        }
+        CertificateError::BadSignature => "its signature is wrong".to_owned(),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "it was not issued for a server".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
