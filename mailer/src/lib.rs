@@ -1,18 +1,24 @@
 //! S/MIME mail with the key on the card. Map of the crate:
 //!
 //! - [`message`]: RFC 5322 and MIME: build, parse, canonical form; no cryptography.
+//! - [`certificate`]: certificates as bytes, names, addresses and signatures; nothing is judged.
 //! - [`smime`]: RFC 8551 and CMS: sign, verify, encrypt, decrypt.
 //! - [`keys`]: the only door to the middleware.
 //! - [`trust`]: anchors, paths, revocation, verdicts.
 //! - [`directory`]: where other people's certificates come from.
+//! - [`protection`]: messages protected and opened: the modules above put together.
+//! - [`durable_file`]: files that are either the old or the new one.
 //! - [`transport`]: SMTP, IMAP, Maildir, outbox.
 //! - [`cli`]: the commands.
+pub mod certificate;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod directory;
+pub mod durable_file;
 pub mod keys;
 pub mod message;
+pub mod protection;
 pub mod smime;
 pub mod transport;
 pub mod trust;

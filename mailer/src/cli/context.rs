@@ -1,0 +1,175 @@
+//! What nearly every command needs: the account, the time, the card, the directory, the secrets.
+use std::io;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::report::Failure;
+use crate::certificate::Certificate;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Home};
+use crate::directory::Directory;
+use crate::keys::{CardKeys, KeysError, LastTry, Locator, PinProvider, SecretSource};
+use crate::message::address::{Address, Mailbox};
+use crate::message::build::Unique;
+use crate::transport::Credentials;
+use crate::transport::tls::TlsAnchors;
+use crate::trust::{Anchor, Anchors, UnknownRevocation};
+
+/// Where the PIN comes from.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct PinOptions {
+    /// Read the PIN from this file or descriptor instead of asking at the terminal
+    #[arg(long, value_name = "fd:N|PATH")]
+    pub(super) pin_file: Option<SecretSource>,
+    /// Allow the last PIN try to be spent: another wrong PIN blocks the card
+    #[arg(long)]
+    pub(super) last_try: bool,
+}
+
+/// The account and the moment.
+pub(super) struct Context {
+    /// The account's folder.
+    pub(super) home: Home,
+    /// What setup remembered.
+    pub(super) config: Config,
+    /// The moment for which everything is judged.
+    pub(super) now: Timestamp,
+}
+
+impl Context {
+    /// Reads the account.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub(super) fn load(home: Option<PathBuf>) -> Result<Self, Failure> {
+        let home = Home::new(home)?;
+        let config = home.load()?;
+        Ok(Self { home, config, now: SystemClock.now() })
+    }
+
+    /// The user as author.
+    ///
+    /// # Errors
+    /// The configured address cannot be read.
+    pub(super) fn author(&self) -> Result<Mailbox, Failure> {
+        Ok(Mailbox { display_name: self.config.name.clone(), address: self.address()? })
+    }
+
+    /// The user's address.
+    ///
+    /// # Errors
+    /// The configured address cannot be read.
+    pub(super) fn address(&self) -> Result<Address, Failure> {
+        self.config
+            .address
+            .parse()
+            .map_err(|error| Failure::new("malformed_configuration", format!("{error}")))
+    }
+
+    /// The configured trust anchors.
+    ///
+    /// # Errors
+    /// A configured certificate cannot be read.
+    pub(super) fn anchors(&self) -> Result<Anchors, Failure> {
+        let mut anchors = Vec::new();
+        for configured in &self.config.anchors {
+            let certificates =
+                Certificate::from_file_contents(configured.certificate.as_bytes()).map_err(|error| {
+                    Failure::new("malformed_configuration", format!("the configured trust anchor: {error}"))
+                })?;
+            anchors.extend(
+                certificates
+                    .into_iter()
+                    .map(|certificate| Anchor { certificate, domains: configured.domains.clone() }),
+            );
+        }
+        Ok(Anchors(anchors))
+    }
+
+    /// The configured directory.
+    ///
+    /// # Errors
+    /// Its location or the cache cannot be used.
+    pub(super) fn directory(&self) -> Result<Directory, Failure> {
+        Ok(Directory::open(&self.config.directory.parse()?, &self.home.cache(), self.now)?)
+    }
+
+    /// What to think of unknown revocation.
+    pub(super) fn unknown_revocation(&self) -> UnknownRevocation {
+        if self.config.accept_unknown_revocation {
+            UnknownRevocation::Accept
+        } else {
+            UnknownRevocation::Reject
+        }
+    }
+
+    /// Opens the card; the PIN is asked only when a key is used, and then once.
+    ///
+    /// # Errors
+    /// No card, or one that cannot be read.
+    pub(super) fn card(&self, options: &PinOptions) -> Result<CardKeys, KeysError> {
+        let locator: Locator = self.config.card.parse()?;
+        let source = options.pin_file.clone().unwrap_or(SecretSource::Terminal);
+        let last_try = if options.last_try { LastTry::Spend } else { LastTry::Refuse };
+        CardKeys::open(&locator, Box::new(PinOnce { source, pin: None }), last_try)
+    }
+
+    /// Whose mail servers are ours.
+    ///
+    /// # Errors
+    /// The configured certificate cannot be used.
+    pub(super) fn tls_anchors(&self) -> Result<TlsAnchors, Failure> {
+        let anchors: String = match &self.config.tls_anchor {
+            Some(anchor) => anchor.clone(),
+            None => self.config.anchors.iter().map(|anchor| anchor.certificate.as_str()).collect(),
+        };
+        Ok(TlsAnchors::from_pem(anchors.as_bytes())?)
+    }
+
+    /// User and password at the mail servers; `None` where no user is configured.
+    ///
+    /// # Errors
+    /// The password cannot be read.
+    pub(super) fn credentials(
+        &self,
+        password_file: Option<&SecretSource>,
+    ) -> Result<Option<Credentials>, Failure> {
+        let Some(user) = self.config.user.clone() else { return Ok(None) };
+        let configured = self.config.password_file.clone().map(SecretSource::File);
+        let source = password_file.cloned().or(configured).unwrap_or(SecretSource::Terminal);
+        let password = source.read(&format!("Password of {user} at the mail server: ")).map_err(|error| {
+            Failure::new("password", format!("the mail password could not be read: {error}"))
+        })?;
+        Ok(Some(Credentials { user, password }))
+    }
+}
+
+/// Words that occur nowhere else.
+///
+/// # Errors
+/// The system gave no randomness.
+pub(super) fn unique() -> Result<Unique, Failure> {
+    let mut seed = [0; 16];
+    getrandom::fill(&mut seed)
+        .map_err(|error| Failure::new("randomness", format!("the system's random source failed: {error}")))?;
+    Ok(Unique::new(seed))
+}
+
+/// Asks for the PIN the first time, and remembers it for the rest of the command.
+struct PinOnce {
+    source: SecretSource,
+    pin: Option<Zeroizing<String>>,
+}
+
+impl PinProvider for PinOnce {
+    fn pin(&mut self, prompt: &str) -> io::Result<Zeroizing<String>> {
+        if let Some(pin) = &self.pin {
+            return Ok(pin.clone());
+        }
+        let pin = self.source.read(prompt)?;
+        self.pin = Some(pin.clone());
+        Ok(pin)
+    }
+}

@@ -1,0 +1,86 @@
+//! The commands. Each file is one command: its arguments, what it does, what it prints.
+//!
+//! Content goes to stdout; verdicts, notes and errors to stderr. Exit codes: 0 done, 1 refused or failed, 2 usage,
+//! 3 partly done, 4 not trusted.
+mod context;
+mod fetch;
+mod generate;
+mod input;
+mod list;
+mod open;
+mod outbox;
+mod protect;
+mod read;
+pub mod report;
+mod send;
+mod setup;
+mod signing;
+mod verdict;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use self::report::{Exit, Failure};
+
+/// Secure mail: signed and opened with the key on the card.
+#[derive(Debug, Parser)]
+#[command(name = "mailer", version, after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// The account's folder [default: $XDG_DATA_HOME/sealwright/mailer]
+    #[arg(long, global = true, value_name = "DIR", env = "MAILER_HOME")]
+    home: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 partly done, 4 not trusted.
+
+Example:
+  mailer send --to bob@mail.test --subject Hello --body letter.txt --attach report.pdf
+  mailer fetch && mailer list && mailer read 1";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Remember the account: address, card, trust anchor, directory, servers
+    Setup(setup::Setup),
+    /// Write a message: signed on the card, encrypted to every recipient and to oneself
+    Send(send::Send),
+    /// Show or send what could not be sent before
+    Outbox(outbox::Outbox),
+    /// Get new messages from the server or Maildir; nothing is removed there
+    Fetch(fetch::Fetch),
+    /// List the messages
+    List(list::List),
+    /// Read a message: decrypted with the card, signature judged in one sentence
+    Read(read::Read),
+    /// Filter: a message on stdin comes out signed and encrypted
+    Protect(protect::Protect),
+    /// Filter: a protected message on stdin comes out readable, with a verdict on stderr
+    Open(open::Open),
+    /// Print completions for a shell
+    Completions(generate::Completions),
+    /// Write manual pages into a folder
+    Man(generate::Man),
+}
+
+/// Runs the command and says how it ended; everything was already told to the user.
+pub fn run(arguments: Arguments) -> Exit {
+    let home = arguments.home;
+    let (json, result) = match arguments.command {
+        Command::Setup(command) => (false, command.run(home)),
+        Command::Send(command) => (command.json, command.run(home)),
+        Command::Outbox(command) => (command.json(), command.run(home)),
+        Command::Fetch(command) => (command.json, command.run(home)),
+        Command::List(command) => (command.json, command.run(home)),
+        Command::Read(command) => (command.json, command.run(home)),
+        Command::Protect(command) => (command.json, command.run(home)),
+        Command::Open(command) => (command.json, command.run(home)),
+        Command::Completions(command) => (false, command.run()),
+        Command::Man(command) => (false, command.run()),
+    };
+    result.unwrap_or_else(|failure: Failure| {
+        failure.print(json);
+        failure.exit
+    })
+}

@@ -1,0 +1,108 @@
+//! `mailer open`: a protected message in, a readable one out, with a verdict.
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::context::{Context, PinOptions};
+use super::input::read_stdin;
+use super::report::{Exit, Failure, print_bytes};
+use super::verdict::Finding;
+use crate::keys::KeyRing;
+use crate::message::terminal_text::safe_text;
+use crate::protection::open::{self as opening, Opened, ReleasePolicy};
+use crate::trust::Judge;
+
+/// Filter: a protected message on stdin comes out readable, with a verdict on stderr.
+///
+/// A message that was changed gives nothing on stdout and exit code 4. A good signature of a signer who is not trusted
+/// (unknown issuer, expired, revoked) gives the verdict and exit code 4, and content only with --show-untrusted. An unsigned
+/// message gives its content and exit code 0.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mailer open --pin-file fd:3 < protected.eml > readable.eml 3< pin")]
+pub(super) struct Open {
+    /// Treat an unsigned message as not trusted
+    #[arg(long)]
+    require_signed: bool,
+    /// Give unchanged content also where the signer is not trusted (still exit code 4)
+    #[arg(long)]
+    show_untrusted: bool,
+    /// Verdict as one JSON object on stderr
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pin: PinOptions,
+}
+
+impl Open {
+    pub(super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
+        let context = Context::load(home)?;
+        let message = read_stdin()?;
+        let policy =
+            ReleasePolicy { require_signed: self.require_signed, show_untrusted: self.show_untrusted };
+        let opened = open_message(&context, &self.pin, &message)?;
+        let finding = Finding::new(&opened, policy);
+        if let Some(content) = opened.release(policy) {
+            if std::io::stdout().is_terminal() {
+                print_bytes(safe_text(&String::from_utf8_lossy(&content)).as_bytes())?;
+            } else {
+                print_bytes(&content)?;
+            }
+        }
+        finding.print(self.json, &json!({ "command": "open" }));
+        Ok(finding.exit)
+    }
+}
+
+/// Opens a message with the configured card, anchors and directory.
+pub(super) fn open_message(context: &Context, pin: &PinOptions, message: &[u8]) -> Result<Opened, Failure> {
+    let anchors = context.anchors()?;
+    let mut directory = context.directory()?;
+    let mut judge = Judge {
+        anchors: &anchors,
+        source: &mut directory,
+        at: context.now,
+        unknown_revocation: context.unknown_revocation(),
+    };
+    let mut keys = || context.card(pin).map(|card| Box::new(card) as Box<dyn KeyRing>);
+    let opened = opening::open(message, &mut keys, &mut judge)?;
+    note_problems(&mut directory, &opened);
+    Ok(opened)
+}
+
+/// A directory that could not be asked explains a verdict that would otherwise surprise.
+fn note_problems(directory: &mut crate::directory::Directory, opened: &Opened) {
+    if opened.verdict().is_trusted() {
+        return;
+    }
+    for problem in directory.take_problems() {
+        tracing::warn!("{problem}");
+    }
+}
+
+/// Facts about a message for JSON.
+pub(super) fn facts(readable: &crate::message::parse::Readable) -> Value {
+    let people = |list: &[crate::message::parse::Correspondent]| {
+        list.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let attachments: Vec<Value> = readable
+        .attachments
+        .iter()
+        .map(|attached| {
+            json!({
+                "name": crate::message::attachment::safe_name(&attached.name),
+                "media_type": attached.media_type,
+                "bytes": attached.content.len(),
+            })
+        })
+        .collect();
+    json!({
+        "from": people(&readable.from),
+        "to": people(&readable.to),
+        "cc": people(&readable.cc),
+        "date": readable.date.map(|date| date.to_string()),
+        "subject": readable.subject,
+        "attachments": attachments,
+    })
+}

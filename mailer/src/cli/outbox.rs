@@ -1,0 +1,189 @@
+//! `mailer outbox`: what could not be sent, and why.
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::context::{Context, unique};
+use super::report::{Exit, Failure, print_text};
+use crate::keys::SecretSource;
+use crate::message::terminal_text::safe_line;
+use crate::transport::courier::{Courier, MaildirCourier, SmtpCourier};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::outbox::{DeliveryState, Entry, Outbox as Store, Recipient};
+use crate::trust::in_words;
+
+/// Shows or sends what could not be sent before. The outbox holds protected messages only.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mailer outbox list\n  mailer outbox flush")]
+pub(super) struct Outbox {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show what waits, and why (the default)
+    List {
+        /// One JSON object on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try again to send everything
+    Flush {
+        /// Read the mail password from this file or descriptor
+        #[arg(long, value_name = "fd:N|PATH")]
+        password_file: Option<SecretSource>,
+        /// One JSON object on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give up on a message: remove it from the outbox
+    Remove {
+        /// The name that `mailer outbox list` shows
+        id: String,
+    },
+}
+
+impl Outbox {
+    pub(super) fn json(&self) -> bool {
+        matches!(self.action, Some(Action::List { json: true } | Action::Flush { json: true, .. }))
+    }
+
+    pub(super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
+        let json = self.json();
+        let context = Context::load(home)?;
+        let outbox = Store::open(&context.home.outbox())?;
+        match self.action {
+            None | Some(Action::List { .. }) => list(&outbox, json),
+            Some(Action::Flush { password_file, .. }) => {
+                flush(&context, &outbox, password_file.as_ref(), json)
+            }
+            Some(Action::Remove { id }) => {
+                let _lock = outbox.lock()?;
+                outbox.remove(&outbox.entry(&id)?)?;
+                print_text(&format!("{id} was removed from the outbox; it will not be sent.\n"))?;
+                Ok(Exit::Done)
+            }
+        }
+    }
+}
+
+fn list(outbox: &Store, json: bool) -> Result<Exit, Failure> {
+    let (entries, damaged) = readable_entries(outbox)?;
+    if json {
+        let entries: Vec<Value> = entries.iter().map(entry_json).collect();
+        print_text(&format!("{}\n", json!({ "entries": entries, "damaged": damaged })))?;
+    } else if entries.is_empty() {
+        print_text("The outbox is empty.\n")?;
+    } else {
+        print_text(&entries.iter().map(entry_text).collect::<String>())?;
+    }
+    finish(Exit::Done, &damaged, json)
+}
+
+fn flush(
+    context: &Context,
+    outbox: &Store,
+    password: Option<&SecretSource>,
+    json: bool,
+) -> Result<Exit, Failure> {
+    let lock = outbox.lock()?;
+    let (entries, damaged) = readable_entries(outbox)?;
+    let mut after = Vec::new();
+    if !entries.is_empty() {
+        let mut courier = courier(context, None, password)?;
+        for entry in entries {
+            after.push(outbox.deliver(entry, &lock, courier.as_mut())?);
+        }
+    }
+    let exit = match after.iter().filter(|entry| entry.is_delivered()).count() {
+        count if count == after.len() => Exit::Done,
+        0 if !after.iter().flat_map(Entry::recipients).any(Recipient::is_delivered) => Exit::Failed,
+        _ => Exit::Partly,
+    };
+    if json {
+        let entries: Vec<Value> = after.iter().map(entry_json).collect();
+        print_text(&format!("{}\n", json!({ "entries": entries, "damaged": damaged, "exit": exit.code() })))?;
+    } else if after.is_empty() {
+        print_text("The outbox is empty.\n")?;
+    } else {
+        print_text(&after.iter().map(entry_text).collect::<String>())?;
+    }
+    finish(exit, &damaged, json)
+}
+
+/// Damaged entries are told of, and do not stop the others.
+fn finish(exit: Exit, damaged: &[String], json: bool) -> Result<Exit, Failure> {
+    if !json {
+        for problem in damaged {
+            eprintln!("mailer: {}", safe_line(problem));
+        }
+    }
+    Ok(if damaged.is_empty() || exit == Exit::Failed { exit } else { Exit::Partly })
+}
+
+fn readable_entries(outbox: &Store) -> Result<(Vec<Entry>, Vec<String>), Failure> {
+    let mut entries = Vec::new();
+    let mut damaged = Vec::new();
+    for entry in outbox.entries()? {
+        match entry {
+            Ok(entry) => entries.push(entry),
+            Err(problem) => damaged.push(problem.to_string()),
+        }
+    }
+    Ok((entries, damaged))
+}
+
+/// Who carries messages away: the folder that was named, else the configured server, else the configured folder.
+pub(super) fn courier(
+    context: &Context,
+    maildir: Option<&PathBuf>,
+    password: Option<&SecretSource>,
+) -> Result<Box<dyn Courier>, Failure> {
+    match (maildir, &context.config.smtp, &context.config.maildir) {
+        (Some(folder), _, _) | (None, None, Some(folder)) => {
+            Ok(Box::new(MaildirCourier::new(folder.clone(), context.now, unique()?)))
+        }
+        (None, Some(url), _) => Ok(Box::new(SmtpCourier::new(
+            Endpoint::smtp(url)?,
+            context.tls_anchors()?,
+            context.credentials(password)?,
+        ))),
+        (None, None, None) => {
+            let message = "no way out is configured; add --smtp or --maildir to mailer setup";
+            Err(Failure::new("no_way_out", message))
+        }
+    }
+}
+
+pub(super) fn entry_json(entry: &Entry) -> Value {
+    let recipients: Vec<Value> = entry
+        .recipients()
+        .map(|recipient| {
+            let (state, reason) = match &recipient.state {
+                DeliveryState::Waiting { reason } => ("waiting", reason.clone()),
+                DeliveryState::Refused { reason } => ("refused", Some(reason.clone())),
+                DeliveryState::Delivered => ("delivered", None),
+            };
+            json!({ "address": recipient.address, "state": state, "reason": reason.map(|text| safe_line(&text)) })
+        })
+        .collect();
+    json!({ "id": entry.id, "created": entry.created.to_string(), "recipients": recipients })
+}
+
+fn entry_text(entry: &Entry) -> String {
+    let recipients: String =
+        entry.recipients().map(|recipient| format!("  {}\n", recipient_text(recipient))).collect();
+    format!("{}, written {}\n{recipients}", entry.id, in_words(entry.created))
+}
+
+pub(super) fn recipient_text(recipient: &Recipient) -> String {
+    let address = &recipient.address;
+    safe_line(&match &recipient.state {
+        DeliveryState::Delivered => format!("{address}: delivered"),
+        DeliveryState::Waiting { reason: None } => format!("{address}: waiting"),
+        DeliveryState::Waiting { reason: Some(reason) } => format!("{address}: waiting: {reason}"),
+        DeliveryState::Refused { reason } => format!("{address}: refused: {reason}"),
+    })
+}

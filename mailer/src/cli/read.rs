@@ -1,0 +1,122 @@
+//! `mailer read`: one message, with its verdict.
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::context::{Context, PinOptions};
+use super::list::numbered_entry;
+use super::open::{facts, open_message};
+use super::report::{Exit, Failure, print_text};
+use super::verdict::Finding;
+use crate::message::attachment::{safe_name, save};
+use crate::message::parse::{self, Readable};
+use crate::protection::open::ReleasePolicy;
+use crate::trust::in_words;
+
+/// Reads a message: decrypted with the card, signature judged in one sentence (on stderr).
+///
+/// Nothing readable is written to the disk, except attachments into the folder that you name.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mailer read 3 --save-attachments ~/Documents")]
+pub(super) struct Read {
+    /// The number that `mailer list` shows
+    number: usize,
+    /// Read a sent message
+    #[arg(long)]
+    sent: bool,
+    /// Save the attachments into this folder; existing files are never overwritten
+    #[arg(long, value_name = "DIR")]
+    save_attachments: Option<PathBuf>,
+    /// Treat an unsigned message as not trusted
+    #[arg(long)]
+    require_signed: bool,
+    /// Show unchanged content also where the signer is not trusted (still exit code 4)
+    #[arg(long)]
+    show_untrusted: bool,
+    /// Verdict and header as one JSON object on stderr; the text alone on stdout
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pin: PinOptions,
+}
+
+impl Read {
+    pub(super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
+        let context = Context::load(home)?;
+        let (maildir, entry) = numbered_entry(&context, self.sent, self.number)?;
+        let message = maildir.read(&entry).map_err(|problem| {
+            Failure::new("mail_storage", format!("message {} cannot be read: {problem}", self.number))
+        })?;
+        let policy =
+            ReleasePolicy { require_signed: self.require_signed, show_untrusted: self.show_untrusted };
+        let opened = open_message(&context, &self.pin, &message)?;
+        let finding = Finding::new(&opened, policy);
+        let Some(content) = opened.release(policy) else {
+            finding.print(self.json, &json!({ "command": "read", "number": self.number }));
+            return Ok(finding.exit);
+        };
+        let readable = parse::read(&content)?;
+        let saved =
+            self.save_attachments.as_deref().map_or(Ok(Vec::new()), |folder| save_all(folder, &readable))?;
+        if self.json {
+            print_text(&readable.text)?;
+            finding.print(true, &merged(self.number, &readable, &saved));
+        } else {
+            finding.print(false, &Value::Null);
+            print_text(&shown(&readable, &saved))?;
+        }
+        // The mark is a convenience; a store that is read-only still shows its messages.
+        if let Err(problem) = maildir.mark_seen(&entry) {
+            tracing::warn!("message {} could not be marked as read: {problem}", self.number);
+        }
+        Ok(finding.exit)
+    }
+}
+
+fn save_all(folder: &Path, readable: &Readable) -> Result<Vec<PathBuf>, Failure> {
+    readable
+        .attachments
+        .iter()
+        .map(|attached| save(folder, &attached.name, &attached.content))
+        .collect::<Result<_, _>>()
+        .map_err(|problem| Failure::file(folder, &problem))
+}
+
+fn merged(number: usize, readable: &Readable, saved: &[PathBuf]) -> Value {
+    let mut object = json!({ "command": "read", "number": number, "saved": saved });
+    if let (Some(object), Some(facts)) = (object.as_object_mut(), facts(readable).as_object()) {
+        object.extend(facts.clone());
+    }
+    object
+}
+
+fn shown(readable: &Readable, saved: &[PathBuf]) -> String {
+    let mut shown = String::new();
+    for (name, people) in [("From", &readable.from), ("To", &readable.to), ("Cc", &readable.cc)] {
+        if !people.is_empty() {
+            let people: Vec<String> = people.iter().map(ToString::to_string).collect();
+            let _ = writeln!(shown, "{name}: {}", people.join(", "));
+        }
+    }
+    if let Some(date) = readable.date {
+        let _ = writeln!(shown, "Date: {}", in_words(date));
+    }
+    let _ = writeln!(shown, "Subject: {}\n\n{}", readable.subject, readable.text.trim_end_matches('\n'));
+    for (position, attached) in readable.attachments.iter().enumerate() {
+        if position == 0 {
+            shown.push('\n');
+        }
+        let saved =
+            saved.get(position).map(|path| format!(", saved as {}", path.display())).unwrap_or_default();
+        let size = attached.content.len();
+        let _ = writeln!(
+            shown,
+            "Attachment: {} ({}, {size} bytes){saved}",
+            safe_name(&attached.name),
+            attached.media_type
+        );
+    }
+    shown
+}

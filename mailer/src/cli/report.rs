@@ -1,0 +1,165 @@
+//! How a command ends: an exit code, one clear sentence, and with `--json` a stable code.
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use crate::config::ConfigError;
+use crate::directory::DirectoryError;
+use crate::keys::KeysError;
+use crate::message::address::AddressError;
+use crate::message::build::DraftError;
+use crate::message::mime::MimeError;
+use crate::message::terminal_text::safe_text;
+use crate::protection::open::OpenError;
+use crate::smime::{DecryptError, EncryptError, SignError};
+use crate::transport::TransportError;
+use crate::transport::outbox::OutboxError;
+
+/// The documented exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0
+    Done,
+    /// 1: refused or failed; nothing half done.
+    Failed,
+    /// 2: the command line makes no sense.
+    Usage,
+    /// 3: some of it was done.
+    Partly,
+    /// 4: a message or signer is not to be trusted.
+    NotTrusted,
+}
+
+impl Exit {
+    /// The number that the shell sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Partly => 3,
+            Self::NotTrusted => 4,
+        }
+    }
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub struct Failure {
+    /// Stable code for JSON.
+    pub code: &'static str,
+    /// What happened, to what, what to do next.
+    pub message: String,
+    /// How the program ends.
+    pub exit: Exit,
+    /// Further facts for JSON, merged into the error object.
+    pub details: Value,
+}
+
+impl Failure {
+    /// A failure with exit code 1.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), exit: Exit::Failed, details: Value::Null }
+    }
+
+    /// A command line that makes no sense: exit code 2.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, ..Self::new("usage", message) }
+    }
+
+    /// A file that could not be read or written.
+    pub fn file(path: &std::path::Path, problem: &std::io::Error) -> Self {
+        Self::new("file", format!("{}: {problem}", path.display()))
+    }
+
+    /// With more facts for JSON.
+    pub fn with_details(self, details: Value) -> Self {
+        Self { details, ..self }
+    }
+
+    /// Tells the user: a sentence, or with `--json` one object on a line of its own. Both on stderr.
+    pub fn print(&self, json: bool) {
+        if json {
+            let mut error = json!({ "code": self.code, "message": safe_text(&self.message) });
+            if let (Some(error), Some(details)) = (error.as_object_mut(), self.details.as_object()) {
+                error.extend(details.clone());
+            }
+            eprintln!("{}", json!({ "error": error, "exit": self.exit.code() }));
+        } else {
+            eprintln!("mailer: {}", safe_text(&self.message));
+        }
+    }
+}
+
+macro_rules! failure_with_code {
+    ($($error:ty),+) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::new(error.code(), error.to_string())
+            }
+        })+
+    };
+}
+failure_with_code!(
+    ConfigError,
+    DirectoryError,
+    EncryptError,
+    KeysError,
+    OutboxError,
+    SignError,
+    TransportError
+);
+
+impl From<AddressError> for Failure {
+    fn from(error: AddressError) -> Self {
+        Self { exit: Exit::Usage, ..Self::new("bad_address", error.to_string()) }
+    }
+}
+
+impl From<DraftError> for Failure {
+    fn from(error: DraftError) -> Self {
+        Self { exit: Exit::Usage, ..Self::new("bad_draft", error.to_string()) }
+    }
+}
+
+impl From<MimeError> for Failure {
+    fn from(error: MimeError) -> Self {
+        Self::new("malformed_message", format!("the message is malformed: {error}"))
+    }
+}
+
+impl From<OpenError> for Failure {
+    /// A message that was damaged on its way is not to be trusted; a key that is not here is only a failure.
+    fn from(error: OpenError) -> Self {
+        let is_damage = match &error {
+            OpenError::Decrypt(problem) => !matches!(
+                problem,
+                DecryptError::NotForUs | DecryptError::Unsupported(_) | DecryptError::Keys(_)
+            ),
+            OpenError::TooManyLayers(_) => true,
+            OpenError::Keys(_) | OpenError::Unsupported(_) => false,
+        };
+        let exit = if is_damage { Exit::NotTrusted } else { Exit::Failed };
+        Self { exit, ..Self::new(error.code(), error.to_string()) }
+    }
+}
+
+/// Writes to stdout at once; a reader that went away is a failure, not a panic.
+///
+/// # Errors
+/// Stdout cannot be written.
+pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    stdout
+        .write_all(bytes)
+        .and_then(|()| stdout.flush())
+        .map_err(|problem| Failure::new("output", format!("the output could not be written: {problem}")))
+}
+
+/// Writes text to stdout; it must already be safe for a terminal.
+///
+/// # Errors
+/// Stdout cannot be written.
+pub fn print_text(text: &str) -> Result<(), Failure> {
+    print_bytes(text.as_bytes())
+}

@@ -1,0 +1,247 @@
+//! `mailer send`: a message written, protected, stored in the outbox, and handed over.
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::context::{Context, PinOptions, unique};
+use super::input::read_file;
+use super::outbox::{courier, entry_json, recipient_text};
+use super::report::{Exit, Failure, print_text};
+use super::signing::{Desk, enveloping};
+use crate::keys::SecretSource;
+use crate::message::address::{Address, Mailbox, parse_mailboxes};
+use crate::message::build::{Attachment, Composed, Draft, Unique};
+use crate::message::outer::assemble;
+use crate::protection::protect;
+use crate::smime::Recipient;
+use crate::transport::maildir::{Maildir, UniqueName};
+use crate::transport::outbox::{Entry, Outbox, Protected};
+
+/// Writes a message: signed on the card (the PIN is asked once), encrypted to every recipient and to oneself.
+///
+/// Every recipient's certificate is found and checked first; if one is missing, expired, revoked or of an unknown CA, all of
+/// them are named and nothing is sent. Each Bcc recipient gets an envelope of their own, so nobody sees them. Subject, From,
+/// To, Cc and Date stay readable on the way.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  mailer send --to 'Bob <bob@mail.test>' --cc carol@mail.test --subject Minutes --body minutes.txt --attach plan.pdf"
+)]
+pub(super) struct Send {
+    /// Recipient; several with commas or by repeating
+    #[arg(long, value_name = "ADDRESS")]
+    to: Vec<String>,
+    /// Recipient of a copy
+    #[arg(long, value_name = "ADDRESS")]
+    cc: Vec<String>,
+    /// Hidden recipient of a copy
+    #[arg(long, value_name = "ADDRESS")]
+    bcc: Vec<String>,
+    /// The subject; it is not encrypted
+    #[arg(long)]
+    subject: String,
+    /// The text: a UTF-8 file, or - for standard input
+    #[arg(long, value_name = "FILE|-", default_value = "-")]
+    body: PathBuf,
+    /// Attach a file
+    #[arg(long, value_name = "FILE")]
+    attach: Vec<PathBuf>,
+    /// Sign only: everybody on the way can read it
+    #[arg(long, conflicts_with = "no_sign")]
+    no_encrypt: bool,
+    /// Encrypt only: nobody can tell whether it is from you
+    #[arg(long)]
+    no_sign: bool,
+    /// Deliver into this folder, which holds one Maildir for each address, instead of the configured way out
+    #[arg(long, value_name = "DIR")]
+    maildir: Option<PathBuf>,
+    /// Read the mail password from this file or descriptor
+    #[arg(long, value_name = "fd:N|PATH")]
+    password_file: Option<SecretSource>,
+    /// One JSON object on stdout
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pin: PinOptions,
+}
+
+/// Whom a message goes to; everybody once, and visible rather than hidden.
+struct Destinations {
+    to: Vec<Mailbox>,
+    cc: Vec<Mailbox>,
+    visible: Vec<Address>,
+    hidden: Vec<Address>,
+}
+
+impl Send {
+    pub(super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
+        let context = Context::load(home)?;
+        let destinations = Destinations::new(&self.to, &self.cc, &self.bcc)?;
+        // Whatever can be refused is refused before the PIN is asked.
+        let mut courier = courier(&context, self.maildir.as_ref(), self.password_file.as_ref())?;
+        let draft = self.draft(&context, &destinations)?;
+        let mut unique = unique()?;
+        let composed = draft.compose(context.now, &mut unique)?;
+        let messages = self.protect(&context, &destinations, &draft.from.address, composed, &mut unique)?;
+        let outbox = Outbox::open(&context.home.outbox())?;
+        let lock = outbox.lock()?;
+        let id = format!("{}-{}", context.now.strftime("%Y%m%dT%H%M%SZ"), unique.short());
+        let entry = outbox.store(&id, context.now, &draft.from.address, &messages)?;
+        keep_copy(&context, &messages, &mut unique)?;
+        let entry = outbox.deliver(entry, &lock, courier.as_mut())?;
+        self.tell(&entry)
+    }
+
+    fn draft(&self, context: &Context, destinations: &Destinations) -> Result<Draft, Failure> {
+        let text = String::from_utf8(read_file(&self.body)?).map_err(|_| {
+            Failure::usage(format!("{} is not UTF-8 text; attach it instead", self.body.display()))
+        })?;
+        let mut attachments = Vec::new();
+        for path in &self.attach {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            attachments.push(Attachment { name, content: read_file(path)? });
+        }
+        Ok(Draft {
+            from: context.author()?,
+            to: destinations.to.clone(),
+            cc: destinations.cc.clone(),
+            subject: self.subject.clone(),
+            text,
+            attachments,
+        })
+    }
+
+    /// The visible recipients share one message; each hidden recipient gets one encrypted to nobody else but oneself.
+    fn protect(
+        &self,
+        context: &Context,
+        destinations: &Destinations,
+        author: &Address,
+        composed: Composed,
+        unique: &mut Unique,
+    ) -> Result<Vec<Protected>, Failure> {
+        let mut desk = Desk::new(context, context.card(&self.pin)?)?;
+        let groups: Vec<Vec<Address>> = [&destinations.visible]
+            .into_iter()
+            .filter(|visible| !visible.is_empty())
+            .cloned()
+            .chain(destinations.hidden.iter().map(|address| vec![address.clone()]))
+            .collect();
+        let all: Vec<Address> = groups.concat();
+        let certificates = if self.no_encrypt { Vec::new() } else { desk.recipients(&all)? };
+        let entity = if self.no_sign {
+            composed.entity
+        } else {
+            desk.sign(&composed.entity, author, &unique.boundary())?
+        };
+        if self.no_encrypt {
+            let message = assemble(&composed.fields, &entity);
+            return Ok(groups.into_iter().map(|group| (group, message.clone())).collect());
+        }
+        let oneself = certificates.last().cloned();
+        let mut others = certificates.into_iter();
+        let mut messages = Vec::with_capacity(groups.len());
+        for group in groups {
+            let recipients: Vec<Recipient> =
+                others.by_ref().take(group.len()).chain(oneself.clone()).collect();
+            let encrypted = protect::encrypt(&entity, &recipients, enveloping(!self.no_sign))?;
+            messages.push((group, assemble(&composed.fields, &encrypted)));
+        }
+        Ok(messages)
+    }
+
+    fn tell(&self, entry: &Entry) -> Result<Exit, Failure> {
+        let delivered = entry.recipients().filter(|recipient| recipient.is_delivered()).count();
+        let exit = match delivered {
+            _ if entry.is_delivered() => Exit::Done,
+            0 => Exit::Failed,
+            _ => Exit::Partly,
+        };
+        if self.json {
+            let mut object = entry_json(entry);
+            if let Some(object) = object.as_object_mut() {
+                object.insert("exit".to_owned(), json!(exit.code()));
+            }
+            print_text(&format!("{object}\n"))?;
+            return Ok(exit);
+        }
+        match exit {
+            Exit::Done => print_text(&format!(
+                "Sent to {}.\n",
+                entry.recipients().map(|recipient| recipient.address.as_str()).collect::<Vec<_>>().join(", ")
+            ))?,
+            _ => {
+                eprintln!(
+                    "mailer: not everything was sent; the message waits in the outbox as {}:",
+                    entry.id
+                );
+                for recipient in entry.recipients() {
+                    eprintln!("  {}", recipient_text(recipient));
+                }
+                eprintln!("Try again with: mailer outbox flush");
+            }
+        }
+        Ok(exit)
+    }
+}
+
+impl Destinations {
+    fn new(to: &[String], cc: &[String], bcc: &[String]) -> Result<Self, Failure> {
+        let mut known = Vec::new();
+        let to = distinct(to, &mut known)?;
+        let cc = distinct(cc, &mut known)?;
+        let hidden: Vec<Address> =
+            distinct(bcc, &mut known)?.into_iter().map(|mailbox| mailbox.address).collect();
+        let visible: Vec<Address> = to.iter().chain(&cc).map(|mailbox| mailbox.address.clone()).collect();
+        if visible.is_empty() && hidden.is_empty() {
+            return Err(Failure::usage("name at least one recipient with --to, --cc or --bcc"));
+        }
+        Ok(Self { to, cc, visible, hidden })
+    }
+}
+
+fn distinct(lists: &[String], known: &mut Vec<String>) -> Result<Vec<Mailbox>, Failure> {
+    let mut mailboxes = Vec::new();
+    for list in lists {
+        for mailbox in parse_mailboxes(list)? {
+            let key = mailbox.address.key();
+            if !known.contains(&key) {
+                known.push(key);
+                mailboxes.push(mailbox);
+            }
+        }
+    }
+    Ok(mailboxes)
+}
+
+/// One's own copy: the message that the visible recipients get, protected as it is.
+fn keep_copy(context: &Context, messages: &[Protected], unique: &mut Unique) -> Result<(), Failure> {
+    let folder = context.home.sent();
+    let Some((_, message)) = messages.first() else { return Ok(()) };
+    Maildir::create(&folder)
+        .and_then(|sent| {
+            sent.deliver(&UniqueName::new(context.now, &unique.word().replace('.', "-")), message)
+        })
+        .map_err(|problem| Failure::file(&folder, &problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_is_written_to_once_and_rather_visibly() {
+        let list = |text: &str| vec![text.to_owned()];
+        let destinations = Destinations::new(
+            &list("Bob <bob@x.test>, BOB@X.test"),
+            &list("carol@x.test"),
+            &list("bob@x.test, dave@x.test"),
+        )
+        .unwrap();
+        let local =
+            |addresses: &[Address]| addresses.iter().map(|a| a.local().to_owned()).collect::<Vec<_>>();
+        assert_eq!(local(&destinations.visible), ["bob", "carol"]);
+        assert_eq!(local(&destinations.hidden), ["dave"]);
+        assert_eq!(Destinations::new(&[], &[], &[]).map(|_| ()).unwrap_err().exit, Exit::Usage);
+    }
+}

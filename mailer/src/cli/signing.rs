@@ -1,0 +1,125 @@
+//! Signing with the card, and the recipients that encryption needs: what `send` and `protect` share.
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::report::Failure;
+use crate::certificate::Certificate;
+use crate::directory::Directory;
+use crate::keys::CardKeys;
+use crate::message::address::Address;
+use crate::protection::protect;
+use crate::protection::recipients::{RecipientCheck, Refusal};
+use crate::smime::{Enveloping, Recipient, SigningIdentity};
+use crate::trust::{Anchors, CheckedRecipient, Judge, in_words};
+
+/// The account's card, anchors and directory, opened once for one command.
+pub(super) struct Desk<'c> {
+    context: &'c Context,
+    anchors: Anchors,
+    directory: Directory,
+    card: CardKeys,
+}
+
+impl<'c> Desk<'c> {
+    pub(super) fn new(context: &'c Context, card: CardKeys) -> Result<Self, Failure> {
+        Ok(Self { context, anchors: context.anchors()?, directory: context.directory()?, card })
+    }
+
+    /// Checks every recipient; answers their certificates in the order of `addresses`, one's own last.
+    pub(super) fn recipients(&mut self, addresses: &[Address]) -> Result<Vec<Recipient>, Failure> {
+        let own_address = self.context.address()?;
+        let own: Vec<Certificate> = self.card.encryption_certificate().cloned().into_iter().collect();
+        let mut check = RecipientCheck {
+            directory: &mut self.directory,
+            anchors: &self.anchors,
+            at: self.context.now,
+            unknown_revocation: self.context.unknown_revocation(),
+        };
+        let others = check.find_all(addresses);
+        let oneself = check
+            .choose(&own_address, &own)
+            .map_err(|refusal| Refusal { message: format!("your own card: {}", refusal.message), ..refusal });
+        let checked: Vec<CheckedRecipient> = match (others, oneself) {
+            (Ok(mut others), Ok(oneself)) => {
+                others.push(oneself);
+                others
+            }
+            (others, oneself) => {
+                let refusals = others.err().into_iter().flatten().chain(oneself.err());
+                return Err(refused(&refusals.collect::<Vec<_>>()));
+            }
+        };
+        for recipient in &checked {
+            if let Some(note) = recipient.note() {
+                eprintln!("mailer: {}", crate::message::terminal_text::safe_line(note));
+            }
+        }
+        Ok(checked.iter().map(|recipient| recipient.recipient().clone()).collect())
+    }
+
+    /// Signs an entity on the card; the PIN is asked here. `author` is the address that readers will see in From.
+    pub(super) fn sign(
+        &mut self,
+        entity: &[u8],
+        author: &Address,
+        boundary: &str,
+    ) -> Result<Vec<u8>, Failure> {
+        let certificate = self.card.signing_certificate().cloned();
+        if let Some(certificate) = &certificate {
+            check_own(certificate, author, self.context)?;
+        }
+        let mut judge = Judge {
+            anchors: &self.anchors,
+            source: &mut self.directory,
+            at: self.context.now,
+            unknown_revocation: self.context.unknown_revocation(),
+        };
+        let intermediates = certificate.as_ref().map(|own| judge.intermediates(own)).unwrap_or_default();
+        let mut signer = self.card.signer()?;
+        let certificate = signer.certificate().clone();
+        let identity =
+            SigningIdentity { signer: &mut signer, certificate: &certificate, intermediates: &intermediates };
+        Ok(protect::sign(entity, identity, self.context.now, boundary)?)
+    }
+}
+
+/// Encrypted content without a signature must at least prove its own integrity.
+pub(super) fn enveloping(is_signed: bool) -> Enveloping {
+    if is_signed { Enveloping::Automatic } else { Enveloping::Authenticated }
+}
+
+/// A signature that no reader would believe is not made.
+fn check_own(certificate: &Certificate, author: &Address, context: &Context) -> Result<(), Failure> {
+    if context.now > certificate.not_after() {
+        let ended = in_words(certificate.not_after());
+        let message =
+            format!("your signature certificate expired on {ended}; the issuance desk renews the card");
+        return Err(Failure::new("own_certificate_expired", message));
+    }
+    let addresses = certificate.mail_addresses();
+    let is_own =
+        addresses.iter().any(|address| address.parse::<Address>().is_ok_and(|own| own.key() == author.key()));
+    if is_own {
+        return Ok(());
+    }
+    let message = format!(
+        "the card in use signs for {}, not for {author}; use the other card, or the other account",
+        if addresses.is_empty() { "no mail address".to_owned() } else { addresses.join(", ") }
+    );
+    Err(Failure::new("not_your_address", message))
+}
+
+fn refused(refusals: &[Refusal]) -> Failure {
+    let lines: Vec<String> = refusals.iter().map(|refusal| format!("  {}", refusal.message)).collect();
+    let recipients: Vec<Value> = refusals
+        .iter()
+        .map(
+            |refusal| json!({ "address": refusal.address, "code": refusal.code, "message": refusal.message }),
+        )
+        .collect();
+    Failure::new(
+        "recipients_refused",
+        format!("nothing was sent, because of these recipients:\n{}", lines.join("\n")),
+    )
+    .with_details(json!({ "recipients": recipients }))
+}

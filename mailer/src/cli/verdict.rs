@@ -1,0 +1,81 @@
+//! A verdict in words and in JSON.
+use serde_json::{Value, json};
+
+use super::report::Exit;
+use crate::message::terminal_text::{safe_line, safe_text};
+use crate::protection::open::{Layer, Opened, ReleasePolicy};
+use crate::trust::Verdict;
+
+/// What was found out about an opened message, before its content is released.
+pub(super) struct Finding {
+    pub(super) exit: Exit,
+    sentence: String,
+    withheld: Option<&'static str>,
+    json: Value,
+}
+
+impl Finding {
+    pub(super) fn new(opened: &Opened, policy: ReleasePolicy) -> Self {
+        let verdict = opened.verdict();
+        let acceptable = opened.is_acceptable(policy);
+        let withheld = if verdict.integrity_failed() {
+            Some("The content is withheld: it is not what was signed.")
+        } else if acceptable || policy.show_untrusted {
+            None
+        } else {
+            Some("The content is withheld; --show-untrusted shows it all the same.")
+        };
+        let exit = if acceptable { Exit::Done } else { Exit::NotTrusted };
+        let json = json!({
+            "verdict": verdict_json(verdict),
+            "encrypted": opened.was_encrypted(),
+            "layers": opened.layers().iter().map(layer_json).collect::<Vec<_>>(),
+            "content": if withheld.is_none() { "shown" } else { "withheld" },
+            "exit": exit.code(),
+        });
+        let encryption = if opened.was_encrypted() { "It was encrypted." } else { "It was not encrypted." };
+        Self { exit, sentence: format!("{} {encryption}", safe_text(&verdict.to_string())), withheld, json }
+    }
+
+    /// Tells the verdict on stderr: sentences, or one JSON object on a line of its own. `more` is merged into the object.
+    pub(super) fn print(&self, json: bool, more: &Value) {
+        if json {
+            let mut object = self.json.clone();
+            if let (Some(object), Some(more)) = (object.as_object_mut(), more.as_object()) {
+                object.extend(more.clone());
+            }
+            eprintln!("{object}");
+        } else {
+            eprintln!("{}", self.sentence);
+            if let Some(withheld) = self.withheld {
+                eprintln!("{withheld}");
+            }
+        }
+    }
+}
+
+fn layer_json(layer: &Layer) -> Value {
+    match layer {
+        Layer::Encrypted { authenticated } => json!({ "is": "encrypted", "authenticated": authenticated }),
+        Layer::Signed(verdict) => json!({ "is": "signed", "verdict": verdict_json(verdict) }),
+    }
+}
+
+fn verdict_json(verdict: &Verdict) -> Value {
+    let signer = verdict.certificate().map(|certificate| {
+        json!({
+            "subject": safe_line(&certificate.subject()),
+            "issuer": safe_line(&certificate.issuer()),
+            "serial_number": certificate.serial_number(),
+            "addresses": certificate.mail_addresses().iter().map(|address| safe_line(address)).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "code": verdict.code(),
+        "trusted": verdict.is_trusted(),
+        "signed": verdict.is_signed(),
+        "sentence": safe_line(&verdict.to_string()),
+        "signer": signer,
+        "signing_time": verdict.signing_time().map(|time| time.to_string()),
+    })
+}

@@ -1,0 +1,8 @@
+//! Messages protected and opened: [`crate::message`], [`crate::smime`], [`crate::trust`] and [`crate::directory`] put together.
+//!
+//! - [`protect`]: an entity becomes a signed, then an encrypted one.
+//! - [`open`]: a received message becomes its content and a verdict; content is handed out only as the policy allows.
+//! - [`recipients`]: every recipient's certificate found and checked before anything leaves.
+pub mod open;
+pub mod protect;
+pub mod recipients;

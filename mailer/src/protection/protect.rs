@@ -1,0 +1,39 @@
+//! An entity becomes a signed, then an encrypted one (RFC 8551 sections 3.3 to 3.5).
+use jiff::Timestamp;
+
+use crate::message::secured::{multipart_signed, pkcs7_mime};
+use crate::smime::sign::MICALG;
+use crate::smime::{self, EncryptError, Enveloping, Form, Recipient, SignError, SigningIdentity};
+
+/// Signs a canonical entity. Seven-bit content stays readable for everybody (`multipart/signed`); anything else would be
+/// changed on the way (RFC 8551 section 3.1.3) and goes inside the signature object.
+///
+/// # Errors
+/// See [`SignError`].
+pub fn sign(
+    entity: &[u8],
+    identity: SigningIdentity<'_>,
+    at: Timestamp,
+    boundary: &str,
+) -> Result<Vec<u8>, SignError> {
+    if entity.is_ascii() {
+        let signature = smime::sign(entity, Form::Detached, identity, at)?;
+        Ok(multipart_signed(entity, &signature, MICALG, boundary))
+    } else {
+        let object = smime::sign(entity, Form::Opaque, identity, at)?;
+        Ok(pkcs7_mime(&object, "signed-data"))
+    }
+}
+
+/// Encrypts a canonical entity to every recipient.
+///
+/// # Errors
+/// See [`EncryptError`].
+pub fn encrypt(
+    entity: &[u8],
+    recipients: &[Recipient],
+    enveloping: Enveloping,
+) -> Result<Vec<u8>, EncryptError> {
+    let encrypted = smime::encrypt(entity, recipients, enveloping)?;
+    Ok(pkcs7_mime(&encrypted.der, encrypted.smime_type))
+}
