@@ -68,8 +68,11 @@ pub enum CardError {
     /// Never written, or deleted.
     #[error("data object {0} is not on the card")]
     ObjectNotFound(DataObject),
-    /// The key does not exist or is of another algorithm than asked for.
-    #[error("there is no key {0} on the card, or it is of another algorithm than its certificate says")]
+    /// The key does not exist, is of another algorithm than asked for, or does not do this (9D of a strict card does
+    /// not sign with ECDSA); cards do not tell which.
+    #[error(
+        "the card has no key {0} for this use: it is missing, or of another algorithm than its certificate says"
+    )]
     KeyNotFound(KeyReference),
     /// A signature of the key does not verify with the public key that was given for it.
     #[error(

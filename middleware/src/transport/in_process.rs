@@ -58,7 +58,7 @@ impl Exclusive for Line<'_> {
 
     fn end(self: Box<Self>, ending: Ending) -> Result<(), TransportError> {
         if ending == Ending::Reset {
-            let _ = self.0.reset();
+            self.0.reset();
         }
         Ok(())
     }
