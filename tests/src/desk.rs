@@ -102,7 +102,7 @@ impl Desk {
 
     /// Writes certificates and CRLs into [`Desk::published`].
     pub fn publish(&self) -> Result<Run> {
-        Ok(self.keyed(&["publish", "--to"])?.arg(&self.published))
+        Ok(self.keyed(&["publish"])?.arg("--to").arg(&self.published))
     }
 
     /// Makes a key and a request for a server of the organisation by OpenSSL, and the command that certifies it.

@@ -105,8 +105,15 @@ impl Person {
 
     /// Changes the transport PIN into one's own, as every cardholder must first.
     pub fn change_pin(&self, transport_pin: &Path) -> Result<Run> {
-        let run = self.card("change-pin")?.arg("--pin-file").arg(transport_pin);
-        Ok(run.arg("--new-pin-file").arg(self.pin_file()))
+        let old = fs::read_to_string(transport_pin)?;
+        self.change_pin_from(old.trim())
+    }
+
+    /// Changes a known PIN into one's own: old and new, a line each, in a file that only the person reads.
+    pub fn change_pin_from(&self, old: &str) -> Result<Run> {
+        let pins = self.home.join("old-and-new-pin");
+        write_secret(&pins, &format!("{old}\n{}\n", self.pin))?;
+        Ok(self.card("change-pin")?.arg("--pin-file").arg(&pins))
     }
 
     /// Sets the account up.

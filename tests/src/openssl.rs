@@ -47,6 +47,32 @@ pub fn stranger_certificate(folder: &Path, name: &str, host: &str) -> Result<(Pa
     Ok((key, certificate))
 }
 
+/// A certificate for a public key by a throw-away CA, for cards that another tool personalises; files in `folder`.
+pub fn certify_public_key(folder: &Path, public_key: &str, certificate: &str) -> Result<()> {
+    let (key, ca) = stranger_certificate(folder, "throw-away", "throw-away.test")?;
+    Run::new("openssl")
+        .args([
+            "x509",
+            "-new",
+            "-subj",
+            "/CN=own",
+            "-set_serial",
+            "5",
+            "-days",
+            "3",
+            "-force_pubkey",
+            public_key,
+        ])
+        .arg("-CA")
+        .arg(ca)
+        .arg("-CAkey")
+        .arg(key)
+        .args(["-out", certificate])
+        .folder(folder)
+        .ok()?;
+    Ok(())
+}
+
 /// A certificate's or CRL's PEM form beside its DER file.
 pub fn to_pem(kind: &str, der: &Path) -> Result<PathBuf> {
     let pem = der.with_extension("pem");

@@ -15,21 +15,20 @@ use crate::dovecot::{Dovecot, Identity};
 use crate::mail::{Account, Person};
 use crate::openssl;
 use crate::pcscd::{Inserted, Pcscd};
-use crate::ports::free_port;
 use crate::postfix::Postfix;
 use crate::privilege::Root;
 use crate::relay::Relay;
 
 /// The organisation's mail domain.
-pub const DOMAIN: &str = "mail.test";
+pub const DOMAIN: &str = "example.org";
 /// What every mailbox on the servers asks for.
 pub const MAIL_PASSWORD: &str = "mailbox password";
 /// The staff: name and address.
 pub const STAFF: [(&str, &str); 4] = [
-    ("Alice Archer", "alice@mail.test"),
-    ("Bob Baker", "bob@mail.test"),
-    ("Carol Cook", "carol@mail.test"),
-    ("Dave Dyer", "dave@mail.test"),
+    ("Alice Archer", "alice@example.org"),
+    ("Bob Baker", "bob@example.org"),
+    ("Carol Cook", "carol@example.org"),
+    ("Dave Dyer", "dave@example.org"),
 ];
 
 /// See the module.
@@ -75,7 +74,7 @@ impl World {
     /// A desk with its CAs and its staff; nobody has a card yet.
     pub fn new() -> Result<Self> {
         let world = Self::in_folder(Folder::Temporary(open_folder()?))?;
-        world.desk.init(DOMAIN, &base_url()?)?.ok()?;
+        world.desk.init(DOMAIN, BASE_URL)?.ok()?;
         world.desk.import_staff(&STAFF)?.ok()?;
         Ok(world)
     }
@@ -166,14 +165,15 @@ impl World {
 
     /// Mail servers for the whole staff but Dave, whom Postfix does not know.
     pub fn mail_servers(&self, root: Root) -> Result<MailServers> {
-        let (certify, tls) = self.desk.certify_server("localhost")?;
+        let (certify, tls) = self.desk.certify_server("post.example.org")?;
         certify.ok()?;
         self.start_servers(root, &tls)
     }
 
     /// The same, but their certificate is not ours.
     pub fn mail_servers_of_a_stranger(&self, root: Root) -> Result<MailServers> {
-        let (key, certificate) = openssl::stranger_certificate(self.folder.path(), "stranger", "localhost")?;
+        let (key, certificate) =
+            openssl::stranger_certificate(self.folder.path(), "stranger", "post.example.org")?;
         self.start_servers(root, &Identity { key, certificate })
     }
 
@@ -198,8 +198,8 @@ impl World {
         write_secret(&password, MAIL_PASSWORD)?;
         Ok(Account::default()
             .trusting(self.desk.published(), DOMAIN)
-            .with("--smtp", format!("smtp://localhost:{}", servers.smtp_tap.port()))
-            .with("--imap", format!("imap://localhost:{}", servers.imap_tap.port()))
+            .with("--smtp", format!("smtp://127.0.0.1:{}", servers.smtp_tap.port()))
+            .with("--imap", format!("imap://127.0.0.1:{}", servers.imap_tap.port()))
             .with("--user", &person.address)
             .with("--password-file", password)
             .with("--tls-anchor", self.desk.anchor()))
@@ -216,10 +216,8 @@ impl MailServers {
     }
 }
 
-/// Where the published folder will be served.
-pub fn base_url() -> Result<String> {
-    Ok(format!("http://127.0.0.1:{}", free_port()?))
-}
+/// Where certificates say that CRLs and CA certificates are to be had; nothing in the world asks there.
+pub const BASE_URL: &str = "http://pki.example.org";
 
 /// Full name and address of one of the staff by the address' local part.
 pub fn staff(name: &str) -> Result<(&'static str, &'static str)> {

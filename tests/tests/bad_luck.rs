@@ -21,7 +21,7 @@ fn a_card_pulled_in_the_middle_of_a_signature_is_named_and_nothing_is_sent() -> 
 
     let pulled = pcscd.in_network(program("vpcd-card")?).args([&Pcscd::vpcd_address(0)?, "pull"]);
     let pulled = pcscd.insert_program(0, pulled.arg(&card.state).args(["87", "9C"]))?;
-    let refused = alice.send(&["alice@mail.test"], "plan", "the plan")?.fails_with(1)?;
+    let refused = alice.send(&["alice@example.org"], "plan", "the plan")?.fails_with(1)?;
     assert!(refused.err().contains("removed"), "{refused}");
     drop(pulled);
     alice.fetch()?.ok()?;
@@ -29,7 +29,7 @@ fn a_card_pulled_in_the_middle_of_a_signature_is_named_and_nothing_is_sent() -> 
 
     pcscd.wait_until_empty(0)?;
     let _again = pcscd.insert(0, &card.state)?;
-    alice.send(&["alice@mail.test"], "plan", "the plan")?.ok()?;
+    alice.send(&["alice@example.org"], "plan", "the plan")?.ok()?;
     alice.fetch()?.ok()?;
     assert!(alice.read(1)?.ok()?.out().contains("the plan"));
     Ok(())
@@ -38,8 +38,8 @@ fn a_card_pulled_in_the_middle_of_a_signature_is_named_and_nothing_is_sent() -> 
 #[test]
 fn no_card_and_two_cards_are_both_said_in_words() -> Result<()> {
     let Some(root) = Root::or_skip("pcscd in a private namespace")? else { return Ok(()) };
-    let world = World::new()?;
-    let pcscd = Pcscd::start(root, &world.path("pcscd"), 2)?;
+    let world = World::empty()?;
+    let pcscd = Pcscd::start(root, &world.servers_folder().join("pcscd"), 2)?;
     let status = || -> Result<Outcome> {
         let card = Run::new(program("card")?).args(["status", "--card", "pcsc:"]);
         card.env("HOME", world.folder()).envs([&pcscd.environment()]).outcome()
@@ -65,7 +65,7 @@ fn a_wrong_pin_costs_one_try_and_says_how_many_are_left() -> Result<()> {
     let wrong = world.path("wrong-pin");
     write_secret(&wrong, "999999")?;
     let send = || -> Result<Outcome> {
-        let to_self = ["send", "--to", "alice@mail.test", "--subject", "x", "--body", "-"];
+        let to_self = ["send", "--to", "alice@example.org", "--subject", "x", "--body", "-"];
         alice.mailer()?.args(to_self).arg("--pin-file").arg(&wrong).input("x").outcome()
     };
     let refused = send()?.expect_code(1)?;
@@ -78,9 +78,7 @@ fn a_wrong_pin_costs_one_try_and_says_how_many_are_left() -> Result<()> {
     assert!(alice.stored()?.is_empty(), "nothing was sent");
 
     // Another program that spends it blocks the PIN; then everything says so.
-    let blocked =
-        alice.card("change-pin")?.arg("--pin-file").arg(&wrong).arg("--new-pin-file").arg(alice.pin_file());
-    let blocked = blocked.arg("--last-try").fails_with(1)?;
+    let blocked = alice.change_pin_from("999999")?.arg("--last-try").fails_with(1)?;
     assert!(blocked.err().contains("blocked"), "{blocked}");
     let refused = send()?.expect_code(1)?;
     assert!(refused.err().contains("blocked") && refused.err().contains("unblock"), "{refused}");
@@ -90,8 +88,8 @@ fn a_wrong_pin_costs_one_try_and_says_how_many_are_left() -> Result<()> {
 #[test]
 fn a_second_process_on_the_same_state_file_is_refused_and_the_first_goes_on() -> Result<()> {
     let Some(root) = Root::or_skip("pcscd in a private namespace")? else { return Ok(()) };
-    let world = World::new()?;
-    let pcscd = Pcscd::start(root, &world.path("pcscd"), 2)?;
+    let world = World::empty()?;
+    let pcscd = Pcscd::start(root, &world.servers_folder().join("pcscd"), 2)?;
     let card = world.blank_card("alice")?;
     let _inserted = pcscd.insert(0, &card.state)?;
     let status = |locator: &str| -> Result<Outcome> {
@@ -109,7 +107,7 @@ fn a_second_process_on_the_same_state_file_is_refused_and_the_first_goes_on() ->
 
 #[test]
 fn a_truncated_state_file_is_refused_and_left_as_it_is() -> Result<()> {
-    let world = World::new()?;
+    let world = World::empty()?;
     let card = world.blank_card("alice")?;
     let whole = fs::read(&card.state)?;
     for length in [0, 1, whole.len() / 2, whole.len() - 1] {
@@ -119,7 +117,7 @@ fn a_truncated_state_file_is_refused_and_left_as_it_is() -> Result<()> {
             let named = if name == "card" { card.locator() } else { card.state.display().to_string() };
             let run = Run::new(program(name)?).args(arguments).arg(named).env("HOME", world.folder());
             let refused = run.fails_with(1)?;
-            assert!(refused.err().contains("damaged"), "{length} bytes: {refused}");
+            assert!(refused.err().contains("truncated"), "{length} bytes: {refused}");
         }
         assert_eq!(fs::read(&card.state)?, &whole[..length]);
     }
@@ -149,7 +147,7 @@ fn a_card_whose_certificate_does_not_match_its_key_signs_nothing() -> Result<()>
     tool().args(["-a", "import-certificate", "-s", "9c", "-i", "alice-9c.pem"]).ok()?;
     write_secret(&alice.pin_file(), "123456")?;
     alice.card("change-pin")?.arg("--already-changed").ok()?;
-    let refused = alice.send(&["alice@mail.test"], "plan", "the plan")?.fails_with(1)?;
+    let refused = alice.send(&["alice@example.org"], "plan", "the plan")?.fails_with(1)?;
     assert!(refused.err().contains("certificate") && refused.err().contains("match"), "{refused}");
     alice.fetch()?.ok()?;
     assert!(alice.stored()?.is_empty(), "nothing was sent");

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use sealwright_tests::openssl::{self, to_pem};
 use sealwright_tests::process::{Run, path};
 use sealwright_tests::world::World;
@@ -34,8 +34,8 @@ fn every_certificate_is_accepted(algorithm: &str) -> Result<()> {
             .expect_code(0)
             .with_context(|| format!("key {number}"))?;
         match key {
-            "9C" | "9D" => lint(&["lint_cabf_smime_cert", "lint", "-t", mail_type()], &certificate)?,
-            _ => lint(&["lint_pkix_cert", "lint"], &certificate)?,
+            "9C" | "9D" => lint(&["lint_cabf_smime_cert", "lint", "-d"], &certificate)?,
+            _ => only_the_urn_is_found(&certificate)?,
         }
     }
     Ok(())
@@ -50,7 +50,7 @@ fn openssl_and_pkilint_accept_the_ca_certificates_and_every_crl_before_and_after
     judge_authorities(&world)?;
     openssl::verify(world.desk.published(), &certificate, Some("smimesign"))?.expect_code(0)?;
 
-    world.desk.revoke("alice@mail.test", "key-compromise")?.ok()?;
+    world.desk.revoke("alice@example.org", "key-compromise")?.ok()?;
     world.desk.publish()?.ok()?;
     judge_authorities(&world)?;
     let refused = openssl::verify(world.desk.published(), &certificate, Some("smimesign"))?.expect_code(2)?;
@@ -76,16 +76,16 @@ fn judge_authorities(world: &World) -> Result<()> {
 #[test]
 fn pkilint_as_we_call_it_does_find_a_fault() -> Result<()> {
     let world = World::new()?;
-    let (_, certificate) = openssl::stranger_certificate(world.folder(), "stranger", "mail.test")?;
-    let command = ["lint_cabf_smime_cert", "lint", "-t", mail_type()];
-    assert!(lint(&command, &certificate).is_err(), "a TLS certificate is no S/MIME certificate");
+    let (_, certificate) = openssl::stranger_certificate(world.folder(), "stranger", "example.org")?;
+    let smime = ["lint_cabf_smime_cert", "lint", "-t", "INDIVIDUAL-MULTIPURPOSE"];
+    assert!(lint(&smime, &certificate).is_err(), "a TLS certificate is no S/MIME certificate");
     Ok(())
 }
 
 #[test]
 fn the_certificate_of_a_mail_server_is_for_servers_and_comes_from_an_issuing_ca_of_its_own() -> Result<()> {
     let world = World::new()?;
-    let (certify, tls) = world.desk.certify_server("localhost")?;
+    let (certify, tls) = world.desk.certify_server("post.example.org")?;
     certify.ok()?;
     world.desk.publish()?.ok()?;
     openssl::verify(world.desk.published(), &tls.certificate, Some("sslserver"))?.expect_code(0)?;
@@ -98,15 +98,11 @@ fn the_certificate_of_a_mail_server_is_for_servers_and_comes_from_an_issuing_ca_
     lint(&["lint_pkix_cert", "lint"], &tls.certificate)
 }
 
-/// The type by which the S/MIME baseline requirements judge: an organisation vouches for a person.
-fn mail_type() -> &'static str {
-    "SPONSORED-MULTIPURPOSE"
-}
-
 /// A certificate as the card shows it, PEM.
 fn exported(world: &World, person: &sealwright_tests::mail::Person, key: &str) -> Result<PathBuf> {
     let file = world.path(&format!("{key}.pem"));
-    person.card("certificates")?.args(["--export", key, "--out"]).arg(&file).ok()?;
+    let exported = person.card("certificates")?.args([key, "--pem"]).ok()?;
+    std::fs::write(&file, exported.stdout)?;
     Ok(file)
 }
 
@@ -117,6 +113,19 @@ fn lint(command: &[&str], file: &Path) -> Result<()> {
     let mut linter = Run::new(format!("{folder}/{program}")).env("PATH", path());
     linter = linter.args(arguments).args(["-s", "WARNING"]).arg(file);
     linter.ok().context("scripts/setup installs pkilint into .venv")?;
+    Ok(())
+}
+
+/// FIPS 201-3 wants the card's UUID as `urn:uuid:...`; pkilint takes every URI for a URL and calls that one malformed.
+/// This fails when pkilint learns better.
+fn only_the_urn_is_found(certificate: &Path) -> Result<()> {
+    let findings =
+        lint(&["lint_pkix_cert", "lint"], certificate).expect_err("pkilint knows URNs by now: remove this");
+    let findings = format!("{findings:#}");
+    let lines: Vec<&str> =
+        findings.lines().filter(|line| line.contains("(ERROR)") || line.contains("(WARNING)")).collect();
+    let [only] = lines.as_slice() else { bail!("more than the one finding: {findings}") };
+    ensure!(only.contains("pkix.invalid_uri_syntax (ERROR): Invalid URI syntax: \"urn:uuid:"), "{findings}");
     Ok(())
 }
 

@@ -18,24 +18,24 @@ fn a_card_is_issued_mail_goes_round_the_card_is_lost_and_its_signature_is_no_lon
         person.set_up(&world.server_account(&servers, person)?)?.ok()?;
     }
 
-    alice.send(&["bob@mail.test"], "Grüße from the harbour", MARKER)?.ok()?;
-    wait_until("Dovecot has the mail", || Ok(!servers.dovecot.messages("bob@mail.test")?.is_empty()))?;
+    alice.send(&["bob@example.org"], "Grüße from the harbour", MARKER)?.ok()?;
+    wait_until("Dovecot has the mail", || Ok(!servers.dovecot.messages("bob@example.org")?.is_empty()))?;
     bob.fetch()?.ok()?;
     let read = bob.read(1)?.ok()?;
     assert!(read.out().contains(MARKER), "{read}");
-    assert!(read.text().contains("alice@mail.test"), "the verdict names the signer: {read}");
+    assert!(read.text().contains("alice@example.org"), "the verdict names the signer: {read}");
 
-    world.desk.revoke("alice@mail.test", "key-compromise")?.ok()?;
+    world.desk.revoke("alice@example.org", "key-compromise")?.ok()?;
     world.desk.publish()?.ok()?;
     let read = bob.read(1)?.fails_with(4)?;
     assert!(!read.out().contains(MARKER), "content of a revoked signer is shown only when asked for: {read}");
-    assert!(read.err().contains("revoked") && read.err().contains("alice@mail.test"), "{read}");
+    assert!(read.err().contains("revoked") && read.err().contains("alice@example.org"), "{read}");
     let shown = bob.read(1)?.arg("--show-untrusted").fails_with(4)?;
     assert!(shown.out().contains(MARKER), "{shown}");
 
-    let refused = bob.send(&["alice@mail.test"], "answer", "nothing leaves")?.fails_with(1)?;
-    assert!(refused.err().contains("alice@mail.test") && refused.err().contains("revoked"), "{refused}");
-    assert!(servers.dovecot.messages("alice@mail.test")?.is_empty());
+    let refused = bob.send(&["alice@example.org"], "answer", "nothing leaves")?.fails_with(1)?;
+    assert!(refused.err().contains("alice@example.org") && refused.err().contains("revoked"), "{refused}");
+    assert!(servers.dovecot.messages("alice@example.org")?.is_empty());
     Ok(())
 }
 
@@ -51,11 +51,11 @@ fn mail_is_nowhere_in_plaintext_on_the_wire_or_on_the_servers_disks() -> Result<
     let attachment = world.path("plan.txt");
     std::fs::write(&attachment, format!("attached: {MARKER}\n"))?;
     alice
-        .send(&["bob@mail.test"], "plan", &format!("see {MARKER}\n"))?
+        .send(&["bob@example.org"], "plan", &format!("see {MARKER}\n"))?
         .arg("--attach")
         .arg(&attachment)
         .ok()?;
-    wait_until("Dovecot has the mail", || Ok(!servers.dovecot.messages("bob@mail.test")?.is_empty()))?;
+    wait_until("Dovecot has the mail", || Ok(!servers.dovecot.messages("bob@example.org")?.is_empty()))?;
     bob.fetch()?.ok()?;
     assert!(bob.read(1)?.ok()?.out().contains(MARKER));
 
@@ -76,7 +76,7 @@ fn mail_is_nowhere_in_plaintext_on_the_wire_or_on_the_servers_disks() -> Result<
     // The same search must find a mail that another program sends in the clear.
     let script = "import smtplib, sys
 server = smtplib.SMTP('localhost', int(sys.argv[1]))
-server.sendmail('x@mail.test', ['bob@mail.test'], 'Subject: x\\n\\n' + sys.argv[2])";
+server.sendmail('x@example.org', ['bob@example.org'], 'Subject: x\\n\\n' + sys.argv[2])";
     Run::new("python3").args(["-c", script, &servers.smtp_tap.port().to_string(), MARKER]).ok()?;
     assert!(needle.is_in(&servers.smtp_tap.seen()), "the tap does not see a clear session");
     wait_until("the clear mail is found on Dovecot's disk", || {
@@ -92,11 +92,11 @@ fn a_mail_server_whose_certificate_is_not_ours_gets_neither_password_nor_mail() 
     let servers = world.mail_servers_of_a_stranger(root)?;
     alice.set_up(&world.server_account(&servers, &alice)?)?.ok()?;
 
-    let sent = alice.send(&["bob@mail.test"], "plan", MARKER)?.outcome()?;
+    let sent = alice.send(&["bob@example.org"], "plan", MARKER)?.outcome()?;
     assert_ne!(sent.code, Some(0), "{sent}");
     assert!(sent.err().contains("certificate"), "{sent}");
     let outbox = alice.mailer()?.args(["outbox", "list"]).ok()?;
-    assert!(outbox.out().contains("bob@mail.test"), "the mail waits: {outbox}");
+    assert!(outbox.out().contains("bob@example.org"), "the mail waits: {outbox}");
     let fetched = alice.fetch()?.outcome()?;
     assert_ne!(fetched.code, Some(0), "{fetched}");
     assert!(fetched.err().contains("certificate"), "{fetched}");
@@ -113,18 +113,18 @@ fn a_mail_that_the_server_refuses_stays_in_the_outbox_until_the_server_takes_it(
     let servers = world.mail_servers(root)?;
     alice.set_up(&world.server_account(&servers, &alice)?)?.ok()?;
 
-    let refused = alice.send(&["dave@mail.test"], "plan", MARKER)?.outcome()?;
+    let refused = alice.send(&["dave@example.org"], "plan", MARKER)?.outcome()?;
     assert_ne!(refused.code, Some(0), "{refused}");
     assert!(refused.err().contains("550"), "the server's own words are shown: {refused}");
     let outbox = alice.mailer()?.args(["outbox", "list"]).ok()?;
-    assert!(outbox.out().contains("dave@mail.test"), "{outbox}");
+    assert!(outbox.out().contains("dave@example.org"), "{outbox}");
     let needle = Needle::new(MARKER);
     assert!(needle.files_in(alice.home())?.is_empty(), "the outbox holds no plaintext");
 
     servers.postfix.add_mailbox(&format!("dave@{DOMAIN}"))?;
     alice.mailer()?.args(["outbox", "flush"]).ok()?;
-    wait_until("Dovecot has the mail", || Ok(!servers.dovecot.messages("dave@mail.test")?.is_empty()))?;
+    wait_until("Dovecot has the mail", || Ok(!servers.dovecot.messages("dave@example.org")?.is_empty()))?;
     let outbox = alice.mailer()?.args(["outbox", "list"]).ok()?;
-    assert!(!outbox.out().contains("dave@mail.test"), "{outbox}");
+    assert!(!outbox.out().contains("dave@example.org"), "{outbox}");
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use sealwright_tests::card::CardFile;
-use sealwright_tests::openssl::{CardEngine, OPENSC_MODULE, verify_signed};
+use sealwright_tests::openssl::{CardEngine, OPENSC_MODULE, certify_public_key, verify_signed};
 use sealwright_tests::pcscd::Pcscd;
 use sealwright_tests::privilege::Root;
 use sealwright_tests::process::{Outcome, Run};
@@ -31,7 +31,7 @@ fn opensc_lists_and_uses(algorithm: &str) -> Result<()> {
     let atr = tool("opensc-tool").arg("--atr").ok()?;
     assert_eq!(atr.out().trim(), "3b:fd:13:00:00:81:31:fe:15:80:73:c0:21:c0:57:59:75:62:69:4b:65:79:40");
     let name = tool("opensc-tool").arg("--name").ok()?;
-    assert!(name.out().contains("PIV"), "{name}");
+    assert!(name.out().contains("Personal Identity Verification Card"), "{name}");
     let dump = tool("pkcs15-tool").arg("--dump").ok()?;
     for (id, title) in
         [("01", "PIV AUTH key"), ("02", "SIGN key"), ("03", "KEY MAN key"), ("04", "CARD AUTH key")]
@@ -99,29 +99,18 @@ fn yubico_s_tool_reads_and_uses_a_card_with_firmware_5_4() -> Result<()> {
         Run::new("yubico-piv-tool").args(["-r", &reader]).envs([&pcscd.environment()]).folder(world.folder())
     };
 
-    // A blank card first: the tool makes a key, certifies it and stores the certificate.
-    tool().args(["-a", "generate", "-s", "9a", "-A", "ECCP256", "-o", "9a.pub"]).ok()?;
+    // A blank card first: the tool makes a key and stores its certificate. (Debian's 2.2.0 cannot sign a certificate
+    // itself: with OpenSSL 3.0 it fails before it asks the card.)
+    tool().args(["-a", "generate", "-s", "9c", "-A", "ECCP256", "-o", "9c.pub"]).ok()?;
+    certify_public_key(world.folder(), "9c.pub", "9c.pem")?;
     tool()
-        .args([
-            "-a",
-            "verify-pin",
-            "-P",
-            "123456",
-            "-a",
-            "selfsign-certificate",
-            "-s",
-            "9a",
-            "-S",
-            "/CN=own/",
-        ])
-        .args(["-i", "9a.pub", "-o", "9a.pem"])
+        .args(["-a", "import-certificate", "-s", "9c", "-i", "9c.pem", "-a", "set-chuid", "-a", "set-ccc"])
         .ok()?;
-    tool().args(["-a", "import-certificate", "-s", "9a", "-i", "9a.pem"]).ok()?;
-    tool().args(["-a", "set-chuid", "-a", "set-ccc"]).ok()?;
-    let tested = tool()
-        .args(["-a", "verify-pin", "-P", "123456", "-a", "test-signature", "-s", "9a", "-i", "9a.pem"])
-        .ok()?;
+    let verified = || tool().args(["-a", "verify-pin", "-P", "123456"]);
+    let tested = verified().args(["-a", "test-signature", "-s", "9c", "-i", "9c.pem"]).ok()?;
     assert!(tested.text().contains("Successful ECDSA verification"), "{tested}");
+    let tested = verified().args(["-a", "test-decipher", "-s", "9c", "-i", "9c.pem"]).ok()?;
+    assert!(tested.text().contains("Successfully performed ECDH exchange"), "{tested}");
 
     // Then the same card as our desk issues it.
     let locator = format!("pcsc:{reader}");
@@ -162,7 +151,7 @@ fn openssl_decrypts_and_verifies(algorithm: &str) -> Result<()> {
         person.set_up(&world.maildir_account())?.ok()?;
     }
     let body = "read by another program\n";
-    bob.send(&["alice@mail.test"], "for OpenSSL", body)?.ok()?;
+    bob.send(&["alice@example.org"], "for OpenSSL", body)?.ok()?;
     alice.fetch()?.ok()?;
     let message = alice.only_stored()?;
 
@@ -180,7 +169,7 @@ fn openssl_decrypts_and_verifies(algorithm: &str) -> Result<()> {
     assert!(fs::read_to_string(&plain)?.contains(body.trim()));
 
     // Bob's card is lost: OpenSSL, given the new CRL, no longer accepts the signature.
-    world.desk.revoke("bob@mail.test", "key-compromise")?.ok()?;
+    world.desk.revoke("bob@example.org", "key-compromise")?.ok()?;
     world.desk.publish()?.ok()?;
     let refused = verify_signed(world.desk.published(), &signed, &plain)?.fails_with(4)?;
     assert!(refused.err().contains("certificate revoked"), "{refused}");

@@ -24,7 +24,7 @@ fn another_process_is_refused_key_9d_right_after_read() -> Result<()> {
     let pcscd = world.pcscd(root, 2)?;
     let (alice, _, _inserted) = world.person_at_reader(&pcscd, 0, "alice", "p256")?;
     alice.set_up(&world.maildir_account())?.ok()?;
-    alice.send(&["alice@mail.test"], "to myself", "hello")?.ok()?;
+    alice.send(&["alice@example.org"], "to myself", "hello")?.ok()?;
     alice.fetch()?.ok()?;
     assert!(alice.read(1)?.ok()?.out().contains("hello"));
     assert_eq!(agree_as_a_stranger(&pcscd, &[])?, "69:82");
@@ -43,7 +43,7 @@ fn another_process_is_refused_key_9d_after_the_reader_was_killed_in_the_middle()
     let pcscd = world.pcscd(root, 2)?;
     let (alice, card, inserted) = world.person_at_reader(&pcscd, 0, "alice", "p256")?;
     alice.set_up(&world.maildir_account())?.ok()?;
-    alice.send(&["alice@mail.test"], "to myself", "hello")?.ok()?;
+    alice.send(&["alice@example.org"], "to myself", "hello")?.ok()?;
     alice.fetch()?.ok()?;
 
     inserted.remove()?;

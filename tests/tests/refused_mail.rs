@@ -12,16 +12,16 @@ fn send_names_every_recipient_without_a_certificate_and_sends_nothing() -> Resul
     for person in [&alice, &bob] {
         person.set_up(&world.maildir_account())?.ok()?;
     }
-    let to = ["bob@mail.test", "carol@mail.test", "dave@mail.test"];
+    let to = ["bob@example.org", "carol@example.org", "dave@example.org"];
     let refused = alice.send(&to, "plan", "the plan")?.fails_with(1)?;
-    for without in ["carol@mail.test", "dave@mail.test"] {
+    for without in ["carol@example.org", "dave@example.org"] {
         assert!(refused.err().contains(without), "{refused}");
     }
-    assert!(!refused.err().contains("bob@mail.test"), "Bob has one: {refused}");
+    assert!(!refused.err().contains("bob@example.org"), "Bob has one: {refused}");
     bob.fetch()?.ok()?;
     assert!(bob.stored()?.is_empty(), "nothing was sent to Bob either");
     let outbox = alice.mailer()?.args(["outbox", "list"]).ok()?;
-    assert!(!outbox.out().contains("bob@mail.test"), "{outbox}");
+    assert!(!outbox.out().contains("bob@example.org"), "{outbox}");
     Ok(())
 }
 
@@ -33,8 +33,8 @@ fn a_message_changed_on_the_way_shows_nothing_of_its_content() -> Result<()> {
         person.set_up(&world.maildir_account())?.ok()?;
     }
     let body = "the plan ".repeat(400);
-    alice.send(&["bob@mail.test"], "plan", &body)?.ok()?;
-    let sent = only_file(&world, "bob@mail.test")?;
+    alice.send(&["bob@example.org"], "plan", &body)?.ok()?;
+    let sent = only_file(&world, "bob@example.org")?;
     let whole = fs::read(&sent)?;
     let opened = bob.keyed("open")?.input(whole.clone()).ok()?;
     assert!(opened.out().contains("the plan"), "{opened}");
@@ -58,11 +58,11 @@ fn mail_signed_under_an_unknown_ca_is_untrusted_and_says_whose_it_claims_to_be()
     bob.set_up(&ours.maildir_account())?.ok()?;
     let stranger = theirs.person("alice", "p256")?;
     stranger.set_up(&theirs.maildir_account())?.ok()?;
-    let forged = stranger.send(&["bob@mail.test"], "plan", "trust me")?.arg("--no-encrypt").ok()?;
-    let message = fs::read(only_file(&theirs, "bob@mail.test")?).with_context(|| forged.to_string())?;
+    let forged = stranger.send(&["bob@example.org"], "plan", "trust me")?.arg("--no-encrypt").ok()?;
+    let message = fs::read(only_file(&theirs, "bob@example.org")?).with_context(|| forged.to_string())?;
     let refused = bob.keyed("open")?.input(message).fails_with(4)?;
     assert!(refused.stdout.is_empty(), "{refused}");
-    assert!(refused.err().contains("alice@mail.test"), "{refused}");
+    assert!(refused.err().contains("alice@example.org"), "{refused}");
     Ok(())
 }
 
@@ -72,15 +72,18 @@ fn a_malformed_row_of_staff_is_named_by_row_and_field_and_the_others_go_on() -> 
     let file = world.path("more.csv");
     fs::write(
         &file,
-        "name,mail\nErin East,erin@mail.test\nFred Field,not an address\n,gina@mail.test\nHugo Hill,hugo@mail.test\n",
+        "name,mail\nErin East,erin@example.org\nFred Field,not an address\n,gina@example.org\nHugo Hill,hugo@example.org\n",
     )?;
     let imported = world.desk.command(&["staff", "import"])?.arg(&file).fails_with(3)?;
     let text = imported.text();
     assert!(text.contains("row 3") && text.contains("mail"), "{imported}");
     assert!(text.contains("row 4") && text.contains("name"), "{imported}");
     let listed = world.desk.command(&["staff", "list"])?.ok()?;
-    assert!(listed.out().contains("erin@mail.test") && listed.out().contains("hugo@mail.test"), "{listed}");
-    assert!(!listed.out().contains("gina@mail.test"), "{listed}");
+    assert!(
+        listed.out().contains("erin@example.org") && listed.out().contains("hugo@example.org"),
+        "{listed}"
+    );
+    assert!(!listed.out().contains("gina@example.org"), "{listed}");
     Ok(())
 }
 

@@ -43,23 +43,24 @@ fn postfix_takes_mail_by_starttls_dovecot_holds_it_and_both_end_with_the_world()
     let folder = open_folder()?;
     let (key, certificate) = openssl::stranger_certificate(folder.path(), "server", "localhost")?;
     let tls = Identity { key, certificate };
-    let users = ["bob@mail.test"];
+    let users = ["bob@example.org"];
     let dovecot = Dovecot::start(root, &folder.path().join("dovecot"), &tls, &users, "secret")?;
-    let postfix = Postfix::start(root, &folder.path().join("postfix"), &tls, &dovecot, "mail.test", &users)?;
+    let postfix =
+        Postfix::start(root, &folder.path().join("postfix"), &tls, &dovecot, "example.org", &users)?;
     let script = "import smtplib, ssl, sys
 context = ssl.create_default_context(cafile=sys.argv[1])
 server = smtplib.SMTP('localhost', int(sys.argv[2]))
 server.starttls(context=context)
-server.login('bob@mail.test', 'secret')
-server.sendmail('bob@mail.test', ['bob@mail.test'], 'Subject: x\\n\\nhello')
+server.login('bob@example.org', 'secret')
+server.sendmail('bob@example.org', ['bob@example.org'], 'Subject: x\\n\\nhello')
 try:
-    server.sendmail('bob@mail.test', ['stranger@mail.test'], 'Subject: x\\n\\nhello')
+    server.sendmail('bob@example.org', ['stranger@example.org'], 'Subject: x\\n\\nhello')
 except smtplib.SMTPRecipientsRefused as refused:
-    print(refused.recipients['stranger@mail.test'][0])";
+    print(refused.recipients['stranger@example.org'][0])";
     let port = postfix.submission.to_string();
     let sent = Run::new("python3").args(["-c", script]).arg(&tls.certificate).arg(port).ok()?;
     assert_eq!(sent.out().trim(), "550");
-    wait_until("the mail is delivered", || Ok(dovecot.messages("bob@mail.test")?.len() == 1))?;
+    wait_until("the mail is delivered", || Ok(dovecot.messages("bob@example.org")?.len() == 1))?;
 
     let path = folder.path().display().to_string();
     assert!(processes_naming(&path)? > 0);

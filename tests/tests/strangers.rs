@@ -19,13 +19,13 @@ fn a_second_user_can_open_neither_state_files_nor_sockets() -> Result<()> {
     let pcscd = world.pcscd(root, 2)?;
     let (alice, card, _inserted) = world.person_at_reader(&pcscd, 0, "alice", "p256")?;
     alice.set_up(&world.maildir_account())?.ok()?;
-    alice.send(&["alice@mail.test"], "to myself", "hello")?.ok()?;
+    alice.send(&["alice@example.org"], "to myself", "hello")?.ok()?;
     alice.fetch()?.ok()?;
 
     let mut private = vec![card.state];
     private.extend(files(world.desk.home())?);
     private.extend(files(alice.home())?);
-    private.push(world.desk.transport_pin_file("alice@mail.test"));
+    private.push(world.desk.transport_pin_file("alice@example.org"));
     assert!(private.len() > 8, "{private:?}");
     for file in &private {
         as_nobody("cat").arg(file).fails_with(1)?;
@@ -64,7 +64,7 @@ fn serve_answers_searches_when_the_ca_keys_and_the_registry_are_gone() -> Result
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert!(head.contains("multipart/mixed"), "9C and 9D: {head}");
     assert!(!body.is_empty());
-    let (head, _) = get(&address, "/certificates/search.cgi?email=nobody%40mail.test")?;
+    let (head, _) = get(&address, "/certificates/search.cgi?email=nobody%40example.org")?;
     assert!(head.starts_with("HTTP/1.1 404"), "{head}");
     let (head, _) = get(&address, "/certificates/")?;
     assert!(head.starts_with("HTTP/1.1 404"), "there is no listing: {head}");
@@ -98,12 +98,12 @@ fn a_search_of_registry_journal_logs_and_published_files_finds_no_secret() -> Re
     let card = sealwright_tests::card::CardFile::standard(world.folder(), "alice")?;
     let alice = world.issue("alice", &card, &card.locator(), &["--algorithm", "p256"])?;
     alice.set_up(&world.maildir_account())?.ok()?;
-    alice.send(&["alice@mail.test"], "to myself", "hello")?.env("RUST_LOG", "trace").ok()?;
+    alice.send(&["alice@example.org"], "to myself", "hello")?.env("RUST_LOG", "trace").ok()?;
     alice.fetch()?.ok()?;
     let traced = alice.read(1)?.env("RUST_LOG", "trace").ok()?;
     world.desk.publish()?.env("RUST_LOG", "trace").ok()?;
 
-    let transport_pin = fs::read_to_string(world.desk.transport_pin_file("alice@mail.test"))?;
+    let transport_pin = fs::read_to_string(world.desk.transport_pin_file("alice@example.org"))?;
     let secrets = [
         ("transport PIN", transport_pin.trim().as_bytes().to_vec()),
         ("PIN", alice.pin.as_bytes().to_vec()),

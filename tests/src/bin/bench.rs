@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use pcsc::{Protocols, Scope, ShareMode};
 use sealwright_tests::card::CardFile;
 use sealwright_tests::measure::{Row, by_turns, table};
+use sealwright_tests::openssl::certify_public_key;
 use sealwright_tests::pcscd::Pcscd;
 use sealwright_tests::privilege::Root;
 use sealwright_tests::process::Run;
@@ -113,7 +114,7 @@ fn issuer() -> Result<Vec<Row>> {
         let peers = CardFile::yubikey(&folder, "peer", "5.4", 5_400_000 + u32::try_from(round)?)?;
         let theirs = pcscd.insert(1, &peers.state)?;
         let locator = format!("pcsc:{}", pcscd.reader_name(0));
-        let address = format!("{name}@mail.test");
+        let address = format!("{name}@example.org");
         let issue = world.desk.issue(&address, &locator)?.args(["--algorithm", "p256"]);
         let mut issue = Some(issue);
         let once = sealwright_tests::measure::once_each(
@@ -132,7 +133,7 @@ fn issuer() -> Result<Vec<Row>> {
         size: "-",
         ours: microseconds(ours) / 1000.0,
         peer: microseconds(peer) / 1000.0,
-        peer_name: "yubico-piv-tool, self-signed",
+        peer_name: "yubico-piv-tool and openssl",
         limit: 1000.0,
         unit: "ms",
     }])
@@ -145,9 +146,7 @@ fn peer_issues(pcscd: &Pcscd, folder: &std::path::Path) -> Result<()> {
         || Run::new("yubico-piv-tool").args(["-r", &reader]).envs([&pcscd.environment()]).folder(folder);
     for slot in ["9a", "9c", "9d", "9e"] {
         tool().args(["-a", "generate", "-s", slot, "-A", "ECCP256", "-o", "key.pub"]).ok()?;
-        let certify =
-            tool().args(["-a", "verify-pin", "-P", "123456", "-a", "selfsign-certificate", "-s", slot]);
-        certify.args(["-S", "/CN=peer/", "-i", "key.pub", "-o", "key.pem"]).ok()?;
+        certify_public_key(folder, "key.pub", "key.pem")?;
         tool().args(["-a", "import-certificate", "-s", slot, "-i", "key.pem"]).ok()?;
     }
     tool().args(["-a", "set-chuid", "-a", "set-ccc"]).ok()?;

@@ -18,7 +18,7 @@ use sealwright_tests::privilege::Root;
 use sealwright_tests::process::{Run, wait_until};
 use sealwright_tests::programs::program;
 use sealwright_tests::show::Show;
-use sealwright_tests::world::{DOMAIN, MailServers, World, base_url, staff};
+use sealwright_tests::world::{BASE_URL, DOMAIN, MailServers, World, staff};
 
 const LETTER: &str = "Dear Bob,\n\nthe crane arrives on Tuesday. Grüße\n\nAlice\n";
 const SECRET: &str = "the crane arrives on Tuesday";
@@ -129,7 +129,7 @@ fn open_desk(show: &Show, world: &World) -> Result<()> {
         "The issuance desk",
         "A root, an issuing CA for people and one for servers; the registry takes emulated cards because we say so.",
     );
-    show.run(world.desk.init(DOMAIN, &base_url()?)?)?;
+    show.run(world.desk.init(DOMAIN, BASE_URL)?)?;
     let people = [staff("alice")?, staff("bob")?];
     show.run(world.desk.import_staff(&people)?)?;
     show.run(world.desk.command(&["staff", "list"])?)?;
@@ -158,7 +158,7 @@ fn publish(show: &Show, world: &World) -> Result<()> {
         "Certificates by mail address, CA certificates and CRLs: plain files for any web server.",
     );
     show.run(world.desk.publish()?)?;
-    for certificate in world.desk.certificates_of("alice@mail.test")? {
+    for certificate in world.desk.certificates_of("alice@example.org")? {
         let verify = Run::new("openssl").args(["verify", "-x509_strict", "-crl_check_all", "-CAfile"]);
         let verify = verify
             .arg(world.desk.anchor())
@@ -207,7 +207,7 @@ fn start_servers(show: &Show, world: &World, root: Root) -> Result<MailServers> 
         "Mail servers",
         "Postfix and Dovecot start on free loopback ports, with a server certificate from our issuer.",
     );
-    let (certify, tls) = world.desk.certify_server("localhost")?;
+    let (certify, tls) = world.desk.certify_server("post.example.org")?;
     show.run(certify)?;
     world.start_servers(root, &tls)
 }
@@ -238,10 +238,13 @@ fn send_and_read(
     bob: &Person,
 ) -> Result<()> {
     show.chapter("Alice writes, Bob reads", "Signed by 9C on Alice's card, encrypted to Bob; his 9D opens it. Who signed is said in one sentence.");
-    let send = alice.keyed("send")?.args(["--to", "bob@mail.test", "--subject", "Grüße vom Hafen", "--body"]);
+    let send =
+        alice.keyed("send")?.args(["--to", "bob@example.org", "--subject", "Grüße vom Hafen", "--body"]);
     show.run(send.arg(letter(world)?).arg("--attach").arg(world.desk.anchor()))?;
     if let Some(servers) = servers {
-        wait_until("the mail is in Dovecot", || Ok(!servers.dovecot.messages("bob@mail.test")?.is_empty()))?;
+        wait_until("the mail is in Dovecot", || {
+            Ok(!servers.dovecot.messages("bob@example.org")?.is_empty())
+        })?;
     }
     show.run(bob.fetch()?)?;
     show.run(bob.mailer()?.arg("list"))?;
