@@ -53,15 +53,18 @@ impl FromStr for MailAddress {
         if local.split('.').any(|atom| atom.is_empty() || !atom.chars().all(is_atom_character)) {
             return Err(refuse("the part before the @ is not letters, digits and single dots"));
         }
-        let domain = ascii_domain(domain).ok_or_else(|| refuse("the part after the @ is not a domain"))?;
+        let domain = ascii_domain(domain)
+            .filter(|domain| domain.contains('.'))
+            .ok_or_else(|| refuse("the part after the @ is not a domain"))?;
         Ok(Self { local: local.to_owned(), domain })
     }
 }
 
-/// A domain name of two labels or more, in lower case, as A-labels (RFC 5890).
+/// A domain name in lower case, as A-labels (RFC 5890); not an IP address in digits.
 pub(crate) fn ascii_domain(domain: &str) -> Option<String> {
     let ascii = idna::domain_to_ascii_strict(domain).ok()?;
-    (ascii.contains('.') && !ascii.ends_with('.')).then_some(ascii)
+    let last = ascii.rsplit('.').next().filter(|label| !label.is_empty())?;
+    (!last.bytes().all(|octet| octet.is_ascii_digit())).then_some(ascii)
 }
 
 /// `atext` of RFC 5322 section 3.2.3, and UTF-8 as RFC 6531 section 3.3 adds it.
@@ -112,6 +115,7 @@ mod tests {
             "a\n@example.org",
             "\"a b\"@example.org",
             "a@[192.0.2.1]",
+            "a@192.0.2.1",
             "a@exa_mple.org",
             "<a@example.org>",
         ] {

@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn bad_dns_names() {
-        for text in ["Mail.example.org", "mail", "*.example.org", "mail.example.org."] {
+        for text in ["Mail.example.org", "*.example.org", "mail.example.org.", "192.0.2.1"] {
             assert_finding(&RULE, "not a lower-case domain", &with(vec![dns(text)]));
         }
     }

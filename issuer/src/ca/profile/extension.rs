@@ -91,7 +91,7 @@ pub(crate) fn server_alternative_name(server: &MailServer) -> Result<Extension, 
         let refuse = || CaError::Field {
             field: "DNS name",
             value: dns_name.clone(),
-            reason: "it is not a domain name of two labels or more (wildcards are not certified)".into(),
+            reason: "it is not a domain name (wildcards are not certified)".into(),
         };
         let ascii = ascii_domain(dns_name).ok_or_else(refuse)?;
         names.push(GeneralName::DnsName(Ia5String::new(&ascii).map_err(|_| refuse())?));
