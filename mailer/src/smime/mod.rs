@@ -1,1 +1,22 @@
-//! To be written.
+//! RFC 8551 over CMS (RFC 5652): sign, verify, encrypt, decrypt. No trust decision is made here.
+//!
+//! Structures are read with their bytes kept ([`crate::certificate`]'s element reader) and written by hand, the standard's
+//! ASN.1 beside each; BER of other programs is turned into DER first.
+mod attributes;
+mod ber;
+mod capabilities;
+mod content_cipher;
+mod content_info;
+pub mod decrypt;
+pub mod encrypt;
+mod key_agreement;
+mod key_transport;
+mod object_identifiers;
+pub mod sign;
+mod signer_info;
+pub mod verify;
+
+pub use decrypt::{DecryptError, Decrypted, decrypt};
+pub use encrypt::{EncryptError, Encrypted, Enveloping, Recipient, encrypt};
+pub use sign::{Form, PreparedSignature, SignError, SigningIdentity, sign};
+pub use verify::{Signature, SignatureFault, SignedMessage, SignerReport, VerifyError, verify};

@@ -1,0 +1,259 @@
+//! Signed attributes, written and strictly read (RFC 5652 section 5.3 and 11, RFC 5035, RFC 6211).
+use const_oid::ObjectIdentifier;
+use der::asn1::{GeneralizedTime, UtcTime};
+use der::{Decode, Encode};
+use jiff::Timestamp;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use spki::AlgorithmIdentifierOwned;
+use x509_cert::name::Name;
+use x509_cert::time::Time;
+
+use super::capabilities;
+use super::content_info::object_identifier;
+use super::object_identifiers::{
+    CMS_ALGORITHM_PROTECTION, CONTENT_TYPE, MESSAGE_DIGEST, SHA256, SIGNING_CERTIFICATE,
+    SIGNING_CERTIFICATE_V2, SIGNING_TIME, SMIME_CAPABILITIES,
+};
+use super::verify::{SignatureFault, digest_algorithm};
+use crate::certificate::tlv::{Element, Malformed, element, set_of, tag};
+use crate::certificate::{Certificate, names, signature, timestamp};
+
+/// The attributes that every signature of ours carries, as the DER of their SET (tag 31): what is signed.
+pub(crate) fn write(
+    content_type: ObjectIdentifier,
+    content_digest: &[u8],
+    certificate: &Certificate,
+    signing_time: Timestamp,
+    digest_algorithm: &[u8],
+    signature_algorithm: &[u8],
+) -> der::Result<Vec<u8>> {
+    let protection = protection(digest_algorithm, signature_algorithm)?;
+    let attributes = vec![
+        attribute(CONTENT_TYPE, &content_type.to_der()?)?,
+        attribute(MESSAGE_DIGEST, &element(tag::OCTET_STRING, &[content_digest]))?,
+        attribute(SIGNING_TIME, &time(signing_time)?)?,
+        attribute(SMIME_CAPABILITIES, &capabilities::ours()?)?,
+        attribute(SIGNING_CERTIFICATE_V2, &signing_certificate_v2(certificate)?)?,
+        attribute(CMS_ALGORITHM_PROTECTION, &protection)?,
+    ];
+    Ok(set_of(tag::SET, attributes))
+}
+
+fn attribute(attribute_type: ObjectIdentifier, value: &[u8]) -> der::Result<Vec<u8>> {
+    Ok(element(tag::SEQUENCE, &[&attribute_type.to_der()?, &element(tag::SET, &[value])]))
+}
+
+/// UTCTime until 2049, GeneralizedTime from 2050 on (RFC 5652 section 11.3).
+fn time(moment: Timestamp) -> der::Result<Vec<u8>> {
+    let seconds =
+        u64::try_from(moment.as_second()).map_err(|_| der::Error::from(der::ErrorKind::DateTime))?;
+    let since_1970 = std::time::Duration::from_secs(seconds);
+    match UtcTime::from_unix_duration(since_1970) {
+        Ok(time) => time.to_der(),
+        Err(_) => GeneralizedTime::from_unix_duration(since_1970)?.to_der(),
+    }
+}
+
+/// RFC 5035 section 3, with SHA-256, which is the default and so not written.
+///
+/// ```text
+/// SigningCertificateV2 ::= SEQUENCE { certs SEQUENCE OF ESSCertIDv2, policies SEQUENCE OF PolicyInformation OPTIONAL }
+/// ESSCertIDv2 ::= SEQUENCE { hashAlgorithm AlgorithmIdentifier DEFAULT {algorithm id-sha256}, certHash Hash,
+///                            issuerSerial IssuerSerial OPTIONAL }
+/// IssuerSerial ::= SEQUENCE { issuer GeneralNames, serialNumber CertificateSerialNumber }
+/// ```
+fn signing_certificate_v2(certificate: &Certificate) -> der::Result<Vec<u8>> {
+    let hash = element(tag::OCTET_STRING, &[&Sha256::digest(certificate.der())]);
+    let directory_name = element(tag::context_constructed(4), &[&certificate.issuer_der()?]);
+    let serial = element(tag::INTEGER, &[certificate.serial_octets()]);
+    let issuer_serial = element(tag::SEQUENCE, &[&element(tag::SEQUENCE, &[&directory_name]), &serial]);
+    let identifier = element(tag::SEQUENCE, &[&hash, &issuer_serial]);
+    Ok(element(tag::SEQUENCE, &[&element(tag::SEQUENCE, &[&identifier])]))
+}
+
+/// RFC 6211 section 2.
+///
+/// ```text
+/// CMSAlgorithmProtection ::= SEQUENCE { digestAlgorithm DigestAlgorithmIdentifier,
+///     signatureAlgorithm [1] SignatureAlgorithmIdentifier OPTIONAL, macAlgorithm [2] ... OPTIONAL }
+/// ```
+fn protection(digest_algorithm: &[u8], signature_algorithm: &[u8]) -> der::Result<Vec<u8>> {
+    let inner = Element::only(signature_algorithm, tag::SEQUENCE).map_err(|_| der::ErrorKind::Failed)?;
+    Ok(element(tag::SEQUENCE, &[digest_algorithm, &element(tag::context_constructed(1), &[inner.contents])]))
+}
+
+/// The signed attributes of a SignerInfo, read.
+pub(crate) struct SignedAttributes<'a> {
+    attributes: Vec<Attribute<'a>>,
+    /// Their SET in DER, with tag 31: what was signed (RFC 5652 section 5.4).
+    pub(crate) der: Vec<u8>,
+}
+
+struct Attribute<'a> {
+    attribute_type: ObjectIdentifier,
+    values: Vec<Element<'a>>,
+}
+
+/// The most attributes in one SignerInfo.
+const MOST_ATTRIBUTES: usize = 64;
+
+impl<'a> SignedAttributes<'a> {
+    /// Reads the element `[0] IMPLICIT SET OF Attribute`.
+    pub(crate) fn read(field: Element<'a>) -> Result<Self, SignatureFault> {
+        let malformed = |_: Malformed| SignatureFault::malformed("the signed attributes are malformed");
+        let mut elements = field.elements();
+        let mut encoded = Vec::new();
+        let mut attributes = Vec::new();
+        while let Some(attribute) = elements.next().map_err(malformed)? {
+            if attributes.len() >= MOST_ATTRIBUTES {
+                return Err(SignatureFault::malformed("there are too many signed attributes"));
+            }
+            encoded.push(attribute.bytes.to_vec());
+            attributes.push(read_attribute(attribute).map_err(malformed)?);
+        }
+        Ok(Self { attributes, der: set_of(tag::SET, encoded) })
+    }
+
+    /// The single value of an attribute that must be there at most once (RFC 5652 section 11).
+    fn value(
+        &self,
+        attribute_type: ObjectIdentifier,
+        name: &str,
+    ) -> Result<Option<Element<'a>>, SignatureFault> {
+        let mut found = self.attributes.iter().filter(|attribute| attribute.attribute_type == attribute_type);
+        match (found.next().map(|attribute| attribute.values.as_slice()), found.next()) {
+            (None, _) => Ok(None),
+            (Some([value]), None) => Ok(Some(*value)),
+            _ => Err(SignatureFault::malformed(&format!(
+                "the signed attribute {name} is there more than once"
+            ))),
+        }
+    }
+
+    /// Checks that content-type and message-digest are there once and fit the content.
+    pub(crate) fn check_content(
+        &self,
+        content_type: ObjectIdentifier,
+        content_digest: &[u8],
+    ) -> Result<(), SignatureFault> {
+        let missing =
+            |name: &str| SignatureFault::malformed(&format!("the signed attribute {name} is missing"));
+        let found = self.value(CONTENT_TYPE, "content-type")?.ok_or_else(|| missing("content-type"))?;
+        if object_identifier(found).ok() != Some(content_type) {
+            return Err(SignatureFault::malformed("the signed content type is not that of the message"));
+        }
+        let digest =
+            self.value(MESSAGE_DIGEST, "message-digest")?.ok_or_else(|| missing("message-digest"))?;
+        let same = digest.tag == tag::OCTET_STRING && digest.contents == content_digest;
+        if same { Ok(()) } else { Err(SignatureFault::ContentChanged) }
+    }
+
+    /// Checks algorithm protection, if it is there (RFC 6211 section 4).
+    pub(crate) fn check_algorithms(
+        &self,
+        digest: &AlgorithmIdentifierOwned,
+        signature: &AlgorithmIdentifierOwned,
+    ) -> Result<(), SignatureFault> {
+        let Some(value) = self.value(CMS_ALGORITHM_PROTECTION, "CMSAlgorithmProtection")? else {
+            return Ok(());
+        };
+        let protected = read_protection(value)
+            .ok_or_else(|| SignatureFault::malformed("the algorithm protection is malformed"))?;
+        if same_algorithm(&protected.0, digest) && same_algorithm(&protected.1, signature) {
+            return Ok(());
+        }
+        Err(SignatureFault::malformed("the algorithms are not those that the signer used"))
+    }
+
+    /// Checks the signing-certificate attributes, if they are there, against the certificate that verified.
+    pub(crate) fn check_certificate(&self, certificate: &Certificate) -> Result<(), SignatureFault> {
+        for (attribute_type, name) in
+            [(SIGNING_CERTIFICATE_V2, "signing-certificate-v2"), (SIGNING_CERTIFICATE, "signing-certificate")]
+        {
+            let Some(value) = self.value(attribute_type, name)? else { continue };
+            let version_2 = attribute_type == SIGNING_CERTIFICATE_V2;
+            let identified = identifies(value, certificate, version_2).ok_or_else(|| {
+                SignatureFault::malformed(&format!("the signed attribute {name} is malformed"))
+            })?;
+            if !identified {
+                return Err(SignatureFault::OtherCertificate);
+            }
+        }
+        Ok(())
+    }
+
+    /// The signer's claim of when.
+    pub(crate) fn signing_time(&self) -> Result<Option<Timestamp>, SignatureFault> {
+        let Some(value) = self.value(SIGNING_TIME, "signing-time")? else { return Ok(None) };
+        let time = Time::from_der(value.bytes)
+            .map_err(|_| SignatureFault::malformed("the signing time is malformed"))?;
+        Ok(Some(timestamp(&time)))
+    }
+
+    /// The signer's SMIMECapabilities (DER), if there are any.
+    pub(crate) fn capabilities(&self) -> Result<Option<Vec<u8>>, SignatureFault> {
+        Ok(self.value(SMIME_CAPABILITIES, "SMIMECapabilities")?.map(|value| value.bytes.to_vec()))
+    }
+}
+
+fn read_attribute(attribute: Element<'_>) -> Result<Attribute<'_>, Malformed> {
+    let mut fields = Element::only(attribute.bytes, tag::SEQUENCE)?.elements();
+    let attribute_type = object_identifier(fields.expect(tag::OBJECT_IDENTIFIER)?)?;
+    let mut set = fields.expect(tag::SET)?.elements();
+    fields.finish()?;
+    let mut values = Vec::new();
+    while let Some(value) = set.next()? {
+        values.push(value);
+    }
+    Ok(Attribute { attribute_type, values })
+}
+
+fn read_protection(value: Element<'_>) -> Option<(AlgorithmIdentifierOwned, AlgorithmIdentifierOwned)> {
+    let mut fields = Element::only(value.bytes, tag::SEQUENCE).ok()?.elements();
+    let digest = AlgorithmIdentifierOwned::from_der(fields.expect(tag::SEQUENCE).ok()?.bytes).ok()?;
+    let signature = fields.expect(tag::context_constructed(1)).ok()?;
+    fields.finish().ok()?;
+    let signature =
+        AlgorithmIdentifierOwned::from_der(&element(tag::SEQUENCE, &[signature.contents])).ok()?;
+    Some((digest, signature))
+}
+
+/// Equal but for NULL and absent parameters, which mean the same for digests and RSA.
+fn same_algorithm(left: &AlgorithmIdentifierOwned, right: &AlgorithmIdentifierOwned) -> bool {
+    let parameters =
+        |algorithm: &AlgorithmIdentifierOwned| algorithm.parameters.clone().filter(|found| !found.is_null());
+    left.oid == right.oid && parameters(left) == parameters(right)
+}
+
+/// Whether the first ESSCertID names the certificate; `None` when malformed or hashed in an unknown way.
+fn identifies(value: Element<'_>, certificate: &Certificate, version_2: bool) -> Option<bool> {
+    let mut fields = Element::only(value.bytes, tag::SEQUENCE).ok()?.elements();
+    let mut identifiers = fields.expect(tag::SEQUENCE).ok()?.elements();
+    let mut identifier = identifiers.expect(tag::SEQUENCE).ok()?.elements();
+    let named = if version_2 { identifier.optional(tag::SEQUENCE).ok()? } else { None };
+    let algorithm = match named {
+        Some(algorithm) => AlgorithmIdentifierOwned::from_der(algorithm.bytes).ok()?.oid,
+        None => SHA256,
+    };
+    let hash = if version_2 {
+        signature::digest(digest_algorithm(algorithm).ok()?, certificate.der())
+    } else {
+        Sha1::digest(certificate.der()).to_vec()
+    };
+    let same_hash = identifier.expect(tag::OCTET_STRING).ok()?.contents == hash;
+    let issuer_serial = identifier.optional(tag::SEQUENCE).ok()?;
+    Some(same_hash && issuer_serial.map_or(Some(true), |found| same_issuer_and_serial(found, certificate))?)
+}
+
+fn same_issuer_and_serial(issuer_serial: Element<'_>, certificate: &Certificate) -> Option<bool> {
+    let mut fields = issuer_serial.elements();
+    let mut names_found = fields.expect(tag::SEQUENCE).ok()?.elements();
+    let serial = fields.expect(tag::INTEGER).ok()?;
+    let directory_name = names_found.expect(tag::context_constructed(4)).ok()?;
+    let issuer = Name::from_der(directory_name.contents).ok()?;
+    Some(
+        serial.contents == certificate.serial_octets()
+            && names::same_name(&issuer, certificate.issuer_name()),
+    )
+}

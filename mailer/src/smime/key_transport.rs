@@ -1,0 +1,141 @@
+//! KeyTransRecipientInfo: the content key under an RSA key (RFC 5652 section 6.2.1, RFC 3370, RFC 3560).
+use const_oid::ObjectIdentifier;
+use der::Encode;
+use rand_core::TryCryptoRng;
+use rsa::traits::PaddingScheme;
+use rsa::{Oaep, Pkcs1v15Encrypt};
+use sha2::Sha256;
+use spki::AlgorithmIdentifierOwned;
+
+use super::content_info::{algorithm, object_identifier};
+use super::encrypt::EncryptError;
+use super::object_identifiers::{MGF1, P_SPECIFIED, RSAES_OAEP, SHA256, SHA384, SHA512};
+use super::signer_info::CertificateIdentifier;
+use crate::certificate::Certificate;
+use crate::certificate::signature::{RSA_ENCRYPTION, rsa_public_key};
+use crate::certificate::tlv::{Element, Malformed, element, tag};
+use crate::keys::{DigestAlgorithm, RsaEncryption};
+
+const NULL: [u8; 2] = [0x05, 0x00];
+const VERSION_0: [u8; 3] = [0x02, 0x01, 0x00];
+
+/// How a content key is encrypted with an RSA key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyTransport {
+    Pkcs1v15,
+    OaepSha256,
+}
+
+/// Writes a KeyTransRecipientInfo for the certificate.
+pub(super) fn write<R: TryCryptoRng>(
+    certificate: &Certificate,
+    transport: KeyTransport,
+    content_key: &[u8],
+    random: &mut R,
+) -> Result<Vec<u8>, EncryptError> {
+    let unsupported = |_| EncryptError::UnsupportedKey {
+        who: certificate.subject(),
+        algorithm: "an unusable RSA key".to_owned(),
+    };
+    let key = rsa_public_key(certificate.public_key()).map_err(unsupported)?;
+    let (algorithm, encrypted) = match transport {
+        KeyTransport::Pkcs1v15 => {
+            (algorithm(RSA_ENCRYPTION, &NULL)?, Pkcs1v15Encrypt.encrypt(random, &key, content_key))
+        }
+        KeyTransport::OaepSha256 => (
+            algorithm(RSAES_OAEP, &oaep_sha256_parameters()?)?,
+            Oaep::<Sha256>::new().encrypt(random, &key, content_key),
+        ),
+    };
+    let encrypted = element(tag::OCTET_STRING, &[&encrypted.map_err(|_| EncryptError::Randomness)?]);
+    let recipient = issuer_and_serial_number(certificate)?;
+    Ok(element(tag::SEQUENCE, &[&VERSION_0, &recipient, &algorithm, &encrypted]))
+}
+
+/// `IssuerAndSerialNumber ::= SEQUENCE { issuer Name, serialNumber CertificateSerialNumber }`
+pub(super) fn issuer_and_serial_number(certificate: &Certificate) -> der::Result<Vec<u8>> {
+    let serial = element(tag::INTEGER, &[certificate.serial_octets()]);
+    Ok(element(tag::SEQUENCE, &[&certificate.issuer_der()?, &serial]))
+}
+
+/// RSAES-OAEP-params with SHA-256 for hash and MGF1 and the empty label (RFC 4055 section 4.1).
+pub(super) fn oaep_sha256_parameters() -> der::Result<Vec<u8>> {
+    let sha256 = algorithm(SHA256, &NULL)?;
+    let hash = element(tag::context_constructed(0), &[&sha256]);
+    let mask = element(tag::context_constructed(1), &[&algorithm(MGF1, &sha256)?]);
+    Ok(element(tag::SEQUENCE, &[&hash, &mask]))
+}
+
+/// A KeyTransRecipientInfo, read.
+pub(super) struct KeyTransRecipientInfo<'a> {
+    pub(super) recipient: CertificateIdentifier<'a>,
+    algorithm: AlgorithmIdentifierOwned,
+    pub(super) encrypted_key: &'a [u8],
+}
+
+impl<'a> KeyTransRecipientInfo<'a> {
+    pub(super) fn read(info: Element<'a>) -> Result<Self, Malformed> {
+        use der::Decode;
+        let mut fields = info.elements();
+        fields.expect(tag::INTEGER)?;
+        let recipient = CertificateIdentifier::read(&mut fields)?;
+        let algorithm = AlgorithmIdentifierOwned::from_der(fields.expect(tag::SEQUENCE)?.bytes)
+            .map_err(|_| Malformed::Tag)?;
+        let encrypted_key = fields.expect(tag::OCTET_STRING)?.contents;
+        fields.finish()?;
+        Ok(Self { recipient, algorithm, encrypted_key })
+    }
+
+    /// How the key must be decrypted; an error in words when we cannot.
+    pub(super) fn encryption(&self, content_key_length: usize) -> Result<RsaEncryption, String> {
+        match self.algorithm.oid {
+            RSA_ENCRYPTION => Ok(RsaEncryption::Pkcs1v15 { length: content_key_length }),
+            RSAES_OAEP => {
+                let parameters =
+                    self.algorithm.parameters.as_ref().and_then(|parameters| parameters.to_der().ok());
+                oaep_digest(parameters.as_deref().unwrap_or_default()).map(RsaEncryption::Oaep)
+            }
+            other => Err(format!("the key encryption algorithm {other}")),
+        }
+    }
+}
+
+/// The digest of RSAES-OAEP-params, which must be the same for hash and MGF1, with an empty label.
+///
+/// ```text
+/// RSAES-OAEP-params ::= SEQUENCE { hashAlgorithm [0] HashAlgorithm DEFAULT sha1,
+///     maskGenAlgorithm [1] MaskGenAlgorithm DEFAULT mgf1SHA1, pSourceAlgorithm [2] PSourceAlgorithm DEFAULT pSpecifiedEmpty }
+/// ```
+fn oaep_digest(parameters: &[u8]) -> Result<DigestAlgorithm, String> {
+    let malformed = |_: Malformed| "malformed RSA-OAEP parameters".to_owned();
+    let sha1 = || "RSA-OAEP with SHA-1".to_owned();
+    let mut fields = Element::only(parameters, tag::SEQUENCE).map_err(malformed)?.elements();
+    let hash = fields.optional(tag::context_constructed(0)).map_err(malformed)?.ok_or_else(sha1)?;
+    let mask = fields.optional(tag::context_constructed(1)).map_err(malformed)?.ok_or_else(sha1)?;
+    let label = fields.optional(tag::context_constructed(2)).map_err(malformed)?;
+    fields.finish().map_err(malformed)?;
+    let (hash, _) = read_algorithm(hash.contents).map_err(malformed)?;
+    let (mask, mask_parameters) = read_algorithm(mask.contents).map_err(malformed)?;
+    let (mask_hash, _) = read_algorithm(mask_parameters).map_err(malformed)?;
+    let label_is_empty = label.is_none_or(|label| {
+        matches!(read_algorithm(label.contents), Ok((P_SPECIFIED, [tag::OCTET_STRING, 0])))
+    });
+    match hash {
+        _ if mask != MGF1 || mask_hash != hash || !label_is_empty => {
+            Err("RSA-OAEP with unusual parameters".to_owned())
+        }
+        SHA256 => Ok(DigestAlgorithm::Sha256),
+        SHA384 => Ok(DigestAlgorithm::Sha384),
+        SHA512 => Ok(DigestAlgorithm::Sha512),
+        other => Err(format!("RSA-OAEP with the digest {other}")),
+    }
+}
+
+/// Identifier and encoded parameters of an AlgorithmIdentifier.
+fn read_algorithm(der: &[u8]) -> Result<(ObjectIdentifier, &[u8]), Malformed> {
+    let mut fields = Element::only(der, tag::SEQUENCE)?.elements();
+    let identifier = object_identifier(fields.expect(tag::OBJECT_IDENTIFIER)?)?;
+    let parameters = fields.next()?.map(|parameters| parameters.bytes).unwrap_or_default();
+    fields.finish()?;
+    Ok((identifier, parameters))
+}

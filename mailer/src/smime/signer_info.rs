@@ -1,0 +1,166 @@
+//! One SignerInfo: read, matched with its certificate, verified (RFC 5652 sections 5.3 to 5.6).
+use const_oid::ObjectIdentifier;
+use der::Decode;
+use spki::AlgorithmIdentifierOwned;
+use x509_cert::name::Name;
+
+use super::attributes::SignedAttributes;
+use super::object_identifiers::ID_DATA;
+use super::verify::{Digests, Signature, SignatureFault, digest_algorithm};
+use crate::certificate::signature::{self, SignatureProblem};
+use crate::certificate::tlv::{Element, Elements, Malformed, tag};
+use crate::certificate::{Certificate, names};
+
+/// How a CMS structure names a certificate (SignerIdentifier, RecipientIdentifier).
+///
+/// ```text
+/// SignerIdentifier ::= CHOICE { issuerAndSerialNumber IssuerAndSerialNumber, subjectKeyIdentifier [0] SubjectKeyIdentifier }
+/// ```
+pub(super) enum CertificateIdentifier<'a> {
+    IssuerAndSerialNumber { issuer: Name, serial: &'a [u8] },
+    SubjectKeyIdentifier(&'a [u8]),
+}
+
+impl<'a> CertificateIdentifier<'a> {
+    /// Reads the next element; `constructed_key_identifier` is the tag of `rKeyId` where that may stand instead of `[0]`.
+    pub(super) fn read(fields: &mut Elements<'a>) -> Result<Self, Malformed> {
+        let element = fields.next()?.ok_or(Malformed::Truncated)?;
+        const KEY_IDENTIFIER: u8 = tag::context(0);
+        match element.tag {
+            KEY_IDENTIFIER => Ok(Self::SubjectKeyIdentifier(element.contents)),
+            tag::SEQUENCE => {
+                let mut parts = element.elements();
+                let issuer =
+                    Name::from_der(parts.expect(tag::SEQUENCE)?.bytes).map_err(|_| Malformed::Tag)?;
+                let serial = parts.expect(tag::INTEGER)?.contents;
+                parts.finish()?;
+                Ok(Self::IssuerAndSerialNumber { issuer, serial })
+            }
+            other => Err(Malformed::Unexpected(other, tag::SEQUENCE)),
+        }
+    }
+
+    /// Whether this names the certificate.
+    pub(super) fn names(&self, certificate: &Certificate) -> bool {
+        match self {
+            Self::IssuerAndSerialNumber { issuer, serial } => {
+                *serial == certificate.serial_octets() && names::same_name(issuer, certificate.issuer_name())
+            }
+            Self::SubjectKeyIdentifier(identifier) => {
+                certificate.subject_key_identifier().as_deref() == Some(*identifier)
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for CertificateIdentifier<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::IssuerAndSerialNumber { issuer, serial } => {
+                write!(formatter, "serial {} of {}", hex::encode(serial), names::in_words(issuer))
+            }
+            Self::SubjectKeyIdentifier(identifier) => write!(formatter, "key {}", hex::encode(identifier)),
+        }
+    }
+}
+
+pub(super) struct SignerInfo<'a> {
+    pub(super) identifier: CertificateIdentifier<'a>,
+    digest_algorithm: AlgorithmIdentifierOwned,
+    signed_attributes: Option<Element<'a>>,
+    signature_algorithm: AlgorithmIdentifierOwned,
+    signature: &'a [u8],
+}
+
+impl<'a> SignerInfo<'a> {
+    pub(super) fn read(info: Element<'a>) -> Result<Self, SignatureFault> {
+        Self::fields(info).map_err(|problem| SignatureFault::Malformed(problem.to_string()))
+    }
+
+    fn fields(info: Element<'a>) -> Result<Self, Malformed> {
+        let algorithm = |element: Element<'_>| {
+            AlgorithmIdentifierOwned::from_der(element.bytes).map_err(|_| Malformed::Tag)
+        };
+        let mut fields = Element::only(info.bytes, tag::SEQUENCE)?.elements();
+        fields.expect(tag::INTEGER)?;
+        let identifier = CertificateIdentifier::read(&mut fields)?;
+        let digest_algorithm = algorithm(fields.expect(tag::SEQUENCE)?)?;
+        let signed_attributes = fields.optional(tag::context_constructed(0))?;
+        let signature_algorithm = algorithm(fields.expect(tag::SEQUENCE)?)?;
+        let signature = fields.expect(tag::OCTET_STRING)?.contents;
+        fields.optional(tag::context_constructed(1))?;
+        fields.finish()?;
+        Ok(Self { identifier, digest_algorithm, signed_attributes, signature_algorithm, signature })
+    }
+
+    /// Verifies the signature. The certificate is the one that the identifier names and that verifies: a second
+    /// certificate under the same name cannot stand in the way of the right one.
+    pub(super) fn verify(
+        &self,
+        content_type: ObjectIdentifier,
+        digests: &mut Digests<'_>,
+        candidates: &[&Certificate],
+    ) -> Result<Signature, SignatureFault> {
+        let digest = digest_algorithm(self.digest_algorithm.oid)?;
+        let scheme = signature::scheme(&self.signature_algorithm, Some(digest)).map_err(fault)?;
+        if scheme.digest() != digest {
+            return Err(SignatureFault::malformed("digest and signature algorithm do not fit each other"));
+        }
+        let content_digest = digests.of(digest);
+        let attributes = self.signed_attributes.map(SignedAttributes::read).transpose()?;
+        let signed_digest = match &attributes {
+            Some(attributes) => {
+                attributes.check_content(content_type, &content_digest)?;
+                attributes.check_algorithms(&self.digest_algorithm, &self.signature_algorithm)?;
+                signature::digest(digest, &attributes.der)
+            }
+            None => {
+                check_bare_content(content_type, digests.content)?;
+                content_digest
+            }
+        };
+        let mut outcome = Err(SignatureFault::CertificateMissing);
+        for certificate in candidates.iter().filter(|candidate| self.identifier.names(candidate)) {
+            outcome =
+                signature::verify_digest(certificate.public_key(), scheme, &signed_digest, self.signature)
+                    .map_err(fault)
+                    .and_then(|()| describe(certificate, digest, attributes.as_ref()));
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+}
+
+fn describe(
+    certificate: &Certificate,
+    digest: crate::certificate::DigestAlgorithm,
+    attributes: Option<&SignedAttributes<'_>>,
+) -> Result<Signature, SignatureFault> {
+    let certificate = certificate.clone();
+    let Some(attributes) = attributes else {
+        return Ok(Signature { certificate, signing_time: None, digest, capabilities: None });
+    };
+    attributes.check_certificate(&certificate)?;
+    let signing_time = attributes.signing_time()?;
+    Ok(Signature { certificate, signing_time, digest, capabilities: attributes.capabilities()? })
+}
+
+/// Without signed attributes only plain data may be signed (RFC 5652 section 5.3), and never content that looks like
+/// signed attributes itself: a signature over those would be one over other content.
+fn check_bare_content(content_type: ObjectIdentifier, content: &[u8]) -> Result<(), SignatureFault> {
+    if content_type != ID_DATA || Element::only(content, tag::SET).is_ok() {
+        return Err(SignatureFault::malformed("the signed attributes are missing"));
+    }
+    Ok(())
+}
+
+fn fault(problem: SignatureProblem) -> SignatureFault {
+    match problem {
+        SignatureProblem::Invalid => SignatureFault::SignatureWrong,
+        SignatureProblem::Unsupported(what) => {
+            SignatureFault::Unsupported(format!("{what} is not supported"))
+        }
+    }
+}
