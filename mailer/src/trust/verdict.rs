@@ -1,0 +1,198 @@
+//! Who signed, may it be believed, and why: one clear sentence.
+use jiff::Timestamp;
+
+use super::in_words;
+use super::judge::{Approval, RevocationKnowledge};
+use super::problem::CertificateProblem;
+use crate::certificate::Certificate;
+use crate::smime::{Signature, SignatureFault, VerifyError};
+
+/// How much a message may be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// A signature shows that the content was changed, or cannot be read at all.
+    Broken,
+    /// Signed, but the signer is not believed.
+    Untrusted,
+    /// Not signed.
+    Unsigned,
+    /// Signed by a believed signer.
+    Trusted,
+}
+
+/// What CRLs said about the signer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevocationAnswer {
+    /// A current CRL does not list the certificate.
+    Good,
+    /// A CRL lists it.
+    Revoked,
+    /// Nothing is known, or it was not reached.
+    Unknown,
+}
+
+/// The judgement about one message, in a sentence.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    standing: Standing,
+    code: &'static str,
+    sentence: String,
+    revocation: RevocationAnswer,
+    address: Option<String>,
+    certificate: Option<Certificate>,
+    signing_time: Option<Timestamp>,
+}
+
+impl Verdict {
+    /// The verdict about a message without signature.
+    pub fn unsigned() -> Self {
+        Self::plain(Standing::Unsigned, "unsigned", "This message is not signed.".to_owned())
+    }
+
+    /// The verdict about a signature that could not be read at all.
+    pub fn unreadable(error: &VerifyError) -> Self {
+        Self::plain(Standing::Broken, error.code(), sentence(&format!("Not trusted: {error}")))
+    }
+
+    /// The verdict about one signature with a fault.
+    pub fn faulty(signer: &str, fault: &SignatureFault) -> Self {
+        let standing = if fault.breaks_integrity() { Standing::Broken } else { Standing::Untrusted };
+        Self::plain(
+            standing,
+            fault.code(),
+            sentence(&format!("Not trusted: {fault} (signature of {signer})")),
+        )
+    }
+
+    /// The verdict about a signature whose signer is believed.
+    pub(super) fn trusted(signature: &Signature, address: &str, approval: &Approval) -> Self {
+        let certificate = &signature.certificate;
+        let claimed =
+            signature.signing_time.map(|time| format!(" on {} by the signer's clock", in_words(time)));
+        let (revocation, checked) = match &approval.revocation {
+            RevocationKnowledge::Good { this_update } => {
+                (RevocationAnswer::Good, format!("not revoked as of the CRL of {}", in_words(*this_update)))
+            }
+            RevocationKnowledge::Unknown { why } => {
+                (RevocationAnswer::Unknown, format!("revocation not checked ({why})"))
+            }
+        };
+        let text = format!(
+            "Signed by {} <{address}>{}; certificate valid, issued by {}; {checked}",
+            certificate.subject(),
+            claimed.unwrap_or_default(),
+            certificate.issuer(),
+        );
+        Self {
+            revocation,
+            address: Some(address.to_owned()),
+            ..Self::with_signature(Standing::Trusted, "trusted", sentence(&text), signature)
+        }
+    }
+
+    /// The verdict about a good signature whose signer is not believed.
+    pub(super) fn untrusted(signature: &Signature, problem: &CertificateProblem) -> Self {
+        let certificate = &signature.certificate;
+        let addresses = certificate.mail_addresses().join(", ");
+        let who = if addresses.is_empty() {
+            certificate.subject()
+        } else {
+            format!("{} <{addresses}>", certificate.subject())
+        };
+        let text = format!(
+            "Not trusted: {}. The signer claims to be {who}",
+            problem.in_words("the signer's certificate")
+        );
+        let revocation = match problem {
+            CertificateProblem::Revoked { .. } => RevocationAnswer::Revoked,
+            _ => RevocationAnswer::Unknown,
+        };
+        Self {
+            revocation,
+            ..Self::with_signature(Standing::Untrusted, problem.code(), sentence(&text), signature)
+        }
+    }
+
+    /// Joins the verdicts about each signer: a broken one outweighs all, otherwise the best one speaks and the others are noted.
+    pub(super) fn of_signers(mut verdicts: Vec<Self>) -> Self {
+        verdicts.sort_by_key(|verdict| match verdict.standing {
+            Standing::Broken => 0,
+            Standing::Trusted => 1,
+            _ => 2,
+        });
+        let mut verdicts = verdicts.into_iter();
+        let Some(mut first) = verdicts.next() else { return Self::unsigned() };
+        for other in verdicts {
+            first.sentence = format!("{} There is another signature: {}", first.sentence, other.sentence);
+        }
+        first
+    }
+
+    fn plain(standing: Standing, code: &'static str, sentence: String) -> Self {
+        let revocation = RevocationAnswer::Unknown;
+        Self { standing, code, sentence, revocation, address: None, certificate: None, signing_time: None }
+    }
+
+    fn with_signature(
+        standing: Standing,
+        code: &'static str,
+        sentence: String,
+        signature: &Signature,
+    ) -> Self {
+        let certificate = Some(signature.certificate.clone());
+        Self { certificate, signing_time: signature.signing_time, ..Self::plain(standing, code, sentence) }
+    }
+
+    /// Whether integrity failed: content must not be shown.
+    pub fn integrity_failed(&self) -> bool {
+        self.standing == Standing::Broken
+    }
+
+    /// Whether the message is signed at all.
+    pub fn is_signed(&self) -> bool {
+        self.standing != Standing::Unsigned
+    }
+
+    /// Whether signer and content may be believed.
+    pub fn is_trusted(&self) -> bool {
+        self.standing == Standing::Trusted
+    }
+
+    /// Stable code for JSON: `trusted`, `unsigned`, the code of a [`CertificateProblem`] (`revoked`, `expired`,
+    /// `unknown-issuer`, `address-mismatch`...) or of a [`SignatureFault`] (`content-changed`, `signature-wrong`...).
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What CRLs said about the signer.
+    pub fn revocation(&self) -> RevocationAnswer {
+        self.revocation
+    }
+
+    /// The signer's mail address; only a trusted verdict has one.
+    pub fn address(&self) -> Option<&str> {
+        self.address.as_deref()
+    }
+
+    /// The signer's certificate, if one was found; believed only when the verdict is trusted.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_ref()
+    }
+
+    /// The time that the signer claims.
+    pub fn signing_time(&self) -> Option<Timestamp> {
+        self.signing_time
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    /// One clear sentence: who, why, when.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.sentence)
+    }
+}
+
+/// Ends a sentence.
+fn sentence(text: &str) -> String {
+    format!("{}.", text.trim_end_matches('.'))
+}
