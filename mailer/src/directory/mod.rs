@@ -1,1 +1,217 @@
-//! To be written.
+//! Where other people's certificates come from: the configured directory, and nothing else. No address in a message or
+//! certificate is ever followed.
+//!
+//! The directory is asked each time; what it answered before serves when it cannot be reached (a CRL only as long as
+//! it is good by itself). CA certificates do not change under their key identifier and are kept.
+mod cache;
+mod file;
+mod http;
+mod location;
+mod multipart;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use cache::{Cache, Kind};
+use file::FileStore;
+use http::HttpStore;
+use jiff::Timestamp;
+pub use location::Location;
+
+use crate::certificate::{Certificate, mail_address};
+use crate::trust::{CertificateList, Source};
+
+/// The most certificates that one answer may hold.
+const MOST_RESULTS: usize = 64;
+/// The most bytes of a certificate, and of a CRL (about 1.3 million entries).
+const LARGEST_CERTIFICATE: u64 = 64 * 1024;
+const LARGEST_REVOCATION_LIST: u64 = 64 * 1024 * 1024;
+
+/// Why the directory gave no answer. "No such certificate" is an empty answer, not an error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectoryError {
+    /// Not a location.
+    #[error("bad directory {0:?}: write file:DIR, http://HOST:PORT or https://HOST:PORT")]
+    BadLocation(String),
+    /// https without a CA that may vouch for the server.
+    #[error("the directory {location} needs a trust anchor for its server: --tls-anchor FILE")]
+    NoTlsAnchor {
+        /// Where.
+        location: String,
+    },
+    /// Not reachable, or its answer makes no sense.
+    #[error("the directory {location} cannot be asked: {problem}")]
+    Unreachable {
+        /// Where.
+        location: String,
+        /// Why.
+        problem: String,
+    },
+    /// An answer longer than is read.
+    #[error("{what} is longer than {largest} bytes; it was not read")]
+    TooLarge {
+        /// Which answer.
+        what: String,
+        /// The limit.
+        largest: u64,
+    },
+}
+
+impl DirectoryError {
+    /// Stable code for JSON.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BadLocation(_) => "bad-directory",
+            Self::NoTlsAnchor { .. } => "no-tls-anchor",
+            Self::Unreachable { .. } => "directory-unreachable",
+            Self::TooLarge { .. } => "directory-answer-too-large",
+        }
+    }
+}
+
+/// The configured directory with its cache.
+pub struct Directory {
+    store: Store,
+    cache: Cache,
+    /// Answers of this run, so that nothing is asked twice.
+    answers: HashMap<(Kind, Vec<u8>), Vec<Vec<u8>>>,
+    problems: Vec<DirectoryError>,
+}
+
+enum Store {
+    File(FileStore),
+    Http(HttpStore),
+}
+
+impl Directory {
+    /// Uses `location`; `cache` is a folder of ours (made on demand), `now` decides what in it is fresh.
+    ///
+    /// # Errors
+    /// The location cannot be used. An HTTP server is not asked yet.
+    pub fn open(location: &Location, cache: &Path, now: Timestamp) -> Result<Self, DirectoryError> {
+        Self::open_with_tls_anchors(location, cache, now, &[])
+    }
+
+    /// The same for https: `tls_anchors` are the CAs that may vouch for the server.
+    ///
+    /// # Errors
+    /// See [`Directory::open`].
+    pub fn open_with_tls_anchors(
+        location: &Location,
+        cache: &Path,
+        now: Timestamp,
+        tls_anchors: &[Certificate],
+    ) -> Result<Self, DirectoryError> {
+        let store = match location {
+            Location::File(root) => Store::File(FileStore::open(root)?),
+            Location::Http(base) => Store::Http(HttpStore::new(base, tls_anchors)?),
+        };
+        Ok(Self { store, cache: Cache::new(cache, now), answers: HashMap::new(), problems: Vec::new() })
+    }
+
+    /// Certificates published for exactly this address (case does not matter). Those that cannot be read, or that hold
+    /// another address, are passed over.
+    ///
+    /// # Errors
+    /// The directory cannot be asked, and there is no recent earlier answer.
+    pub fn certificates_for(&mut self, address: &str) -> Result<Vec<Certificate>, DirectoryError> {
+        let Some(question) = lookup_key(address) else { return Ok(Vec::new()) };
+        let found = self.ask(Kind::Address, question.as_bytes())?;
+        let certificates = found.iter().filter_map(|der| Certificate::from_der(der).ok());
+        let holds_address = |certificate: &Certificate| {
+            certificate.mail_addresses().iter().any(|own| mail_address::same_mailbox(own, address))
+        };
+        Ok(certificates.filter(holds_address).collect())
+    }
+
+    /// What went wrong while a [`Source`] question was answered, oldest first.
+    pub fn take_problems(&mut self) -> Vec<DirectoryError> {
+        std::mem::take(&mut self.problems)
+    }
+
+    /// Asks the store; an earlier answer serves when that fails.
+    fn ask(&mut self, kind: Kind, question: &[u8]) -> Result<Vec<Vec<u8>>, DirectoryError> {
+        let key = (kind, question.to_vec());
+        if let Some(answer) = self.answers.get(&key) {
+            return Ok(answer.clone());
+        }
+        let answer = match self.ask_store(kind, question) {
+            Ok(answer) => {
+                if matches!(self.store, Store::Http(_)) {
+                    self.cache.keep(kind, question, &answer);
+                }
+                answer
+            }
+            Err(error) => match self.cache.find(kind, question) {
+                Some(answer) => {
+                    self.problems.push(error);
+                    answer
+                }
+                None => return Err(error),
+            },
+        };
+        self.answers.insert(key, answer.clone());
+        Ok(answer)
+    }
+
+    fn ask_store(&self, kind: Kind, question: &[u8]) -> Result<Vec<Vec<u8>>, DirectoryError> {
+        let address = || String::from_utf8_lossy(question).into_owned();
+        match (&self.store, kind) {
+            (Store::File(store), Kind::Address) => store.certificates(&address()),
+            (Store::File(store), Kind::CaCertificate) => {
+                Ok(store.ca_certificate(question)?.into_iter().collect())
+            }
+            (Store::File(store), Kind::RevocationList) => {
+                Ok(store.revocation_list(question)?.into_iter().collect())
+            }
+            (Store::Http(store), Kind::Address) => store.certificates(&address()),
+            (Store::Http(store), Kind::CaCertificate) => store.ca_certificates(question),
+            (Store::Http(store), Kind::RevocationList) => store.revocation_lists(question),
+        }
+    }
+
+    /// The same for a [`Source`]: a failure is noted, and nothing is found.
+    fn ask_or_note(&mut self, kind: Kind, question: &[u8]) -> Vec<Vec<u8>> {
+        self.ask(kind, question).unwrap_or_else(|error| {
+            self.problems.push(error);
+            Vec::new()
+        })
+    }
+}
+
+impl Source for Directory {
+    fn issuers_at_hand(&mut self, key_identifier: &[u8]) -> Vec<Certificate> {
+        match self.store {
+            Store::File(_) => self.issuers(key_identifier),
+            Store::Http(_) => {
+                certificates(&self.cache.find(Kind::CaCertificate, key_identifier).unwrap_or_default())
+            }
+        }
+    }
+
+    fn issuers(&mut self, key_identifier: &[u8]) -> Vec<Certificate> {
+        let kept = certificates(&self.cache.find(Kind::CaCertificate, key_identifier).unwrap_or_default());
+        if kept.is_empty() {
+            certificates(&self.ask_or_note(Kind::CaCertificate, key_identifier))
+        } else {
+            kept
+        }
+    }
+
+    fn revocation_lists(&mut self, key_identifier: &[u8]) -> Vec<CertificateList> {
+        let found = self.ask_or_note(Kind::RevocationList, key_identifier);
+        found.iter().filter_map(|der| CertificateList::from_der(der).ok()).collect()
+    }
+}
+
+fn certificates(found: &[Vec<u8>]) -> Vec<Certificate> {
+    found.iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
+}
+
+/// The address as directories file it: lower case, the domain in A-labels. `None` for what is no address.
+fn lookup_key(address: &str) -> Option<String> {
+    let (local_part, _) = address.trim().rsplit_once('@')?;
+    let domain = mail_address::MailAddress::parse(address)?.domain().to_owned();
+    Some(format!("{}@{domain}", local_part.to_lowercase()))
+}

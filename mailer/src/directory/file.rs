@@ -1,0 +1,84 @@
+//! A published directory in the file system.
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{DirectoryError, LARGEST_CERTIFICATE, LARGEST_REVOCATION_LIST, MOST_RESULTS};
+
+/// Everything but `A-Z a-z 0-9 @ . _ + -` is written as `%XX` in the name of an address' folder.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'@').remove(b'.').remove(b'_').remove(b'+').remove(b'-');
+
+/// Reads what is published below one folder.
+pub(super) struct FileStore {
+    root: PathBuf,
+}
+
+impl FileStore {
+    /// # Errors
+    /// The folder is not there.
+    pub(super) fn open(root: &Path) -> Result<Self, DirectoryError> {
+        if root.is_dir() {
+            return Ok(Self { root: root.to_owned() });
+        }
+        Err(DirectoryError::Unreachable {
+            location: format!("file:{}", root.display()),
+            problem: "there is no such folder".to_owned(),
+        })
+    }
+
+    /// Every certificate published for an address.
+    pub(super) fn certificates(&self, address: &str) -> Result<Vec<Vec<u8>>, DirectoryError> {
+        let folder =
+            self.root.join("certificates/by-email").join(utf8_percent_encode(address, ENCODED).to_string());
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|error| self.unreachable(&folder, &error))?,
+        };
+        let mut files = Vec::new();
+        for entry in entries.take(MOST_RESULTS) {
+            let path = entry.map_err(|error| self.unreachable(&folder, &error))?.path();
+            if path.extension().is_some_and(|extension| extension == "cer") {
+                files.push(path);
+            }
+        }
+        files.sort();
+        files.iter().filter_map(|path| self.read(path, LARGEST_CERTIFICATE).transpose()).collect()
+    }
+
+    /// The CA certificate with this subject key identifier.
+    pub(super) fn ca_certificate(&self, key_identifier: &[u8]) -> Result<Option<Vec<u8>>, DirectoryError> {
+        self.read(
+            &self.root.join("ca").join(format!("{}.cer", hex::encode(key_identifier))),
+            LARGEST_CERTIFICATE,
+        )
+    }
+
+    /// The newest CRL of the CA with this subject key identifier.
+    pub(super) fn revocation_list(&self, key_identifier: &[u8]) -> Result<Option<Vec<u8>>, DirectoryError> {
+        self.read(
+            &self.root.join("crl").join(format!("{}.crl", hex::encode(key_identifier))),
+            LARGEST_REVOCATION_LIST,
+        )
+    }
+
+    fn read(&self, path: &Path, largest: u64) -> Result<Option<Vec<u8>>, DirectoryError> {
+        let file = match std::fs::File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(|error| self.unreachable(path, &error))?,
+        };
+        let mut bytes = Vec::new();
+        file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| self.unreachable(path, &error))?;
+        if bytes.len() as u64 > largest {
+            return Err(DirectoryError::TooLarge { what: path.display().to_string(), largest });
+        }
+        Ok(Some(bytes))
+    }
+
+    fn unreachable(&self, path: &Path, error: &std::io::Error) -> DirectoryError {
+        DirectoryError::Unreachable {
+            location: format!("file:{}", self.root.display()),
+            problem: format!("{}: {error}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The directory by HTTP: what is asked, what is believed, what is kept. The server is a few lines of our own that answer
+//! what each test prescribes.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail this way")]
+mod openssl_pki;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use base64ct::{Base64Unpadded, Encoding};
+use jiff::SignedDuration;
+use mailer::directory::{Directory, DirectoryError, Location};
+use mailer::trust::Source;
+use openssl_pki::{Key, Pki, now};
+use sha1::{Digest, Sha1};
+
+/// Status line and headers, body.
+type Answer = (String, Vec<u8>);
+
+/// Answers each request by its path and query; remembers them. The thread ends with the test program.
+fn serve(answer: impl Fn(&str) -> Answer + Send + 'static) -> (Location, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let location = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let target = lines.next().unwrap().unwrap().split(' ').nth(1).unwrap().to_owned();
+            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            log.lock().unwrap().push(target.clone());
+            let (head, body) = answer(&target);
+            let head =
+                format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(&[head.into_bytes(), body].concat());
+        }
+    });
+    (location, asked)
+}
+
+fn certificate(der: &[u8]) -> Answer {
+    ("200 OK\r\nContent-Type: application/pkix-cert".to_owned(), der.to_vec())
+}
+
+fn none() -> Answer {
+    ("404 Not Found".to_owned(), Vec::new())
+}
+
+fn open(location: &Location, cache: &Path) -> Directory {
+    Directory::open(location, cache, now()).unwrap()
+}
+
+#[test]
+fn one_or_several_certificates_are_found_by_exact_address() {
+    let pki = Pki::new();
+    let (signs, reads) = (pki.signer("bob", Key::P256), pki.reader("bob", Key::P256));
+    let other = pki.reader("eve", Key::P256);
+    let parts = [signs.certificate(), reads.certificate(), other.certificate()];
+    let mut body = Vec::new();
+    for part in &parts {
+        body.extend_from_slice(b"--=_x\r\nContent-Type: application/pkix-cert\r\n\r\n");
+        body.extend_from_slice(part.der());
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--=_x--\r\n");
+    let (location, asked) = serve(move |target| match target {
+        "/certificates/search.cgi?email=bob%40example.test" => {
+            ("200 OK\r\nContent-Type: multipart/mixed; boundary=\"=_x\"".to_owned(), body.clone())
+        }
+        _ => none(),
+    });
+    let mut directory = open(&location, &pki.path().join("cache"));
+    // Eve's certificate is not for bob's address, whatever the server says.
+    assert_eq!(directory.certificates_for("Bob@Example.test").unwrap(), parts[..2]);
+    assert_eq!(directory.certificates_for("bob@example.test").unwrap().len(), 2);
+    assert_eq!(asked.lock().unwrap().len(), 1, "nothing is asked twice in one run");
+    assert!(directory.certificates_for("carol@example.test").unwrap().is_empty());
+    assert!(directory.certificates_for("no address").unwrap().is_empty());
+    assert_eq!(asked.lock().unwrap().len(), 2);
+}
+
+#[test]
+fn authorities_and_crls_are_found_by_hash_and_authorities_kept() {
+    let pki = Pki::new();
+    let identifier = pki.people.certificate().subject_key_identifier().unwrap();
+    let key =
+        Base64Unpadded::encode_string(&Sha1::digest(&identifier)).replace('+', "%2B").replace('/', "%2F");
+    let (ca, crl) = (pki.people.certificate(), pki.people.crl());
+    let (ca_path, crl_path) =
+        (format!("/certificates/search.cgi?sKIDHash={key}"), format!("/crls/search.cgi?sKIDHash={key}"));
+    let (der, list) = (ca.der().to_vec(), crl.der().to_vec());
+    let (location, asked) = serve(move |target| match target {
+        target if target == ca_path => certificate(&der),
+        target if target == crl_path => {
+            ("200 OK\r\nContent-Type: application/pkix-crl".to_owned(), list.clone())
+        }
+        _ => none(),
+    });
+    let cache = pki.path().join("cache");
+    assert!(open(&location, &cache).issuers_at_hand(&identifier).is_empty());
+    assert!(asked.lock().unwrap().is_empty(), "what is at hand is asked of nobody");
+    assert_eq!(open(&location, &cache).issuers(&identifier), std::slice::from_ref(&ca));
+    assert_eq!(open(&location, &cache).issuers_at_hand(&identifier), [ca]);
+    let mut directory = open(&location, &cache);
+    assert_eq!(directory.revocation_lists(&identifier)[0].der(), crl.der());
+    assert_eq!(directory.revocation_lists(b"another").len(), 0);
+    assert!(directory.take_problems().is_empty());
+    assert_eq!(asked.lock().unwrap().len(), 3);
+}
+
+#[test]
+fn an_earlier_answer_serves_while_the_directory_is_away() {
+    let pki = Pki::new();
+    let bob = pki.reader("bob", Key::P256).certificate();
+    let der = bob.der().to_vec();
+    let (location, asked) = serve(move |_| certificate(&der));
+    let cache = pki.path().join("cache");
+    open(&location, &cache).certificates_for("bob@example.test").unwrap();
+    assert_eq!(asked.lock().unwrap().len(), 1);
+    let away: Location = {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        format!("http://{port}").parse().unwrap()
+    };
+    let mut directory = open(&away, &cache);
+    assert_eq!(directory.certificates_for("bob@example.test").unwrap(), [bob]);
+    assert!(matches!(directory.take_problems().as_slice(), [DirectoryError::Unreachable { .. }]));
+    let error = directory.certificates_for("carol@example.test").unwrap_err();
+    assert_eq!(error.code(), "directory-unreachable");
+    let much_later = now() + SignedDuration::from_hours(8 * 24);
+    assert!(
+        Directory::open(&away, &cache, much_later).unwrap().certificates_for("bob@example.test").is_err()
+    );
+}
+
+#[test]
+fn redirects_errors_and_floods_are_refused() {
+    let pki = Pki::new();
+    let (elsewhere, asked_elsewhere) = serve(|_| none());
+    let answers: [(&str, Answer); 4] = [
+        ("redirect", (format!("302 Found\r\nLocation: {elsewhere}/x"), Vec::new())),
+        ("broken", ("500 Internal Server Error".to_owned(), Vec::new())),
+        ("flood", ("200 OK\r\nContent-Type: application/pkix-cert".to_owned(), vec![0x30; 5_000_000])),
+        (
+            "multipart",
+            ("200 OK\r\nContent-Type: multipart/mixed; boundary=x".to_owned(), b"not that".to_vec()),
+        ),
+    ];
+    let (location, _) = serve(move |target| {
+        answers.iter().find(|(name, _)| target.contains(name)).map_or_else(none, |(_, answer)| answer.clone())
+    });
+    let mut directory = open(&location, &pki.path().join("cache"));
+    for (name, code) in [
+        ("redirect", "directory-unreachable"),
+        ("broken", "directory-unreachable"),
+        ("flood", "directory-answer-too-large"),
+        ("multipart", "directory-unreachable"),
+    ] {
+        let error = directory.certificates_for(&format!("{name}@example.test")).unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+    }
+    assert!(asked_elsewhere.lock().unwrap().is_empty(), "no redirect is followed");
+}
+
+#[test]
+fn garbage_is_passed_over() {
+    let pki = Pki::new();
+    let (location, _) = serve(|_| certificate(b"garbage"));
+    let mut directory = open(&location, &pki.path().join("cache"));
+    assert!(directory.certificates_for("bob@example.test").unwrap().is_empty());
+    assert!(directory.issuers(b"key").is_empty());
+    assert!(directory.revocation_lists(b"key").is_empty());
+}
+
+#[test]
+fn https_needs_an_anchor_for_the_server() {
+    let pki = Pki::new();
+    let location: Location = "https://127.0.0.1:1".parse().unwrap();
+    assert_eq!(Directory::open(&location, pki.path(), now()).err().unwrap().code(), "no-tls-anchor");
+    let anchors = [pki.root.certificate()];
+    let mut directory = Directory::open_with_tls_anchors(&location, pki.path(), now(), &anchors).unwrap();
+    assert_eq!(directory.certificates_for("bob@example.test").unwrap_err().code(), "directory-unreachable");
+}
