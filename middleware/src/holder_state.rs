@@ -35,9 +35,17 @@ fn is_activated_in(directory: &Path, guid: &[u8; 16]) -> bool {
 
 fn activate_in(directory: &Path, guid: &[u8; 16]) -> std::io::Result<()> {
     let file = directory.join(hex::encode(guid));
-    std::fs::create_dir_all(directory)
+    create_private(directory)
         .and_then(|()| std::fs::write(&file, "The transport PIN of this card was changed.\n"))
         .map_err(|error| Error::new(error.kind(), format!("{}: {error}", file.display())))
+}
+
+/// Folders that only their owner can search, as the XDG base directory specification asks.
+fn create_private(directory: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(directory)
 }
 
 #[cfg(test)]

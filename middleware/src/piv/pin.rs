@@ -94,6 +94,17 @@ impl<'card> Transaction<'card> {
         }
     }
 
+    /// How often a wrong PIN may be tried from the start; `None` on a card that does not tell (SP 800-73-5 has no way
+    /// to ask).
+    ///
+    /// # Errors
+    /// Those of the line.
+    pub fn pin_tries_in_total(&mut self) -> Result<Option<u8>, CardError> {
+        let Some(metadata) = self.metadata(APPLICATION_PIN)? else { return Ok(None) };
+        // Tag 06: tries in total, tries left.
+        Ok(ber_tlv::find(&metadata, 0x06)?.and_then(<[u8]>::first).copied())
+    }
+
     /// How often a wrong PUK may still be tried; `None` on a card that does not tell (SP 800-73-5 has no way to ask).
     ///
     /// # Errors

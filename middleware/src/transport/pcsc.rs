@@ -160,7 +160,9 @@ struct Line<'a> {
 impl Exclusive for Line<'_> {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         let mut buffer = zeroize::Zeroizing::new(vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED]);
-        self.transaction.transmit(command, &mut buffer).map(<[u8]>::to_vec).map_err(card_error)
+        let answer = self.transaction.transmit(command, &mut buffer).map_err(card_error)?;
+        // Some drivers, vpcd among them, call a card that is pulled in the middle of a command an empty answer.
+        if answer.is_empty() { Err(TransportError::Removed) } else { Ok(answer.to_vec()) }
     }
 
     fn reconnect(&mut self) -> Result<(), TransportError> {
