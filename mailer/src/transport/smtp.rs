@@ -76,7 +76,8 @@ impl SmtpSession {
 impl Drop for SmtpSession {
     fn drop(&mut self) {
         // A farewell; the messages are already accepted or not, so its failure changes nothing.
-        let _ = self.runtime.block_on(tokio::time::timeout(PATIENCE, self.connection.quit()));
+        // The timer is made inside the runtime: outside there is none to make it in.
+        let _ = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, self.connection.quit()).await });
     }
 }
 
