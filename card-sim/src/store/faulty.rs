@@ -87,6 +87,11 @@ impl FaultyMedium {
         inner.cut_at = Some(step);
     }
 
+    /// Ends a fault that was passing, such as a full disk: steps work again, nothing else changes.
+    pub fn heal(&self) {
+        self.lock().cut_at = None;
+    }
+
     /// Whether the power is gone.
     #[must_use]
     pub fn is_cut(&self) -> bool {
