@@ -6,6 +6,11 @@
 //! - [`personalization`]: the steps that turn a blank card into somebody's card.
 //! - [`publication`]: certificates and CRLs for everybody, as files and over HTTP.
 //! - [`desk`]: what the desk can do, and its command line.
+//! - [`config`]: the home directory and `config.toml`; [`clock`]: what time it is.
+//!
+//! Arrows point inward: `desk → personalization → registry, ca → domain`. `domain` knows none of the others; `ca` and
+//! `registry` do not know each other; `publication` knows `ca` only, so that what serves strangers holds no key.
+
 pub mod ca;
 pub mod clock;
 pub mod config;

@@ -74,7 +74,7 @@ impl Registry {
         let found = sqlx::query(
             "SELECT serial, authority, profile, subject, certificates.mail AS mail, holder, card_key, not_before, not_after, certificate \
              FROM certificates LEFT JOIN people ON people.id = certificates.holder \
-             WHERE hex(serial) LIKE ?1 OR subject LIKE ?2 ESCAPE '\\' OR name LIKE ?2 ESCAPE '\\' OR certificates.mail LIKE ?2 ESCAPE '\\' \
+             WHERE hex(serial) LIKE ?1 OR subject LIKE ?2 ESCAPE '\\' OR name LIKE ?2 ESCAPE '\\' OR people.mail LIKE ?2 ESCAPE '\\' OR certificates.mail LIKE ?2 ESCAPE '\\' \
              OR staff_id LIKE ?2 ESCAPE '\\' ORDER BY not_before DESC, holder, card_key LIMIT ?3",
         )
         .bind(begins)

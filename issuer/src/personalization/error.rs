@@ -1,0 +1,97 @@
+//! Why a card was not personalised.
+
+use middleware::{CardError, KeyError};
+
+use super::custody::CustodyError;
+use super::plan::{PlanRefusal, Step};
+use crate::ca::CaError;
+use crate::domain::CardKey;
+use crate::registry::RegistryError;
+
+/// A refusal or failure of personalisation.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PersonalizationError {
+    /// The card is not in the registry.
+    #[error("the card ({0}) is not in stock; take it in first: issuer stock add")]
+    UnknownCard(String),
+    /// An emulated card in a registry for real ones.
+    #[error(
+        "this is an emulated card, and this registry refuses those; one for tests is made with: issuer init --allow-emulated"
+    )]
+    EmulatedCard,
+    /// The card cannot do what the plan needs.
+    #[error(transparent)]
+    Plan(#[from] PlanRefusal),
+    /// Neither the factory's nor the desk's management key opens the card.
+    #[error(
+        "the card accepts neither the management key it came with nor the desk's: its stock entry is wrong, or somebody changed the key"
+    )]
+    ManagementKeyUnknown,
+    /// Neither the manufacturer's nor the desk's PUK is the card's.
+    #[error("the card accepts neither the PUK it came with nor the desk's{}: its stock entry is wrong, or somebody changed the PUK", tries(*.tries_left))]
+    PukUnknown {
+        /// What the card said, where it says so without spending a try.
+        tries_left: Option<u8>,
+    },
+    /// A card without vendor commands needs its stock file.
+    #[error(
+        "the registry has no management key for this card; take it in with its stock file: issuer stock add --file"
+    )]
+    StockSecretsMissing,
+    /// The key on the card is not the one that its certificate names.
+    #[error(
+        "key {key} of the card does not match the certificate stored beside it; the card must not be handed over"
+    )]
+    CertificateMismatch {
+        /// Which key.
+        key: CardKey,
+    },
+    /// What was read back is not what was written.
+    #[error("the card gave back another {what} than was written; the card must not be handed over")]
+    ReadBackDiffers {
+        /// What was compared.
+        what: String,
+    },
+    /// The life of the card stopped half-way; the registry knows it.
+    #[error("stopped at \"{step}\": {source}")]
+    Interrupted {
+        /// The step that did not end well.
+        step: Step,
+        /// Why.
+        source: Box<Self>,
+    },
+    /// The transport PIN did not reach its place.
+    #[error("the transport PIN could not be handed over: {0}")]
+    TransportPin(std::io::Error),
+    /// The card.
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The certification authority.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The card's secrets.
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
+}
+
+fn tries(left: Option<u8>) -> String {
+    left.map(|left| format!(" ({left} tries left)")).unwrap_or_default()
+}
+
+impl PersonalizationError {
+    /// Whether running again can help.
+    pub fn is_worth_repeating(&self) -> bool {
+        match self {
+            Self::Interrupted { source, .. } => source.is_worth_repeating(),
+            Self::ManagementKeyUnknown | Self::PukUnknown { .. } => false,
+            _ => true,
+        }
+    }
+}

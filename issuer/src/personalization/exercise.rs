@@ -1,0 +1,100 @@
+//! A key shows itself: before it is certified, and again against the certificate read back from the card.
+
+use middleware::{Card, CardError, KeyError, KeyReference, LastTry, Pin, Transaction};
+use rand_core::CryptoRng;
+use spki::SubjectPublicKeyInfoOwned;
+
+use super::error::PersonalizationError;
+use crate::ca::possession::{KeyManagementChallenge, ProvenKey, SigningChallenge};
+use crate::ca::{CaError, Certificate};
+use crate::domain::CardKey;
+
+/// The key reference of a staff card's key.
+pub const fn key_reference(key: CardKey) -> KeyReference {
+    match key {
+        CardKey::Authentication => KeyReference::Authentication,
+        CardKey::DigitalSignature => KeyReference::DigitalSignature,
+        CardKey::KeyManagement => KeyReference::KeyManagement,
+        CardKey::CardAuthentication => KeyReference::CardAuthentication,
+    }
+}
+
+/// Lets a key of the card prove that it is the private half of `public_key`: a fresh challenge is signed, or for 9D a
+/// fresh value decrypted or agreed. The PIN is verified where the key wants it; 9C signs with the PIN fresh.
+///
+/// # Errors
+/// [`CaError::NotProven`], or the card's refusal.
+pub fn prove_possession<R: CryptoRng + ?Sized>(
+    transaction: &mut Transaction<'_>,
+    key: CardKey,
+    public_key: &SubjectPublicKeyInfoOwned,
+    pin: &Pin,
+    random: &mut R,
+) -> Result<ProvenKey, PersonalizationError> {
+    let reference = key_reference(key);
+    if key == CardKey::KeyManagement {
+        // Only the verified state matters here, not its freshness: 9D is "PIN once".
+        drop(transaction.verify_pin(pin, LastTry::Refuse)?);
+        return Ok(match KeyManagementChallenge::fresh(public_key, random)? {
+            KeyManagementChallenge::Decryption(challenge) => {
+                let decrypted =
+                    transaction.decrypt(reference, challenge.encryption(), challenge.ciphertext())?;
+                challenge.verify(&decrypted)?
+            }
+            KeyManagementChallenge::Agreement(challenge) => {
+                let shared = transaction.agree(reference, challenge.peer())?;
+                challenge.verify(&shared)?
+            }
+        });
+    }
+    let challenge = SigningChallenge::fresh(public_key, random)?;
+    let (scheme, digest) = (challenge.scheme(), challenge.digest());
+    let signature = if key == CardKey::CardAuthentication {
+        transaction.sign(reference, public_key, scheme, digest)?
+    } else {
+        transaction.verify_pin(pin, LastTry::Refuse)?.sign(reference, public_key, scheme, digest)?
+    };
+    Ok(challenge.verify(&signature)?)
+}
+
+/// Reads the certificate of a key back from the card, compares it with `expected`, and exercises the key against it.
+///
+/// # Errors
+/// [`PersonalizationError::ReadBackDiffers`], [`PersonalizationError::CertificateMismatch`], or the card's refusal.
+pub fn read_back<R: CryptoRng + ?Sized>(
+    card: &mut Card,
+    key: CardKey,
+    expected: &[u8],
+    pin: &Pin,
+    random: &mut R,
+) -> Result<(), PersonalizationError> {
+    let stored = card.certificate(key_reference(key))?;
+    let Some(stored) = stored.filter(|stored| stored == expected) else {
+        return Err(PersonalizationError::ReadBackDiffers { what: format!("{key} certificate") });
+    };
+    exercise(card, key, &stored, pin, random)
+}
+
+/// Exercises a key of the card against a certificate, DER.
+///
+/// # Errors
+/// [`PersonalizationError::CertificateMismatch`] when the certificate names another key, or the card's refusal.
+pub fn exercise<R: CryptoRng + ?Sized>(
+    card: &mut Card,
+    key: CardKey,
+    certificate: &[u8],
+    pin: &Pin,
+    random: &mut R,
+) -> Result<(), PersonalizationError> {
+    let certificate = Certificate::from_der(certificate.to_vec())?;
+    let mut transaction = card.transaction()?;
+    match prove_possession(&mut transaction, key, certificate.public_key(), pin, random) {
+        Ok(_) => Ok(()),
+        Err(
+            PersonalizationError::Ca(CaError::NotProven(_))
+            | PersonalizationError::Card(CardError::KeyMismatch(_))
+            | PersonalizationError::Key(KeyError::Card(CardError::KeyMismatch(_))),
+        ) => Err(PersonalizationError::CertificateMismatch { key }),
+        Err(error) => Err(error),
+    }
+}
