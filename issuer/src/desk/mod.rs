@@ -1,1 +1,26 @@
-//! To be written.
+//! What the desk can do, and its command line.
+//!
+//! - [`cli`]: the command line: arguments, help, dispatch.
+//! - [`office`]: an opened home: configuration, registry, keys, clock, randomness.
+//! - [`failure`]: every error as a sentence, a stable code and an exit status.
+//! - [`output`]: lines, tables and JSON.
+//! - one module per command: [`init`], [`staff`], [`stock`], [`issue`], [`revoke`], [`publish`], [`serve`], [`find`],
+//!   [`lint`], [`certify`].
+
+pub mod certify;
+pub mod cli;
+pub mod failure;
+pub mod find;
+pub mod init;
+pub mod issue;
+pub mod lint;
+pub mod office;
+pub mod output;
+pub mod publish;
+pub mod revoke;
+pub mod serve;
+pub mod staff;
+pub mod staff_file;
+pub mod stock;
+
+pub use failure::Failure;

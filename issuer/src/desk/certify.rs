@@ -1,0 +1,162 @@
+//! `issuer certify`: a certificate for a server of the organisation, from its request.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::failure::{Failure, Status};
+use super::office::{Office, read_file};
+use super::output::{self, Format};
+use crate::ca::lint::lint;
+use crate::ca::profile::{Assurance, MailServer, Validity};
+use crate::ca::request::CertificationRequest;
+use crate::ca::{Certificate, Profile, SerialNumber};
+use crate::clock::Clock;
+use crate::config::{Config, write_new};
+use crate::domain::AuthorityName;
+use crate::personalization::domain_serial;
+use crate::registry::NewCertificate;
+
+#[derive(Serialize)]
+struct Summary {
+    serial: String,
+    names: Vec<String>,
+    not_after: String,
+    file: Option<String>,
+}
+
+/// Signs a request for the profile `mail-server`; the answer is the certificate and then the authority's, PEM.
+///
+/// # Errors
+/// Not a request, a name outside the organisation, an existing output file, or a wrong passphrase.
+pub async fn run(
+    office: &mut Office,
+    request: &Path,
+    out: Option<PathBuf>,
+    format: Format,
+) -> Result<Status, Failure> {
+    if out.is_none() && format == Format::Json {
+        return Err(Failure::usage("with --json, name the file for the certificate with --out"));
+    }
+    if let Some(out) = out.as_deref().filter(|out| out.exists()) {
+        return Err(Failure::new(
+            "exists",
+            format!("{} exists already and is not overwritten", out.display()),
+        ));
+    }
+    let bytes = read_file(request, 1024 * 1024)?;
+    let parsed = CertificationRequest::parse(&bytes).map_err(|error| Failure {
+        message: format!("{}: {error}", request.display()),
+        ..Failure::from(error)
+    })?;
+    refuse_foreign_names(&parsed.server, &office.config)?;
+    let now = office.time_to_sign().await?;
+    let names = names(&parsed.server);
+    let (certificate, chain) = sign(office, parsed, now).await?;
+    let pem = format!("{}{}", certificate.to_pem(), chain.to_pem());
+    if let Some(out) = &out {
+        write_new(out, 0o644, pem.as_bytes()).map_err(|error| Failure::file(out, &error))?;
+    }
+    let serial = domain_serial(certificate.serial_number())?;
+    office.registry.confirm_delivery(&serial, office.clock.now()).await?;
+    match (format, out) {
+        (Format::Text, None) => output::line(pem.trim_end())?,
+        (Format::Text, Some(out)) => output::line(&format!(
+            "{}: certificate {serial} until {}, followed by the authority's.",
+            out.display(),
+            certificate.not_after().strftime("%F")
+        ))?,
+        (Format::Json, out) => output::json(&Summary {
+            serial: serial.to_string(),
+            names,
+            not_after: certificate.not_after().to_string(),
+            file: out.map(|out| out.display().to_string()),
+        })?,
+    }
+    Ok(Status::Done)
+}
+
+/// DNS names must lie in the organisation's domains; addresses must be loopback or private, because nobody can show that
+/// a public one is the organisation's.
+fn refuse_foreign_names(server: &MailServer, config: &Config) -> Result<(), Failure> {
+    if server.dns_names.is_empty() && server.ip_addresses.is_empty() {
+        return Err(Failure::new(
+            "no-name",
+            "the request names no server: it needs a subjectAltName with a DNS name or an IP address",
+        ));
+    }
+    for name in &server.dns_names {
+        if !config.covers(name) {
+            let message = format!(
+                "the request names {name}, which is not in a domain of this organisation ({}); nothing was signed",
+                config.domain_list()
+            );
+            return Err(Failure::new("foreign-name", message));
+        }
+    }
+    for address in &server.ip_addresses {
+        if !is_internal(*address) {
+            let message = format!(
+                "the request names the public address {address}; use a DNS name instead; nothing was signed"
+            );
+            return Err(Failure::new("foreign-name", message));
+        }
+    }
+    Ok(())
+}
+
+fn names(server: &MailServer) -> Vec<String> {
+    let addresses = server.ip_addresses.iter().map(ToString::to_string);
+    server.dns_names.iter().cloned().chain(addresses).collect()
+}
+
+const fn is_internal(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+    }
+}
+
+async fn sign(
+    office: &mut Office,
+    request: CertificationRequest,
+    now: Timestamp,
+) -> Result<(Certificate, Certificate), Failure> {
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let passphrase = office.passphrase()?;
+    let mut authority = office.authority(AuthorityName::Servers, &passphrase).await?;
+    let subject = names(&request.server).join(", ");
+    let profile = Profile::MailServer(request.server);
+    let validity = Validity::for_days(now, profile.maximum_days());
+    let number = SerialNumber::random(&mut office.random);
+    let organization = &office.config.organization;
+    let unsigned = authority.prepare(
+        organization,
+        &profile,
+        Assurance::Production,
+        &request.key,
+        number.clone(),
+        validity,
+    )?;
+    let linted = lint(unsigned)?;
+    let serial = domain_serial(&number)?;
+    let reserved = NewCertificate {
+        serial: serial.clone(),
+        authority: AuthorityName::Servers,
+        profile: profile.name().to_owned(),
+        subject,
+        mail: None,
+        on_card: None,
+        not_before: validity.not_before,
+        not_after: validity.not_after.min(authority.certificate().not_after()),
+        to_be_signed: linted.as_der().to_vec(),
+    };
+    office.registry.reserve_certificate(&reserved, now).await?;
+    let certificate = authority.sign(linted)?;
+    office.registry.record_signature(&serial, certificate.as_der(), office.clock.now()).await?;
+    Ok((certificate, authority.certificate().clone()))
+}

@@ -1,0 +1,415 @@
+//! The command line: arguments, help, dispatch.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use getrandom::SysRng;
+use jiff::Timestamp;
+use middleware::secret_source::SecretSource;
+use middleware::{KeyAlgorithm, Locator};
+use rand_core::UnwrapErr;
+
+use super::failure::{Failure, Status};
+use super::office::Surroundings;
+use super::output::{self, Format};
+use super::{certify, find, init, issue, lint, publish, revoke, serve, staff, stock};
+use crate::clock::SystemClock;
+use crate::config::{Config, Home};
+use crate::domain::RevocationReason;
+use crate::personalization::plan::{KeyChoice, KeyOrigin};
+use crate::registry::{EmulatedCards, RegistryUrl};
+
+/// Certification authority and card issuance desk.
+#[derive(Parser, Debug)]
+#[command(
+    name = "issuer",
+    version,
+    about,
+    after_help = "Exit status: 0 done, 1 refused or failed, 2 usage, 3 partly done, 4 not trusted.\n\n\
+        Example:\n  issuer --home pki init --organization Example --domain example.org --base-url http://pki.example.org"
+)]
+pub struct Cli {
+    /// The issuer's home: configuration, keys, registry
+    #[arg(long, global = true, env = "ISSUER_HOME", value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Another registry than the home's own: sqlite:FILE
+    #[arg(long, global = true, value_name = "URL")]
+    registry: Option<RegistryUrl>,
+    /// Where the passphrase of the keys comes from: fd:N or a file; otherwise it is asked for
+    #[arg(long, global = true, value_name = "fd:N|PATH")]
+    passphrase_file: Option<SecretSource>,
+    /// Print JSON; errors too, on standard error
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Make a new certification authority: root, authorities for people and servers, master key, registry
+    #[command(
+        after_help = "Example:\n  issuer --home pki init --organization Example --domain example.org --base-url http://pki.example.org"
+    )]
+    Init(InitArguments),
+    /// People
+    #[command(subcommand)]
+    Staff(StaffCommand),
+    /// Blank cards
+    #[command(subcommand)]
+    Stock(StockCommand),
+    /// Make a card in stock into somebody's card
+    #[command(after_help = "Examples:\n  issuer --home pki issue alice@example.org --card pcsc:\n  \
+        issuer --home pki issue 1001 --card sim:alice.card --transport-pin-file alice.pin")]
+    Issue(IssueArguments),
+    /// Revoke a person's card and certificates, or one certificate
+    #[command(
+        after_help = "Examples:\n  issuer --home pki revoke alice@example.org --reason key-compromise --invalid-since 2026-11-20T08:00:00Z\n  \
+        issuer --home pki revoke 4f3a09... --reason superseded"
+    )]
+    Revoke(RevokeArguments),
+    /// Sign new CRLs and write everything public into a directory
+    #[command(after_help = "Example:\n  issuer --home pki publish --to /srv/pki")]
+    Publish {
+        /// The directory
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Serve a published directory over HTTP (RFC 4387); needs neither keys nor registry
+    #[command(after_help = "Example:\n  issuer serve --from /srv/pki --listen 127.0.0.1:8080")]
+    Serve {
+        /// The published directory
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+        /// Where to listen; port 0 takes a free one. The URL is printed when the server is ready
+        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+    },
+    /// Find people, cards and certificates
+    #[command(after_help = "Examples:\n  issuer --home pki find alice\n  issuer --home pki find 4f3a")]
+    Find {
+        /// A part of a name, mail address, identifier or subject, or the beginning of a serial number
+        text: String,
+    },
+    /// Check any certificate or CRL against the rules that ours pass before they are signed
+    #[command(
+        after_help = "Exit status: 0 no findings, 4 findings, 1 neither certificate nor CRL.\n\nExample:\n  issuer lint alice.cer"
+    )]
+    Lint {
+        /// DER or PEM
+        file: PathBuf,
+    },
+    /// Certify a server of the organisation from its request (PKCS#10)
+    #[command(
+        after_help = "Example:\n  issuer --home pki certify mail.csr --profile mail-server --out mail.pem"
+    )]
+    Certify {
+        /// The request, DER or PEM
+        request: PathBuf,
+        /// What kind of certificate
+        #[arg(long, value_enum)]
+        profile: ServerProfile,
+        /// A new file for the certificate and the authority's, PEM; otherwise standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  issuer completions bash > /etc/bash_completion.d/issuer")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages
+    #[command(after_help = "Example:\n  issuer man /usr/local/share/man/man1")]
+    Man {
+        /// Where to
+        directory: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+struct InitArguments {
+    /// Name of the organisation, as certificates show it
+    #[arg(long)]
+    organization: String,
+    /// Registration identifier (X.520 organizationIdentifier), as NTRDE-HRB12345
+    #[arg(long, value_name = "IDENTIFIER")]
+    organization_identifier: Option<String>,
+    /// Domain of its mail addresses and servers; one or more
+    #[arg(long = "domain", value_name = "DOMAIN", required = true, num_args = 1..)]
+    domains: Vec<String>,
+    /// Where the published directory will be served: http://HOST[:PORT][/PATH]
+    #[arg(long, value_name = "URL")]
+    base_url: String,
+    /// Personalise emulated cards too: for tests, never for production
+    #[arg(long)]
+    allow_emulated: bool,
+    /// Algorithm of the three authorities' keys
+    #[arg(long, value_enum, default_value = "p256")]
+    key_algorithm: AuthorityKeyAlgorithm,
+    /// Arc of the certificate policies, for an organisation that has its own
+    #[arg(long, value_name = "OID")]
+    policy_arc: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+enum StaffCommand {
+    /// Add the people of a CSV file with the columns name,mail[,id]
+    #[command(after_help = "Example:\n  issuer --home pki staff import staff.csv")]
+    Import {
+        /// The file; its first row names the columns
+        file: PathBuf,
+    },
+    /// List everybody and their cards
+    #[command(after_help = "Example:\n  issuer --home pki staff list --json")]
+    List,
+}
+
+#[derive(Subcommand, Debug)]
+enum StockCommand {
+    /// Take blank cards into stock
+    #[command(
+        after_help = "Examples:\n  issuer --home pki stock add --card pcsc:\n  issuer --home pki stock add --serial 12345678 12345679\n  \
+        issuer --home pki stock add --file *.stock.toml"
+    )]
+    Add(StockArguments),
+    /// List every card and its state
+    #[command(after_help = "Example:\n  issuer --home pki stock list")]
+    List,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+struct StockArguments {
+    /// The card there: pcsc:, pcsc:READER, pcsc:serial=N or sim:FILE
+    #[arg(long, value_name = "LOCATOR")]
+    card: Option<Locator>,
+    /// Serial numbers of cards with factory values
+    #[arg(long, value_name = "N", num_args = 1..)]
+    serial: Vec<u32>,
+    /// Stock files of cards with secrets of their own
+    #[arg(long, value_name = "STOCK.toml", num_args = 1..)]
+    file: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+struct IssueArguments {
+    /// Mail address or identifier of the person
+    person: String,
+    /// The card: pcsc:, pcsc:READER, pcsc:serial=N or sim:FILE
+    #[arg(long, value_name = "LOCATOR")]
+    card: Locator,
+    /// Algorithm of the four keys
+    #[arg(long, value_enum, default_value = "p256")]
+    algorithm: CardKeyAlgorithm,
+    /// Make the keys here and write them into the card, instead of letting the card make them
+    #[arg(long)]
+    inject: bool,
+    /// A new file (mode 0600) for the transport PIN; otherwise it is shown once at the terminal
+    #[arg(long, value_name = "PATH")]
+    transport_pin_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+struct RevokeArguments {
+    /// Mail address or identifier of a person, or the serial number of a certificate
+    #[arg(value_name = "PERSON|SERIAL")]
+    whom: String,
+    /// Why
+    #[arg(long, value_parser = reason_parser())]
+    reason: String,
+    /// Since when the key was not its holder's alone, where known: 2026-11-20 or 2026-11-20T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    invalid_since: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum CardKeyAlgorithm {
+    P256,
+    Rsa2048,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum AuthorityKeyAlgorithm {
+    P256,
+    P384,
+    Rsa2048,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ServerProfile {
+    /// SMTP and IMAP servers: serverAuth
+    MailServer,
+}
+
+/// Parses, carries out, prints; answers the exit status.
+pub async fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(Status::Usage.code());
+        }
+    };
+    let format = if cli.json { Format::Json } else { Format::Text };
+    match dispatch(cli, format).await {
+        Ok(status) => status.code(),
+        Err(failure) => {
+            match format {
+                Format::Json => {
+                    let error =
+                        serde_json::json!({ "error": { "code": failure.code, "message": failure.message } });
+                    output::progress(&error.to_string());
+                }
+                Format::Text => output::progress(&format!("issuer: {failure}")),
+            }
+            failure.status.code()
+        }
+    }
+}
+
+async fn dispatch(cli: Cli, format: Format) -> Result<Status, Failure> {
+    let surroundings = Surroundings {
+        home: cli.home.map(Home::new),
+        registry: cli.registry,
+        passphrase: cli.passphrase_file.unwrap_or(SecretSource::Terminal),
+        format,
+    };
+    match cli.command {
+        Command::Init(arguments) => initialise(&surroundings, arguments).await,
+        Command::Staff(StaffCommand::Import { file }) => {
+            staff::import(&surroundings.open().await?, &file, format).await
+        }
+        Command::Staff(StaffCommand::List) => staff::list(&surroundings.open().await?, format).await,
+        Command::Stock(StockCommand::Add(arguments)) => {
+            stock::add(&mut surroundings.open().await?, arguments.delivery(), format).await
+        }
+        Command::Stock(StockCommand::List) => stock::list(&surroundings.open().await?, format).await,
+        Command::Issue(arguments) => {
+            issue::run(&mut surroundings.open().await?, arguments.order(), format).await
+        }
+        Command::Revoke(arguments) => {
+            revoke::run(&surroundings.open().await?, &arguments.order()?, format).await
+        }
+        Command::Publish { to } => publish::run(&surroundings.open().await?, &to, format).await,
+        Command::Serve { from, listen } => serve::run(from, listen, format).await,
+        Command::Find { text } => find::run(&surroundings.open().await?, &text, format).await,
+        Command::Lint { file } => lint::run(&file, format),
+        Command::Certify { request, profile: ServerProfile::MailServer, out } => {
+            certify::run(&mut surroundings.open().await?, &request, out, format).await
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "issuer", &mut std::io::stdout());
+            Ok(Status::Done)
+        }
+        Command::Man { directory } => {
+            clap_mangen::generate_to(Cli::command(), &directory)
+                .map_err(|error| Failure::file(&directory, &error))?;
+            Ok(Status::Done)
+        }
+    }
+}
+
+async fn initialise(surroundings: &Surroundings, arguments: InitArguments) -> Result<Status, Failure> {
+    let config = Config::new(
+        &arguments.organization,
+        arguments.organization_identifier.as_deref(),
+        &arguments.domains,
+        &arguments.base_url,
+        arguments.policy_arc.as_deref(),
+    )
+    .map_err(|error| Failure::usage(error.to_string()))?;
+    let plan = init::Plan {
+        config,
+        emulated: if arguments.allow_emulated { EmulatedCards::Allowed } else { EmulatedCards::Refused },
+        key_algorithm: match arguments.key_algorithm {
+            AuthorityKeyAlgorithm::P256 => KeyAlgorithm::P256,
+            AuthorityKeyAlgorithm::P384 => KeyAlgorithm::P384,
+            AuthorityKeyAlgorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
+        },
+    };
+    init::run(surroundings, plan, &SystemClock, &mut UnwrapErr(SysRng)).await?;
+    Ok(Status::Done)
+}
+
+impl StockArguments {
+    fn delivery(self) -> stock::Delivery {
+        match self.card {
+            Some(locator) => stock::Delivery::Card(locator),
+            None if self.file.is_empty() => stock::Delivery::Serials(self.serial),
+            None => stock::Delivery::Files(self.file),
+        }
+    }
+}
+
+impl IssueArguments {
+    fn order(self) -> issue::Order {
+        let algorithm = match self.algorithm {
+            CardKeyAlgorithm::P256 => KeyAlgorithm::P256,
+            CardKeyAlgorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
+        };
+        let origin = if self.inject { KeyOrigin::Injected } else { KeyOrigin::GeneratedOnCard };
+        issue::Order {
+            person: self.person,
+            card: self.card,
+            keys: KeyChoice { algorithm, origin },
+            transport_pin_file: self.transport_pin_file,
+        }
+    }
+}
+
+impl RevokeArguments {
+    fn order(self) -> Result<revoke::Order, Failure> {
+        let reason = RevocationReason::parse(&self.reason).ok_or_else(|| Failure::usage("unknown reason"))?;
+        Ok(revoke::Order { whom: self.whom, reason, invalid_since: self.invalid_since })
+    }
+}
+
+fn reason_parser() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(RevocationReason::ALL.map(RevocationReason::as_str))
+}
+
+/// RFC 3339, or a day, which begins at midnight UTC.
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let day = text
+        .parse::<jiff::civil::Date>()
+        .map_err(|_| "give a day (2026-11-20) or a time (2026-11-20T08:00:00Z)".to_owned())?;
+    let midnight = day.to_zoned(jiff::tz::TimeZone::UTC).map_err(|error| error.to_string())?;
+    Ok(midnight.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        fn check(command: &clap::Command) {
+            for command in command.get_subcommands() {
+                if command.has_subcommands() {
+                    check(command);
+                } else {
+                    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                    assert!(help.contains("Example"), "{} has no example", command.get_name());
+                }
+            }
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight() {
+        assert_eq!(parse_time("2026-11-20").unwrap().to_string(), "2026-11-20T00:00:00Z");
+        assert_eq!(parse_time("2026-11-20T08:00:00+01:00").unwrap().to_string(), "2026-11-20T07:00:00Z");
+        assert!(parse_time("yesterday").is_err());
+    }
+}

@@ -1,0 +1,199 @@
+//! Every error as a sentence, a stable code and an exit status.
+
+use std::fmt;
+use std::path::Path;
+
+use middleware::{CardError, KeyError};
+
+use crate::ca::CaError;
+use crate::config::ConfigError;
+use crate::domain::{CardRefusal, CertificateRefusal};
+use crate::personalization::PersonalizationError;
+use crate::personalization::custody::CustodyError;
+use crate::publication::PublicationError;
+use crate::registry::RegistryError;
+
+/// How a command ends: 0 done, 1 refused or failed, 2 usage, 3 partly done, 4 not trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Everything was done.
+    Done,
+    /// Nothing, or not everything, was done; the message says what.
+    Failed,
+    /// The command was not understood.
+    Usage,
+    /// A batch in which some items failed.
+    Partly,
+    /// What was looked at is not to be trusted.
+    NotTrusted,
+}
+
+impl Status {
+    /// The exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Partly => 3,
+            Self::NotTrusted => 4,
+        }
+    }
+}
+
+/// Why a command did not end well: what happened, to what, and what to do next.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit status.
+    pub status: Status,
+    /// A stable word for programs.
+    pub code: &'static str,
+    /// One or two lines.
+    pub message: String,
+}
+
+impl Failure {
+    /// A refusal or failure.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { status: Status::Failed, code, message: message.into() }
+    }
+
+    /// A command that was not understood.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { status: Status::Usage, code: "usage", message: message.into() }
+    }
+
+    /// A file that cannot be read or written.
+    pub fn file(path: &Path, error: &std::io::Error) -> Self {
+        Self::new("io", format!("{}: {error}", path.display()))
+    }
+
+    /// The same with more to say at the end.
+    #[must_use]
+    pub fn and(mut self, more: &str) -> Self {
+        self.message = format!("{}; {more}", self.message.trim_end_matches('.'));
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::File { .. } => Self::new("io", error.to_string()),
+            _ => Self::new("config", error.to_string()),
+        }
+    }
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        let code = match &error {
+            RegistryError::AlreadyExists(_) => "exists",
+            RegistryError::Missing(_) => "no-registry",
+            RegistryError::MailTaken { .. }
+            | RegistryError::StaffIdTaken { .. }
+            | RegistryError::CardTaken(_) => "duplicate",
+            RegistryError::HasCard { .. } => "has-card",
+            RegistryError::UnknownPerson(_) => "unknown-person",
+            RegistryError::UnknownCard(_) => "unknown-card",
+            RegistryError::UnknownCertificate(_) => "unknown-certificate",
+            RegistryError::CardRefused(refusal) => card_code(refusal),
+            RegistryError::CertificateRefused(CertificateRefusal::AlreadyRevoked { .. }) => "already-revoked",
+            RegistryError::CertificateRefused(_) => "certificate-state",
+            RegistryError::Damaged(_) => "registry-damaged",
+            _ => "registry",
+        };
+        let message = match error {
+            RegistryError::Missing(path) => {
+                format!(
+                    "there is no registry at {}; make one with issuer init, or name another with --home or --registry",
+                    path.display()
+                )
+            }
+            error => error.to_string(),
+        };
+        Self::new(code, message)
+    }
+}
+
+const fn card_code(refusal: &CardRefusal) -> &'static str {
+    match refusal {
+        CardRefusal::Unknown => "unknown-card",
+        CardRefusal::AlreadyReceived(_) => "duplicate",
+        CardRefusal::BeingPersonalisedFor { .. } => "card-half-made",
+        CardRefusal::AlreadyIssued { .. } => "card-issued",
+        CardRefusal::Revoked { .. } => "card-revoked",
+        _ => "card-state",
+    }
+}
+
+impl From<CardError> for Failure {
+    fn from(error: CardError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Card(error) => error.into(),
+            KeyError::WrongPassphrase => Self::new("wrong-passphrase", error.to_string()),
+            error => Self::new("key", error.to_string()),
+        }
+    }
+}
+
+impl From<CaError> for Failure {
+    fn from(error: CaError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<PublicationError> for Failure {
+    fn from(error: PublicationError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<CustodyError> for Failure {
+    fn from(error: CustodyError) -> Self {
+        let code = match error {
+            CustodyError::WrongPassphrase => "wrong-passphrase",
+            CustodyError::MalformedFile(_) => "malformed",
+            _ => "custody",
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<PersonalizationError> for Failure {
+    fn from(error: PersonalizationError) -> Self {
+        let message = error.to_string();
+        let code = match error {
+            PersonalizationError::Registry(error) => return error.into(),
+            PersonalizationError::Interrupted { source, .. } => Self::from(*source).code,
+            PersonalizationError::Card(error) => error.code(),
+            PersonalizationError::Key(error) => Self::from(error).code,
+            PersonalizationError::Ca(error) => error.code(),
+            PersonalizationError::Custody(error) => Self::from(error).code,
+            PersonalizationError::UnknownCard(_) => "unknown-card",
+            PersonalizationError::EmulatedCard => "emulated-card",
+            PersonalizationError::Plan(_) => "unsupported",
+            PersonalizationError::ManagementKeyUnknown => "wrong-management-key",
+            PersonalizationError::PukUnknown { .. } => "wrong-puk",
+            PersonalizationError::StockSecretsMissing => "no-stock-secrets",
+            PersonalizationError::CertificateMismatch { .. } => "certificate-mismatch",
+            PersonalizationError::ReadBackDiffers { .. } => "read-back",
+            PersonalizationError::TransportPin(_) => "io",
+        };
+        Self::new(code, message)
+    }
+}

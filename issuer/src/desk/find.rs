@@ -1,0 +1,112 @@
+//! `issuer find`: people, cards and certificates by a piece of text.
+
+use serde::Serialize;
+
+use super::failure::{Failure, Status};
+use super::office::Office;
+use super::output::{self, Format};
+use super::{staff, stock};
+use crate::domain::CertificateState;
+use crate::registry::CertificateRecord;
+
+#[derive(Serialize)]
+struct Found {
+    people: Vec<staff::PersonView>,
+    cards: Vec<stock::CardView>,
+    certificates: Vec<CertificateView>,
+    more: bool,
+}
+
+#[derive(Serialize)]
+struct CertificateView {
+    serial: String,
+    authority: &'static str,
+    profile: String,
+    key: Option<&'static str>,
+    subject: String,
+    mail: Option<String>,
+    not_before: String,
+    not_after: String,
+    state: &'static str,
+    revoked_at: Option<String>,
+    reason: Option<&'static str>,
+}
+
+/// Shows what was found; nothing is exit 1.
+///
+/// # Errors
+/// The registry cannot be read.
+pub async fn run(office: &Office, text: &str, format: Format) -> Result<Status, Failure> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Failure::usage("say what to find: a name, a mail address, a serial number"));
+    }
+    let hits = office.registry.search(text).await?;
+    let everybody = office.registry.cardholders().await?;
+    let cards = office.registry.cards().await?;
+    let found = Found {
+        people: hits.people.iter().map(|person| staff::view(person, &cards)).collect(),
+        cards: hits.cards.iter().map(|card| stock::view(card, &everybody)).collect(),
+        certificates: hits.certificates.iter().map(view).collect(),
+        more: hits.more,
+    };
+    let is_empty = found.people.is_empty() && found.cards.is_empty() && found.certificates.is_empty();
+    match format {
+        Format::Json => output::json(&found)?,
+        Format::Text if is_empty => output::progress(&format!("Nothing was found for {text:?}.")),
+        Format::Text => show(&found)?,
+    }
+    Ok(if is_empty { Status::Failed } else { Status::Done })
+}
+
+fn show(found: &Found) -> Result<(), Failure> {
+    if !found.people.is_empty() {
+        staff::table(&found.people, "")?;
+    }
+    if !found.cards.is_empty() {
+        output::line("")?;
+        stock::table(&found.cards, "")?;
+    }
+    if !found.certificates.is_empty() {
+        output::line("")?;
+        let rows = found.certificates.iter().map(|certificate| {
+            let state = match (&certificate.revoked_at, certificate.reason) {
+                (Some(at), Some(reason)) => format!("revoked {at} ({reason})"),
+                _ => certificate.state.to_owned(),
+            };
+            vec![
+                certificate.serial.clone(),
+                certificate.key.unwrap_or_default().to_owned(),
+                certificate.profile.clone(),
+                certificate.subject.clone(),
+                certificate.not_after.clone(),
+                state,
+            ]
+        });
+        output::table(&["SERIAL", "KEY", "PROFILE", "SUBJECT", "UNTIL", "STATE"], rows.collect(), "")?;
+    }
+    if found.more {
+        output::progress("There is more; say more of it.");
+    }
+    Ok(())
+}
+
+fn view(record: &CertificateRecord) -> CertificateView {
+    let (revoked_at, reason) = match record.state.state() {
+        CertificateState::Revoked { since, reason, .. } => (Some(since.to_string()), Some(reason.as_str())),
+        _ => (None, None),
+    };
+    CertificateView {
+        serial: record.serial.to_string(),
+        authority: record.authority.as_str(),
+        profile: record.profile.clone(),
+        key: record.card_key.map(crate::domain::CardKey::as_str),
+        subject: record.subject.clone(),
+        mail: record.mail.clone(),
+        not_before: record.not_before.to_string(),
+        not_after: record.not_after.to_string(),
+        state: record.state.state().name(),
+        revoked_at,
+        reason,
+    }
+}

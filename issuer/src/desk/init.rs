@@ -1,0 +1,230 @@
+//! `issuer init`: a new certification authority.
+
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+
+use jiff::Timestamp;
+use middleware::secret_source::SecretSource;
+use middleware::{FileKey, KeyAlgorithm};
+use rand_core::CryptoRng;
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::office::{Passphrase, Surroundings, read_passphrase};
+use super::output::{self, Format};
+use crate::ca::lint::lint;
+use crate::ca::profile::{Assurance, Branch, Validity};
+use crate::ca::{self, Certificate, Profile, ProvenKey, SerialNumber};
+use crate::clock::Clock;
+use crate::config::{Config, Home, write_new};
+use crate::domain::AuthorityName;
+use crate::personalization::custody::MasterKey;
+use crate::personalization::domain_serial;
+use crate::registry::{self, EmulatedCards, NewCertificate, Registry, RegistryUrl};
+
+/// What a new issuer is like.
+pub struct Plan {
+    /// The organisation.
+    pub config: Config,
+    /// Whether emulated cards are personalised.
+    pub emulated: EmulatedCards,
+    /// Algorithm of the three keys.
+    pub key_algorithm: KeyAlgorithm,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    home: String,
+    registry: String,
+    root: String,
+    root_serial: String,
+    not_after: String,
+}
+
+/// Shorter passphrases are refused.
+const MINIMUM_PASSPHRASE: usize = 8;
+
+/// Makes the home: keys, certificates, registry, configuration; all or nothing.
+///
+/// # Errors
+/// Something is there already, or cannot be written.
+pub async fn run(
+    surroundings: &Surroundings,
+    plan: Plan,
+    clock: &dyn Clock,
+    random: &mut dyn CryptoRng,
+) -> Result<(), Failure> {
+    let home = surroundings.home()?;
+    refuse_existing(home)?;
+    let passphrase = new_passphrase(&surroundings.passphrase)?;
+    let parent =
+        home.path().parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).map_err(|error| Failure::file(parent, &error))?;
+    // Made beside its place and renamed at the end, so that there is a whole issuer or none.
+    let staging = tempfile::Builder::new()
+        .prefix(".issuer-init-")
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir_in(parent)
+        .map_err(|error| Failure::file(parent, &error))?;
+    let staged = Home::new(staging.path());
+    let url = surroundings.registry.clone().unwrap_or_else(|| staged.default_registry());
+    let root = establish(&staged, &url, &plan, &passphrase, clock.now(), random).await?;
+    plan.config.write(&staged.config_file())?;
+    put_in_place(staging, home)?;
+
+    let url = surroundings.registry.clone().unwrap_or_else(|| home.default_registry());
+    match surroundings.format {
+        Format::Json => output::json(&Summary {
+            home: home.path().display().to_string(),
+            registry: url.to_string(),
+            root: root.subject(),
+            root_serial: root.serial_number().to_string(),
+            not_after: root.not_after().to_string(),
+        }),
+        Format::Text => output::line(&format!(
+            "The issuer of {} is ready in {}: root \"{}\" until {}, with authorities for people and for servers below it.",
+            plan.config.organization.name,
+            home.path().display(),
+            root.subject(),
+            root.not_after().strftime("%F"),
+        )),
+    }
+}
+
+fn refuse_existing(home: &Home) -> Result<(), Failure> {
+    let is_empty = match std::fs::read_dir(home.path()) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(error) => return Err(Failure::file(home.path(), &error)),
+    };
+    if is_empty {
+        return Ok(());
+    }
+    let what =
+        if home.config_file().exists() { "there is an issuer already" } else { "the directory is not empty" };
+    Err(Failure::new("exists", format!("{}: {what}; nothing was changed", home.path().display())))
+}
+
+fn new_passphrase(source: &SecretSource) -> Result<Passphrase, Failure> {
+    let passphrase = read_passphrase(source, "New passphrase for the issuer's keys: ")?;
+    if passphrase.as_str().chars().count() < MINIMUM_PASSPHRASE {
+        return Err(Failure::new(
+            "weak-passphrase",
+            format!("the passphrase must have {MINIMUM_PASSPHRASE} characters or more"),
+        ));
+    }
+    if matches!(source, SecretSource::Terminal) {
+        let again = read_passphrase(source, "The same again: ")?;
+        if again.as_str() != passphrase.as_str() {
+            return Err(Failure::new("passphrase", "the two passphrases differ; nothing was made"));
+        }
+    }
+    Ok(passphrase)
+}
+
+async fn establish(
+    home: &Home,
+    url: &RegistryUrl,
+    plan: &Plan,
+    passphrase: &Passphrase,
+    now: Timestamp,
+    random: &mut dyn CryptoRng,
+) -> Result<Certificate, Failure> {
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(home.keys())
+        .map_err(|error| Failure::file(&home.keys(), &error))?;
+    let master_key = MasterKey::generate(random).to_file(passphrase.as_str(), random)?;
+    write_secret(&home.master_key_file(), &master_key)?;
+    let registry = Registry::create(url, plan.emulated, now).await?;
+
+    let key = new_key(home, AuthorityName::Root, plan.key_algorithm, passphrase)?;
+    let validity = Validity::for_days(now, Profile::Root.maximum_days());
+    let mut root = ca::Authority::create_root(
+        &plan.config.organization,
+        Box::new(key),
+        SerialNumber::random(random),
+        validity,
+    )?;
+    let certificate = root.certificate().clone();
+    store(&registry, AuthorityName::Root, &certificate).await?;
+    for (name, branch) in [(AuthorityName::People, Branch::People), (AuthorityName::Servers, Branch::Servers)]
+    {
+        let mut key = new_key(home, name, plan.key_algorithm, passphrase)?;
+        let proven = ProvenKey::of_signer(&mut key, random)?;
+        let issuing = certify(&registry, &mut root, plan, branch, &proven, now, random).await?;
+        store(&registry, name, &issuing).await?;
+    }
+    registry.close().await;
+    Ok(certificate)
+}
+
+fn new_key(
+    home: &Home,
+    name: AuthorityName,
+    algorithm: KeyAlgorithm,
+    passphrase: &Passphrase,
+) -> Result<FileKey, Failure> {
+    let key = FileKey::generate(algorithm)?;
+    write_secret(&home.key_file(name), &key.to_encrypted_pkcs8_pem(passphrase.as_str())?)?;
+    Ok(key)
+}
+
+async fn certify(
+    registry: &Registry,
+    root: &mut ca::Authority,
+    plan: &Plan,
+    branch: Branch,
+    key: &ProvenKey,
+    now: Timestamp,
+    random: &mut dyn CryptoRng,
+) -> Result<Certificate, Failure> {
+    let profile = Profile::IssuingAuthority(branch);
+    let assurance = match plan.emulated {
+        EmulatedCards::Allowed => Assurance::Emulated,
+        EmulatedCards::Refused => Assurance::Production,
+    };
+    let validity = Validity::for_days(now, profile.maximum_days());
+    let number = SerialNumber::random(random);
+    let linted =
+        lint(root.prepare(&plan.config.organization, &profile, assurance, key, number.clone(), validity)?)?;
+    let serial = domain_serial(&number)?;
+    let reserved = NewCertificate {
+        serial: serial.clone(),
+        authority: AuthorityName::Root,
+        profile: profile.name().to_owned(),
+        subject: format!("{} ({})", plan.config.organization.name, profile.name()),
+        mail: None,
+        on_card: None,
+        not_before: validity.not_before,
+        not_after: validity.not_after.min(root.certificate().not_after()),
+        to_be_signed: linted.as_der().to_vec(),
+    };
+    registry.reserve_certificate(&reserved, now).await?;
+    let certificate = root.sign(linted)?;
+    registry.record_signature(&serial, certificate.as_der(), now).await?;
+    registry.confirm_delivery(&serial, now).await?;
+    Ok(certificate)
+}
+
+async fn store(registry: &Registry, name: AuthorityName, certificate: &Certificate) -> Result<(), Failure> {
+    let authority = registry::Authority { name, certificate: certificate.as_der().to_vec() };
+    Ok(registry.add_authority(&authority).await?)
+}
+
+fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
+    write_new(path, 0o600, text.as_bytes()).map_err(|error| Failure::file(path, &error))
+}
+
+fn put_in_place(staging: tempfile::TempDir, home: &Home) -> Result<(), Failure> {
+    let failed = |error| Failure::file(home.path(), &error);
+    std::fs::File::open(staging.path()).and_then(|directory| directory.sync_all()).map_err(failed)?;
+    // A directory may take the place of an empty one.
+    std::fs::rename(staging.path(), home.path()).map_err(failed)?;
+    // Renamed: there is nothing left to remove.
+    let _ = staging.keep();
+    let parent =
+        home.path().parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(parent).and_then(|directory| directory.sync_all()).map_err(failed)
+}

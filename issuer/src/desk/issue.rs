@@ -1,0 +1,257 @@
+//! `issuer issue`: a card in stock becomes somebody's.
+
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use middleware::{Card, Locator};
+use serde::Serialize;
+
+use super::failure::{Failure, Status};
+use super::office::Office;
+use super::output::{self, Format};
+use crate::domain::{AuthorityName, CardRefusal, CardState, Cardholder, CardholderId};
+use crate::personalization::PersonalizationError;
+use crate::personalization::plan::{KeyChoice, KeyOrigin};
+use crate::personalization::run::{Desk, Personalized, Progress};
+use crate::registry::RegistryError;
+
+/// What `issue` was told.
+pub struct Order {
+    /// Mail address or staff identifier.
+    pub person: String,
+    /// Which card.
+    pub card: Locator,
+    /// What keys.
+    pub keys: KeyChoice,
+    /// Where the transport PIN goes; the terminal if absent.
+    pub transport_pin_file: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    person: String,
+    mail: String,
+    card_guid: String,
+    not_after: String,
+    certificates: Vec<CertificateSummary>,
+}
+
+#[derive(Serialize)]
+struct CertificateSummary {
+    key: &'static str,
+    serial: String,
+}
+
+/// Makes the card.
+///
+/// # Errors
+/// Refusals before the card was touched, and interruptions; the message says which, and what to do next.
+pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<Status, Failure> {
+    let holder = office.cardholder(&order.person).await?;
+    office.time_to_sign().await?;
+    let mut pin_place = PinPlace::new(order.transport_pin_file.as_deref(), format)?;
+    let mut card = Card::open(&order.card)?;
+    let passphrase = office.passphrase()?;
+    let master_key = office.master_key(&passphrase)?;
+    let mut authority = office.authority(AuthorityName::People, &passphrase).await?;
+    drop(passphrase);
+
+    let mut progress = |progress: Progress| {
+        if format == Format::Text {
+            output::progress(&sentence(&progress, order.keys.origin));
+        }
+    };
+    let mut hand_over_pin = |pin: &str| pin_place.deliver(pin);
+    let mut desk = Desk {
+        registry: &office.registry,
+        authority: &mut authority,
+        organization: &office.config.organization,
+        master_key: &master_key,
+        clock: &office.clock,
+        random: &mut office.random,
+        progress: &mut progress,
+        hand_over_pin: &mut hand_over_pin,
+    };
+    let made = desk.personalize(&mut card, &holder, order.keys).await;
+    let made = match made {
+        Ok(made) => made,
+        Err(error) => return Err(explain(office, &holder, error).await),
+    };
+    pin_place.keep();
+    match format {
+        Format::Json => output::json(&summary(&holder, &made))?,
+        Format::Text => output::line(&format!(
+            "{} <{}> has card {} until {}; publish the certificates, hand the card and the transport PIN over separately.",
+            holder.name.as_str(),
+            holder.mail.as_str(),
+            made.guid,
+            made.not_after.strftime("%F"),
+        ))?,
+    }
+    Ok(Status::Done)
+}
+
+fn sentence(progress: &Progress, origin: KeyOrigin) -> String {
+    match progress {
+        Progress::Begun { guid, attempt: 1 } => format!("card {guid}"),
+        Progress::Begun { guid, attempt } => {
+            format!("card {guid}: attempt {attempt}; what the one before left behind is replaced and revoked")
+        }
+        Progress::SecretsSet => "PUK, transport PIN and management key set".to_owned(),
+        Progress::KeyMade(key) => match origin {
+            KeyOrigin::GeneratedOnCard => format!("{key} generated on the card, proven"),
+            KeyOrigin::Injected => format!("{key} made here, written into the card and forgotten, proven"),
+        },
+        Progress::Certified(key, serial) => format!("{key} certified ({serial}), written"),
+        Progress::Verified(key) => format!("{key} read back, exercised against its certificate"),
+    }
+}
+
+fn summary(holder: &Cardholder, made: &Personalized) -> Summary {
+    let keys = crate::domain::CardKey::ALL.iter().zip(&made.serials);
+    Summary {
+        person: holder.name.as_str().to_owned(),
+        mail: holder.mail.as_str().to_owned(),
+        card_guid: made.guid.to_string(),
+        not_after: made.not_after.to_string(),
+        certificates: keys
+            .map(|(key, serial)| CertificateSummary { key: key.as_str(), serial: serial.to_string() })
+            .collect(),
+    }
+}
+
+/// Names the people behind the numbers, and says what state the card is in now.
+async fn explain(office: &Office, holder: &Cardholder, error: PersonalizationError) -> Failure {
+    let is_worth_repeating = error.is_worth_repeating();
+    let failure = match &error {
+        PersonalizationError::Registry(RegistryError::HasCard { card }) => {
+            return has_card(office, holder, *card).await.unwrap_or_else(|failure| failure);
+        }
+        PersonalizationError::Registry(RegistryError::CardRefused(refusal)) => {
+            return refused(office, refusal).await.unwrap_or_else(|failure| failure);
+        }
+        _ => Failure::from(error),
+    };
+    let half_made = match office.registry.card_of(holder.id).await {
+        Ok(Some(record)) => matches!(record.card.state(), CardState::BeingPersonalised { .. }),
+        _ => false,
+    };
+    match (half_made, is_worth_repeating) {
+        (false, _) => failure,
+        (true, true) => failure.and("the card is not finished: keep it here and run the same command again"),
+        (true, false) => failure
+            .and(&format!("give the card up (issuer revoke {}) and take another", holder.mail.as_str())),
+    }
+}
+
+async fn has_card(
+    office: &Office,
+    holder: &Cardholder,
+    card: crate::domain::CardId,
+) -> Result<Failure, Failure> {
+    let record = office.registry.card(card).await?;
+    let guid = record.card.guid().map(|guid| guid.to_string()).unwrap_or_default();
+    let mail = holder.mail.as_str();
+    Ok(match record.card.state() {
+        CardState::BeingPersonalised { .. } => Failure::new(
+            "has-card",
+            format!(
+                "another card ({}) is being made for {mail}; finish that one, or give it up with: issuer revoke {mail}",
+                record.identity
+            ),
+        ),
+        _ => Failure::new(
+            "has-card",
+            format!(
+                "{mail} has card {guid} already; revoke that one first: issuer revoke {mail} --reason superseded"
+            ),
+        ),
+    })
+}
+
+async fn refused(office: &Office, refusal: &CardRefusal) -> Result<Failure, Failure> {
+    let plain = Failure::from(RegistryError::CardRefused(refusal.clone()));
+    Ok(match refusal {
+        CardRefusal::AlreadyIssued { holder, since } => {
+            let mail = mail_of(office, *holder).await?;
+            Failure {
+                message: format!("this card was issued to {mail} at {since}; it is not issued twice"),
+                ..plain
+            }
+        }
+        CardRefusal::BeingPersonalisedFor { holder, since } => {
+            let mail = mail_of(office, *holder).await?;
+            let message = format!(
+                "this card is half-made for {mail} since {since}; finish it (issuer issue {mail}) or give it up (issuer revoke {mail})"
+            );
+            Failure { message, ..plain }
+        }
+        CardRefusal::Revoked { .. } => plain.and("take another card"),
+        _ => plain,
+    })
+}
+
+async fn mail_of(office: &Office, holder: CardholderId) -> Result<String, Failure> {
+    Ok(office.registry.cardholder(holder).await?.mail.as_str().to_owned())
+}
+
+/// Where the transport PIN goes; found out before the card is touched.
+enum PinPlace {
+    /// Shown once.
+    Terminal,
+    /// A new file, which is removed again unless the card is issued.
+    File { path: PathBuf, file: std::fs::File, is_kept: bool },
+}
+
+impl PinPlace {
+    fn new(path: Option<&Path>, format: Format) -> Result<Self, Failure> {
+        let Some(path) = path else {
+            if format == Format::Json || !std::io::stdout().is_terminal() {
+                return Err(Failure::usage(
+                    "the transport PIN is shown at a terminal only, and standard output is none; name a new file for it with --transport-pin-file",
+                ));
+            }
+            return Ok(Self::Terminal);
+        };
+        match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Ok(file) => Ok(Self::File { path: path.to_owned(), file, is_kept: false }),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Failure::new(
+                "exists",
+                format!(
+                    "{} exists already and is not overwritten; name a new file for the transport PIN",
+                    path.display()
+                ),
+            )),
+            Err(error) => Err(Failure::file(path, &error)),
+        }
+    }
+
+    fn deliver(&mut self, pin: &str) -> std::io::Result<()> {
+        match self {
+            Self::Terminal => {
+                let mut terminal = std::io::stdout().lock();
+                writeln!(terminal, "Transport PIN, shown only now: {pin}")?;
+                terminal.flush()
+            }
+            Self::File { file, .. } => {
+                writeln!(file, "{pin}")?;
+                file.sync_all()
+            }
+        }
+    }
+
+    fn keep(&mut self) {
+        if let Self::File { is_kept, .. } = self {
+            *is_kept = true;
+        }
+    }
+}
+
+impl Drop for PinPlace {
+    fn drop(&mut self) {
+        if let Self::File { path, is_kept: false, .. } = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! An opened home: configuration, registry, keys, clock, randomness.
+
+use std::path::Path;
+
+use getrandom::SysRng;
+use jiff::Timestamp;
+use middleware::FileKey;
+use middleware::secret_source::SecretSource;
+use rand_core::UnwrapErr;
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+use crate::ca::{Authority, Certificate};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Home};
+use crate::domain::{AuthorityName, Cardholder};
+use crate::personalization::custody::MasterKey;
+use crate::registry::{Registry, RegistryUrl};
+
+/// What every command may need, before anything is opened.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// `--home`.
+    pub home: Option<Home>,
+    /// `--registry`.
+    pub registry: Option<RegistryUrl>,
+    /// `--passphrase-file`.
+    pub passphrase: SecretSource,
+    /// `--json`.
+    pub format: super::output::Format,
+}
+
+/// An opened home.
+pub struct Office {
+    /// Where it is.
+    pub home: Home,
+    /// The organisation.
+    pub config: Config,
+    /// People, cards, certificates.
+    pub registry: Registry,
+    /// What time it is.
+    pub clock: SystemClock,
+    /// The operating system's randomness.
+    pub random: UnwrapErr<SysRng>,
+    passphrase: SecretSource,
+}
+
+/// The passphrase that opens the home's keys.
+pub struct Passphrase(Zeroizing<String>);
+
+/// How far the clock may lie behind the newest recorded event.
+const CLOCK_TOLERANCE_SECONDS: i64 = 60;
+
+impl Surroundings {
+    /// The home that was named.
+    ///
+    /// # Errors
+    /// None was.
+    pub fn home(&self) -> Result<&Home, Failure> {
+        self.home
+            .as_ref()
+            .ok_or_else(|| Failure::usage("name the issuer's home with --home DIR, or set ISSUER_HOME"))
+    }
+
+    /// Opens the home.
+    ///
+    /// # Errors
+    /// It is not there, or damaged.
+    pub async fn open(&self) -> Result<Office, Failure> {
+        let home = self.home()?.clone();
+        if !home.config_file().exists() {
+            let message =
+                format!("there is no issuer at {}; make one with issuer init", home.path().display());
+            return Err(Failure::new("no-home", message));
+        }
+        let config = Config::read(&home.config_file())?;
+        let registry =
+            Registry::open(&self.registry.clone().unwrap_or_else(|| home.default_registry())).await?;
+        Ok(Office {
+            home,
+            config,
+            registry,
+            clock: SystemClock,
+            random: UnwrapErr(SysRng),
+            passphrase: self.passphrase.clone(),
+        })
+    }
+}
+
+impl Office {
+    /// Asks for the passphrase.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn passphrase(&self) -> Result<Passphrase, Failure> {
+        read_passphrase(&self.passphrase, &format!("Passphrase of {}: ", self.home.path().display()))
+    }
+
+    /// Opens an authority with its key.
+    ///
+    /// # Errors
+    /// Wrong passphrase, no key file, or a certificate that does not belong to the key.
+    pub async fn authority(
+        &self,
+        name: AuthorityName,
+        passphrase: &Passphrase,
+    ) -> Result<Authority, Failure> {
+        let certificate = self.authority_certificate(name).await?;
+        let path = self.home.key_file(name);
+        let pem = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
+        let key = FileKey::from_encrypted_pkcs8_pem(&pem, passphrase.as_str()).map_err(|error| Failure {
+            message: format!("{}: {error}", path.display()),
+            ..Failure::from(error)
+        })?;
+        Ok(Authority::open(certificate, Box::new(key))?)
+    }
+
+    /// The certificate of an authority.
+    ///
+    /// # Errors
+    /// The registry has none.
+    pub async fn authority_certificate(&self, name: AuthorityName) -> Result<Certificate, Failure> {
+        let authorities = self.registry.authorities().await?;
+        let found = authorities.into_iter().find(|authority| authority.name == name);
+        let found = found.ok_or_else(|| {
+            Failure::new(
+                "registry-damaged",
+                format!("the registry has no certificate of the authority {name}"),
+            )
+        })?;
+        Ok(Certificate::from_der(found.certificate)?)
+    }
+
+    /// Opens the master key.
+    ///
+    /// # Errors
+    /// Wrong passphrase, or no such file.
+    pub fn master_key(&self, passphrase: &Passphrase) -> Result<MasterKey, Failure> {
+        let path = self.home.master_key_file();
+        let text = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
+        MasterKey::from_file(&text, passphrase.as_str()).map_err(|error| Failure {
+            message: format!("{}: {error}", path.display()),
+            ..Failure::from(error)
+        })
+    }
+
+    /// The time, if it is not behind what was recorded before: a clock that was put back would sign into the past.
+    ///
+    /// # Errors
+    /// The clock is more than a minute behind the newest event.
+    pub async fn time_to_sign(&self) -> Result<Timestamp, Failure> {
+        let now = self.clock.now();
+        match self.registry.newest_event().await? {
+            Some(newest) if newest.as_second() - now.as_second() > CLOCK_TOLERANCE_SECONDS => {
+                Err(Failure::new(
+                    "clock-behind",
+                    format!(
+                        "the clock says {now:.0}, but the registry has an event of {newest}; nothing is signed until the clock is right"
+                    ),
+                ))
+            }
+            _ => Ok(now),
+        }
+    }
+
+    /// The person with this mail address or staff identifier.
+    ///
+    /// # Errors
+    /// Nobody has it.
+    pub async fn cardholder(&self, text: &str) -> Result<Cardholder, Failure> {
+        self.registry.cardholder_named(text).await?.ok_or_else(|| {
+            let message = format!("nobody in the registry has the mail address or identifier {text:?}; look with issuer find, or add with issuer staff import");
+            Failure::new("unknown-person", message)
+        })
+    }
+}
+
+impl Passphrase {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Asks for a passphrase.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_passphrase(source: &SecretSource, prompt: &str) -> Result<Passphrase, Failure> {
+    let text = source
+        .read(prompt)
+        .map_err(|error| Failure::new("passphrase", format!("the passphrase cannot be read: {error}")))?;
+    Ok(Passphrase(text))
+}
+
+/// Reads a file whole, up to `limit` bytes.
+///
+/// # Errors
+/// It cannot be read, or is longer.
+pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
+    use std::io::Read;
+    let file = std::fs::File::open(path).map_err(|error| Failure::file(path, &error))?;
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::file(path, &error))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
+        return Err(Failure::new("too-large", format!("{}: longer than {limit} bytes", path.display())));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,108 @@
+//! `issuer revoke`: a card is lost, a person leaves.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::failure::{Failure, Status};
+use super::office::Office;
+use super::output::{self, Format};
+use crate::clock::Clock;
+use crate::domain::{Cardholder, RevocationReason, SerialNumber};
+
+/// What `revoke` was told.
+pub struct Order {
+    /// Mail address, staff identifier, or a certificate's serial number.
+    pub whom: String,
+    /// Why.
+    pub reason: RevocationReason,
+    /// Since when the key was not its holder's alone, where known.
+    pub invalid_since: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    revoked: Vec<String>,
+    cards_ended: usize,
+    cards_back_to_stock: usize,
+    reason: &'static str,
+}
+
+/// Revokes; committed before anything is published.
+///
+/// # Errors
+/// Nobody and nothing of that name, or everything is revoked already.
+pub async fn run(office: &Office, order: &Order, format: Format) -> Result<Status, Failure> {
+    let now = office.clock.now();
+    if let Some(holder) = office.registry.cardholder_named(&order.whom).await? {
+        return revoke_person(office, order, &holder, now, format).await;
+    }
+    let certificate = match SerialNumber::from_hex(&order.whom) {
+        Some(serial) => office.registry.certificate(&serial).await?,
+        None => None,
+    };
+    let Some(certificate) = certificate else {
+        let message = format!(
+            "nobody has the mail address or identifier {0:?}, and no certificate has that serial number; look with: issuer find {0}",
+            order.whom
+        );
+        return Err(Failure::new("unknown-person", message));
+    };
+    let serial = certificate.serial;
+    office.registry.revoke_certificate(&serial, order.reason, order.invalid_since, now).await?;
+    let summary = Summary {
+        revoked: vec![serial.to_string()],
+        cards_ended: 0,
+        cards_back_to_stock: 0,
+        reason: order.reason.as_str(),
+    };
+    let sentence = format!("Certificate {serial} of {} is revoked ({}).", certificate.subject, order.reason);
+    report(&summary, &sentence, format)
+}
+
+async fn revoke_person(
+    office: &Office,
+    order: &Order,
+    holder: &Cardholder,
+    now: Timestamp,
+    format: Format,
+) -> Result<Status, Failure> {
+    let done = office.registry.revoke_cardholder(holder.id, order.reason, order.invalid_since, now).await?;
+    let mail = holder.mail.as_str();
+    if done.certificates.is_empty() && done.cards.is_empty() && done.abandoned.is_empty() {
+        return Err(match done.earlier {
+            Some((at, reason)) => Failure::new(
+                "already-revoked",
+                format!("everything of {mail} was revoked already, at {at} ({reason}); nothing was changed"),
+            ),
+            None => Failure::new(
+                "nothing-to-revoke",
+                format!("{mail} has no card and no certificates; nothing was changed"),
+            ),
+        });
+    }
+    let summary = Summary {
+        revoked: done.certificates.iter().map(ToString::to_string).collect(),
+        cards_ended: done.cards.len(),
+        cards_back_to_stock: done.abandoned.len(),
+        reason: order.reason.as_str(),
+    };
+    let card = match (done.cards.len(), done.abandoned.len()) {
+        (0, 0) => "",
+        (0, _) => " The half-made card is back in stock.",
+        _ => " The card is ended.",
+    };
+    let count = match done.certificates.len() {
+        1 => "1 certificate".to_owned(),
+        count => format!("{count} certificates"),
+    };
+    let sentence = format!("{} <{mail}>: {count} revoked ({}).{card}", holder.name.as_str(), order.reason);
+    report(&summary, &sentence, format)
+}
+
+fn report(summary: &Summary, sentence: &str, format: Format) -> Result<Status, Failure> {
+    match format {
+        Format::Json => output::json(summary)?,
+        Format::Text => output::line(&format!("{sentence} Make it known with: issuer publish --to DIR"))?,
+    }
+    Ok(Status::Done)
+}

@@ -1,0 +1,57 @@
+//! `issuer serve`: the published directory over HTTP, without any key and without the registry.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::failure::{Failure, Status};
+use super::output::{self, Format};
+use crate::publication;
+
+#[derive(Serialize)]
+struct Ready {
+    url: String,
+}
+
+/// Serves until it is interrupted or terminated.
+///
+/// # Errors
+/// The directory is not there, or the address is taken.
+pub async fn run(directory: PathBuf, address: SocketAddr, format: Format) -> Result<Status, Failure> {
+    if !directory.is_dir() {
+        let message = format!(
+            "{} is not a directory; publish into it first: issuer publish --to {0}",
+            directory.display()
+        );
+        return Err(Failure::new("io", message));
+    }
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(
+            "listen",
+            format!("cannot listen on {address}: {error}; name another address with --listen"),
+        )
+    })?;
+    let local = listener.local_addr().map_err(|error| Failure::new("listen", error.to_string()))?;
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|error| Failure::new("signal", error.to_string()))?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(|error| Failure::new("signal", error.to_string()))?;
+    let url = format!("http://{local}");
+    match format {
+        Format::Json => output::json(&Ready { url })?,
+        Format::Text => output::line(&url)?,
+    }
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    publication::serve(listener, directory, stop)
+        .await
+        .map_err(|error| Failure::new("serve", format!("the server stopped: {error}")))?;
+    Ok(Status::Done)
+}

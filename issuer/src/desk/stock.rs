@@ -1,0 +1,201 @@
+//! `issuer stock`: blank cards.
+
+use std::path::PathBuf;
+
+use middleware::{Card, Locator};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::failure::{Failure, Status};
+use super::office::{Office, read_file};
+use super::output::{self, Format};
+use crate::clock::Clock;
+use crate::domain::{CardState, Cardholder, StockIdentity};
+use crate::personalization::PersonalizationError;
+use crate::personalization::stock_file;
+use crate::registry::{CardRecord, EmulatedCards, NewStockCard, RegistryError};
+
+/// What is taken into stock.
+pub enum Delivery {
+    /// The card in a reader; it must have a serial number.
+    Card(Locator),
+    /// Serial numbers, as on a delivery note.
+    Serials(Vec<u32>),
+    /// Manufacturer's stock files with the cards' secrets.
+    Files(Vec<PathBuf>),
+}
+
+#[derive(Default, Serialize)]
+struct Added {
+    added: Vec<String>,
+    errors: Vec<ItemError>,
+}
+
+#[derive(Serialize)]
+struct ItemError {
+    item: String,
+    code: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct CardView {
+    number: i64,
+    serial: Option<u32>,
+    stock_guid: Option<String>,
+    guid: Option<String>,
+    state: &'static str,
+    since: Option<String>,
+    holder: Option<String>,
+    next: Option<&'static str>,
+}
+
+/// Takes cards into stock; each stands for itself.
+///
+/// # Errors
+/// Nothing could be taken in: the passphrase is wrong, no card is there, or the registry cannot be written.
+pub async fn add(office: &mut Office, delivery: Delivery, format: Format) -> Result<Status, Failure> {
+    let mut added = Added::default();
+    match delivery {
+        Delivery::Card(locator) => {
+            let identity = identity_of(office, &locator).await?;
+            receive(office, identity, None, &mut added).await?;
+        }
+        Delivery::Serials(serials) => {
+            for serial in serials {
+                receive(office, StockIdentity::VendorSerial(serial), None, &mut added).await?;
+            }
+        }
+        Delivery::Files(files) => add_files(office, &files, &mut added).await?,
+    }
+    match format {
+        Format::Json => output::json(&added)?,
+        Format::Text => {
+            for error in &added.errors {
+                output::progress(&format!("{}: {}", error.item, error.message));
+            }
+            output::line(&match added.added.as_slice() {
+                [] => "No card was taken into stock.".to_owned(),
+                [one] => format!("1 card taken into stock: {one}."),
+                many => format!("{} cards taken into stock.", many.len()),
+            })?;
+        }
+    }
+    Ok(match (added.errors.is_empty(), added.added.is_empty()) {
+        (true, _) => Status::Done,
+        (false, true) => Status::Failed,
+        (false, false) => Status::Partly,
+    })
+}
+
+async fn identity_of(office: &Office, locator: &Locator) -> Result<StockIdentity, Failure> {
+    let identity = Card::open(locator)?.identity()?;
+    if identity.emulated.is_some() && office.registry.emulated_cards().await? == EmulatedCards::Refused {
+        return Err(PersonalizationError::EmulatedCard.into());
+    }
+    identity.serial.map(StockIdentity::VendorSerial).ok_or_else(|| {
+        let message = format!("the card in {locator} has no serial number, so the desk needs its manufacturer's secrets; take it in with: issuer stock add --file STOCK.toml");
+        Failure::new("no-stock-secrets", message)
+    })
+}
+
+async fn add_files(office: &mut Office, files: &[PathBuf], added: &mut Added) -> Result<(), Failure> {
+    let passphrase = office.passphrase()?;
+    let master_key = office.master_key(&passphrase)?;
+    for file in files {
+        let item = file.display().to_string();
+        let text = match read_file(file, 64 * 1024) {
+            Ok(bytes) => Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(error) => {
+                added.errors.push(ItemError { item, code: error.code, message: error.message });
+                continue;
+            }
+        };
+        match stock_file::read(&text) {
+            Ok(card) => {
+                let sealed = master_key.seal(&card.identity, &card.secrets, &mut office.random)?;
+                receive(office, card.identity, Some(sealed), added).await?;
+            }
+            Err(error) => {
+                added.errors.push(ItemError { item, code: "malformed", message: error.to_string() })
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn receive(
+    office: &Office,
+    identity: StockIdentity,
+    sealed_secrets: Option<Vec<u8>>,
+    added: &mut Added,
+) -> Result<(), Failure> {
+    let item = identity.to_string();
+    match office.registry.add_card(&NewStockCard { identity, sealed_secrets }, office.clock.now()).await {
+        Ok(_) => added.added.push(item),
+        Err(error @ RegistryError::CardTaken(_)) => {
+            added.errors.push(ItemError { item, code: "duplicate", message: error.to_string() });
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// Lists every card.
+///
+/// # Errors
+/// The registry cannot be read.
+pub async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
+    let (cards, people) = (office.registry.cards().await?, office.registry.cardholders().await?);
+    let views: Vec<_> = cards.iter().map(|card| view(card, &people)).collect();
+    match format {
+        Format::Json => output::json(&views)?,
+        Format::Text => table(&views, "No cards are known; take some into stock with: issuer stock add")?,
+    }
+    Ok(Status::Done)
+}
+
+pub(super) fn view(record: &CardRecord, people: &[Cardholder]) -> CardView {
+    let state = record.card.state();
+    let holder = state.holder().and_then(|id| people.iter().find(|person| person.id == id));
+    let (serial, stock_guid) = match record.identity {
+        StockIdentity::VendorSerial(serial) => (Some(serial), None),
+        StockIdentity::Guid(guid) => (None, Some(guid.to_string())),
+    };
+    CardView {
+        number: record.id.0,
+        serial,
+        stock_guid,
+        guid: record.card.guid().map(|guid| guid.to_string()),
+        state: state.name(),
+        since: state.since().map(|since| since.to_string()),
+        holder: holder.map(|holder| holder.mail.as_str().to_owned()),
+        next: match state {
+            CardState::BeingPersonalised { .. } => {
+                Some("half-made: issue it again to the same person, or revoke that person")
+            }
+            _ => None,
+        },
+    }
+}
+
+pub(super) fn table(cards: &[CardView], empty: &str) -> Result<(), Failure> {
+    let rows = cards.iter().map(|card| {
+        let identity = match (card.serial, &card.stock_guid) {
+            (Some(serial), _) => serial.to_string(),
+            (None, guid) => guid.clone().unwrap_or_default(),
+        };
+        let state = match card.next {
+            Some(next) => format!("{} ({next})", card.state),
+            None => card.state.to_owned(),
+        };
+        vec![
+            identity,
+            card.guid.clone().unwrap_or_default(),
+            state,
+            card.holder.clone().unwrap_or_default(),
+            card.since.clone().unwrap_or_default(),
+        ]
+    });
+    output::table(&["SERIAL OR STOCK GUID", "GUID", "STATE", "HOLDER", "SINCE"], rows.collect(), empty)
+}
