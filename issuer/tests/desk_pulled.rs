@@ -1,0 +1,200 @@
+//! A card that is pulled out of the reader at any command of its personalisation is finished by a later run.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
+
+mod desk_support;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use desk_support::{Desk, PASSPHRASE};
+use issuer::ca::{Authority, Certificate};
+use issuer::clock::SystemClock;
+use issuer::config::{Config, Home};
+use issuer::domain::{AuthorityName, CardState, CertificateState};
+use issuer::personalization::PersonalizationError;
+use issuer::personalization::plan::{KeyChoice, KeyOrigin};
+use issuer::personalization::run::Personalized;
+use issuer::registry::Registry;
+use middleware::transport::{Connection, Ending, Exclusive, TransportError};
+use middleware::{Card, CardError, FileKey, KeyAlgorithm};
+use rand_core::UnwrapErr;
+
+/// What happens to the command in the middle of which the card is pulled.
+#[derive(Clone, Copy, Debug)]
+enum Last {
+    /// It does not reach the card.
+    Lost,
+    /// The card carries it out, but the answer is lost.
+    CarriedOut,
+}
+
+/// An emulated card that is gone after so many commands.
+struct Pulled {
+    card: card_sim::Card,
+    atr: Vec<u8>,
+    left: Arc<AtomicUsize>,
+    last: Option<Last>,
+}
+
+struct Line<'a>(&'a mut Pulled);
+
+impl Connection for Pulled {
+    fn reader_name(&self) -> &str {
+        "test reader"
+    }
+
+    fn atr(&self) -> &[u8] {
+        &self.atr
+    }
+
+    fn longest_command(&self) -> Option<usize> {
+        Some(usize::MAX)
+    }
+
+    fn begin(&mut self) -> Result<Box<dyn Exclusive + '_>, TransportError> {
+        Ok(Box::new(Line(self)))
+    }
+}
+
+impl Exclusive for Line<'_> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
+        let is_there =
+            self.0.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if is_there {
+            return Ok(self.0.card.transmit(command));
+        }
+        if let Some(Last::CarriedOut) = self.0.last.take() {
+            self.0.card.transmit(command);
+        }
+        Err(TransportError::Removed)
+    }
+
+    fn reconnect(&mut self) -> Result<(), TransportError> {
+        Err(TransportError::Removed)
+    }
+
+    fn end(self: Box<Self>, ending: Ending) -> Result<(), TransportError> {
+        if ending == Ending::Reset {
+            self.0.card.reset();
+        }
+        Ok(())
+    }
+}
+
+/// The parts of a desk, opened once.
+struct Opened {
+    registry: Registry,
+    authority: Authority,
+    config: Config,
+    master_key: issuer::personalization::custody::MasterKey,
+}
+
+async fn opened(desk: &Desk) -> Opened {
+    let home = Home::new(desk.home());
+    let registry = Registry::open(&home.default_registry()).await.unwrap();
+    let authorities = registry.authorities().await.unwrap();
+    let people = authorities.into_iter().find(|authority| authority.name == AuthorityName::People).unwrap();
+    let pem = std::fs::read_to_string(home.key_file(AuthorityName::People)).unwrap();
+    let key = FileKey::from_encrypted_pkcs8_pem(&pem, PASSPHRASE).unwrap();
+    let authority =
+        Authority::open(Certificate::from_der(people.certificate).unwrap(), Box::new(key)).unwrap();
+    let config = Config::read(&home.config_file()).unwrap();
+    Opened { registry, authority, config, master_key: desk.master_key() }
+}
+
+async fn attempt(
+    opened: &mut Opened,
+    state: &std::path::Path,
+    commands: usize,
+    last: Last,
+) -> Result<Personalized, PersonalizationError> {
+    let mut emulated = card_sim::Card::open(state).unwrap();
+    let atr = emulated.power_on();
+    let left = Arc::new(AtomicUsize::new(commands));
+    let mut card = Card::over(Box::new(Pulled { card: emulated, atr, left, last: Some(last) }))?;
+    let holder = opened.registry.cardholder_named("alice@example.org").await.unwrap().unwrap();
+    let handed_over = Rc::new(Cell::new(0));
+    let counter = Rc::clone(&handed_over);
+    let mut desk = issuer::personalization::run::Desk {
+        registry: &opened.registry,
+        authority: &mut opened.authority,
+        organization: &opened.config.organization,
+        master_key: &opened.master_key,
+        clock: &SystemClock,
+        random: &mut UnwrapErr(getrandom::SysRng),
+        progress: &mut |_| {},
+        hand_over_pin: &mut |_| {
+            counter.set(counter.get() + 1);
+            Ok(())
+        },
+    };
+    let keys = KeyChoice { algorithm: KeyAlgorithm::P256, origin: KeyOrigin::GeneratedOnCard };
+    let made = desk.personalize(&mut card, &holder, keys).await;
+    assert_eq!(
+        handed_over.get(),
+        usize::from(made.is_ok()),
+        "a PIN was handed over for a card that is not finished"
+    );
+    made
+}
+
+fn is_removed(error: &PersonalizationError) -> bool {
+    match error {
+        PersonalizationError::Interrupted { source, .. } => is_removed(source),
+        PersonalizationError::Card(CardError::CardRemoved) => true,
+        PersonalizationError::Key(middleware::KeyError::Card(CardError::CardRemoved)) => true,
+        _ => false,
+    }
+}
+
+/// Pulls the card at its first command, then at its second, and so on, until a run gets through; each time once before
+/// the card had the command, and once before the desk had the answer.
+async fn pulled_at_every_command(standard: bool) {
+    let desk = Desk::new();
+    if standard {
+        desk.standard("alice.card")
+    } else {
+        desk.yubikey("alice.card", &[])
+    };
+    let mut opened = opened(&desk).await;
+    let state = desk.path("alice.card");
+    let mut pulled = 0;
+    let made = loop {
+        let last = if pulled % 2 == 0 { Last::Lost } else { Last::CarriedOut };
+        match attempt(&mut opened, &state, pulled / 2, last).await {
+            Ok(made) => break made,
+            Err(error) => assert!(is_removed(&error), "pulled at command {pulled} / 2: {error}"),
+        }
+        let card = &opened.registry.cards().await.unwrap()[0].card;
+        let in_stock_or_half_made =
+            matches!(card.state(), CardState::InStock { .. } | CardState::BeingPersonalised { .. });
+        assert!(in_stock_or_half_made, "pulled at command {pulled} / 2: {:?}", card.state());
+        pulled += 1;
+        assert!(pulled < 2000, "no run gets through");
+    };
+    assert!(pulled > 120, "only {pulled} / 2 commands were needed: does the test count?");
+    let card = &opened.registry.cards().await.unwrap()[0].card;
+    assert!(matches!(card.state(), CardState::Issued { .. }));
+    for serial in &made.serials {
+        let certificate = opened.registry.certificate(serial).await.unwrap().unwrap();
+        assert!(matches!(certificate.state.state(), CertificateState::Delivered { .. }));
+    }
+    // Nothing that an earlier attempt had signed is left valid.
+    let all = opened.registry.search("alice@example.org").await.unwrap().certificates;
+    let valid = all
+        .iter()
+        .filter(|certificate| !matches!(certificate.state.state(), CertificateState::Revoked { .. }));
+    assert_eq!(valid.count(), 4);
+}
+
+#[tokio::test]
+async fn a_yubikey_pulled_at_every_command_is_finished_in_the_end() {
+    pulled_at_every_command(false).await;
+}
+
+#[tokio::test]
+async fn a_standard_card_pulled_at_every_command_is_finished_in_the_end() {
+    pulled_at_every_command(true).await;
+}

@@ -1,0 +1,172 @@
+//! Revocation and publication, judged by OpenSSL.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
+
+mod desk_support;
+
+use desk_support::{Desk, extract_certificates, openssl, openssl_verify};
+
+fn with_alice() -> Desk {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    extract_certificates(&locator, &desk.path("alice"));
+    desk
+}
+
+fn crl_text(desk: &Desk) -> String {
+    let mut all = String::new();
+    for file in desk_support::files_below(&desk.path("public/crl")) {
+        let output = openssl(&["crl", "-inform", "DER", "-in", file.to_str().unwrap(), "-noout", "-text"]);
+        assert!(output.status.success());
+        all += &String::from_utf8(output.stdout).unwrap();
+    }
+    all
+}
+
+#[test]
+fn a_revoked_person_is_no_longer_trusted_and_everybody_else_still_is() {
+    let desk = with_alice();
+    let bob = desk.yubikey("bob.card", &[]);
+    desk.issue("bob@example.org", &bob, &[]);
+    extract_certificates(&bob, &desk.path("bob"));
+    let public = desk.publish();
+    let alice_signs = desk.path("alice/9C.pem");
+    assert!(openssl_verify(&public, &alice_signs, &[]).0);
+
+    let done = desk.issuer(&[
+        "revoke",
+        "alice@example.org",
+        "--reason",
+        "key-compromise",
+        "--invalid-since",
+        "2026-01-02T03:04:05Z",
+    ]);
+    done.expect(0);
+    assert!(
+        done.stdout.contains("4 certificates revoked (key-compromise)")
+            && done.stdout.contains("issuer publish"),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(desk.json(&["stock", "list"])[0]["state"], "revoked");
+    desk.publish();
+    for key in ["9A", "9C", "9D", "9E"] {
+        let (accepted, said) = openssl_verify(&public, &desk.path(&format!("alice/{key}.pem")), &[]);
+        assert!(!accepted && said.contains("certificate revoked"), "{key}: {said}");
+        let (accepted, said) = openssl_verify(&public, &desk.path(&format!("bob/{key}.pem")), &[]);
+        assert!(accepted, "{key}: {said}");
+    }
+    let text = crl_text(&desk);
+    assert_eq!(text.matches("Key Compromise").count(), 4, "{text}");
+    assert!(text.contains("Invalidity Date") && text.contains("Jan  2 03:04:05 2026"), "{text}");
+}
+
+#[test]
+fn revoking_twice_is_refused_and_the_first_stands() {
+    let desk = with_alice();
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    let again = desk.issuer(&["revoke", "1001", "--reason", "superseded"]);
+    again.refuses(1, &["revoked already", "key-compromise", "nothing was changed"]);
+    let found = desk.json(&["find", "alice"]);
+    let reasons: Vec<_> = found["certificates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|certificate| certificate["reason"].clone())
+        .collect();
+    assert_eq!(reasons, ["key-compromise"; 4]);
+    let serial = found["certificates"][0]["serial"].as_str().unwrap();
+    desk.issuer(&["revoke", serial, "--reason", "superseded"])
+        .refuses(1, &["already revoked", "key-compromise"]);
+}
+
+#[test]
+fn one_certificate_is_revoked_by_its_serial_number() {
+    let desk = with_alice();
+    let output = openssl(&["x509", "-in", &desk.text("alice/9A.pem"), "-noout", "-serial"]);
+    let serial = String::from_utf8(output.stdout).unwrap().trim().trim_start_matches("serial=").to_owned();
+    desk.issuer(&["revoke", &serial, "--reason", "superseded"]).expect(0);
+    let public = desk.publish();
+    assert!(!openssl_verify(&public, &desk.path("alice/9A.pem"), &[]).0);
+    assert!(openssl_verify(&public, &desk.path("alice/9C.pem"), &[]).0);
+    assert_eq!(desk.json(&["stock", "list"])[0]["state"], "issued");
+}
+
+#[test]
+fn what_cannot_be_revoked_is_named() {
+    let desk = Desk::new();
+    desk.issuer(&["revoke", "nobody@example.org", "--reason", "superseded"])
+        .refuses(1, &["nobody@example.org", "issuer find"]);
+    desk.issuer(&["revoke", "4f3a09", "--reason", "superseded"]).refuses(1, &["4f3a09"]);
+    desk.issuer(&["revoke", "bob@example.org", "--reason", "superseded"])
+        .refuses(1, &["bob@example.org", "no card"]);
+    desk.issuer(&["revoke", "bob@example.org", "--reason", "because"]).expect(2);
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    let future = desk.issuer(&[
+        "revoke",
+        "alice@example.org",
+        "--reason",
+        "key-compromise",
+        "--invalid-since",
+        "2999-01-01",
+    ]);
+    future.refuses(1, &["future"]);
+    assert_eq!(desk.json(&["stock", "list"])[0]["state"], "issued", "a refused revocation changed something");
+}
+
+#[test]
+fn a_lost_card_is_replaced_and_both_lives_stay_on_record() {
+    let desk = with_alice();
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    let second = desk.yubikey("second.card", &[]);
+    desk.issue("1001", &second, &[]);
+    extract_certificates(&second, &desk.path("second"));
+    let public = desk.publish();
+    assert!(!openssl_verify(&public, &desk.path("alice/9C.pem"), &[]).0);
+    assert!(openssl_verify(&public, &desk.path("second/9C.pem"), &[]).0);
+    let cards = desk.json(&["stock", "list"]);
+    assert_eq!((&cards[0]["state"], &cards[1]["state"]), (&"revoked".into(), &"issued".into()));
+    let dead = desk.issuer(&[
+        "issue",
+        "bob@example.org",
+        "--card",
+        &format!("sim:{}", desk.text("alice.card")),
+        "--transport-pin-file",
+        "pin",
+    ]);
+    dead.refuses(1, &["revoked", "another card"]);
+}
+
+#[test]
+fn crl_numbers_grow_and_publishing_again_is_harmless() {
+    let desk = with_alice();
+    let number = |desk: &Desk| {
+        let text = crl_text(desk);
+        let mut numbers: Vec<_> = text
+            .lines()
+            .skip_while(|line| !line.contains("X509v3 CRL Number"))
+            .nth(1)
+            .into_iter()
+            .map(str::trim)
+            .map(str::to_owned)
+            .collect();
+        numbers.pop().unwrap()
+    };
+    desk.publish();
+    let first = number(&desk);
+    desk.publish();
+    assert_ne!(first, number(&desk));
+    let listing = desk_support::files_below(&desk.path("public/certificates/by-email"));
+    assert_eq!(listing.len(), 2, "9C and 9D, and nothing else: {listing:?}");
+}
+
+#[test]
+fn publishing_needs_the_right_passphrase_and_leaves_what_was_there() {
+    let desk = with_alice();
+    let public = desk.publish();
+    let before = std::fs::read(public.join("crl.pem")).unwrap();
+    std::fs::write(desk.path("passphrase"), "not the passphrase\n").unwrap();
+    desk.issuer(&["publish", "--to", "public"]).refuses(1, &["wrong passphrase"]);
+    assert_eq!(std::fs::read(public.join("crl.pem")).unwrap(), before);
+}

@@ -1,0 +1,79 @@
+//! The server of published files needs neither keys nor registry.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
+
+mod desk_support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+
+use desk_support::{Desk, run};
+
+fn get(address: &str, path: &str) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    (String::from_utf8(answer[..end].to_vec()).unwrap(), answer[end + 4..].to_vec())
+}
+
+#[test]
+fn published_files_are_served_with_the_home_gone() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    let public = desk.publish();
+    std::fs::remove_dir_all(desk.home()).unwrap();
+
+    let mut server = Command::new(env!("CARGO_BIN_EXE_issuer"))
+        .env_remove("ISSUER_HOME")
+        .args(["serve", "--from"])
+        .arg(&public)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let address = url
+        .trim()
+        .strip_prefix("http://127.0.0.1:")
+        .map(|port| format!("127.0.0.1:{port}"))
+        .expect("a loopback URL");
+
+    let crl = desk_support::files_below(&public.join("crl")).remove(0);
+    let name = crl.file_name().unwrap().to_str().unwrap();
+    let (head, body) = get(&address, &format!("/crl/{name}"));
+    assert!(
+        head.starts_with("HTTP/1.1 200") && head.to_lowercase().contains("application/pkix-crl"),
+        "{head}"
+    );
+    assert_eq!(body, std::fs::read(&crl).unwrap());
+    let (head, _) = get(&address, "/certificates/search.cgi?email=alice%40example.org");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let (head, _) = get(&address, "/certificates/search.cgi?email=bob%40example.org");
+    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+    for path in ["/", "/certificates/by-email/", "/../passphrase", "/%2e%2e/passphrase"] {
+        let (head, _) = get(&address, path);
+        assert!(!head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+    }
+
+    let pid = rustix::process::Pid::from_child(&server);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(server.wait().unwrap().success(), "the server did not end well when told to");
+}
+
+#[test]
+fn what_is_not_there_is_not_served() {
+    let desk = Desk::empty();
+    let program = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_issuer"));
+        command.current_dir(desk.directory.path()).args(["serve", "--from"]);
+        command
+    };
+    run(program().arg("nowhere")).refuses(1, &["nowhere", "publish"]);
+    std::fs::create_dir(desk.path("public")).unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    run(program().args(["public", "--listen", &address])).refuses(1, &[&address, "--listen"]);
+}

@@ -1,0 +1,255 @@
+//! People, stock, search and lint on the command line; what is malformed is named and the rest goes on.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
+
+mod desk_support;
+
+use desk_support::{Desk, extract_certificates, openssl, run};
+use std::process::Command;
+
+#[test]
+fn bad_rows_are_named_and_the_others_go_in() {
+    let desk = Desk::new();
+    let done = desk.import_staff("name,mail,id\nCarol Adams,carol@example.org,1003\n,dora@example.org,\nErin,erin@,\nFinn,finn@elsewhere.example,\nCarol Again,carol@example.org,\nGus,gus@example.org,1001\n");
+    done.expect(3);
+    for (row, field) in [(3, "name"), (4, "mail"), (5, "mail"), (6, "mail"), (7, "id")] {
+        assert!(done.stderr.contains(&format!("row {row}, {field}:")), "row {row}: {}", done.stderr);
+    }
+    assert!(done.stdout.contains("1 added") && done.stdout.contains("5 refused"), "{}", done.stdout);
+    let people = desk.json(&["staff", "list"]);
+    let names: Vec<_> =
+        people.as_array().unwrap().iter().map(|person| person["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Alice Ng", "Bob Ruiz", "Carol Adams"]);
+}
+
+#[test]
+fn importing_a_list_twice_changes_nothing() {
+    let desk = Desk::new();
+    let text = "name,mail,id\nAlice Ng,alice@example.org,1001\nBob Ruiz,bob@example.org,\n";
+    let done = desk.import_staff(text);
+    assert!(done.expect(0).stdout.contains("0 added, 2 known already"), "{}", done.stdout);
+}
+
+#[test]
+fn json_names_rows_and_fields_too() {
+    let desk = Desk::new();
+    std::fs::write(desk.path("list.csv"), "name,mail\nX,not an address\n").unwrap();
+    let done = desk.issuer(&["--json", "staff", "import", "list.csv"]);
+    done.expect(1);
+    let report: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((&report["errors"][0]["row"], &report["errors"][0]["field"]), (&2.into(), &"mail".into()));
+    std::fs::write(desk.path("list.csv"), "first,second\n").unwrap();
+    let done = desk.issuer(&["--json", "staff", "import", "list.csv"]);
+    let error: serde_json::Value = serde_json::from_str(&done.expect(1).stderr).unwrap();
+    assert_eq!(error["error"]["code"], "csv");
+    desk.issuer(&["staff", "import", "nowhere.csv"]).refuses(1, &["nowhere.csv"]);
+}
+
+#[test]
+fn stock_is_taken_in_once_and_listed() {
+    let desk = Desk::new();
+    let done = desk.issuer(&["stock", "add", "--serial", "11", "12", "11"]);
+    done.expect(3);
+    assert!(
+        done.stderr.contains("serial 11") && done.stdout.contains("2 cards"),
+        "{} {}",
+        done.stderr,
+        done.stdout
+    );
+    desk.issuer(&["stock", "add", "--serial", "12"]).expect(1);
+    desk.blank("s.card", &["--personality", "standard"]);
+    desk.issuer(&["stock", "add", "--card", &format!("sim:{}", desk.text("s.card"))]).refuses(1, &["--file"]);
+    std::fs::write(
+        desk.path("bad.toml"),
+        "guid = \"00\"\npuk = \"87654321\"\nmanagement_key = \"aa\"\nmanagement_key_algorithm = \"aes256\"\n",
+    )
+    .unwrap();
+    let done = desk.issuer(&["stock", "add", "--file", "bad.toml", "s.card.stock.toml", "none.toml"]);
+    done.expect(3);
+    assert!(done.stderr.contains("bad.toml: guid") && done.stderr.contains("none.toml"), "{}", done.stderr);
+    assert!(!done.stderr.contains("87654321"));
+    let listed = desk.json(&["stock", "list"]);
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+    assert_eq!(listed[2]["state"], "in stock");
+    assert!(listed[2]["stock_guid"].is_string());
+    desk.issuer(&["stock", "add"]).expect(2);
+    desk.issuer(&["stock", "add", "--serial", "1", "--file", "x"]).expect(2);
+}
+
+#[test]
+fn a_standard_card_without_its_stock_file_is_not_issued() {
+    let desk = Desk::new();
+    let locator = desk.blank("s.card", &["--personality", "standard"]);
+    let refused =
+        desk.issuer(&["issue", "alice@example.org", "--card", &locator, "--transport-pin-file", "pin"]);
+    refused.refuses(1, &["not in stock", "GUID"]);
+}
+
+#[test]
+fn people_cards_and_certificates_are_found() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &["--serial", "555"]);
+    desk.issue("alice@example.org", &locator, &[]);
+    let found = desk.json(&["find", "ALICE"]);
+    assert_eq!(found["people"][0]["mail"], "alice@example.org");
+    assert_eq!(found["cards"][0]["serial"], 555);
+    assert_eq!(found["certificates"].as_array().unwrap().len(), 4);
+    let serial = found["certificates"][0]["serial"].as_str().unwrap();
+    let by_serial = desk.json(&["find", &serial[..8]]);
+    assert_eq!(by_serial["certificates"].as_array().unwrap().len(), 1);
+    assert_eq!(desk.json(&["find", "555"])["cards"].as_array().unwrap().len(), 1);
+    let text = desk.issuer(&["find", "alice"]);
+    assert!(text.stdout.contains("Alice Ng") && text.stdout.contains(serial), "{}", text.stdout);
+    desk.issuer(&["find", "%"]).expect(1);
+    desk.issuer(&["find", "zzz"]).expect(1);
+    desk.issuer(&["find", " "]).expect(2);
+}
+
+#[test]
+fn lint_tells_clean_from_not_clean_from_nothing() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    extract_certificates(&locator, &desk.path("alice"));
+    let public = desk.publish();
+    for file in desk_support::files_below(&public) {
+        let file = file.to_str().unwrap();
+        if file.ends_with(".cer") || file.ends_with(".crl") || file.ends_with("anchor.pem") {
+            let done = desk.issuer(&["lint", file]);
+            assert!(done.status == 0, "{file}: {}{}", done.stdout, done.stderr);
+        }
+    }
+    for key in ["9A", "9C", "9D", "9E"] {
+        desk.issuer(&["lint", &format!("alice/{key}.pem")]).expect(0);
+    }
+    let made = openssl(&[
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-keyout",
+        "/dev/null",
+        "-subj",
+        "/CN=x",
+        "-days",
+        "9999",
+        "-out",
+        &desk.text("foreign.pem"),
+    ]);
+    assert!(made.status.success());
+    let done = desk.issuer(&["lint", "foreign.pem"]);
+    assert!(!done.expect(4).stdout.is_empty());
+    let report = desk.issuer(&["--json", "lint", "foreign.pem"]);
+    let report: serde_json::Value = serde_json::from_str(&report.expect(4).stdout).unwrap();
+    assert!(report["findings"][0]["rule"].is_string() && report["findings"][0]["clause"].is_string());
+    desk.issuer(&["lint", "staff.csv"]).refuses(1, &["staff.csv", "neither"]);
+    desk.issuer(&["lint", "nowhere"]).refuses(1, &["nowhere"]);
+}
+
+#[test]
+fn init_makes_all_or_nothing() {
+    let desk = Desk::empty();
+    let init = [
+        "init",
+        "--organization",
+        "Example Org",
+        "--domain",
+        "example.org",
+        "--base-url",
+        "http://pki.example.org",
+    ];
+    std::fs::write(desk.path("passphrase"), "short\n").unwrap();
+    desk.issuer(&init).refuses(1, &["8 characters"]);
+    assert!(!desk.home().exists());
+    std::fs::write(desk.path("passphrase"), "long enough\n").unwrap();
+    let done = desk.issuer(&[
+        "init",
+        "--organization",
+        "Example Org",
+        "--domain",
+        "not a domain",
+        "--base-url",
+        "http://pki.example.org",
+    ]);
+    done.refuses(2, &["domain"]);
+    let done = desk.issuer(&[
+        "init",
+        "--organization",
+        "Example Org",
+        "--domain",
+        "example.org",
+        "--base-url",
+        "https://pki.example.org",
+    ]);
+    done.refuses(2, &["http://"]);
+    desk.issuer(&init).expect(0);
+    let key = std::fs::read(desk.home().join("keys/root.pem")).unwrap();
+    desk.issuer(&init).refuses(1, &["issuer already", "nothing was changed"]);
+    assert_eq!(std::fs::read(desk.home().join("keys/root.pem")).unwrap(), key);
+    let left: Vec<_> = std::fs::read_dir(desk.directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name.to_string_lossy().starts_with('.'))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_registry_elsewhere_is_used() {
+    let desk = Desk::empty();
+    let registry = format!("sqlite:{}", desk.text("elsewhere.db"));
+    desk.issuer(&[
+        "--registry",
+        &registry,
+        "init",
+        "--organization",
+        "Example Org",
+        "--domain",
+        "example.org",
+        "--base-url",
+        "http://pki.example.org",
+    ])
+    .expect(0);
+    assert!(desk.path("elsewhere.db").exists() && !desk.home().join("registry.db").exists());
+    std::fs::write(desk.path("staff.csv"), "name,mail\nAlice Ng,alice@example.org\n").unwrap();
+    desk.issuer(&["--registry", &registry, "staff", "import", "staff.csv"]).expect(0);
+    desk.issuer(&["staff", "list"]).refuses(1, &["registry", "issuer init"]);
+    desk.issuer(&["--registry", "postgres://localhost/x", "staff", "list"]).expect(2);
+}
+
+#[test]
+fn without_a_home_the_message_says_how_to_name_one() {
+    let done =
+        run(Command::new(env!("CARGO_BIN_EXE_issuer")).env_remove("ISSUER_HOME").args(["staff", "list"]));
+    done.refuses(2, &["--home", "ISSUER_HOME"]);
+    let desk = Desk::empty();
+    desk.issuer(&["staff", "list"]).refuses(1, &["issuer init"]);
+    let done = desk.issuer(&["--json", "staff", "list"]);
+    let error: serde_json::Value = serde_json::from_str(&done.expect(1).stderr).unwrap();
+    assert_eq!(error["error"]["code"], "no-home");
+}
+
+#[test]
+fn a_damaged_registry_is_refused_in_words() {
+    let desk = Desk::new();
+    std::fs::write(
+        desk.home().join("registry.db"),
+        b"this is not a database, whatever its name says; it is long enough to look like one",
+    )
+    .unwrap();
+    desk.issuer(&["staff", "list"]).refuses(1, &["registry"]);
+}
+
+#[test]
+fn completions_and_manual_pages_are_generated() {
+    let desk = Desk::empty();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(desk.issuer(&["completions", shell]).expect(0).stdout.contains("issue"));
+    }
+    std::fs::create_dir(desk.path("man")).unwrap();
+    desk.issuer(&["man", "man"]).expect(0);
+    let pages = desk_support::files_below(&desk.path("man"));
+    assert!(pages.iter().any(|page| page.ends_with("issuer-issue.1")), "{pages:?}");
+}

@@ -1,0 +1,255 @@
+//! A desk in a temporary directory: the real program, real files, emulated cards.
+#![allow(dead_code, unreachable_pub, missing_docs)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use card_sim::cli::Arguments;
+use clap::Parser;
+use issuer::domain::{AuthorityName, Guid};
+use issuer::personalization::custody::MasterKey;
+use middleware::{Card, KeyReference, Locator, Pin};
+use serde_json::Value;
+
+pub const PASSPHRASE: &str = "correct horse battery staple";
+
+pub struct Desk {
+    pub directory: tempfile::TempDir,
+}
+
+#[derive(Debug)]
+pub struct Run {
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Desk {
+    /// A home for tests with two people: Alice Ng (id 1001) and Bob Ruiz.
+    pub fn new() -> Self {
+        let desk = Self::empty();
+        desk.issuer(&[
+            "init",
+            "--allow-emulated",
+            "--organization",
+            "Example Org",
+            "--domain",
+            "example.org",
+            "--base-url",
+            "http://pki.example.org",
+        ])
+        .expect(0);
+        desk.import_staff("name,mail,id\nAlice Ng,alice@example.org,1001\nBob Ruiz,bob@example.org,\n")
+            .expect(0);
+        desk
+    }
+
+    /// A directory with a passphrase file and nothing else.
+    pub fn empty() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("passphrase"), format!("{PASSPHRASE}\n")).unwrap();
+        Self { directory }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.path("home")
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_issuer"));
+        command.env_remove("ISSUER_HOME").current_dir(self.directory.path()).stdin(Stdio::null());
+        command
+            .arg("--home")
+            .arg(self.home())
+            .arg("--passphrase-file")
+            .arg(self.path("passphrase"))
+            .args(arguments);
+        command
+    }
+
+    pub fn issuer(&self, arguments: &[&str]) -> Run {
+        run(&mut self.command(arguments))
+    }
+
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let mut with_json = vec!["--json"];
+        with_json.extend(arguments);
+        let done = self.issuer(&with_json);
+        done.expect(0);
+        serde_json::from_str(&done.stdout).unwrap()
+    }
+
+    pub fn import_staff(&self, text: &str) -> Run {
+        std::fs::write(self.path("staff.csv"), text).unwrap();
+        self.issuer(&["staff", "import", "staff.csv"])
+    }
+
+    /// A blank card; answers its locator.
+    pub fn blank(&self, name: &str, arguments: &[&str]) -> String {
+        let state = self.text(name);
+        let mut all = vec!["card-sim", "new", &state];
+        all.extend(arguments);
+        let _ = card_sim::cli::run(Arguments::try_parse_from(all).unwrap());
+        assert!(Path::new(&state).exists(), "card-sim new made no card");
+        format!("sim:{state}")
+    }
+
+    /// A blank `yubikey5` card in stock; answers its locator.
+    pub fn yubikey(&self, name: &str, arguments: &[&str]) -> String {
+        let locator = self.blank(name, arguments);
+        self.issuer(&["stock", "add", "--card", &locator]).expect(0);
+        locator
+    }
+
+    /// A blank `standard` card in stock; answers its locator.
+    pub fn standard(&self, name: &str) -> String {
+        let locator = self.blank(name, &["--personality", "standard"]);
+        self.issuer(&["stock", "add", "--file", &format!("{name}.stock.toml")]).expect(0);
+        locator
+    }
+
+    /// Issues a card and answers the transport PIN.
+    pub fn issue(&self, person: &str, locator: &str, arguments: &[&str]) -> String {
+        let file = self.text(&format!("{}.pin", person.replace('@', "-")));
+        let mut all = vec!["issue", person, "--card", locator, "--transport-pin-file", &file];
+        all.extend(arguments);
+        self.issuer(&all).expect(0);
+        std::fs::read_to_string(file).unwrap().trim().to_owned()
+    }
+
+    /// Publishes and answers the directory.
+    pub fn publish(&self) -> PathBuf {
+        self.issuer(&["publish", "--to", "public"]).expect(0);
+        self.path("public")
+    }
+
+    pub fn master_key(&self) -> MasterKey {
+        let text = std::fs::read_to_string(self.home().join("master.key")).unwrap();
+        MasterKey::from_file(&text, PASSPHRASE).unwrap()
+    }
+
+    /// The private key of an authority as openssl sees it, DER of PKCS#8.
+    pub fn authority_key(&self, name: AuthorityName) -> Vec<u8> {
+        let file = self.home().join(format!("keys/{name}.pem"));
+        let pass = format!("pass:{PASSPHRASE}");
+        let output = openssl(&[
+            "pkcs8",
+            "-in",
+            file.to_str().unwrap(),
+            "-passin",
+            &pass,
+            "-nocrypt",
+            "-topk8",
+            "-outform",
+            "DER",
+        ]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+}
+
+impl Run {
+    #[track_caller]
+    pub fn expect(&self, status: i32) -> &Self {
+        assert_eq!(self.status, status, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+
+    /// A refusal: this status, and one or two lines on standard error that say all of `words`.
+    #[track_caller]
+    pub fn refuses(&self, status: i32, words: &[&str]) {
+        self.expect(status);
+        let message: Vec<_> = self.stderr.lines().filter(|line| line.starts_with("issuer: ")).collect();
+        assert_eq!(message.len(), 1, "stderr: {}", self.stderr);
+        for word in words {
+            assert!(self.stderr.contains(word), "{word:?} is not in: {}", self.stderr);
+        }
+        for type_name in ["Error", "Some(", "Os {", "panicked", "::"] {
+            assert!(!self.stderr.contains(type_name), "{type_name:?} is in: {}", self.stderr);
+        }
+    }
+}
+
+pub fn run(command: &mut Command) -> Run {
+    let output = command.output().unwrap();
+    Run {
+        status: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+pub fn openssl(arguments: &[&str]) -> Output {
+    Command::new("openssl").args(arguments).output().expect("openssl is installed")
+}
+
+/// What `openssl verify` says of a certificate against the published files.
+pub fn openssl_verify(public: &Path, certificate: &Path, arguments: &[&str]) -> (bool, String) {
+    let file = |name: &str| public.join(name).to_str().unwrap().to_owned();
+    let (anchor, chain, crl) = (file("anchor.pem"), file("ca-chain.pem"), file("crl.pem"));
+    let mut all = vec![
+        "verify",
+        "-x509_strict",
+        "-crl_check_all",
+        "-CAfile",
+        &anchor,
+        "-untrusted",
+        &chain,
+        "-CRLfile",
+        &crl,
+    ];
+    all.extend(arguments);
+    let certificate = certificate.to_str().unwrap();
+    all.push(certificate);
+    let output = openssl(&all);
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+pub const KEYS: [(&str, KeyReference); 4] = [
+    ("9A", KeyReference::Authentication),
+    ("9C", KeyReference::DigitalSignature),
+    ("9D", KeyReference::KeyManagement),
+    ("9E", KeyReference::CardAuthentication),
+];
+
+pub fn open(locator: &str) -> Card {
+    Card::open(&locator.parse::<Locator>().unwrap()).unwrap()
+}
+
+pub fn guid_of(locator: &str) -> Guid {
+    Guid::new(open(locator).identity().unwrap().guid.unwrap())
+}
+
+pub fn pin(digits: &str) -> Pin {
+    Pin::new(digits).unwrap()
+}
+
+/// Writes the certificates of a card as PEM files `KEY.pem` into a directory.
+pub fn extract_certificates(locator: &str, directory: &Path) {
+    std::fs::create_dir_all(directory).unwrap();
+    let mut card = open(locator);
+    for (name, key) in KEYS {
+        let der = card.certificate(key).unwrap().expect("the key has a certificate");
+        let pem = issuer::ca::Certificate::from_der(der).unwrap().to_pem();
+        std::fs::write(directory.join(format!("{name}.pem")), pem).unwrap();
+    }
+}
+
+/// Every file below a directory.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
+}
