@@ -117,38 +117,29 @@ impl CardEngine {
         Ok(Self { configuration, pcscd })
     }
 
-    /// `openssl` with the card's keys named by `pkcs11:` URIs.
-    pub fn openssl(&self) -> Run {
-        Run::new("openssl").env("OPENSSL_CONF", &self.configuration).envs([&self.pcscd])
-    }
-
-    /// Decrypts a whole message file with the key 9D of the card whose certificate this is.
-    pub fn decrypt(&self, message: &Path, certificate: &Path, out: &Path) -> Run {
-        self.openssl()
-            .args([
-                "cms",
-                "-decrypt",
-                "-engine",
-                "pkcs11",
-                "-keyform",
-                "engine",
-                "-inkey",
-                KEY_MANAGEMENT_URI,
-                "-recip",
-            ])
+    /// The command that decrypts a whole message file with key 9D of a card, which OpenSC names by its holder.
+    pub fn decrypt(&self, holder: &str, message: &Path, certificate: &Path, out: &Path) -> Run {
+        // OpenSC numbers the keys 9A, 9C, 9D, 9E: CKA_ID 01 to 04.
+        let key = format!("pkcs11:token={};id=%03;type=private", holder.replace(' ', "%20"));
+        Run::new("openssl")
+            .env("OPENSSL_CONF", &self.configuration)
+            .envs([&self.pcscd])
+            .args(["cms", "-decrypt", "-engine", "pkcs11", "-keyform", "engine", "-inkey", &key, "-recip"])
             .arg(certificate)
             .arg("-in")
             .arg(message)
             .arg("-out")
             .arg(out)
     }
+
+    /// The configuration file.
+    pub fn configuration(&self) -> &Path {
+        &self.configuration
+    }
 }
 
 /// OpenSC's PKCS#11 module, where Debian installs it.
 pub const OPENSC_MODULE: &str = "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so";
-/// How OpenSC numbers the keys 9A, 9C, 9D, 9E: CKA_ID 01 to 04.
-pub const KEY_MANAGEMENT_URI: &str = "pkcs11:id=%03;type=private";
-
 /// `openssl cms -verify` of a signed message against the published CA and CRLs.
 pub fn verify_signed(published: &Path, message: &Path, out: &Path) -> Result<Run> {
     let run = Run::new("openssl")
@@ -163,7 +154,7 @@ pub fn verify_signed(published: &Path, message: &Path, out: &Path) -> Result<Run
 
 /// CA certificates and CRLs in one file, as `cms` takes them.
 fn trust_file(published: &Path) -> Result<PathBuf> {
-    let file = published.join("../trust.pem");
+    let file = published.with_file_name("trust.pem");
     let parts = ["anchor.pem", "ca-chain.pem", "crl.pem"].map(|name| fs::read(published.join(name)));
     let parts: Vec<Vec<u8>> = parts.into_iter().collect::<Result<_, _>>()?;
     fs::write(&file, parts.concat())?;

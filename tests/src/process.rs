@@ -85,6 +85,20 @@ impl Run {
         shown(&self.shown)
     }
 
+    /// The same command with standard error in standard output, in the order of writing.
+    pub fn merged(self) -> Self {
+        let mut merged = Self::new("sh").args(["-c", "exec \"$0\" \"$@\" 2>&1"]).args(&self.shown);
+        for (name, value) in self.command.get_envs() {
+            if let Some(value) = value {
+                merged.command.env(name, value);
+            }
+        }
+        if let Some(folder) = self.command.get_current_dir() {
+            merged.command.current_dir(folder);
+        }
+        Self { shown: self.shown, input: self.input, ..merged }
+    }
+
     /// Runs to the end, whatever it is.
     pub fn outcome(mut self) -> Result<Outcome> {
         let shown = self.shown();

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{IsTerminal, Write, stdout};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::process::{Outcome, Run};
 
@@ -49,18 +49,22 @@ impl Show {
         self.run_expecting(0, run)
     }
 
-    /// Runs a command that must end with this exit code.
+    /// Runs a command that must end with this exit code; all it wrote is in the outcome's standard output.
     pub fn run_expecting(&self, code: i32, run: Run) -> Result<Outcome> {
         self.commands.set(self.commands.get() + 1);
         println!("{} {}", self.painted("1;32", "$"), self.painted("1", &self.short(&run.shown())));
         stdout().flush()?;
-        let outcome = run.outcome()?;
+        let outcome = run.merged().outcome()?;
         self.output(&outcome.out());
-        self.output(&outcome.err());
         if code != 0 {
             println!("{}", self.painted("2", &format!("[exit code {code}]")));
         }
-        outcome.expect_code(code)
+        ensure!(
+            outcome.code == Some(code),
+            "that should have ended with exit code {code}, not {:?}",
+            outcome.code
+        );
+        Ok(outcome)
     }
 
     /// How many commands were shown.
@@ -70,7 +74,7 @@ impl Show {
 
     fn output(&self, text: &str) {
         let short = self.short(text);
-        let lines: Vec<&str> = short.lines().filter(|line| !line.trim().is_empty()).collect();
+        let lines: Vec<&str> = short.trim_end().lines().collect();
         for line in lines.iter().take(LINES) {
             println!("{line}");
         }

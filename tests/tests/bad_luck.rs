@@ -150,7 +150,10 @@ fn a_card_whose_certificate_does_not_match_its_key_signs_nothing() -> Result<()>
     alice.card("change-pin")?.arg("--already-changed").ok()?;
     let send = alice.send(&["alice@example.org"], "plan", "the plan")?.arg("--no-encrypt");
     let refused = send.fails_with(1)?;
-    assert!(refused.err().contains("9C") && refused.err().contains("does not belong to its certificate"), "{refused}");
+    assert!(
+        refused.err().contains("9C") && refused.err().contains("does not belong to its certificate"),
+        "{refused}"
+    );
     alice.fetch()?.ok()?;
     assert!(alice.stored()?.is_empty(), "nothing was sent");
     Ok(())

@@ -163,7 +163,7 @@ fn openssl_decrypts_and_verifies(algorithm: &str) -> Result<()> {
         .envs([&pcscd.environment()])
         .ok()?;
     let (signed, plain) = (world.path("signed.eml"), world.path("plain.eml"));
-    engine.decrypt(&message, &certificate, &signed).ok()?;
+    engine.decrypt(&alice.name, &message, &certificate, &signed).ok()?;
     let verified = verify_signed(world.desk.published(), &signed, &plain)?.ok()?;
     assert!(verified.err().contains("CMS Verification successful"), "{verified}");
     assert!(fs::read_to_string(&plain)?.contains(body.trim()));

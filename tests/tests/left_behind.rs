@@ -78,7 +78,7 @@ fn agree_as_a_stranger(pcscd: &Pcscd, before: &[&str]) -> Result<String> {
     }
     let sent = run.envs([&pcscd.environment()]).ok()?;
     let out = sent.out();
-    let last = out.lines().filter(|line| line.starts_with("Received")).next_back().unwrap_or_default();
+    let last = out.lines().rfind(|line| line.starts_with("Received")).unwrap_or_default();
     let words: Vec<&str> =
         last.split(['(', ')', ',', '=', ' ']).filter_map(|word| word.strip_prefix("0x")).collect();
     Ok(words.join(":"))

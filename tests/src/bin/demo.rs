@@ -114,6 +114,7 @@ fn insert(show: &Show, pcscd: Option<&Pcscd>, mut blanks: [Blank; 2]) -> Result<
         "Into the reader",
         "A real pcscd runs in a namespace of its own; its reader is Debian's vpcd, and card-sim run is the card in it.",
     );
+    show.remark(&format!("$ export PCSCLITE_CSOCK_NAME={}", pcscd.socket().display()));
     for (reader, blank) in blanks.iter_mut().enumerate() {
         let address = Pcscd::vpcd_address(reader)?;
         show.remark(&format!("$ card-sim run {} --vpcd {address} &", file_name(&blank.card.state)));
@@ -281,7 +282,9 @@ fn openssl_reads(show: &Show, world: &World, pcscd: Option<&Pcscd>, bob: &Person
     show.run(export.arg(&certificate).envs([&pcscd.environment()]))?;
     let engine = CardEngine::new(world.folder(), pcscd.environment(), &bob.pin)?;
     let (signed, plain) = (world.path("signed.eml"), world.path("plain.eml"));
-    show.run(engine.decrypt(&message, &certificate, &signed))?;
+    show.remark(&format!("$ export OPENSSL_CONF={}", file_name(engine.configuration())));
+    show.run(engine.decrypt(&bob.name, &message, &certificate, &signed))?;
+    show.remark("$ (cd desk/published; cat anchor.pem ca-chain.pem crl.pem) > desk/trust.pem");
     show.run(verify_signed(world.desk.published(), &signed, &plain)?)?;
     let letter = fs::read_to_string(&plain)?;
     ensure!(letter.contains("the crane arrives"), "OpenSSL read something else");
@@ -298,9 +301,9 @@ fn lose_the_card(show: &Show, world: &World, alice: &Person, bob: &Person) -> Re
     let send =
         bob.keyed("send")?.args(["--to", &alice.address, "--subject", "Re: Grüße vom Hafen", "--body"]);
     let refused = show.run_expecting(1, send.arg(letter(world)?))?;
-    ensure!(refused.err().contains("revoked"), "the refusal does not say why");
+    ensure!(refused.out().contains("revoked"), "the refusal does not say why");
     let read = show.run_expecting(4, bob.read(1)?)?;
-    let named = read.err().contains("revoked") && read.err().contains(&alice.address);
+    let named = read.out().contains("revoked") && read.out().contains(&alice.address);
     ensure!(named, "the verdict does not name the revoked signer");
     Ok(())
 }
