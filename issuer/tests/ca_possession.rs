@@ -1,4 +1,6 @@
 //! Proof of possession: by challenge, and by certificate request.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 mod support;
 
 use std::path::Path;

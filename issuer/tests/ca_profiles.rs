@@ -1,4 +1,6 @@
 //! Certificates of every profile, judged by OpenSSL and pkilint.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 mod support;
 
 use std::path::Path;
@@ -10,8 +12,9 @@ use support::test_key::TestKey;
 use support::*;
 use tempfile::TempDir;
 
-/// The one exception: pkilint 0.13.3 takes only URLs for URIs. RFC 5280 section 4.2.1.6 asks for an absolute URI, which a URN is
-/// (RFC 3986 section 1.1.3), and SP 800-73-5 Part 1 section 3.4.1 demands this one in both certificates.
+/// The one exception: pkilint 0.13.3 takes only URLs for URIs. RFC 5280 section 4.2.1.6 asks for an absolute
+/// URI, which a URN is (RFC 3986 section 1.1.3), and SP 800-73-5 Part 1 section 3.4.1 demands this one in
+/// both certificates.
 const URN_IS_A_URI: &str = concat!(
     "pkix.invalid_uri_syntax: Invalid URI syntax: ",
     "\"urn:uuid:11111111-1111-1111-1111-111111111111\""
@@ -29,7 +32,8 @@ fn judgements(rsa: bool) -> Vec<Judgement> {
     vec![
         judgement(Profile::PivAuthentication(alice()), Some("sslclient"), false),
         judgement(Profile::DigitalSignature(alice()), Some("smimesign"), true),
-        // OpenSSL 3.0 demands keyEncipherment of an encryption certificate, which an elliptic-curve key cannot have.
+        // OpenSSL 3.0 demands keyEncipherment of an encryption certificate, which an elliptic-curve key
+        // cannot have.
         judgement(Profile::KeyManagement(alice()), rsa.then_some("smimeencrypt"), true),
         judgement(Profile::CardAuthentication(CardUuid([0x11; 16])), None, false),
         judgement(mail_server(), Some("sslserver"), false),

@@ -42,7 +42,8 @@ impl KeyKind {
     }
 }
 
-/// The algorithm identifier of a scheme: NULL parameters for RSA (RFC 4055 section 5), none for ECDSA (RFC 5758 section 3.2).
+/// The algorithm identifier of a scheme: NULL parameters for RSA (RFC 4055 section 5), none for ECDSA (RFC
+/// 5758 section 3.2).
 pub(crate) fn identifier(scheme: SignatureScheme) -> Result<AlgorithmIdentifierOwned, CaError> {
     let (oid, _) = SCHEMES
         .iter()

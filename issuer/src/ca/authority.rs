@@ -37,7 +37,8 @@ impl Authority {
         Ok(Self { certificate, key, signer })
     }
 
-    /// Makes a root: certifies the signer's own key, linted and self-signed. The signature is the proof of possession.
+    /// Makes a root: certifies the signer's own key, linted and self-signed. The signature is the proof of
+    /// possession.
     ///
     /// # Errors
     /// As [`Authority::prepare`], [`super::lint::lint`] and [`Authority::sign`].
@@ -70,11 +71,12 @@ impl Authority {
         &self.certificate
     }
 
-    /// Builds the certificate of a proven key after a profile. The validity is cut to the profile's maximum and to the end
-    /// of the authority's own certificate.
+    /// Builds the certificate of a proven key after a profile. The validity is cut to the profile's maximum
+    /// and to the end of the authority's own certificate.
     ///
     /// # Errors
-    /// [`CaError::Field`] for what cannot be encoded, [`CaError::AuthorityExpired`], [`CaError::PolicyNotAllowed`].
+    /// [`CaError::Field`] for what cannot be encoded, [`CaError::AuthorityExpired`],
+    /// [`CaError::PolicyNotAllowed`].
     pub fn prepare(
         &self,
         organization: &Organization,
@@ -86,7 +88,8 @@ impl Authority {
     ) -> Result<UnsignedCertificate, CaError> {
         let allowed = self.certificate.policies();
         let wanted = policy::policies(organization, profile, assurance);
-        // A root without policies passes any on (RFC 5280 section 6.1.1); an issuing authority only those it lists.
+        // A root without policies passes any on (RFC 5280 section 6.1.1); an issuing authority only those it
+        // lists.
         if let Some(policy) = wanted.iter().find(|policy| !allowed.is_empty() && !allowed.contains(policy)) {
             return Err(CaError::PolicyNotAllowed { policy: *policy, authority: self.certificate.subject() });
         }
@@ -125,7 +128,8 @@ impl Authority {
     /// Signs a CRL while streaming it: entries strictly ascending by serial number, in constant memory.
     ///
     /// # Errors
-    /// The entries' own error, entries twice or out of order, `out`, or the key. What was written to `out` is then not a CRL.
+    /// The entries' own error, entries twice or out of order, `out`, or the key. What was written to `out`
+    /// is then not a CRL.
     pub fn sign_crl<E>(
         &mut self,
         header: CrlHeader,
@@ -163,7 +167,8 @@ fn sign_certificate(
     Certificate::assemble(certificate.unsigned(), &signature)
 }
 
-/// A signature that does not verify never leaves the authority: a fault in a signing device would give the key away.
+/// A signature that does not verify never leaves the authority: a fault in a signing device would give the
+/// key away.
 fn checked_signature(
     signer: &mut dyn Signer,
     scheme: SignatureScheme,

@@ -52,7 +52,8 @@ impl UnsignedCertificate {
     }
 }
 
-/// A signed certificate, parsed. Nothing about it has been verified, unless [`Certificate::verify_issuer`] said so.
+/// A signed certificate, parsed. Nothing about it has been verified, unless [`Certificate::verify_issuer`]
+/// said so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     der: Vec<u8>,

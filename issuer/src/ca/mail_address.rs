@@ -38,8 +38,8 @@ impl FromStr for MailAddress {
     type Err = CaError;
 
     /// # Errors
-    /// Anything but `local@domain` with a dot-atom local part (RFC 5321 section 4.1.2, RFC 6531) and a domain of two labels or
-    /// more. Quoted local parts and address literals are refused.
+    /// Anything but `local@domain` with a dot-atom local part (RFC 5321 section 4.1.2, RFC 6531) and a
+    /// domain of two labels or more. Quoted local parts and address literals are refused.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = |reason: &str| CaError::Field {
             field: "mail address",

@@ -1,8 +1,10 @@
-//! The certification authority: what is certified, checked, signed and revoked. No files, no clock, no registry.
+//! The certification authority: what is certified, checked, signed and revoked. No files, no clock, no
+//! registry.
 //!
-//! The way of a certificate: a key proves itself ([`possession`], [`request`]), a [`profile`] and the key become an
-//! [`certificate::UnsignedCertificate`] ([`authority::Authority::prepare`]), [`lint`] turns that into a
-//! [`lint::LintedCertificate`], and [`authority::Authority::sign`] spends it. Revocations leave through [`crl`].
+//! The way of a certificate: a key proves itself ([`possession`], [`request`]), a [`profile`] and the key
+//! become an [`certificate::UnsignedCertificate`] ([`authority::Authority::prepare`]), [`lint`] turns that
+//! into a [`lint::LintedCertificate`], and [`authority::Authority::sign`] spends it. Revocations leave
+//! through [`crl`].
 
 mod algorithm;
 pub mod authority;

@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 use super::algorithm::{Digester, KeyKind, digest_of};
 use super::error::CaError;
 
-/// A public key whose private half has just been used. Only a proof makes one, and only such a key is certified.
+/// A public key whose private half has just been used. Only a proof makes one, and only such a key is
+/// certified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProvenKey(SubjectPublicKeyInfoOwned);
 
@@ -36,8 +37,8 @@ impl ProvenKey {
         challenge.verify(&signature)
     }
 
-    /// The key of something signed with itself: a certificate request whose signature has just been verified, or a root, whose
-    /// signature is verified before it leaves the authority.
+    /// The key of something signed with itself: a certificate request whose signature has just been
+    /// verified, or a root, whose signature is verified before it leaves the authority.
     pub(super) fn of_self_signed(key: SubjectPublicKeyInfoOwned) -> Self {
         Self(key)
     }
@@ -52,7 +53,8 @@ pub struct SigningChallenge {
 }
 
 impl SigningChallenge {
-    /// A challenge for this public key (RSA: PKCS#1 v1.5 with SHA-256; P-256: ECDSA with SHA-256; P-384: with SHA-384).
+    /// A challenge for this public key (RSA: PKCS#1 v1.5 with SHA-256; P-256: ECDSA with SHA-256; P-384:
+    /// with SHA-384).
     ///
     /// # Errors
     /// A key that is none of these.
@@ -195,7 +197,8 @@ impl AgreementChallenge {
 /// Verifies a signature over a digest with a public key.
 ///
 /// # Errors
-/// [`CaError::NotProven`] when it does not verify, [`CaError::Unsupported`] for other keys than RSA, P-256 and P-384.
+/// [`CaError::NotProven`] when it does not verify, [`CaError::Unsupported`] for other keys than RSA, P-256
+/// and P-384.
 pub fn verify_signature(
     key: &SubjectPublicKeyInfoOwned,
     scheme: SignatureScheme,

@@ -19,7 +19,8 @@ use super::profile::MailServer;
 pub struct CertificationRequest {
     /// The key, proven by the request's own signature.
     pub key: ProvenKey,
-    /// The names it asks for: dNSName and iPAddress of a requested subjectAltName; without one, the common name.
+    /// The names it asks for: dNSName and iPAddress of a requested subjectAltName; without one, the common
+    /// name.
     pub server: MailServer,
 }
 
@@ -27,8 +28,8 @@ impl CertificationRequest {
     /// Reads a request, DER or PEM, and checks its proof of possession (RFC 2986 section 4.2).
     ///
     /// # Errors
-    /// Not a request, a signature that does not verify, a requested name that is no server's, or a key or algorithm that is not
-    /// supported.
+    /// Not a request, a signature that does not verify, a requested name that is no server's, or a key or
+    /// algorithm that is not supported.
     pub fn parse(request: &[u8]) -> Result<Self, CaError> {
         let der = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"]
             .iter()

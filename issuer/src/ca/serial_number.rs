@@ -7,12 +7,14 @@ use rand_core::CryptoRng;
 
 use super::error::CaError;
 
-/// A positive certificate serial number of at most 20 octets; shown as lower-case hexadecimal without leading zero octets.
+/// A positive certificate serial number of at most 20 octets; shown as lower-case hexadecimal without
+/// leading zero octets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SerialNumber(Vec<u8>);
 
 impl SerialNumber {
-    /// A random serial number of exactly 16 octets, 126 bits of them random; below 2^127, so it never needs a sign octet.
+    /// A random serial number of exactly 16 octets, 126 bits of them random; below 2^127, so it never needs
+    /// a sign octet.
     pub fn random<R: CryptoRng + ?Sized>(random: &mut R) -> Self {
         let mut octets = [0; 16];
         random.fill_bytes(&mut octets);

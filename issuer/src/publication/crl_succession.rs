@@ -48,8 +48,9 @@ pub enum CrlRefusal {
 
 /// Judges whether `successor` may be published after `predecessor` (both DER; none for the first).
 ///
-/// An entry may be left out once its certificate, by `not_after`, had expired when the predecessor was made: RFC 5280 section 3.3
-/// keeps it until it appeared on one CRL beyond the expiry. One whose certificate is unknown stays.
+/// An entry may be left out once its certificate, by `not_after`, had expired when the predecessor was made:
+/// RFC 5280 section 3.3 keeps it until it appeared on one CRL beyond the expiry. One whose certificate is
+/// unknown stays.
 ///
 /// # Errors
 /// The refusal.

@@ -1,8 +1,8 @@
 //! The published directory, and how it is written.
 //!
-//! Everything is checked before anything is written. Then every file is replaced atomically, in an order in which a reader finds
-//! at any moment what the files he has refer to: CA certificates, CRLs, certificates. A run that was killed is completed by the
-//! next one.
+//! Everything is checked before anything is written. Then every file is replaced atomically, in an order in
+//! which a reader finds at any moment what the files he has refer to: CA certificates, CRLs, certificates. A
+//! run that was killed is completed by the next one.
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -26,8 +26,8 @@ pub struct Publication<'a> {
     pub certificates: Vec<Certificate>,
     /// The newest CRL of each authority, DER. An authority without one keeps the published one.
     pub crls: Vec<Vec<u8>>,
-    /// When a certificate of ours expires, by issuer's subjectKeyIdentifier and serial number, so that its revocation may be
-    /// left out of a CRL afterwards; `None` for an unknown one, which must stay.
+    /// When a certificate of ours expires, by issuer's subjectKeyIdentifier and serial number, so that its
+    /// revocation may be left out of a CRL afterwards; `None` for an unknown one, which must stay.
     pub not_after: &'a dyn Fn(&[u8], &SerialNumber) -> Option<Timestamp>,
 }
 
@@ -56,7 +56,8 @@ impl PublishedDirectory {
         Ok(Self { store: FileStore::open(root)? })
     }
 
-    /// Checks everything, then writes: each file atomically, CA certificates first. A second call changes nothing.
+    /// Checks everything, then writes: each file atomically, CA certificates first. A second call changes
+    /// nothing.
     ///
     /// # Errors
     /// [`PublicationError`]; when it is a refusal nothing was changed.

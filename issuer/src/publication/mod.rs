@@ -1,8 +1,8 @@
 //! Certificates and CRLs for everybody: as files, and over HTTP (RFC 4387).
 //!
-//! - [`layout`]: where things lie; [`directory`]: what is checked before it is written; [`store`]: atomic files.
+//! - [`layout`]: where things lie; [`directory`]: what is checked before it is written; `store`: atomic files.
 //! - [`crl_succession`]: a CRL is compared with its predecessor before it replaces it.
-//! - [`serve`]: the HTTP server; it reads the published directory and nothing else: no CA key, no registry.
+//! - [`mod@serve`]: the HTTP server; it reads the published directory and nothing else: no CA key, no registry.
 
 pub mod crl_succession;
 pub mod directory;

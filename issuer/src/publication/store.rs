@@ -81,7 +81,8 @@ impl FileStore {
         Ok(())
     }
 
-    /// Removes a file and, when it was the last, its folder below the certificates; one that is not there is no error.
+    /// Removes a file and, when it was the last, its folder below the certificates; one that is not there is
+    /// no error.
     pub(crate) fn remove(&self, path: &Path) -> Result<(), PublicationError> {
         let full = self.root.join(path);
         match fs::remove_file(&full) {

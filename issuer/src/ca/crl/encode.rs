@@ -1,7 +1,7 @@
 //! A CRL of any length in constant memory.
 //!
-//! DER puts lengths first, and the signature covers all entries. So the entries go once through a temporary file (in memory
-//! below a megabyte), which is then read twice: for the digest, and for the output.
+//! DER puts lengths first, and the signature covers all entries. So the entries go once through a temporary
+//! file (in memory below a megabyte), which is then read twice: for the digest, and for the output.
 use std::error::Error;
 use std::io::{Read, Seek, SeekFrom, Write};
 

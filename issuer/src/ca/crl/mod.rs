@@ -1,8 +1,8 @@
 //! Certificate revocation lists, RFC 5280 section 5.
 //!
 //! - this file: what a CRL says;
-//! - [`encode`]: writing one of any length in constant memory;
-//! - [`view`]: reading one without unpacking its entries.
+//! - `encode`: writing one of any length in constant memory;
+//! - `view`: reading one without unpacking its entries.
 pub(crate) mod encode;
 pub(crate) mod view;
 
@@ -36,8 +36,8 @@ pub struct RevokedCertificate {
     pub invalidity_date: Option<Timestamp>,
 }
 
-/// CRLReason, RFC 5280 section 5.3.1. removeFromCRL (8) is for delta CRLs, aACompromise (10) for attribute authorities; neither
-/// is made here.
+/// CRLReason, RFC 5280 section 5.3.1. removeFromCRL (8) is for delta CRLs, aACompromise (10) for attribute
+/// authorities; neither is made here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RevocationReason {
     /// 0; never written into a CRL: absence says it.

@@ -1,7 +1,8 @@
-//! The lint: rules that every certificate passes before it is signed, and every CRL before it is published. One file per rule.
+//! The lint: rules that every certificate passes before it is signed, and every CRL before it is published.
+//! One file per rule.
 //!
-//! The rules judge by content alone, so that they also speak about certificates that others made. They are RFC 5280's, with
-//! the S/MIME Baseline Requirements as a quality profile for mail and FIPS 201's for cards.
+//! The rules judge by content alone, so that they also speak about certificates that others made. They are
+//! RFC 5280's, with the S/MIME Baseline Requirements as a quality profile for mail and FIPS 201's for cards.
 mod authority_information_access;
 mod basic_constraints;
 mod certificate_policies;
@@ -118,7 +119,8 @@ struct Sample<'a> {
 }
 
 impl Sample<'_> {
-    /// An extension and its criticality; one that cannot be decoded counts as absent, and `extensions` reports it.
+    /// An extension and its criticality; one that cannot be decoded counts as absent, and `extensions`
+    /// reports it.
     fn extension<'a, T>(&'a self) -> Option<(bool, T)>
     where
         T: AssociatedOid + Decode<'a>,

@@ -1,4 +1,5 @@
-//! The signature algorithm: one that is still sound, with its parameters exactly as written down, the same inside and outside.
+//! The signature algorithm: one that is still sound, with its parameters exactly as written down, the same
+//! inside and outside.
 use super::{CertificateRule, Sample};
 use crate::ca::algorithm;
 

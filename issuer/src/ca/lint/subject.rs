@@ -44,7 +44,8 @@ fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
 fn check_attribute(attribute: &AttributeTypeAndValue, messages: &mut Vec<String>) {
     let oid = attribute.oid;
     let tag = der::Tagged::tag(&attribute.value);
-    // Domain components and mail addresses are IA5String (RFC 5280 section 4.1.2.4); the rest is a DirectoryString.
+    // Domain components and mail addresses are IA5String (RFC 5280 section 4.1.2.4); the rest is a
+    // DirectoryString.
     if !matches!(tag, Tag::Utf8String | Tag::PrintableString | Tag::Ia5String) {
         return messages.push(format!("attribute {oid} is neither a UTF8String nor a PrintableString"));
     }

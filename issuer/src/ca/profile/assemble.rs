@@ -116,7 +116,8 @@ fn authority_key_usage() -> Result<Extension, CaError> {
     extension::key_usage(KeyUsages::KeyCertSign | KeyUsages::CRLSign)
 }
 
-/// An RSA key enciphers content keys (RFC 3370 section 4.2.1), an elliptic-curve key agrees on them (RFC 5753 section 2).
+/// An RSA key enciphers content keys (RFC 3370 section 4.2.1), an elliptic-curve key agrees on them (RFC
+/// 5753 section 2).
 fn key_management(key: KeyKind) -> KeyUsages {
     match key {
         KeyKind::Rsa => KeyUsages::KeyEncipherment,
@@ -124,7 +125,8 @@ fn key_management(key: KeyKind) -> KeyUsages {
     }
 }
 
-/// The purpose of the key without PIN is critical and alone, so that it is good for nothing else (FIPS 201-3 section 4.2.2.2).
+/// The purpose of the key without PIN is critical and alone, so that it is good for nothing else (FIPS 201-3
+/// section 4.2.2.2).
 fn card_authentication(card: CardUuid) -> Result<Vec<Extension>, CaError> {
     Ok(vec![
         extension::key_usage(KeyUsages::DigitalSignature)?,
@@ -156,7 +158,8 @@ fn whereabouts(organization: &Organization, issuer: &OctetString) -> Result<[Ext
     ])
 }
 
-/// S/MIME Baseline Requirements 7.1.2.3: http only. (What lies there is signed, and https would need itself to be checked.)
+/// S/MIME Baseline Requirements 7.1.2.3: http only. (What lies there is signed, and https would need itself
+/// to be checked.)
 fn checked_base_url(base_url: &str) -> Result<&str, CaError> {
     let refuse = |reason: &str| CaError::Field {
         field: "base URL",

@@ -78,8 +78,9 @@ pub(crate) fn mail_alternative_name(holder: &CardHolder) -> Result<Extension, Ca
 
 /// `urn:uuid:`, SP 800-73-5 Part 1 section 3.4.1: 9A and 9E.
 ///
-/// There is no FASC-N beside it. A FASC-N identifies a card by an agency code that only agencies of the United States have; the
-/// CHUID of anybody else's card carries 9999 there, the same on all cards, and readers take the UUID.
+/// There is no FASC-N beside it. A FASC-N identifies a card by an agency code that only agencies of the
+/// United States have; the CHUID of anybody else's card carries 9999 there, the same on all cards, and
+/// readers take the UUID.
 pub(crate) fn card_alternative_name(card: CardUuid) -> Result<Extension, CaError> {
     extension(Criticality::No, &SubjectAltName(vec![uri(&format!("urn:uuid:{card}"))?]))
 }

@@ -1,8 +1,8 @@
 //! What each kind of certificate contains.
 //!
 //! - this file: the kinds, and the holders' data that they need;
-//! - [`policy`]: certificate policies; [`name`]: distinguished names; [`extension`]: one function per extension;
-//! - [`assemble`]: which of them go together.
+//! - [`policy`]: certificate policies; `name`: distinguished names; `extension`: one function per extension;
+//! - `assemble`: which of them go together.
 pub(crate) mod assemble;
 pub(crate) mod extension;
 pub(crate) mod name;
@@ -22,9 +22,9 @@ pub use policy::{Assurance, PolicyArc};
 pub struct Organization {
     /// Legal or usual name, 1 to 64 characters.
     pub name: String,
-    /// Registration identifier (`NTRGB-12345678`, X.520 organizationIdentifier). With it mail certificates are of the
-    /// sponsored kind of the S/MIME Baseline Requirements and name the organisation; without it of the individual kind, which
-    /// must not name one.
+    /// Registration identifier (`NTRGB-12345678`, X.520 organizationIdentifier). With it mail certificates
+    /// are of the sponsored kind of the S/MIME Baseline Requirements and name the organisation; without it
+    /// of the individual kind, which must not name one.
     pub identifier: Option<String>,
     /// Where the published directory is served, `http://HOST[:PORT][/PATH]`, without a final slash.
     pub base_url: String,
@@ -63,7 +63,8 @@ pub enum Profile {
 impl Profile {
     /// The longest validity that the profile allows, in days; what is asked for beyond is cut.
     ///
-    /// S/MIME Baseline Requirements 6.3.2 allow 825 days, seconds counted inclusively; TLS clients take 397 for servers.
+    /// S/MIME Baseline Requirements 6.3.2 allow 825 days, seconds counted inclusively; TLS clients take 397
+    /// for servers.
     pub fn maximum_days(&self) -> u32 {
         match self {
             Self::Root => 20 * 365 + 5,
@@ -106,8 +107,9 @@ pub struct CardHolder {
 pub struct PersonName {
     /// As it is written: the common name, 1 to 64 characters.
     pub full: String,
-    /// Given name and surname, where they are known apart. Otherwise the whole name stands as surname, which is what the
-    /// S/MIME Baseline Requirements (7.1.4.2.2) prescribe for people with a single name; no guess is made.
+    /// Given name and surname, where they are known apart. Otherwise the whole name stands as surname, which
+    /// is what the S/MIME Baseline Requirements (7.1.4.2.2) prescribe for people with a single name; no
+    /// guess is made.
     pub parts: Option<(String, String)>,
 }
 

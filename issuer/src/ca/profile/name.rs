@@ -26,7 +26,8 @@ pub(crate) fn subject(organization: &Organization, profile: &Profile) -> Result<
         Profile::PivAuthentication(holder) => person(company()?, holder),
         Profile::DigitalSignature(holder) | Profile::KeyManagement(holder) => {
             match &organization.identifier {
-                // S/MIME Baseline Requirements 7.1.4.2.4: sponsor-validated names carry both, individual-validated ones neither.
+                // S/MIME Baseline Requirements 7.1.4.2.4: sponsor-validated names carry both,
+                // individual-validated ones neither.
                 Some(identifier) => person(
                     company()?.text("organization identifier", ORGANIZATION_IDENTIFIER, identifier)?,
                     holder,
@@ -63,7 +64,8 @@ fn card_name(name: NameBuilder, card: CardUuid) -> Result<Name, CaError> {
     name.printable("card UUID", rfc4519::SERIAL_NUMBER, &card.to_string())?.build()
 }
 
-/// The common name repeats the first DNS name where it fits; names of servers count only in subjectAltName (RFC 6125).
+/// The common name repeats the first DNS name where it fits; names of servers count only in subjectAltName
+/// (RFC 6125).
 fn server_name(name: NameBuilder, server: &MailServer) -> Result<Name, CaError> {
     match server
         .dns_names

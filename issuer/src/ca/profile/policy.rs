@@ -33,9 +33,10 @@ impl PolicyArc {
 }
 
 impl Default for PolicyArc {
-    /// `1.3.6.1.4.1.32473.1`: below the enterprise number for documentation (RFC 5612), for organisations that have no arc of their
-    /// own. The arc for examples of ITU-T X.660, `2.999`, will not do: relying parties built on `const-oid`
-    /// cannot read second arcs above 39, and would refuse the whole certificate.
+    /// `1.3.6.1.4.1.32473.1`: below the enterprise number for documentation (RFC 5612), for organisations
+    /// that have no arc of their own. The arc for examples of ITU-T X.660, `2.999`, will not do: relying
+    /// parties built on `const-oid` cannot read second arcs above 39, and would refuse the whole
+    /// certificate.
     fn default() -> Self {
         Self(ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.1"))
     }
@@ -60,9 +61,9 @@ impl fmt::Display for PolicyArc {
     }
 }
 
-/// Whether the key lives in a card that keeps it, or in an emulated one: the latter's certificates carry the test policy
-/// instead of the staff policy, so that nobody who asks for the staff policy takes them. For an issuing authority it says
-/// whether it may certify emulated cards at all.
+/// Whether the key lives in a card that keeps it, or in an emulated one: the latter's certificates carry the
+/// test policy instead of the staff policy, so that nobody who asks for the staff policy takes them. For an
+/// issuing authority it says whether it may certify emulated cards at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assurance {
     /// A real card.
@@ -73,8 +74,9 @@ pub enum Assurance {
 
 /// The policies of a certificate; none for a root, which RFC 5280 section 6.1.1 does not look at.
 ///
-/// Mail certificates also carry one of the reserved identifiers of the S/MIME Baseline Requirements (7.1.6.1): their profile is
-/// kept, and checkers tell the kind of certificate by it. Multipurpose, not strict, because only the former may be put on hold.
+/// Mail certificates also carry one of the reserved identifiers of the S/MIME Baseline Requirements
+/// (7.1.6.1): their profile is kept, and checkers tell the kind of certificate by it. Multipurpose, not
+/// strict, because only the former may be put on hold.
 pub(crate) fn policies(
     organization: &Organization,
     profile: &Profile,

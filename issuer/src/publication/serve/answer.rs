@@ -119,7 +119,8 @@ fn response(status: StatusCode, contents: Vec<u8>) -> Response<Vec<u8>> {
     answer
 }
 
-/// `multipart/mixed` (RFC 2046 section 5.1.3) of the things themselves, as RFC 4387 section 2 demands: not encoded in any way.
+/// `multipart/mixed` (RFC 2046 section 5.1.3) of the things themselves, as RFC 4387 section 2 demands: not
+/// encoded in any way.
 fn multipart(content_type: &str, parts: &[Vec<u8>]) -> Response<Vec<u8>> {
     let boundary = boundary(parts);
     let mut body = Vec::new();

@@ -1,4 +1,5 @@
 //! By what published certificates and CRLs are found.
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,15 +28,20 @@ impl Revision {
     }
 }
 
+/// An attribute and its value.
+type SearchKey = (Attribute, Vec<u8>);
+/// When a file was last changed, and by what it is found.
+type Known = (SystemTime, Vec<SearchKey>);
+
 /// Search keys of everything that is published.
 #[derive(Default)]
 pub(super) struct Index {
     pub(super) revision: Option<Revision>,
-    certificates: HashMap<(Attribute, Vec<u8>), Vec<PathBuf>>,
+    certificates: HashMap<SearchKey, Vec<PathBuf>>,
     /// Newest first.
-    crls: HashMap<(Attribute, Vec<u8>), Vec<PathBuf>>,
+    crls: HashMap<SearchKey, Vec<PathBuf>>,
     /// What was read of each file, so that it is not read again.
-    files: HashMap<PathBuf, (SystemTime, Vec<(Attribute, Vec<u8>)>)>,
+    files: HashMap<PathBuf, Known>,
 }
 
 impl Index {
@@ -73,8 +79,7 @@ impl Index {
             }
         };
         // A certificate with two mail addresses lies in two folders; once is enough.
-        let is_known =
-            |key: &(Attribute, Vec<u8>)| key.0 == Attribute::CertHash && self.certificates.contains_key(key);
+        let is_known = |key: &SearchKey| key.0 == Attribute::CertHash && self.certificates.contains_key(key);
         if !keys.iter().any(is_known) {
             for key in &keys {
                 self.certificates.entry(key.clone()).or_default().push(file.clone());
@@ -84,15 +89,15 @@ impl Index {
     }
 
     fn add_crls(&mut self, root: &Path) {
-        let mut crls: Vec<(Timestamp, PathBuf, [(Attribute, Vec<u8>); 2])> = Vec::new();
+        let mut crls: Vec<(Reverse<Timestamp>, PathBuf, [SearchKey; 2])> = Vec::new();
         for file in list(root, Path::new(layout::REVOCATIONS), "crl") {
             let Ok(contents) = fs::read(root.join(&file)) else { continue };
             let Ok(crl) = CrlView::from_der(&contents) else { continue };
             let key = crl.authority_key_identifier().unwrap_or_default();
             let keys = [(Attribute::IHash, name_hash(&crl.issuer)), (Attribute::SKidHash, hash(&key))];
-            crls.push((crl.made(), file, keys));
+            crls.push((Reverse(crl.made()), file, keys));
         }
-        crls.sort_by(|one, other| other.0.cmp(&one.0));
+        crls.sort_by_key(|(made, _, _)| *made);
         for (_, file, keys) in crls {
             for key in keys {
                 self.crls.entry(key).or_default().push(file.clone());
@@ -112,7 +117,7 @@ struct IssuerAndSerialNumber {
     serial_number: Int,
 }
 
-fn certificate_keys(contents: Vec<u8>) -> Option<Vec<(Attribute, Vec<u8>)>> {
+fn certificate_keys(contents: Vec<u8>) -> Option<Vec<SearchKey>> {
     let certificate = Certificate::from_der(contents).ok()?;
     let tbs = certificate.tbs();
     let number =

@@ -1,10 +1,12 @@
 //! The HTTP server of a published directory: its files, and searches after RFC 4387.
 //!
-//! - this file: the network; - [`answer`]: what a request gets; - [`static_file`]: paths; - [`search`]: queries; - [`index`]: by
-//!   what certificates are found.
+//! - this file: the start and the end; `connection`: strangers' connections;
+//! - `answer`: what a request gets; `static_file`: paths;
+//! - `search`: queries; `index`: by what certificates are found.
 //!
 //! It reads the published directory and nothing else: no CA key, no registry. It lists nothing.
 mod answer;
+mod connection;
 mod index;
 mod search;
 mod static_file;
@@ -18,14 +20,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use answer::Server;
+use connection::GuardedListener;
 
-/// Serves a published directory until `stop` completes; answers under way are finished, for ten seconds at most. The caller binds
-/// the listener (to loopback unless told otherwise) and prints its address.
+/// Serves a published directory until `stop` completes; answers under way are finished, for ten seconds at
+/// most. The caller binds the listener (to loopback unless told otherwise) and prints its address.
 ///
 /// # Errors
 /// The directory cannot be read, or the listener fails.
@@ -36,10 +38,7 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     std::fs::read_dir(&directory)?;
     let app = Router::new().fallback(handle).with_state(Arc::new(Server::new(directory)));
-    // RFC 4387 section 2.5.5: an answer must not wait for the acknowledgement of its head.
-    let listener = listener.tap_io(|connection| {
-        let _ = connection.set_nodelay(true);
-    });
+    let listener = GuardedListener::new(listener, MOST_CONNECTIONS, PATIENCE);
     let (stopping, stopped) = oneshot::channel();
     let stop = async move {
         stop.await;
@@ -47,7 +46,7 @@ pub async fn serve(
     };
     let last_call = async move {
         let _ = stopped.await;
-        tokio::time::sleep(PATIENCE).await;
+        tokio::time::sleep(LAST_CALL).await;
     };
     tokio::select! {
         result = async { axum::serve(listener, app).with_graceful_shutdown(stop).await } => result,
@@ -64,4 +63,8 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
 }
 
 /// How long a slow client may hold up the end.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LAST_CALL: Duration = Duration::from_secs(10);
+/// How long a connection may stand still.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How many connections are open at a time; others wait.
+const MOST_CONNECTIONS: usize = 512;

@@ -6,7 +6,8 @@ use percent_encoding::percent_decode_str;
 use crate::ca::MailAddress;
 use crate::publication::layout;
 
-/// The file, relative to the published directory, that a request's path names; `None` for what is no name of the layout.
+/// The file, relative to the published directory, that a request's path names; `None` for what is no name of
+/// the layout.
 pub(super) fn resolve(path: &str) -> Option<PathBuf> {
     let decode = |part: &str| percent_decode_str(part).decode_utf8().ok().map(|part| part.into_owned());
     let parts = path.strip_prefix('/')?.split('/').map(decode).collect::<Option<Vec<String>>>()?;
@@ -28,8 +29,8 @@ pub(super) fn resolve(path: &str) -> Option<PathBuf> {
     }
 }
 
-/// The published certificates of a mail address, sorted. An exact address: its upper-case letters and a U-label domain are folded
-/// as they were when its folder was named, and that is all.
+/// The published certificates of a mail address, sorted. An exact address: its upper-case letters and a
+/// U-label domain are folded as they were when its folder was named, and that is all.
 pub(super) fn by_email(root: &Path, address: &MailAddress) -> Vec<PathBuf> {
     let folder = Path::new(layout::BY_EMAIL).join(layout::address_folder(&address.to_string()));
     let Ok(entries) = std::fs::read_dir(root.join(&folder)) else { return Vec::new() };
