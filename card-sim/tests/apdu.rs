@@ -1,4 +1,11 @@
 //! Long data by every way there is, and bytes that are no commands (ISO 7816-4 sections 5.1 and 5.3).
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

@@ -1,4 +1,11 @@
 //! State files: who may open them, and what is said about bad ones.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
 #![cfg(unix)]
 
 mod support;

@@ -41,7 +41,7 @@ pub(super) struct New {
     /// The serial number of a yubikey5 [default: random]
     #[arg(long)]
     serial: Option<u32>,
-    /// Put a private key in: key reference (9A 9C 9D 9E, 82 to 95) and an unencrypted PKCS#8 file
+    /// Put a private key in: key reference (9A 9C 9D 9E, 82 to 95) and an unencrypted key file
     #[arg(long = "key", value_name = "REF=FILE", value_parser = KeyArgument::parse)]
     keys: Vec<KeyArgument>,
     /// Make a repeatable card from these bytes; it is marked as such for good

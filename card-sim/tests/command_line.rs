@@ -1,0 +1,487 @@
+//! The program as its users meet it: commands, messages, exit codes, cards in readers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
+#![cfg(unix)]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use card_sim::iso7816::atr;
+use support::apdu;
+use support::openssl::OpenSsl;
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder in which the program works.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_card-sim"));
+        command.args(line.split_whitespace()).current_dir(self.0.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
+    }
+
+    /// Runs it, and it must succeed; returns what it printed.
+    fn succeed(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert_eq!(output.status.code(), Some(0), "{line}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// Runs it, and it must fail with this exit code; returns its message.
+    fn fail(&self, line: &str, code: i32) -> String {
+        let output = self.run(line);
+        assert_eq!(output.status.code(), Some(code), "{line}: {}", text(&output.stderr));
+        assert!(output.stdout.is_empty(), "{line}: {}", text(&output.stdout));
+        text(&output.stderr)
+    }
+
+    fn inspect(&self, name: &str) -> serde_json::Value {
+        serde_json::from_str(&self.succeed(&format!("inspect {name} --json"))).unwrap()
+    }
+
+    fn mode(&self, name: &str) -> u32 {
+        fs::metadata(self.path(name)).unwrap().permissions().mode() & 0o777
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A running `card-sim run`, ended when dropped.
+struct Running {
+    child: Child,
+    errors: BufReader<std::process::ChildStderr>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        Self { child, errors }
+    }
+
+    /// Reads messages until one contains these words.
+    fn wait_for(&mut self, words: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(words) {
+            line.clear();
+            assert_ne!(self.errors.read_line(&mut line).unwrap(), 0, "ended before saying {words:?}");
+        }
+        line
+    }
+
+    fn signal(&self, name: &str) {
+        let status =
+            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
+    fn exit_code(mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A virtual reader: listens, and talks to the card that comes.
+struct Reader(TcpListener);
+
+impl Reader {
+    /// Readers at successive free ports, and the address of the first.
+    fn successive(count: u16) -> (Vec<Self>, String) {
+        let bind = |port| TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
+        loop {
+            let first = bind(0).unwrap();
+            let port = first.local_addr().unwrap().port();
+            let others =
+                (1..count).map(|offset| bind(port.checked_add(offset).ok_or(std::io::ErrorKind::Other)?));
+            if let Ok(others) = others.collect::<Result<Vec<_>, std::io::Error>>() {
+                let readers = std::iter::once(first).chain(others).map(Self).collect();
+                return (readers, format!("127.0.0.1:{port}"));
+            }
+        }
+    }
+
+    fn one() -> (Self, String) {
+        let (mut readers, address) = Self::successive(1);
+        (readers.remove(0), address)
+    }
+
+    fn accept(&self) -> Inserted {
+        let (stream, _) = self.0.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Inserted(stream)
+    }
+}
+
+/// A card in the reader.
+struct Inserted(TcpStream);
+
+impl Inserted {
+    fn send(&mut self, payload: &[u8]) {
+        let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
+        self.0.write_all(&[&length[..], payload].concat()).unwrap();
+    }
+
+    fn exchange(&mut self, payload: &[u8]) -> Vec<u8> {
+        self.send(payload);
+        let mut length = [0; 2];
+        self.0.read_exact(&mut length).unwrap();
+        let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
+        self.0.read_exact(&mut answer).unwrap();
+        answer
+    }
+
+    /// The first thing a reader does.
+    fn atr(&mut self) -> Vec<u8> {
+        let atr = self.exchange(&[4]);
+        self.send(&[1]);
+        atr
+    }
+
+    fn is_removed(&mut self) -> bool {
+        matches!(self.0.read(&mut [0; 1]), Ok(0))
+    }
+}
+
+#[test]
+fn a_yubikey_is_made_with_its_factory_values() {
+    let desk = Desk::new();
+    let said = desk.succeed("new alice.card --serial 12345678");
+    assert_eq!(said, "alice.card: blank yubikey5 card, serial 12345678\n");
+    assert_eq!(desk.mode("alice.card"), 0o600);
+    assert!(!desk.path("alice.card.stock.toml").exists());
+    let card = desk.inspect("alice.card");
+    assert_eq!(card["personality"], "yubikey5");
+    assert_eq!(card["firmware"], "5.7.2");
+    assert_eq!(card["serial"], 12_345_678);
+    assert_eq!(card["management_key_algorithm"], "AES-192");
+    assert_eq!(card["atr"], hex::encode(atr::YUBIKEY5));
+    assert_eq!(card["pin"]["tries_left"], 3);
+    assert_eq!(card["guid"].as_str().unwrap().len(), 32);
+    assert_eq!(card["seeded"], false);
+    desk.succeed("new old.card --firmware 5.4");
+    let old = desk.inspect("old.card");
+    assert_eq!(old["management_key_algorithm"], "3DES");
+    assert_eq!(old["firmware"], "5.4.3");
+    assert_ne!(old["guid"], card["guid"]);
+}
+
+#[test]
+fn a_standard_card_comes_with_a_stock_file() {
+    let desk = Desk::new();
+    let said = desk.succeed("new bob.card --personality standard");
+    let stock: Vec<(String, String)> = fs::read_to_string(desk.path("bob.card.stock.toml"))
+        .unwrap()
+        .lines()
+        .map(|line| line.split_once(" = ").unwrap())
+        .map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()))
+        .collect();
+    let names: Vec<&str> = stock.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["guid", "puk", "management_key", "management_key_algorithm", "personality"]);
+    let [(_, guid), (_, puk), (_, key), (_, algorithm), (_, personality)] = &stock[..] else { panic!() };
+    assert_eq!(desk.mode("bob.card.stock.toml"), 0o600);
+    assert!(puk.len() == 8 && puk.bytes().all(|byte| byte.is_ascii_digit()));
+    assert_eq!((key.len(), algorithm.as_str(), personality.as_str()), (64, "aes256", "standard"));
+    assert!(said.contains(guid) && !said.contains(puk) && !said.contains(key));
+    let card = desk.inspect("bob.card");
+    assert_eq!(card["guid"], guid.as_str());
+    assert_eq!(card["serial"], serde_json::Value::Null);
+    desk.succeed("new carol.card --personality standard --stock carol.toml");
+    assert!(desk.path("carol.toml").exists() && !desk.path("carol.card.stock.toml").exists());
+}
+
+#[test]
+fn nothing_is_overwritten_and_nothing_half_made() {
+    let desk = Desk::new();
+    fs::write(desk.path("taken"), "letters").unwrap();
+    for line in
+        ["new taken", "new taken --personality standard", "new x --personality standard --stock taken"]
+    {
+        let message = desk.fail(line, 1);
+        assert!(message.contains("taken: the file exists") && message.lines().count() == 1, "{message}");
+    }
+    assert!(desk.fail("new missing/x", 1).contains("missing/x: cannot write it"));
+    assert!(desk.fail("new missing/x --personality standard --stock s", 1).contains("missing/x"));
+    assert_eq!(fs::read_dir(desk.0.path()).unwrap().count(), 1, "only the letters are there");
+}
+
+#[test]
+fn options_that_do_not_fit_are_refused_by_name() {
+    let desk = Desk::new();
+    for (line, code, words) in [
+        ("new x --personality standard --serial 7", 1, "--serial"),
+        ("new x --personality standard --firmware 5.4", 1, "--firmware"),
+        ("new x --stock s", 1, "--stock"),
+        ("new x --firmware 4.3", 2, "4.3"),
+        ("new x --seed xyz", 2, "hexadecimal"),
+        ("new x --key 9B=k", 2, "9A 9C 9D 9E"),
+        ("new x --key 9A", 2, "REF=FILE"),
+        ("new x --key 9A=absent.pem", 1, "absent.pem"),
+        ("run", 2, "STATES"),
+        ("run x --touch no", 2, "--touch"),
+        ("run x --interface contactless", 2, "--interface"),
+        ("run x --vpcd nowhere", 1, "HOST:PORT"),
+        ("run absent.card", 1, "absent.card: no such card; make one with `card-sim new`"),
+        ("frobnicate", 2, "frobnicate"),
+    ] {
+        let message = desk.fail(line, code);
+        assert!(message.contains(words), "{line}: {message}");
+    }
+    assert_eq!(fs::read_dir(desk.0.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn keys_are_put_in_from_files_that_openssl_made() {
+    let desk = Desk::new();
+    let openssl = OpenSsl::new();
+    openssl.run("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa.pem");
+    openssl.run("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -outform DER -out ec.der");
+    openssl.run("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024 -out small.pem");
+    openssl.run("genpkey -algorithm ED25519 -out ed.pem");
+    let file = |name| openssl.path(name).display().to_string();
+    // OpenSSL writes DER in the older forms of PKCS#1 and SEC 1, PEM in that of PKCS#8.
+    desk.succeed(&format!("new a.card --key 9D={} --key 82={}", file("rsa.pem"), file("ec.der")));
+    openssl.run("rsa -in rsa.pem -traditional -out rsa1.pem");
+    openssl.run("pkcs8 -topk8 -nocrypt -inform DER -in ec.der -out ec8.pem");
+    desk.succeed(&format!("new a1.card --key 9D={} --key 82={}", file("rsa1.pem"), file("ec8.pem")));
+    assert_eq!(desk.inspect("a1.card")["keys"], desk.inspect("a.card")["keys"]);
+    let keys = desk.inspect("a.card")["keys"].clone();
+    let described: Vec<_> =
+        keys.as_array().unwrap().iter().map(|key| (&key["reference"], &key["algorithm"])).collect();
+    assert_eq!(described, [(&"9D".into(), &"RSA-2048".into()), (&"82".into(), &"P-256".into())]);
+    assert_eq!(keys[0]["origin"], "imported");
+    for name in ["small.pem", "ed.pem"] {
+        let message = desk.fail(&format!("new b.card --key 9A={}", file(name)), 1);
+        assert!(message.contains(name) && message.contains("openssl pkcs8"), "{message}");
+    }
+    let twice = desk.fail(&format!("new b.card --key 9A={0} --key 9A={0}", file("rsa.pem")), 1);
+    assert!(twice.contains("9A twice"), "{twice}");
+}
+
+#[test]
+fn a_seeded_card_is_the_same_card_and_says_so() {
+    let desk = Desk::new();
+    for name in ["a", "b"] {
+        let said = desk.succeed(&format!("new {name} --personality standard --seed 00ff"));
+        assert!(said.contains("repeatable"), "{said}");
+    }
+    let (a, b) = (fs::read(desk.path("a")).unwrap(), fs::read(desk.path("b")).unwrap());
+    assert_eq!(a, b);
+    assert_eq!(desk.inspect("a")["seeded"], true);
+    assert!(desk.succeed("inspect a").contains("seeded"));
+    desk.succeed("new c --personality standard --seed 00fe");
+    assert_ne!(desk.inspect("c")["guid"], desk.inspect("a")["guid"]);
+}
+
+#[test]
+fn inspect_says_what_is_wrong_with_a_file_and_shows_no_secret() {
+    let desk = Desk::new();
+    desk.succeed("new card --personality standard");
+    let good = fs::read(desk.path("card")).unwrap();
+    fs::write(desk.path("cut"), &good[..100]).unwrap();
+    let error: serde_json::Value = serde_json::from_str(&desk.fail("inspect cut --json", 1)).unwrap();
+    assert_eq!(error["code"], "state-truncated");
+    assert!(
+        error["message"].as_str().unwrap().contains("cut: the state file is truncated: 100 bytes instead of")
+    );
+    assert!(desk.fail("inspect nothing", 1).starts_with("card-sim: nothing: no such card"));
+    let stock = fs::read_to_string(desk.path("card.stock.toml")).unwrap();
+    let shown = desk.succeed("inspect card") + &desk.succeed("inspect card --json");
+    for line in stock.lines().filter(|line| line.starts_with("puk") || line.starts_with("management_key =")) {
+        let value = line.split('"').nth(1).unwrap();
+        assert!(!shown.contains(value), "{line}");
+    }
+    assert!(!shown.contains("123456"));
+}
+
+#[test]
+fn completions_and_manual_pages_are_written() {
+    let desk = Desk::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(desk.succeed(&format!("completions {shell}")).contains("card-sim"));
+    }
+    fs::create_dir(desk.path("man")).unwrap();
+    desk.succeed("man man");
+    assert!(fs::read_to_string(desk.path("man/card-sim-run.1")).unwrap().contains("vpcd"));
+    for command in ["new", "run", "inspect", "completions", "man"] {
+        assert!(desk.succeed(&format!("{command} --help")).contains("Example"), "{command}");
+    }
+}
+
+#[test]
+fn a_card_is_inserted_announced_and_removed() {
+    let desk = Desk::new();
+    desk.succeed("new alice.card");
+    let (reader, address) = Reader::one();
+    let ready = desk.path("ready");
+    fs::write(&ready, "").unwrap();
+    // The shell opens descriptor 7 for it, as a harness would.
+    let mut command = Command::new("sh");
+    let script = format!("exec \"$0\" run alice.card --vpcd {address} --ready-fd 7 7>>ready");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_card-sim")]).current_dir(desk.0.path());
+    let mut running = Running::start(command);
+    let mut card = reader.accept();
+    assert_eq!(card.atr(), atr::YUBIKEY5);
+    running.wait_for("alice.card: in the reader at");
+    assert_eq!(card.exchange(&apdu(0x20, 0, 0x80, &[])), [0x63, 0xC3]);
+    assert_eq!(fs::read_to_string(&ready).unwrap(), format!("ready {address} alice.card\n"));
+    running.signal("TERM");
+    assert!(card.is_removed());
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn several_cards_sit_in_successive_readers() {
+    let desk = Desk::new();
+    desk.succeed("new a.card");
+    desk.succeed("new b.card --personality standard");
+    let (readers, address) = Reader::successive(2);
+    let running = Running::start(desk.command(&format!("run a.card b.card --vpcd {address}")));
+    let [mut a, mut b] = [readers[0].accept(), readers[1].accept()];
+    assert_eq!(a.atr(), atr::YUBIKEY5);
+    assert_eq!(b.atr(), atr::STANDARD);
+    assert_eq!(a.exchange(&apdu(0x20, 0, 0x80, support::WRONG_PIN)), [0x63, 0xC2]);
+    assert_eq!(b.exchange(&apdu(0x20, 0, 0x80, &[])), [0x63, 0xC3], "the cards are independent");
+    running.signal("INT");
+    assert!(a.is_removed() && b.is_removed());
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_goes_away_gets_the_card_back() {
+    let desk = Desk::new();
+    desk.succeed("new a.card");
+    let (reader, address) = Reader::one();
+    let mut running = Running::start(desk.command(&format!("run a.card --vpcd {address}")));
+    let mut card = reader.accept();
+    card.atr();
+    assert_eq!(card.exchange(&apdu(0x20, 0, 0x80, support::PIN)), [0x90, 0x00]);
+    drop(card);
+    running.wait_for("went away");
+    let mut card = reader.accept();
+    assert_eq!(card.atr(), atr::YUBIKEY5);
+    assert_eq!(card.exchange(&apdu(0x20, 0, 0x80, &[])), [0x63, 0xC3], "it lost its power meanwhile");
+    // Now the reader's whole service goes, and comes back at the same port.
+    let port = reader.0.local_addr().unwrap().port();
+    drop((card, reader));
+    running.wait_for("no reader at");
+    let reader = Reader(bind_again(port));
+    assert_eq!(reader.accept().atr(), atr::YUBIKEY5);
+    running.signal("TERM");
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+/// Connections of the old listener may keep the port for a moment.
+fn bind_again(port: u16) -> TcpListener {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_card_waiting_for_a_reader_can_be_stopped() {
+    let desk = Desk::new();
+    desk.succeed("new a.card");
+    let (reader, address) = Reader::one();
+    drop(reader);
+    let mut running = Running::start(desk.command(&format!("run a.card --vpcd {address}")));
+    running.wait_for("no reader at");
+    running.signal("TERM");
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn a_second_process_is_refused_and_the_first_goes_on() {
+    let desk = Desk::new();
+    desk.succeed("new a.card");
+    let (reader, address) = Reader::one();
+    let mut running = Running::start(desk.command(&format!("run a.card --vpcd {address}")));
+    let mut card = reader.accept();
+    card.atr();
+    running.wait_for("in the reader");
+    let message = desk.fail(&format!("run a.card --vpcd {address}"), 1);
+    assert_eq!(message, "card-sim: a.card: the card is in use by another process; stop that one first\n");
+    assert_eq!(desk.inspect("a.card")["pin"]["tries_left"], 3, "looking is allowed");
+    assert_eq!(card.exchange(&apdu(0x20, 0, 0x80, support::PIN)), [0x90, 0x00]);
+}
+
+#[test]
+fn a_killed_process_loses_nothing_and_leaves_no_lock() {
+    let desk = Desk::new();
+    desk.succeed("new a.card");
+    let (reader, address) = Reader::one();
+    let running = Running::start(desk.command(&format!("run a.card --vpcd {address}")));
+    let mut card = reader.accept();
+    card.atr();
+    assert_eq!(card.exchange(&apdu(0x20, 0, 0x80, support::WRONG_PIN)), [0x63, 0xC2]);
+    running.signal("KILL");
+    assert_eq!(running.exit_code(), None);
+    let _running = Running::start(desk.command(&format!("run a.card --vpcd {address}")));
+    let mut card = reader.accept();
+    card.atr();
+    assert_eq!(card.exchange(&apdu(0x20, 0, 0x80, &[])), [0x63, 0xC2]);
+}
+
+#[test]
+fn a_trace_shows_the_traffic_and_hides_the_pin() {
+    let desk = Desk::new();
+    desk.succeed("new a.card");
+    let (reader, address) = Reader::one();
+    let running = Running::start(desk.command(&format!("run a.card --vpcd {address} --trace apdus.txt")));
+    let mut card = reader.accept();
+    card.atr();
+    card.exchange(&apdu(0xA4, 4, 0, &[0xA0, 0, 0, 3, 8]));
+    card.exchange(&apdu(0x20, 0, 0x80, support::PIN));
+    running.signal("TERM");
+    assert_eq!(running.exit_code(), Some(0));
+    let trace = fs::read_to_string(desk.path("apdus.txt")).unwrap();
+    assert!(trace.contains(&format!("{address} > 00 A4 04 00 05 A0 00 00 03 08 00\n")), "{trace}");
+    assert!(trace.contains("power on") && trace.contains("power off"), "{trace}");
+    assert!(trace.contains("> 00 20 00 80 [10 bytes hidden]") && !trace.contains("31 32 33 34"), "{trace}");
+    assert_eq!(desk.mode("apdus.txt"), 0o600);
+}
