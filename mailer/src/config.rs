@@ -89,10 +89,10 @@ impl ConfigError {
     /// Stable code for JSON.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NotSetUp(_) => "not_set_up",
-            Self::Malformed { .. } => "malformed_configuration",
-            Self::Storage { .. } => "configuration_storage",
-            Self::NoHome => "no_home",
+            Self::NotSetUp(_) => "not-set-up",
+            Self::Malformed { .. } => "malformed-configuration",
+            Self::Storage { .. } => "configuration-storage",
+            Self::NoHome => "no-home",
         }
     }
 }

@@ -65,7 +65,7 @@ impl Context {
         self.config
             .address
             .parse()
-            .map_err(|error| Failure::new("malformed_configuration", format!("{error}")))
+            .map_err(|error| Failure::new("malformed-configuration", format!("{error}")))
     }
 
     /// The configured trust anchors.
@@ -77,7 +77,7 @@ impl Context {
         for configured in &self.config.anchors {
             let certificates =
                 Certificate::from_file_contents(configured.certificate.as_bytes()).map_err(|error| {
-                    Failure::new("malformed_configuration", format!("the configured trust anchor: {error}"))
+                    Failure::new("malformed-configuration", format!("the configured trust anchor: {error}"))
                 })?;
             anchors.extend(
                 certificates

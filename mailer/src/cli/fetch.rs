@@ -39,7 +39,7 @@ impl Fetch {
             (None, Some(url), _) => {
                 let credentials = context.credentials(self.password_file.as_ref())?.ok_or_else(|| {
                     Failure::new(
-                        "no_user",
+                        "no-user",
                         "no user is configured for the mail server; add --user to mailer setup",
                     )
                 })?;
@@ -47,7 +47,7 @@ impl Fetch {
             }
             (None, None, None) => {
                 let message = "no source of mail is configured; add --imap or --maildir to mailer setup";
-                return Err(Failure::new("no_source", message));
+                return Err(Failure::new("no-source", message));
             }
         };
         self.tell(&fetched)
@@ -72,7 +72,7 @@ impl Fetch {
 
 fn from_maildir(context: &Context, store: Store<'_>, folder: &std::path::Path) -> Result<Fetched, Failure> {
     if !folder.is_dir() {
-        return Err(Failure::new("no_source", format!("there is no folder {}", folder.display())));
+        return Err(Failure::new("no-source", format!("there is no folder {}", folder.display())));
     }
     // Nobody has written to us yet: the Maildir comes with the first message.
     let path = folder.join(maildir_name(&context.address()?));

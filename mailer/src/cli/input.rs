@@ -37,7 +37,7 @@ fn read_limited(source: impl Read, name: &Path) -> Result<Vec<u8>, Failure> {
             name.display(),
             MAXIMUM_MESSAGE_BYTES >> 20
         );
-        return Err(Failure::new("too_large", message));
+        return Err(Failure::new("too-large", message));
     }
     Ok(content)
 }

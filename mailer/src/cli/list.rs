@@ -68,7 +68,7 @@ pub(super) fn numbered_entry(
             0 => "there are no messages yet; get them with: mailer fetch".to_owned(),
             count => format!("there is no message {number}; mailer list shows 1 to {count}"),
         };
-        return Err(Failure::new("no_such_message", message));
+        return Err(Failure::new("no-such-message", message));
     }
     Ok((maildir, entries.swap_remove(number - 1)))
 }
@@ -84,7 +84,7 @@ fn entries(maildir: &Maildir) -> Result<Vec<Entry>, Failure> {
 
 #[allow(clippy::needless_pass_by_value)] // the shape that map_err wants
 fn unreadable(problem: std::io::Error) -> Failure {
-    Failure::new("mail_storage", format!("the mail store cannot be read: {problem}"))
+    Failure::new("mail-storage", format!("the mail store cannot be read: {problem}"))
 }
 
 /// What the outside shows; whether a signature is good, only reading tells.

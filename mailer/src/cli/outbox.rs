@@ -152,7 +152,7 @@ pub(super) fn courier(
         ))),
         (None, None, None) => {
             let message = "no way out is configured; add --smtp or --maildir to mailer setup";
-            Err(Failure::new("no_way_out", message))
+            Err(Failure::new("no-way-out", message))
         }
     }
 }

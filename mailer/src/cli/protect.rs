@@ -80,7 +80,7 @@ impl Protect {
         let own = context.address()?;
         let claimed = self.from.clone().unwrap_or_else(|| own.clone());
         if claimed.key() != own.key() {
-            return Err(Failure::new("not_your_address", format!("this account is {own}, not {claimed}")));
+            return Err(Failure::new("not-your-address", format!("this account is {own}, not {claimed}")));
         }
         let others: Vec<String> = authors(message)
             .into_iter()
@@ -90,7 +90,7 @@ impl Protect {
             return Ok(own);
         }
         let message = format!("the message says it is from {}, not from {own}", others.join(", "));
-        Err(Failure::new("not_your_address", message))
+        Err(Failure::new("not-your-address", message))
     }
 
     fn recipients(&self, message: &[u8]) -> Result<Vec<Address>, Failure> {

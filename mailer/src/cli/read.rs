@@ -47,7 +47,7 @@ impl Read {
         let context = Context::load(home)?;
         let (maildir, entry) = numbered_entry(&context, self.sent, self.number)?;
         let message = maildir.read(&entry).map_err(|problem| {
-            Failure::new("mail_storage", format!("message {} cannot be read: {problem}", self.number))
+            Failure::new("mail-storage", format!("message {} cannot be read: {problem}", self.number))
         })?;
         let policy =
             ReleasePolicy { require_signed: self.require_signed, show_untrusted: self.show_untrusted };

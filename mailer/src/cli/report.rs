@@ -112,19 +112,19 @@ failure_with_code!(
 
 impl From<AddressError> for Failure {
     fn from(error: AddressError) -> Self {
-        Self { exit: Exit::Usage, ..Self::new("bad_address", error.to_string()) }
+        Self { exit: Exit::Usage, ..Self::new("bad-address", error.to_string()) }
     }
 }
 
 impl From<DraftError> for Failure {
     fn from(error: DraftError) -> Self {
-        Self { exit: Exit::Usage, ..Self::new("bad_draft", error.to_string()) }
+        Self { exit: Exit::Usage, ..Self::new("bad-draft", error.to_string()) }
     }
 }
 
 impl From<MimeError> for Failure {
     fn from(error: MimeError) -> Self {
-        Self::new("malformed_message", format!("the message is malformed: {error}"))
+        Self::new("malformed-message", format!("the message is malformed: {error}"))
     }
 }
 

@@ -179,7 +179,7 @@ fn is_open_to_others(path: &Path) -> bool {
 fn anchor(path: &Path) -> Result<String, Failure> {
     let bytes = std::fs::read(path).map_err(|problem| Failure::file(path, &problem))?;
     let certificates = Certificate::from_file_contents(&bytes)
-        .map_err(|problem| Failure::new("bad_anchor", format!("{}: {problem}", path.display())))?;
+        .map_err(|problem| Failure::new("bad-anchor", format!("{}: {problem}", path.display())))?;
     certificates.iter().map(pem).collect()
 }
 
@@ -191,7 +191,7 @@ fn tls_anchor(path: &Path) -> Result<String, Failure> {
 
 fn pem(certificate: &Certificate) -> Result<String, Failure> {
     der::pem::encode_string("CERTIFICATE", der::pem::LineEnding::LF, certificate.der()).map_err(|problem| {
-        Failure::new("bad_anchor", format!("the certificate cannot be written as PEM: {problem}"))
+        Failure::new("bad-anchor", format!("the certificate cannot be written as PEM: {problem}"))
     })
 }
 

@@ -94,7 +94,7 @@ fn check_own(certificate: &Certificate, author: &Address, context: &Context) -> 
         let ended = in_words(certificate.not_after());
         let message =
             format!("your signature certificate expired on {ended}; the issuance desk renews the card");
-        return Err(Failure::new("own_certificate_expired", message));
+        return Err(Failure::new("own-certificate-expired", message));
     }
     let addresses = certificate.mail_addresses();
     let is_own =
@@ -106,7 +106,7 @@ fn check_own(certificate: &Certificate, author: &Address, context: &Context) -> 
         "the card in use signs for {}, not for {author}; use the other card, or the other account",
         if addresses.is_empty() { "no mail address".to_owned() } else { addresses.join(", ") }
     );
-    Err(Failure::new("not_your_address", message))
+    Err(Failure::new("not-your-address", message))
 }
 
 fn refused(refusals: &[Refusal]) -> Failure {
@@ -118,7 +118,7 @@ fn refused(refusals: &[Refusal]) -> Failure {
         )
         .collect();
     Failure::new(
-        "recipients_refused",
+        "recipients-refused",
         format!("nothing was sent, because of these recipients:\n{}", lines.join("\n")),
     )
     .with_details(json!({ "recipients": recipients }))

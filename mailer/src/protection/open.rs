@@ -69,7 +69,7 @@ impl OpenError {
             Self::Decrypt(error) => error.code(),
             Self::Keys(error) => error.code(),
             Self::Unsupported(_) => "unsupported",
-            Self::TooManyLayers(_) => "too_many_layers",
+            Self::TooManyLayers(_) => "too-many-layers",
         }
     }
 }
@@ -81,24 +81,30 @@ pub type KeySource<'a> = dyn FnMut() -> Result<Box<dyn KeyRing>, KeysError> + 'a
 ///
 /// # Errors
 /// See [`OpenError`]. A broken signature is no error but a verdict.
-pub fn open(message: &[u8], keys: &mut KeySource<'_>, judge: &mut Judge<'_>) -> Result<Opened, OpenError> {
-    let message = received(message);
+pub fn open(original: &[u8], keys: &mut KeySource<'_>, judge: &mut Judge<'_>) -> Result<Opened, OpenError> {
+    let message = received(original);
     let outer = separate(&message, &[]);
     let mut unwrapping = Unwrapping { keys, ring: None, layers: Vec::new() };
     let entity = match unwrapping.unwrap(outer.entity)? {
         Unwrapped::Entity(entity) => entity,
         Unwrapped::Unreadable(verdict) => {
-            let layers = unwrapping.layers.iter().map(|layer| layer.judge(judge, &[])).collect();
-            return Ok(Opened { layers, verdict, content: None });
+            return Ok(Opened { layers: unwrapping.judge_layers(judge, &message), verdict, content: None });
         }
         Unwrapped::Changed => {
-            let layers: Vec<Layer> = unwrapping.layers.iter().map(|layer| layer.judge(judge, &[])).collect();
-            return Ok(Opened { verdict: overall(&layers), layers, content: None });
+            let layers = unwrapping.judge_layers(judge, &message);
+            let verdict = match layers.last() {
+                Some(Layer::Signed(verdict)) => verdict.clone(),
+                _ => Verdict::unsigned(),
+            };
+            return Ok(Opened { layers, verdict, content: None });
         }
     };
-    let content = Zeroizing::new(whole_message(&outer.fields, &entity, !unwrapping.layers.is_empty()));
-    let layers: Vec<Layer> =
-        unwrapping.layers.iter().map(|layer| layer.judge(judge, &authors(&content))).collect();
+    // What carries no protection passes untouched, line ends included.
+    let content = Zeroizing::new(match unwrapping.layers.is_empty() {
+        true => original.to_vec(),
+        false => whole_message(&outer.fields, &entity),
+    });
+    let layers = unwrapping.judge_layers(judge, &content);
     let verdict = overall(&layers);
     let content = (!verdict.integrity_failed()).then_some(content);
     Ok(Opened { layers, verdict, content })
@@ -249,6 +255,12 @@ impl Unwrapping<'_, '_> {
         Ok(decrypted.content)
     }
 
+    /// Judges every layer by the authors whom `shown` names in From.
+    fn judge_layers(&self, judge: &mut Judge<'_>, shown: &[u8]) -> Vec<Layer> {
+        let authors = authors(shown);
+        self.layers.iter().map(|layer| layer.judge(judge, &authors)).collect()
+    }
+
     fn has_broken_signature(&self) -> bool {
         let Some(UnjudgedLayer::Signed(signed)) = self.layers.last() else { return false };
         signed
@@ -263,10 +275,9 @@ fn malformed(problem: &MimeError) -> Verdict {
 }
 
 /// RFC 8551 section 3.1: a protected `message/rfc822` is the message itself with its header protected.
-fn whole_message(fields: &[u8], entity: &[u8], was_protected: bool) -> Vec<u8> {
+fn whole_message(fields: &[u8], entity: &[u8]) -> Vec<u8> {
     let parsed = Entity::parse(entity);
-    let is_message =
-        was_protected && parsed.media_type().is_ok_and(|known| known.essence == "message/rfc822");
+    let is_message = parsed.media_type().is_ok_and(|known| known.essence == "message/rfc822");
     match parsed.decoded_body() {
         Ok(body) if is_message => body.into_owned(),
         _ => assemble(fields, entity),

@@ -104,17 +104,17 @@ impl TransportError {
     /// Stable code for JSON.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::BadUrl { .. } => "bad_server_url",
-            Self::Unreachable { .. } => "server_unreachable",
-            Self::Timeout { .. } => "server_timeout",
-            Self::NoStartTls { .. } => "no_starttls",
-            Self::ServerCertificate { .. } => "server_certificate",
+            Self::BadUrl { .. } => "bad-server-url",
+            Self::Unreachable { .. } => "server-unreachable",
+            Self::Timeout { .. } => "server-timeout",
+            Self::NoStartTls { .. } => "no-starttls",
+            Self::ServerCertificate { .. } => "server-certificate",
             Self::Tls { .. } => "tls",
-            Self::BadAnchor(_) => "bad_tls_anchor",
-            Self::NoAuthentication { .. } => "no_authentication",
-            Self::AuthenticationRefused { .. } => "authentication_refused",
-            Self::Refused { .. } => "server_refused",
-            Self::Protocol { .. } => "server_protocol",
+            Self::BadAnchor(_) => "bad-tls-anchor",
+            Self::NoAuthentication { .. } => "no-authentication",
+            Self::AuthenticationRefused { .. } => "authentication-refused",
+            Self::Refused { .. } => "server-refused",
+            Self::Protocol { .. } => "server-protocol",
             Self::Storage(_) => "storage",
         }
     }

@@ -110,10 +110,10 @@ impl OutboxError {
     /// Stable code for JSON.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Storage { .. } => "outbox_storage",
-            Self::InUse => "outbox_in_use",
-            Self::Damaged { .. } => "outbox_damaged",
-            Self::NoSuchEntry(_) => "no_such_entry",
+            Self::Storage { .. } => "outbox-storage",
+            Self::InUse => "outbox-in-use",
+            Self::Damaged { .. } => "outbox-damaged",
+            Self::NoSuchEntry(_) => "no-such-entry",
         }
     }
 }
