@@ -133,7 +133,7 @@ fn ask(prompt: &str) -> std::io::Result<Zeroizing<String>> {
             }
             kind => Error::new(
                 kind,
-                format!("there is no terminal to ask for the {prompt}; give it with fd:N or a file"),
+                format!("{prompt}: there is no terminal to ask at; give it as fd:N or in a file"),
             ),
         }
     })

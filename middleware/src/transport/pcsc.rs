@@ -9,6 +9,8 @@ use pcsc::{
     Attribute, Context, Disposition, Error, Protocol, Protocols, ReaderState, Scope, ShareMode, State,
 };
 
+use zeroize::Zeroize as _;
+
 use super::{Connection, Ending, Exclusive, ReaderStatus, TransportError};
 use crate::piv::error::CardError;
 
@@ -55,6 +57,8 @@ pub(super) struct PcscConnection {
     atr: Vec<u8>,
     t0: bool,
     longest_command: Option<usize>,
+    /// Where answers arrive; wiped after each.
+    buffer: Vec<u8>,
 }
 
 impl PcscConnection {
@@ -87,6 +91,7 @@ impl PcscConnection {
             atr: Vec::new(),
             t0: false,
             longest_command: None,
+            buffer: vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED],
         };
         connection.read_properties().map_err(CardError::from)?;
         Ok(connection)
@@ -128,7 +133,9 @@ impl Connection for PcscConnection {
         let Some(mut card) = self.card.as_mut() else { return Err(TransportError::Removed) };
         for _ in 0..RECONNECTIONS {
             match card.transaction2() {
-                Ok(transaction) => return Ok(Box::new(Line { transaction, atr: &self.atr })),
+                Ok(transaction) => {
+                    return Ok(Box::new(Line { transaction, atr: &self.atr, buffer: &mut self.buffer }));
+                }
                 Err((reset, Error::ResetCard | Error::UnpoweredCard)) => {
                     reset
                         .reconnect(ShareMode::Shared, Protocols::ANY, Disposition::LeaveCard)
@@ -155,14 +162,17 @@ impl Drop for PcscConnection {
 struct Line<'a> {
     transaction: pcsc::Transaction<'a>,
     atr: &'a [u8],
+    buffer: &'a mut [u8],
 }
 
 impl Exclusive for Line<'_> {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        let mut buffer = zeroize::Zeroizing::new(vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED]);
-        let answer = self.transaction.transmit(command, &mut buffer).map_err(card_error)?;
-        // Some drivers, vpcd among them, call a card that is pulled in the middle of a command an empty answer.
-        if answer.is_empty() { Err(TransportError::Removed) } else { Ok(answer.to_vec()) }
+        let length = self.transaction.transmit(command, self.buffer).map_err(card_error)?.len();
+        let answer = self.buffer.get_mut(..length).unwrap_or_default();
+        let copy = answer.to_vec();
+        answer.zeroize();
+        // A card pulled within a command shows first as an answer of no bytes: no card answers less than two.
+        if copy.is_empty() { Err(TransportError::Removed) } else { Ok(copy) }
     }
 
     fn reconnect(&mut self) -> Result<(), TransportError> {

@@ -91,10 +91,10 @@ fn describe(identity: &CardIdentity, status: PinStatus, pin_tries_in_total: u8) 
     }
 }
 
-/// The first half of the GUID: all that fits, and what OpenSC shows. Without a GUID, the vendor's number.
+/// The second half of the GUID: half is all that fits, and OpenSC shows that one. Without a GUID, the vendor's number.
 fn serial_number(identity: &CardIdentity) -> String {
     match (identity.guid, identity.serial) {
-        (Some(guid), _) => guid.iter().take(8).map(|byte| format!("{byte:02x}")).collect(),
+        (Some(guid), _) => guid.iter().skip(8).map(|byte| format!("{byte:02x}")).collect(),
         (None, Some(serial)) => serial.to_string(),
         (None, None) => String::new(),
     }
@@ -123,7 +123,12 @@ mod tests {
     use super::*;
 
     fn identity() -> CardIdentity {
-        CardIdentity { guid: Some([0xA5; 16]), serial: Some(1234), version: Some((5, 7, 2)), emulated: None }
+        CardIdentity {
+            guid: Some([0, 0, 0, 0, 0, 0, 0, 0, 0xA5, 0xA5, 0xA5, 0xA5, 0xA5, 0xA5, 0xA5, 0xA5]),
+            serial: Some(1234),
+            version: Some((5, 7, 2)),
+            emulated: None,
+        }
     }
 
     #[test]
