@@ -133,7 +133,11 @@ fn read_all(bytes: &[u8], ring: &mut dyn KeyRing) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases.max(512), // PROPTEST_CASES asks for more.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn damaged_objects_are_answered(
