@@ -250,9 +250,9 @@ fn nothing_is_overwritten_and_nothing_half_made() {
 fn options_that_do_not_fit_are_refused_by_name() {
     let desk = Desk::new();
     for (line, code, words) in [
-        ("new x --personality standard --serial 7", 1, "--serial"),
-        ("new x --personality standard --firmware 5.4", 1, "--firmware"),
-        ("new x --stock s", 1, "--stock"),
+        ("new x --personality standard --serial 7", 2, "--serial"),
+        ("new x --personality standard --firmware 5.4", 2, "--firmware"),
+        ("new x --stock s", 2, "--stock"),
         ("new x --firmware 4.3", 2, "4.3"),
         ("new x --seed xyz", 2, "hexadecimal"),
         ("new x --key 9B=k", 2, "9A 9C 9D 9E"),
@@ -261,7 +261,9 @@ fn options_that_do_not_fit_are_refused_by_name() {
         ("run", 2, "STATES"),
         ("run x --touch no", 2, "--touch"),
         ("run x --interface contactless", 2, "--interface"),
-        ("run x --vpcd nowhere", 1, "HOST:PORT"),
+        ("run x --vpcd nowhere", 2, "HOST:PORT"),
+        ("run x y --vpcd 127.0.0.1:65535", 2, "not enough ports"),
+        ("man nowhere", 1, "nowhere: cannot write"),
         ("run absent.card", 1, "absent.card: no such card; make one with `card-sim new`"),
         ("frobnicate", 2, "frobnicate"),
     ] {
@@ -295,7 +297,7 @@ fn keys_are_put_in_from_files_that_openssl_made() {
         let message = desk.fail(&format!("new b.card --key 9A={}", file(name)), 1);
         assert!(message.contains(name) && message.contains("openssl pkcs8"), "{message}");
     }
-    let twice = desk.fail(&format!("new b.card --key 9A={0} --key 9A={0}", file("rsa.pem")), 1);
+    let twice = desk.fail(&format!("new b.card --key 9A={0} --key 9A={0}", file("rsa.pem")), 2);
     assert!(twice.contains("9A twice"), "{twice}");
 }
 

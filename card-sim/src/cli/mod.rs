@@ -5,9 +5,10 @@ mod key_file;
 mod new;
 mod run;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::StoreError;
@@ -58,16 +59,30 @@ pub fn run(arguments: Arguments) -> ExitCode {
             clap_complete::generate(shell, &mut Arguments::command(), "card-sim", &mut std::io::stdout());
             Ok(())
         }
-        Command::Man { directory } => {
-            clap_mangen::generate_to(Arguments::command(), directory).map_err(Into::into)
-        }
+        Command::Man { directory } => write_manual(&directory),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error, wants_json);
-            ExitCode::FAILURE
+            if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
+    }
+}
+
+fn write_manual(directory: &Path) -> anyhow::Result<()> {
+    clap_mangen::generate_to(Arguments::command(), directory)
+        .with_context(|| format!("{}: cannot write the manual pages there", directory.display()))
+}
+
+/// Arguments that are right one by one and make no sense together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+impl Usage {
+    fn of(message: impl Into<String>) -> anyhow::Error {
+        Self(message.into()).into()
     }
 }
 

@@ -5,11 +5,11 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use zeroize::Zeroizing;
 
-use super::key_file;
+use super::{Usage, key_file};
 use crate::crypto::{Randomness, SymmetricAlgorithm};
 use crate::piv::blank::{BlankCard, BlankKind, StockRecord};
 use crate::piv::key_reference::AsymmetricKeyReference;
@@ -125,9 +125,9 @@ impl New {
         match self.personality {
             PersonalityName::YubiKey5 => {
                 if self.stock.is_some() {
-                    bail!(
-                        "--stock is for standard cards: a yubikey5 has the factory values, and its serial number is its identity"
-                    );
+                    return Err(Usage::of(
+                        "--stock is for standard cards: a yubikey5 has the factory values, its serial number is its identity",
+                    ));
                 }
                 let firmware = match self.firmware {
                     Some(FirmwareName::V5_4) => Firmware::V5_4,
@@ -135,11 +135,9 @@ impl New {
                 };
                 Ok(BlankKind::YubiKey5 { firmware, serial: self.serial })
             }
-            PersonalityName::Standard if self.firmware.is_some() || self.serial.is_some() => {
-                bail!(
-                    "--firmware and --serial are for yubikey5 cards: a standard card has neither, its GUID is its identity"
-                )
-            }
+            PersonalityName::Standard if self.firmware.is_some() || self.serial.is_some() => Err(Usage::of(
+                "--firmware and --serial are for yubikey5 cards: a standard card has neither, its GUID is its identity",
+            )),
             PersonalityName::Standard => Ok(BlankKind::Standard),
         }
     }
@@ -168,7 +166,7 @@ fn read_keys(arguments: &[KeyArgument]) -> anyhow::Result<BTreeMap<u8, Key>> {
             touch_policy: TouchPolicy::Never,
         };
         if keys.insert(reference.byte(), key).is_some() {
-            bail!("--key names the key reference {:02X} twice", reference.byte());
+            return Err(Usage::of(format!("--key names the key reference {:02X} twice", reference.byte())));
         }
     }
     Ok(keys)

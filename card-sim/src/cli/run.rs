@@ -8,11 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::Usage;
 use crate::Card;
 use crate::transport::trace::{TraceSink, TracedCard};
 use crate::transport::{CardInReader, vpcd};
@@ -86,19 +87,20 @@ impl Run {
 
 /// The readers for `count` cards: successive ports.
 fn addresses(first: &str, count: usize) -> anyhow::Result<Vec<SocketAddr>> {
-    let first = first
+    let port = first.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    let port = port.ok_or_else(|| Usage::of(format!("--vpcd {first}: write it as HOST:PORT")))?;
+    let host = first
         .to_socket_addrs()
-        .with_context(|| format!("--vpcd {first}: write it as HOST:PORT"))?
+        .with_context(|| format!("--vpcd {first}: cannot find the host"))?
         // vpcd listens on IPv4 only.
         .find(SocketAddr::is_ipv4)
-        .with_context(|| format!("--vpcd {first}: the host has no IPv4 address"))?;
-    let mut addresses = Vec::new();
-    for offset in 0..count {
-        let port = u16::try_from(offset).ok().and_then(|offset| first.port().checked_add(offset));
-        let Some(port) = port else { bail!("--vpcd {first}: not enough ports after it for {count} cards") };
-        addresses.push(SocketAddr::new(first.ip(), port));
+        .with_context(|| format!("--vpcd {first}: the host has no IPv4 address"))?
+        .ip();
+    let ports: Vec<u16> = (port..=u16::MAX).take(count).collect();
+    if ports.len() < count {
+        return Err(Usage::of(format!("--vpcd {first}: not enough ports after it for {count} cards")));
     }
-    Ok(addresses)
+    Ok(ports.into_iter().map(|port| SocketAddr::new(host, port)).collect())
 }
 
 fn open_trace(path: &Path) -> anyhow::Result<TraceSink> {

@@ -21,6 +21,7 @@ use super::StoreError;
 const MAGIC: &[u8; 8] = b"CARDSIM\n";
 const HEADER: usize = 14;
 const CHECKSUM: usize = 32;
+const ORDINARY_BODY: usize = 1 << 17;
 
 /// The version written here, and the newest one read.
 pub const VERSION: u16 = 1;
@@ -31,7 +32,8 @@ pub const VERSION: u16 = 1;
 /// [`StoreError::Damaged`] when the state has no CBOR form, which no state of a card lacks.
 pub fn encode(state: &impl Serialize, path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     let unencodable = || StoreError::Damaged { path: path.to_owned(), what: "the state cannot be encoded" };
-    let mut body = Zeroizing::new(Vec::new());
+    // Room for an ordinary card, so that growing leaves no copies of its secrets in freed memory.
+    let mut body = Zeroizing::new(Vec::with_capacity(ORDINARY_BODY));
     ciborium::into_writer(state, &mut *body).map_err(|_| unencodable())?;
     let length = u32::try_from(body.len()).map_err(|_| unencodable())?;
     let mut image = Zeroizing::new(Vec::with_capacity(HEADER + body.len() + CHECKSUM));

@@ -2,7 +2,7 @@
 
 use crate::iso7816::StatusWord;
 use crate::iso7816::apdu::ResponseData;
-use crate::iso7816::ber_tlv::Tlv;
+use crate::iso7816::ber_tlv::{Tlv, encode};
 use crate::piv::access_rule;
 use crate::piv::commands::get_data::parse_tag;
 use crate::piv::data_object::{self, BIOMETRIC_GROUP, DISCOVERY};
@@ -14,7 +14,6 @@ use crate::secret::PublicBytes;
 pub struct PutData {
     tag: u32,
     contents: Vec<u8>,
-    whole: Vec<u8>,
 }
 
 impl PutData {
@@ -26,7 +25,7 @@ impl PutData {
             [Tlv { tag: tag @ (DISCOVERY | BIOMETRIC_GROUP), value }] => (*tag, *value),
             _ => return Err(StatusWord::INCORRECT_DATA),
         };
-        Ok(Self { tag, contents: contents.to_vec(), whole: data.to_vec() })
+        Ok(Self { tag, contents: contents.to_vec() })
     }
 
     /// Replaces the object in one durable step.
@@ -58,7 +57,8 @@ impl PutData {
     /// The discovery object says what the card can do, so only what it says already can be written;
     /// a YubiKey refuses even that.
     fn handle_constant(&self, is_yubikey: bool) -> Result<ResponseData, StatusWord> {
-        if !is_yubikey && self.whole == data_object::discovery() {
+        let written = encode(self.tag, &self.contents);
+        if !is_yubikey && *written == data_object::discovery() {
             Ok(ResponseData::default())
         } else {
             Err(StatusWord::INCORRECT_DATA)
