@@ -10,7 +10,7 @@ use desk_support::{Desk, KEYS, extract_certificates, guid_of, open, openssl_veri
 
 /// Starts `issue` and kills it (SIGKILL) as soon as a progress line begins with `moment`.
 fn kill_at(desk: &Desk, locator: &str, moment: &str) {
-    let pin_file = format!("{}.pin", moment.replace(' ', "-"));
+    let pin_file = desk.text("alice-example.org.pin");
     let mut child = desk
         .command(&["issue", "alice@example.org", "--card", locator, "--transport-pin-file", &pin_file])
         .stderr(Stdio::piped())
@@ -44,6 +44,7 @@ fn picks_up(desk: &Desk, locator: &str) {
             return;
         }
         assert_eq!(listed[0]["state"], "being personalised");
+        assert!(!desk.path("alice-example.org.pin").exists(), "the same command cannot be run again");
         assert!(listed[0]["next"].as_str().unwrap().contains("issue it again"));
         let other =
             desk.issuer(&["issue", "bob@example.org", "--card", locator, "--transport-pin-file", "bob.pin"]);

@@ -450,3 +450,46 @@ fn files_of_the_home_are_closed_to_others() {
     }
     assert_mode(&desk.home(), 0o700);
 }
+
+#[test]
+fn a_name_in_any_script_is_certified() {
+    let desk = Desk::new();
+    desk.import_staff("name,mail,id\n王小明,wang@example.org,W-7\nÉloïse d'Été,eloise@example.org,\n")
+        .expect(0);
+    for (person, name) in [("W-7", "王小明"), ("eloise@example.org", "Éloïse d'Été")] {
+        let card = format!("{person}.card");
+        let locator = desk.yubikey(&card, &[]);
+        desk.issue(person, &locator, &[]);
+        extract_certificates(&locator, &desk.path(person));
+        let file = desk.text(&format!("{person}/9C.pem"));
+        let subject =
+            openssl(&["x509", "-in", &file, "-noout", "-subject", "-nameopt", "utf8,sep_comma_plus"]);
+        let subject = String::from_utf8(subject.stdout).unwrap();
+        assert!(subject.contains(&format!("CN={name}")), "{subject}");
+        let (accepted, said) = openssl_verify(&desk.publish(), &desk.path(&format!("{person}/9C.pem")), &[]);
+        assert!(accepted, "{said}");
+    }
+}
+
+#[test]
+fn nothing_is_signed_while_the_clock_is_behind_the_registry_but_revoking_goes_on() {
+    use issuer::clock::{Clock, SystemClock};
+    use issuer::domain::{MailAddress, Name, NewCardholder};
+    let desk = Desk::new();
+    let (first, second) = (desk.yubikey("alice.card", &[]), desk.yubikey("bob.card", &[]));
+    desk.issue("alice@example.org", &first, &[]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = issuer::config::Home::new(desk.home()).default_registry();
+        let registry = issuer::registry::Registry::open(&url).await.unwrap();
+        let (name, mail) = (Name::new("Zoe").unwrap(), MailAddress::new("zoe@example.org").unwrap());
+        let tomorrow = SystemClock.now() + jiff::SignedDuration::from_hours(24);
+        registry.add_cardholder(&NewCardholder { name, mail, staff_id: None }, tomorrow).await.unwrap();
+        registry.close().await;
+    });
+    let refused =
+        desk.issuer(&["issue", "bob@example.org", "--card", &second, "--transport-pin-file", "pin"]);
+    refused.refuses(1, &["the clock says", "nothing is signed"]);
+    desk.issuer(&["publish", "--to", "public"]).refuses(1, &["the clock says"]);
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+}

@@ -36,6 +36,8 @@ struct Pulled {
     atr: Vec<u8>,
     left: Arc<AtomicUsize>,
     last: Option<Last>,
+    /// Whether the card hides that it is emulated, as a real one would have nothing to show.
+    hides_mark: bool,
 }
 
 struct Line<'a>(&'a mut Pulled);
@@ -62,6 +64,9 @@ impl Exclusive for Line<'_> {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         let is_there =
             self.0.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if self.0.hides_mark && command.windows(3).any(|tag| tag == [0x5F, 0xFF, 0x53]) {
+            return Ok(vec![0x6A, 0x82]);
+        }
         if is_there {
             return Ok(self.0.card.transmit(command));
         }
@@ -104,16 +109,15 @@ async fn opened(desk: &Desk) -> Opened {
     Opened { registry, authority, config, master_key: desk.master_key() }
 }
 
-async fn attempt(
-    opened: &mut Opened,
-    state: &std::path::Path,
-    commands: usize,
-    last: Last,
-) -> Result<Personalized, PersonalizationError> {
-    let mut emulated = card_sim::Card::open(state).unwrap();
-    let atr = emulated.power_on();
-    let left = Arc::new(AtomicUsize::new(commands));
-    let mut card = Card::over(Box::new(Pulled { card: emulated, atr, left, last: Some(last) }))?;
+/// A card that is pulled after so many commands.
+fn pulled_card(state: &std::path::Path, commands: usize, last: Last) -> Pulled {
+    let mut card = card_sim::Card::open(state).unwrap();
+    let atr = card.power_on();
+    Pulled { card, atr, left: Arc::new(AtomicUsize::new(commands)), last: Some(last), hides_mark: false }
+}
+
+async fn attempt(opened: &mut Opened, card: Pulled) -> Result<Personalized, PersonalizationError> {
+    let mut card = Card::over(Box::new(card))?;
     let holder = opened.registry.cardholder_named("alice@example.org").await.unwrap().unwrap();
     let handed_over = Rc::new(Cell::new(0));
     let counter = Rc::clone(&handed_over);
@@ -163,7 +167,7 @@ async fn pulled_at_every_command(standard: bool) {
     let mut pulled = 0;
     let made = loop {
         let last = if pulled % 2 == 0 { Last::Lost } else { Last::CarriedOut };
-        match attempt(&mut opened, &state, pulled / 2, last).await {
+        match attempt(&mut opened, pulled_card(&state, pulled / 2, last)).await {
             Ok(made) => break made,
             Err(error) => assert!(is_removed(&error), "pulled at command {pulled} / 2: {error}"),
         }
@@ -197,4 +201,34 @@ async fn a_yubikey_pulled_at_every_command_is_finished_in_the_end() {
 #[tokio::test]
 async fn a_standard_card_pulled_at_every_command_is_finished_in_the_end() {
     pulled_at_every_command(true).await;
+}
+
+#[tokio::test]
+async fn a_card_that_is_not_emulated_gets_the_staff_policy_and_an_emulated_one_nothing() {
+    let desk = Desk::empty();
+    let arc = "1.3.6.1.4.1.99999.1";
+    let init = ["init", "--policy-arc", arc, "--organization", "Example Org", "--domain", "example.org"];
+    desk.issuer(&[init.as_slice(), &["--base-url", "http://pki.example.org"]].concat()).expect(0);
+    desk.import_staff("name,mail\nAlice Ng,alice@example.org\n").expect(0);
+    desk.blank("alice.card", &["--serial", "31"]);
+    desk.issuer(&["stock", "add", "--serial", "31"]).expect(0);
+    let mut opened = opened(&desk).await;
+    let state = desk.path("alice.card");
+    let refused = attempt(&mut opened, pulled_card(&state, usize::MAX, Last::Lost)).await;
+    assert!(matches!(refused, Err(PersonalizationError::EmulatedCard)));
+    let real = Pulled { hides_mark: true, ..pulled_card(&state, usize::MAX, Last::Lost) };
+    attempt(&mut opened, real).await.unwrap();
+    desk_support::extract_certificates(&format!("sim:{}", state.display()), &desk.path("alice"));
+    for (name, _) in desk_support::KEYS {
+        let output = desk_support::openssl(&[
+            "x509",
+            "-in",
+            &desk.text(&format!("alice/{name}.pem")),
+            "-noout",
+            "-text",
+        ]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(&format!("Policy: {arc}.1\n")), "{name}: {text}");
+        assert!(!text.contains(&format!("Policy: {arc}.3")), "{name}: {text}");
+    }
 }

@@ -139,7 +139,7 @@ struct InitArguments {
     /// Domain of its mail addresses and servers; one or more
     #[arg(long = "domain", value_name = "DOMAIN", required = true, num_args = 1..)]
     domains: Vec<String>,
-    /// Where the published directory will be served: http://HOST[:PORT][/PATH]
+    /// Where the published directory will be served: `http://HOST[:PORT][/PATH]`
     #[arg(long, value_name = "URL")]
     base_url: String,
     /// Personalise emulated cards too: for tests, never for production
@@ -155,7 +155,7 @@ struct InitArguments {
 
 #[derive(Subcommand, Debug)]
 enum StaffCommand {
-    /// Add the people of a CSV file with the columns name,mail[,id]
+    /// Add the people of a CSV file with the columns `name,mail[,id]`
     #[command(after_help = "Example:\n  issuer --home pki staff import staff.csv")]
     Import {
         /// The file; its first row names the columns

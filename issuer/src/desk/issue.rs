@@ -1,11 +1,12 @@
 //! `issuer issue`: a card in stock becomes somebody's.
 
 use std::io::{IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use middleware::{Card, Locator};
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
 use super::failure::{Failure, Status};
 use super::office::Office;
@@ -78,7 +79,6 @@ pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<St
         Ok(made) => made,
         Err(error) => return Err(explain(office, &holder, error).await),
     };
-    pin_place.keep();
     match format {
         Format::Json => output::json(&summary(&holder, &made))?,
         Format::Text => output::line(&format!(
@@ -140,8 +140,10 @@ async fn explain(office: &Office, holder: &Cardholder, error: PersonalizationErr
     match (half_made, is_worth_repeating) {
         (false, _) => failure,
         (true, true) => failure.and("the card is not finished: keep it here and run the same command again"),
-        (true, false) => failure
-            .and(&format!("give the card up (issuer revoke {}) and take another", holder.mail.as_str())),
+        (true, false) => failure.and(&format!(
+            "give the card up (issuer revoke {} --reason cessation-of-operation) and take another",
+            holder.mail.as_str()
+        )),
     }
 }
 
@@ -157,7 +159,7 @@ async fn has_card(
         CardState::BeingPersonalised { .. } => Failure::new(
             "has-card",
             format!(
-                "another card ({}) is being made for {mail}; finish that one, or give it up with: issuer revoke {mail}",
+                "another card ({}) is being made for {mail}; finish that one, or give it up with: issuer revoke {mail} --reason cessation-of-operation",
                 record.identity
             ),
         ),
@@ -183,7 +185,7 @@ async fn refused(office: &Office, refusal: &CardRefusal) -> Result<Failure, Fail
         CardRefusal::BeingPersonalisedFor { holder, since } => {
             let mail = mail_of(office, *holder).await?;
             let message = format!(
-                "this card is half-made for {mail} since {since}; finish it (issuer issue {mail}) or give it up (issuer revoke {mail})"
+                "this card is half-made for {mail} since {since}; finish it (issuer issue {mail}) or give it up (issuer revoke {mail} --reason cessation-of-operation)"
             );
             Failure { message, ..plain }
         }
@@ -200,8 +202,8 @@ async fn mail_of(office: &Office, holder: CardholderId) -> Result<String, Failur
 enum PinPlace {
     /// Shown once.
     Terminal,
-    /// A new file, which is removed again unless the card is issued.
-    File { path: PathBuf, file: std::fs::File, is_kept: bool },
+    /// A file that gets its name only with the PIN in it: an interrupted run leaves none behind.
+    File { path: PathBuf, file: Option<NamedTempFile> },
 }
 
 impl PinPlace {
@@ -214,17 +216,22 @@ impl PinPlace {
             }
             return Ok(Self::Terminal);
         };
-        match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Ok(file) => Ok(Self::File { path: path.to_owned(), file, is_kept: false }),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Failure::new(
+        if path.symlink_metadata().is_ok() {
+            return Err(Failure::new(
                 "exists",
                 format!(
                     "{} exists already and is not overwritten; name a new file for the transport PIN",
                     path.display()
                 ),
-            )),
-            Err(error) => Err(Failure::file(path, &error)),
+            ));
         }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = tempfile::Builder::new()
+            .prefix(".transport-pin-")
+            .permissions(std::fs::Permissions::from_mode(0o600))
+            .tempfile_in(folder)
+            .map_err(|error| Failure::file(folder, &error))?;
+        Ok(Self::File { path: path.to_owned(), file: Some(file) })
     }
 
     fn deliver(&mut self, pin: &str) -> std::io::Result<()> {
@@ -234,24 +241,12 @@ impl PinPlace {
                 writeln!(terminal, "Transport PIN, shown only now: {pin}")?;
                 terminal.flush()
             }
-            Self::File { file, .. } => {
+            Self::File { path, file } => {
+                let Some(mut file) = file.take() else { return Ok(()) };
                 writeln!(file, "{pin}")?;
-                file.sync_all()
+                file.as_file().sync_all()?;
+                file.persist_noclobber(path).map(drop).map_err(|error| error.error)
             }
-        }
-    }
-
-    fn keep(&mut self) {
-        if let Self::File { is_kept, .. } = self {
-            *is_kept = true;
-        }
-    }
-}
-
-impl Drop for PinPlace {
-    fn drop(&mut self) {
-        if let Self::File { path, is_kept: false, .. } = self {
-            let _ = std::fs::remove_file(path);
         }
     }
 }

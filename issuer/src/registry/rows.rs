@@ -17,8 +17,12 @@ pub(super) fn damaged(what: impl Into<String>) -> RegistryError {
 
 /// Times are stored with whole seconds, so that their texts sort as they do.
 pub(super) fn time_text(time: Timestamp) -> String {
-    let seconds = Timestamp::from_second(time.as_second()).unwrap_or(time);
-    seconds.to_string()
+    whole_seconds(time).to_string()
+}
+
+/// Without the fraction of the second, as certificates and CRLs have it too.
+pub(super) fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 pub(super) fn time(row: &SqliteRow, column: &str) -> Result<Timestamp, RegistryError> {

@@ -13,7 +13,7 @@ use crate::domain::{
 };
 use crate::registry::error::RegistryError;
 use crate::registry::records::{CardRecord, JournalEntry, JournalPhase, NewStockCard, PresentedIdentity};
-use crate::registry::rows::{self, damaged, time_text};
+use crate::registry::rows::{self, damaged, time_text, whole_seconds};
 
 /// The present version of the derivation of a card's secrets.
 const SECRETS_VERSION: i64 = 1;
@@ -238,7 +238,7 @@ pub(super) async fn execute(
     now: Timestamp,
 ) -> Result<Card, RegistryError> {
     let card = load(transaction, id).await?;
-    let event = card.decide(command, now)?;
+    let event = card.decide(command, whole_seconds(now))?;
     if let CardEvent::PersonalisationBegun { holder, .. } = &event {
         refuse_second_card(transaction, *holder, id).await?;
     }

@@ -14,7 +14,7 @@ use crate::registry::error::RegistryError;
 use crate::registry::records::{
     Authority, CertificateRecord, NewCertificate, RevokedCertificate, RevokedForCardholder,
 };
-use crate::registry::rows::{self, damaged, time_text};
+use crate::registry::rows::{self, damaged, time_text, whole_seconds};
 
 impl Registry {
     /// Stores the certificate of an authority.
@@ -61,7 +61,7 @@ impl Registry {
         if exists(&mut transaction, &new.serial).await? {
             return Err(CertificateRefusal::SerialNumberTaken.into());
         }
-        let event = Certificate::default().decide(CertificateCommand::Reserve, now)?;
+        let event = Certificate::default().decide(CertificateCommand::Reserve, whole_seconds(now))?;
         sqlx::query(
             "INSERT INTO certificates (serial, authority, profile, subject, mail, holder, card, attempt, card_key, \
              not_before, not_after, to_be_signed, certificate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
@@ -304,7 +304,7 @@ async fn execute(
     command: CertificateCommand,
     now: Timestamp,
 ) -> Result<(), RegistryError> {
-    let event = load(transaction, serial).await?.decide(command, now)?;
+    let event = load(transaction, serial).await?.decide(command, whole_seconds(now))?;
     record(transaction, Subject::Certificate(serial), &event, now).await
 }
 
