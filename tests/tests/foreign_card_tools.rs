@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use sealwright_tests::card::CardFile;
 use sealwright_tests::openssl::{CardEngine, OPENSC_MODULE, certify_public_key, verify_signed};
 use sealwright_tests::pcscd::Pcscd;
@@ -49,41 +49,34 @@ fn opensc_lists_and_uses(algorithm: &str) -> Result<()> {
     let tested = pkcs11().args(["--login", "--pin", &alice.pin, "--test"]).ok()?;
     assert!(tested.out().contains("No errors"), "{tested}");
     for id in ["01", "02"] {
-        signs_and_openssl_verifies(world.folder(), pkcs11(), id, &alice.pin, algorithm)?;
+        signs_and_openssl_verifies(world.folder(), &tool, id, &alice.pin, algorithm)?;
     }
     Ok(())
 }
 
+/// OpenSC's module signs with a key of the card; OpenSSL checks with the public key of the card's certificate.
 fn signs_and_openssl_verifies(
     folder: &Path,
-    pkcs11: Run,
+    tool: &dyn Fn(&str) -> Run,
     id: &str,
     pin: &str,
     algorithm: &str,
 ) -> Result<()> {
-    let file = |name: &str| folder.join(format!("{name}-{id}"));
-    fs::write(file("data"), "what is signed")?;
+    fs::write(folder.join("data"), "what is signed")?;
     let mechanism = if algorithm == "p256" { "ECDSA-SHA256" } else { "SHA256-RSA-PKCS" };
-    let command = format!("{pkcs11:?}");
-    pkcs11
-        .args([
-            "--login",
-            "--pin",
-            pin,
-            "--sign",
-            "--id",
-            id,
-            "--mechanism",
-            mechanism,
-            "--signature-format",
-            "openssl",
-        ])
-        .arg("--input-file")
-        .arg(file("data"))
-        .arg("--output-file")
-        .arg(file("signature"))
-        .ok()
-        .context(command)?;
+    let sign =
+        tool("pkcs11-tool").args(["--module", OPENSC_MODULE, "--login", "--pin", pin, "--sign", "--id", id]);
+    let sign = sign.args(["--mechanism", mechanism, "--signature-format", "openssl"]);
+    sign.args(["--input-file", "data", "--output-file", "signature"]).ok()?;
+    tool("pkcs15-tool").args(["--read-certificate", id, "--output", "signer.pem"]).ok()?;
+    let key =
+        Run::new("openssl").args(["x509", "-in", "signer.pem", "-noout", "-pubkey", "-out", "signer.pub"]);
+    key.folder(folder).ok()?;
+    let verify =
+        || Run::new("openssl").args(["dgst", "-sha256", "-verify", "signer.pub", "-signature", "signature"]);
+    let verified = verify().arg("data").folder(folder).ok()?;
+    assert!(verified.out().contains("Verified OK"), "{verified}");
+    verify().arg("signer.pem").folder(folder).fails_with(1)?;
     Ok(())
 }
 

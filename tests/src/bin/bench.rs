@@ -4,21 +4,27 @@
 //! `bench client AREA ...` with that variable set.
 
 use std::ffi::CString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use mailer::certificate::Certificate;
+use mailer::clock::{Clock, SystemClock};
+use mailer::keys::{CardKeys, LastTry, Locator, PinProvider, SecretSource};
+use mailer::protection::protect;
+use mailer::smime::{Enveloping, Recipient, SigningIdentity};
 use pcsc::{Protocols, Scope, ShareMode};
 use sealwright_tests::card::CardFile;
 use sealwright_tests::measure::{Row, by_turns, table};
-use sealwright_tests::openssl::certify_public_key;
+use sealwright_tests::openssl::{certify_public_key, stranger_certificate};
 use sealwright_tests::pcscd::Pcscd;
 use sealwright_tests::privilege::Root;
 use sealwright_tests::process::Run;
 use sealwright_tests::programs::program;
 use sealwright_tests::world::World;
 
-const AREAS: [&str; 3] = ["card", "issuer", "mail"];
+const AREAS: [&str; 4] = ["card", "middleware", "issuer", "mail"];
 /// Any AID prefix selects PIV; VERIFY without data asks for the tries left.
 const ASK_FOR_TRIES: [u8; 4] = [0x00, 0x20, 0x00, 0x80];
 
@@ -27,6 +33,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
         ["client", "card", ours, peer] => short_apdus(ours, peer),
+        ["client", "mail", folder, card, pin] => protect_by_turns(Path::new(folder), card, pin),
         given => bench(given),
     };
     match done {
@@ -46,6 +53,7 @@ fn bench(arguments: &[&str]) -> Result<()> {
     for area in areas {
         rows.extend(match area {
             "card" => card()?,
+            "middleware" => middleware()?,
             "issuer" => issuer()?,
             "mail" => mail()?,
             _ => bail!("{area} is not one of {}", AREAS.join(", ")),
@@ -140,7 +148,7 @@ fn issuer() -> Result<Vec<Row>> {
 }
 
 /// Generate, certify and store for each of the four keys, then CHUID and CCC.
-fn peer_issues(pcscd: &Pcscd, folder: &std::path::Path) -> Result<()> {
+fn peer_issues(pcscd: &Pcscd, folder: &Path) -> Result<()> {
     let reader = pcscd.reader_name(1);
     let tool =
         || Run::new("yubico-piv-tool").args(["-r", &reader]).envs([&pcscd.environment()]).folder(folder);
@@ -153,8 +161,82 @@ fn peer_issues(pcscd: &Pcscd, folder: &std::path::Path) -> Result<()> {
     Ok(())
 }
 
+/// All certificates of an issued card, listed by a program through pcscd.
+fn middleware() -> Result<Vec<Row>> {
+    let Some(root) = Root::or_skip("bench middleware")? else { return Ok(Vec::new()) };
+    let mut world = World::new()?;
+    let pcscd = world.pcscd(root, 2)?;
+    let (alice, _, _inserted) = world.person_at_reader(&pcscd, 0, "alice", "p256")?;
+    let (ours, peer) = by_turns(
+        20,
+        || alice.card("certificates")?.ok().map(drop),
+        || Run::new("pkcs15-tool").arg("--list-certificates").envs([&pcscd.environment()]).ok().map(drop),
+    )?;
+    let (ours, peer) = (microseconds(ours) / 1000.0, microseconds(peer) / 1000.0);
+    Ok(vec![Row {
+        area: "middleware",
+        name: "list the certificates of a card",
+        size: "-",
+        ours,
+        peer,
+        peer_name: "pkcs15-tool",
+        limit: peer,
+        unit: "ms",
+    }])
+}
+
+/// Sign on an in-process card and encrypt to two people, beside `openssl cms` with keys in files.
 fn mail() -> Result<Vec<Row>> {
-    Ok(Vec::new())
+    let world = World::new()?;
+    let (alice, bob) = (world.person("alice", "p256")?, world.person("bob", "p256")?);
+    let bobs = bob.card("certificates")?.args(["9D", "--pem"]).ok()?;
+    let to_der = Run::new("openssl").args(["x509", "-outform", "DER", "-out"]).arg(world.path("bob.cer"));
+    to_der.input(bobs.stdout).ok()?;
+    std::fs::write(
+        world.path("letter"),
+        "All work and no play makes Jack a dull boy. Tuesday, noon.\r\n".repeat(164),
+    )?;
+    stranger_certificate(world.folder(), "soft", "example.org")?;
+    let card = alice.locator.trim_start_matches("sim:");
+    let client = Run::new(std::env::current_exe()?).args(["client", "mail"]).arg(world.folder()).arg(card);
+    let measured = client.arg(alice.pin_file()).env("HOME", alice.home()).ok()?.out();
+    let [ours, peer] = numbers(&measured)?;
+    Ok(vec![Row {
+        area: "mail",
+        name: "sign and encrypt a mail, in-process P-256 card",
+        size: "10 KB",
+        ours: ours / 1000.0,
+        peer: peer / 1000.0,
+        peer_name: "openssl cms, two processes, soft key",
+        limit: 5.0,
+        unit: "ms",
+    }])
+}
+
+fn protect_by_turns(folder: &Path, card: &str, pin: &str) -> Result<()> {
+    let pin: Box<dyn PinProvider> = Box::new(SecretSource::File(pin.into()));
+    let mut keys = CardKeys::open(&Locator::Emulated(card.into()), pin, LastTry::Refuse)?;
+    let own = keys.encryption_certificate().context("the card is issued")?.clone();
+    let bobs = Certificate::from_der(&std::fs::read(folder.join("bob.cer"))?)?;
+    let recipients = [Recipient::unchecked(bobs, true), Recipient::unchecked(own, true)];
+    let letter = std::fs::read(folder.join("letter"))?;
+    let entity = [b"Content-Type: text/plain\r\n\r\n".as_slice(), &letter].concat();
+    let at = SystemClock.now();
+    let ours = || -> Result<()> {
+        let mut signer = keys.signer()?;
+        let certificate = signer.certificate().clone();
+        let identity = SigningIdentity { signer: &mut signer, certificate: &certificate, intermediates: &[] };
+        let signed = protect::sign(&entity, identity, at, "boundary")?;
+        let encrypted = protect::encrypt(&signed, &recipients, Enveloping::Authenticated)?;
+        ensure!(encrypted.len() > entity.len(), "something was written");
+        Ok(())
+    };
+    let pipe = "openssl cms -sign -md sha256 -in letter -signer soft.pem -inkey soft.key |
+        openssl cms -encrypt -aes-256-gcm -outform SMIME -out protected soft.pem";
+    let peer = || Run::new("sh").args(["-c", pipe]).folder(folder).ok().map(drop);
+    let (ours, peer) = by_turns(200, ours, peer)?;
+    println!("{} {}", microseconds(ours), microseconds(peer));
+    Ok(())
 }
 
 fn numbers(text: &str) -> Result<[f64; 2]> {
