@@ -25,6 +25,7 @@ impl Completions {
     }
 }
 
+/// Writes manual pages into a folder.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  mailer man ~/.local/share/man/man1")]
 pub(super) struct Man {

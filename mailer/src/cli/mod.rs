@@ -40,27 +40,18 @@ Example:
   mailer send --to bob@mail.test --subject Hello --body letter.txt --attach report.pdf
   mailer fetch && mailer list && mailer read 1";
 
+// What each does is said where it is defined, so that the help shows all of it.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Remember the account: address, card, trust anchor, directory, servers
     Setup(setup::Setup),
-    /// Write a message: signed on the card, encrypted to every recipient and to oneself
     Send(send::Send),
-    /// Show or send what could not be sent before
     Outbox(outbox::Outbox),
-    /// Get new messages from the server or Maildir; nothing is removed there
     Fetch(fetch::Fetch),
-    /// List the messages
     List(list::List),
-    /// Read a message: decrypted with the card, signature judged in one sentence
     Read(read::Read),
-    /// Filter: a message on stdin comes out signed and encrypted
     Protect(protect::Protect),
-    /// Filter: a protected message on stdin comes out readable, with a verdict on stderr
     Open(open::Open),
-    /// Print completions for a shell
     Completions(generate::Completions),
-    /// Write manual pages into a folder
     Man(generate::Man),
 }
 

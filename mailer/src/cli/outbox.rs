@@ -90,6 +90,7 @@ fn flush(
 ) -> Result<Exit, Failure> {
     let lock = outbox.lock()?;
     let (entries, damaged) = readable_entries(outbox)?;
+    let before: usize = entries.iter().map(delivered).sum();
     let mut after = Vec::new();
     if !entries.is_empty() {
         let mut courier = courier(context, None, password)?;
@@ -97,10 +98,12 @@ fn flush(
             after.push(outbox.deliver(entry, &lock, courier.as_mut())?);
         }
     }
-    let exit = match after.iter().filter(|entry| entry.is_delivered()).count() {
-        count if count == after.len() => Exit::Done,
-        0 if !after.iter().flat_map(Entry::recipients).any(Recipient::is_delivered) => Exit::Failed,
-        _ => Exit::Partly,
+    let exit = if after.iter().all(Entry::is_delivered) {
+        Exit::Done
+    } else if after.iter().map(delivered).sum::<usize>() > before {
+        Exit::Partly
+    } else {
+        Exit::Failed
     };
     if json {
         let entries: Vec<Value> = after.iter().map(entry_json).collect();
@@ -111,6 +114,10 @@ fn flush(
         print_text(&after.iter().map(entry_text).collect::<String>())?;
     }
     finish(exit, &damaged, json)
+}
+
+fn delivered(entry: &Entry) -> usize {
+    entry.recipients().filter(|recipient| recipient.is_delivered()).count()
 }
 
 /// Damaged entries are told of, and do not stop the others.
