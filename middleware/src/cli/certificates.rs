@@ -125,7 +125,7 @@ impl Content {
             issuer: certificate.issuer().to_string(),
             not_before: certificate.validity().not_before.to_string(),
             not_after: certificate.validity().not_after.to_string(),
-            serial_number: hex::encode(certificate.serial_number().as_bytes()),
+            serial_number: serial_number(certificate.serial_number().as_bytes()),
             algorithm: KeyAlgorithm::of(&public_key),
         })
     }
@@ -133,4 +133,12 @@ impl Content {
     fn algorithm_name(&self) -> String {
         self.algorithm.map_or("other".to_owned(), |algorithm| algorithm.to_string())
     }
+}
+
+/// The number in hex, without the sign byte that DER puts before a high bit.
+fn serial_number(bytes: &[u8]) -> String {
+    hex::encode(match bytes {
+        [0, magnitude @ ..] if !magnitude.is_empty() => magnitude,
+        bytes => bytes,
+    })
 }

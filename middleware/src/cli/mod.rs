@@ -22,7 +22,8 @@ use middleware::secret_source::SecretSource;
 use middleware::{Card, CardError, KeyReference, LastTry, Locator};
 use tracing_subscriber::EnvFilter;
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage.\n\
+                          CARD_LOG=middleware=trace shows which commands are sent (never their data).";
 
 /// Look at a PIV card, change its PIN, unblock it
 ///

@@ -238,3 +238,13 @@ fn empty_retired_keys_are_not_asked_for() {
     .concat();
     assert!(play(&script, Card::certificates).unwrap().is_empty());
 }
+
+/// A program may keep its card in another thread.
+#[test]
+fn a_card_can_be_handed_to_another_thread() {
+    let (mut card, progress) =
+        open(&format!("{SELECT}{ASK}< 63 C3")).unwrap_or_else(|error| panic!("{error}"));
+    let status = std::thread::spawn(move || card.transaction()?.pin_status()).join().unwrap();
+    assert_eq!(status.unwrap(), PinStatus::NotVerified { tries_left: 3 });
+    progress.finish().unwrap();
+}
