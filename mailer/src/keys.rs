@@ -89,15 +89,22 @@ impl KeysError {
     /// Stable code for JSON.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Key(KeyError::Card(error)) => error.code(),
-            Self::Key(KeyError::Io(_)) => "pin-not-read",
-            Self::Key(_) => "key-refused",
+            Self::Key(error) => key_error_code(error),
             Self::TransportPin => "transport-pin",
             Self::NotIssued => "not-issued",
             Self::NoSigningCertificate => "no-signing-certificate",
             Self::MalformedCertificate { .. } => "malformed-certificate",
             Self::NoSuchKey => "no-such-key",
         }
+    }
+}
+
+/// The stable code of an error of a single key: the card's own where there is one.
+pub(crate) fn key_error_code(error: &KeyError) -> &'static str {
+    match error {
+        KeyError::Card(error) => error.code(),
+        KeyError::Io(_) => "pin-not-read",
+        _ => "key-refused",
     }
 }
 

@@ -225,7 +225,7 @@ fn a_crl_counts_only_while_it_is_good_and_from_the_right_hand() {
     let cases = [
         (pki.people.crl_with("", ("20260101000000Z", "20260531000000Z")), "was good until 2026-05-31"),
         (pki.people.crl_with("", ("20260701000000Z", "20260801000000Z")), "comes from the future"),
-        (other.crl(), "is not one of People"),
+        (other.crl(), "there is no CRL of People"),
         (forger.people.crl(), "was signed with another key"),
         (
             pki.people.crl_with("2.5.29.99=critical,DER:0500", ("20260525000000Z", "20260610000000Z")),

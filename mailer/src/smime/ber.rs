@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use crate::certificate::tlv::{Element, Elements, Malformed, length_octets, tag};
 
+/// The longest object that is read whole; a length in DER has at most four octets anyhow.
+const LONGEST: usize = 1 << 30;
 /// The deepest nesting that is followed.
 const DEEPEST: usize = 48;
 /// The most elements, so that many tiny ones cannot take much more memory than the message itself.
@@ -20,6 +22,8 @@ pub(crate) enum BerError {
     Length,
     #[error("it has a tag that is not allowed")]
     Tag,
+    #[error("it is longer than {LONGEST} bytes")]
+    TooLong,
     #[error("it is nested too deeply")]
     TooDeep,
     #[error("it has too many parts")]
@@ -30,6 +34,9 @@ pub(crate) enum BerError {
 
 /// The same value in DER (but for the order of sets, which is left as it is); borrowed when nothing had to change.
 pub(crate) fn to_der(bytes: &[u8]) -> Result<Cow<'_, [u8]>, BerError> {
+    if bytes.len() > LONGEST {
+        return Err(BerError::TooLong);
+    }
     let mut reader = Reader { rest: bytes, elements: 0, canonical: true };
     let node = reader.element(0)?;
     if !reader.rest.is_empty() {

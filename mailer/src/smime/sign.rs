@@ -8,7 +8,7 @@ use super::{attributes, content_info};
 use crate::certificate::signature::{self, ECDSA_WITH_SHA256, PublicKeyKind, SHA256_WITH_RSA, Scheme};
 use crate::certificate::tlv::{element, set_of, tag};
 use crate::certificate::{Certificate, DigestAlgorithm};
-use crate::keys::{KeyError, SignatureScheme, Signer};
+use crate::keys::{KeyError, SignatureScheme, Signer, key_error_code};
 
 /// Whether the content travels inside the CMS object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl SignError {
     /// Stable code for JSON.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Key(_) => "key-refused",
+            Self::Key(error) => key_error_code(error),
             Self::UnsupportedKey(_) => "unsupported-key",
             Self::WrongKey => "wrong-key",
             Self::Encoding(_) => "not-encodable",

@@ -41,7 +41,8 @@ pub(crate) fn status(
     lists: &[CertificateList],
     now: Timestamp,
 ) -> RevocationStatus {
-    let mut lists: Vec<&CertificateList> = lists.iter().collect();
+    let of_issuer = |list: &&CertificateList| names::same_name(list.issuer_name(), certificate.issuer_name());
+    let mut lists: Vec<&CertificateList> = lists.iter().filter(of_issuer).collect();
     lists.sort_by_key(|list| std::cmp::Reverse(list.this_update()));
     let mut problem = None;
     for list in lists {
@@ -64,9 +65,6 @@ fn usable(
     now: Timestamp,
 ) -> Result<(), String> {
     let name = issuer.subject();
-    if !names::same_name(list.issuer_name(), certificate.issuer_name()) {
-        return Err(format!("the CRL is not one of {name}"));
-    }
     if list.this_update() > now.saturating_add(CLOCK_TOLERANCE).unwrap_or(now) {
         return Err(format!("the CRL of {name} comes from the future"));
     }
