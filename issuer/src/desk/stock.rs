@@ -105,7 +105,10 @@ async fn add_files(office: &mut Office, files: &[PathBuf], added: &mut Added) ->
     for file in files {
         let item = file.display().to_string();
         let text = match read_file(file, 64 * 1024) {
-            Ok(bytes) => Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()),
+            Ok(bytes) => {
+                let bytes = Zeroizing::new(bytes);
+                Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
+            }
             Err(error) => {
                 added.errors.push(ItemError { item, code: error.code, message: error.message });
                 continue;
