@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::card::CardFile;
 use crate::dovecot::Identity;
 use crate::openssl;
-use crate::process::Run;
+use crate::process::{Run, Server};
 use crate::programs::program;
 use crate::world::write_secret;
 
@@ -117,6 +117,20 @@ impl Desk {
             .args(["--profile", "mail-server", "--out"])
             .arg(&certificate);
         Ok((run, Identity { key, certificate }))
+    }
+
+    /// Serves the published folder over HTTP, without keys or registry; the server and its `http://HOST:PORT`.
+    pub fn serve(&self, log: &Path) -> Result<(Server, String)> {
+        let serve = Run::new(program("issuer")?).args(["serve", "--listen", "127.0.0.1:0", "--from"]);
+        let mut server = serve.arg(&self.published).serve(log)?;
+        let mut url = String::new();
+        server.wait_until("it prints its URL", || {
+            let said = fs::read_to_string(log)?;
+            let address = said.split("http://").nth(1).and_then(|rest| rest.split(['/', ' ', '\n']).next());
+            url = format!("http://{}", address.unwrap_or_default());
+            Ok(address.is_some() && said.ends_with('\n'))
+        })?;
+        Ok((server, url))
     }
 
     /// The published folder.

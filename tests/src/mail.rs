@@ -40,9 +40,13 @@ impl Account {
 
     /// Anchor, domain and directory of a published folder.
     pub fn trusting(self, published: &Path, domain: &str) -> Self {
-        self.with("--anchor", published.join("anchor.pem"))
-            .with("--anchor-domain", domain)
-            .with("--directory", format!("file:{}", published.display()))
+        self.asking(published, domain, &format!("file:{}", published.display()))
+    }
+
+    /// Anchor and domain of a published folder; the directory somewhere else.
+    pub fn asking(self, published: &Path, domain: &str, directory: &str) -> Self {
+        let anchored = self.with("--anchor", published.join("anchor.pem"));
+        anchored.with("--anchor-domain", domain).with("--directory", directory)
     }
 
     /// One more option with its value.

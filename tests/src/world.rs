@@ -192,14 +192,21 @@ impl World {
         }
     }
 
-    /// Accounts with these servers, through the wire-tappers.
+    /// Accounts with these servers by STARTTLS, through the wire-tappers.
     pub fn server_account(&self, servers: &MailServers, person: &Person) -> Result<Account> {
+        let [smtp, imap] = [servers.smtp_tap.port(), servers.imap_tap.port()];
+        let urls = [format!("smtp://127.0.0.1:{smtp}"), format!("imap://127.0.0.1:{imap}")];
+        self.account_at(urls, person)
+    }
+
+    /// Accounts with servers at these URLs for submission and mailbox.
+    pub fn account_at(&self, [smtp, imap]: [String; 2], person: &Person) -> Result<Account> {
         let password = person.home().join("mail-password");
         write_secret(&password, MAIL_PASSWORD)?;
         Ok(Account::default()
             .trusting(self.desk.published(), DOMAIN)
-            .with("--smtp", format!("smtp://127.0.0.1:{}", servers.smtp_tap.port()))
-            .with("--imap", format!("imap://127.0.0.1:{}", servers.imap_tap.port()))
+            .with("--smtp", smtp)
+            .with("--imap", imap)
             .with("--user", &person.address)
             .with("--password-file", password)
             .with("--tls-anchor", self.desk.anchor()))

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use sealwright_tests::disk::Needle;
+use sealwright_tests::mail::Account;
 use sealwright_tests::privilege::Root;
 use sealwright_tests::process::{Run, wait_until};
 use sealwright_tests::world::{DOMAIN, World};
@@ -82,6 +83,48 @@ server.sendmail('x@example.org', ['bob@example.org'], 'Subject: x\\n\\n' + sys.a
     wait_until("the clear mail is found on Dovecot's disk", || {
         Ok(!needle.files_in(servers.dovecot.folder()).unwrap_or_default().is_empty())
     })
+}
+
+#[test]
+fn mail_travels_over_tls_from_the_first_byte_too() -> Result<()> {
+    let Some(root) = Root::or_skip("Postfix")? else { return Ok(()) };
+    let world = World::new()?;
+    let (alice, bob) = (world.person("alice", "p256")?, world.person("bob", "p256")?);
+    let servers = world.mail_servers(root)?;
+    let (submissions, imaps) = (servers.postfix.submissions, servers.dovecot.imaps);
+    for person in [&alice, &bob] {
+        let urls = [format!("smtps://127.0.0.1:{submissions}"), format!("imaps://127.0.0.1:{imaps}")];
+        person.set_up(&world.account_at(urls, person)?)?.ok()?;
+    }
+    alice.send(&["bob@example.org"], "plan", MARKER)?.ok()?;
+    wait_until("Dovecot has the mail", || Ok(!servers.dovecot.messages("bob@example.org")?.is_empty()))?;
+    bob.fetch()?.ok()?;
+    assert!(bob.read(1)?.ok()?.out().contains(MARKER));
+    Ok(())
+}
+
+#[test]
+fn certificates_and_revocations_are_found_over_http_alone() -> Result<()> {
+    let world = World::new()?;
+    let (alice, bob) = (world.person("alice", "p256")?, world.person("bob", "rsa2048")?);
+    let (server, url) = world.desk.serve(&world.path("serve.log"))?;
+    for person in [&alice, &bob] {
+        let account = Account::default().asking(world.desk.published(), DOMAIN, &url);
+        person.set_up(&account.with("--maildir", world.path("post")))?.ok()?;
+    }
+    alice.send(&["bob@example.org"], "plan", MARKER)?.ok()?;
+    bob.fetch()?.ok()?;
+    let read = bob.read(1)?.ok()?;
+    assert!(read.out().contains(MARKER) && read.err().contains("not revoked"), "{read}");
+
+    world.desk.revoke("alice@example.org", "key-compromise")?.ok()?;
+    world.desk.publish()?.ok()?;
+    let read = bob.read(1)?.fails_with(4)?;
+    assert!(read.err().contains("revoked") && !read.out().contains(MARKER), "{read}");
+    let refused = bob.send(&["alice@example.org"], "answer", "nothing leaves")?.fails_with(1)?;
+    assert!(refused.err().contains("revoked"), "{refused}");
+    drop(server);
+    Ok(())
 }
 
 #[test]

@@ -55,27 +55,20 @@ fn serve_answers_searches_when_the_ca_keys_and_the_registry_are_gone() -> Result
     let alice = world.person("alice", "p256")?;
     fs::remove_dir_all(world.desk.home())?;
 
-    let serve = world.desk.command(&["serve", "--from"])?.arg(world.desk.published());
-    let mut server = serve.args(["--listen", "127.0.0.1:0"]).serve(&world.path("serve.log"))?;
-    let mut address = String::new();
-    server.wait_until("it prints its address", || {
-        let log = fs::read_to_string(world.path("serve.log"))?;
-        let url = log.split("http://").nth(1).and_then(|rest| rest.split(['/', ' ', '\n']).next());
-        address = url.unwrap_or_default().to_owned();
-        Ok(!address.is_empty() && log.ends_with('\n'))
-    })?;
-    let (head, body) = get(&address, &format!("/certificates/search.cgi?email={}", alice.address))?;
+    let (_server, url) = world.desk.serve(&world.path("serve.log"))?;
+    let address = url.trim_start_matches("http://");
+    let (head, body) = get(address, &format!("/certificates/search.cgi?email={}", alice.address))?;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert!(head.contains("multipart/mixed"), "9C and 9D: {head}");
     assert!(!body.is_empty());
-    let (head, _) = get(&address, "/certificates/search.cgi?email=nobody%40example.org")?;
+    let (head, _) = get(address, "/certificates/search.cgi?email=nobody%40example.org")?;
     assert!(head.starts_with("HTTP/1.1 404"), "{head}");
-    let (head, _) = get(&address, "/certificates/")?;
+    let (head, _) = get(address, "/certificates/")?;
     assert!(head.starts_with("HTTP/1.1 404"), "there is no listing: {head}");
 
     let crl = files(&world.desk.published().join("crl"))?.into_iter().next().context("a CRL is published")?;
     let name = crl.file_name().and_then(|name| name.to_str()).context("hexadecimal")?;
-    let (_, served) = get(&address, &format!("/crl/{name}"))?;
+    let (_, served) = get(address, &format!("/crl/{name}"))?;
     assert_eq!(served, fs::read(&crl)?);
     let pem = world.path("crl.pem");
     fs::write(world.path("served.crl"), served)?;
