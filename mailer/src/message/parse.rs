@@ -150,7 +150,10 @@ impl Walk<'_> {
         if self.parts > MAXIMUM_PARTS {
             return Err(MimeError::TooManyParts(MAXIMUM_PARTS));
         }
-        let media_type = entity.media_type()?;
+        let Ok(media_type) = entity.media_type() else {
+            self.ambiguous(entity);
+            return Ok(());
+        };
         let Some(boundary) = media_type.parameter("boundary").filter(|_| media_type.is_of_type("multipart"))
         else {
             self.leaf(entity, &media_type);
@@ -164,6 +167,13 @@ impl Walk<'_> {
             "multipart/signed" => parts.first().map_or(Ok(()), |first| self.entity(first, depth + 1)),
             _ => parts.iter().try_for_each(|part| self.entity(part, depth + 1)),
         }
+    }
+
+    /// A part that says two things about its type is kept as a file, and shown as neither.
+    fn ambiguous(&mut self, entity: &Entity<'_>) {
+        let name = entity.suggested_name().unwrap_or_else(|| default_name(""));
+        let media_type = "application/octet-stream".to_owned();
+        self.readable.attachments.push(Attached { name, media_type, content: entity.body.to_vec() });
     }
 
     /// RFC 2046 section 5.1.4, but plain text before HTML: text is what we show.
@@ -286,6 +296,14 @@ mod tests {
         assert_eq!(read(many.as_bytes()), Err(MimeError::TooManyParts(MAXIMUM_PARTS)));
         let wrapped = "Content-Type: message/rfc822\r\n\r\n".repeat(100_000);
         assert_eq!(read(wrapped.as_bytes()).unwrap().attachments.len(), 1);
+    }
+
+    #[test]
+    fn a_part_of_two_types_is_shown_as_neither() {
+        let message = read_text(
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\nContent-Type: text/plain\r\nContent-Type: text/html\r\n\r\nx\r\n--b--\r\n",
+        );
+        assert_eq!((message.text.as_str(), message.attachments.len()), ("hello", 1));
     }
 
     #[test]

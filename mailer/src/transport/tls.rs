@@ -86,7 +86,10 @@ fn refusal(server: String, error: &std::io::Error) -> TransportError {
 
 fn in_words(error: &CertificateError) -> String {
     match error {
-        CertificateError::UnknownIssuer => "its issuer is not the configured anchor".to_owned(),
+        // A wrong signature is what another CA of the same name gives.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "its issuer is not the configured anchor".to_owned()
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "it is not valid yet".to_owned()
@@ -94,7 +97,6 @@ fn in_words(error: &CertificateError) -> String {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "it was issued for another server name".to_owned()
         }
-        CertificateError::BadSignature => "its signature is wrong".to_owned(),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "it was not issued for a server".to_owned()
         }
