@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::ca::Organization;
-use crate::ca::profile::PolicyArc;
+use crate::ca::profile::{PivExtensions, PolicyArc};
 use crate::domain::{AuthorityName, DomainName};
 use crate::registry::RegistryUrl;
 
@@ -100,6 +100,8 @@ struct ConfigFile {
     base_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy_arc: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    piv_extensions: bool,
 }
 
 impl Config {
@@ -113,6 +115,7 @@ impl Config {
         domains: &[String],
         base_url: &str,
         policy_arc: Option<&str>,
+        piv_extensions: PivExtensions,
     ) -> Result<Self, ConfigError> {
         let malformed = |what: &str, reason: String| ConfigError::Malformed { what: what.to_owned(), reason };
         let name = organization.trim();
@@ -141,6 +144,7 @@ impl Config {
             base_url: base_url_without_final_slash(base_url)
                 .map_err(|reason| malformed("base URL", reason))?,
             policies,
+            piv_extensions,
         };
         Ok(Self { organization, domains })
     }
@@ -162,6 +166,7 @@ impl Config {
             &file.domains,
             &file.base_url,
             file.policy_arc.as_deref(),
+            if file.piv_extensions { PivExtensions::Included } else { PivExtensions::Omitted },
         )
         .map_err(|error| ConfigError::Malformed {
             what: path.display().to_string(),
@@ -181,6 +186,7 @@ impl Config {
             base_url: self.organization.base_url.clone(),
             policy_arc: (self.organization.policies != PolicyArc::default())
                 .then(|| self.organization.policies.to_string()),
+            piv_extensions: self.organization.piv_extensions == PivExtensions::Included,
         };
         let text = toml::to_string(&file).map_err(|error| ConfigError::Malformed {
             what: path.display().to_string(),
@@ -240,9 +246,15 @@ mod tests {
     fn a_configuration_reads_back_as_it_was_written() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config.toml");
-        let config =
-            Config::new("Example GmbH", Some("NTRDE-1"), &domains(), "http://pki.example.org/x/", None)
-                .unwrap();
+        let config = Config::new(
+            "Example GmbH",
+            Some("NTRDE-1"),
+            &domains(),
+            "http://pki.example.org/x/",
+            None,
+            PivExtensions::Included,
+        )
+        .unwrap();
         config.write(&path).unwrap();
         let again = Config::read(&path).unwrap();
         assert_eq!(again.organization.name, "Example GmbH");
@@ -262,7 +274,7 @@ mod tests {
             "http:///x",
             "http://a/?q",
         ] {
-            let refused = Config::new("Example", None, &domains(), url, None);
+            let refused = Config::new("Example", None, &domains(), url, None, PivExtensions::default());
             assert!(
                 matches!(refused, Err(ConfigError::Malformed { ref what, .. }) if what == "base URL"),
                 "{url}"

@@ -5,16 +5,17 @@ mod support;
 
 use std::path::Path;
 
-use issuer::ca::profile::{Assurance, CardUuid, MailServer, Organization, PersonName, Validity};
+use issuer::ca::profile::{
+    Assurance, CardUuid, MailServer, Organization, PersonName, PivExtensions, Validity,
+};
 use issuer::ca::{CaError, Certificate, Profile};
 use jiff::SignedDuration;
 use support::test_key::TestKey;
 use support::*;
 use tempfile::TempDir;
 
-/// The one exception: pkilint 0.13.3 takes only URLs for URIs. RFC 5280 section 4.2.1.6 asks for an absolute
-/// URI, which a URN is (RFC 3986 section 1.1.3), and SP 800-73-5 Part 1 section 3.4.1 demands this one in
-/// both certificates.
+/// What pkilint 0.13.3 says of the PIV extensions: it takes only URLs for URIs. RFC 5280 section 4.2.1.6 asks for
+/// an absolute URI, which a URN is (RFC 3986 section 1.1.3).
 const URN_IS_A_URI: &str = concat!(
     "pkix.invalid_uri_syntax: Invalid URI syntax: ",
     "\"urn:uuid:11111111-1111-1111-1111-111111111111\""
@@ -69,12 +70,7 @@ fn judge(directory: &Path, file: &Path, judgement: &Judgement, smime_type: &str)
     let purpose: Vec<&str> = judgement.purpose.iter().flat_map(|purpose| ["-purpose", purpose]).collect();
     let output = openssl_verify(directory, file, &purpose);
     assert!(output.status.success(), "{name}: {}", text(&output));
-    match judgement.profile {
-        Profile::PivAuthentication(_) | Profile::CardAuthentication(_) => {
-            assert_pkilint_finds("lint_pkix_cert", file, &[URN_IS_A_URI]);
-        }
-        _ => assert_pkilint_clean("lint_pkix_cert", &[], file),
-    }
+    assert_pkilint_clean("lint_pkix_cert", &[], file);
     if judgement.smime {
         assert_pkilint_clean("lint_cabf_smime_cert", &["-d"], file);
         assert_pkilint_clean("lint_cabf_smime_cert", &["-t", smime_type], file);
@@ -178,9 +174,18 @@ fn certificates_say_where_crl_and_issuer_are() {
 }
 
 #[test]
-fn card_certificates_name_the_card_and_9e_nobody() {
-    let mut world = World::new(TestKey::p256);
+fn piv_extensions_name_the_card_and_9e_names_nobody() {
+    let organization = Organization { piv_extensions: PivExtensions::Included, ..organization() };
+    let mut world = World::of(organization, TestKey::p256, Assurance::Production, today());
+    let directory = TempDir::new().unwrap();
+    world.write_chain(directory.path(), &[]);
     let uuid = "urn:uuid:11111111-1111-1111-1111-111111111111";
+    for profile in [Profile::PivAuthentication(alice()), Profile::CardAuthentication(CardUuid([0x11; 16]))] {
+        let certificate = world.certify(&profile, &mut TestKey::p256());
+        let file = write(directory.path(), "card.pem", certificate.to_pem());
+        assert!(openssl_verify(directory.path(), &file, &[]).status.success());
+        assert_pkilint_finds("lint_pkix_cert", &file, &[URN_IS_A_URI]);
+    }
     let authentication =
         openssl_text(&world.certify(&Profile::PivAuthentication(alice()), &mut TestKey::p256()));
     assert!(authentication.contains(&format!("URI:{uuid}")) && authentication.contains("Alice Example"));

@@ -14,6 +14,7 @@ use super::failure::{Failure, Status};
 use super::office::Surroundings;
 use super::output::{self, Format};
 use super::{certify, find, init, issue, lint, publish, revoke, serve, staff, stock};
+use crate::ca::profile::PivExtensions;
 use crate::clock::SystemClock;
 use crate::config::{Config, Home};
 use crate::domain::RevocationReason;
@@ -151,6 +152,9 @@ struct InitArguments {
     /// Arc of the certificate policies, for an organisation that has its own
     #[arg(long, value_name = "OID")]
     policy_arc: Option<String>,
+    /// Name the card's UUID in the certificates of 9A and 9E, for readers that look for PIV cards (SP 800-73-5)
+    #[arg(long)]
+    piv_extensions: bool,
 }
 
 #[derive(Subcommand, Debug)]
@@ -318,6 +322,7 @@ async fn initialise(surroundings: &Surroundings, arguments: InitArguments) -> Re
         &arguments.domains,
         &arguments.base_url,
         arguments.policy_arc.as_deref(),
+        if arguments.piv_extensions { PivExtensions::Included } else { PivExtensions::Omitted },
     )
     .map_err(|error| Failure::usage(error.to_string()))?;
     let plan = init::Plan {

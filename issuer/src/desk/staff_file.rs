@@ -110,9 +110,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ca::profile::PivExtensions;
 
     fn config() -> Config {
-        Config::new("Example", None, &["example.org".to_owned()], "http://pki.example.org", None).unwrap()
+        Config::new(
+            "Example",
+            None,
+            &["example.org".to_owned()],
+            "http://pki.example.org",
+            None,
+            PivExtensions::default(),
+        )
+        .unwrap()
     }
 
     fn bad_rows(text: &[u8]) -> Vec<(u64, String)> {

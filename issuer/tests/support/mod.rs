@@ -13,7 +13,8 @@ use getrandom::SysRng;
 use issuer::ca::crl::{CrlHeader, RevokedCertificate};
 use issuer::ca::lint::lint;
 use issuer::ca::profile::{
-    Assurance, Branch, CardHolder, CardUuid, MailServer, Organization, PersonName, PolicyArc, Validity,
+    Assurance, Branch, CardHolder, CardUuid, MailServer, Organization, PersonName, PivExtensions, PolicyArc,
+    Validity,
 };
 use issuer::ca::{Authority, CaError, Certificate, Profile, ProvenKey, SerialNumber};
 use jiff::{SignedDuration, Timestamp};
@@ -140,6 +141,7 @@ pub fn organization() -> Organization {
         identifier: None,
         base_url: "http://pki.example.com".into(),
         policies: PolicyArc::default(),
+        piv_extensions: PivExtensions::Omitted,
     }
 }
 

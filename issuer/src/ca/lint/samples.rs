@@ -20,7 +20,7 @@ use crate::ca::crl::view::CrlView;
 use crate::ca::crl::{CrlHeader, RevocationReason, RevokedCertificate};
 use crate::ca::possession::ProvenKey;
 use crate::ca::profile::{
-    Assurance, Branch, CardHolder, CardUuid, MailServer, Organization, PersonName, Validity,
+    Assurance, Branch, CardHolder, CardUuid, MailServer, Organization, PersonName, PivExtensions, Validity,
 };
 use crate::ca::test_key::TestKey;
 use crate::ca::{Authority, Profile, SerialNumber};
@@ -180,6 +180,7 @@ fn organization() -> Organization {
         identifier: None,
         base_url: "http://pki.example.org".into(),
         policies: "1.3.6.1.4.1.32473.1".parse().unwrap(),
+        piv_extensions: PivExtensions::Included,
     }
 }
 

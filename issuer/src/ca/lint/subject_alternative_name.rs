@@ -18,7 +18,12 @@ fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
         return;
     }
     let Some((critical, SubjectAltName(names))) = sample.extension::<SubjectAltName>() else {
-        return messages.push("it is missing".into());
+        if sample.has_purpose(EMAIL_PROTECTION) || sample.has_purpose(SERVER_AUTHENTICATION) {
+            messages.push("it is missing".into());
+        } else if sample.tbs.subject.is_empty() {
+            messages.push("it is missing, and the subject is empty".into());
+        }
+        return;
     };
     if critical != sample.tbs.subject.is_empty() {
         messages.push("it must be critical exactly when the subject is empty".into());
@@ -38,7 +43,7 @@ fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
         messages.push("a server's certificate without DNS name or IP address".into());
     }
     if sample.has_purpose(PIV_CARD_AUTHENTICATION) && (has_mail || !names.iter().any(is_card_uuid)) {
-        messages.push("a card's certificate names its UUID and no mail address".into());
+        messages.push("a card's alternative name is its UUID, and no mail address".into());
     }
 }
 
@@ -97,11 +102,13 @@ fn is_card_uuid(name: &GeneralName) -> bool {
 mod tests {
     use super::super::samples::{
         assert_clean, assert_finding, card_authentication, changed, extension_mut, good, mail_server,
-        replace, without,
+        messages, replace, without,
     };
     use super::*;
     use crate::ca::certificate::TbsCertificate;
+    use const_oid::AssociatedOid;
     use der::asn1::{Any, Ia5String, OctetString, Utf8StringRef};
+    use x509_cert::name::Name;
 
     fn with(names: Vec<GeneralName>) -> TbsCertificate {
         let names = SubjectAltName(names);
@@ -130,6 +137,15 @@ mod tests {
     fn bad_missing_or_empty() {
         assert_finding(&RULE, "missing", &without::<SubjectAltName>());
         assert_finding(&RULE, "without a mail address", &with(vec![dns("mail.example.org")]));
+    }
+
+    #[test]
+    fn good_card_without_piv_extensions_bad_without_any_name() {
+        let mut card = card_authentication();
+        card.extensions.as_mut().unwrap().retain(|extension| extension.extn_id != SubjectAltName::OID);
+        assert_eq!(messages(&RULE, &Sample { tbs: &card, outer_algorithm: None }), [""; 0]);
+        card.subject = Name::default();
+        assert_finding(&RULE, "the subject is empty", &card);
     }
 
     #[test]
@@ -185,6 +201,6 @@ mod tests {
     fn bad_mail_address_on_a_card() {
         let mut card = card_authentication();
         replace(&mut card, &SubjectAltName(vec![mail("alice@example.org")]));
-        assert_finding(&RULE, "UUID and no mail", &card);
+        assert_finding(&RULE, "UUID, and no mail", &card);
     }
 }

@@ -9,7 +9,7 @@ use x509_cert::name::Name;
 
 use super::extension::{self, Criticality};
 use super::policy::policies;
-use super::{Assurance, Branch, CardUuid, Organization, Profile, Validity, name};
+use super::{Assurance, Branch, CardUuid, Organization, PivExtensions, Profile, Validity, name};
 use crate::ca::algorithm::{self, KeyKind};
 use crate::ca::certificate::{TbsCertificate, TbsValidity, UnsignedCertificate, key_identifier, time};
 use crate::ca::error::CaError;
@@ -44,7 +44,7 @@ pub(crate) fn assemble(
         extensions.push(extension::authority_key_identifier(issuer.key_identifier)?);
     }
     extensions.push(extension::subject_key_identifier(&subject_key)?);
-    extensions.extend(of_profile(profile, KeyKind::of(public_key)?)?);
+    extensions.extend(of_profile(organization, profile, KeyKind::of(public_key)?)?);
     let policies = policies(organization, profile, assurance);
     if !policies.is_empty() {
         extensions.push(extension::certificate_policies(&policies)?);
@@ -71,22 +71,25 @@ pub(crate) fn assemble(
 }
 
 /// Key usage, purposes, constraints and alternative names.
-fn of_profile(profile: &Profile, key: KeyKind) -> Result<Vec<Extension>, CaError> {
+fn of_profile(
+    organization: &Organization,
+    profile: &Profile,
+    key: KeyKind,
+) -> Result<Vec<Extension>, CaError> {
     let signing: FlagSet<KeyUsages> = KeyUsages::DigitalSignature.into();
-    Ok(match profile {
+    let mut extensions = match profile {
         Profile::Root => vec![authority_key_usage()?, extension::basic_constraints(None)?],
         Profile::IssuingAuthority(branch) => vec![
             authority_key_usage()?,
             extension::basic_constraints(Some(0))?,
             extension::extended_key_usage(Criticality::No, purposes_below(*branch))?,
         ],
-        Profile::PivAuthentication(holder) => vec![
+        Profile::PivAuthentication(_) => vec![
             extension::key_usage(signing)?,
             extension::extended_key_usage(
                 Criticality::No,
                 &[extension::CLIENT_AUTHENTICATION, extension::SMART_CARD_LOGON],
             )?,
-            extension::card_alternative_name(holder.card)?,
         ],
         Profile::DigitalSignature(holder) => vec![
             extension::key_usage(signing | KeyUsages::NonRepudiation)?,
@@ -98,7 +101,7 @@ fn of_profile(profile: &Profile, key: KeyKind) -> Result<Vec<Extension>, CaError
             extension::extended_key_usage(Criticality::No, &[extension::EMAIL_PROTECTION])?,
             extension::mail_alternative_name(holder)?,
         ],
-        Profile::CardAuthentication(card) => card_authentication(*card)?,
+        Profile::CardAuthentication(_) => card_authentication()?,
         Profile::MailServer(server) => vec![
             // RFC 8446 signs; RSA key exchange of TLS 1.2 and before enciphers.
             extension::key_usage(if key == KeyKind::Rsa {
@@ -109,7 +112,20 @@ fn of_profile(profile: &Profile, key: KeyKind) -> Result<Vec<Extension>, CaError
             extension::extended_key_usage(Criticality::No, &[extension::SERVER_AUTHENTICATION])?,
             extension::server_alternative_name(server)?,
         ],
-    })
+    };
+    if organization.piv_extensions == PivExtensions::Included {
+        extensions.extend(card_of(profile).map(extension::card_alternative_name).transpose()?);
+    }
+    Ok(extensions)
+}
+
+/// The card that the certificates of 9A and 9E stand for.
+fn card_of(profile: &Profile) -> Option<CardUuid> {
+    match profile {
+        Profile::PivAuthentication(holder) => Some(holder.card),
+        Profile::CardAuthentication(card) => Some(*card),
+        _ => None,
+    }
 }
 
 fn authority_key_usage() -> Result<Extension, CaError> {
@@ -127,11 +143,10 @@ fn key_management(key: KeyKind) -> KeyUsages {
 
 /// The purpose of the key without PIN is critical and alone, so that it is good for nothing else (FIPS 201-3
 /// section 4.2.2.2).
-fn card_authentication(card: CardUuid) -> Result<Vec<Extension>, CaError> {
+fn card_authentication() -> Result<Vec<Extension>, CaError> {
     Ok(vec![
         extension::key_usage(KeyUsages::DigitalSignature)?,
         extension::extended_key_usage(Criticality::Yes, &[extension::PIV_CARD_AUTHENTICATION])?,
-        extension::card_alternative_name(card)?,
     ])
 }
 

@@ -30,6 +30,19 @@ pub struct Organization {
     pub base_url: String,
     /// Arc of the certificate policies.
     pub policies: PolicyArc,
+    /// Whether 9A and 9E carry what only PIV readers look for.
+    pub piv_extensions: PivExtensions,
+}
+
+/// What SP 800-73-5 Part 1 section 3.4.1 asks of the certificates of 9A and 9E beyond RFC 5280: the card's
+/// UUID as an alternative name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PivExtensions {
+    /// The card is named in 9E's subject alone. Linters that take every URI for a URL find nothing.
+    #[default]
+    Omitted,
+    /// `urn:uuid:` and the card's GUID.
+    Included,
 }
 
 /// Which of the two issuing authorities below the root.
