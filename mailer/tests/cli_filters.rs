@@ -215,3 +215,15 @@ fn a_message_for_somebody_else_is_no_forgery() {
     assert!(said.stdout.is_empty());
     assert_eq!(said.json()["error"]["code"], "not-for-us");
 }
+
+#[test]
+fn a_message_of_certificates_only_signs_nothing() {
+    let office = office();
+    let der =
+        openssl(office.pki.path(), &["crl2pkcs7", "-nocrl", "-certfile", "chain.pem", "-outform", "DER"]);
+    let entity = mailer::message::secured::pkcs7_mime(&der, "certs-only");
+    let message = [b"From: alice@example.test\r\nMIME-Version: 1.0\r\n", &entity[..]].concat();
+    let said = office.run("bob", &["open", "--json"], &message).expect(0);
+    assert_eq!(said.json()["verdict"]["code"], "unsigned");
+    assert_eq!(said.stdout, message);
+}

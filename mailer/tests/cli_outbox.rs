@@ -64,6 +64,11 @@ fn a_message_can_be_given_up() {
 fn a_damaged_entry_is_named_and_the_others_go() {
     let office = office_without_server();
     office.run("alice", &SEND, b"x").expect(1);
+    office.run("alice", &SEND, b"y").expect(1);
+    let lost = files_below(&office.path("home-alice/outbox"))
+        .into_iter()
+        .find(|file| file.extension().is_some_and(|e| e == "eml"));
+    std::fs::remove_file(lost.unwrap()).unwrap();
     std::fs::write(office.path("home-alice/outbox/00000000.json"), "{").unwrap();
     office.setup("alice", &["--maildir", "spool"]).expect(0);
     let said = office.run("alice", &["outbox", "flush"], b"").expect(3);
@@ -82,4 +87,19 @@ fn without_a_way_out_nothing_is_signed() {
     let said = office.run_with_pin("alice", "000000", &SEND, b"x").expect(1);
     assert!(said.stderr.contains("--smtp or --maildir"), "{}", said.stderr);
     assert!(office.run("alice", &["fetch"], b"").expect(1).stderr.contains("--imap or --maildir"));
+}
+
+#[test]
+fn while_another_process_sends_a_message_waits_and_is_not_lost() {
+    let office = Office::new();
+    office.person("alice", Key::P256);
+    office.person("bob", Key::P256);
+    let outbox = mailer::transport::outbox::Outbox::open(&office.path("home-alice/outbox")).unwrap();
+    let lock = outbox.lock().unwrap();
+    let said = office.run("alice", &SEND, b"x").expect(1);
+    assert!(said.stderr.contains("bob@example.test: waiting"), "{}", said.stderr);
+    let said = office.run("alice", &["outbox", "flush"], b"").expect(1);
+    assert!(said.stderr.contains("another mailer"), "{}", said.stderr);
+    drop(lock);
+    office.run("alice", &["outbox", "flush"], b"").expect(0);
 }

@@ -89,13 +89,16 @@ fn flush(
     json: bool,
 ) -> Result<Exit, Failure> {
     let lock = outbox.lock()?;
-    let (entries, damaged) = readable_entries(outbox)?;
+    let (entries, mut damaged) = readable_entries(outbox)?;
     let before: usize = entries.iter().map(delivered).sum();
     let mut after = Vec::new();
     if !entries.is_empty() {
         let mut courier = courier(context, None, password)?;
         for entry in entries {
-            after.push(outbox.deliver(entry, &lock, courier.as_mut())?);
+            match outbox.deliver(entry, &lock, courier.as_mut()) {
+                Ok(entry) => after.push(entry),
+                Err(problem) => damaged.push(problem.to_string()),
+            }
         }
     }
     let exit = if after.iter().all(Entry::is_delivered) {

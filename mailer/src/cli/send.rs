@@ -16,7 +16,7 @@ use crate::message::outer::assemble;
 use crate::protection::protect;
 use crate::smime::Recipient;
 use crate::transport::maildir::{Maildir, UniqueName};
-use crate::transport::outbox::{Entry, Outbox, Protected};
+use crate::transport::outbox::{Entry, Outbox, OutboxError, Protected};
 
 /// Writes a message: signed on the card (the PIN is asked once), encrypted to every recipient and to oneself.
 ///
@@ -84,11 +84,18 @@ impl Send {
         let composed = draft.compose(context.now, &mut unique)?;
         let messages = self.protect(&context, &destinations, &draft.from.address, composed, &mut unique)?;
         let outbox = Outbox::open(&context.home.outbox())?;
-        let lock = outbox.lock()?;
+        // While another process sends, the message is stored all the same, and waits.
+        let lock = match outbox.lock() {
+            Ok(lock) => Some(lock),
+            Err(OutboxError::InUse) => None,
+            Err(error) => return Err(error.into()),
+        };
         let id = format!("{}-{}", context.now.strftime("%Y%m%dT%H%M%SZ"), unique.short());
-        let entry = outbox.store(&id, context.now, &draft.from.address, &messages)?;
-        keep_copy(&context, &messages, &mut unique)?;
-        let entry = outbox.deliver(entry, &lock, courier.as_mut())?;
+        let mut entry = outbox.store(&id, context.now, &draft.from.address, &messages)?;
+        keep_copy(&context, &messages, &mut unique);
+        if let Some(lock) = lock {
+            entry = outbox.deliver(entry, &lock, courier.as_mut())?;
+        }
         self.tell(&entry)
     }
 
@@ -214,15 +221,16 @@ fn distinct(lists: &[String], known: &mut Vec<String>) -> Result<Vec<Mailbox>, F
     Ok(mailboxes)
 }
 
-/// One's own copy: the message that the visible recipients get, protected as it is.
-fn keep_copy(context: &Context, messages: &[Protected], unique: &mut Unique) -> Result<(), Failure> {
+/// One's own copy: the message that the visible recipients get, protected as it is. Without it the message goes all the same.
+fn keep_copy(context: &Context, messages: &[Protected], unique: &mut Unique) {
     let folder = context.home.sent();
-    let Some((_, message)) = messages.first() else { return Ok(()) };
-    Maildir::create(&folder)
-        .and_then(|sent| {
-            sent.deliver(&UniqueName::new(context.now, &unique.word().replace('.', "-")), message)
-        })
-        .map_err(|problem| Failure::file(&folder, &problem))
+    let Some((_, message)) = messages.first() else { return };
+    let kept = Maildir::create(&folder).and_then(|sent| {
+        sent.deliver(&UniqueName::new(context.now, &unique.word().replace('.', "-")), message)
+    });
+    if let Err(problem) = kept {
+        eprintln!("mailer: no copy of the message could be kept in {}: {problem}", folder.display());
+    }
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ pub enum DeliveryState {
 #[non_exhaustive]
 pub enum OutboxError {
     /// The folder or a file in it.
-    #[error("the outbox {path} cannot be used: {problem}")]
+    #[error("the outbox file {path} cannot be used: {problem}")]
     Storage {
         /// Which file or folder.
         path: String,

@@ -1,0 +1,129 @@
+//! Protected messages, changed at random: never a panic, and never changed content under a trusted verdict.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail this way")]
+mod openssl_pki;
+
+use std::sync::OnceLock;
+
+use mailer::keys::{FileKeyRing, KeyRing};
+use mailer::protection::open::{ReleasePolicy, open};
+use mailer::trust::{Anchor, Anchors, Certificate, CertificateList, Judge, Source, UnknownRevocation};
+use openssl_pki::{Key, Pki, now, openssl};
+use proptest::prelude::*;
+
+const CONTENT: &str = "pay 100 to carol";
+const SHOW_ALL: ReleasePolicy = ReleasePolicy { require_signed: false, show_untrusted: true };
+
+/// Messages made by openssl, and what it takes to open them.
+struct Samples {
+    messages: Vec<Vec<u8>>,
+    anchors: Anchors,
+    bob: (Vec<u8>, Certificate),
+    authorities: Authorities,
+}
+
+#[derive(Clone)]
+struct Authorities {
+    certificate: Certificate,
+    lists: Vec<CertificateList>,
+}
+
+impl Source for Authorities {
+    fn issuers_at_hand(&mut self, _key_identifier: &[u8]) -> Vec<Certificate> {
+        vec![self.certificate.clone()]
+    }
+    fn issuers(&mut self, _key_identifier: &[u8]) -> Vec<Certificate> {
+        vec![self.certificate.clone()]
+    }
+    fn revocation_lists(&mut self, _key_identifier: &[u8]) -> Vec<CertificateList> {
+        self.lists.clone()
+    }
+}
+
+fn samples() -> &'static Samples {
+    static SAMPLES: OnceLock<Samples> = OnceLock::new();
+    SAMPLES.get_or_init(|| {
+        let pki = Pki::new();
+        let (alice, bob) = (pki.signer("alice", Key::P256), pki.reader("bob", Key::P256));
+        pki.write("text", format!("Content-Type: text/plain\r\n\r\n{CONTENT}\r\n").as_bytes());
+        let header = ["-from", "alice@example.test", "-subject", "x"];
+        let sign = |form: &str, file: &str| {
+            let (signer, key) = (alice.pem(), alice.key());
+            let arguments = [
+                "cms", "-sign", form, "-md", "sha256", "-in", "text", "-signer", &signer, "-inkey", &key,
+                "-out", file,
+            ];
+            openssl(pki.path(), &[&arguments[..], &header].concat());
+        };
+        sign("-binary", "detached");
+        sign("-nodetach", "opaque");
+        for (cipher, file) in [("-aes-256-cbc", "cbc"), ("-aes-256-gcm", "gcm")] {
+            let recipient = bob.pem();
+            let arguments = ["cms", "-encrypt", cipher, "-in", "detached", "-out", file];
+            openssl(pki.path(), &[&arguments[..], &header, &[&recipient]].concat());
+        }
+        Samples {
+            messages: ["detached", "opaque", "cbc", "gcm"].iter().map(|file| pki.read(file)).collect(),
+            anchors: Anchors(vec![Anchor {
+                certificate: pki.root.certificate(),
+                domains: vec!["example.test".to_owned()],
+            }]),
+            bob: (bob.pkcs8(), bob.certificate()),
+            authorities: Authorities {
+                certificate: pki.people.certificate(),
+                lists: vec![pki.root.crl(), pki.people.crl()],
+            },
+        }
+    })
+}
+
+/// Opens; answers whether the verdict is trusted, and the content if any came out.
+fn opened(message: &[u8]) -> Option<(bool, Option<String>)> {
+    let samples = samples();
+    let mut source = samples.authorities.clone();
+    let mut judge = Judge {
+        anchors: &samples.anchors,
+        source: &mut source,
+        at: now(),
+        unknown_revocation: UnknownRevocation::Reject,
+    };
+    let mut keys = || {
+        let mut ring = FileKeyRing::default();
+        ring.add(&samples.bob.0, samples.bob.1.clone()).unwrap();
+        Ok(Box::new(ring) as Box<dyn KeyRing>)
+    };
+    let opened = open(message, &mut keys, &mut judge).ok()?;
+    let trusted = opened.verdict().is_trusted();
+    Some((trusted, opened.release(SHOW_ALL).map(|content| String::from_utf8_lossy(&content).into_owned())))
+}
+
+#[test]
+fn the_samples_themselves_are_trusted() {
+    for (number, message) in samples().messages.iter().enumerate() {
+        let (trusted, content) = opened(message).unwrap();
+        assert!(trusted && content.unwrap().contains(CONTENT), "sample {number}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #[test]
+    fn changed_content_is_never_trusted(
+        sample in 0_usize..4,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+    ) {
+        let mut message = samples().messages[sample].clone();
+        for (at, byte) in changes {
+            let at = at.index(message.len());
+            message[at] = byte;
+        }
+        if let Some(cut) = cut {
+            message.truncate(cut.index(message.len()));
+        }
+        if let Some((true, content)) = opened(&message) {
+            let content = content.unwrap();
+            let body = content.split("\r\n\r\n").last().unwrap();
+            prop_assert_eq!(body.trim_end(), CONTENT);
+        }
+    }
+}
