@@ -197,20 +197,32 @@ fn mail() -> Result<Vec<Row>> {
         "All work and no play makes Jack a dull boy. Tuesday, noon.\r\n".repeat(164),
     )?;
     stranger_certificate(world.folder(), "soft", "example.org")?;
-    let card = alice.locator.trim_start_matches("sim:");
-    let client = Run::new(std::env::current_exe()?).args(["client", "mail"]).arg(world.folder()).arg(card);
-    let measured = client.arg(alice.pin_file()).env("HOME", alice.home()).ok()?.out();
-    let [ours, peer] = numbers(&measured)?;
-    Ok(vec![Row {
-        area: "mail",
-        name: "sign and encrypt a mail, in-process P-256 card",
-        size: "10 KB",
-        ours: ours / 1000.0,
-        peer: peer / 1000.0,
-        peer_name: "openssl cms, two processes, soft key",
-        limit: 5.0,
-        unit: "ms",
-    }])
+    let on_disk = Path::new(alice.locator.trim_start_matches("sim:")).to_owned();
+    // A card spends and gives back a PIN try durably for each signature; in memory that costs nothing.
+    let memory = tempfile::Builder::new().prefix("sw").tempdir_in("/dev/shm")?;
+    let in_memory = memory.path().join("alice.card");
+    std::fs::copy(&on_disk, &in_memory)?;
+    let mut rows = Vec::new();
+    for (name, card) in [
+        ("sign and encrypt, P-256 card in memory", &in_memory),
+        ("sign and encrypt, P-256 card on disk", &on_disk),
+    ] {
+        let client =
+            Run::new(std::env::current_exe()?).args(["client", "mail"]).arg(world.folder()).arg(card);
+        let measured = client.arg(alice.pin_file()).env("HOME", alice.home()).ok()?.out();
+        let [ours, peer] = numbers(&measured)?;
+        rows.push(Row {
+            area: "mail",
+            name,
+            size: "10 KB",
+            ours: ours / 1000.0,
+            peer: peer / 1000.0,
+            peer_name: "openssl cms, two processes, soft key",
+            limit: 5.0,
+            unit: "ms",
+        });
+    }
+    Ok(rows)
 }
 
 fn protect_by_turns(folder: &Path, card: &str, pin: &str) -> Result<()> {
