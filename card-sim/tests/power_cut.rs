@@ -50,6 +50,10 @@ impl Store for Journaled {
         self.journal.lock().unwrap().completed += 1;
         Ok(())
     }
+
+    fn make_durable(&mut self) -> Result<(), StoreError> {
+        self.store.make_durable()
+    }
 }
 
 /// A card on a medium whose power can fail.
@@ -286,5 +290,31 @@ fn a_card_goes_on_after_a_passing_fault() {
         assert_eq!(status, if step == 4 { 0x9000 } else { 0x6A82 }, "step {step}");
         bench.hand.authenticate();
         assert_eq!(bench.hand.command(0xDB, 0x3F, 0xFF, &object).1, 0x9000, "step {step}");
+    }
+}
+
+/// A replacement that was visible but not durable, because its sync failed or its process was stopped: the card goes
+/// on with nothing that a power cut could still take back.
+#[test]
+fn what_a_card_goes_on_with_survives_a_power_cut() {
+    for step in 0..5 {
+        for is_opened_anew in [false, true] {
+            let mut bench = Bench::new("standard");
+            bench.hand.authenticate();
+            bench.medium.cut_at(step);
+            assert_eq!(bench.hand.command(0x47, 0, 0x9E, &[0xAC, 3, 0x80, 1, 0x11]).1, MEMORY_FAILURE);
+            bench.medium.heal();
+            if is_opened_anew {
+                let (medium, state) = (bench.medium.clone(), state_in(&bench.medium));
+                bench = Bench::on(medium, &state, Vec::new());
+            } else {
+                bench.hand.card.reset();
+            }
+            let is_usable = bench.hand.try_key(0x11, 0x9E, 0x81, &[1; 32]).1 == 0x9000;
+            let name = format!("step {step}, opened anew: {is_opened_anew}");
+            assert_eq!(is_usable, step == 4, "{name}: only the fifth step comes after the replacement");
+            let after = state_in(&bench.medium.after_cut(Survival::OnlyDurable));
+            assert_eq!(after.keys.contains_key(&0x9E), is_usable, "{name}: the key vanished");
+        }
     }
 }

@@ -17,12 +17,14 @@ pub struct Persistent {
 }
 
 impl Persistent {
-    /// Reads the state that a store holds; `path` names it in errors.
+    /// Reads the state that a store holds and makes it durable before anything is done with it: a process that
+    /// was stopped in a replacement leaves one that a power cut could take back. `path` names it in errors.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn load(mut store: Box<dyn Store>, path: &Path) -> Result<Self, StoreError> {
         let state = image::decode(&store.read()?, path)?;
+        store.make_durable()?;
         Ok(Self { state, store, path: path.to_owned(), is_uncertain: false })
     }
 
@@ -60,11 +62,10 @@ impl Persistent {
         self.is_uncertain
     }
 
-    /// Reads the state again if it is in doubt; says whether it is certain now.
-    pub fn settle(&mut self) -> bool {
+    /// Reads the state again if it is in doubt, and makes it durable; where that fails it stays in doubt.
+    pub fn settle(&mut self) {
         if self.is_uncertain {
-            let read = self.store.read().and_then(|image| image::decode(&image, &self.path));
-            match read {
+            match self.write_again() {
                 Ok(state) => {
                     self.state = state;
                     self.is_uncertain = false;
@@ -72,6 +73,14 @@ impl Persistent {
                 Err(error) => tracing::error!("{error}"),
             }
         }
-        !self.is_uncertain
+    }
+
+    /// After a sync that failed, a second one may succeed without having written what the first one dropped. So the
+    /// image is written anew, whole.
+    fn write_again(&mut self) -> Result<CardState, StoreError> {
+        let image = self.store.read()?;
+        let state = image::decode(&image, &self.path)?;
+        self.store.replace(&image)?;
+        Ok(state)
     }
 }

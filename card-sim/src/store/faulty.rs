@@ -42,6 +42,10 @@ impl Content {
         Self { issued: bytes.clone(), durable: bytes }
     }
 
+    fn sync(&mut self) {
+        self.durable = self.issued.clone();
+    }
+
     fn after_cut(&self, survival: Survival) -> Self {
         let half = self.issued.get(..self.issued.len() / 2).unwrap_or_default();
         match survival {
@@ -151,6 +155,10 @@ impl Medium for FaultyMedium {
             .ok_or(io::ErrorKind::NotFound.into())
     }
 
+    fn sync_state(&mut self) -> io::Result<()> {
+        self.step(|inner| inner.issued.state.as_mut().map_or((), Content::sync), |_| ())
+    }
+
     fn create_temporary(&mut self) -> io::Result<()> {
         self.step(|inner| inner.issued.temporary = Some(Content::default()), |_| ())
     }
@@ -166,14 +174,7 @@ impl Medium for FaultyMedium {
     }
 
     fn sync_temporary(&mut self) -> io::Result<()> {
-        self.step(
-            |inner| {
-                if let Some(content) = &mut inner.issued.temporary {
-                    content.durable = content.issued.clone();
-                }
-            },
-            |_| (),
-        )
+        self.step(|inner| inner.issued.temporary.as_mut().map_or((), Content::sync), |_| ())
     }
 
     fn rename_temporary(&mut self) -> io::Result<()> {

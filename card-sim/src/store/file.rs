@@ -22,6 +22,12 @@ pub trait Medium: Send {
     /// What the system says.
     fn read(&mut self) -> io::Result<Zeroizing<Vec<u8>>>;
 
+    /// Makes the content of the file under its final name durable.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn sync_state(&mut self) -> io::Result<()>;
+
     /// Makes an empty temporary file, in place of any that is left over.
     ///
     /// # Errors
@@ -130,6 +136,12 @@ impl<M: Medium> Store for FileStore<M> {
         self.medium.rename_temporary().map_err(failed("replace it"))?;
         self.medium.sync_folder().map_err(failed("make its replacement durable"))
     }
+
+    fn make_durable(&mut self) -> Result<(), StoreError> {
+        let path = &self.path;
+        let failed = |source| StoreError::Io { path: path.clone(), action: "make it durable", source };
+        self.medium.sync_state().and_then(|()| self.medium.sync_folder()).map_err(failed)
+    }
 }
 
 /// Writes a new file of mode 0600, durably, failing when the name is taken.
@@ -156,6 +168,10 @@ pub struct Folder {
 impl Medium for Folder {
     fn read(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
         read_whole(&self.path)
+    }
+
+    fn sync_state(&mut self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
     }
 
     fn create_temporary(&mut self) -> io::Result<()> {

@@ -24,4 +24,8 @@ impl Store for MemoryStore {
         self.0 = Zeroizing::new(image.to_vec());
         Ok(())
     }
+
+    fn make_durable(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }

@@ -23,6 +23,12 @@ pub trait Store: Send {
     /// # Errors
     /// [`StoreError::Io`]; the medium then holds the old image or the new one, whole.
     fn replace(&mut self, image: &[u8]) -> Result<(), StoreError>;
+
+    /// Makes what [`Self::read`] gives durable: whoever replaced it may have ended before that was done.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; what was read may be gone after a power cut.
+    fn make_durable(&mut self) -> Result<(), StoreError>;
 }
 
 /// Why a state file cannot be used.
