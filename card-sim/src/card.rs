@@ -101,14 +101,17 @@ impl Card {
     fn answer(&mut self, command: &[u8]) -> Result<ResponseApdu, StatusWord> {
         let apdu = CommandApdu::parse(command).inspect_err(|_| self.interrupt())?;
         if apdu.instruction == GET_RESPONSE && apdu.class == 0x00 {
-            self.applet.other_command();
+            self.applet.begin_command();
             self.commands.discard();
             return self.responses.fetch(apdu.expected_length);
         }
         self.responses.discard();
         self.check_class(&apdu).inspect_err(|_| self.interrupt())?;
+        if !self.commands.is_continued_by(&apdu) {
+            self.applet.begin_command();
+        }
         let expected_length = apdu.expected_length;
-        match self.commands.accept(apdu).inspect_err(|_| self.applet.other_command())? {
+        match self.commands.accept(apdu)? {
             Chained::More => Ok(StatusWord::SUCCESS.into()),
             Chained::Complete(apdu) => {
                 let response = ResponseApdu::from(self.process(&apdu));
@@ -119,7 +122,7 @@ impl Card {
 
     /// A command that goes no further still ends whatever must not be interrupted.
     fn interrupt(&mut self) {
-        self.applet.other_command();
+        self.applet.begin_command();
         self.commands.discard();
         self.responses.discard();
     }
@@ -138,7 +141,6 @@ impl Card {
 
     fn process(&mut self, apdu: &CommandApdu) -> Result<ResponseData, StatusWord> {
         if apdu.instruction == SELECT {
-            self.applet.other_command();
             return self.select(apdu);
         }
         match (self.selected, self.applet.personality()) {

@@ -30,6 +30,12 @@ pub enum Chained {
 }
 
 impl CommandChain {
+    /// Whether a fragment or its end belongs to the fragments collected so far, rather than beginning a command.
+    #[must_use]
+    pub fn is_continued_by(&self, apdu: &CommandApdu) -> bool {
+        self.begun.as_ref().is_some_and(|begun| belongs_together(begun, apdu))
+    }
+
     /// Adds a fragment, or completes the command.
     ///
     /// A command that differs in INS, P1 or P2 from the fragments before it discards them and is

@@ -54,18 +54,17 @@ impl PivApplet {
         self.status = SecurityStatus::default();
     }
 
-    /// A command that this application does not see (SELECT, GET RESPONSE, a malformed one) also
-    /// ends what must follow immediately.
-    pub fn other_command(&mut self) {
+    /// A command begins, with its first fragment if it has several: what must follow immediately ends, unless this
+    /// is it. That goes for commands that this application does not see, too (SELECT, GET RESPONSE, a malformed one).
+    pub fn begin_command(&mut self) {
         self.status.begin_command();
     }
 
-    /// Answers a complete command.
+    /// Answers a complete command, for which [`Self::begin_command`] was called when it began.
     ///
     /// # Errors
     /// The status word, when it is not 9000.
     pub fn process(&mut self, apdu: &CommandApdu) -> Result<ResponseData, StatusWord> {
-        self.status.begin_command();
         if self.persistent.is_uncertain() {
             return Err(StatusWord::MEMORY_FAILURE);
         }
