@@ -2,7 +2,7 @@
 
 use super::data_object::{
     BIOMETRIC_GROUP, DISCOVERY, EMULATED_MARK, FACIAL_IMAGE, FINGERPRINTS, IRIS_IMAGES, PAIRING_CODE,
-    PRINTED_INFORMATION, STANDARD_TAGS, YUBIKEY_TAGS,
+    PRINTED_INFORMATION, YUBIKEY_TAGS, is_standard,
 };
 use super::personality::Personality;
 use super::security_status::SecurityStatus;
@@ -60,7 +60,7 @@ pub fn object(personality: Personality, tag: u32) -> Option<ObjectRule> {
         FINGERPRINTS | FACIAL_IMAGE | PRINTED_INFORMATION | IRIS_IMAGES => (Pin, ManagementKey),
         // A YubiKey shows the pairing code to everyone, as it would any object it does not know.
         PAIRING_CODE if !personality.is_yubikey() => (Pin, ManagementKey),
-        tag if STANDARD_TAGS.contains(&tag) => (Always, ManagementKey),
+        tag if is_standard(tag) => (Always, ManagementKey),
         tag if personality.is_yubikey() && YUBIKEY_TAGS.contains(&tag) => (Always, ManagementKey),
         _ => return None,
     };

@@ -26,8 +26,11 @@ pub const BIOMETRIC_GROUP: u32 = 0x7F61;
 /// By which every emulated card can be told from a real one. Read-only.
 pub const EMULATED_MARK: u32 = 0x5F_FF53;
 
-/// Tags of the other objects of Part 1 table 3, in one run: 5FC101 to 5FC123.
-pub const STANDARD_TAGS: std::ops::RangeInclusive<u32> = 0x5F_C101..=0x5F_C123;
+/// Whether Part 1 table 3 has an object of this tag: 5FC101 to 5FC123, except 5FC104.
+#[must_use]
+pub fn is_standard(tag: u32) -> bool {
+    matches!(tag, 0x5F_C101..=0x5F_C103 | 0x5F_C105..=0x5F_C123)
+}
 
 /// Tags under which a YubiKey stores whatever it is given.
 pub const YUBIKEY_TAGS: std::ops::RangeInclusive<u32> = 0x5F_0000..=0x5F_FFFF;
