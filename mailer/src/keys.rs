@@ -1,5 +1,5 @@
 //! The only door to the middleware: the signer, the key ring, and how the PIN is asked.
-use middleware::{Card, Decryptor, FileKey, KeyAgreement, Pin, holder_state};
+use middleware::{Card, Decryptor, KeyAgreement, Pin, holder_state};
 pub use middleware::{
     CardError, DigestAlgorithm, KeyAlgorithm, KeyError, KeyReference, LastTry, Locator, RsaEncryption,
     SignatureScheme, Signer, secret_source::SecretSource,
@@ -108,7 +108,7 @@ pub(crate) fn key_error_code(error: &KeyError) -> &'static str {
     }
 }
 
-/// The keys of one card: 9C signs, everything that a message names opens envelopes.
+/// The keys of one card: 9C signs; 9D and the retired keys that were 9D once, and no others, open envelopes.
 ///
 /// The PIN is asked at the first operation that needs it and kept (in memory, zeroised at the end) for the following ones
 /// as long as the card accepts it; the card itself is logged out after each operation.
@@ -116,7 +116,7 @@ pub struct CardKeys {
     card: Card,
     references: Vec<KeyReference>,
     certificates: Vec<Certificate>,
-    unreadable: Vec<(KeyReference, CertificateError)>,
+    signing: Option<Result<Certificate, CertificateError>>,
     guid: Option<[u8; 16]>,
     provider: Box<dyn PinProvider>,
     pin: Option<Pin>,
@@ -136,28 +136,26 @@ impl CardKeys {
         let mut card = Card::open(locator)?;
         let guid = card.identity()?.guid;
         let mut found = card.certificates()?;
-        found.sort_by_key(|(key, _)| order_of_use(*key));
-        let (mut references, mut certificates, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-        for (key, der) in found {
-            match Certificate::from_der(&der) {
-                Ok(certificate) => {
-                    references.push(key);
-                    certificates.push(certificate);
-                }
-                Err(problem) => unreadable.push((key, problem)),
-            }
-        }
-        Ok(Self { card, references, certificates, unreadable, guid, provider, pin: None, last_try })
+        let signing = found
+            .iter()
+            .find(|(key, _)| *key == KeyReference::DigitalSignature)
+            .map(|(_, der)| Certificate::from_der(der));
+        found.retain(|(key, _)| matches!(key, KeyReference::KeyManagement | KeyReference::Retired(_)));
+        found.sort_by_key(|(key, _)| *key != KeyReference::KeyManagement);
+        let readable = |(key, der): (KeyReference, Vec<u8>)| Some((key, Certificate::from_der(&der).ok()?));
+        let (references, certificates) = found.into_iter().filter_map(readable).unzip();
+        Ok(Self { card, references, certificates, signing, guid, provider, pin: None, last_try })
     }
 
     /// The certificate of 9C, if there is one.
     pub fn signing_certificate(&self) -> Option<&Certificate> {
-        self.certificate(KeyReference::DigitalSignature)
+        self.signing.as_ref()?.as_ref().ok()
     }
 
     /// The certificate of 9D, if there is one: for encrypting to oneself.
     pub fn encryption_certificate(&self) -> Option<&Certificate> {
-        self.certificate(KeyReference::KeyManagement)
+        let position = self.references.iter().position(|key| *key == KeyReference::KeyManagement)?;
+        self.certificates.get(position)
     }
 
     /// The 9C key as a signer; the PIN is asked at the signature. Refused while the PIN is the transport PIN.
@@ -170,17 +168,10 @@ impl CardKeys {
         if !holder_state::is_activated(&guid) {
             return Err(KeysError::TransportPin);
         }
-        let key = KeyReference::DigitalSignature;
-        if let Some((key, problem)) = self.unreadable.iter().find(|(unreadable, _)| *unreadable == key) {
-            return Err(KeysError::MalformedCertificate { key: *key, problem: problem.clone() });
-        }
-        let certificate = self.certificate(key).cloned().ok_or(KeysError::NoSigningCertificate)?;
+        let malformed =
+            |problem| KeysError::MalformedCertificate { key: KeyReference::DigitalSignature, problem };
+        let certificate = self.signing.clone().ok_or(KeysError::NoSigningCertificate)?.map_err(malformed)?;
         Ok(CardSigner { keys: self, certificate })
-    }
-
-    fn certificate(&self, key: KeyReference) -> Option<&Certificate> {
-        let position = self.references.iter().position(|reference| *reference == key)?;
-        self.certificates.get(position)
     }
 
     /// Runs one operation with the PIN, asking for it if it is not known yet; a PIN that the card refused is forgotten.
@@ -211,15 +202,6 @@ fn prompt(key: KeyReference) -> &'static str {
     match key {
         KeyReference::DigitalSignature => "PIN of the card, to sign",
         _ => "PIN of the card, to decrypt",
-    }
-}
-
-/// 9D first, then the retired keys that were 9D once, then the others.
-fn order_of_use(key: KeyReference) -> u8 {
-    match key {
-        KeyReference::KeyManagement => 0,
-        KeyReference::Retired(_) => 1,
-        _ => 2,
     }
 }
 
@@ -265,48 +247,5 @@ impl Signer for CardSigner<'_> {
     fn sign(&mut self, scheme: SignatureScheme, digest: &[u8]) -> Result<Vec<u8>, KeyError> {
         let (key, last_try) = (KeyReference::DigitalSignature, self.keys.last_try);
         self.keys.with_pin(key, |card, pin| card.key(key, pin, last_try)?.sign(scheme, digest))
-    }
-}
-
-/// Keys held in memory, each with its certificate: for tests, and for software that has no card.
-#[derive(Default)]
-pub struct FileKeyRing {
-    keys: Vec<FileKey>,
-    certificates: Vec<Certificate>,
-}
-
-impl FileKeyRing {
-    /// Adds a key (unencrypted PKCS #8 DER) with its certificate.
-    ///
-    /// # Errors
-    /// [`KeyError::Unsupported`] when the key is not of a kind that cards have.
-    pub fn add(&mut self, pkcs8: &[u8], certificate: Certificate) -> Result<(), KeyError> {
-        self.keys.push(FileKey::from_pkcs8_der(pkcs8)?);
-        self.certificates.push(certificate);
-        Ok(())
-    }
-
-    /// The key of certificate `index` as a signer.
-    pub fn signer(&mut self, index: usize) -> Option<&mut dyn Signer> {
-        self.keys.get_mut(index).map(|key| key as &mut dyn Signer)
-    }
-}
-
-impl KeyRing for FileKeyRing {
-    fn certificates(&self) -> &[Certificate] {
-        &self.certificates
-    }
-
-    fn decrypt(
-        &mut self,
-        index: usize,
-        encryption: RsaEncryption,
-        ciphertext: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, KeysError> {
-        Ok(Decryptor::decrypt(self.keys.get_mut(index).ok_or(KeysError::NoSuchKey)?, encryption, ciphertext)?)
-    }
-
-    fn agree(&mut self, index: usize, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeysError> {
-        Ok(KeyAgreement::agree(self.keys.get_mut(index).ok_or(KeysError::NoSuchKey)?, peer)?)
     }
 }

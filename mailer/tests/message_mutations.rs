@@ -4,10 +4,10 @@ mod openssl_pki;
 
 use std::sync::OnceLock;
 
-use mailer::keys::{FileKeyRing, KeyRing};
+use mailer::keys::KeyRing;
 use mailer::protection::open::{ReleasePolicy, open};
 use mailer::trust::{Anchor, Anchors, Certificate, CertificateList, Judge, Source, UnknownRevocation};
-use openssl_pki::{Key, Pki, now, openssl};
+use openssl_pki::{FileKeyRing, Key, Pki, now, openssl};
 use proptest::prelude::*;
 
 const CONTENT: &str = "pay 100 to carol";

@@ -161,8 +161,10 @@ fn a_wrong_pin_costs_one_try_and_the_last_is_not_spent() {
     activate(&locator);
     let (mut keys, asked) = open(&locator, "999999");
     for left in [2, 1] {
-        match sign_with(&mut keys) {
-            Err(SignError::Key(KeyError::Card(CardError::WrongPin { tries_left }))) => {
+        let error = sign_with(&mut keys).unwrap_err();
+        assert_eq!(error.code(), "wrong-pin");
+        match error {
+            SignError::Key(KeyError::Card(CardError::WrongPin { tries_left })) => {
                 assert_eq!(tries_left, left)
             }
             other => panic!("{other:?}"),
@@ -196,13 +198,13 @@ fn a_key_that_does_not_match_its_certificate_signs_nothing() {
 }
 
 #[test]
-fn every_key_of_the_card_opens_envelopes_and_the_pin_is_asked_once() {
+fn current_and_retired_keys_open_envelopes_and_the_pin_is_asked_once() {
     let pki = Pki::new();
     let (current, retired) = (pki.reader("current", Key::P256), pki.reader("retired", Key::Rsa2048));
     let alice = pki.signer("alice", Key::P256);
     let locator = card(&pki, &[("9C", &alice), ("82", &retired), ("9D", &current)]);
     let (mut keys, asked) = open(&locator, "123456");
-    assert_eq!(keys.certificates(), [current.certificate(), retired.certificate(), alice.certificate()]);
+    assert_eq!(keys.certificates(), [current.certificate(), retired.certificate()]);
     assert_eq!(keys.signing_certificate(), Some(&alice.certificate()));
     assert_eq!(keys.encryption_certificate(), Some(&current.certificate()));
     assert_eq!(asked.get(), 0);
@@ -214,6 +216,21 @@ fn every_key_of_the_card_opens_envelopes_and_the_pin_is_asked_once() {
         }
     }
     assert_eq!(asked.get(), 1);
+}
+
+#[test]
+fn the_keys_for_authentication_and_signatures_open_nothing() {
+    let pki = Pki::new();
+    let people = ["9A", "9C", "9E"].map(|key| (key, pki.reader(key, Key::P256)));
+    let locator = card(&pki, &people.each_ref().map(|(key, person)| (*key, person)));
+    let (mut keys, asked) = open(&locator, "123456");
+    assert!(keys.certificates().is_empty());
+    for (key, person) in &people {
+        let recipient = Recipient::unchecked(person.certificate(), true);
+        let mail = encrypt(CONTENT, &[recipient], Enveloping::Authenticated).unwrap();
+        assert!(matches!(decrypt(&mail.der, &mut keys), Err(DecryptError::NotForUs)), "{key}");
+    }
+    assert_eq!(asked.get(), 0);
 }
 
 #[test]

@@ -2,10 +2,10 @@
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail this way")]
 mod openssl_pki;
 
-use mailer::keys::{FileKeyRing, KeyRing, KeysError, RsaEncryption};
+use mailer::keys::{KeyRing, KeysError, RsaEncryption};
 use mailer::smime::{DecryptError, Enveloping, Recipient, decrypt, encrypt};
 use mailer::trust::Certificate;
-use openssl_pki::{Identity, Key, Pki, openssl};
+use openssl_pki::{FileKeyRing, Identity, Key, Pki, openssl};
 use zeroize::Zeroizing;
 
 const CONTENT: &[u8] = b"Content-Type: text/plain\r\n\r\nFor your eyes only, and nobody else's.\r\n";

@@ -4,10 +4,10 @@ mod openssl_pki;
 
 use std::sync::LazyLock;
 
-use mailer::keys::{FileKeyRing, KeyRing};
+use mailer::keys::KeyRing;
 use mailer::smime::{Enveloping, Form, Recipient, SigningIdentity, decrypt, encrypt, sign, verify};
 use mailer::trust::{Certificate, CertificateList};
-use openssl_pki::{Key, Pki, now, openssl};
+use openssl_pki::{FileKeyRing, Key, Pki, now, openssl};
 use proptest::prelude::*;
 
 const CONTENT: &[u8] = b"Content-Type: text/plain\r\n\r\nHello, hello, hello.\r\n";

@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use jiff::Timestamp;
-use mailer::keys::FileKeyRing;
+use mailer::keys::{KeyRing, KeysError, RsaEncryption, Signer};
 use mailer::trust::{Certificate, CertificateList};
+use middleware::{Decryptor, FileKey, KeyAgreement, KeyError};
+use zeroize::Zeroizing;
 
 /// The moment for which tests judge.
 pub(crate) fn now() -> Timestamp {
@@ -294,5 +296,45 @@ impl Pki {
     /// A person to whom is encrypted.
     pub(crate) fn reader(&self, name: &str, key: Key) -> Identity {
         self.people.issue(name, key, &encryption(&format!("{name}@example.test"), key))
+    }
+}
+
+/// Keys held in memory, each with its certificate.
+#[derive(Default)]
+pub(crate) struct FileKeyRing {
+    keys: Vec<FileKey>,
+    certificates: Vec<Certificate>,
+}
+
+impl FileKeyRing {
+    /// Adds a key (unencrypted PKCS #8 DER) with its certificate.
+    pub(crate) fn add(&mut self, pkcs8: &[u8], certificate: Certificate) -> Result<(), KeyError> {
+        self.keys.push(FileKey::from_pkcs8_der(pkcs8)?);
+        self.certificates.push(certificate);
+        Ok(())
+    }
+
+    /// The key of certificate `index` as a signer.
+    pub(crate) fn signer(&mut self, index: usize) -> Option<&mut dyn Signer> {
+        self.keys.get_mut(index).map(|key| key as &mut dyn Signer)
+    }
+}
+
+impl KeyRing for FileKeyRing {
+    fn certificates(&self) -> &[Certificate] {
+        &self.certificates
+    }
+
+    fn decrypt(
+        &mut self,
+        index: usize,
+        encryption: RsaEncryption,
+        ciphertext: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, KeysError> {
+        Ok(Decryptor::decrypt(self.keys.get_mut(index).ok_or(KeysError::NoSuchKey)?, encryption, ciphertext)?)
+    }
+
+    fn agree(&mut self, index: usize, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeysError> {
+        Ok(KeyAgreement::agree(self.keys.get_mut(index).ok_or(KeysError::NoSuchKey)?, peer)?)
     }
 }
