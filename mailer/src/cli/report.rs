@@ -100,17 +100,15 @@ macro_rules! failure_with_code {
         })+
     };
 }
-failure_with_code!(ConfigError, DirectoryError, EncryptError, KeysError, OutboxError, TransportError);
-
-impl From<SignError> for Failure {
-    /// What the card says (wrong PIN, blocked, removed) keeps the code that it has everywhere.
-    fn from(error: SignError) -> Self {
-        match error {
-            SignError::Key(error) => KeysError::from(error).into(),
-            other => Self::new(other.code(), other.to_string()),
-        }
-    }
-}
+failure_with_code!(
+    ConfigError,
+    DirectoryError,
+    EncryptError,
+    KeysError,
+    OutboxError,
+    SignError,
+    TransportError
+);
 
 impl From<AddressError> for Failure {
     fn from(error: AddressError) -> Self {
