@@ -263,6 +263,22 @@ fn idp(pki: &Pki, scope: &str) -> CertificateList {
 }
 
 #[test]
+fn a_crl_names_one_signature_algorithm() {
+    let pki = Pki::new();
+    let der = pki.people.crl().der().to_vec();
+    // The last octet of ecdsa-with-SHA256, first inside and then outside (RFC 5280 section 5.1.1.2).
+    let ecdsa_with_sha256 = [0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
+    let places: Vec<usize> = (0..der.len()).filter(|at| der[*at..].starts_with(&ecdsa_with_sha256)).collect();
+    assert_eq!(places.len(), 2);
+    for place in places {
+        let mut changed = der.clone();
+        changed[place + 7] = 0x03;
+        let error = CertificateList::from_der(&changed).unwrap_err();
+        assert!(error.to_string().contains("two different signature algorithms"), "{error}");
+    }
+}
+
+#[test]
 fn the_newest_crl_decides() {
     let pki = Pki::new();
     let alice = pki.signer("alice", Key::P256);

@@ -96,6 +96,7 @@ pub struct Revocation {
 
 /// The parts of a TBSCertList that are looked at more than once.
 struct Parts<'a> {
+    algorithm: Element<'a>,
     issuer: Element<'a>,
     this_update: Element<'a>,
     next_update: Option<Element<'a>>,
@@ -107,7 +108,7 @@ impl CertificateList {
     /// Parses one DER CRL.
     ///
     /// # Errors
-    /// When it is not one.
+    /// When it is not one, or names another algorithm inside than outside (RFC 5280 section 5.1.1.2).
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         let malformed = |problem: String| CertificateError(format!("the CRL is malformed: {problem}"));
         let asn1 = |problem: der::Error| malformed(problem.to_string());
@@ -115,6 +116,9 @@ impl CertificateList {
         let signed = Signed::parse(der).map_err(|problem| malformed(problem.to_string()))?;
         let time =
             |element: &Element<'_>| Time::from_der(element.bytes).map(|time| timestamp(&time)).map_err(asn1);
+        if parts.algorithm.bytes != signed.algorithm.bytes {
+            return Err(malformed("it names two different signature algorithms".to_owned()));
+        }
         let contents = Contents {
             algorithm: AlgorithmIdentifierOwned::from_der(signed.algorithm.bytes).map_err(asn1)?,
             issuer: Name::from_der(parts.issuer.bytes).map_err(asn1)?,
@@ -191,7 +195,7 @@ impl std::fmt::Debug for CertificateList {
 fn parts(der: &[u8]) -> Result<Parts<'_>, Malformed> {
     let mut fields = Signed::parse(der)?.to_be_signed.elements();
     fields.optional(tag::INTEGER)?;
-    fields.expect(tag::SEQUENCE)?;
+    let algorithm = fields.expect(tag::SEQUENCE)?;
     let issuer = fields.expect(tag::SEQUENCE)?;
     let this_update = time_element(&mut fields)?.ok_or(Malformed::Truncated)?;
     let next_update = time_element(&mut fields)?;
@@ -199,7 +203,7 @@ fn parts(der: &[u8]) -> Result<Parts<'_>, Malformed> {
         fields.optional(tag::SEQUENCE)?.map_or_else(|| Elements::new(&[]), |found| found.elements());
     let extensions = fields.optional(tag::context_constructed(0))?;
     fields.finish()?;
-    Ok(Parts { issuer, this_update, next_update, revoked, extensions })
+    Ok(Parts { algorithm, issuer, this_update, next_update, revoked, extensions })
 }
 
 fn time_element<'a>(fields: &mut Elements<'a>) -> Result<Option<Element<'a>>, Malformed> {
