@@ -51,7 +51,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnchorConfig {
-    /// The mail domains it may speak for, as A-labels.
+    /// The mail domains it may speak for, as A-labels; one that begins with a dot stands for everything below it.
     pub domains: Vec<String>,
     /// The CA certificate in PEM.
     pub certificate: String,

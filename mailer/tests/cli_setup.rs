@@ -39,6 +39,9 @@ fn what_cannot_work_is_refused_and_what_may_work_later_is_noted() {
         (&["--smtp", "http://mail.test"][..], 2, "smtp://HOST"),
         (&["--smtp", "smtp://user:secret@mail.test"], 2, "--user"),
         (&["--imap", "imap://mail.test"], 2, "--user"),
+        (&["--anchor-domain", "."], 2, "not a domain name"),
+        (&["--anchor-domain", "..example.test"], 2, "not a domain name"),
+        (&["--anchor-domain", "a..b"], 2, "not a domain name"),
         (&["--password-file", "fd:3"], 2, "cannot be remembered"),
         (&["--tls-anchor", "missing.pem"], 1, "missing.pem"),
         (&["--tls-anchor", "Root.key"], 1, "Root.key"),
@@ -54,6 +57,16 @@ fn what_cannot_work_is_refused_and_what_may_work_later_is_noted() {
         "{}",
         said.stderr
     );
+}
+
+#[test]
+fn an_anchor_may_speak_for_everything_below_a_domain() {
+    let office = Office::new();
+    office.setup("alice", &["--anchor-domain", ".Bücher.example, @other.test"]).expect(0);
+    let text = std::fs::read_to_string(office.path("home-alice/config.toml")).unwrap();
+    for domain in ["\"example.test\"", "\".xn--bcher-kva.example\"", "\"other.test\""] {
+        assert!(text.contains(domain), "{text}");
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(super) struct Setup {
     /// The CA certificate to trust (PEM or DER)
     #[arg(long, value_name = "FILE")]
     anchor: PathBuf,
-    /// A mail domain that the anchor may speak for; repeat for several
+    /// A mail domain that the anchor may speak for (.DOMAIN: every domain below it); repeat for several
     #[arg(long = "anchor-domain", value_name = "DOMAIN", required = true)]
     anchor_domains: Vec<String>,
     /// Where certificates are found: file:DIR or http://HOST:PORT
@@ -113,16 +113,21 @@ impl Setup {
     }
 
     fn domains(&self) -> Result<Vec<String>, Failure> {
-        let a_label = |domain: &String| {
-            idna::domain_to_ascii_strict(domain.trim_start_matches('@'))
+        let a_labels = |text: &str| {
+            let (dot, domain) = match text.strip_prefix('.') {
+                Some(parent) => (".", parent),
+                None => ("", text.strip_prefix('@').unwrap_or(text)),
+            };
+            idna::domain_to_ascii_strict(domain)
                 .ok()
-                .filter(|label| !label.is_empty())
-                .ok_or_else(|| Failure::usage(format!("{domain:?} is not a domain name")))
+                .filter(|labels| !labels.split('.').any(str::is_empty))
+                .map(|labels| format!("{dot}{labels}"))
+                .ok_or_else(|| Failure::usage(format!("{text:?} is not a domain name")))
         };
         self.anchor_domains
             .iter()
             .flat_map(|list| list.split(','))
-            .map(|domain| a_label(&domain.trim().to_owned()))
+            .map(|domain| a_labels(domain.trim()))
             .collect()
     }
 
