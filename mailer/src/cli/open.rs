@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::context::{Context, PinOptions};
 use super::input::read_stdin;
 use super::report::{Exit, Failure, print_bytes};
-use super::verdict::Finding;
+use super::verdict::{Finding, ReleaseOptions};
 use crate::keys::KeyRing;
 use crate::message::terminal_text::safe_text;
-use crate::protection::open::{self as opening, Opened, ReleasePolicy};
+use crate::protection::open::{self as opening, Opened};
 use crate::trust::Judge;
 
 /// Filter: a protected message on stdin comes out readable, with a verdict on stderr.
@@ -22,12 +22,8 @@ use crate::trust::Judge;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  mailer open --pin-file fd:3 < protected.eml > readable.eml 3< pin")]
 pub(super) struct Open {
-    /// Treat an unsigned message as not trusted
-    #[arg(long)]
-    require_signed: bool,
-    /// Give unchanged content also where the signer is not trusted (still exit code 4)
-    #[arg(long)]
-    show_untrusted: bool,
+    #[command(flatten)]
+    release: ReleaseOptions,
     /// Verdict as one JSON object on stderr
     #[arg(long)]
     pub(super) json: bool,
@@ -39,8 +35,7 @@ impl Open {
     pub(super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
         let context = Context::load(home)?;
         let message = read_stdin()?;
-        let policy =
-            ReleasePolicy { require_signed: self.require_signed, show_untrusted: self.show_untrusted };
+        let policy = self.release.policy();
         let opened = open_message(&context, &self.pin, &message)?;
         let finding = Finding::new(&opened, policy);
         if let Some(content) = opened.release(policy) {

@@ -9,10 +9,9 @@ use super::context::{Context, PinOptions};
 use super::list::numbered_entry;
 use super::open::{facts, open_message};
 use super::report::{Exit, Failure, print_text};
-use super::verdict::Finding;
+use super::verdict::{Finding, ReleaseOptions};
 use crate::message::attachment::{safe_name, save};
 use crate::message::parse::{self, Readable};
-use crate::protection::open::ReleasePolicy;
 use crate::trust::in_words;
 
 /// Reads a message: decrypted with the card, signature judged in one sentence (on stderr).
@@ -29,12 +28,8 @@ pub(super) struct Read {
     /// Save the attachments into this folder; existing files are never overwritten
     #[arg(long, value_name = "DIR")]
     save_attachments: Option<PathBuf>,
-    /// Treat an unsigned message as not trusted
-    #[arg(long)]
-    require_signed: bool,
-    /// Show unchanged content also where the signer is not trusted (still exit code 4)
-    #[arg(long)]
-    show_untrusted: bool,
+    #[command(flatten)]
+    release: ReleaseOptions,
     /// Verdict and header as one JSON object on stderr; the text alone on stdout
     #[arg(long)]
     pub(super) json: bool,
@@ -49,8 +44,7 @@ impl Read {
         let message = maildir.read(&entry).map_err(|problem| {
             Failure::new("mail-storage", format!("message {} cannot be read: {problem}", self.number))
         })?;
-        let policy =
-            ReleasePolicy { require_signed: self.require_signed, show_untrusted: self.show_untrusted };
+        let policy = self.release.policy();
         let opened = open_message(&context, &self.pin, &message)?;
         let finding = Finding::new(&opened, policy);
         let Some(content) = opened.release(policy) else {

@@ -6,6 +6,23 @@ use crate::message::terminal_text::{safe_line, safe_text};
 use crate::protection::open::{Layer, Opened, ReleasePolicy};
 use crate::trust::Verdict;
 
+/// When content comes out although nothing proves whose it is.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct ReleaseOptions {
+    /// Treat an unsigned message as not trusted
+    #[arg(long)]
+    require_signed: bool,
+    /// Show unchanged content also where it is not trusted (still exit code 4)
+    #[arg(long)]
+    show_untrusted: bool,
+}
+
+impl ReleaseOptions {
+    pub(super) fn policy(self) -> ReleasePolicy {
+        ReleasePolicy { require_signed: self.require_signed, show_untrusted: self.show_untrusted }
+    }
+}
+
 /// What was found out about an opened message, before its content is released.
 pub(super) struct Finding {
     pub(super) exit: Exit,
