@@ -1,6 +1,7 @@
 //! Path validation (RFC 5280 section 6.1), without the processing of certificate policies: a path on which a CA
 //! demands explicit policies is refused, never passed.
-use const_oid::ObjectIdentifier;
+use const_oid::{AssociatedOid, ObjectIdentifier};
+use der::Decode;
 use jiff::Timestamp;
 use spki::SubjectPublicKeyInfoOwned;
 use x509_cert::Version;
@@ -118,10 +119,6 @@ impl State {
         whose: &Whose,
         last: bool,
     ) -> Result<(), CertificateProblem> {
-        let malformed = |error: CertificateError| CertificateProblem::Malformed {
-            whose: whose.clone(),
-            problem: error.0,
-        };
         certificate.verify_signature(&self.key).map_err(|problem| match problem {
             SignatureProblem::Invalid => CertificateProblem::BadSignature { whose: whose.clone() },
             SignatureProblem::Unsupported(what) => {
@@ -131,7 +128,7 @@ impl State {
         check_validity(certificate, whose, self.at)?;
         check_extensions(certificate, whose)?;
         if (last || !certificate.is_self_issued())
-            && let Some(name) = self.permitted.offender(certificate).map_err(malformed)?
+            && let Some(name) = self.permitted.offender(certificate).map_err(malformed(whose))?
         {
             return Err(CertificateProblem::NameNotPermitted { name });
         }
@@ -143,17 +140,12 @@ impl State {
 
     /// RFC 5280 section 6.1.4: what a CA certificate must be, and what it passes on.
     fn prepare_next(&mut self, certificate: &Certificate, whose: &Whose) -> Result<(), CertificateProblem> {
-        let malformed = |error: CertificateError| CertificateProblem::Malformed {
-            whose: whose.clone(),
-            problem: error.0,
-        };
         let refuse = |problem| CertificateProblem::NotAnAuthority { whose: whose.clone(), problem };
-        let constraints = certificate.extension::<BasicConstraints>().map_err(malformed)?;
+        let constraints = extension::<BasicConstraints>(certificate, whose)?;
         if !constraints.is_some_and(|constraints| constraints.ca) {
             return Err(refuse("may not issue certificates"));
         }
-        if !certificate.extension::<KeyUsage>().map_err(malformed)?.is_none_or(|usage| usage.key_cert_sign())
-        {
+        if !extension::<KeyUsage>(certificate, whose)?.is_none_or(|usage| usage.key_cert_sign()) {
             return Err(refuse("may not sign certificates"));
         }
         check_mail_extended_key_usage(certificate, whose, self.purpose)?;
@@ -174,19 +166,27 @@ impl State {
         certificate: &Certificate,
         whose: &Whose,
     ) -> Result<(), CertificateProblem> {
-        let malformed = |error: CertificateError| CertificateProblem::Malformed {
-            whose: whose.clone(),
-            problem: error.0,
-        };
-        if let Some(constraints) = certificate.extension::<NameConstraints>().map_err(malformed)? {
-            self.permitted.constrain(constraints).map_err(malformed)?;
+        if let Some(constraints) = extension::<NameConstraints>(certificate, whose)? {
+            self.permitted.constrain(constraints).map_err(malformed(whose))?;
         }
-        let constraints = certificate.extension::<BasicConstraints>().map_err(malformed)?;
+        let constraints = extension::<BasicConstraints>(certificate, whose)?;
         if let Some(length) = constraints.and_then(|constraints| constraints.path_len_constraint) {
             self.remaining_depth = self.remaining_depth.min(usize::from(length));
         }
         Ok(())
     }
+}
+
+/// One extension of a certificate, if it is there.
+fn extension<'a, T: Decode<'a, Error = der::Error> + AssociatedOid>(
+    certificate: &'a Certificate,
+    whose: &Whose,
+) -> Result<Option<T>, CertificateProblem> {
+    certificate.extension().map_err(malformed(whose))
+}
+
+fn malformed(whose: &Whose) -> impl FnOnce(CertificateError) -> CertificateProblem {
+    |error| CertificateProblem::Malformed { whose: whose.clone(), problem: error.0 }
 }
 
 fn check_validity(certificate: &Certificate, whose: &Whose, at: Timestamp) -> Result<(), CertificateProblem> {
@@ -202,10 +202,9 @@ fn check_validity(certificate: &Certificate, whose: &Whose, at: Timestamp) -> Re
 
 /// Unknown critical extensions and demands for policies are refused; what is known must be well-formed.
 fn check_extensions(certificate: &Certificate, whose: &Whose) -> Result<(), CertificateProblem> {
-    let malformed =
-        |error: CertificateError| CertificateProblem::Malformed { whose: whose.clone(), problem: error.0 };
     if certificate.version() != Version::V3 && !certificate.extensions().is_empty() {
-        return Err(malformed(CertificateError("it has extensions but is not of version 3".to_owned())));
+        let problem = CertificateError("it has extensions but is not of version 3".to_owned());
+        return Err(malformed(whose)(problem));
     }
     for extension in certificate.extensions().iter().filter(|extension| extension.critical) {
         if !PROCESSED.contains(&extension.extn_id) {
@@ -215,9 +214,9 @@ fn check_extensions(certificate: &Certificate, whose: &Whose) -> Result<(), Cert
             });
         }
     }
-    certificate.extension::<SubjectAltName>().map_err(malformed)?;
-    certificate.extension::<CertificatePolicies>().map_err(malformed)?;
-    let policy = certificate.extension::<PolicyConstraints>().map_err(malformed)?;
+    extension::<SubjectAltName>(certificate, whose)?;
+    extension::<CertificatePolicies>(certificate, whose)?;
+    let policy = extension::<PolicyConstraints>(certificate, whose)?;
     match policy {
         Some(policy) if policy.require_explicit_policy.is_some() => {
             Err(CertificateProblem::PolicyRequired { whose: whose.clone() })
@@ -232,16 +231,13 @@ fn check_purpose(
     whose: &Whose,
     purpose: Purpose,
 ) -> Result<(), CertificateProblem> {
-    let malformed =
-        |error: CertificateError| CertificateProblem::Malformed { whose: whose.clone(), problem: error.0 };
     let kind = signature::public_key_kind(certificate.public_key())
         .map_err(|what| CertificateProblem::Unsupported { whose: whose.clone(), what })?;
-    let allowed =
-        certificate.extension::<KeyUsage>().map_err(malformed)?.is_none_or(|usage| match (purpose, kind) {
-            (Purpose::Signing, _) => usage.digital_signature() || usage.non_repudiation(),
-            (Purpose::Encryption, PublicKeyKind::Rsa) => usage.key_encipherment(),
-            (Purpose::Encryption, PublicKeyKind::P256 | PublicKeyKind::P384) => usage.key_agreement(),
-        });
+    let allowed = extension::<KeyUsage>(certificate, whose)?.is_none_or(|usage| match (purpose, kind) {
+        (Purpose::Signing, _) => usage.digital_signature() || usage.non_repudiation(),
+        (Purpose::Encryption, PublicKeyKind::Rsa) => usage.key_encipherment(),
+        (Purpose::Encryption, PublicKeyKind::P256 | PublicKeyKind::P384) => usage.key_agreement(),
+    });
     if !allowed {
         return Err(CertificateProblem::WrongUsage { whose: whose.clone(), purpose: purpose.in_words() });
     }
@@ -254,9 +250,7 @@ fn check_mail_extended_key_usage(
     whose: &Whose,
     purpose: Purpose,
 ) -> Result<(), CertificateProblem> {
-    let malformed =
-        |error: CertificateError| CertificateProblem::Malformed { whose: whose.clone(), problem: error.0 };
-    let usages = certificate.extension::<ExtendedKeyUsage>().map_err(malformed)?;
+    let usages = extension::<ExtendedKeyUsage>(certificate, whose)?;
     let for_mail = usages.is_none_or(|usages| {
         usages.0.iter().any(|usage| [EMAIL_PROTECTION, ANY_EXTENDED_KEY_USAGE].contains(usage))
     });
