@@ -90,12 +90,13 @@ impl Card {
         self.applet.personality().answer_to_reset().to_vec()
     }
 
-    /// Answers one command APDU. A card without power answers nothing.
+    /// Answers one command APDU. A card without power answers nothing. The answer may be a decrypted key: who takes
+    /// it wipes it.
     pub fn transmit(&mut self, command: &[u8]) -> Vec<u8> {
         if !self.is_powered {
             return Vec::new();
         }
-        self.answer(command).unwrap_or_else(ResponseApdu::from).to_bytes()
+        std::mem::take(&mut *self.answer(command).unwrap_or_else(ResponseApdu::from).to_bytes())
     }
 
     fn answer(&mut self, command: &[u8]) -> Result<ResponseApdu, StatusWord> {

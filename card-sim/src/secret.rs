@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// Secret bytes: a PIN, a symmetric key, a private scalar, a prime.
+/// Secret bytes: a PIN, a symmetric key, a private scalar, a prime, a data object.
 ///
 /// There is no `Debug`: nothing can print one by accident. Serialised only into the state file.
 #[derive(Clone)]
@@ -45,22 +45,6 @@ impl Serialize for SecretBytes {
 impl<'de> Deserialize<'de> for SecretBytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_byte_buf(ByteVisitor).map(Self::new)
-    }
-}
-
-/// Public bytes that CBOR keeps as one byte string instead of a list of numbers.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PublicBytes(pub Vec<u8>);
-
-impl Serialize for PublicBytes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for PublicBytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_byte_buf(ByteVisitor).map(Self)
     }
 }
 

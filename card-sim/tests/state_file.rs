@@ -163,7 +163,7 @@ fn a_running_card_can_be_looked_at() {
     assert_eq!(hand.command(0xDB, 0x3F, 0xFF, &object).1, 0x9000);
     let image = FileStore::peek(&path).unwrap();
     let state: card_sim::piv::state::CardState = image::decode(&image, &path).unwrap();
-    assert_eq!(state.object(0x5F_C105).unwrap(), b"seen");
+    assert_eq!(state.object(0x5F_C105).unwrap().expose(), b"seen");
     drop(hand);
     assert_eq!(*FileStore::open(&path).unwrap().read().unwrap(), *image);
 }

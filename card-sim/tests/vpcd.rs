@@ -19,6 +19,7 @@ use std::time::Duration;
 use card_sim::iso7816::atr;
 use card_sim::transport::{CardInReader, vpcd};
 use support::{Hand, PIN, apdu, tlv};
+use zeroize::Zeroizing;
 
 /// A reader with a card in it, served by a thread.
 struct Reader {
@@ -166,8 +167,8 @@ fn an_answer_leaves_in_one_piece() {
         fn power_on(&mut self) {}
         fn power_off(&mut self) {}
         fn reset(&mut self) {}
-        fn transmit(&mut self, _command: &[u8]) -> Vec<u8> {
-            vec![7; 1000]
+        fn transmit(&mut self, _command: &[u8]) -> Zeroizing<Vec<u8>> {
+            Zeroizing::new(vec![7; 1000])
         }
     }
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -113,7 +113,7 @@ impl Description {
             certificates: references
                 .filter_map(|reference| {
                     let contents = state.objects.get(&reference.certificate_tag())?;
-                    Some(CertificateDescription::of(reference, &contents.0))
+                    Some(CertificateDescription::of(reference, contents.expose()))
                 })
                 .collect(),
             objects: state
@@ -121,7 +121,7 @@ impl Description {
                 .iter()
                 .map(|(tag, contents)| ObjectDescription {
                     tag: format!("{tag:06X}"),
-                    bytes: contents.0.len(),
+                    bytes: contents.expose().len(),
                 })
                 .collect(),
             seeded: state.seed.is_some(),

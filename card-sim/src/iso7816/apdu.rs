@@ -106,8 +106,8 @@ pub struct ResponseApdu {
 impl ResponseApdu {
     /// The bytes for the reader: data, then SW1-SW2.
     #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.data.len() + 2);
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.data.len() + 2));
         bytes.extend_from_slice(&self.data);
         bytes.extend_from_slice(&self.status.to_bytes());
         bytes

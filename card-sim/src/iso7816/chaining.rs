@@ -44,23 +44,24 @@ impl CommandChain {
     /// # Errors
     /// 6A84 when the fragments exceed [`LARGEST_COMMAND`]; they are discarded.
     pub fn accept(&mut self, apdu: CommandApdu) -> Result<Chained, StatusWord> {
-        let is_last = !apdu.is_chained();
-        let collected = match self.begun.take() {
-            Some(mut begun) if belongs_together(&begun, &apdu) => {
-                begun.data.extend_from_slice(&apdu.data);
-                begun.class = apdu.class;
-                begun.expected_length = apdu.expected_length;
-                begun
-            }
-            _ => apdu,
-        };
-        if collected.data.len() > LARGEST_COMMAND {
+        let begun = self.begun.take().filter(|begun| belongs_together(begun, &apdu));
+        let collected = begun.as_ref().map_or(0, |begun| begun.data.len());
+        if collected + apdu.data.len() > LARGEST_COMMAND {
             return Err(StatusWord::NOT_ENOUGH_MEMORY);
         }
+        let is_last = !apdu.is_chained();
+        let command = match begun {
+            Some(begun) => CommandApdu { data: appended(begun.data, &apdu.data), ..apdu },
+            None if is_last => apdu,
+            None => CommandApdu {
+                data: appended(Zeroizing::new(Vec::with_capacity(LARGEST_COMMAND)), &apdu.data),
+                ..apdu
+            },
+        };
         if is_last {
-            return Ok(Chained::Complete(collected));
+            return Ok(Chained::Complete(command));
         }
-        self.begun = Some(collected);
+        self.begun = Some(command);
         Ok(Chained::More)
     }
 
@@ -68,6 +69,12 @@ impl CommandChain {
     pub fn discard(&mut self) {
         self.begun = None;
     }
+}
+
+/// Fragments of a private key pass here: there is room for all of them, so that growing leaves no copies behind.
+fn appended(mut collected: Zeroizing<Vec<u8>>, fragment: &[u8]) -> Zeroizing<Vec<u8>> {
+    collected.extend_from_slice(fragment);
+    collected
 }
 
 fn belongs_together(begun: &CommandApdu, next: &CommandApdu) -> bool {

@@ -7,7 +7,7 @@ use super::personality::{Firmware, Personality};
 use super::pin;
 use super::state::{CardState, Key, ManagementKey, Password};
 use crate::crypto::{Randomness, SymmetricAlgorithm};
-use crate::secret::{PublicBytes, SecretBytes};
+use crate::secret::SecretBytes;
 
 const FACTORY_PIN: &[u8] = b"123456";
 const FACTORY_PUK: &[u8] = b"12345678";
@@ -67,14 +67,14 @@ impl BlankCard {
                 let serial = serial.unwrap_or_else(|| 10_000_000 + randomness.below(90_000_000));
                 (
                     Personality::YubiKey5 { firmware, serial },
-                    FACTORY_PUK.to_vec(),
+                    SecretBytes::from(FACTORY_PUK),
                     factory_management_key(firmware),
                 )
             }
         };
         let stock = (personality == Personality::Standard).then(|| StockRecord {
             guid,
-            puk: SecretBytes::from(&*puk),
+            puk: puk.clone(),
             management_key: management_key.key.clone(),
             management_key_algorithm: management_key.algorithm,
         });
@@ -84,14 +84,14 @@ impl BlankCard {
             seed: self.seed,
             cloned: false,
             pin: password(FACTORY_PIN),
-            puk: password(&puk),
+            puk: password(puk.expose()),
             management_key,
             keys: self.keys,
             objects: BTreeMap::from([
-                (data_object::CHUID, PublicBytes(data_object::blank_chuid(&guid))),
+                (data_object::CHUID, SecretBytes::new(data_object::blank_chuid(&guid))),
                 (
                     data_object::CAPABILITY_CONTAINER,
-                    PublicBytes(data_object::blank_capability_container(&identifier)),
+                    SecretBytes::new(data_object::blank_capability_container(&identifier)),
                 ),
             ]),
         };
@@ -143,9 +143,15 @@ fn random_guid(randomness: &mut Randomness) -> [u8; 16] {
     (number & !fixed_bits | version | variant).to_be_bytes()
 }
 
-fn random_digits(randomness: &mut Randomness) -> Vec<u8> {
-    let number = randomness.below(100_000_000);
-    format!("{number:08}").into_bytes()
+/// Eight decimal digits, written where they stay: no copy of them is left in freed memory.
+fn random_digits(randomness: &mut Randomness) -> SecretBytes {
+    let mut number = randomness.below(100_000_000);
+    let mut digits = vec![b'0'; pin::LENGTH];
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789".get((number % 10) as usize).copied().unwrap_or(b'0');
+        number /= 10;
+    }
+    SecretBytes::new(digits)
 }
 
 #[cfg(test)]

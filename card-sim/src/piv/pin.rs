@@ -37,8 +37,10 @@ pub fn is_well_formed(personality: Personality, reference: PasswordReference, va
 /// Pads a PIN or PUK of at most eight bytes.
 #[must_use]
 pub fn padded(value: &[u8]) -> SecretBytes {
-    let mut bytes = value.to_vec();
-    bytes.resize(LENGTH, PADDING);
+    let mut bytes = vec![PADDING; LENGTH];
+    for (byte, significant) in bytes.iter_mut().zip(value) {
+        *byte = *significant;
+    }
     SecretBytes::new(bytes)
 }
 

@@ -8,7 +8,7 @@ use super::data_object::{self, EMULATED_MARK, KEY_HISTORY};
 use super::key_reference::{AsymmetricKeyReference, PasswordReference, RETIRED};
 use super::personality::Personality;
 use crate::crypto::{PrivateKeyMaterial, SymmetricAlgorithm};
-use crate::secret::{PublicBytes, SecretBytes};
+use crate::secret::SecretBytes;
 
 /// The whole non-volatile state of a card.
 #[derive(Clone, Serialize, Deserialize)]
@@ -29,8 +29,8 @@ pub struct CardState {
     pub management_key: ManagementKey,
     /// Asymmetric keys by key reference.
     pub keys: BTreeMap<u8, Key>,
-    /// Contents of data objects by tag.
-    pub objects: BTreeMap<u32, PublicBytes>,
+    /// Contents of data objects by tag. Not all are public: hosts keep a YubiKey's management key in 5FC109.
+    pub objects: BTreeMap<u32, SecretBytes>,
 }
 
 /// A PIN or PUK with its retry counter.
@@ -137,11 +137,11 @@ impl CardState {
 
     /// The contents of a data object as the card shows them, written or made up by the card.
     #[must_use]
-    pub fn object(&self, tag: u32) -> Option<Vec<u8>> {
+    pub fn object(&self, tag: u32) -> Option<SecretBytes> {
         if tag == EMULATED_MARK {
-            return Some(data_object::emulated_mark(self.emulated_flags()));
+            return Some(SecretBytes::new(data_object::emulated_mark(self.emulated_flags())));
         }
-        let written = self.objects.get(&tag).map(|contents| contents.0.clone());
+        let written = self.objects.get(&tag).cloned();
         written.or_else(|| if tag == KEY_HISTORY { self.synthetic_key_history() } else { None })
     }
 
@@ -155,13 +155,13 @@ impl CardState {
     #[must_use]
     pub fn guid(&self) -> Option<[u8; 16]> {
         let chuid = self.objects.get(&data_object::CHUID)?;
-        let parts = crate::iso7816::ber_tlv::Tlv::parse_all(&chuid.0).ok()?;
+        let parts = crate::iso7816::ber_tlv::Tlv::parse_all(chuid.expose()).ok()?;
         parts.iter().find(|part| part.tag == 0x34).and_then(|part| part.value.try_into().ok())
     }
 
     /// A YubiKey's host never writes the key history that other hosts need to find retired keys;
     /// so this card makes one up, covering 82 to the highest reference in use.
-    fn synthetic_key_history(&self) -> Option<Vec<u8>> {
+    fn synthetic_key_history(&self) -> Option<SecretBytes> {
         if !self.personality.is_yubikey() {
             return None;
         }
@@ -171,6 +171,6 @@ impl CardState {
             self.keys.contains_key(byte) || certificate.is_some_and(|tag| self.objects.contains_key(&tag))
         };
         let highest = RETIRED.rev().find(in_use)?;
-        Some(data_object::key_history(highest - 0x81))
+        Some(SecretBytes::new(data_object::key_history(highest - 0x81)))
     }
 }

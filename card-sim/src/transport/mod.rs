@@ -3,6 +3,8 @@
 pub mod trace;
 pub mod vpcd;
 
+use zeroize::Zeroizing;
+
 use crate::Card;
 
 /// What a reader does to a card.
@@ -16,7 +18,7 @@ pub trait CardInReader {
     /// Warm reset.
     fn reset(&mut self);
     /// One command APDU in, one response APDU out.
-    fn transmit(&mut self, command: &[u8]) -> Vec<u8>;
+    fn transmit(&mut self, command: &[u8]) -> Zeroizing<Vec<u8>>;
 }
 
 impl CardInReader for Card {
@@ -36,7 +38,7 @@ impl CardInReader for Card {
         Self::reset(self);
     }
 
-    fn transmit(&mut self, command: &[u8]) -> Vec<u8> {
-        Self::transmit(self, command)
+    fn transmit(&mut self, command: &[u8]) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(Self::transmit(self, command))
     }
 }

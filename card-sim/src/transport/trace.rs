@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use zeroize::Zeroizing;
+
 use super::CardInReader;
 
 const GET_RESPONSE: u8 = 0xC0;
@@ -83,7 +85,7 @@ impl<C: CardInReader> CardInReader for TracedCard<C> {
         self.log("reset");
     }
 
-    fn transmit(&mut self, command: &[u8]) -> Vec<u8> {
+    fn transmit(&mut self, command: &[u8]) -> Zeroizing<Vec<u8>> {
         let hidden = self.hidden(command);
         self.log(&format!("> {}", show_command(command, hidden)));
         let response = self.card.transmit(command);
@@ -91,7 +93,7 @@ impl<C: CardInReader> CardInReader for TracedCard<C> {
         self.hides_response = hidden.response;
         self.chain = match command {
             // A fragment that the card refuses ends the chain.
-            [class, ins, p1, p2, ..] if class & CHAINING_BIT != 0 && *response == SUCCESS => {
+            [class, ins, p1, p2, ..] if class & CHAINING_BIT != 0 && response.as_slice() == SUCCESS => {
                 Some(([*ins, *p1, *p2], hidden))
             }
             _ => None,
@@ -200,12 +202,12 @@ mod tests {
         fn power_on(&mut self) {}
         fn power_off(&mut self) {}
         fn reset(&mut self) {}
-        fn transmit(&mut self, command: &[u8]) -> Vec<u8> {
-            match command {
+        fn transmit(&mut self, command: &[u8]) -> Zeroizing<Vec<u8>> {
+            Zeroizing::new(match command {
                 [0x10, .., 0xEE] => vec![0x67, 0x00],
                 [0x10, ..] => vec![0x90, 0x00],
                 _ => vec![0x5E, 0xC2, 0x90, 0x00],
-            }
+            })
         }
     }
 

@@ -42,7 +42,7 @@ fn serve_frames(
         let answer = match payload {
             [] => continue,
             [event] => match handle_event(*event, card) {
-                Some(atr) => atr,
+                Some(atr) => Zeroizing::new(atr),
                 None => continue,
             },
             command => card.transmit(command),

@@ -36,7 +36,9 @@ impl GetData {
             DISCOVERY => Ok(ResponseData::new(data_object::discovery())),
             // There is no on-card comparison, hence no group template.
             BIOMETRIC_GROUP => Err(StatusWord::NOT_FOUND),
-            tag => state.object(tag).map(|contents| encode(0x53, &contents)).ok_or(StatusWord::NOT_FOUND),
+            tag => {
+                state.object(tag).map(|contents| encode(0x53, contents.expose())).ok_or(StatusWord::NOT_FOUND)
+            }
         }
     }
 }

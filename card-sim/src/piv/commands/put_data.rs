@@ -8,12 +8,12 @@ use crate::piv::commands::get_data::parse_tag;
 use crate::piv::data_object::{self, BIOMETRIC_GROUP, DISCOVERY};
 use crate::piv::persistent::Persistent;
 use crate::piv::security_status::SecurityStatus;
-use crate::secret::PublicBytes;
+use crate::secret::SecretBytes;
 
 /// New contents for one data object. Empty contents remove it.
 pub struct PutData {
     tag: u32,
-    contents: Vec<u8>,
+    contents: SecretBytes,
 }
 
 impl PutData {
@@ -25,7 +25,7 @@ impl PutData {
             [Tlv { tag: tag @ (DISCOVERY | BIOMETRIC_GROUP), value }] => (*tag, *value),
             _ => return Err(StatusWord::INCORRECT_DATA),
         };
-        Ok(Self { tag, contents: contents.to_vec() })
+        Ok(Self { tag, contents: SecretBytes::from(contents) })
     }
 
     /// Replaces the object in one durable step.
@@ -41,14 +41,14 @@ impl PutData {
         if matches!(self.tag, DISCOVERY | BIOMETRIC_GROUP) {
             return self.handle_constant(personality.is_yubikey());
         }
-        if self.contents.len() > personality.object_capacity() {
+        if self.contents.expose().len() > personality.object_capacity() {
             return Err(StatusWord::NOT_ENOUGH_MEMORY);
         }
         persistent.transaction(|state| {
-            if self.contents.is_empty() {
+            if self.contents.expose().is_empty() {
                 state.objects.remove(&self.tag);
             } else {
-                state.objects.insert(self.tag, PublicBytes(self.contents));
+                state.objects.insert(self.tag, self.contents);
             }
         })?;
         Ok(ResponseData::default())
@@ -57,7 +57,7 @@ impl PutData {
     /// The discovery object says what the card can do, so only what it says already can be written;
     /// a YubiKey refuses even that.
     fn handle_constant(&self, is_yubikey: bool) -> Result<ResponseData, StatusWord> {
-        let written = encode(self.tag, &self.contents);
+        let written = encode(self.tag, self.contents.expose());
         if !is_yubikey && *written == data_object::discovery() {
             Ok(ResponseData::default())
         } else {
