@@ -25,8 +25,6 @@ impl StatusWord {
     pub const CONDITIONS_OF_USE_NOT_SATISFIED: Self = Self(0x6985);
     /// 6A80: incorrect parameter in the command data field.
     pub const INCORRECT_DATA: Self = Self(0x6A80);
-    /// 6A81: function not supported.
-    pub const FUNCTION_NOT_SUPPORTED: Self = Self(0x6A81);
     /// 6A82: data object or application not found.
     pub const NOT_FOUND: Self = Self(0x6A82);
     /// 6A84: not enough memory.

@@ -1,5 +1,7 @@
 //! Key references (SP 800-73-5 Part 1 tables 4 and 5).
 
+use crate::iso7816::StatusWord;
+
 /// The card application administration key: the management key.
 pub const ADMINISTRATION_KEY: u8 = 0x9B;
 
@@ -87,6 +89,17 @@ impl PasswordReference {
             0x80 => Some(Self::Pin),
             0x81 => Some(Self::Puk),
             _ => None,
+        }
+    }
+
+    /// For the commands that know the PIN alone: there is no on-card comparison, pairing code or Global PIN.
+    ///
+    /// # Errors
+    /// 6A88 unless P2 is 80.
+    pub(super) fn require_pin(p2: u8) -> Result<(), StatusWord> {
+        match Self::from_byte(p2) {
+            Some(Self::Pin) => Ok(()),
+            _ => Err(StatusWord::REFERENCE_NOT_FOUND),
         }
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod openssl;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use aes::{Aes128, Aes192, Aes256};
 use card_sim::Card;
 use card_sim::crypto::{Randomness, SymmetricAlgorithm};
 use card_sim::piv::blank::{BlankCard, BlankKind};
@@ -14,6 +15,8 @@ use card_sim::piv::state::CardState;
 use card_sim::secret::SecretBytes;
 use card_sim::store::image;
 use card_sim::store::memory::MemoryStore;
+use cipher::{Block, BlockCipherDecrypt, KeyInit};
+use des::TdesEde3;
 
 /// The seed of every test card: the same run twice gives the same bytes.
 pub(crate) const SEED: &[u8] = b"test card";
@@ -111,7 +114,13 @@ impl Hand {
     }
 
     pub(crate) fn decrypt(&self, block: &[u8]) -> Vec<u8> {
-        self.algorithm.decrypt_block(&self.key, block).unwrap().to_vec()
+        let key = self.key.expose();
+        match self.algorithm {
+            SymmetricAlgorithm::TripleDes => decrypt::<TdesEde3>(key, block),
+            SymmetricAlgorithm::Aes128 => decrypt::<Aes128>(key, block),
+            SymmetricAlgorithm::Aes192 => decrypt::<Aes192>(key, block),
+            SymmetricAlgorithm::Aes256 => decrypt::<Aes256>(key, block),
+        }
     }
 
     /// GENERATE ASYMMETRIC KEY PAIR; returns the contents of the 7F49 template.
@@ -138,6 +147,12 @@ impl Hand {
         let value = |bytes: &[u8]| bytes[1 + length_of_length(bytes[1])..].to_vec();
         (if answer.is_empty() { answer } else { value(&value(&answer)) }, status)
     }
+}
+
+fn decrypt<C: KeyInit + BlockCipherDecrypt>(key: &[u8], block: &[u8]) -> Vec<u8> {
+    let mut block = Block::<C>::try_from(block).unwrap();
+    C::new_from_slice(key).unwrap().decrypt_block(&mut block);
+    block.to_vec()
 }
 
 /// A case-4 command, short or extended.

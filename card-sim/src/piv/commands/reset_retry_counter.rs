@@ -20,10 +20,8 @@ impl ResetRetryCounter {
         if p1 != 0x00 {
             return Err(StatusWord::INCORRECT_P1_P2);
         }
-        match PasswordReference::from_byte(p2) {
-            Some(PasswordReference::Pin) => Ok(Self { values: OldAndNew::parse(data)? }),
-            _ => Err(StatusWord::REFERENCE_NOT_FOUND),
-        }
+        PasswordReference::require_pin(p2)?;
+        Ok(Self { values: OldAndNew::parse(data)? })
     }
 
     /// Compares the PUK and stores the new PIN. Success leaves the PIN's security status as it was.

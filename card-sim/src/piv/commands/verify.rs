@@ -20,8 +20,7 @@ pub enum Verify {
 }
 
 impl Verify {
-    /// Parses P1, P2 and the data field. Without on-card comparison, pairing code or Global PIN,
-    /// key reference 80 is the only one that can be verified.
+    /// Parses P1, P2 and the data field.
     pub(in crate::piv) fn parse(p1: u8, p2: u8, data: &[u8]) -> Result<Self, StatusWord> {
         let verify = match (p1, data) {
             (0x00, []) => Self::Status,
@@ -29,10 +28,8 @@ impl Verify {
             (0xFF, []) => Self::Logout,
             _ => return Err(StatusWord::INCORRECT_P1_P2),
         };
-        match PasswordReference::from_byte(p2) {
-            Some(PasswordReference::Pin) => Ok(verify),
-            _ => Err(StatusWord::REFERENCE_NOT_FOUND),
-        }
+        PasswordReference::require_pin(p2)?;
+        Ok(verify)
     }
 
     /// Answers, compares or logs out.
