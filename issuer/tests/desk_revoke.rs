@@ -81,6 +81,56 @@ fn revoking_twice_is_refused_and_the_first_stands() {
 }
 
 #[test]
+fn a_revocation_without_a_reason_can_be_explained_once() {
+    let desk = with_alice();
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "unspecified"]).expect(0);
+    desk.publish();
+    assert!(!crl_text(&desk).contains("CRL Reason"), "unspecified is said by saying nothing");
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "unspecified"]).refuses(1, &["revoked already"]);
+    let explain =
+        ["revoke", "alice@example.org", "--reason", "key-compromise", "--invalid-since", "2026-01-02"];
+    let done = desk.issuer(&explain);
+    assert!(
+        done.expect(0).stdout.contains("The reason of 4 certificates revoked before is now key-compromise")
+    );
+    desk.publish();
+    let text = crl_text(&desk);
+    assert_eq!(text.matches("Key Compromise").count(), 4, "{text}");
+    assert!(text.contains("Jan  2 00:00:00 2026"), "{text}");
+    desk.issuer(&explain).refuses(1, &["revoked already", "key-compromise"]);
+}
+
+#[tokio::test]
+async fn a_date_that_no_crl_can_say_does_not_stop_the_others() {
+    let desk = with_alice();
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    // As an older program let it in.
+    let url = format!("sqlite:{}", desk.home().join("registry.db").display());
+    let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+    let (old, new) = (
+        "\"reason\":\"key-compromise\"",
+        "\"reason\":\"key-compromise\",\"invalid_since\":\"1969-12-31T00:00:00Z\"",
+    );
+    for statement in [
+        "UPDATE revocations SET invalid_since = '1969-12-31T00:00:00Z'".to_owned(),
+        format!("UPDATE events SET detail = replace(detail, '{old}', '{new}') WHERE serial IS NOT NULL"),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+    let done = desk.issuer(&["publish", "--to", "public"]);
+    done.expect(0);
+    assert_eq!(done.stderr.matches("without its invalidity date 1969-12-31").count(), 4, "{}", done.stderr);
+    assert_eq!(crl_text(&desk).matches("Key Compromise").count(), 4);
+    let summary = desk.json(&["publish", "--to", "public"]);
+    assert_eq!(summary["warnings"].as_array().unwrap().len(), 4);
+    desk.issuer(&["revoke", "1001", "--reason", "key-compromise", "--invalid-since", "1970-01-01"]).expect(0);
+    let done = desk.issuer(&["publish", "--to", "public"]);
+    assert_eq!(done.expect(0).stderr, "");
+    assert!(crl_text(&desk).contains("Jan  1 00:00:00 1970"));
+}
+
+#[test]
 fn one_certificate_is_revoked_by_its_serial_number() {
     let desk = with_alice();
     let output = openssl(&["x509", "-in", &desk.text("alice/9A.pem"), "-noout", "-serial"]);
@@ -112,6 +162,11 @@ fn what_cannot_be_revoked_is_named() {
         "2999-01-01",
     ]);
     future.refuses(1, &["future"]);
+    for day in ["1969-12-31", "-000001-01-01"] {
+        let since = format!("--invalid-since={day}");
+        desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise", &since])
+            .refuses(1, &["before 1970"]);
+    }
     assert_eq!(desk.json(&["stock", "list"])[0]["state"], "issued", "a refused revocation changed something");
 }
 

@@ -11,15 +11,16 @@ use super::office::{Office, Passphrase};
 use super::output::{self, Format};
 use crate::ca::crl::{CrlHeader, RevocationReason, RevokedCertificate};
 use crate::ca::{Certificate, SerialNumber};
-use crate::domain::AuthorityName;
+use crate::domain::{AuthorityName, is_sayable};
 use crate::publication::{Publication, PublishedDirectory};
-use crate::registry::{IssuedCrl, Registry};
+use crate::registry::{self, IssuedCrl, Registry};
 
 #[derive(Serialize)]
 struct Summary {
     directory: String,
     certificates: usize,
     crls: Vec<CrlSummary>,
+    warnings: Vec<String>,
     files_written: usize,
     files_unchanged: usize,
     files_removed: usize,
@@ -47,8 +48,9 @@ pub async fn run(office: &Office, directory: &Path, format: Format) -> Result<St
     let mut summaries = Vec::new();
     let mut authorities = Vec::new();
     let mut ends = Vec::new();
+    let mut warnings = Vec::new();
     for name in AuthorityName::ALL {
-        let (crl, summary) = new_crl(office, name, &passphrase, now).await?;
+        let (crl, summary) = new_crl(office, name, &passphrase, now, &mut warnings).await?;
         let certificate = office.authority_certificate(name).await?;
         ends.extend(ends_of(&office.registry, name, &certificate).await?);
         authorities.push(certificate);
@@ -71,11 +73,15 @@ pub async fn run(office: &Office, directory: &Path, format: Format) -> Result<St
             directory: directory.display().to_string(),
             certificates: count,
             crls: summaries,
+            warnings,
             files_written: report.written,
             files_unchanged: report.unchanged,
             files_removed: report.removed,
         })?,
         Format::Text => {
+            for warning in &warnings {
+                output::progress(&format!("warning: {warning}"));
+            }
             let revoked: usize = summaries.iter().map(|summary| summary.revoked).sum();
             output::line(&format!(
                 "Published in {}: {count} certificates for mail, CRLs of {} authorities with {revoked} revoked certificates ({} files written, {} unchanged, {} removed).",
@@ -103,6 +109,7 @@ async fn new_crl(
     name: AuthorityName,
     passphrase: &Passphrase,
     now: Timestamp,
+    warnings: &mut Vec<String>,
 ) -> Result<(Vec<u8>, CrlSummary), Failure> {
     let mut authority = office.authority(name, passphrase).await?;
     let revoked = office.registry.revoked_certificates(name).await?;
@@ -114,7 +121,7 @@ async fn new_crl(
                 revocation_date: entry.revoked_at,
                 reason: RevocationReason::from_name(entry.reason.as_str())
                     .unwrap_or(RevocationReason::Unspecified),
-                invalidity_date: entry.invalid_since,
+                invalidity_date: sayable(entry, warnings),
             })
         })
         .collect::<Result<Vec<_>, Failure>>()?;
@@ -132,6 +139,19 @@ async fn new_crl(
         next_update: next_update.to_string(),
     };
     Ok((crl, summary))
+}
+
+/// The invalidity date, if a CRL can say it. One that cannot must not keep every other revocation from being published.
+fn sayable(entry: &registry::RevokedCertificate, warnings: &mut Vec<String>) -> Option<Timestamp> {
+    let since = entry.invalid_since?;
+    if is_sayable(since) {
+        return Some(since);
+    }
+    warnings.push(format!(
+        "certificate {0} is on the CRL without its invalidity date {since}, which no CRL can say; correct it with: issuer revoke {0} --reason {1} --invalid-since TIME",
+        entry.serial, entry.reason
+    ));
+    None
 }
 
 /// When a revoked certificate expires, so that its entry may be left out of a CRL one day.

@@ -22,6 +22,7 @@ pub struct Order {
 #[derive(Serialize)]
 struct Summary {
     revoked: Vec<String>,
+    explained: Vec<String>,
     cards_ended: usize,
     cards_back_to_stock: usize,
     reason: &'static str,
@@ -51,6 +52,7 @@ pub async fn run(office: &Office, order: &Order, format: Format) -> Result<Statu
     office.registry.revoke_certificate(&serial, order.reason, order.invalid_since, now).await?;
     let summary = Summary {
         revoked: vec![serial.to_string()],
+        explained: Vec::new(),
         cards_ended: 0,
         cards_back_to_stock: 0,
         reason: order.reason.as_str(),
@@ -68,7 +70,7 @@ async fn revoke_person(
 ) -> Result<Status, Failure> {
     let done = office.registry.revoke_cardholder(holder.id, order.reason, order.invalid_since, now).await?;
     let mail = holder.mail.as_str();
-    if done.certificates.is_empty() && done.cards.is_empty() && done.abandoned.is_empty() {
+    if done.changed_nothing() {
         return Err(match done.earlier {
             Some((at, reason)) => Failure::new(
                 "already-revoked",
@@ -82,6 +84,7 @@ async fn revoke_person(
     }
     let summary = Summary {
         revoked: done.certificates.iter().map(ToString::to_string).collect(),
+        explained: done.explained.iter().map(ToString::to_string).collect(),
         cards_ended: done.cards.len(),
         cards_back_to_stock: done.abandoned.len(),
         reason: order.reason.as_str(),
@@ -91,12 +94,20 @@ async fn revoke_person(
         (0, _) => " The half-made card is back in stock.",
         _ => " The card is ended.",
     };
-    let count = match done.certificates.len() {
-        1 => "1 certificate".to_owned(),
-        count => format!("{count} certificates"),
+    let explained = match done.explained.len() {
+        0 => String::new(),
+        count => format!(" The reason of {} revoked before is now {}.", certificates(count), order.reason),
     };
-    let sentence = format!("{} <{mail}>: {count} revoked ({}).{card}", holder.name.as_str(), order.reason);
+    let revoked = match done.certificates.len() {
+        0 if !explained.is_empty() => String::new(),
+        count => format!(" {} revoked ({}).", certificates(count), order.reason),
+    };
+    let sentence = format!("{} <{mail}>:{revoked}{explained}{card}", holder.name.as_str());
     report(&summary, &sentence, format)
+}
+
+fn certificates(count: usize) -> String {
+    if count == 1 { "1 certificate".to_owned() } else { format!("{count} certificates") }
 }
 
 fn report(summary: &Summary, sentence: &str, format: Format) -> Result<Status, Failure> {

@@ -193,11 +193,11 @@ pub enum CertificateCommand {
     RecordSignature,
     /// Record that it was read back and exercised.
     ConfirmDelivery,
-    /// Revoke it.
+    /// Revoke it; or, where that was done without a reason, give the reason.
     Revoke {
         /// Why.
         reason: RevocationReason,
-        /// Since when the key was not its holder's alone, where known; not in the future.
+        /// Since when the key was not its holder's alone, where known; from 1970 on, not in the future.
         invalid_since: Option<Timestamp>,
     },
 }
@@ -231,6 +231,16 @@ pub enum CertificateEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         invalid_since: Option<Timestamp>,
     },
+    /// More became known about its revocation, whose date stays.
+    RevocationExplained {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: RevocationReason,
+        /// Since when the key was not its holder's alone, where known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invalid_since: Option<Timestamp>,
+    },
 }
 
 /// Why a command was refused.
@@ -246,7 +256,7 @@ pub enum CertificateRefusal {
     /// The step does not follow the state.
     #[error("the certificate is {0}")]
     OutOfOrder(&'static str),
-    /// Revoked already; the first revocation stands.
+    /// Revoked already, with a reason: that one stands.
     #[error("the certificate was already revoked at {since} ({reason})")]
     AlreadyRevoked {
         /// When.
@@ -262,6 +272,19 @@ pub enum CertificateRefusal {
         /// The time of asking.
         now: Timestamp,
     },
+    /// An invalidity date that no CRL of ours can say.
+    #[error(
+        "the key cannot have become invalid before 1970 ({invalid_since}); give a later date, or leave it out"
+    )]
+    InvalidSinceTooEarly {
+        /// As asked.
+        invalid_since: Timestamp,
+    },
+}
+
+/// Whether an invalidity date can stand in a CRL: not before 1970.
+pub fn is_sayable(invalid_since: Timestamp) -> bool {
+    invalid_since >= Timestamp::UNIX_EPOCH
 }
 
 impl Certificate {
@@ -303,17 +326,40 @@ impl Certificate {
                 Ok(CertificateEvent::CertificateDelivered { at: now })
             }
             (CertificateCommand::RecordSignature | CertificateCommand::ConfirmDelivery, _)
-            | (
-                CertificateCommand::Revoke { .. },
-                CertificateState::Unknown | CertificateState::Revoked { .. },
-            ) => Err(out_of_order()),
-            (CertificateCommand::Revoke { reason, invalid_since }, _) => match invalid_since {
-                Some(invalid_since) if invalid_since > now => {
-                    Err(CertificateRefusal::InvalidSinceInTheFuture { invalid_since, now })
-                }
-                _ => Ok(CertificateEvent::CertificateRevoked { at: now, reason, invalid_since }),
-            },
+            | (CertificateCommand::Revoke { .. }, CertificateState::Unknown) => Err(out_of_order()),
+            (CertificateCommand::Revoke { reason, invalid_since }, _) => {
+                self.decide_revocation(reason, invalid_since, now)
+            }
         }
+    }
+
+    fn decide_revocation(
+        &self,
+        reason: RevocationReason,
+        invalid_since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<CertificateEvent, CertificateRefusal> {
+        match invalid_since {
+            Some(invalid_since) if invalid_since > now => {
+                return Err(CertificateRefusal::InvalidSinceInTheFuture { invalid_since, now });
+            }
+            Some(invalid_since) if !is_sayable(invalid_since) => {
+                return Err(CertificateRefusal::InvalidSinceTooEarly { invalid_since });
+            }
+            _ => {}
+        }
+        let CertificateState::Revoked { since, reason: known_reason, invalid_since: known_since } =
+            self.state
+        else {
+            return Ok(CertificateEvent::CertificateRevoked { at: now, reason, invalid_since });
+        };
+        let is_open = known_reason == RevocationReason::Unspecified;
+        let is_wrong = known_since.is_some_and(|known| !is_sayable(known));
+        let invalid_since = invalid_since.or(known_since.filter(|known| is_sayable(*known)));
+        if !(is_open || is_wrong) || (reason, invalid_since) == (known_reason, known_since) {
+            return Err(CertificateRefusal::AlreadyRevoked { since, reason: known_reason });
+        }
+        Ok(CertificateEvent::RevocationExplained { at: now, reason, invalid_since })
     }
 
     /// The certificate after `event`.
@@ -326,6 +372,12 @@ impl Certificate {
             CertificateEvent::CertificateRevoked { at, reason, invalid_since } => {
                 CertificateState::Revoked { since: at, reason, invalid_since }
             }
+            CertificateEvent::RevocationExplained { reason, invalid_since, .. } => match self.state {
+                CertificateState::Revoked { since, .. } => {
+                    CertificateState::Revoked { since, reason, invalid_since }
+                }
+                other => other,
+            },
         };
         Self { state }
     }
@@ -376,6 +428,46 @@ mod tests {
             certificate.decide(revoke, at(10)),
             Err(CertificateRefusal::InvalidSinceInTheFuture { invalid_since: at(11), now: at(10) })
         );
+    }
+
+    #[test]
+    fn an_invalidity_date_is_one_that_a_crl_can_say() {
+        let certificate = Certificate::replay([CertificateEvent::CertificateReserved { at: at(0) }]);
+        let revoke = |since| CertificateCommand::Revoke {
+            reason: RevocationReason::KeyCompromise,
+            invalid_since: Some(at(since)),
+        };
+        let refused = certificate.decide(revoke(-1), at(10));
+        assert_eq!(refused, Err(CertificateRefusal::InvalidSinceTooEarly { invalid_since: at(-1) }));
+        assert!(certificate.decide(revoke(0), at(10)).is_ok());
+    }
+
+    #[test]
+    fn a_revocation_without_a_reason_gets_one_and_keeps_its_date() {
+        let revoked = |reason, invalid_since| {
+            Certificate::replay([
+                CertificateEvent::CertificateReserved { at: at(0) },
+                CertificateEvent::CertificateRevoked { at: at(1), reason, invalid_since },
+            ])
+        };
+        let command = |reason, invalid_since| CertificateCommand::Revoke { reason, invalid_since };
+        let (open, compromise) = (RevocationReason::Unspecified, RevocationReason::KeyCompromise);
+        let stands = |reason| Err(CertificateRefusal::AlreadyRevoked { since: at(1), reason });
+
+        let first = revoked(open, Some(at(0)));
+        assert_eq!(first.decide(command(open, None), at(5)), stands(open), "nothing new was said");
+        let event = first.decide(command(compromise, None), at(5)).unwrap();
+        let explained = first.apply(event);
+        let expected =
+            CertificateState::Revoked { since: at(1), reason: compromise, invalid_since: Some(at(0)) };
+        assert_eq!(explained.state(), &expected);
+        assert_eq!(explained.decide(command(RevocationReason::Superseded, None), at(6)), stands(compromise));
+
+        // An older program let dates in that no CRL can say.
+        let wrong = revoked(compromise, Some(at(-1)));
+        let event = wrong.decide(command(compromise, None), at(5)).unwrap();
+        let expected = CertificateState::Revoked { since: at(1), reason: compromise, invalid_since: None };
+        assert_eq!(wrong.apply(event).state(), &expected);
     }
 
     fn any_command() -> impl Strategy<Value = CertificateCommand> {

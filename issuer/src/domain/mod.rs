@@ -17,5 +17,5 @@ pub use cardholder::{
 };
 pub use certificate::{
     AuthorityName, Certificate, CertificateCommand, CertificateEvent, CertificateRefusal, CertificateState,
-    RevocationReason, SerialNumber,
+    RevocationReason, SerialNumber, is_sayable,
 };

@@ -118,8 +118,20 @@ pub struct RevokedForCardholder {
     pub abandoned: Vec<CardId>,
     /// Certificates that are on the next CRL.
     pub certificates: Vec<SerialNumber>,
+    /// Certificates that were revoked before without a reason, and have one now.
+    pub explained: Vec<SerialNumber>,
     /// Where nothing changed: the newest earlier revocation.
     pub earlier: Option<(Timestamp, RevocationReason)>,
+}
+
+impl RevokedForCardholder {
+    /// Whether everything is as it was before.
+    pub fn changed_nothing(&self) -> bool {
+        self.cards.is_empty()
+            && self.abandoned.is_empty()
+            && self.certificates.is_empty()
+            && self.explained.is_empty()
+    }
 }
 
 /// A CRL that was signed.

@@ -139,10 +139,10 @@ impl Registry {
         }
     }
 
-    /// Revokes one certificate.
+    /// Revokes one certificate, or gives the reason of a revocation that had none.
     ///
     /// # Errors
-    /// [`RegistryError::UnknownCertificate`], or it was revoked before: the first revocation stands.
+    /// [`RegistryError::UnknownCertificate`], or it was revoked before with a reason: that one stands.
     pub async fn revoke_certificate(
         &self,
         serial: &SerialNumber,
@@ -174,8 +174,7 @@ impl Registry {
         let mut transaction = self.begin().await?;
         let mut done = RevokedForCardholder::default();
         let serials = sqlx::query(
-            "SELECT serial FROM certificates WHERE holder = ? AND not_after >= ? \
-             AND serial NOT IN (SELECT serial FROM revocations) ORDER BY serial",
+            "SELECT serial FROM certificates WHERE holder = ? AND not_after >= ? ORDER BY serial",
         )
         .bind(holder.0)
         .bind(time_text(now))
@@ -183,8 +182,12 @@ impl Registry {
         .await?;
         for row in &serials {
             let serial = rows::serial(row)?;
-            revoke(&mut transaction, &serial, reason, invalid_since, now).await?;
-            done.certificates.push(serial);
+            match revoke(&mut transaction, &serial, reason, invalid_since, now).await {
+                Ok(Revocation::New) => done.certificates.push(serial),
+                Ok(Revocation::Explained) => done.explained.push(serial),
+                Err(RegistryError::CertificateRefused(CertificateRefusal::AlreadyRevoked { .. })) => {}
+                Err(error) => return Err(error),
+            }
         }
         let cards = sqlx::query("SELECT id FROM cards WHERE holder = ?")
             .bind(holder.0)
@@ -201,7 +204,7 @@ impl Registry {
                 Err(error) => return Err(error),
             }
         }
-        if done.certificates.is_empty() && done.cards.is_empty() && done.abandoned.is_empty() {
+        if done.changed_nothing() {
             done.earlier = newest_revocation(&mut transaction, holder).await?;
         }
         transaction.commit().await?;
@@ -276,17 +279,31 @@ pub(super) async fn revoke_certificates_of_card(
     Ok(())
 }
 
+/// What a revocation was.
+enum Revocation {
+    New,
+    /// There was one without a reason.
+    Explained,
+}
+
 async fn revoke(
     transaction: &mut Transaction<'static, Sqlite>,
     serial: &SerialNumber,
     reason: RevocationReason,
     invalid_since: Option<Timestamp>,
     now: Timestamp,
-) -> Result<(), RegistryError> {
-    execute(transaction, serial, CertificateCommand::Revoke { reason, invalid_since }, now).await?;
+) -> Result<Revocation, RegistryError> {
+    let command = CertificateCommand::Revoke { reason, invalid_since };
+    let event = execute(transaction, serial, command, now).await?;
+    let (done, invalid_since) = match event {
+        CertificateEvent::RevocationExplained { invalid_since, .. } => (Revocation::Explained, invalid_since),
+        _ => (Revocation::New, invalid_since),
+    };
+    // The revocation date stays the first one.
     sqlx::query(
         "INSERT INTO revocations (serial, authority, revoked_at, reason, invalid_since) \
-         SELECT serial, authority, ?, ?, ? FROM certificates WHERE serial = ?",
+         SELECT serial, authority, ?, ?, ? FROM certificates WHERE serial = ? \
+         ON CONFLICT (serial) DO UPDATE SET reason = excluded.reason, invalid_since = excluded.invalid_since",
     )
     .bind(time_text(now))
     .bind(reason.as_str())
@@ -294,7 +311,7 @@ async fn revoke(
     .bind(serial.as_bytes())
     .execute(&mut **transaction)
     .await?;
-    Ok(())
+    Ok(done)
 }
 
 /// Judges and records a command within a transaction.
@@ -303,9 +320,10 @@ async fn execute(
     serial: &SerialNumber,
     command: CertificateCommand,
     now: Timestamp,
-) -> Result<(), RegistryError> {
+) -> Result<CertificateEvent, RegistryError> {
     let event = load(transaction, serial).await?.decide(command, whole_seconds(now))?;
-    record(transaction, Subject::Certificate(serial), &event, now).await
+    record(transaction, Subject::Certificate(serial), &event, now).await?;
+    Ok(event)
 }
 
 pub(super) async fn load(
