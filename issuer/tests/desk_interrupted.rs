@@ -132,3 +132,28 @@ fn a_stock_file_with_another_cards_secrets_costs_one_puk_try_and_no_more() {
     assert!(matches!(tries, Err(middleware::CardError::WrongPuk { tries_left: 1 })), "{:?}", tries.err());
     transaction.change_puk(&own, &own).unwrap();
 }
+
+/// The PUK in the registry may be right, but a last try is not spent on finding out.
+#[test]
+fn the_last_puk_try_is_left_alone() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    let puk = |text: &str| middleware::Puk::new(text.as_bytes()).unwrap();
+    let mut card = open(&locator);
+    for _ in 0..2 {
+        let refused = card.transaction().unwrap().change_puk(&puk("00000000"), &puk("11111111"));
+        assert!(matches!(refused, Err(middleware::CardError::WrongPuk { .. })));
+    }
+    drop(card);
+    let issue = ["issue", "alice@example.org", "--card", &locator, "--transport-pin-file", "pin"];
+    for _ in 0..2 {
+        desk.issuer(&issue).refuses(1, &["one try left", "issuer revoke alice@example.org"]);
+    }
+    let mut card = open(&locator);
+    let mut transaction = card.transaction().unwrap();
+    assert_eq!(transaction.puk_tries_left().unwrap(), Some(1));
+    transaction.change_puk(&puk("12345678"), &puk("12345678")).unwrap();
+    drop(transaction);
+    drop(card);
+    desk.issuer(&issue).expect(0);
+}

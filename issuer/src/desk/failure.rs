@@ -189,6 +189,7 @@ impl From<PersonalizationError> for Failure {
             PersonalizationError::Plan(_) => "unsupported",
             PersonalizationError::ManagementKeyUnknown => "wrong-management-key",
             PersonalizationError::PukUnknown { .. } => "wrong-puk",
+            PersonalizationError::LastPukTry => "last-puk-try",
             PersonalizationError::StockSecretsMissing => "no-stock-secrets",
             PersonalizationError::CertificateMismatch { .. } => "certificate-mismatch",
             PersonalizationError::ReadBackDiffers { .. } => "read-back",

@@ -34,6 +34,9 @@ pub enum PersonalizationError {
         /// What the card said, where it says so without spending a try.
         tries_left: Option<u8>,
     },
+    /// A guess could block the PUK.
+    #[error("the card's PUK has one try left, and a wrong one would block it for good; it was not tried")]
+    LastPukTry,
     /// A card without vendor commands needs its stock file.
     #[error(
         "the registry has no management key for this card; take it in with its stock file: issuer stock add --file"
@@ -90,7 +93,10 @@ impl PersonalizationError {
     pub fn is_worth_repeating(&self) -> bool {
         match self {
             Self::Interrupted { source, .. } => source.is_worth_repeating(),
-            Self::ManagementKeyUnknown | Self::PukUnknown { .. } => false,
+            Self::ManagementKeyUnknown
+            | Self::PukUnknown { .. }
+            | Self::LastPukTry
+            | Self::Card(CardError::PukBlocked) => false,
             _ => true,
         }
     }

@@ -55,8 +55,8 @@ pub(super) fn find_management_key(
 ///
 /// A change whose answer never came may have been carried out or not, and no card tells which PUK it has except by
 /// spending a try on a wrong one. So what a refusal taught is written down at once: then a wrong guess is made only after
-/// the card has changed meanwhile, and a change sets the counter back. Only three answers lost in a row to the same guess
-/// block the PUK.
+/// the card has changed meanwhile, and a change sets the counter back. The last try is never spent on a guess; only on a
+/// card that does not tell its counter can three answers lost in a row to the same guess block the PUK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PukKnowledge {
     likelier: PukOwner,
@@ -111,27 +111,29 @@ pub(super) async fn change_puk(
     mut note: impl AsyncFnMut(&str, JournalPhase) -> Result<(), PersonalizationError>,
 ) -> Result<(), PersonalizationError> {
     let knowledge = PukKnowledge::of(journal);
-    if knowledge.fits_nobody {
+    let mut tries_left = transaction.puk_tries_left()?;
+    if knowledge.fits_nobody && tries_left.is_none() {
         // Only a card that says how many tries are left is tried again: it may have been reset meanwhile.
-        match transaction.puk_tries_left()? {
-            Some(2..) => {}
-            tries_left => return Err(PersonalizationError::PukUnknown { tries_left }),
-        }
+        return Err(PersonalizationError::PukUnknown { tries_left });
     }
     let manufacturers = match stock {
         Some(stock) => stock.puk()?,
         None => Some(Puk::new(FACTORY_PUK)?),
     };
-    let mut left = 0;
     for guess in knowledge.guesses() {
         let candidate = match (guess, &manufacturers) {
             (PukOwner::Desk, _) => &own.puk,
             (PukOwner::Manufacturer, Some(puk)) => puk,
             (PukOwner::Manufacturer, None) => continue,
         };
+        match tries_left {
+            Some(0) => return Err(CardError::PukBlocked.into()),
+            Some(1) => return Err(PersonalizationError::LastPukTry),
+            _ => {}
+        }
         match transaction.change_puk(candidate, &own.puk) {
             Ok(()) => return Ok(()),
-            Err(CardError::WrongPuk { tries_left }) => left = tries_left,
+            Err(CardError::WrongPuk { tries_left: left }) => tries_left = Some(left),
             Err(error) => return Err(error.into()),
         }
         match guess {
@@ -141,12 +143,9 @@ pub(super) async fn change_puk(
             }
             PukOwner::Manufacturer => {}
         }
-        if left <= 1 && knowledge.fits_nobody {
-            break;
-        }
     }
     note(FITS_NOBODY, JournalPhase::Confirmed).await?;
-    Err(PersonalizationError::PukUnknown { tries_left: Some(left) })
+    Err(PersonalizationError::PukUnknown { tries_left })
 }
 
 /// Drops the manufacturer's PUK from the registry: it is not the card's any more.
