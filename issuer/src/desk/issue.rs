@@ -1,5 +1,6 @@
 //! `issuer issue`: a card in stock becomes somebody's.
 
+use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -225,7 +226,7 @@ impl PinPlace {
                 ),
             ));
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder_of(path);
         let file = tempfile::Builder::new()
             .prefix(".transport-pin-")
             .permissions(std::fs::Permissions::from_mode(0o600))
@@ -245,8 +246,14 @@ impl PinPlace {
                 let Some(mut file) = file.take() else { return Ok(()) };
                 writeln!(file, "{pin}")?;
                 file.as_file().sync_all()?;
-                file.persist_noclobber(path).map(drop).map_err(|error| error.error)
+                file.persist_noclobber(&path).map_err(|error| error.error)?;
+                // Its name must survive a power cut too: nobody can ask the card for the PIN.
+                File::open(folder_of(path))?.sync_all()
             }
         }
     }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
