@@ -70,6 +70,8 @@ const SCRYPT_LOG_N: u8 = 16;
 const SCRYPT_R: u32 = 8;
 const SCRYPT_P: u32 = 1;
 const NONCE_LENGTH: usize = 12;
+/// Room for [`StockSecrets`] as JSON: a PUK of 8 bytes and a key of 32, each byte up to four characters.
+const LONGEST_JSON: usize = 512;
 
 impl MasterKey {
     /// A new master key.
@@ -173,9 +175,7 @@ impl MasterKey {
     ) -> Result<Vec<u8>, CustodyError> {
         let mut nonce = [0; NONCE_LENGTH];
         random.fill_bytes(&mut nonce);
-        let plaintext =
-            serde_json::to_vec(secrets).map_err(|_| CustodyError::Unusable("secrets cannot be written"))?;
-        let plaintext = Zeroizing::new(plaintext);
+        let plaintext = secrets.to_json()?;
         let identity = card.to_string();
         let payload = Payload { msg: &plaintext, aad: identity.as_bytes() };
         let sealed = self.sealing_cipher()?.encrypt(&Nonce::from(nonce), payload);
@@ -214,6 +214,17 @@ impl MasterKey {
 }
 
 impl StockSecrets {
+    /// Written into a buffer that never moves, so that no copy is left in freed memory.
+    fn to_json(&self) -> Result<Zeroizing<Vec<u8>>, CustodyError> {
+        let mut json = Zeroizing::new(vec![0; LONGEST_JSON]);
+        let mut rest = json.as_mut_slice();
+        serde_json::to_writer(&mut rest, self)
+            .map_err(|_| CustodyError::Unusable("secrets cannot be written"))?;
+        let used = LONGEST_JSON - rest.len();
+        json.truncate(used);
+        Ok(json)
+    }
+
     /// Takes the manufacturer's secrets.
     ///
     /// # Errors
@@ -391,6 +402,8 @@ mod tests {
             opened.puk.as_deref() == Some(b"87654321".as_slice()) && opened.management_key == vec![5; 32]
         );
         assert!(opened.without_puk().puk.is_none());
+        let largest = StockSecrets::new(&[0xFF; 8], ManagementKeyAlgorithm::Aes256, &[0xFF; 32]).unwrap();
+        assert_eq!(largest.to_json().unwrap().capacity(), LONGEST_JSON, "the buffer has moved");
         let other_card = StockIdentity::Guid(Guid::new([8; 16]));
         assert!(matches!(key.unseal(&other_card, &sealed), Err(CustodyError::SealedByAnother)));
         let other_key = MasterKey::generate(&mut random);
