@@ -12,15 +12,11 @@ pub(super) const RULE: CertificateRule = CertificateRule {
 };
 
 fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
-    let Some((critical, access)) = sample.extension::<AuthorityInfoAccessSyntax>() else {
-        if !sample.is_root() {
-            messages.push("it is missing".into());
-        }
+    let Some(access) =
+        sample.required_below_root::<AuthorityInfoAccessSyntax>("authorityInfoAccess", messages)
+    else {
         return;
     };
-    if critical {
-        messages.push("it is critical".into());
-    }
     if !access.0.iter().any(|description| description.access_method == ID_AD_CA_ISSUERS) {
         messages.push("it does not say where the issuer's certificate is".into());
     }
@@ -42,13 +38,13 @@ mod tests {
 
     #[test]
     fn bad_missing() {
-        assert_finding(&RULE, "missing", &without::<AuthorityInfoAccessSyntax>());
+        assert_finding(&RULE, "there is no authorityInfoAccess", &without::<AuthorityInfoAccessSyntax>());
     }
 
     #[test]
     fn bad_critical() {
         let critical = changed(|tbs| extension_mut::<AuthorityInfoAccessSyntax>(tbs).critical = true);
-        assert_finding(&RULE, "critical", &critical);
+        assert_finding(&RULE, "authorityInfoAccess is critical", &critical);
     }
 
     #[test]

@@ -12,15 +12,10 @@ pub(super) const RULE: CertificateRule = CertificateRule {
 };
 
 fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
-    let Some((critical, policies)) = sample.extension::<CertificatePolicies>() else {
-        if !sample.is_root() {
-            messages.push("they are missing".into());
-        }
+    let Some(policies) = sample.required_below_root::<CertificatePolicies>("certificatePolicies", messages)
+    else {
         return;
     };
-    if critical {
-        messages.push("they are critical".into());
-    }
     let mut seen: Vec<ObjectIdentifier> = Vec::new();
     for policy in policies.0.iter().map(|policy| policy.policy_identifier) {
         if seen.contains(&policy) {
@@ -82,7 +77,7 @@ mod tests {
 
     #[test]
     fn bad_missing() {
-        assert_finding(&RULE, "missing", &without::<CertificatePolicies>());
+        assert_finding(&RULE, "there is no certificatePolicies", &without::<CertificatePolicies>());
     }
 
     #[test]

@@ -11,15 +11,10 @@ pub(super) const RULE: CertificateRule = CertificateRule {
 };
 
 fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
-    let Some((critical, points)) = sample.extension::<CrlDistributionPoints>() else {
-        if !sample.is_root() {
-            messages.push("they are missing".into());
-        }
+    let Some(points) = sample.required_below_root::<CrlDistributionPoints>("cRLDistributionPoints", messages)
+    else {
         return;
     };
-    if critical {
-        messages.push("they are critical".into());
-    }
     if points.0.is_empty() {
         messages.push("there is none in them".into());
     }
@@ -56,13 +51,13 @@ mod tests {
 
     #[test]
     fn bad_missing() {
-        assert_finding(&RULE, "missing", &without::<CrlDistributionPoints>());
+        assert_finding(&RULE, "there is no cRLDistributionPoints", &without::<CrlDistributionPoints>());
     }
 
     #[test]
     fn bad_critical() {
         let critical = changed(|tbs| extension_mut::<CrlDistributionPoints>(tbs).critical = true);
-        assert_finding(&RULE, "critical", &critical);
+        assert_finding(&RULE, "cRLDistributionPoints is critical", &critical);
     }
 
     #[test]

@@ -11,29 +11,20 @@ pub(super) const RULE: CertificateRule = CertificateRule {
 };
 
 fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
-    match sample.extension::<SubjectKeyIdentifier>() {
-        None => messages.push("there is no subjectKeyIdentifier".into()),
-        Some((true, _)) => messages.push("subjectKeyIdentifier is critical".into()),
-        Some((false, identifier)) => {
-            if identifier.0 != key_identifier(&sample.tbs.subject_public_key_info) {
-                messages.push("subjectKeyIdentifier is not the SHA-1 of the key".into());
-            }
-        }
+    let subject = sample.required_extension::<SubjectKeyIdentifier>("subjectKeyIdentifier", messages);
+    if subject.is_some_and(|identifier| identifier.0 != key_identifier(&sample.tbs.subject_public_key_info)) {
+        messages.push("subjectKeyIdentifier is not the SHA-1 of the key".into());
     }
-    match sample.extension::<AuthorityKeyIdentifier>() {
-        None if sample.is_root() => (),
-        None => messages.push("there is no authorityKeyIdentifier".into()),
-        Some((true, _)) => messages.push("authorityKeyIdentifier is critical".into()),
-        Some((false, identifier)) => {
-            if identifier.key_identifier.is_none() {
-                messages.push("authorityKeyIdentifier has no keyIdentifier".into());
-            }
-            if identifier.authority_cert_issuer.is_some() || identifier.authority_cert_serial_number.is_some()
-            {
-                messages
-                    .push("authorityKeyIdentifier names the issuer's certificate, not only its key".into());
-            }
-        }
+    let Some(authority) =
+        sample.required_below_root::<AuthorityKeyIdentifier>("authorityKeyIdentifier", messages)
+    else {
+        return;
+    };
+    if authority.key_identifier.is_none() {
+        messages.push("authorityKeyIdentifier has no keyIdentifier".into());
+    }
+    if authority.authority_cert_issuer.is_some() || authority.authority_cert_serial_number.is_some() {
+        messages.push("authorityKeyIdentifier names the issuer's certificate, not only its key".into());
     }
 }
 

@@ -129,6 +129,34 @@ impl Sample<'_> {
         self.tbs.extension::<T>().ok().flatten()
     }
 
+    /// An extension that must be there and not critical; what is wrong with that is said by its name.
+    fn required_extension<'a, T>(&'a self, name: &str, messages: &mut Vec<String>) -> Option<T>
+    where
+        T: AssociatedOid + Decode<'a>,
+        <T as Decode<'a>>::Error: std::fmt::Display,
+    {
+        let Some((critical, extension)) = self.extension::<T>() else {
+            messages.push(format!("there is no {name}"));
+            return None;
+        };
+        if critical {
+            messages.push(format!("{name} is critical"));
+        }
+        Some(extension)
+    }
+
+    /// The same for one that a root, which nobody stands above, may leave out.
+    fn required_below_root<'a, T>(&'a self, name: &str, messages: &mut Vec<String>) -> Option<T>
+    where
+        T: AssociatedOid + Decode<'a>,
+        <T as Decode<'a>>::Error: std::fmt::Display,
+    {
+        if self.is_root() && self.extension::<T>().is_none() {
+            return None;
+        }
+        self.required_extension(name, messages)
+    }
+
     fn is_authority(&self) -> bool {
         self.extension::<BasicConstraints>().is_some_and(|(_, constraints)| constraints.ca)
     }
