@@ -232,6 +232,20 @@ fn what_is_not_supported_is_named() {
 }
 
 #[test]
+fn only_mail_is_taken_out_of_an_envelope() {
+    let pki = Pki::new();
+    let reader = pki.reader("reader", Key::P256);
+    let id_data = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x01];
+    for enveloping in [Enveloping::Compatible, Enveloping::Authenticated] {
+        let recipient = Recipient::unchecked(reader.certificate(), true);
+        let mut message = encrypt(CONTENT, &[recipient], enveloping).unwrap().der;
+        let at = message.windows(id_data.len()).position(|window| window == id_data).unwrap();
+        message[at + 8] = 0x02;
+        assert_eq!(failure(&message, &mut reader.ring()).code(), "encrypted-other-content");
+    }
+}
+
+#[test]
 fn gcm_in_a_plain_envelope_is_diagnosed() {
     let pki = Pki::new();
     let reader = pki.reader("reader", Key::Rsa2048);

@@ -194,6 +194,19 @@ fn content_must_be_there_exactly_once() {
 }
 
 #[test]
+fn a_signature_over_something_else_is_none_over_a_mail() {
+    let pki = Pki::new();
+    let alice = pki.signer("alice", Key::P256);
+    // id-ct-TSTInfo (RFC 3161), id-signedData and id-envelopedData: what RFC 8551 nests, it nests as MIME entities.
+    for content_type in ["1.2.840.113549.1.9.16.1.4", "1.2.840.113549.1.7.2", "1.2.840.113549.1.7.3"] {
+        let der = sign(&pki, &alice, &["-nodetach", "-econtent_type", content_type]);
+        let fault = only_fault(&verify(&der, None, &[]).unwrap());
+        assert_eq!((fault.code(), fault.breaks_integrity()), ("signed-other-content", false), "{fault}");
+        assert!(fault.to_string().contains(content_type), "{fault}");
+    }
+}
+
+#[test]
 fn signed_attributes_cannot_be_passed_off_as_content() {
     // RFC 5652 section 5.4: a signature with attributes is one over the DER of their SET. Shown as a message without
     // attributes whose content is that SET, it would verify: so such content is refused, its signature right or not.

@@ -14,7 +14,7 @@ use super::content_cipher::{self, Mode, NONCE_LENGTH, decrypt_cbc, decrypt_gcm, 
 use super::content_info::{self, object_identifier};
 use super::key_agreement::KeyAgreeRecipientInfo;
 use super::key_transport::KeyTransRecipientInfo;
-use super::object_identifiers::{CONTENT_TYPE, ID_CT_AUTH_ENVELOPED_DATA, ID_ENVELOPED_DATA};
+use super::object_identifiers::{CONTENT_TYPE, ID_CT_AUTH_ENVELOPED_DATA, ID_DATA, ID_ENVELOPED_DATA};
 use crate::certificate::tlv::{Element, Malformed, set_of, tag};
 use crate::keys::{KeyError, KeyRing, KeysError};
 
@@ -43,6 +43,9 @@ pub enum DecryptError {
     /// Not an envelope.
     #[error("this is not an encrypted message but of the CMS content type {0}")]
     NotEnveloped(ObjectIdentifier),
+    /// What is inside is no mail (RFC 8551 sections 2.4.3 and 2.4.4).
+    #[error("what was encrypted is not a mail but of the CMS content type {0}")]
+    NotMail(ObjectIdentifier),
     /// Malformed.
     #[error("the encrypted message is malformed: {0}")]
     Malformed(String),
@@ -61,6 +64,7 @@ impl DecryptError {
             Self::NotForUs => "not-for-us",
             Self::Damaged => "damaged",
             Self::NotEnveloped(_) => "not-enveloped",
+            Self::NotMail(_) => "encrypted-other-content",
             Self::Malformed(_) => "envelope-malformed",
             Self::Unsupported(_) => "unsupported-algorithm",
             Self::Keys(error) => error.code(),
@@ -138,6 +142,9 @@ impl<'a> Envelope<'a> {
         let recipient_infos = recipient_infos(fields.expect(tag::SET)?)?;
         let mut info = fields.expect(tag::SEQUENCE)?.elements();
         let content_type = object_identifier(info.expect(tag::OBJECT_IDENTIFIER)?)?;
+        if content_type != ID_DATA {
+            return Err(DecryptError::NotMail(content_type));
+        }
         let algorithm = AlgorithmIdentifierOwned::from_der(info.expect(tag::SEQUENCE)?.bytes)
             .map_err(|_| Malformed::Tag)?;
         let encrypted = ber::octets(info.next()?.ok_or(Malformed::Truncated)?)?;

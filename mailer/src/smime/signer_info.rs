@@ -11,6 +11,9 @@ use crate::certificate::signature::{self, SignatureProblem};
 use crate::certificate::tlv::{Element, Elements, Malformed, tag};
 use crate::certificate::{Certificate, names};
 
+/// The most certificates under one name that are tried.
+const MOST_NAMESAKES: usize = 8;
+
 /// How a CMS structure names a certificate (SignerIdentifier, RecipientIdentifier).
 ///
 /// ```text
@@ -120,7 +123,8 @@ impl<'a> SignerInfo<'a> {
             }
         };
         let mut outcome = Err(SignatureFault::CertificateMissing);
-        for certificate in candidates.iter().filter(|candidate| self.identifier.names(candidate)) {
+        let named = candidates.iter().filter(|candidate| self.identifier.names(candidate));
+        for certificate in named.take(MOST_NAMESAKES) {
             outcome =
                 signature::verify_digest(certificate.public_key(), scheme, &signed_digest, self.signature)
                     .map_err(fault)

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::ber::{self, BerError};
 use super::content_info::{self, object_identifier};
-use super::object_identifiers::{ID_SIGNED_DATA, SHA1, SHA256, SHA384, SHA512};
+use super::object_identifiers::{ID_DATA, ID_SIGNED_DATA, SHA1, SHA256, SHA384, SHA512};
 use super::signer_info::SignerInfo;
 use crate::certificate::tlv::{Element, Malformed, tag};
 use crate::certificate::{Certificate, DigestAlgorithm, signature};
@@ -67,6 +67,9 @@ pub enum SignatureFault {
     /// The SignerInfo breaks a rule.
     #[error("the signature is malformed: {0}")]
     Malformed(String),
+    /// What was signed is no mail (RFC 8551 section 2.4): a signature made for something else shall not pass for one.
+    #[error("what was signed is not a mail but of the CMS content type {0}")]
+    NotMail(ObjectIdentifier),
     /// The signer's certificate is neither in the message nor known.
     #[error("the signer's certificate is missing, so the signature cannot be checked")]
     CertificateMissing,
@@ -83,7 +86,7 @@ impl SignatureFault {
     /// Whether the fault means that the content may be another than the signed one. A signature that merely cannot
     /// be checked does not.
     pub fn breaks_integrity(&self) -> bool {
-        !matches!(self, Self::CertificateMissing | Self::Unsupported(_))
+        !matches!(self, Self::NotMail(_) | Self::CertificateMissing | Self::Unsupported(_))
     }
 
     /// Stable code for JSON.
@@ -93,6 +96,7 @@ impl SignatureFault {
             Self::SignatureWrong => "signature-wrong",
             Self::OtherCertificate => "signature-of-other-certificate",
             Self::Malformed(_) => "signature-malformed",
+            Self::NotMail(_) => "signed-other-content",
             Self::CertificateMissing => "signer-certificate-missing",
             Self::Unsupported(_) => "unsupported-algorithm",
         }
@@ -187,7 +191,14 @@ fn report(
         Err(fault) => SignerReport { identifier: "an unreadable signer".to_owned(), outcome: Err(fault) },
         Ok(signer) => SignerReport {
             identifier: signer.identifier.to_string(),
-            outcome: signer.verify(content_type, digests, candidates),
+            outcome: signer.verify(content_type, digests, candidates).and_then(|signature| {
+                // Other objects nest as MIME entities (RFC 8551 section 3.7), never directly.
+                if content_type == ID_DATA {
+                    Ok(signature)
+                } else {
+                    Err(SignatureFault::NotMail(content_type))
+                }
+            }),
         },
     }
 }
