@@ -301,9 +301,31 @@ fn the_signer_must_be_the_sender() {
     let verdict = judge(&pki, &mut published, &message, "boss@example.test");
     assert_eq!(verdict.code(), "address-mismatch");
     assert!(verdict.to_string().contains("for alice@example.test, not for boss@example.test"), "{verdict}");
-    for from in ["Alice@EXAMPLE.test", "", "other@example.test alice@example.test"] {
+    for from in ["Alice@EXAMPLE.test", ""] {
         assert!(judge(&pki, &mut published, &message, from).is_trusted(), "{from}");
     }
+    for from in ["other@example.test alice@example.test", "alice@example.test other@example.test", "alice"] {
+        assert_eq!(judge(&pki, &mut published, &message, from).code(), "address-mismatch", "{from}");
+    }
+}
+
+#[test]
+fn a_long_address_is_compared_whole_and_shown_whole() {
+    let pki = Pki::new();
+    let wanted = format!("{}@partner.test", "x".repeat(187));
+    let certified = format!("{wanted}.attacker.test");
+    let mallory = pki.people.issue("mallory", Key::P256, &signing(&certified));
+    let message = signed_by(&pki, &mallory, &["-certfile", "People.pem"]);
+    let mut both = anchors(&pki);
+    both.0[0].domains = vec!["partner.test".to_owned(), "partner.test.attacker.test".to_owned()];
+    let verdict = |from: &str| {
+        judge_at(&both, &mut Published::of(&pki), &message, from, now(), UnknownRevocation::Reject)
+    };
+    assert_eq!(verdict(&wanted).code(), "address-mismatch");
+    assert!(verdict(&certified).to_string().contains(&format!("<{certified}>")));
+    let endless = format!("{}@partner.test", "x".repeat(254));
+    let endless = pki.people.issue("endless", Key::P256, &signing(&endless));
+    assert!(endless.certificate().mail_addresses().is_empty());
 }
 
 #[test]

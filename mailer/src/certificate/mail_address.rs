@@ -10,7 +10,7 @@ pub(crate) struct MailAddress {
 impl MailAddress {
     /// Takes `local@domain` apart; `None` when it is not an address.
     pub(crate) fn parse(address: &str) -> Option<Self> {
-        let (local_part, domain) = address.trim().rsplit_once('@')?;
+        let (local_part, domain) = address.rsplit_once('@')?;
         if local_part.is_empty() || domain.is_empty() {
             return None;
         }
@@ -64,6 +64,8 @@ mod tests {
         assert!(!same_mailbox("Ärger@example.test", "ärger@example.test"));
         assert!(!same_mailbox("alice@example.test", "alice@example.test.evil.test"));
         assert!(!same_mailbox("alice@", "alice@"));
+        assert!(!same_mailbox("alice@example.test", " alice@example.test"));
+        assert!(!same_mailbox("alice@example.test", "alice@example.test\0"));
         assert!(!same_mailbox("", ""));
     }
 }

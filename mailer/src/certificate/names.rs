@@ -69,14 +69,22 @@ pub(crate) fn in_words(name: &Name) -> String {
     printable(&common_name.unwrap_or_else(|| name.to_string()))
 }
 
-/// Text from a stranger made safe for a terminal: no control characters, no direction overrides, not endless.
+/// Text from a stranger made safe for a terminal, and not endless: only to be shown, never to be compared.
 pub(crate) fn printable(text: &str) -> String {
     const LONGEST: usize = 200;
-    let harmless = |character: char| {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => harmless(text.get(..end).unwrap_or_default()) + "…",
+        None => harmless(text),
+    }
+}
+
+/// Text from a stranger made safe for a terminal: no control characters, no direction overrides.
+pub(crate) fn harmless(text: &str) -> String {
+    let replace = |character: char| {
         let overrides = matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}');
         if character.is_control() || overrides { '\u{FFFD}' } else { character }
     };
-    text.chars().map(harmless).take(LONGEST).collect()
+    text.chars().map(replace).collect()
 }
 
 #[cfg(test)]
@@ -96,5 +104,6 @@ mod tests {
     #[test]
     fn a_name_from_a_stranger_cannot_steer_the_terminal() {
         assert_eq!(printable("A\u{1b}[2Jlice\u{202E}"), "A\u{FFFD}[2Jlice\u{FFFD}");
+        assert_eq!(printable(&"ä".repeat(201)), "ä".repeat(200) + "…");
     }
 }

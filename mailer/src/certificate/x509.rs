@@ -18,6 +18,9 @@ use super::signature::{self, SignatureProblem, Signed};
 /// otherName of RFC 9598 section 3: an address whose local part is not ASCII.
 const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
 
+/// The longest mail address, in octets.
+const LONGEST_ADDRESS: usize = 254;
+
 /// The largest certificate that is read.
 const LARGEST: usize = 64 * 1024;
 
@@ -92,11 +95,24 @@ impl Certificate {
         names::in_words(self.issuer_name())
     }
 
-    /// Every rfc822Name and SmtpUTF8Mailbox of the subjectAltName; none when that extension cannot be read.
+    /// Every rfc822Name and SmtpUTF8Mailbox of the subjectAltName, letter by letter as certified: to be compared, and not
+    /// safe for a terminal. Longer ones than mail allows (RFC 5321 section 4.5.3.1.3) are passed over; there is none when
+    /// that extension cannot be read.
     pub fn mail_addresses(&self) -> Vec<String> {
-        let names =
-            self.extension::<SubjectAltName>().ok().flatten().map(|names| names.0).unwrap_or_default();
-        names.iter().filter_map(mail_address).collect()
+        let mut addresses = self.mail_names();
+        addresses.retain(|address| address.len() <= LONGEST_ADDRESS);
+        addresses
+    }
+
+    /// The mail addresses in words, safe for a terminal.
+    pub fn mail_addresses_in_words(&self) -> String {
+        names::harmless(&self.mail_addresses().join(", "))
+    }
+
+    /// Every rfc822Name and SmtpUTF8Mailbox of the subjectAltName, however long.
+    pub(crate) fn mail_names(&self) -> Vec<String> {
+        let names = self.extension::<SubjectAltName>().ok().flatten().map(|names| names.0);
+        names.unwrap_or_default().iter().filter_map(mail_name).collect()
     }
 
     /// The serial number in lower-case hexadecimal.
@@ -195,11 +211,11 @@ impl Certificate {
 
 const PEM_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 
-fn mail_address(name: &GeneralName) -> Option<String> {
+fn mail_name(name: &GeneralName) -> Option<String> {
     match name {
-        GeneralName::Rfc822Name(address) => Some(names::printable(address.as_str())),
+        GeneralName::Rfc822Name(address) => Some(address.as_str().to_owned()),
         GeneralName::OtherName(OtherName { type_id: SMTP_UTF8_MAILBOX, value }) => {
-            Some(names::printable(value.decode_as::<Utf8StringRef<'_>>().ok()?.as_str()))
+            Some(value.decode_as::<Utf8StringRef<'_>>().ok()?.as_str().to_owned())
         }
         _ => None,
     }

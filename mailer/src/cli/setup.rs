@@ -152,8 +152,8 @@ fn warnings(context: &Context) -> Vec<String> {
             Some(certificate) => {
                 let addresses = certificate.mail_addresses();
                 if !addresses.iter().any(|address| address.eq_ignore_ascii_case(&context.config.address)) {
-                    warnings
-                        .push(format!("the card signs for {}, not for this address", addresses.join(", ")));
+                    let signs_for = certificate.mail_addresses_in_words();
+                    warnings.push(format!("the card signs for {signs_for}, not for this address"));
                 }
             }
         },

@@ -104,7 +104,11 @@ fn check_own(certificate: &Certificate, author: &Address, context: &Context) -> 
     }
     let message = format!(
         "the card in use signs for {}, not for {author}; use the other card, or the other account",
-        if addresses.is_empty() { "no mail address".to_owned() } else { addresses.join(", ") }
+        if addresses.is_empty() {
+            "no mail address".to_owned()
+        } else {
+            certificate.mail_addresses_in_words()
+        }
     );
     Err(Failure::new("not-your-address", message))
 }

@@ -211,7 +211,8 @@ fn certificates(found: &[Vec<u8>]) -> Vec<Certificate> {
 
 /// The address as directories file it: lower case, the domain in A-labels. `None` for what is no address.
 fn lookup_key(address: &str) -> Option<String> {
-    let (local_part, _) = address.trim().rsplit_once('@')?;
+    let address = address.trim();
+    let (local_part, _) = address.rsplit_once('@')?;
     let domain = mail_address::MailAddress::parse(address)?.domain().to_owned();
     Some(format!("{}@{domain}", local_part.to_lowercase()))
 }

@@ -78,7 +78,7 @@ fn names_of(certificate: &Certificate) -> Result<Vec<ConstrainedName>, Certifica
                 .map(ConstrainedName::Mail),
         );
     }
-    found.extend(certificate.mail_addresses().into_iter().map(ConstrainedName::Mail));
+    found.extend(certificate.mail_names().into_iter().map(ConstrainedName::Mail));
     for name in alternative.map(|names| names.0).unwrap_or_default() {
         found.push(match name {
             // Mail addresses of both forms were taken above.

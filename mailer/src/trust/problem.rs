@@ -3,6 +3,7 @@ use jiff::Timestamp;
 
 use super::crl::Revocation;
 use super::in_words;
+use crate::certificate::names::harmless;
 
 /// The certificate of a path that has the problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,13 +181,14 @@ impl CertificateProblem {
                 format!("whether {} was revoked is unknown: {why}", name(whose))
             }
             Self::OutsideDomain { address, anchor } => {
-                format!("{anchor} is not trusted for addresses like {address}")
+                format!("{anchor} is not trusted for addresses like {}", harmless(address))
             }
             Self::AddressMismatch { address, certified } if certified.is_empty() => {
-                format!("{end_entity} holds no mail address, so it is not one for {address}")
+                format!("{end_entity} holds no mail address, so it is not one for {}", harmless(address))
             }
             Self::AddressMismatch { address, certified } => {
-                format!("{end_entity} is for {}, not for {address}", certified.join(", "))
+                let certified = harmless(&certified.join(", "));
+                format!("{end_entity} is for {certified}, not for {}", harmless(address))
             }
         }
     }

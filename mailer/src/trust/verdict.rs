@@ -5,6 +5,7 @@ use super::in_words;
 use super::judge::{Approval, RevocationKnowledge};
 use super::problem::CertificateProblem;
 use crate::certificate::Certificate;
+use crate::certificate::names::harmless;
 use crate::smime::{Signature, SignatureFault, VerifyError};
 
 /// How much a message may be believed.
@@ -14,6 +15,8 @@ enum Standing {
     Broken,
     /// Signed, but the signer is not believed.
     Untrusted,
+    /// Not signed, and encrypted in a way that lets anybody change the content.
+    Unauthenticated,
     /// Not signed.
     Unsigned,
     /// Signed by a believed signer.
@@ -49,6 +52,30 @@ impl Verdict {
         Self::plain(Standing::Unsigned, "unsigned", "This message is not signed.".to_owned())
     }
 
+    /// The verdict about an encrypted message without signature whose encryption does not prove that its content is what
+    /// the sender wrote: AES-CBC content can be changed without the key (RFC 8551 section 6).
+    pub fn unauthenticated() -> Self {
+        let text = "Not trusted: this message is not signed, and its encryption (without authentication) does not protect it \
+                    from changes, so anybody on the way may have changed it.";
+        Self::plain(Standing::Unauthenticated, "unauthenticated", text.to_owned())
+    }
+
+    /// The same verdict, but for a message that does not say clearly who its author is: nobody can be believed then.
+    pub fn without_clear_author(self, problem: &impl std::fmt::Display) -> Self {
+        let (Standing::Trusted, Some(certificate)) = (self.standing, &self.certificate) else { return self };
+        let text = format!(
+            "Not trusted: {problem}, so it cannot be compared with the signer, {}",
+            claimed_identity(certificate)
+        );
+        Self {
+            standing: Standing::Untrusted,
+            code: "author-unclear",
+            sentence: sentence(&text),
+            address: None,
+            ..self
+        }
+    }
+
     /// The verdict about a signature that could not be read at all.
     pub fn unreadable(error: &VerifyError) -> Self {
         Self::plain(Standing::Broken, error.code(), sentence(&format!("Not trusted: {error}")))
@@ -78,8 +105,9 @@ impl Verdict {
             }
         };
         let text = format!(
-            "Signed by {} <{address}>{}; certificate valid, issued by {}; {checked}",
+            "Signed by {} <{}>{}; certificate valid, issued by {}; {checked}",
             certificate.subject(),
+            harmless(address),
             claimed.unwrap_or_default(),
             certificate.issuer(),
         );
@@ -93,15 +121,10 @@ impl Verdict {
     /// The verdict about a good signature whose signer is not believed.
     pub(super) fn untrusted(signature: &Signature, problem: &CertificateProblem) -> Self {
         let certificate = &signature.certificate;
-        let addresses = certificate.mail_addresses().join(", ");
-        let who = if addresses.is_empty() {
-            certificate.subject()
-        } else {
-            format!("{} <{addresses}>", certificate.subject())
-        };
         let text = format!(
-            "Not trusted: {}. The signer claims to be {who}",
-            problem.in_words("the signer's certificate")
+            "Not trusted: {}. The signer claims to be {}",
+            problem.in_words("the signer's certificate"),
+            claimed_identity(certificate)
         );
         let revocation = match problem {
             CertificateProblem::Revoked { .. } => RevocationAnswer::Revoked,
@@ -150,7 +173,13 @@ impl Verdict {
 
     /// Whether the message is signed at all.
     pub fn is_signed(&self) -> bool {
-        self.standing != Standing::Unsigned
+        !matches!(self.standing, Standing::Unsigned | Standing::Unauthenticated)
+    }
+
+    /// Whether the message bears no signature and needs none to be what it claims to be: anybody may have sent it, but it
+    /// came as it was sent, or in the clear.
+    pub fn is_plainly_unsigned(&self) -> bool {
+        self.standing == Standing::Unsigned
     }
 
     /// Whether signer and content may be believed.
@@ -158,7 +187,7 @@ impl Verdict {
         self.standing == Standing::Trusted
     }
 
-    /// Stable code for JSON: `trusted`, `unsigned`, the code of a [`CertificateProblem`] (`revoked`, `expired`,
+    /// Stable code for JSON: `trusted`, `unsigned`, `unauthenticated`, `author-unclear`, the code of a [`CertificateProblem`] (`revoked`, `expired`,
     /// `unknown-issuer`, `address-mismatch`...) or of a [`SignatureFault`] (`content-changed`, `signature-wrong`...).
     pub fn code(&self) -> &'static str {
         self.code
@@ -189,6 +218,14 @@ impl std::fmt::Display for Verdict {
     /// One clear sentence: who, why, when.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.sentence)
+    }
+}
+
+/// Subject and addresses as the certificate has them.
+fn claimed_identity(certificate: &Certificate) -> String {
+    match certificate.mail_addresses_in_words() {
+        addresses if addresses.is_empty() => certificate.subject(),
+        addresses => format!("{} <{addresses}>", certificate.subject()),
     }
 }
 
