@@ -4,7 +4,7 @@ mod openssl_pki;
 
 use std::collections::HashMap;
 
-use mailer::smime::{SignedMessage, verify};
+use mailer::smime::{SignedMessage, SignerReport, verify};
 use mailer::trust::verdict::RevocationAnswer;
 use mailer::trust::{
     Anchor, Anchors, Certificate, CertificateList, Judge, Source, UnknownRevocation, Verdict,
@@ -17,6 +17,7 @@ struct Published {
     authorities: HashMap<Vec<u8>, Vec<Certificate>>,
     lists: HashMap<Vec<u8>, Vec<CertificateList>>,
     asked_for_lists: usize,
+    asked_at_hand: usize,
     asked_directory_for_issuers: usize,
 }
 
@@ -40,6 +41,7 @@ fn identifier(authority: &Authority) -> Vec<u8> {
 
 impl Source for Published {
     fn issuers_at_hand(&mut self, key_identifier: &[u8]) -> Vec<Certificate> {
+        self.asked_at_hand += 1;
         self.authorities.get(key_identifier).cloned().unwrap_or_default()
     }
     fn issuers(&mut self, key_identifier: &[u8]) -> Vec<Certificate> {
@@ -326,6 +328,43 @@ fn a_long_address_is_compared_whole_and_shown_whole() {
     let endless = format!("{}@partner.test", "x".repeat(254));
     let endless = pki.people.issue("endless", Key::P256, &signing(&endless));
     assert!(endless.certificate().mail_addresses().is_empty());
+}
+
+#[test]
+fn every_signer_is_judged_once_however_many_authors_and_signatures() {
+    let pki = Pki::new();
+    let alice = pki.people.issue("alice", Key::P256, &signing("alice@example.test,email:a@example.test"));
+    let mut message = signed_by(&pki, &alice, &["-certfile", "People.pem"]);
+    let again = message.signers[0].outcome.clone();
+    message.signers.push(SignerReport { identifier: "alice again".to_owned(), outcome: again });
+    let mut published = Published::of(&pki);
+    assert!(judge(&pki, &mut published, &message, "alice@example.test a@example.test").is_trusted());
+    assert_eq!(published.asked_for_lists, 2, "once for each certificate of the path");
+}
+
+#[test]
+fn strangers_certificates_cost_little() {
+    let pki = Pki::new();
+    // Each may have issued each other, as far as names and key identifiers tell.
+    let extensions = "[e]\n2.5.29.35=DER:3006800401020304\nsubjectKeyIdentifier=none\nkeyUsage=digitalSignature,keyCertSign";
+    pki.write("loop.cnf", format!("[req]\ndistinguished_name=dn\n[dn]\n{extensions}\n").as_bytes());
+    let mut all = Vec::new();
+    for number in 0..=20 {
+        let (key, certificate) = (format!("{number}.key"), format!("{number}.pem"));
+        openssl(pki.path(), &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", &key]);
+        let arguments =
+            ["req", "-x509", "-new", "-config", "loop.cnf", "-extensions", "e", "-subj", "/CN=Loop"];
+        openssl(pki.path(), &[&arguments[..], &["-key", &key, "-out", &certificate]].concat());
+        if number > 0 {
+            all.extend(pki.read(&certificate));
+        }
+    }
+    pki.write("all.pem", &all);
+    let mallory = Identity { folder: pki.path().to_owned(), name: "0".to_owned() };
+    let message = signed_by(&pki, &mallory, &["-certfile", "all.pem"]);
+    let mut published = Published::of(&pki);
+    assert_eq!(judge(&pki, &mut published, &message, "alice@example.test").code(), "too-many-paths");
+    assert!(published.asked_at_hand <= 256, "{} steps", published.asked_at_hand);
 }
 
 #[test]

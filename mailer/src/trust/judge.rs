@@ -1,13 +1,14 @@
 //! Judges signers and recipients: path, revocation, purpose and address put together.
 use jiff::Timestamp;
 
-use super::path;
+use super::path::{self, Effort};
 use super::problem::{CertificateProblem, Whose};
 use super::revocation::{self, RevocationStatus, UnknownRevocation};
 use super::validate::{Purpose, ValidPath};
 use super::{Anchors, CertificateList, CheckedRecipient, RecipientProblem, Verdict};
-use crate::certificate::{Certificate, mail_address};
-use crate::smime::{Signature, SignedMessage, SignerReport};
+use crate::certificate::Certificate;
+use crate::certificate::mail_address::{self, MailAddress};
+use crate::smime::{SignedMessage, SignerReport};
 
 /// Where CA certificates and CRLs come from.
 pub trait Source {
@@ -55,52 +56,90 @@ pub(super) enum RevocationKnowledge {
     Unknown { why: String },
 }
 
+/// What came along with the judged certificate, and what was spent on it.
+#[derive(Default)]
+struct Along<'m> {
+    certificates: &'m [Certificate],
+    lists: &'m [CertificateList],
+    effort: Effort,
+}
+
+/// A signer's certificate with what was found out about it, whoever the author is.
+struct JudgedSigner {
+    certificate: Certificate,
+    outcome: Result<Approval, CertificateProblem>,
+    addresses: Vec<(MailAddress, String)>,
+}
+
+/// Whose signature is looked for.
+struct Author<'a> {
+    text: &'a str,
+    address: Option<MailAddress>,
+}
+
+impl JudgedSigner {
+    /// The certified address that is the author's (without one: the first), under an anchor that may speak for it.
+    fn speaks_for(&self, author: Option<&Author<'_>>) -> Result<(&str, &Approval), CertificateProblem> {
+        let approval = self.outcome.as_ref().map_err(Clone::clone)?;
+        let is_authors = |own: &MailAddress| {
+            author
+                .is_none_or(|author| author.address.as_ref().is_some_and(|address| own.same_mailbox(address)))
+        };
+        let Some((_, address)) = self.addresses.iter().find(|(own, _)| is_authors(own)) else {
+            return Err(CertificateProblem::AddressMismatch {
+                address: author.map(|author| author.text.to_owned()).unwrap_or_default(),
+                certified: self.certificate.mail_addresses(),
+            });
+        };
+        check_domain(approval, address)?;
+        Ok((address, approval))
+    }
+}
+
 impl Judge<'_> {
-    /// Judges a signed message. `from` are the addresses of its From header; one of them must be the signer's.
-    /// An empty `from` (a bare MIME entity) is judged by the signer's own addresses.
+    /// Judges a signed message. `authors` are the addresses of its From field: for each of them there must be a trusted
+    /// signer. With none of them (a bare MIME entity) the signer is judged by the certificate's own addresses.
     ///
     /// With several signers, one trusted signer suffices; a signature that shows a change of the content outweighs all.
-    pub fn signed_message(&mut self, message: &SignedMessage, from: &[String]) -> Verdict {
-        let verdicts: Vec<Verdict> =
-            message.signers.iter().map(|report| self.signer(report, message, from)).collect();
-        Verdict::of_signers(verdicts)
-    }
-
-    fn signer(&mut self, report: &SignerReport, message: &SignedMessage, from: &[String]) -> Verdict {
-        let signature = match &report.outcome {
-            Ok(signature) => signature,
-            Err(fault) => return Verdict::faulty(&report.identifier, fault),
+    /// Each signer's certificate is judged once.
+    pub fn signed_message(&mut self, message: &SignedMessage, authors: &[String]) -> Verdict {
+        let judged = self.judge_signers(message);
+        let about = |author: Option<&String>| {
+            let author = author.map(|text| Author { text, address: MailAddress::parse(text) });
+            let verdict = |report| about_signer(report, &judged, author.as_ref());
+            Verdict::of_signers(message.signers.iter().map(verdict).collect())
         };
-        match self.signature(signature, message, from) {
-            Ok((address, approval)) => Verdict::trusted(signature, &address, &approval),
-            Err(problem) => Verdict::untrusted(signature, &problem),
+        let (first, others) = match authors.split_first() {
+            None => return about(None),
+            Some((first, others)) => (about(Some(first)), others),
+        };
+        if !first.is_trusted() {
+            return first;
         }
+        others.iter().map(|author| about(Some(author))).find(|verdict| !verdict.is_trusted()).unwrap_or(first)
     }
 
-    fn signature(
-        &mut self,
-        signature: &Signature,
-        message: &SignedMessage,
-        from: &[String],
-    ) -> Result<(String, Approval), CertificateProblem> {
+    /// Path and revocation of every certificate with which a signature verified.
+    fn judge_signers(&mut self, message: &SignedMessage) -> Vec<JudgedSigner> {
         let lists: Vec<CertificateList> =
             message.revocation_lists.iter().filter_map(|der| CertificateList::from_der(der).ok()).collect();
-        let certificate = &signature.certificate;
-        let approval =
-            self.approve(certificate, &message.certificates, &lists, Purpose::Signing, Reach::AtHand)?;
-        let certified = certificate.mail_addresses();
-        let address = match from.first() {
-            None => certified.first().cloned(),
-            Some(_) => certified
-                .iter()
-                .find(|own| from.iter().any(|sender| mail_address::same_mailbox(own, sender)))
-                .cloned(),
-        };
-        let Some(address) = address else {
-            return Err(CertificateProblem::AddressMismatch { address: from.join(", "), certified });
-        };
-        check_domain(&approval, &address)?;
-        Ok((address, approval))
+        let mut along =
+            Along { certificates: &message.certificates, lists: &lists, effort: Effort::default() };
+        let mut judged: Vec<JudgedSigner> = Vec::new();
+        for signature in message.signers.iter().filter_map(|report| report.outcome.as_ref().ok()) {
+            let certificate = &signature.certificate;
+            if judged.iter().any(|known| known.certificate == *certificate) {
+                continue;
+            }
+            let outcome = self.approve(certificate, &mut along, Purpose::Signing, Reach::AtHand);
+            let addresses = certificate.mail_addresses().into_iter();
+            judged.push(JudgedSigner {
+                certificate: certificate.clone(),
+                outcome,
+                addresses: addresses.filter_map(|text| Some((MailAddress::parse(&text)?, text))).collect(),
+            });
+        }
+        judged
     }
 
     /// Checks one certificate for encrypting to `address`.
@@ -120,8 +159,9 @@ impl Judge<'_> {
                 certified,
             }));
         }
-        let approval =
-            self.approve(certificate, &[], &[], Purpose::Encryption, Reach::Directory).map_err(problem)?;
+        let approval = self
+            .approve(certificate, &mut Along::default(), Purpose::Encryption, Reach::Directory)
+            .map_err(problem)?;
         check_domain(&approval, address).map_err(problem)?;
         Ok(CheckedRecipient::new(certificate.clone(), &approval))
     }
@@ -154,14 +194,14 @@ impl Judge<'_> {
 
     /// The CA certificates between this certificate and its anchor (without the anchor), to send along.
     pub fn intermediates(&mut self, certificate: &Certificate) -> Vec<Certificate> {
-        let built = self.build_path(certificate, &[], Purpose::Signing, Reach::Directory);
+        let built = self.build_path(certificate, &mut Along::default(), Purpose::Signing, Reach::Directory);
         built.map(|path| path.intermediates().to_vec()).unwrap_or_default()
     }
 
     fn build_path(
         &mut self,
         certificate: &Certificate,
-        found: &[Certificate],
+        along: &mut Along<'_>,
         purpose: Purpose,
         reach: Reach,
     ) -> Result<ValidPath, CertificateProblem> {
@@ -170,23 +210,23 @@ impl Judge<'_> {
             Reach::AtHand => source.issuers_at_hand(identifier),
             Reach::Directory => source.issuers(identifier),
         };
-        path::build(certificate, self.anchors, found, &mut issuers, purpose, self.at)
+        let (found, effort) = (along.certificates, &mut along.effort);
+        path::build(certificate, self.anchors, found, &mut issuers, purpose, self.at, effort)
     }
 
     /// Path and revocation of a certificate and of every CA certificate above it.
     fn approve(
         &mut self,
         certificate: &Certificate,
-        found: &[Certificate],
-        lists: &[CertificateList],
+        along: &mut Along<'_>,
         purpose: Purpose,
         reach: Reach,
     ) -> Result<Approval, CertificateProblem> {
-        let path = self.build_path(certificate, found, purpose, reach)?;
+        let path = self.build_path(certificate, along, purpose, reach)?;
         let mut knowledge = None;
         for (position, (checked, issuer)) in path.pairs().enumerate() {
             let whose = if position == 0 { Whose::EndEntity } else { Whose::Authority(checked.subject()) };
-            let known = self.revocation(checked, issuer, lists, whose)?;
+            let known = self.revocation(checked, issuer, along.lists, whose)?;
             knowledge = match (knowledge, known) {
                 (Some(RevocationKnowledge::Good { this_update }), RevocationKnowledge::Good { .. }) => {
                     Some(RevocationKnowledge::Good { this_update })
@@ -224,6 +264,18 @@ impl Judge<'_> {
                 Ok(RevocationKnowledge::Unknown { why })
             }
         }
+    }
+}
+
+fn about_signer(report: &SignerReport, judged: &[JudgedSigner], author: Option<&Author<'_>>) -> Verdict {
+    let signature = match &report.outcome {
+        Ok(signature) => signature,
+        Err(fault) => return Verdict::faulty(&report.identifier, fault),
+    };
+    let signer = judged.iter().find(|known| known.certificate == signature.certificate);
+    match signer.expect("every verified signer was judged").speaks_for(author) {
+        Ok((address, approval)) => Verdict::trusted(signature, address, approval),
+        Err(problem) => Verdict::untrusted(signature, &problem),
     }
 }
 

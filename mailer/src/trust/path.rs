@@ -6,9 +6,23 @@ use crate::certificate::{Certificate, names};
 
 /// The most CA certificates between a certificate and its anchor.
 const LONGEST_PATH: usize = 8;
-/// The most complete paths that are validated, and the most certificates that are looked at on the way.
+/// The most complete paths that are validated, and the most certificates that are looked at on the way, for all signers of
+/// a message together.
 const MOST_PATHS: usize = 32;
-const MOST_STEPS: usize = 512;
+const MOST_STEPS: usize = 256;
+
+/// How much was tried so far. Signatures are checked only on a complete path to an anchor, so this bounds them too.
+#[derive(Default)]
+pub(crate) struct Effort {
+    paths: usize,
+    steps: usize,
+}
+
+impl Effort {
+    fn is_spent(&self) -> bool {
+        self.paths >= MOST_PATHS || self.steps >= MOST_STEPS
+    }
+}
 
 /// Where further CA certificates come from while a path is built.
 pub(crate) type Issuers<'a> = &'a mut dyn FnMut(&[u8]) -> Vec<Certificate>;
@@ -24,22 +38,14 @@ pub(crate) fn build(
     issuers: Issuers<'_>,
     purpose: Purpose,
     at: jiff::Timestamp,
+    effort: &mut Effort,
 ) -> Result<ValidPath, CertificateProblem> {
-    let mut search = Search {
-        anchors,
-        found,
-        issuers,
-        purpose,
-        at,
-        paths: 0,
-        steps: 0,
-        problem: None,
-        last_issuer: certificate.issuer(),
-    };
+    let last_issuer = certificate.issuer();
+    let mut search = Search { anchors, found, issuers, purpose, at, effort, problem: None, last_issuer };
     match search.extend(&mut vec![certificate.clone()]) {
         Some(path) => Ok(path),
         None if search.problem.is_some() => Err(search.problem.unwrap_or(CertificateProblem::TooManyPaths)),
-        None if search.exhausted() => Err(CertificateProblem::TooManyPaths),
+        None if search.effort.is_spent() => Err(CertificateProblem::TooManyPaths),
         None => Err(CertificateProblem::UnknownIssuer { issuer: search.last_issuer }),
     }
 }
@@ -50,8 +56,7 @@ struct Search<'a> {
     issuers: Issuers<'a>,
     purpose: Purpose,
     at: jiff::Timestamp,
-    paths: usize,
-    steps: usize,
+    effort: &'a mut Effort,
     problem: Option<CertificateProblem>,
     last_issuer: String,
 }
@@ -59,16 +64,16 @@ struct Search<'a> {
 impl Search<'_> {
     /// Extends the path (the judged certificate first) until it is valid, or nothing is left to try.
     fn extend(&mut self, path: &mut Vec<Certificate>) -> Option<ValidPath> {
-        self.steps += 1;
+        self.effort.steps += 1;
         let last = path.last()?.clone();
         let anchors = self.anchors;
         for anchor in anchors.0.iter().filter(|anchor| may_issue(&anchor.certificate, &last)) {
-            self.paths += 1;
+            self.effort.paths += 1;
             match validate::validate(path, anchor, self.purpose, self.at) {
                 Ok(valid) => return Some(valid),
                 Err(problem) => self.problem = self.problem.take().or(Some(problem)),
             }
-            if self.exhausted() {
+            if self.effort.is_spent() {
                 return None;
             }
         }
@@ -80,7 +85,7 @@ impl Search<'_> {
             self.last_issuer = last.issuer();
         }
         for candidate in candidates {
-            if self.exhausted() {
+            if self.effort.is_spent() {
                 return None;
             }
             path.push(candidate);
@@ -91,10 +96,6 @@ impl Search<'_> {
             }
         }
         None
-    }
-
-    fn exhausted(&self) -> bool {
-        self.paths >= MOST_PATHS || self.steps >= MOST_STEPS
     }
 
     /// CA certificates that may have issued `last` and are not on the path yet, nor under the same name and key.
@@ -121,10 +122,15 @@ impl Search<'_> {
     }
 }
 
-/// A self-signed certificate leads nowhere: it is an anchor by configuration, or a stranger. (One that is self-issued with
-/// another key, for a key rollover, does lead on.)
+/// A self-signed certificate leads nowhere: it is an anchor by configuration, or a stranger. One that is self-issued with
+/// another key, for a key rollover, does lead on: it names that other key (RFC 5280 section 4.2.1.1). That is told
+/// without checking a signature, for strangers can send many.
 fn is_self_signed(certificate: &Certificate) -> bool {
-    certificate.is_self_issued() && certificate.verify_signature(certificate.public_key()).is_ok()
+    let names_another_key = match certificate.authority_key_identifier() {
+        Some(issuer) => certificate.subject_key_identifier() != Some(issuer),
+        None => false,
+    };
+    certificate.is_self_issued() && !names_another_key
 }
 
 /// Whether name and key identifiers (where both are there) allow that `issuer` issued `certificate`.
