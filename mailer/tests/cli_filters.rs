@@ -116,16 +116,66 @@ fn a_signer_of_an_unknown_ca_is_shown_only_on_request() {
 fn a_signature_speaks_only_for_the_author_that_is_shown() {
     let office = office();
     let signed = String::from_utf8(protect(&office, &["--no-encrypt"], PLAIN)).unwrap();
-    for from in [
-        "Boss <bob@example.test>",
-        "alice@example.test, bob@example.test",
-        "Alice",
-        "bob@example.test\r\nFrom: alice@example.test",
+    for (from, code) in [
+        ("From: Boss <bob@example.test>", "address-mismatch"),
+        ("From: alice@example.test, bob@example.test", "address-mismatch"),
+        ("From: Alice", "author-unclear"),
+        ("From: bob@example.test\r\nFrom: alice@example.test", "author-unclear"),
+        ("From: Boss:;\r\nFrom: alice@example.test", "author-unclear"),
+        ("From: \"Boss <bob@example.test>\":;\r\nFrom: alice@example.test", "author-unclear"),
+        ("Sender: Boss <bob@example.test>", "author-unclear"),
+        ("Resent-From: bob@example.test", "author-unclear"),
+        ("From : bob@example.test", "author-unclear"),
+        ("X: y\rFrom: bob@example.test", "author-unclear"),
+        ("From: alice@example.test\r\nX: y\rFrom: bob@example.test", "author-unclear"),
+        ("From: bob@example.test\nFrom: alice@example.test", "author-unclear"),
     ] {
-        let spoofed = signed.replace("From: alice@example.test", &format!("From: {from}"));
+        let spoofed = signed.replace("From: alice@example.test", from);
         let said = office.run("bob", &["open", "--json"], spoofed.as_bytes()).expect(4);
-        assert_eq!(said.json()["verdict"]["code"], "address-mismatch", "{from}");
+        assert_eq!(said.json()["verdict"]["code"], code, "{from:?}");
+        assert!(said.stdout.is_empty());
     }
+    // The header of what is trusted reads the same for every program.
+    let odd = signed.replace("Subject: memo\r\n", "Subject: memo\n\t\r\n more\r\nno field\r\n");
+    let said = office.run("bob", &["open"], odd.as_bytes()).expect(0);
+    assert!(said.text().contains("\r\nSubject: memo\r\n more\r\nMIME-Version"), "{}", said.text());
+}
+
+#[test]
+fn a_bare_entity_is_judged_by_the_signers_own_address() {
+    let office = office();
+    let signed = String::from_utf8(protect(&office, &["--no-encrypt"], PLAIN)).unwrap();
+    let bare: String = signed.split_inclusive("\r\n").skip(3).collect();
+    assert!(bare.starts_with("MIME-Version"), "{bare}");
+    office.run("bob", &["open"], bare.as_bytes()).expect(0);
+}
+
+#[test]
+fn what_anybody_may_have_changed_is_shown_only_on_request() {
+    let office = office();
+    office.pki.write("text", b"Content-Type: text/plain\r\n\r\npay 100\r\n");
+    let arguments =
+        ["cms", "-encrypt", "-aes-256-cbc", "-in", "text", "-from", "alice@example.test", "bob-read.pem"];
+    let encrypted = openssl(office.pki.path(), &arguments);
+    let said = office.run("bob", &["open", "--json"], &encrypted).expect(4);
+    assert!(said.stdout.is_empty());
+    let verdict = &said.json()["verdict"];
+    assert_eq!((&verdict["code"], &verdict["signed"]), (&"unauthenticated".into(), &false.into()));
+    assert!(
+        verdict["sentence"].as_str().unwrap().contains("anybody on the way may have changed it"),
+        "{verdict}"
+    );
+    let said = office.run("bob", &["open", "--show-untrusted"], &encrypted).expect(4);
+    assert!(said.text().contains("pay 100"));
+    // A signature around the envelope does not make it better, one inside does.
+    let wrapped = protect(&office, &["--no-encrypt"], &encrypted);
+    let said = office.run("bob", &["open", "--json"], &wrapped).expect(4);
+    assert_eq!(said.json()["verdict"]["code"], "unauthenticated");
+    office.pki.write("signed", &protect(&office, &["--no-encrypt"], PLAIN));
+    let arguments =
+        ["cms", "-encrypt", "-aes-256-cbc", "-in", "signed", "-from", "alice@example.test", "bob-read.pem"];
+    let said = office.run("bob", &["open", "--json"], &openssl(office.pki.path(), &arguments)).expect(0);
+    assert_eq!(said.json()["verdict"]["code"], "trusted");
 }
 
 #[test]

@@ -5,17 +5,22 @@ mod openssl_pki;
 use std::sync::OnceLock;
 
 use mailer::keys::KeyRing;
-use mailer::protection::open::{ReleasePolicy, open};
+use mailer::message::transfer_encoding::encode_base64;
+use mailer::protection::open::{Opened, ReleasePolicy, open};
 use mailer::trust::{Anchor, Anchors, Certificate, CertificateList, Judge, Source, UnknownRevocation};
 use openssl_pki::{FileKeyRing, Key, Pki, now, openssl};
 use proptest::prelude::*;
 
 const CONTENT: &str = "pay 100 to carol";
+const STRICT: ReleasePolicy = ReleasePolicy { require_signed: false, show_untrusted: false };
 const SHOW_ALL: ReleasePolicy = ReleasePolicy { require_signed: false, show_untrusted: true };
 
 /// Messages made by openssl, and what it takes to open them.
 struct Samples {
     messages: Vec<Vec<u8>>,
+    detached: Vec<u8>,
+    /// The envelope without authentication, in DER.
+    cbc: Vec<u8>,
     anchors: Anchors,
     bob: (Vec<u8>, Certificate),
     authorities: Authorities,
@@ -61,7 +66,11 @@ fn samples() -> &'static Samples {
             let arguments = ["cms", "-encrypt", cipher, "-in", "detached", "-out", file];
             openssl(pki.path(), &[&arguments[..], &header, &[&recipient]].concat());
         }
+        let arguments = ["cms", "-cmsout", "-in", "cbc", "-outform", "DER", "-out", "cbc.der"];
+        openssl(pki.path(), &arguments);
         Samples {
+            detached: pki.read("detached"),
+            cbc: pki.read("cbc.der"),
             messages: ["detached", "opaque", "cbc", "gcm"].iter().map(|file| pki.read(file)).collect(),
             anchors: Anchors(vec![Anchor {
                 certificate: pki.root.certificate(),
@@ -78,6 +87,12 @@ fn samples() -> &'static Samples {
 
 /// Opens; answers whether the verdict is trusted, and the content if any came out.
 fn opened(message: &[u8]) -> Option<(bool, Option<String>)> {
+    let opened = try_open(message)?;
+    let trusted = opened.verdict().is_trusted();
+    Some((trusted, opened.release(SHOW_ALL).map(|content| String::from_utf8_lossy(&content).into_owned())))
+}
+
+fn try_open(message: &[u8]) -> Option<Opened> {
     let samples = samples();
     let mut source = samples.authorities.clone();
     let mut judge = Judge {
@@ -91,9 +106,34 @@ fn opened(message: &[u8]) -> Option<(bool, Option<String>)> {
         ring.add(&samples.bob.0, samples.bob.1.clone()).unwrap();
         Ok(Box::new(ring) as Box<dyn KeyRing>)
     };
-    let opened = open(message, &mut keys, &mut judge).ok()?;
-    let trusted = opened.verdict().is_trusted();
-    Some((trusted, opened.release(SHOW_ALL).map(|content| String::from_utf8_lossy(&content).into_owned())))
+    open(message, &mut keys, &mut judge).ok()
+}
+
+/// The AES-CBC sample with its initialization vector changed, which changes the first 16 bytes of what was encrypted.
+fn with_changed_iv(change: [u8; 16]) -> Vec<u8> {
+    const CBC: [u8; 13] = [0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2A, 0x04, 0x10];
+    let mut der = samples().cbc.clone();
+    let at = der.windows(CBC.len()).position(|window| window == CBC).unwrap() + CBC.len();
+    der[at..at + 16].iter_mut().zip(change).for_each(|(byte, change)| *byte ^= change);
+    let header = b"From: alice@example.test\r\nContent-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+    [&header[..], &encode_base64(&der)].concat()
+}
+
+#[test]
+fn an_envelope_that_anybody_can_change_is_not_released_without_a_signature() {
+    assert!(try_open(&with_changed_iv([0; 16])).unwrap().is_acceptable(STRICT));
+    // An empty line where the header began: all that was signed becomes text, and anything can stand before it.
+    let mut change = [0; 16];
+    for (change, (was, wanted)) in change.iter_mut().zip(samples().detached.iter().zip(b"\r\n<b>FORGED</b>"))
+    {
+        *change = was ^ wanted;
+    }
+    let opened = try_open(&with_changed_iv(change)).unwrap();
+    assert_eq!(opened.verdict().code(), "unauthenticated");
+    assert!(!opened.is_acceptable(STRICT) && opened.was_encrypted());
+    assert!(opened.release(STRICT).is_none());
+    let shown = try_open(&with_changed_iv(change)).unwrap().release(SHOW_ALL).unwrap();
+    assert!(String::from_utf8_lossy(&shown).contains("FORGED"));
 }
 
 #[test]
@@ -124,6 +164,17 @@ proptest! {
             let content = content.unwrap();
             let body = content.split("\r\n\r\n").last().unwrap();
             prop_assert_eq!(body.trim_end(), CONTENT);
+        }
+    }
+    #[test]
+    fn a_changed_initialization_vector_releases_nothing_else(change: [u8; 16], narrow in 0_usize..16, only_one: bool) {
+        let mut change = change;
+        if only_one {
+            change.iter_mut().enumerate().filter(|(at, _)| *at != narrow).for_each(|(_, byte)| *byte = 0);
+        }
+        if let Some(content) = try_open(&with_changed_iv(change)).and_then(|opened| opened.release(STRICT)) {
+            let content = String::from_utf8_lossy(&content).into_owned();
+            prop_assert_eq!(content.split("\r\n\r\n").last().unwrap().trim_end(), CONTENT);
         }
     }
 }

@@ -17,8 +17,9 @@ use crate::trust::Judge;
 /// Filter: a protected message on stdin comes out readable, with a verdict on stderr.
 ///
 /// A message that was changed gives nothing on stdout and exit code 4. A good signature of a signer who is not trusted
-/// (unknown issuer, expired, revoked) gives the verdict and exit code 4, and content only with --show-untrusted. An unsigned
-/// message gives its content and exit code 0.
+/// (unknown issuer, expired, revoked) gives the verdict and exit code 4, and content only with --show-untrusted; so does a
+/// message that is encrypted without authentication (AES-CBC) and not signed inside, for anybody may have changed it. Any
+/// other unsigned message gives its content and exit code 0.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  mailer open --pin-file fd:3 < protected.eml > readable.eml 3< pin")]
 pub(super) struct Open {

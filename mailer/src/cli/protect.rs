@@ -10,10 +10,11 @@ use super::input::read_stdin;
 use super::report::{Exit, Failure, print_bytes};
 use super::signing::{Desk, enveloping};
 use crate::message::address::{Address, parse_mailboxes};
+use crate::message::authors::{AuthorProblem, authors};
 use crate::message::canonical::{received, to_crlf};
 use crate::message::mime::Entity;
 use crate::message::outer::{assemble, separate};
-use crate::message::parse::{addresses, authors};
+use crate::message::parse::addresses;
 use crate::message::secured::{Protection, protection};
 use crate::protection::protect;
 
@@ -61,7 +62,12 @@ impl Protect {
         if !self.no_encrypt {
             entity = protect::encrypt(&entity, &certificates, enveloping(!self.no_sign))?;
         }
-        print_bytes(&assemble(&separated.fields, &entity))?;
+        // A message without From, for which --from was given: what is signed must show its author.
+        let from = match Entity::parse(&message).fields.first("From") {
+            None => format!("From: {author}\r\n").into_bytes(),
+            Some(_) => Vec::new(),
+        };
+        print_bytes(&assemble(&[from, separated.fields].concat(), &entity))?;
         if self.json {
             let recipients: Vec<String> = recipients.iter().map(ToString::to_string).collect();
             eprintln!(
@@ -82,7 +88,14 @@ impl Protect {
         if claimed.key() != own.key() {
             return Err(Failure::new("not-your-address", format!("this account is {own}, not {claimed}")));
         }
-        let others: Vec<String> = authors(message)
+        let named = match authors(message) {
+            Err(AuthorProblem::Missing) if self.from.is_some() => Vec::new(),
+            named => named?,
+        };
+        if named.is_empty() && self.from.is_none() {
+            return Err(AuthorProblem::Missing.into());
+        }
+        let others: Vec<String> = named
             .into_iter()
             .filter(|author| author.parse::<Address>().map(|address| address.key()).ok() != Some(own.key()))
             .collect();

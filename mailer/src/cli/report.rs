@@ -7,6 +7,7 @@ use crate::config::ConfigError;
 use crate::directory::DirectoryError;
 use crate::keys::KeysError;
 use crate::message::address::AddressError;
+use crate::message::authors::AuthorProblem;
 use crate::message::build::DraftError;
 use crate::message::mime::MimeError;
 use crate::message::terminal_text::safe_text;
@@ -119,6 +120,12 @@ impl From<AddressError> for Failure {
 impl From<DraftError> for Failure {
     fn from(error: DraftError) -> Self {
         Self { exit: Exit::Usage, ..Self::new("bad-draft", error.to_string()) }
+    }
+}
+
+impl From<AuthorProblem> for Failure {
+    fn from(problem: AuthorProblem) -> Self {
+        Self::new("author-unclear", format!("{problem}, so no reader could compare it with the signer"))
     }
 }
 

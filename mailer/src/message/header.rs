@@ -32,7 +32,10 @@ impl<'a> Field<'a> {
 
 /// All fields of a header, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fields<'a>(Vec<Field<'a>>);
+pub struct Fields<'a> {
+    fields: Vec<Field<'a>>,
+    has_stray_lines: bool,
+}
 
 /// A header that says the same thing twice, so that two readers may see two messages.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,12 +45,12 @@ pub struct RepeatedField(pub &'static str);
 impl<'a> Fields<'a> {
     /// Splits an entity at the first empty line into fields and body. Lines that are no fields are passed over.
     pub fn split(entity: &'a [u8]) -> (Self, &'a [u8]) {
-        let mut fields = Vec::new();
+        let mut found = Self::default();
         let mut rest = entity;
         while !rest.is_empty() {
             let line = first_line(rest);
             if line == b"\r\n" || line == b"\n" {
-                return (Self(fields), rest.get(line.len()..).unwrap_or_default());
+                return (found, rest.get(line.len()..).unwrap_or_default());
             }
             let mut length = line.len();
             while let Some(next) =
@@ -56,20 +59,28 @@ impl<'a> Fields<'a> {
                 length += first_line(next).len();
             }
             let (raw, after) = rest.split_at(length);
-            fields.extend(parse_field(raw));
+            match parse_field(raw) {
+                Some(field) => found.fields.push(field),
+                None => found.has_stray_lines = true,
+            }
             rest = after;
         }
-        (Self(fields), &[])
+        (found, &[])
+    }
+
+    /// Whether lines were passed over because they are no fields.
+    pub fn has_stray_lines(&self) -> bool {
+        self.has_stray_lines
     }
 
     /// The fields, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &Field<'a>> {
-        self.0.iter()
+        self.fields.iter()
     }
 
     /// The first field of that name.
     pub fn first(&self, name: &str) -> Option<&Field<'a>> {
-        self.0.iter().find(|field| field.is(name))
+        self.fields.iter().find(|field| field.is(name))
     }
 
     /// The only field of that name.
@@ -77,7 +88,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// [`RepeatedField`] when there are several.
     pub fn only(&self, name: &'static str) -> Result<Option<&Field<'a>>, RepeatedField> {
-        let mut named = self.0.iter().filter(|field| field.is(name));
+        let mut named = self.fields.iter().filter(|field| field.is(name));
         let first = named.next();
         if named.next().is_some() { Err(RepeatedField(name)) } else { Ok(first) }
     }
@@ -131,6 +142,9 @@ mod tests {
         let message = b"From: a\r\nSubject: one\r\n two\r\nX-Odd : x\r\nnot a field\r\n\r\nbody\r\n";
         let (fields, body) = Fields::split(message);
         assert_eq!(body, b"body\r\n");
+        assert!(
+            fields.has_stray_lines() && !Fields::split(b"From: a\r\n\r\nno field\r\n").0.has_stray_lines()
+        );
         assert_eq!(fields.iter().map(Field::name).collect::<Vec<_>>(), ["From", "Subject", "X-Odd"]);
         let subject = fields.first("SUBJECT").unwrap();
         assert_eq!(

@@ -6,6 +6,7 @@
 //! - [`mime`]: entities and multiparts, split without changing a byte.
 //! - [`transfer_encoding`]: base64 and quoted-printable.
 //! - [`secured`]: the S/MIME forms of an entity (RFC 8551 section 3, RFC 1847), both ways.
+//! - [`authors`]: whom a message names as its authors, beyond doubt.
 //! - [`build`]: a draft becomes header fields and a MIME entity.
 //! - [`outer`]: the header that everybody sees, apart from the entity that gets protected.
 //! - [`parse`]: a message becomes what a person reads: header, text, attachments.
@@ -13,6 +14,7 @@
 //! - [`terminal_text`]: text from strangers made safe for a terminal.
 pub mod address;
 pub mod attachment;
+pub mod authors;
 pub mod build;
 pub mod canonical;
 pub mod header;

@@ -98,23 +98,6 @@ pub fn read_header(message: &[u8]) -> Readable {
     }
 }
 
-/// The bare addresses of every From field, as a signature's certificate must name them.
-///
-/// An empty list means that there is no From field; a field that names no address counts as an empty address, so that it
-/// never passes for a missing one.
-pub fn authors(message: &[u8]) -> Vec<String> {
-    let mut authors: Vec<String> = addresses(message, &[HeaderName::From])
-        .into_iter()
-        .map(|correspondent| correspondent.address)
-        .collect();
-    if authors.is_empty() && Entity::parse(message).fields.first("From").is_some() {
-        authors.push(String::new());
-    }
-    authors.sort();
-    authors.dedup();
-    authors
-}
-
 /// The addresses of the named fields, decoded but unchecked.
 pub fn addresses(message: &[u8], names: &[HeaderName<'static>]) -> Vec<Correspondent> {
     let header = message.get(..LONGEST_HEADER).unwrap_or(message);
@@ -306,19 +289,10 @@ mod tests {
         assert_eq!((message.text.as_str(), message.attachments.len()), ("hello", 1));
     }
 
-    #[test]
-    fn every_author_counts() {
-        let message = b"From: Boss <boss@x.test>\r\nFrom: eve@evil.test\r\nSender: s@x.test\r\n\r\n";
-        assert_eq!(authors(message), ["boss@x.test", "eve@evil.test"]);
-        assert_eq!(authors(b"From: the boss\r\n\r\n").len(), 1);
-        assert!(authors(b"Subject: x\r\n\r\nFrom: a@b.test").is_empty());
-    }
-
     proptest::proptest! {
         #[test]
         fn reading_never_panics(bytes: Vec<u8>) {
             let _ = read(&bytes);
-            let _ = authors(&bytes);
         }
 
         #[test]

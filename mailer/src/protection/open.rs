@@ -1,14 +1,15 @@
 //! A received message becomes its content and a verdict (RFC 8551 section 3.7).
 //!
 //! Layers are taken off from the outside in. A signature speaks for the content only if no encryption lies inside it: who
-//! signs something encrypted need not know what it says. The signer must be the author that the message shows in From.
+//! signs something encrypted need not know what it says. The signer must be the author that the message shows in From, and
+//! an envelope that anybody can change (AES-CBC) counts only around a trusted signature.
 use zeroize::Zeroizing;
 
 use crate::keys::{KeyRing, KeysError};
+use crate::message::authors::{AuthorProblem, authors};
 use crate::message::canonical::received;
 use crate::message::mime::{Entity, MimeError};
-use crate::message::outer::{assemble, separate};
-use crate::message::parse::authors;
+use crate::message::outer::{assemble, separate, with_plain_header};
 use crate::message::secured::{ObjectKind, Protection, protection};
 use crate::smime::{self, DecryptError, SignedMessage, VerifyError};
 use crate::trust::{Judge, Verdict};
@@ -40,7 +41,7 @@ pub struct Opened {
 pub struct ReleasePolicy {
     /// Treat an unsigned message like an untrusted one.
     pub require_signed: bool,
-    /// Hand out unchanged content of a signer who is not trusted.
+    /// Hand out content of a signer who is not trusted, and content that anybody may have changed on its way.
     pub show_untrusted: bool,
 }
 
@@ -128,7 +129,7 @@ impl Opened {
 
     /// Whether the message meets the policy without any allowance: then a program may exit 0.
     pub fn is_acceptable(&self, policy: ReleasePolicy) -> bool {
-        self.verdict.is_trusted() || (!self.verdict.is_signed() && !policy.require_signed)
+        self.verdict.is_trusted() || (self.verdict.is_plainly_unsigned() && !policy.require_signed)
     }
 
     /// Hands the content out if the policy allows: an RFC 5322 message with CRLF line ends. Changed content never comes out.
@@ -154,23 +155,15 @@ enum UnjudgedLayer {
 }
 
 impl UnjudgedLayer {
-    fn judge(&self, judge: &mut Judge<'_>, authors: &[String]) -> Layer {
+    fn judge(&self, judge: &mut Judge<'_>, authors: &Result<Vec<String>, AuthorProblem>) -> Layer {
         match self {
             Self::Encrypted { authenticated } => Layer::Encrypted { authenticated: *authenticated },
-            Self::Signed(message) => Layer::Signed(judge_for_all(message, judge, authors)),
+            Self::Signed(message) => Layer::Signed(match authors {
+                Ok(authors) => judge.signed_message(message, authors),
+                Err(problem) => judge.signed_message(message, &[]).without_clear_author(problem),
+            }),
         }
     }
-}
-
-/// A signature must fit every author that is shown, not just one of them.
-fn judge_for_all(message: &SignedMessage, judge: &mut Judge<'_>, authors: &[String]) -> Verdict {
-    if authors.len() < 2 {
-        return judge.signed_message(message, authors);
-    }
-    let mut verdicts: Vec<Verdict> =
-        authors.iter().map(|author| judge.signed_message(message, std::slice::from_ref(author))).collect();
-    let worst = verdicts.iter().position(|verdict| !verdict.is_trusted()).unwrap_or(0);
-    verdicts.swap_remove(worst)
 }
 
 /// The verdict about the content: of the signatures inside all encryption, the first that is not trusted, else the innermost.
@@ -186,7 +179,20 @@ fn overall(layers: &[Layer]) -> Verdict {
         })
         .collect();
     let doubtful = verdicts.iter().find(|verdict| !verdict.is_trusted());
-    doubtful.or(verdicts.last()).map_or_else(Verdict::unsigned, |verdict| (*verdict).clone())
+    match doubtful.or(verdicts.last()) {
+        Some(verdict) => (*verdict).clone(),
+        None if is_open_to_changes(layers) => Verdict::unauthenticated(),
+        None => Verdict::unsigned(),
+    }
+}
+
+/// Whether an envelope that does not prove its content has no trusted signature inside that does.
+fn is_open_to_changes(layers: &[Layer]) -> bool {
+    let is_trusted = |layer: &Layer| matches!(layer, Layer::Signed(verdict) if verdict.is_trusted());
+    layers.iter().enumerate().any(|(position, layer)| {
+        matches!(layer, Layer::Encrypted { authenticated: false })
+            && !layers.iter().skip(position + 1).any(is_trusted)
+    })
 }
 
 struct Unwrapping<'k, 'f> {
@@ -279,7 +285,7 @@ fn whole_message(fields: &[u8], entity: &[u8]) -> Vec<u8> {
     let parsed = Entity::parse(entity);
     let is_message = parsed.media_type().is_ok_and(|known| known.essence == "message/rfc822");
     match parsed.decoded_body() {
-        Ok(body) if is_message => body.into_owned(),
+        Ok(body) if is_message => with_plain_header(&body),
         _ => assemble(fields, entity),
     }
 }
