@@ -231,15 +231,49 @@ fn without_a_home_the_message_says_how_to_name_one() {
     assert_eq!(error["error"]["code"], "no-home");
 }
 
+/// Whatever was done to the registry: it is named with what to do next, and left as it is.
 #[test]
-fn a_damaged_registry_is_refused_in_words() {
+fn what_is_not_a_whole_registry_is_refused_and_left_alone() {
     let desk = Desk::new();
-    std::fs::write(
-        desk.home().join("registry.db"),
-        b"this is not a database, whatever its name says; it is long enough to look like one",
-    )
-    .unwrap();
-    desk.issuer(&["staff", "list"]).refuses(1, &["registry"]);
+    let file = desk.home().join("registry.db");
+    let whole = std::fs::read(&file).unwrap();
+    let foreign = desk.path("foreign.db");
+    let made = Command::new("python3")
+        .args([
+            "-c",
+            "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('CREATE TABLE registry (x)')",
+        ])
+        .arg(&foreign)
+        .status();
+    assert!(made.unwrap().success());
+    let mut scratched = whole.clone();
+    let page = whole.len() / 4096 - 1;
+    scratched[4096..page * 4096].fill(0xA5);
+    for (what, bytes, words) in [
+        ("emptied", Vec::new(), "never finished"),
+        (
+            "text",
+            b"this is not a database, whatever its name says; it is long enough to look like one".repeat(9),
+            "damaged",
+        ),
+        ("truncated", whole[..4096 * (page / 2)].to_vec(), "damaged"),
+        ("cut short", whole[..300].to_vec(), "damaged"),
+        ("scratched", scratched, "damaged"),
+        ("of another program", std::fs::read(&foreign).unwrap(), "not the registry of an issuer"),
+    ] {
+        for extension in ["db-wal", "db-shm"] {
+            let _ = std::fs::remove_file(file.with_extension(extension));
+        }
+        std::fs::write(&file, &bytes).unwrap();
+        for command in
+            [&["staff", "list"][..], &["stock", "list"], &["find", "a"], &["publish", "--to", "public"]]
+        {
+            let refused = desk.issuer(command);
+            refused.refuses(1, &["registry.db", words, "restore"]);
+            assert!(!refused.stderr.contains("code"), "{what}: {}", refused.stderr);
+        }
+        assert_eq!(std::fs::read(&file).unwrap(), bytes, "{what}: the file was changed");
+    }
 }
 
 #[test]

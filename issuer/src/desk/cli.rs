@@ -280,7 +280,15 @@ async fn dispatch(cli: Cli, format: Format) -> Result<Status, Failure> {
         passphrase: cli.passphrase_file.unwrap_or(SecretSource::Terminal),
         format,
     };
-    match cli.command {
+    let registry = surroundings.registry_file();
+    carry_out(cli.command, surroundings, format).await.map_err(|failure| match registry {
+        Some(file) => failure.of_registry(&file),
+        None => failure,
+    })
+}
+
+async fn carry_out(command: Command, surroundings: Surroundings, format: Format) -> Result<Status, Failure> {
+    match command {
         Command::Init(arguments) => initialise(&surroundings, arguments).await,
         Command::Staff(StaffCommand::Import { file }) => {
             staff::import(&surroundings.open().await?, &file, format).await

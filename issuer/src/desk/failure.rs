@@ -68,6 +68,15 @@ impl Failure {
         Self::new("io", format!("{}: {error}", path.display()))
     }
 
+    /// Deep inside it is known what is wrong with the registry, but not which file that is: here it is named.
+    #[must_use]
+    pub fn of_registry(mut self, file: &str) -> Self {
+        if self.code.starts_with("registry") && !self.message.contains(file) {
+            self.message = format!("{file}: {}", self.message);
+        }
+        self
+    }
+
     /// The same with more to say at the end.
     #[must_use]
     pub fn and(mut self, more: &str) -> Self {
@@ -108,7 +117,15 @@ impl From<RegistryError> for Failure {
             RegistryError::CardRefused(refusal) => card_code(refusal),
             RegistryError::CertificateRefused(CertificateRefusal::AlreadyRevoked { .. }) => "already-revoked",
             RegistryError::CertificateRefused(_) => "certificate-state",
+            RegistryError::Unfinished(_) => "registry-unfinished",
+            RegistryError::Foreign(_) => "registry-foreign",
+            RegistryError::Newer => "registry-newer",
             RegistryError::Damaged(_) => "registry-damaged",
+            RegistryError::DiskFull => "registry-full",
+            RegistryError::InUse => "registry-in-use",
+            RegistryError::NotWritable => "registry-not-writable",
+            RegistryError::InputOutput => "registry-io",
+            RegistryError::File { .. } => "io",
             _ => "registry",
         };
         let message = match error {

@@ -62,6 +62,13 @@ impl Surroundings {
             .ok_or_else(|| Failure::usage("name the issuer's home with --home DIR, or set ISSUER_HOME"))
     }
 
+    /// The file of the registry, for messages.
+    pub fn registry_file(&self) -> Option<String> {
+        let home = || self.home.as_ref().map(Home::default_registry);
+        let RegistryUrl::Sqlite(path) = self.registry.clone().or_else(home)?;
+        Some(path.display().to_string())
+    }
+
     /// Opens the home.
     ///
     /// # Errors

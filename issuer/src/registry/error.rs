@@ -14,6 +14,21 @@ pub enum RegistryError {
     /// There is no registry.
     #[error("there is no registry at {}", .0.display())]
     Missing(PathBuf),
+    /// A file in which `init` never got to its end, or that was emptied.
+    #[error(
+        "the registry {} is empty or was never finished; restore it from a backup, or run init elsewhere",
+        .0.display()
+    )]
+    Unfinished(PathBuf),
+    /// A file that is no registry.
+    #[error(
+        "{} is not the registry of an issuer; restore it from a backup, or name the right file with --registry",
+        .0.display()
+    )]
+    Foreign(PathBuf),
+    /// A newer program changed its tables.
+    #[error("the registry was written by a newer version of this program; use that one")]
+    Newer,
     /// The mail address belongs to somebody already.
     #[error("the mail address is already registered, for {name}")]
     MailTaken {
@@ -50,15 +65,24 @@ pub enum RegistryError {
     /// The life cycle of certificates forbids it.
     #[error(transparent)]
     CertificateRefused(#[from] CertificateRefusal),
-    /// What is stored cannot be read; a newer program wrote it, or somebody else did.
-    #[error("the registry is damaged: {0}")]
+    /// What is stored cannot be read.
+    #[error("the registry is damaged ({0}); restore it from a backup")]
     Damaged(String),
-    /// The database itself.
+    /// No room for what was to be stored.
+    #[error("the disk of the registry is full; make room and run the same command again")]
+    DiskFull,
+    /// Another process holds it for longer than we wait.
+    #[error("the registry is in use by another process; try again when that one is done")]
+    InUse,
+    /// The file or its folder may be read only.
+    #[error("the registry cannot be written: this user needs write access to the file and to its folder")]
+    NotWritable,
+    /// The disk.
+    #[error("the registry cannot be read or written; check its disk, or restore it from a backup")]
+    InputOutput,
+    /// Anything else that the database says.
     #[error("the registry cannot be used: {0}")]
-    Database(#[from] sqlx::Error),
-    /// Bringing an older registry up to date.
-    #[error("the registry's tables do not fit this version of the program: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Database(String),
     /// The file of the registry.
     #[error("{}: {error}", .path.display())]
     File {
@@ -67,4 +91,79 @@ pub enum RegistryError {
         /// What the system said.
         error: std::io::Error,
     },
+}
+
+/// The primary result codes of SQLite that mean something to whoever runs the program.
+const PERMISSION: i32 = 3;
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+const READ_ONLY: i32 = 8;
+const INPUT_OUTPUT: i32 = 10;
+const CORRUPT: i32 = 11;
+const FULL: i32 = 13;
+const CANNOT_OPEN: i32 = 14;
+const NOT_A_DATABASE: i32 = 26;
+
+impl From<sqlx::Error> for RegistryError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(error) => {
+                // The low octet is the primary code, the rest says more about it.
+                let code = error.code().and_then(|code| code.parse::<i32>().ok());
+                match code.map(|code| code & 0xFF) {
+                    Some(CORRUPT | NOT_A_DATABASE) => Self::Damaged(error.message().to_owned()),
+                    Some(FULL) => Self::DiskFull,
+                    Some(BUSY | LOCKED) => Self::InUse,
+                    Some(PERMISSION | READ_ONLY | CANNOT_OPEN) => Self::NotWritable,
+                    Some(INPUT_OUTPUT) => Self::InputOutput,
+                    _ => Self::Database(error.message().to_owned()),
+                }
+            }
+            sqlx::Error::PoolTimedOut => Self::InUse,
+            sqlx::Error::Io(_) => Self::InputOutput,
+            sqlx::Error::ColumnDecode { index, .. } => {
+                Self::Damaged(format!("the column {index} holds something else"))
+            }
+            error => Self::Database(error.to_string()),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for RegistryError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        use sqlx::migrate::MigrateError;
+        match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+            MigrateError::VersionMissing(_) => Self::Newer,
+            MigrateError::VersionMismatch(_) | MigrateError::Dirty(_) => {
+                Self::Damaged("its tables are not those of this program".to_owned())
+            }
+            error => Self::Database(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection, SqliteConnection};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_said_in_words() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::query("CREATE TABLE t (x)").execute(&mut connection).await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 2").execute(&mut connection).await.unwrap();
+        let full = sqlx::query("INSERT INTO t VALUES (zeroblob(100000))").execute(&mut connection).await;
+        let error = RegistryError::from(full.unwrap_err());
+        assert!(matches!(error, RegistryError::DiskFull), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_the_database_says_comes_without_its_code() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let error = sqlx::query("SELECT x FROM nowhere").execute(&mut connection).await.unwrap_err();
+        let text = RegistryError::from(error).to_string();
+        assert!(text.contains("nowhere") && !text.contains("code"), "{text}");
+    }
 }

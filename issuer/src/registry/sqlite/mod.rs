@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection, Row, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use super::error::RegistryError;
 use super::records::EmulatedCards;
@@ -69,15 +69,23 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Opens a registry and brings its tables up to date.
+    /// Opens a registry and brings its tables up to date. What is not a finished registry is left as it is.
     ///
     /// # Errors
-    /// [`RegistryError::Missing`], [`RegistryError::Migration`] for one that a newer program wrote.
+    /// [`RegistryError::Missing`], [`RegistryError::Unfinished`], [`RegistryError::Foreign`], [`RegistryError::Damaged`],
+    /// [`RegistryError::Newer`].
     pub async fn open(url: &RegistryUrl) -> Result<Self, RegistryError> {
         let RegistryUrl::Sqlite(path) = url;
-        if !path.exists() {
-            return Err(RegistryError::Missing(path.clone()));
+        match std::fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(RegistryError::Missing(path.clone()));
+            }
+            Err(error) => return Err(RegistryError::File { path: path.clone(), error }),
+            Ok(file) if !file.is_file() => return Err(RegistryError::Foreign(path.clone())),
+            Ok(file) if file.len() == 0 => return Err(RegistryError::Unfinished(path.clone())),
+            Ok(_) => {}
         }
+        refuse_other_tables(path).await?;
         Self::connect(path).await
     }
 
@@ -130,6 +138,33 @@ impl Registry {
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, RegistryError> {
         Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
     }
+}
+
+/// Looks at a file before anything is written into it: its tables must be ours, and `create` must have come to its end.
+async fn refuse_other_tables(path: &Path) -> Result<(), RegistryError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .busy_timeout(Duration::from_secs(10));
+    let judged = async {
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        let row = sqlx::query(
+            "SELECT count(*) AS tables, coalesce(sum(name IN ('registry', 'people', 'events', '_sqlx_migrations')), 0) AS ours \
+             FROM sqlite_master WHERE type = 'table'",
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        match (row.try_get::<i64, _>("tables")?, row.try_get::<i64, _>("ours")?) {
+            (0, _) => return Err(RegistryError::Unfinished(path.to_owned())),
+            (_, 4) => {}
+            _ => return Err(RegistryError::Foreign(path.to_owned())),
+        }
+        let finished =
+            sqlx::query("SELECT 1 FROM registry WHERE only_row = 1").fetch_optional(&mut connection).await?;
+        connection.close().await?;
+        finished.map(drop).ok_or_else(|| RegistryError::Unfinished(path.to_owned()))
+    };
+    judged.await
 }
 
 /// Adds an event to the audit log.
