@@ -22,6 +22,19 @@ impl StatusWord {
         self == Self::OK
     }
 
+    /// Whether the answer to a question for an object says that there is none, or that the card knows no such tag,
+    /// reference or command.
+    pub(crate) fn means_unknown_object(self) -> bool {
+        matches!(
+            self,
+            Self::FILE_NOT_FOUND
+                | Self::INCORRECT_PARAMETER
+                | Self::INCORRECT_P1_P2
+                | Self::REFERENCED_DATA_NOT_FOUND
+                | Self::INSTRUCTION_NOT_SUPPORTED
+        )
+    }
+
     /// `63CX`: the comparison failed and X tries are left.
     pub(crate) fn tries_left(self) -> Option<u8> {
         let [first, second] = self.0.to_be_bytes();

@@ -80,16 +80,16 @@ impl<'card> Transaction<'card> {
         }
     }
 
-    /// `None` for whatever the card says about an object that it does not have or know.
+    /// `None` where the card says that it does not have such an object or does not know it. Anything else is an
+    /// error: a card that fails must not pass for one without the object.
     pub(super) fn read_if_present(
         &mut self,
         object: DataObject,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, CardError> {
         match self.read_object(object) {
             Ok(contents) => Ok(Some(contents)),
-            Err(CardError::ObjectNotFound(_) | CardError::Refused { .. } | CardError::PinRequired) => {
-                Ok(None)
-            }
+            Err(CardError::ObjectNotFound(_)) => Ok(None),
+            Err(CardError::Refused { status, .. }) if StatusWord(status).means_unknown_object() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -156,7 +156,7 @@ impl<'card> Transaction<'card> {
         self.pin_submitted = true;
     }
 
-    /// From now on the transaction ends with a reset, whatever comes: no other command drops that status.
+    /// From now on the transaction ends with a reset, after a logout if a PIN was submitted, whatever comes: no other command drops that status.
     pub(super) fn management_key_will_be_used(&mut self) {
         self.management_key_used = true;
     }
@@ -190,8 +190,9 @@ impl<'card> Transaction<'card> {
     fn finish(&mut self) -> Result<(), TransportError> {
         let Some(mut line) = self.line.take() else { return Ok(()) };
         let mut ending = if self.management_key_used { Ending::Reset } else { Ending::Leave };
-        if self.pin_submitted && ending == Ending::Leave {
-            // SP 800-73-5 Part 2 section 3.2.1: P1 = FF sets the PIN's security status to FALSE.
+        if self.pin_submitted {
+            // SP 800-73-5 Part 2 section 3.2.1: P1 = FF sets the PIN's security status to FALSE. Also before a reset:
+            // that one may fail.
             let logout = CommandApdu::new("VERIFY", 0x20, 0xFF, 0x80);
             let logged_out = over(line.as_mut(), self.framing, &logout);
             if !logged_out.is_ok_and(|response| response.status.is_ok()) {

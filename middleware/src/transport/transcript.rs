@@ -127,6 +127,12 @@ fn parse_bytes(line: usize, text: &str) -> Result<Vec<u8>, String> {
     hex::decode(digits).map_err(|error| format!("line {line}: {error}"))
 }
 
+/// Header and length of a command: its data may be a PIN, and complaints end in logs.
+fn described(command: &[u8]) -> String {
+    let (header, rest) = command.split_at_checked(4).unwrap_or((command, &[]));
+    format!("{} and {} bytes", hex::encode_upper(header), rest.len())
+}
+
 impl Connection for Transcript {
     fn reader_name(&self) -> &str {
         "transcript"
@@ -167,13 +173,13 @@ impl Exclusive for Line<'_> {
             Some(Step::Command { line, bytes, .. }) => {
                 let complaint = format!(
                     "line {line}: expected {}, the client sent {}",
-                    hex::encode_upper(bytes),
-                    hex::encode_upper(command)
+                    described(&bytes),
+                    described(command)
                 );
                 return Err(Self::complain(&mut state, complaint));
             }
             _ => {
-                let complaint = format!("the client sent {} unexpectedly", hex::encode_upper(command));
+                let complaint = format!("the client sent {} unexpectedly", described(command));
                 return Err(Self::complain(&mut state, complaint));
             }
         }

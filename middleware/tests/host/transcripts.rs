@@ -204,6 +204,54 @@ fn a_card_that_does_not_prove_the_management_key_is_refused() {
     assert!(matches!(result, Err(CardError::WrongManagementKey)));
 }
 
+/// A card that fails is not one that lacks the object: it must not pass for a real one because its mark was unreadable.
+#[test]
+fn only_a_missing_mark_makes_a_card_a_real_one() {
+    let up_to_the_mark = format!(
+        "{SELECT}> 00 FD 00 00 00\n< 6D 00\n> 00 CB 3F FF 05 5C 03 5F C1 02 00\n< 6A 82\n> 00 CB 3F FF 05 5C 03 5F FF 53 00\n"
+    );
+    for answer in ["6A 82", "6A 80", "6A 86", "6A 88", "6D 00"] {
+        let identity = play(&format!("{up_to_the_mark}< {answer}"), Card::identity);
+        assert_eq!(identity.unwrap().emulated, None, "{answer}");
+    }
+    for (answer, code) in
+        [("65 81", "refused"), ("6F 00", "refused"), ("67 00", "refused"), ("69 82", "pin-required")]
+    {
+        let error = play(&format!("{up_to_the_mark}< {answer}"), Card::identity).unwrap_err();
+        assert_eq!(error.code(), code, "{answer}");
+    }
+}
+
+/// A reset may fail; the PIN is logged out before it all the same.
+#[test]
+fn the_pin_is_logged_out_before_the_reset_that_ends_the_management_keys_status() {
+    use middleware::{ManagementKey, ManagementKeyAlgorithm};
+    let key = ManagementKey::factory_default(ManagementKeyAlgorithm::Aes192);
+    let script = format!(
+        "{SELECT}> 00 87 0A 9B 04 7C 02 80 00 00\n< 7C 12 80 10 {0} 90 00\n> 00 87 0A 9B ..\n< 69 82\n{ASK}< 63 C3\n{VERIFY}< 90 00\n{LOGOUT}< 90 00\n* reset",
+        "00".repeat(16)
+    );
+    play(&script, |card| {
+        let mut transaction = card.transaction()?;
+        assert!(transaction.authenticate(&key).is_err());
+        transaction.verify_pin(&pin(), LastTry::Refuse).map(drop)
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_complaint_about_a_command_does_not_tell_its_data() {
+    let (mut card, progress) =
+        open(&format!("{SELECT}{ASK}< 63 C3\n> 00 20 00 80 08 37 37 37 37 37 37 FF FF"))
+            .unwrap_or_else(|error| panic!("{error}"));
+    let error = verify(&mut card).unwrap_err();
+    let complaints = progress.finish().unwrap_err();
+    assert!(complaints.contains("00200080 and 9 bytes"), "{complaints}");
+    for text in [error.to_string(), complaints] {
+        assert!(!text.contains("313233") && !text.contains("373737"), "{text}");
+    }
+}
+
 #[test]
 fn a_vendor_card_is_asked_what_others_are_not() {
     // No GET SERIAL and no metadata on a card that does not know GET VERSION.
