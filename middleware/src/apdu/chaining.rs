@@ -42,7 +42,8 @@ impl Framing {
             && self.extended.is_some_and(|longest| command.data.len() + EXTENDED_OVERHEAD <= longest)
             && let Ok(length) = u16::try_from(command.data.len())
         {
-            let mut frame = Zeroizing::new(header.to_vec());
+            let mut frame = Zeroizing::new(Vec::with_capacity(command.data.len() + EXTENDED_OVERHEAD));
+            frame.extend_from_slice(&header);
             frame.push(0);
             frame.extend_from_slice(&length.to_be_bytes());
             frame.extend_from_slice(&command.data);

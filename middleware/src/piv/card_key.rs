@@ -24,11 +24,6 @@ impl<'a> CardKey<'a> {
     ) -> Self {
         Self { card, key, pin, last_try, public_key }
     }
-
-    /// Which key it is.
-    pub fn key_reference(&self) -> KeyReference {
-        self.key
-    }
 }
 
 impl Signer for CardKey<'_> {
