@@ -41,8 +41,11 @@ fn certificates_authorities_and_crls_are_found() {
 #[test]
 fn a_folder_that_is_not_there_is_named() {
     let pki = Pki::new();
-    let error =
-        Directory::open(&Location::File(pki.path().join("nowhere")), pki.path(), now()).err().unwrap();
+    let mut directory =
+        Directory::open(&Location::File(pki.path().join("nowhere")), pki.path(), now()).unwrap();
+    assert!(directory.issuers_at_hand(b"key").is_empty() && directory.revocation_lists(b"key").is_empty());
+    assert_eq!(directory.take_problems().len(), 2);
+    let error = directory.certificates_for("bob@example.test").unwrap_err();
     assert!(
         matches!(&error, DirectoryError::Unreachable { location, .. } if location.ends_with("nowhere")),
         "{error}"

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use base64ct::{Base64Unpadded, Encoding};
 use jiff::SignedDuration;
 use mailer::directory::{Directory, DirectoryError, Location};
-use mailer::trust::Source;
+use mailer::trust::{Anchor, Anchors, Judge, Source, UnknownRevocation};
 use openssl_pki::{Key, Pki, now};
 use sha1::{Digest, Sha1};
 
@@ -132,6 +132,56 @@ fn an_earlier_answer_serves_while_the_directory_is_away() {
     assert!(
         Directory::open(&away, &cache, much_later).unwrap().certificates_for("bob@example.test").is_err()
     );
+}
+
+#[test]
+fn an_older_crl_does_not_come_back() {
+    let pki = Pki::new();
+    let bob = pki.reader("bob", Key::P256).certificate();
+    let before = pki.people.crl_with("", ("20260520000000Z", "20260720000000Z"));
+    pki.people.revoke("bob", &[]);
+    let after = pki.people.crl_with("", ("20260525000000Z", "20260720000000Z"));
+    let forged = Pki::new().people.crl_with("", ("20260530000000Z", "20260720000000Z"));
+    let root_list = pki.root.crl_with("", ("20260520000000Z", "20260720000000Z"));
+    let answers = [&before, &after, &forged].map(|list| certificate(list.der()));
+    let [before, after, forged] = answers;
+    let server_answers = Arc::new(Mutex::new(none()));
+    let current = Arc::clone(&server_answers);
+    let hash = |authority: &openssl_pki::Authority| {
+        let identifier = authority.certificate().subject_key_identifier().unwrap();
+        let key = Base64Unpadded::encode_string(&Sha1::digest(&identifier));
+        key.replace('+', "%2B").replace('/', "%2F")
+    };
+    let (people_key, root_key) = (hash(&pki.people), hash(&pki.root));
+    let people = pki.people.certificate().der().to_vec();
+    let (location, _) = serve(move |target| match target {
+        target if target.starts_with("/crls") && target.ends_with(&root_key) => certificate(root_list.der()),
+        target if target.starts_with("/crls") => current.lock().unwrap().clone(),
+        target if target.ends_with(&people_key) => certificate(&people),
+        _ => none(),
+    });
+    let cache = pki.path().join("cache");
+    let anchors = Anchors(vec![Anchor {
+        certificate: pki.root.certificate(),
+        domains: vec!["example.test".to_owned()],
+    }]);
+    let verdict = |answer: &Answer, days: i64| {
+        *server_answers.lock().unwrap() = answer.clone();
+        let at = now() + SignedDuration::from_hours(24 * days);
+        let mut directory = Directory::open(&location, &cache, at).unwrap();
+        let unknown_revocation = UnknownRevocation::Reject;
+        let mut judge = Judge { anchors: &anchors, source: &mut directory, at, unknown_revocation };
+        judge.check_recipient(&bob, "bob@example.test").map_or_else(|problem| problem.code(), |_| "good")
+    };
+    assert_eq!(verdict(&before, 0), "good");
+    assert_eq!(verdict(&forged, 0), "good", "a forged list neither counts nor is kept");
+    assert_eq!(verdict(&after, 0), "revoked");
+    let broken = ("500 Internal Server Error".to_owned(), Vec::new());
+    for answer in [&before, &forged, &none(), &broken, &before] {
+        assert_eq!(verdict(answer, 0), "revoked", "{}", answer.0);
+        assert_eq!(verdict(answer, 30), "revoked", "{}", answer.0);
+    }
+    assert_eq!(verdict(&before, 60), "revocation-unknown", "no list is good for ever");
 }
 
 #[test]

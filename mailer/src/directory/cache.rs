@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::certificate::tlv::Elements;
 use crate::durable_file;
 
-/// How long an answer may stand in for an unreachable directory. CRLs end earlier by themselves.
+/// How long an answer may stand in for an unreachable directory. How long a CRL is good, it says itself.
 const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The kinds of questions.
@@ -58,7 +58,8 @@ impl Cache {
         let content = std::fs::read(self.path(kind, question)).ok()?;
         let line_end = content.iter().position(|byte| *byte == b'\n')?;
         let answered: Timestamp = std::str::from_utf8(content.get(..line_end)?).ok()?.parse().ok()?;
-        if answered > self.now || self.now.duration_since(answered) > KEPT {
+        let is_old = kind != Kind::RevocationList && self.now.duration_since(answered) > KEPT;
+        if answered > self.now || is_old {
             return None;
         }
         let mut elements = Elements::new(content.get(line_end + 1..)?);
@@ -90,5 +91,7 @@ mod tests {
         assert_eq!(later(24 * 8).find(Kind::CaCertificate, b"key"), None);
         assert_eq!(later(-1).find(Kind::CaCertificate, b"key"), None);
         assert_eq!(later(1).find(Kind::RevocationList, b"key"), None);
+        later(0).keep(Kind::RevocationList, b"key", &[vec![0x30, 0]]);
+        assert!(later(24 * 60).find(Kind::RevocationList, b"key").is_some());
     }
 }

@@ -15,20 +15,24 @@ pub(super) struct FileStore {
 }
 
 impl FileStore {
-    /// # Errors
-    /// The folder is not there.
-    pub(super) fn open(root: &Path) -> Result<Self, DirectoryError> {
-        if root.is_dir() {
-            return Ok(Self { root: root.to_owned() });
+    /// The folder may be missing, as a server may be down: that is told when it is asked.
+    pub(super) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    fn check(&self) -> Result<(), DirectoryError> {
+        if self.root.is_dir() {
+            return Ok(());
         }
         Err(DirectoryError::Unreachable {
-            location: format!("file:{}", root.display()),
+            location: format!("file:{}", self.root.display()),
             problem: "there is no such folder".to_owned(),
         })
     }
 
     /// Every certificate published for an address.
     pub(super) fn certificates(&self, address: &str) -> Result<Vec<Vec<u8>>, DirectoryError> {
+        self.check()?;
         let folder =
             self.root.join("certificates/by-email").join(utf8_percent_encode(address, ENCODED).to_string());
         let entries = match std::fs::read_dir(&folder) {
@@ -63,6 +67,7 @@ impl FileStore {
     }
 
     fn read(&self, path: &Path, largest: u64) -> Result<Option<Vec<u8>>, DirectoryError> {
+        self.check()?;
         let file = match std::fs::File::open(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(|error| self.unreachable(path, &error))?,

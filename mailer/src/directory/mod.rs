@@ -1,8 +1,9 @@
 //! Where other people's certificates come from: the configured directory, and nothing else. No address in a message or
 //! certificate is ever followed.
 //!
-//! The directory is asked each time; what it answered before serves when it cannot be reached (a CRL only as long as
-//! it is good by itself). CA certificates do not change under their key identifier and are kept.
+//! The directory is asked each time; what it answered before serves when it cannot be reached. CA certificates do not change
+//! under their key identifier and are kept. Of each CA the newest CRL that was found genuine is kept and stands beside
+//! every later answer, so that a server (or anybody on the way to it) cannot bring an older one back.
 mod cache;
 mod file;
 mod http;
@@ -88,7 +89,7 @@ impl Directory {
     /// Uses `location`; `cache` is a folder of ours (made on demand), `now` decides what in it is fresh.
     ///
     /// # Errors
-    /// The location cannot be used. An HTTP server is not asked yet.
+    /// The location cannot be used. It is not asked yet.
     pub fn open(location: &Location, cache: &Path, now: Timestamp) -> Result<Self, DirectoryError> {
         Self::open_with_tls_anchors(location, cache, now, &[])
     }
@@ -104,7 +105,7 @@ impl Directory {
         tls_anchors: &[Certificate],
     ) -> Result<Self, DirectoryError> {
         let store = match location {
-            Location::File(root) => Store::File(FileStore::open(root)?),
+            Location::File(root) => Store::File(FileStore::new(root)),
             Location::Http(base) => Store::Http(HttpStore::new(base, tls_anchors)?),
         };
         Ok(Self { store, cache: Cache::new(cache, now), answers: HashMap::new(), problems: Vec::new() })
@@ -137,12 +138,7 @@ impl Directory {
             return Ok(answer.clone());
         }
         let answer = match self.ask_store(kind, question) {
-            Ok(answer) => {
-                if matches!(self.store, Store::Http(_)) {
-                    self.cache.keep(kind, question, &answer);
-                }
-                answer
-            }
+            Ok(answer) => self.with_cache(kind, question, answer),
             Err(error) => match self.cache.find(kind, question) {
                 Some(answer) => {
                     self.problems.push(error);
@@ -153,6 +149,18 @@ impl Directory {
         };
         self.answers.insert(key, answer.clone());
         Ok(answer)
+    }
+
+    /// Keeps an answer of a server; a CRL is kept only when it was found genuine, see [`Source::remember`].
+    fn with_cache(&self, kind: Kind, question: &[u8], mut answer: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        match (&self.store, kind) {
+            (Store::File(_), _) => {}
+            (Store::Http(_), Kind::RevocationList) => {
+                answer.extend(self.cache.find(kind, question).unwrap_or_default());
+            }
+            (Store::Http(_), Kind::Address | Kind::CaCertificate) => self.cache.keep(kind, question, &answer),
+        }
+        answer
     }
 
     fn ask_store(&self, kind: Kind, question: &[u8]) -> Result<Vec<Vec<u8>>, DirectoryError> {
@@ -201,8 +209,24 @@ impl Source for Directory {
 
     fn revocation_lists(&mut self, key_identifier: &[u8]) -> Vec<CertificateList> {
         let found = self.ask_or_note(Kind::RevocationList, key_identifier);
-        found.iter().filter_map(|der| CertificateList::from_der(der).ok()).collect()
+        revocation_lists(&found)
     }
+
+    fn remember(&mut self, key_identifier: &[u8], list: &CertificateList) {
+        let kind = Kind::RevocationList;
+        let kept = revocation_lists(&self.cache.find(kind, key_identifier).unwrap_or_default());
+        let is_newest = kept.iter().all(|kept| kept.this_update() <= list.this_update());
+        if matches!(self.store, Store::Http(_))
+            && is_newest
+            && kept.iter().all(|kept| kept.der() != list.der())
+        {
+            self.cache.keep(kind, key_identifier, &[list.der().to_vec()]);
+        }
+    }
+}
+
+fn revocation_lists(found: &[Vec<u8>]) -> Vec<CertificateList> {
+    found.iter().filter_map(|der| CertificateList::from_der(der).ok()).collect()
 }
 
 fn certificates(found: &[Vec<u8>]) -> Vec<Certificate> {

@@ -18,6 +18,8 @@ pub trait Source {
     fn issuers(&mut self, key_identifier: &[u8]) -> Vec<Certificate>;
     /// CRLs of the CA with this key identifier; asked only when the path to it ends in an anchor.
     fn revocation_lists(&mut self, key_identifier: &[u8]) -> Vec<CertificateList>;
+    /// A CRL of that CA was found genuine, so that an older one need not be believed later.
+    fn remember(&mut self, _key_identifier: &[u8], _list: &CertificateList) {}
 }
 
 /// Judges certificates by the configured anchors, the directory and the time.
@@ -249,10 +251,14 @@ impl Judge<'_> {
     ) -> Result<RevocationKnowledge, CertificateProblem> {
         let identifier = issuer.subject_key_identifier().or_else(|| certificate.authority_key_identifier());
         let mut lists = lists.to_vec();
-        lists.extend(
-            identifier.map(|identifier| self.source.revocation_lists(&identifier)).unwrap_or_default(),
-        );
-        match (revocation::status(certificate, issuer, &lists, self.at), self.unknown_revocation) {
+        if let Some(identifier) = &identifier {
+            lists.extend(self.source.revocation_lists(identifier));
+        }
+        let (status, decisive) = revocation::status(certificate, issuer, &lists, self.at);
+        if let (Some(identifier), Some(list)) = (&identifier, decisive) {
+            self.source.remember(identifier, list);
+        }
+        match (status, self.unknown_revocation) {
             (RevocationStatus::Good { this_update }, _) => Ok(RevocationKnowledge::Good { this_update }),
             (RevocationStatus::Revoked(revocation), _) => {
                 Err(CertificateProblem::Revoked { whose, revocation })

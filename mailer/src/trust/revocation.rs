@@ -34,13 +34,13 @@ pub(crate) enum RevocationStatus {
     Unknown(String),
 }
 
-/// Asks the newest list that is usable now.
-pub(crate) fn status(
+/// Asks the newest list that is usable now; answers also which one that was.
+pub(crate) fn status<'l>(
     certificate: &Certificate,
     issuer: &Certificate,
-    lists: &[CertificateList],
+    lists: &'l [CertificateList],
     now: Timestamp,
-) -> RevocationStatus {
+) -> (RevocationStatus, Option<&'l CertificateList>) {
     let of_issuer = |list: &&CertificateList| names::same_name(list.issuer_name(), certificate.issuer_name());
     let mut lists: Vec<&CertificateList> = lists.iter().filter(of_issuer).collect();
     lists.sort_by_key(|list| std::cmp::Reverse(list.this_update()));
@@ -49,12 +49,13 @@ pub(crate) fn status(
         match usable(list, certificate, issuer, now)
             .and_then(|()| list.find(certificate.serial_octets()).map_err(|error| error.0))
         {
-            Ok(Some(revocation)) => return RevocationStatus::Revoked(revocation),
-            Ok(None) => return RevocationStatus::Good { this_update: list.this_update() },
+            Ok(Some(revocation)) => return (RevocationStatus::Revoked(revocation), Some(list)),
+            Ok(None) => return (RevocationStatus::Good { this_update: list.this_update() }, Some(list)),
             Err(why) => problem = problem.or(Some(why)),
         }
     }
-    RevocationStatus::Unknown(problem.unwrap_or_else(|| format!("there is no CRL of {}", issuer.subject())))
+    let why = problem.unwrap_or_else(|| format!("there is no CRL of {}", issuer.subject()));
+    (RevocationStatus::Unknown(why), None)
 }
 
 /// Whether a list may say something about the certificate now.
