@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ca::Organization;
 use crate::ca::profile::{PivExtensions, PolicyArc};
+use crate::domain::unicode::{composed, hidden_character};
 use crate::domain::{AuthorityName, DomainName};
 use crate::registry::RegistryUrl;
 
@@ -118,11 +119,11 @@ impl Config {
         piv_extensions: PivExtensions,
     ) -> Result<Self, ConfigError> {
         let malformed = |what: &str, reason: String| ConfigError::Malformed { what: what.to_owned(), reason };
-        let name = organization.trim();
-        if !(1..=64).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+        let name = composed(organization.trim());
+        if !(1..=64).contains(&name.chars().count()) || hidden_character(&name).is_some() {
             return Err(malformed(
                 "organization",
-                "must have 1 to 64 characters, none of them control characters".to_owned(),
+                "must have 1 to 64 characters that can all be seen".to_owned(),
             ));
         }
         if domains.is_empty() {
@@ -139,7 +140,7 @@ impl Config {
             None => PolicyArc::default(),
         };
         let organization = Organization {
-            name: name.to_owned(),
+            name,
             identifier: organization_identifier.map(str::to_owned),
             base_url: base_url_without_final_slash(base_url)
                 .map_err(|reason| malformed("base URL", reason))?,

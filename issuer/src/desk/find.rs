@@ -7,6 +7,7 @@ use super::office::Office;
 use super::output::{self, Format};
 use super::{staff, stock};
 use crate::domain::CertificateState;
+use crate::domain::unicode::composed;
 use crate::registry::CertificateRecord;
 
 #[derive(Serialize)]
@@ -37,7 +38,8 @@ struct CertificateView {
 /// # Errors
 /// The registry cannot be read.
 pub async fn run(office: &Office, text: &str, format: Format) -> Result<Status, Failure> {
-    let text = text.trim();
+    let text = composed(text.trim());
+    let text = text.as_str();
     if text.is_empty() {
         return Err(Failure::usage("say what to find: a name, a mail address, a serial number"));
     }

@@ -52,6 +52,7 @@ pub async fn import(office: &Office, file: &Path, format: Format) -> Result<Stat
                         imported.errors.push(BadRow {
                             row: row.row,
                             field: field.to_owned(),
+                            code: "duplicate",
                             message: error.to_string(),
                         });
                     }

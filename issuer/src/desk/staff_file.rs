@@ -12,6 +12,8 @@ pub struct BadRow {
     pub row: u64,
     /// Which column.
     pub field: String,
+    /// A stable word for programs: `malformed`, `foreign-domain`, `duplicate`, `unreadable`, `missing-column`.
+    pub code: &'static str,
     /// What is wrong with it.
     pub message: String,
 }
@@ -23,6 +25,13 @@ pub struct Row {
     pub row: u64,
     /// Whom it names.
     pub person: NewCardholder,
+}
+
+/// What is wrong with a row.
+struct BadField {
+    field: &'static str,
+    code: &'static str,
+    message: String,
 }
 
 /// Where the columns are.
@@ -42,23 +51,27 @@ pub fn read(bytes: &[u8], config: &Config) -> Result<Vec<Result<Row, BadRow>>, B
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let columns = columns(&mut reader)?;
     let rows = reader.records().zip(2..).map(|(record, row)| {
-        let record =
-            record.map_err(|error| BadRow { row, field: "row".to_owned(), message: reason(&error) })?;
-        person(&record, &columns, config)
-            .map(|person| Row { row, person })
-            .map_err(|(field, message)| BadRow { row, field: field.to_owned(), message })
+        let record = record.map_err(|error| BadRow {
+            row,
+            field: "row".to_owned(),
+            code: "unreadable",
+            message: reason(&error),
+        })?;
+        person(&record, &columns, config).map(|person| Row { row, person }).map_err(
+            |BadField { field, code, message }| BadRow { row, field: field.to_owned(), code, message },
+        )
     });
     Ok(rows.collect())
 }
 
 fn columns(reader: &mut csv::Reader<&[u8]>) -> Result<Columns, BadRow> {
-    let bad = |field: &str, message: String| BadRow { row: 1, field: field.to_owned(), message };
-    let header = reader.headers().map_err(|error| bad("header", reason(&error)))?;
+    let bad = |field: &str, code, message| BadRow { row: 1, field: field.to_owned(), code, message };
+    let header = reader.headers().map_err(|error| bad("header", "unreadable", reason(&error)))?;
     let find = |wanted: &str| {
         let mut found = header.iter().enumerate().filter(|(_, column)| column.eq_ignore_ascii_case(wanted));
         match (found.next(), found.next()) {
             (Some((position, _)), None) => Ok(Some(position)),
-            (Some(_), Some(_)) => Err(bad(wanted, "the column is there twice".to_owned())),
+            (Some(_), Some(_)) => Err(bad(wanted, "duplicate", "the column is there twice".to_owned())),
             (None, _) => Ok(None),
         }
     };
@@ -66,6 +79,7 @@ fn columns(reader: &mut csv::Reader<&[u8]>) -> Result<Columns, BadRow> {
     let missing = |wanted| {
         bad(
             wanted,
+            "missing-column",
             format!(
                 "there is no such column; the first row must be name,mail or name,mail,id and is {shown:?}"
             ),
@@ -78,23 +92,22 @@ fn columns(reader: &mut csv::Reader<&[u8]>) -> Result<Columns, BadRow> {
     })
 }
 
-fn person(
-    record: &StringRecord,
-    columns: &Columns,
-    config: &Config,
-) -> Result<NewCardholder, (&'static str, String)> {
+fn person(record: &StringRecord, columns: &Columns, config: &Config) -> Result<NewCardholder, BadField> {
+    let malformed = |field: &'static str, message: String| BadField { field, code: "malformed", message };
     let field = |name: &'static str, position: usize| {
-        record.get(position).ok_or((name, "the row ends before this column".to_owned()))
+        record.get(position).ok_or_else(|| malformed(name, "the row ends before this column".to_owned()))
     };
-    let name = Name::new(field("name", columns.name)?).map_err(|error| ("name", error.to_string()))?;
-    let mail = MailAddress::new(field("mail", columns.mail)?).map_err(|error| ("mail", error.to_string()))?;
+    let name =
+        Name::new(field("name", columns.name)?).map_err(|error| malformed("name", error.to_string()))?;
+    let mail = MailAddress::new(field("mail", columns.mail)?)
+        .map_err(|error| malformed("mail", error.to_string()))?;
     if !config.covers(mail.domain()) {
         let message =
             format!("{} is not in a domain of this organisation ({})", mail.as_str(), config.domain_list());
-        return Err(("mail", message));
+        return Err(BadField { field: "mail", code: "foreign-domain", message });
     }
     let id = columns.id.and_then(|position| record.get(position)).filter(|text| !text.is_empty());
-    let staff_id = id.map(StaffId::new).transpose().map_err(|error| ("id", error.to_string()))?;
+    let staff_id = id.map(StaffId::new).transpose().map_err(|error| malformed("id", error.to_string()))?;
     Ok(NewCardholder { name, mail, staff_id })
 }
 

@@ -1,5 +1,6 @@
 //! People who may hold a card.
 
+use super::unicode::{code_point, composed, hidden_character};
 use serde::{Deserialize, Serialize};
 
 /// The registry's number for a person.
@@ -42,7 +43,8 @@ impl MalformedField {
     }
 }
 
-/// A person's name: 1 to 64 characters (ub-common-name, RFC 5280 appendix A.1), no control characters.
+/// A person's name: 1 to 64 characters (ub-common-name, RFC 5280 appendix A.1) that can be seen, none of `@<>`, which
+/// would let a name pass for a mail address. In Normalization Form C.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Name(String);
@@ -51,18 +53,24 @@ impl Name {
     /// Takes the text without the white space around it.
     ///
     /// # Errors
-    /// Empty, longer than 64 characters, or with control characters.
+    /// Empty, longer than 64 characters, or with a character that is not for names.
     pub fn new(text: &str) -> Result<Self, MalformedField> {
-        let text = text.trim();
+        let text = composed(text.trim());
         match text.chars().count() {
             0 => return Err(MalformedField::new("is empty")),
             1..=64 => {}
             length => return Err(MalformedField::new(format!("has {length} characters; 64 are allowed"))),
         }
-        if text.chars().any(char::is_control) {
-            return Err(MalformedField::new("has control characters"));
+        refuse_hidden(&text)?;
+        if let Some(character) = text.chars().find(|character| "@<>".contains(*character)) {
+            return Err(MalformedField::new(format!("has {character:?}, which belongs to mail addresses")));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text))
+    }
+
+    /// A name as the registry has it: it was judged when it came in, perhaps by an older program.
+    pub(crate) const fn recorded(text: String) -> Self {
+        Self(text)
     }
 
     /// The name as text.
@@ -103,8 +111,8 @@ impl StaffId {
 
 /// A mailbox as certificates name it: `rfc822Name` (RFC 5280 section 4.2.1.6), or SmtpUTF8Mailbox (RFC 9598 section 3).
 ///
-/// The local part is a dot-atom (RFC 5321 section 4.1.2, RFC 6531 section 3.3) and keeps its case; the domain is in
-/// A-labels and lower case.
+/// The local part is a dot-atom (RFC 5321 section 4.1.2, RFC 6531 section 3.3) in Normalization Form C and keeps its
+/// case; the domain is in A-labels and lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct MailAddress(String);
@@ -113,9 +121,10 @@ impl MailAddress {
     /// Reads `local@domain`; a domain in Unicode becomes A-labels.
     ///
     /// # Errors
-    /// Not exactly that shape, longer than RFC 5321 section 4.5.3.1 allows, or a domain of a single label.
+    /// Not exactly that shape, a character that cannot be seen, longer than RFC 5321 section 4.5.3.1 allows, or a domain of a single label.
     pub fn new(text: &str) -> Result<Self, MalformedField> {
-        let text = text.trim();
+        let text = composed(text.trim());
+        refuse_hidden(&text)?;
         let Some((local, domain)) = text.rsplit_once('@') else {
             return Err(MalformedField::new(format!("{text:?} is not a mail address: it has no '@'")));
         };
@@ -127,6 +136,11 @@ impl MailAddress {
             )));
         }
         Ok(Self(format!("{local}@{}", domain.as_str())))
+    }
+
+    /// An address as the registry has it: it was judged when it came in, perhaps by an older program.
+    pub(crate) const fn recorded(text: String) -> Self {
+        Self(text)
     }
 
     /// The whole address.
@@ -158,6 +172,16 @@ impl MailAddress {
     }
 }
 
+fn refuse_hidden(text: &str) -> Result<(), MalformedField> {
+    match hidden_character(text) {
+        Some(character) => Err(MalformedField::new(format!(
+            "has the character {}, which cannot be seen or turns the text around",
+            code_point(character)
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// A domain name in A-labels and lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
@@ -169,6 +193,7 @@ impl DomainName {
     /// # Errors
     /// Not a host name (RFC 5890, RFC 1123), or longer than 253 characters.
     pub fn new(text: &str) -> Result<Self, MalformedField> {
+        refuse_hidden(text)?;
         let malformed = || MalformedField::new(format!("{text:?} is not a domain name"));
         let ascii = idna::domain_to_ascii_strict(text).map_err(|_| malformed())?;
         let is_label = |label: &str| {
@@ -224,6 +249,31 @@ mod tests {
             assert!(MailAddress::new(text).is_err(), "{text:?} was accepted");
         }
         assert!(MailAddress::new(&format!("{}@example.org", "a".repeat(65))).is_err());
+    }
+
+    /// Whatever a keyboard or a file system makes of an accent, it is the same person.
+    #[test]
+    fn an_accent_typed_in_two_ways_is_one_name_and_one_address() {
+        assert_eq!(Name::new("Ju\u{308}rgen").unwrap(), Name::new("Jürgen").unwrap());
+        let (one, two) = ("ju\u{308}rgen@bu\u{308}cher.example", "jürgen@bücher.example");
+        assert_eq!(MailAddress::new(one).unwrap(), MailAddress::new(two).unwrap());
+        assert_eq!(DomainName::new("BU\u{308}CHER.example").unwrap().as_str(), "xn--bcher-kva.example");
+    }
+
+    #[test]
+    fn nothing_is_hidden_in_a_name_or_an_address() {
+        for hidden in ["\u{202E}", "\u{200B}", "\u{FEFF}", "\u{2028}", "\u{E0041}", "\u{E000}", "\u{378}"] {
+            let code = code_point(hidden.chars().next().unwrap());
+            let name = Name::new(&format!("Alice{hidden} Ng")).unwrap_err();
+            assert!(name.to_string().contains(&code), "{name}");
+            for address in [format!("al{hidden}ice@example.org"), format!("alice@exam{hidden}ple.org")] {
+                assert!(MailAddress::new(&address).unwrap_err().to_string().contains(&code), "{address:?}");
+            }
+            assert!(DomainName::new(&format!("exam{hidden}ple.org")).is_err());
+        }
+        for name in ["alice@example.org", "Alice <alice@example.org>", "Alice>"] {
+            assert!(Name::new(name).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -6,10 +6,12 @@
 //! - [`cardholder`]: who may hold a card, mail addresses.
 //! - [`card`]: one card, from stock to its holder to its end.
 //! - [`certificate`]: one certificate, from the bytes that will be signed to its revocation.
+//! - [`unicode`]: text that people read.
 
 pub mod card;
 pub mod cardholder;
 pub mod certificate;
+pub mod unicode;
 
 pub use card::{Card, CardCommand, CardEvent, CardId, CardKey, CardRefusal, CardState, Guid, StockIdentity};
 pub use cardholder::{

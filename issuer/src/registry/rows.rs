@@ -55,8 +55,8 @@ pub(super) fn cardholder(row: &SqliteRow) -> Result<Cardholder, RegistryError> {
     let staff_id: Option<String> = row.try_get("staff_id")?;
     Ok(Cardholder {
         id: CardholderId(row.try_get("id")?),
-        name: Name::new(&name).map_err(|error| damaged(format!("name {name:?} {error}")))?,
-        mail: MailAddress::new(&mail).map_err(|error| damaged(format!("mail {error}")))?,
+        name: Name::recorded(name),
+        mail: MailAddress::recorded(mail),
         staff_id: staff_id
             .map(|text| {
                 StaffId::new(&text).map_err(|error| damaged(format!("staff identifier {text:?} {error}")))

@@ -9,6 +9,7 @@ use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
 use super::{Branch, CardHolder, CardUuid, MailServer, Organization, Profile};
 use crate::ca::error::CaError;
 use crate::ca::mail_address::ascii_domain;
+use crate::domain::unicode::hidden_character;
 
 /// The subject of a certificate. Attributes run from the general to the particular, one to a relative name.
 pub(crate) fn subject(organization: &Organization, profile: &Profile) -> Result<Name, CaError> {
@@ -125,8 +126,8 @@ fn check_text(field: &'static str, value: &str) -> Result<(), CaError> {
             Err(refuse(field, value, "it is longer than 64 characters"))
         }
         padded if padded.trim() != padded => Err(refuse(field, value, "it begins or ends with a space")),
-        text if text.chars().any(char::is_control) => {
-            Err(refuse(field, value, "it holds a control character"))
+        text if hidden_character(text).is_some() => {
+            Err(refuse(field, value, "it holds a character that cannot be seen"))
         }
         _ => Ok(()),
     }

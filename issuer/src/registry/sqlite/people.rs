@@ -5,7 +5,7 @@ use serde::Serialize;
 use sqlx::Row;
 
 use super::{Registry, Subject, record};
-use crate::domain::{Cardholder, CardholderId, NewCardholder};
+use crate::domain::{Cardholder, CardholderId, MailAddress, NewCardholder};
 use crate::registry::error::RegistryError;
 use crate::registry::rows::{self, time_text};
 
@@ -74,16 +74,19 @@ impl Registry {
         rows.iter().map(rows::cardholder).collect()
     }
 
-    /// The person with exactly this mail address or staff identifier.
+    /// The person with this mail address, in whatever form it was typed, or with exactly this staff identifier.
     ///
     /// # Errors
     /// The database, or [`RegistryError::Damaged`].
     pub async fn cardholder_named(&self, text: &str) -> Result<Option<Cardholder>, RegistryError> {
-        let row = sqlx::query("SELECT id, name, mail, staff_id FROM people WHERE mail = ? OR staff_id = ?")
-            .bind(text)
-            .bind(text)
-            .fetch_optional(&self.pool)
-            .await?;
+        let mail = MailAddress::new(text).ok();
+        let row = sqlx::query(
+            "SELECT id, name, mail, staff_id FROM people WHERE mail IN (?1, ?2) OR staff_id = ?2",
+        )
+        .bind(mail.as_ref().map(MailAddress::as_str))
+        .bind(text)
+        .fetch_optional(&self.pool)
+        .await?;
         row.as_ref().map(rows::cardholder).transpose()
     }
 
