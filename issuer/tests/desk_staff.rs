@@ -22,6 +22,39 @@ fn bad_rows_are_named_and_the_others_go_in() {
 }
 
 #[test]
+fn what_cannot_be_seen_does_not_get_in() {
+    let desk = Desk::new();
+    let done = desk.import_staff(
+        "name,mail\nDora\u{202E}lE,dora@example.org\nErin,er\u{200B}in@example.org\nFinn,finn@exam\u{AD}ple.org\n\
+         gus@example.org,gus@example.org\nHal\u{E0041},hal@example.org\n",
+    );
+    done.expect(1);
+    for (row, field, word) in [
+        (2, "name", "U+202E"),
+        (3, "mail", "U+200B"),
+        (4, "mail", "U+00AD"),
+        (5, "name", "'@'"),
+        (6, "name", "U+E0041"),
+    ] {
+        let line = done.stderr.lines().find(|line| line.contains(&format!("row {row}, {field}:")));
+        assert!(line.is_some_and(|line| line.contains(word)), "row {row}: {}", done.stderr);
+    }
+    assert_eq!(desk.json(&["staff", "list"]).as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_person_is_one_however_an_accent_is_typed() {
+    let desk = Desk::new();
+    desk.import_staff("name,mail\nJürgen Groß,jürgen@example.org\n").expect(0);
+    let again = desk.import_staff("name,mail\nJu\u{308}rgen Groß,ju\u{308}rgen@example.org\n");
+    assert!(again.expect(0).stdout.contains("0 added, 1 known already"), "{}", again.stdout);
+    for text in ["ju\u{308}rgen@EXAMPLE.org", "jürgen@example.org"] {
+        desk.issuer(&["revoke", text, "--reason", "superseded"]).refuses(1, &["no card"]);
+    }
+    assert_eq!(desk.json(&["find", "Ju\u{308}r"])["people"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn importing_a_list_twice_changes_nothing() {
     let desk = Desk::new();
     let text = "name,mail,id\nAlice Ng,alice@example.org,1001\nBob Ruiz,bob@example.org,\n";
@@ -37,6 +70,16 @@ fn json_names_rows_and_fields_too() {
     done.expect(1);
     let report: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!((&report["errors"][0]["row"], &report["errors"][0]["field"]), (&2.into(), &"mail".into()));
+    std::fs::write(
+        desk.path("list.csv"),
+        b"name,mail\nX,x\nY,y@elsewhere.example\nOther,alice@example.org\nZ\xFF,z@example.org\n",
+    )
+    .unwrap();
+    let done = desk.issuer(&["--json", "staff", "import", "list.csv"]);
+    let report: serde_json::Value = serde_json::from_str(&done.expect(1).stdout).unwrap();
+    let codes: Vec<_> =
+        report["errors"].as_array().unwrap().iter().map(|error| error["code"].clone()).collect();
+    assert_eq!(codes, ["malformed", "foreign-domain", "duplicate", "unreadable"]);
     std::fs::write(desk.path("list.csv"), "first,second\n").unwrap();
     let done = desk.issuer(&["--json", "staff", "import", "list.csv"]);
     let error: serde_json::Value = serde_json::from_str(&done.expect(1).stderr).unwrap();
@@ -144,6 +187,35 @@ fn lint_tells_clean_from_not_clean_from_nothing() {
     let report = desk.issuer(&["--json", "lint", "foreign.pem"]);
     let report: serde_json::Value = serde_json::from_str(&report.expect(4).stdout).unwrap();
     assert!(report["findings"][0]["rule"].is_string() && report["findings"][0]["clause"].is_string());
+
+    // Every block counts, not the first alone.
+    let text = |name: &str| std::fs::read_to_string(desk.path(name)).unwrap();
+    let (good, bad) = (text("alice/9C.pem"), text("foreign.pem"));
+    let key = text("home/keys/root.pem");
+    let broken = good.replacen("MII", "!II", 1);
+    for (contents, status) in [
+        (format!("{good}{good}"), 0),
+        (format!("{good}{}", text("public/crl.pem")), 0),
+        (format!("some words\n{good}{bad}"), 4),
+        (format!("{good}{key}"), 3),
+        (format!("{good}{broken}"), 3),
+        (format!("{key}{good}{bad}"), 4),
+        (format!("{key}{broken}"), 1),
+    ] {
+        std::fs::write(desk.path("several.pem"), contents).unwrap();
+        desk.issuer(&["lint", "several.pem"]).expect(status);
+    }
+    std::fs::write(desk.path("several.pem"), format!("{good}{key}{bad}")).unwrap();
+    let done = desk.issuer(&["lint", "several.pem"]);
+    assert!(done.stdout.contains("block 1 (") && done.stdout.contains("CN=Alice Ng"), "{}", done.stdout);
+    assert!(done.stdout.contains("block 3 (CN=x): certificate with findings"), "{}", done.stdout);
+    assert!(done.stderr.contains("block 2: not checked: \"ENCRYPTED PRIVATE KEY\" is neither"), "{}", done.stderr);
+    let report = desk.issuer(&["--json", "lint", "several.pem"]);
+    let report: serde_json::Value = serde_json::from_str(&report.expect(4).stdout).unwrap();
+    assert_eq!(
+        (&report["blocks"][1]["kind"], &report["findings"][0]["block"]),
+        (&"ENCRYPTED PRIVATE KEY".into(), &3.into())
+    );
     desk.issuer(&["lint", "staff.csv"]).refuses(1, &["staff.csv", "neither"]);
     desk.issuer(&["lint", "nowhere"]).refuses(1, &["nowhere"]);
 }

@@ -358,6 +358,34 @@ pub(crate) fn pem_contents(label: &str, bytes: &[u8]) -> Option<Vec<u8>> {
     Some(contents)
 }
 
+/// A PEM block (RFC 7468) of whatever kind.
+pub(crate) struct PemBlock {
+    /// What stands after `BEGIN`.
+    pub(crate) label: String,
+    /// From the line of `BEGIN` to the line of `END`.
+    pub(crate) text: String,
+}
+
+/// Every PEM block, in order; what stands between them is not looked at. A block without its end is one all the same.
+pub(crate) fn pem_blocks(bytes: &[u8]) -> Vec<PemBlock> {
+    let text = String::from_utf8_lossy(bytes);
+    let (mut rest, mut blocks) = (text.as_ref(), Vec::new());
+    while let Some((_, after)) = rest.split_once("-----BEGIN ") {
+        rest = after;
+        let Some((label, body)) = after.split_once("-----").filter(|(label, _)| !label.contains('\n')) else {
+            continue;
+        };
+        let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
+        let (text, next) = match body.split_once(end.as_str()) {
+            Some((contents, next)) => (format!("{begin}{contents}{end}\n"), next),
+            None => (format!("{begin}{body}"), ""),
+        };
+        blocks.push(PemBlock { label: label.to_owned(), text });
+        rest = next;
+    }
+    blocks
+}
+
 pub(crate) fn to_pem(label: &str, der: &[u8]) -> String {
     pem::encode_string(label, pem::LineEnding::LF, der).expect("any octets have a PEM form")
 }
