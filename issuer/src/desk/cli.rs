@@ -1,5 +1,7 @@
 //! The command line: arguments, help, dispatch.
 
+use std::ffi::OsString;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -95,10 +97,11 @@ enum Command {
     },
     /// Check any certificate or CRL against the rules that ours pass before they are signed
     #[command(
-        after_help = "Exit status: 0 no findings, 4 findings, 1 neither certificate nor CRL.\n\nExample:\n  issuer lint alice.cer"
+        after_help = "Exit status: 0 no findings, 4 findings, 3 a block that is neither certificate nor CRL, 1 nothing but such.\n\n\
+            Examples:\n  issuer lint alice.cer\n  issuer lint ca-chain.pem"
     )]
     Lint {
-        /// DER or PEM
+        /// DER, or PEM with one block or more
         file: PathBuf,
     },
     /// Certify a server of the organisation from its request (PKCS#10)
@@ -248,16 +251,25 @@ enum ServerProfile {
 }
 
 /// Parses, carries out, prints; answers the exit status.
-pub async fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => {
+pub async fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
+    let arguments: Vec<_> = arguments.collect();
+    let (outcome, format) = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => {
+            let format = if cli.json { Format::Json } else { Format::Text };
+            (dispatch(cli, format).await, format)
+        }
+        Err(error) if error.use_stderr() && !wants_json(&arguments) => {
             let _ = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(Status::Usage.code());
+            return Status::Usage.code();
+        }
+        Err(error) if error.use_stderr() => (Err(Failure::usage(said(&error))), Format::Json),
+        // Help and version.
+        Err(error) => {
+            let printed = error.print().and_then(|()| std::io::stdout().flush());
+            (output::judged(printed).map(|()| Status::Done), Format::Text)
         }
     };
-    let format = if cli.json { Format::Json } else { Format::Text };
-    match dispatch(cli, format).await {
+    match outcome {
         Ok(status) => status.code(),
         Err(failure) => {
             match format {
@@ -271,6 +283,20 @@ pub async fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> u8 {
             failure.status.code()
         }
     }
+}
+
+/// Whether `--json` was given, on a command line that is not understood otherwise.
+fn wants_json(arguments: &[OsString]) -> bool {
+    arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json")
+}
+
+/// The sentence of a usage error, without the usage that follows it.
+fn said(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let words: Vec<_> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
+    let sentence = words.join(" ");
+    sentence.strip_prefix("error: ").unwrap_or(&sentence).to_owned()
 }
 
 async fn dispatch(cli: Cli, format: Format) -> Result<Status, Failure> {
@@ -312,7 +338,9 @@ async fn carry_out(command: Command, surroundings: Surroundings, format: Format)
             certify::run(&mut surroundings.open().await?, &request, out, format).await
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "issuer", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "issuer", &mut script);
+            output::bytes(&script)?;
             Ok(Status::Done)
         }
         Command::Man { directory } => {

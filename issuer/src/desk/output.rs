@@ -23,7 +23,24 @@ pub enum Format {
 /// Standard output cannot be written.
 pub fn line(text: &str) -> Result<(), Failure> {
     let mut output = std::io::stdout().lock();
-    match writeln!(output, "{text}").and_then(|()| output.flush()) {
+    judged(writeln!(output, "{text}").and_then(|()| output.flush()))
+}
+
+/// Writes bytes to standard output as they are. A reader that went away is not an error.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn bytes(contents: &[u8]) -> Result<(), Failure> {
+    let mut output = std::io::stdout().lock();
+    judged(output.write_all(contents).and_then(|()| output.flush()))
+}
+
+/// What writing to standard output came to.
+///
+/// # Errors
+/// It failed, and not because the reader went away.
+pub fn judged(written: std::io::Result<()>) -> Result<(), Failure> {
+    match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::new("io", format!("standard output cannot be written: {error}")))
         }
@@ -40,9 +57,10 @@ pub fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
     line(&text)
 }
 
-/// A line for whoever watches: on standard error, so that standard output stays for results.
+/// A line for whoever watches: on standard error, so that standard output stays for results. Where nobody watches any
+/// more, the work goes on.
 pub fn progress(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Writes a table, or `empty` when it has no rows.
