@@ -241,8 +241,8 @@ fn a_stale_an_early_and_a_backdated_crl_are_refused() {
     let at = |this_update, next_update| CrlHeader { number: 2, this_update, next_update };
     for (header, expected) in [
         (at(now - hour, now), "expired"),
-        (at(now + hour, now + hour + hour), "in the future"),
-        (at(now - hour, now + hour), "before the published one"),
+        (at(now + hour, now + hour + hour), "in the future; set the clock right"),
+        (at(now - hour, now + hour), &format!("before the published one of {now}; set the clock right")),
     ] {
         let crl = sign_crl(&mut office.world.people, header, &[]);
         let refused = office.publish(vec![crl]).unwrap_err();

@@ -151,18 +151,22 @@ impl Office {
         })
     }
 
-    /// The time, if it is not behind what was recorded before: a clock that was put back would sign into the past.
+    /// The time, if it is not behind what was recorded or signed before: a clock that was put back would sign into the
+    /// past.
     ///
     /// # Errors
-    /// The clock is more than a minute behind the newest event.
+    /// The clock is more than a minute behind the newest event or CRL.
     pub async fn time_to_sign(&self) -> Result<Timestamp, Failure> {
         let now = self.clock.now();
-        match self.registry.newest_event().await? {
-            Some(newest) if newest.as_second() - now.as_second() > CLOCK_TOLERANCE_SECONDS => {
+        let event = self.registry.newest_event().await?.map(|at| (at, "the newest event".to_owned()));
+        let crl = self.registry.latest_crl().await?;
+        let crl = crl.map(|(authority, at)| (at, format!("the newest CRL of the authority {authority}")));
+        match event.into_iter().chain(crl).max() {
+            Some((newest, what)) if newest.as_second() - now.as_second() > CLOCK_TOLERANCE_SECONDS => {
                 Err(Failure::new(
                     "clock-behind",
                     format!(
-                        "the clock says {now:.0}, but the registry has an event of {newest}; nothing is signed until the clock is right"
+                        "the clock says {now:.0}, but {what} is of {newest}; nothing was signed: set the clock right and run the same command again"
                     ),
                 ))
             }

@@ -31,12 +31,12 @@ pub enum CrlRefusal {
         next_update: Timestamp,
     },
     /// It lies in the future, or before its predecessor.
-    #[error("it says it was made {this_update}, which is {reason}")]
+    #[error("it says it was made {this_update}, which is {reason}; set the clock right and publish again")]
     MadeAtTheWrongTime {
         /// Its thisUpdate.
         this_update: Timestamp,
-        /// `in the future` or `before the published one`.
-        reason: &'static str,
+        /// `in the future` or `before the published one of TIME`.
+        reason: String,
     },
     /// The lint found something.
     #[error("the lint found: {0}")]
@@ -74,7 +74,7 @@ pub fn check_succession(
         CrlRefusal::Malformed(format!("the published one cannot be compared with ({error})"))
     })?;
     if new.made() < old.made() {
-        let reason = "before the published one";
+        let reason = format!("before the published one of {}", old.made());
         return Err(CrlRefusal::MadeAtTheWrongTime { this_update: new.made(), reason });
     }
     check_numbers(&old, &new)?;
@@ -83,7 +83,10 @@ pub fn check_succession(
 
 fn check_times(new: &CrlView<'_>, now: Timestamp) -> Result<(), CrlRefusal> {
     if new.made() > now {
-        return Err(CrlRefusal::MadeAtTheWrongTime { this_update: new.made(), reason: "in the future" });
+        return Err(CrlRefusal::MadeAtTheWrongTime {
+            this_update: new.made(),
+            reason: "in the future".to_owned(),
+        });
     }
     match new.next() {
         Some(next_update) if next_update <= now => Err(CrlRefusal::Stale { next_update }),

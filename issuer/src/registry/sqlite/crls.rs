@@ -81,6 +81,19 @@ impl Registry {
     }
 }
 
+impl Registry {
+    /// Which CRL says the latest time of itself, signed or about to be.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn latest_crl(&self) -> Result<Option<(AuthorityName, Timestamp)>, RegistryError> {
+        let row = sqlx::query("SELECT authority, this_update FROM crls ORDER BY this_update DESC LIMIT 1")
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| Ok((rows::authority(&row, "authority")?, rows::time(&row, "this_update")?))).transpose()
+    }
+}
+
 fn stored(number: u64) -> Result<i64, RegistryError> {
     i64::try_from(number).map_err(|_| damaged(format!("CRL number {number} is out of range")))
 }

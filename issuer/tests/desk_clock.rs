@@ -1,0 +1,61 @@
+//! A clock that was put back signs nothing.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
+
+mod desk_support;
+
+use desk_support::{Desk, openssl};
+use issuer::domain::AuthorityName;
+use issuer::registry::{Registry, RegistryUrl};
+use jiff::{SignedDuration, Timestamp};
+
+/// A CRL as `publish` records it, at a time that the clock has not reached.
+async fn record_crl(desk: &Desk, at: Timestamp) {
+    let registry = Registry::open(&RegistryUrl::Sqlite(desk.home().join("registry.db"))).await.unwrap();
+    registry
+        .reserve_crl_number(AuthorityName::People, at, at + SignedDuration::from_hours(24))
+        .await
+        .unwrap();
+    registry.close().await;
+}
+
+#[tokio::test]
+async fn nothing_is_signed_before_the_newest_crl() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    let (key, request) = (desk.text("mail.key"), desk.text("mail.csr"));
+    let made = openssl(&[
+        "req",
+        "-new",
+        "-nodes",
+        "-newkey",
+        "rsa:2048",
+        "-keyout",
+        &key,
+        "-out",
+        &request,
+        "-subj",
+        "/CN=mail.example.org",
+    ]);
+    assert!(made.status.success());
+    let ahead: Timestamp = "2999-01-02T03:04:05Z".parse().unwrap();
+    record_crl(&desk, ahead).await;
+    for arguments in [
+        &["issue", "alice@example.org", "--card", &locator, "--transport-pin-file", "pin"][..],
+        &["certify", &request, "--profile", "mail-server", "--out", "mail.pem"],
+        &["publish", "--to", "public"],
+    ] {
+        let words = ["newest CRL of the authority people", "2999-01-02T03:04:05Z", "set the clock right"];
+        desk.issuer(arguments).refuses(1, &words);
+    }
+    assert_eq!(desk.json(&["stock", "list"])[0]["state"], "in stock");
+    assert!(!desk.path("mail.pem").exists());
+    // A revocation is not kept waiting for the clock: it only has nothing to revoke here.
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "superseded"]).refuses(1, &["no card"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_seconds_behind_is_let_by() {
+    let desk = Desk::new();
+    record_crl(&desk, Timestamp::now() + SignedDuration::from_secs(20)).await;
+    desk.issuer(&["publish", "--to", "public"]).expect(0);
+}
