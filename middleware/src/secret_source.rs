@@ -1,4 +1,7 @@
 //! Where PINs and passphrases come from: `fd:N`, a file, or the terminal without echo.
+#[cfg(unix)]
+mod terminal;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read};
@@ -125,19 +128,25 @@ fn read_line(file: &mut File, name: &str) -> std::io::Result<Zeroizing<String>> 
     Ok(Zeroizing::new(text.to_owned()))
 }
 
+/// What is asked for stands before a colon, whether the caller wrote one or not.
 fn ask(prompt: &str) -> std::io::Result<Zeroizing<String>> {
-    rpassword::prompt_password(format!("{prompt}: ")).map(Zeroizing::new).map_err(|error| {
-        match error.kind() {
-            ErrorKind::UnexpectedEof | ErrorKind::Interrupted => {
-                Error::new(error.kind(), format!("{prompt}: not given"))
-            }
-            kind => Error::new(
-                kind,
-                format!("{prompt}: there is no terminal to ask at; give it as fd:N or in a file"),
-            ),
+    let prompt = prompt.trim_end().trim_end_matches(':');
+    ask_at_terminal(&format!("{prompt}: ")).map(Zeroizing::new).map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof | ErrorKind::Interrupted => {
+            Error::new(error.kind(), format!("no answer was given to \"{prompt}\""))
         }
+        kind => Error::new(
+            kind,
+            format!("{prompt}: there is no terminal to ask at; give it as fd:N or in a file"),
+        ),
     })
 }
+
+#[cfg(unix)]
+use terminal::ask as ask_at_terminal;
+
+#[cfg(not(unix))]
+use rpassword::prompt_password as ask_at_terminal;
 
 fn named(name: &str, error: &Error) -> Error {
     Error::new(error.kind(), format!("{name}: {error}"))

@@ -138,8 +138,10 @@ fn wrong_pins_cost_tries_until_last_try_is_needed() {
     );
     let output = tool.run_with_secrets(&["change-pin", "--json"], wrong);
     let error: Value = serde_json::from_slice(&output.stderr).unwrap();
-    assert_eq!(error["code"], "wrong-pin");
-    assert_eq!(error["tries_left"], 1);
+    assert_eq!(error["error"]["code"], "wrong-pin");
+    assert_eq!(error["error"]["message"], "wrong PIN, 1 try left");
+    assert_eq!(error["error"]["tries_left"], 1);
+    assert_eq!(stderr(&output).lines().count(), 1);
     let output = tool.run_with_secrets(&["change-pin"], "123456\n654321\n");
     assert!(stderr(&output).contains("--last-try"), "{}", stderr(&output));
     let output = tool.run_with_secrets(&["change-pin", "--last-try"], wrong);
@@ -167,6 +169,65 @@ fn a_wrong_puk_is_told_and_its_last_try_is_spared() {
 }
 
 #[test]
+fn status_advises_no_puk_that_is_blocked_too() {
+    let test_card = TestCard::yubikey();
+    let tool = Tool(&test_card);
+    for _ in 0..3 {
+        tool.run_with_secrets(&["change-pin", "--last-try"], "999999\n654321\n");
+    }
+    assert!(stdout(&tool.run(&["status"])).contains("card unblock"));
+    for _ in 0..3 {
+        tool.run_with_secrets(&["unblock", "--last-try"], "00000009\n246810\n");
+    }
+    let text = stdout(&tool.run(&["status"]));
+    assert!(!text.contains("card unblock") && text.contains("issuance desk"), "{text}");
+}
+
+#[test]
+fn one_card_is_listed_by_its_locator() {
+    let test_card = TestCard::yubikey();
+    let tool = Tool(&test_card);
+    let list = tool.json(&["list"]);
+    assert_eq!(list.as_array().unwrap().len(), 1);
+    assert_eq!(list[0]["locator"], test_card.locator().to_string());
+    assert_eq!(list[0]["card"]["serial"], 12_345_678);
+    assert!(stdout(&tool.run(&["list"])).contains("PIV (emulated)"));
+}
+
+/// Asked at a terminal of its own, and then `how`: a key that is typed or a signal that is sent. Answers what the
+/// program said, how it ended, and whether the terminal shows what is typed.
+fn ended_at_the_prompt(tool: &Tool<'_>, how: &str) -> (String, i32, bool) {
+    let card = tool.command(&["change-pin"]);
+    let output = Command::new("python3")
+        .args(["-c", include_str!("at_terminal.py"), how])
+        .arg(card.get_program())
+        .args(card.get_args())
+        .envs(card.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let end: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let said = end["said"].as_str().unwrap().to_owned();
+    (said, end["ended"].as_i64().unwrap().try_into().unwrap(), end["echo"].as_bool().unwrap())
+}
+
+/// Python calls an end by signal N an exit code of -N.
+#[test]
+fn whatever_ends_a_question_the_terminal_shows_again_what_is_typed() {
+    let test_card = TestCard::yubikey();
+    let tool = Tool(&test_card);
+    for (how, ended) in [("C", -2), ("INT", -2), ("TERM", -15), ("HUP", -1), ("QUIT", -3), ("D", 1)] {
+        let (said, code, echo) = ended_at_the_prompt(&tool, how);
+        assert_eq!((code, echo), (ended, true), "{how}: {said}");
+        assert!(said.starts_with("Current PIN (3 tries left): "), "{how}: {said}");
+        if how == "D" {
+            assert!(said.contains("card: no answer was given to \"Current PIN (3 tries left)\""), "{said}");
+        }
+    }
+    assert_eq!(tool.json(&["status"])["pin"]["tries_left"], 3);
+}
+
+#[test]
 fn impossible_new_pins_cost_nothing() {
     let test_card = TestCard::yubikey();
     let tool = Tool(&test_card);
@@ -188,7 +249,17 @@ fn usage_errors_exit_with_2_and_missing_cards_with_1() {
     let missing = run(&["status", "--json", "--card", "sim:/nonexistent/card"]);
     assert_eq!(missing.status.code(), Some(1));
     let error: Value = serde_json::from_slice(&missing.stderr).unwrap();
-    assert_eq!(error["code"], "state-file");
+    assert_eq!(error["error"]["code"], "state-file");
+    for arguments in [&["status", "--json", "--card", "usb:1"][..], &["nonsense", "--json"]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(error["error"]["code"], "usage");
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(message.contains(if arguments[0] == "status" { "usb:1" } else { "nonsense" }), "{message}");
+        assert_eq!(stderr(&output).lines().count(), 1);
+    }
+    assert_eq!(run(&["--help", "--json"]).status.code(), Some(0));
 
     let held: Card = test_card.open();
     let output = Tool(&test_card).run(&["status"]);
