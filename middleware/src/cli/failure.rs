@@ -1,4 +1,4 @@
-//! How an error reads: one or two lines for people, one JSON object for programs.
+//! How an error reads: one or two lines for people, one line `{"error":{"code","message"}}` for programs.
 use middleware::CardError;
 use serde_json::json;
 
@@ -43,11 +43,20 @@ pub(super) fn describe(error: &anyhow::Error, as_json: bool) -> String {
     if !as_json {
         return format!("card: {error}");
     }
-    let mut object = json!({ "error": error.to_string(), "code": code(error) });
+    let mut object = json!({ "code": code(error), "message": error.to_string() });
     if let (Some(object), Some(details)) = (object.as_object_mut(), details(error)) {
         object.extend(details);
     }
-    object.to_string()
+    json!({ "error": object }).to_string()
+}
+
+/// The same for a command line that makes no sense: its first paragraph, which says what is wrong.
+pub(super) fn describe_usage(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let problem = text.split("\n\n").next().unwrap_or_default();
+    let problem = problem.strip_prefix("error: ").unwrap_or(problem);
+    let message = problem.split_whitespace().collect::<Vec<_>>().join(" ");
+    json!({ "error": { "code": "usage", "message": message } }).to_string()
 }
 
 fn code(error: &anyhow::Error) -> &'static str {

@@ -11,20 +11,35 @@ pub(super) fn run() -> anyhow::Result<Report> {
         let text = "No card reader found. Is one connected, and is pcscd running?".to_owned();
         return Ok(Report { text, json: json!([]) });
     }
+    let lines = readers.into_iter().map(|reader| {
+        let (locator, identity) = (Locator::ReaderNamed(reader.name.clone()), identify(&reader));
+        (reader, locator, identity)
+    });
+    Ok(report(lines))
+}
+
+/// The same for one card, which may be outside any reader.
+pub(super) fn run_for(locator: &Locator, card: &mut Card) -> anyhow::Result<Report> {
+    let reader = ReaderStatus { name: card.reader_name().to_owned(), atr: Some(card.atr().to_vec()) };
+    Ok(report([(reader, locator.clone(), Some(card.identity()))]))
+}
+
+type Identity = Option<Result<CardIdentity, CardError>>;
+
+fn report(lines: impl IntoIterator<Item = (ReaderStatus, Locator, Identity)>) -> Report {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["Reader", "Card", "Serial", "GUID"]);
     let mut objects = Vec::new();
-    for reader in readers {
-        let identity = identify(&reader);
+    for (reader, locator, identity) in lines {
         table.add_row(row(&reader, identity.as_ref()));
-        objects.push(object(&reader, identity.as_ref()));
+        objects.push(object(&reader, &locator, identity.as_ref()));
     }
-    Ok(Report { text: table.to_string(), json: json!(objects) })
+    Report { text: table.to_string(), json: json!(objects) }
 }
 
 /// `None` for an empty reader.
-fn identify(reader: &ReaderStatus) -> Option<Result<CardIdentity, CardError>> {
+fn identify(reader: &ReaderStatus) -> Identity {
     reader.atr.as_ref()?;
     Some(Card::open(&Locator::ReaderNamed(reader.name.clone())).and_then(|mut card| card.identity()))
 }
@@ -44,10 +59,16 @@ fn row(reader: &ReaderStatus, identity: Option<&Result<CardIdentity, CardError>>
     }
 }
 
-fn object(reader: &ReaderStatus, identity: Option<&Result<CardIdentity, CardError>>) -> serde_json::Value {
+fn object(
+    reader: &ReaderStatus,
+    locator: &Locator,
+    identity: Option<&Result<CardIdentity, CardError>>,
+) -> serde_json::Value {
     let card = match identity {
         None => serde_json::Value::Null,
-        Some(Err(error)) => json!({ "piv": false, "error": error.to_string(), "code": error.code() }),
+        Some(Err(error)) => {
+            json!({ "piv": false, "error": { "code": error.code(), "message": error.to_string() } })
+        }
         Some(Ok(identity)) => json!({
             "piv": true,
             "guid": identity.guid.map(hex::encode),
@@ -57,7 +78,7 @@ fn object(reader: &ReaderStatus, identity: Option<&Result<CardIdentity, CardErro
     };
     json!({
         "reader": reader.name,
-        "locator": Locator::ReaderNamed(reader.name.clone()).to_string(),
+        "locator": locator.to_string(),
         "atr": reader.atr.as_ref().map(hex::encode),
         "card": card,
     })

@@ -77,8 +77,8 @@ impl PinOptions {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List readers and the cards in them
-    #[command(after_help = "Example:\n  card list")]
+    /// List readers and the cards in them; with --card, that card alone
+    #[command(after_help = "Examples:\n  card list\n  card list --card sim:alice.card")]
     List,
     /// Show who a card is, its PIN and PUK tries and its keys
     #[command(after_help = "Example:\n  card status --card pcsc:serial=12345678")]
@@ -140,7 +140,14 @@ struct Report {
 pub(crate) fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("CARD_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
+            eprintln!("{}", failure::describe_usage(&error));
+            return ExitCode::from(2);
+        }
+        Err(error) => error.exit(),
+    };
     let printed = run(&cli).and_then(|report| {
         let mut output = if cli.global.json { format!("{:#}\n", report.json) } else { report.text };
         if !output.is_empty() && !output.ends_with('\n') {
@@ -162,7 +169,10 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<Report> {
     match &cli.command {
-        Command::List => list::run(),
+        Command::List => match &cli.global.card {
+            Locator::OnlyPresent => list::run(),
+            locator => list::run_for(locator, &mut cli.global.open()?),
+        },
         Command::Status => status::run(&mut cli.global.open()?),
         Command::Certificates { key, pem } => certificates::run(&mut cli.global.open()?, *key, *pem),
         Command::ChangePin { already_changed: true, .. } => pin::record_change(&mut cli.global.open()?),

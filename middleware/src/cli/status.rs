@@ -37,7 +37,7 @@ pub(super) fn run(card: &mut Card) -> anyhow::Result<Report> {
     if let Some(mark) = identity.emulated {
         writeln!(text, "Emulated   {}", describe_mark(mark))?;
     }
-    writeln!(text, "PIN        {}", describe_pin(pin, activated))?;
+    writeln!(text, "PIN        {}", describe_pin(pin, puk_tries_left, activated))?;
     writeln!(text, "PUK        {}", describe_puk(puk_tries_left))?;
     if keys.is_empty() {
         writeln!(text, "Keys       none has a certificate")?;
@@ -73,12 +73,15 @@ fn describe_mark(mark: EmulatedMark) -> &'static str {
     }
 }
 
-fn describe_pin(pin: PinStatus, activated: Option<bool>) -> String {
+fn describe_pin(pin: PinStatus, puk_tries_left: Option<u8>, activated: Option<bool>) -> String {
     let state = match pin {
         PinStatus::Verified => "verified by another program".to_owned(),
         PinStatus::NotVerified { tries_left: 1 } => "1 try left".to_owned(),
         PinStatus::NotVerified { tries_left } => format!("{tries_left} tries left"),
-        PinStatus::Blocked => "blocked; unblock it with the PUK: card unblock".to_owned(),
+        PinStatus::Blocked if puk_tries_left == Some(0) => {
+            return "blocked, and so is the PUK that could unblock it".to_owned();
+        }
+        PinStatus::Blocked => return "blocked; unblock it with the PUK: card unblock".to_owned(),
     };
     match activated {
         Some(false) => format!("{state}; transport PIN not changed as far as known here: card change-pin"),
@@ -89,7 +92,7 @@ fn describe_pin(pin: PinStatus, activated: Option<bool>) -> String {
 fn describe_puk(tries_left: Option<u8>) -> String {
     match tries_left {
         None => "the card does not tell its tries".to_owned(),
-        Some(0) => "blocked; the issuance desk must replace the card".to_owned(),
+        Some(0) => "blocked; the issuance desk must replace or reset the card".to_owned(),
         Some(1) => "1 try left".to_owned(),
         Some(left) => format!("{left} tries left"),
     }

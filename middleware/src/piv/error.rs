@@ -49,7 +49,7 @@ pub enum CardError {
     #[error("the PIN is blocked; unblock it with the PUK: card unblock")]
     PinBlocked,
     /// No PUK try is left.
-    #[error("the PUK is blocked; the issuance desk must replace the card")]
+    #[error("the PUK is blocked; the issuance desk must replace or reset the card")]
     PukBlocked,
     /// One PIN try is left and [`LastTry::Refuse`](super::LastTry::Refuse) was asked for; nothing was sent.
     #[error("this is the last PIN try; repeat with --last-try to spend it")]
