@@ -241,7 +241,13 @@ fn nothing_is_overwritten_and_nothing_half_made() {
         let message = desk.fail(line, 1);
         assert!(message.contains("taken: the file exists") && message.lines().count() == 1, "{message}");
     }
-    assert!(desk.fail("new missing/x", 1).contains("missing/x: cannot write it"));
+    let message = desk.fail("new missing/x", 1);
+    assert!(message.starts_with("card-sim: missing/x: cannot write it: "), "{message}");
+    assert_eq!(
+        (message.matches("not found").count(), message.contains(".card-sim-")),
+        (1, false),
+        "{message}"
+    );
     assert!(desk.fail("new missing/x --personality standard --stock s", 1).contains("missing/x"));
     assert_eq!(fs::read_dir(desk.0.path()).unwrap().count(), 1, "only the letters are there");
 }
@@ -255,6 +261,9 @@ fn options_that_do_not_fit_are_refused_by_name() {
         ("new x --stock s", 2, "--stock"),
         ("new x --firmware 4.3", 2, "4.3"),
         ("new x --seed xyz", 2, "hexadecimal"),
+        ("new x --serial abc", 2, "a serial number is a number from 0 to 4294967295"),
+        ("new x --serial 4294967296", 2, "a serial number is a number from 0 to 4294967295"),
+        ("run x --ready-fd y", 2, "a file descriptor is a number"),
         ("new x --key 9B=k", 2, "9A 9C 9D 9E"),
         ("new x --key 9A", 2, "REF=FILE"),
         ("new x --key 9A=absent.pem", 1, "absent.pem"),
@@ -323,10 +332,13 @@ fn inspect_says_what_is_wrong_with_a_file_and_shows_no_secret() {
     let good = fs::read(desk.path("card")).unwrap();
     fs::write(desk.path("cut"), &good[..100]).unwrap();
     let error: serde_json::Value = serde_json::from_str(&desk.fail("inspect cut --json", 1)).unwrap();
-    assert_eq!(error["code"], "state-truncated");
-    assert!(
-        error["message"].as_str().unwrap().contains("cut: the state file is truncated: 100 bytes instead of")
-    );
+    assert_eq!(error["error"]["code"], "state-truncated");
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.contains("cut: the state file is truncated: 100 bytes instead of"), "{message}");
+    let usage = desk.fail("inspect --json", 2);
+    let error: serde_json::Value = serde_json::from_str(&usage).unwrap();
+    assert_eq!((&error["error"]["code"], usage.lines().count()), (&"usage".into(), 1));
+    assert!(error["error"]["message"].as_str().unwrap().contains("<STATE>"), "{usage}");
     assert!(desk.fail("inspect nothing", 1).starts_with("card-sim: nothing: no such card"));
     let stock = fs::read_to_string(desk.path("card.stock.toml")).unwrap();
     let shown = desk.succeed("inspect card") + &desk.succeed("inspect card --json");
@@ -348,6 +360,22 @@ fn completions_and_manual_pages_are_written() {
     assert!(fs::read_to_string(desk.path("man/card-sim-run.1")).unwrap().contains("vpcd"));
     for command in ["new", "run", "inspect", "completions", "man"] {
         assert!(desk.succeed(&format!("{command} --help")).contains("Example"), "{command}");
+    }
+}
+
+#[test]
+fn a_reader_of_the_output_that_goes_away_is_no_error_and_a_full_device_is_one() {
+    let desk = Desk::new();
+    desk.succeed("new card");
+    for line in ["completions bash", "inspect card", "inspect card --json"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = desk.command(line).stdout(writer).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{line}");
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = desk.command(line).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert!(text(&output.stderr).contains("cannot write to standard output"), "{line}");
     }
 }
 

@@ -1,7 +1,6 @@
 //! `card-sim inspect`: the public content of a card.
 
 use std::fmt;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -35,8 +34,7 @@ impl Inspect {
         let state: CardState = image::decode(&FileStore::peek(&self.state)?, &self.state)?;
         let card = Description::of(&state);
         let text = if self.json { serde_json::to_string_pretty(&card)? + "\n" } else { card.to_string() };
-        std::io::stdout().write_all(text.as_bytes())?;
-        Ok(())
+        super::print(text.as_bytes())
     }
 }
 

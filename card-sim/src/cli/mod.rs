@@ -5,6 +5,7 @@ mod key_file;
 mod new;
 mod run;
 
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -47,6 +48,19 @@ enum Command {
     },
 }
 
+/// Parses the program's own arguments, runs the command and says how it ended.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Arguments::try_parse() {
+        Ok(arguments) => run(arguments),
+        Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
+            report_as_json("usage", &first_paragraph(&error));
+            ExitCode::from(2)
+        }
+        Err(error) => error.exit(),
+    }
+}
+
 /// Runs the command and says how it ended.
 #[must_use]
 pub fn run(arguments: Arguments) -> ExitCode {
@@ -56,8 +70,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Run(run) => run.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "card-sim", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "card-sim", &mut script);
+            print(&script)
         }
         Command::Man { directory } => write_manual(&directory),
     };
@@ -67,6 +82,17 @@ pub fn run(arguments: Arguments) -> ExitCode {
             report(&error, wants_json);
             if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
+    }
+}
+
+/// Writes to standard output. A reader that went away is not an error.
+fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut output = std::io::stdout().lock();
+    match output.write_all(bytes).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(()),
     }
 }
 
@@ -86,13 +112,38 @@ impl Usage {
     }
 }
 
-/// One line on stderr, or one JSON object with a stable `code`.
+/// One line on stderr: a sentence, or `{"error":{"code","message"}}` with a stable code.
 fn report(error: &anyhow::Error, as_json: bool) {
-    let message = format!("{error:#}");
+    let message = sentence(error);
     if as_json {
-        let code = error.downcast_ref::<StoreError>().map_or("failed", StoreError::code);
-        eprintln!("{}", serde_json::json!({ "code": code, "message": message }));
+        let code = match error.downcast_ref::<StoreError>() {
+            Some(error) => error.code(),
+            None if error.is::<Usage>() => "usage",
+            None => "failed",
+        };
+        report_as_json(code, &message);
     } else {
         eprintln!("card-sim: {message}");
     }
+}
+
+fn report_as_json(code: &str, message: &str) {
+    eprintln!("{}", serde_json::json!({ "error": { "code": code, "message": message } }));
+}
+
+/// The error and its causes, each of them once: some tell their cause themselves.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.is_empty() {
+        true => cause,
+        false if told.contains(&cause) => told,
+        false => format!("{told}: {cause}"),
+    })
+}
+
+/// What clap says before it explains the usage.
+fn first_paragraph(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let problem = text.split("\n\n").next().unwrap_or_default();
+    let problem = problem.strip_prefix("error: ").unwrap_or(problem);
+    problem.split_whitespace().collect::<Vec<_>>().join(" ")
 }

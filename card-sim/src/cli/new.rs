@@ -39,7 +39,7 @@ pub(super) struct New {
     #[arg(long, value_enum)]
     firmware: Option<FirmwareName>,
     /// The serial number of a yubikey5 [default: random]
-    #[arg(long)]
+    #[arg(long, value_parser = parse_serial)]
     serial: Option<u32>,
     /// Put a private key in: key reference (9A 9C 9D 9E, 82 to 95) and an unencrypted key file
     #[arg(long = "key", value_name = "REF=FILE", value_parser = KeyArgument::parse)]
@@ -80,6 +80,10 @@ impl KeyArgument {
         let reference = reference.ok_or("the key reference is one of 9A 9C 9D 9E and 82 to 95")?;
         Ok(Self { reference, file: file.into() })
     }
+}
+
+fn parse_serial(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("a serial number is a number from 0 to {}", u32::MAX))
 }
 
 fn parse_seed(text: &str) -> Result<SecretBytes, String> {

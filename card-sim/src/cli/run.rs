@@ -44,7 +44,7 @@ pub(super) struct Run {
     #[arg(long, value_enum, default_value = "yes")]
     touch: Touch,
     /// Write one line `ready HOST:PORT STATE` to this file descriptor for each card that its reader has seen
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_descriptor)]
     ready_fd: Option<u32>,
     /// Append all APDUs to a file, secrets hidden
     #[arg(long, value_name = "FILE")]
@@ -59,6 +59,10 @@ enum Interface {
 #[derive(Clone, Copy, ValueEnum)]
 enum Touch {
     Yes,
+}
+
+fn parse_descriptor(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "a file descriptor is a number, such as 3".to_owned())
 }
 
 impl Run {

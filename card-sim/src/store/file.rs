@@ -150,11 +150,16 @@ impl<M: Medium> Store for FileStore<M> {
 /// What the system says; nothing is left under the name.
 pub fn write_new_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = folder_of(path);
-    let mut file = tempfile::Builder::new().prefix(".card-sim-").tempfile_in(folder)?;
-    file.write_all(content)?;
+    let mut file = tempfile::Builder::new().prefix(".card-sim-").tempfile_in(folder).map_err(without_path)?;
+    file.write_all(content).map_err(without_path)?;
     file.as_file().sync_all()?;
     file.persist_noclobber(path).map_err(|error| error.error)?;
     File::open(folder)?.sync_all()
+}
+
+/// Errors of temporary files name a file that nobody knows, and that is gone.
+fn without_path(error: io::Error) -> io::Error {
+    error.kind().into()
 }
 
 /// The real medium: a folder of the file system.
