@@ -155,7 +155,8 @@ pub(crate) fn main() -> ExitCode {
         }
         match std::io::stdout().lock().write_all(output.as_bytes()) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
+            Err(error) => Err(anyhow::anyhow!("standard output cannot be written: {error}")),
+            Ok(()) => Ok(()),
         }
     });
     match printed {

@@ -287,6 +287,11 @@ fn completions_and_manual_pages_are_made() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(stdout(&run(&["completions", shell])).contains("change-pin"), "{shell}");
     }
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut completions = Command::new(env!("CARGO_BIN_EXE_card"));
+    let output = completions.args(["completions", "bash"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("standard output cannot be written"), "{}", stderr(&output));
     assert!(run(&["man", &folder.path().display().to_string()]).status.success());
     let page = |name: &str| std::fs::read_to_string(Path::new(folder.path()).join(name)).unwrap();
     assert!(page("card.1").contains("PIV") && page("card-change-pin.1").contains("already"));
