@@ -36,12 +36,12 @@ impl Show {
     pub fn chapter(&self, title: &str, sentence: &str) {
         self.chapters.set(self.chapters.get() + 1);
         let number = self.chapters.get();
-        println!("\n{}\n{sentence}", self.painted("1;36", &format!("{number}. {title}")));
+        say(&format!("\n{}\n{sentence}", self.painted("1;36", &format!("{number}. {title}"))));
     }
 
     /// A remark between commands.
     pub fn remark(&self, text: &str) {
-        println!("{}", self.painted("2", text));
+        say(&format!("{}", self.painted("2", text)));
     }
 
     /// Runs a command that must succeed.
@@ -52,12 +52,11 @@ impl Show {
     /// Runs a command that must end with this exit code; all it wrote is in the outcome's standard output.
     pub fn run_expecting(&self, code: i32, run: Run) -> Result<Outcome> {
         self.commands.set(self.commands.get() + 1);
-        println!("{} {}", self.painted("1;32", "$"), self.painted("1", &self.short(&run.shown())));
-        stdout().flush()?;
+        say(&format!("{} {}", self.painted("1;32", "$"), self.painted("1", &self.short(&run.shown()))));
         let outcome = run.merged().outcome()?;
         self.output(&outcome.out());
         if code != 0 {
-            println!("{}", self.painted("2", &format!("[exit code {code}]")));
+            say(&format!("{}", self.painted("2", &format!("[exit code {code}]"))));
         }
         ensure!(
             outcome.code == Some(code),
@@ -76,10 +75,10 @@ impl Show {
         let short = self.short(text);
         let lines: Vec<&str> = short.trim_end().lines().collect();
         for line in lines.iter().take(LINES) {
-            println!("{line}");
+            say(line);
         }
         if lines.len() > LINES {
-            println!("{}", self.painted("2", &format!("... {} more lines", lines.len() - LINES)));
+            say(&format!("{}", self.painted("2", &format!("... {} more lines", lines.len() - LINES))));
         }
     }
 
@@ -90,4 +89,9 @@ impl Show {
     fn painted(&self, colour: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
     }
+}
+
+/// A line on standard output; whoever closed it (`scripts/demo | head`) has seen enough.
+pub fn say(line: &str) {
+    let _ = writeln!(stdout(), "{line}");
 }

@@ -17,7 +17,7 @@ use sealwright_tests::pcscd::{Inserted, Pcscd};
 use sealwright_tests::privilege::Root;
 use sealwright_tests::process::{Run, wait_until};
 use sealwright_tests::programs::program;
-use sealwright_tests::show::Show;
+use sealwright_tests::show::{Show, say};
 use sealwright_tests::world::{BASE_URL, DOMAIN, MailServers, World, staff};
 
 const LETTER: &str = "Dear Bob,\n\nthe crane arrives on Tuesday. Grüße\n\nAlice\n";
@@ -315,19 +315,22 @@ fn close(
     root: Option<Root>,
     started: Instant,
 ) -> Result<()> {
-    println!();
+    say("");
     if root.is_none() {
         show.remark("Left out, because they need root: pcscd with OpenSC and OpenSSL at the card, Postfix and Dovecot.");
     }
     if let Some(folder) = keep {
-        Run::new("cp").arg("-a").arg(world.servers_folder()).arg(folder.join("servers")).outcome()?;
-        show.remark(&format!("Everything is in {}; the servers' files are in servers/.", folder.display()));
+        show.remark(&format!("Everything is in {}.", folder.display()));
     }
-    println!(
+    if let (Some(folder), Some(_)) = (keep, root) {
+        Run::new("cp").arg("-a").arg(world.servers_folder()).arg(folder.join("servers")).ok()?;
+        show.remark("What Postfix, Dovecot and pcscd wrote is in servers/ there.");
+    }
+    say(&format!(
         "The circle is closed: {} commands in {:.1} s.",
         show.commands(),
         started.elapsed().as_secs_f32()
-    );
+    ));
     Ok(())
 }
 
