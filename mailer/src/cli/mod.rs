@@ -17,6 +17,7 @@ mod setup;
 mod signing;
 mod verdict;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -53,6 +54,29 @@ enum Command {
     Open(open::Open),
     Completions(generate::Completions),
     Man(generate::Man),
+}
+
+/// Reads the command line. Where it makes no sense, or asks only for help, that was already told to the user.
+///
+/// # Errors
+/// How the program ends then.
+pub fn arguments(words: impl Iterator<Item = OsString>) -> Result<Arguments, Exit> {
+    let words: Vec<OsString> = words.collect();
+    Arguments::try_parse_from(&words).map_err(|problem| {
+        if !problem.use_stderr() {
+            return problem.print().map_or(Exit::Failed, |()| Exit::Done);
+        }
+        if words.iter().any(|word| word == "--json") {
+            let text = problem.to_string();
+            let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+            let sentence = lines.join(" ");
+            Failure::usage(sentence.strip_prefix("error: ").unwrap_or(&sentence)).print(true);
+        } else {
+            // Nobody may be listening.
+            let _ = problem.print();
+        }
+        Exit::Usage
+    })
 }
 
 /// Runs the command and says how it ended; everything was already told to the user.

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::context::{Context, unique};
-use super::report::{Exit, Failure, print_text};
+use super::report::{Exit, Failure, print_text, tell};
 use crate::keys::SecretSource;
 use crate::message::terminal_text::safe_line;
 use crate::transport::courier::{Courier, MaildirCourier, SmtpCourier};
@@ -127,7 +127,7 @@ fn delivered(entry: &Entry) -> usize {
 fn finish(exit: Exit, damaged: &[String], json: bool) -> Result<Exit, Failure> {
     if !json {
         for problem in damaged {
-            eprintln!("mailer: {}", safe_line(problem));
+            tell(&format!("mailer: {}", safe_line(problem)));
         }
     }
     Ok(if damaged.is_empty() || exit == Exit::Failed { exit } else { Exit::Partly })

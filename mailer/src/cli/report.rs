@@ -55,12 +55,14 @@ pub struct Failure {
     pub exit: Exit,
     /// Further facts for JSON, merged into the error object.
     pub details: Value,
+    /// Further facts for JSON, beside the error object.
+    pub beside: Value,
 }
 
 impl Failure {
     /// A failure with exit code 1.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), exit: Exit::Failed, details: Value::Null }
+        Self { code, message: message.into(), exit: Exit::Failed, details: Value::Null, beside: Value::Null }
     }
 
     /// A command line that makes no sense: exit code 2.
@@ -85,9 +87,13 @@ impl Failure {
             if let (Some(error), Some(details)) = (error.as_object_mut(), self.details.as_object()) {
                 error.extend(details.clone());
             }
-            eprintln!("{}", json!({ "error": error, "exit": self.exit.code() }));
+            let mut object = json!({ "error": error, "exit": self.exit.code() });
+            if let (Some(object), Some(beside)) = (object.as_object_mut(), self.beside.as_object()) {
+                object.extend(beside.clone());
+            }
+            tell(&object.to_string());
         } else {
-            eprintln!("mailer: {}", safe_text(&self.message));
+            tell(&format!("mailer: {}", safe_text(&self.message)));
         }
     }
 }
@@ -146,9 +152,20 @@ impl From<OpenError> for Failure {
             OpenError::TooManyLayers(_) => true,
             OpenError::Keys(_) | OpenError::Unsupported(_) => false,
         };
-        let exit = if is_damage { Exit::NotTrusted } else { Exit::Failed };
-        Self { exit, ..Self::new(error.code(), error.to_string()) }
+        let failure = Self::new(error.code(), error.to_string());
+        if !is_damage {
+            return failure;
+        }
+        let verdict = json!({
+            "code": error.code(), "trusted": false, "signed": false, "sentence": safe_text(&failure.message),
+        });
+        Self { exit: Exit::NotTrusted, beside: json!({ "verdict": verdict }), ..failure }
     }
+}
+
+/// Writes a line to stderr. Nobody may be listening: what the command does and how it ends does not depend on that.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Writes to stdout at once; a reader that went away is a failure, not a panic.

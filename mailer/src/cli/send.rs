@@ -7,7 +7,7 @@ use serde_json::json;
 use super::context::{Context, PinOptions, unique};
 use super::input::read_file;
 use super::outbox::{courier, entry_json, recipient_text};
-use super::report::{Exit, Failure, print_text};
+use super::report::{Exit, Failure, print_text, tell};
 use super::signing::{Desk, enveloping};
 use crate::keys::SecretSource;
 use crate::message::address::{Address, Mailbox, parse_mailboxes};
@@ -178,14 +178,14 @@ impl Send {
                 entry.recipients().map(|recipient| recipient.address.as_str()).collect::<Vec<_>>().join(", ")
             ))?,
             _ => {
-                eprintln!(
+                tell(&format!(
                     "mailer: not everything was sent; the message waits in the outbox as {}:",
                     entry.id
-                );
+                ));
                 for recipient in entry.recipients() {
-                    eprintln!("  {}", recipient_text(recipient));
+                    tell(&format!("  {}", recipient_text(recipient)));
                 }
-                eprintln!("Try again with: mailer outbox flush");
+                tell("Try again with: mailer outbox flush");
             }
         }
         Ok(exit)
@@ -229,7 +229,7 @@ fn keep_copy(context: &Context, messages: &[Protected], unique: &mut Unique) {
         sent.deliver(&UniqueName::new(context.now, &unique.word().replace('.', "-")), message)
     });
     if let Err(problem) = kept {
-        eprintln!("mailer: no copy of the message could be kept in {}: {problem}", folder.display());
+        tell(&format!("mailer: no copy of the message could be kept in {}: {problem}", folder.display()));
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::context::{Context, PinOptions};
-use super::report::{Exit, Failure, print_text};
+use super::report::{Exit, Failure, print_text, tell};
 use crate::certificate::Certificate;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{AnchorConfig, Config, Home};
@@ -73,7 +73,7 @@ impl Setup {
         }
         let context = Context { home, config, now: SystemClock.now() };
         for warning in warnings(&context) {
-            eprintln!("mailer: note: {}", safe_line(&warning));
+            tell(&format!("mailer: note: {}", safe_line(&warning)));
         }
         print_text(&format!(
             "{} is set up in {}.\n",
