@@ -134,7 +134,10 @@ fn without_starttls_nothing_is_sent() {
         &[Step::Say("* OK ready\r\n"), Step::Expect("tls STARTTLS", "tls BAD unknown\r\n"), Step::HangUp],
     );
     let error =
-        fetch_new(&imap(&server), &authority().anchors(), &credentials(), None, &mut |_| Ok(())).unwrap_err();
+        fetch_new(&imap(&server), &authority().anchors(), &credentials(), None, &|_, _| false, &mut |_| {
+            Ok(())
+        })
+        .unwrap_err();
     assert!(matches!(error, TransportError::NoStartTls { .. }), "{error:?}");
     assert!(!server.finish().clear.contains("LOGIN"));
 }
@@ -170,7 +173,10 @@ fn answers_smuggled_in_behind_starttls_break_the_connection() {
         ],
     );
     let error =
-        fetch_new(&imap(&server), &authority().anchors(), &credentials(), None, &mut |_| Ok(())).unwrap_err();
+        fetch_new(&imap(&server), &authority().anchors(), &credentials(), None, &|_, _| false, &mut |_| {
+            Ok(())
+        })
+        .unwrap_err();
     assert!(matches!(error, TransportError::Tls { .. }), "{error:?}");
 }
 
@@ -238,10 +244,17 @@ fn fetch(
     from: Option<Position>,
 ) -> (Result<Position, TransportError>, Vec<RemoteMessage>) {
     let mut stored = Vec::new();
-    let visit = fetch_new(&imap(server), &authority().anchors(), &credentials(), from, &mut |message| {
-        stored.push(message);
-        Ok(())
-    });
+    let visit = fetch_new(
+        &imap(server),
+        &authority().anchors(),
+        &credentials(),
+        from,
+        &|_, uid| uid == 12,
+        &mut |message| {
+            stored.push(message);
+            Ok(())
+        },
+    );
     (visit.map(|visit| visit.position), stored)
 }
 
@@ -276,6 +289,33 @@ fn only_new_messages_are_fetched_each_once() {
 }
 
 #[test]
+fn a_message_that_is_here_already_is_not_asked_for() {
+    let listing = "* 2 FETCH (UID 11 RFC822.SIZE 1)\r\n* 3 FETCH (UID 12 RFC822.SIZE 1)\r\nA0003 OK\r\n";
+    let server = ScriptedServer::start(
+        Tls::Immediate,
+        &imap_steps(&[
+            Step::Expect("A0003 UID FETCH", listing),
+            Step::Expect("A0004 NOOP", "A0004 OK\r\n"),
+            Step::Expect("A0005 UID FETCH 11", "* 2 FETCH (UID 11 BODY[] {1}\r\nx)\r\nA0005 OK\r\n"),
+        ]),
+    );
+    let (position, stored) = fetch(&server, AFTER_NINE);
+    assert_eq!((position.unwrap().last_uid, stored.len()), (12, 1));
+}
+
+#[test]
+fn what_cannot_be_understood_is_told_in_words() {
+    for answer in ["* 2 FETCH (((\r\nA0003 OK\r\n", "garbage \x01\r\n"] {
+        let server = ScriptedServer::start(
+            Tls::Immediate,
+            &imap_steps(&[Step::Expect("A0003", answer), Step::HangUp]),
+        );
+        let problem = fetch(&server, AFTER_NINE).0.unwrap_err().to_string();
+        assert!(!problem.contains("Error(") && !problem.contains("input:"), "{problem}");
+    }
+}
+
+#[test]
 fn another_validity_starts_from_the_beginning() {
     let server = ScriptedServer::start(
         Tls::Immediate,
@@ -293,12 +333,16 @@ fn another_validity_starts_from_the_beginning() {
 }
 
 #[test]
-fn a_message_that_the_server_does_not_hand_out_is_not_skipped() {
+fn a_message_that_the_server_does_not_hand_out_is_not_lost_and_stops_no_other() {
     let listing = Step::Expect(
         "A0003 UID FETCH",
         "* 2 FETCH (UID 10 RFC822.SIZE 4)\r\n* 3 FETCH (UID 11 RFC822.SIZE 1)\r\nA0003 OK\r\n",
     );
     let noop = Step::Expect("A0004 NOOP", "A0004 OK\r\n");
+    let next = Step::Expect(
+        "A0008 UID FETCH 11 (UID BODY.PEEK[])",
+        "* 3 FETCH (UID 11 BODY[] {1}\r\nx)\r\nA0008 OK\r\n",
+    );
     // Refused for the moment, but still there.
     let server = ScriptedServer::start(
         Tls::Immediate,
@@ -308,10 +352,25 @@ fn a_message_that_the_server_does_not_hand_out_is_not_skipped() {
             Step::Expect("A0005 UID FETCH 10 (UID BODY.PEEK[])", "A0005 NO try later\r\n"),
             Step::Expect("A0006 NOOP", "A0006 OK\r\n"),
             Step::Expect("A0007 UID FETCH 10 (UID)", "* 2 FETCH (UID 10)\r\nA0007 OK\r\n"),
+            next,
+        ]),
+    );
+    // The others come, the position stays before it, and the next fetch tries again.
+    let (position, stored) = fetch(&server, AFTER_NINE);
+    assert_eq!((position.unwrap().last_uid, stored[0].uid, stored[0].position.last_uid), (9, 11, 9));
+    let server = ScriptedServer::start(
+        Tls::Immediate,
+        &imap_steps(&[
+            listing,
+            noop,
+            Step::Expect("A0005 UID FETCH 10", "* 2 FETCH (UID 10 BODY[] NIL)\r\nA0005 OK\r\n"),
+            Step::Expect("A0006 NOOP", "A0006 OK\r\n"),
+            Step::Expect("A0007 UID FETCH 10 (UID)", "* 2 FETCH (UID 10)\r\nA0007 OK\r\n"),
+            next,
         ]),
     );
     let (position, stored) = fetch(&server, AFTER_NINE);
-    assert!(matches!(position, Err(TransportError::Refused { .. })) && stored.is_empty(), "{position:?}");
+    assert_eq!((position.unwrap().last_uid, stored.len()), (9, 1));
     // The connection broke in the middle.
     let server = ScriptedServer::start(
         Tls::Immediate,

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::context::Context;
-use super::report::{Exit, Failure, print_text};
+use super::report::{Exit, Failure, print_text, tell};
 use crate::keys::SecretSource;
 use crate::transport::courier::maildir_name;
 use crate::transport::endpoint::Endpoint;
@@ -55,18 +55,30 @@ impl Fetch {
 
     fn tell(&self, fetched: &Fetched) -> Result<Exit, Failure> {
         if self.json {
-            print_text(&format!("{}\n", json!({ "new": fetched.new, "too_large": fetched.too_large })))?;
+            print_text(&format!(
+                "{}\n",
+                json!({ "new": fetched.new, "too_large": fetched.too_large, "unavailable": fetched.unavailable })
+            ))?;
         } else {
             print_text(&match fetched.new {
                 0 => "No new messages.\n".to_owned(),
                 1 => "1 new message.\n".to_owned(),
                 count => format!("{count} new messages.\n"),
             })?;
+            for uid in &fetched.unavailable {
+                tell(&format!(
+                    "mailer: the server did not hand out message {uid}; the next fetch asks for it again"
+                ));
+            }
             for uid in &fetched.too_large {
-                eprintln!("mailer: message {uid} on the server is too large to fetch; it stays there");
+                tell(&format!("mailer: message {uid} on the server is too large to fetch; it stays there"));
             }
         }
-        Ok(if fetched.too_large.is_empty() { Exit::Done } else { Exit::Partly })
+        Ok(if fetched.too_large.is_empty() && fetched.unavailable.is_empty() {
+            Exit::Done
+        } else {
+            Exit::Partly
+        })
     }
 }
 

@@ -34,6 +34,8 @@ pub struct RemoteMessage {
     pub uid: u32,
     /// The message.
     pub content: Vec<u8>,
+    /// Where to go on when it is stored.
+    pub position: Position,
 }
 
 /// What became of a mailbox visit.
@@ -43,9 +45,12 @@ pub struct Visit {
     pub position: Position,
     /// UIDs of messages too large to take.
     pub too_large: Vec<u32>,
+    /// UIDs of messages that are there but were not handed out; the position stays before the first of them.
+    pub unavailable: Vec<u32>,
 }
 
 /// Takes every message after `from` out of INBOX, in order of UID, and hands each to `store` before the next is asked for.
+/// Messages of which `is_known` knows validity and UID are left out.
 ///
 /// # Errors
 /// See [`TransportError`]; an error of `store` ends the visit. What was stored before stays stored.
@@ -54,12 +59,13 @@ pub fn fetch_new(
     anchors: &TlsAnchors,
     credentials: &Credentials,
     from: Option<Position>,
+    is_known: &dyn Fn(u32, u32) -> bool,
     store: &mut dyn FnMut(RemoteMessage) -> Result<(), TransportError>,
 ) -> Result<Visit, TransportError> {
     runtime()?.block_on(async {
         let server = endpoint.to_string();
         let mut session = log_in(endpoint, anchors, credentials).await?;
-        let visit = visit(&mut session, &server, from, store).await;
+        let visit = visit(&mut session, &server, from, is_known, store).await;
         // A farewell; everything wanted is already stored.
         let _ = tokio::time::timeout(PATIENCE, session.logout()).await;
         visit
@@ -154,6 +160,7 @@ async fn visit(
     session: &mut SecureSession,
     server: &str,
     from: Option<Position>,
+    is_known: &dyn Fn(u32, u32) -> bool,
     store: &mut dyn FnMut(RemoteMessage) -> Result<(), TransportError>,
 ) -> Result<Visit, TransportError> {
     let mailbox = in_time(server, "opening INBOX", session.examine("INBOX")).await?;
@@ -163,17 +170,28 @@ async fn visit(
         problem: "it keeps no UIDVALIDITY for INBOX".to_owned(),
     })?;
     let last_uid = from.filter(|known| known.uid_validity == uid_validity).map_or(0, |known| known.last_uid);
-    let mut visit = Visit { position: Position { uid_validity, last_uid }, too_large: Vec::new() };
+    let mut visit = Visit { position: Position { uid_validity, last_uid }, ..Visit::default() };
     if mailbox.exists == 0 {
         return Ok(visit);
     }
     for (uid, size) in sizes_after(session, server, last_uid).await? {
-        if size > MAXIMUM_MESSAGE_BYTES {
+        let outcome = if size > MAXIMUM_MESSAGE_BYTES {
             visit.too_large.push(uid);
-        } else if let Some(content) = content(session, server, uid).await? {
-            store(RemoteMessage { uid_validity, uid, content })?;
+            Content::Gone
+        } else if is_known(uid_validity, uid) {
+            Content::Gone
+        } else {
+            content(session, server, uid).await?
+        };
+        if matches!(outcome, Content::Unavailable) {
+            visit.unavailable.push(uid);
         }
-        visit.position.last_uid = uid;
+        if visit.unavailable.is_empty() {
+            visit.position.last_uid = uid;
+        }
+        if let Content::Here(content) = outcome {
+            store(RemoteMessage { uid_validity, uid, content, position: visit.position })?;
+        }
     }
     Ok(visit)
 }
@@ -202,30 +220,28 @@ async fn sizes_after(
     Ok(sizes)
 }
 
-/// `None` only when the message was removed meanwhile, never because the server or the connection failed.
-async fn content(
-    session: &mut SecureSession,
-    server: &str,
-    uid: u32,
-) -> Result<Option<Vec<u8>>, TransportError> {
+/// What became of one message.
+enum Content {
+    Here(Vec<u8>),
+    /// Nothing to take, or removed meanwhile; never because the server or the connection failed.
+    Gone,
+    /// Still there, but not handed out.
+    Unavailable,
+}
+
+async fn content(session: &mut SecureSession, server: &str, uid: u32) -> Result<Content, TransportError> {
     let answers = in_time(server, "message", fetch_one(session, uid, "(UID BODY.PEEK[])")).await?;
     let message = answers.iter().find(|answer| answer.uid == Some(uid)).and_then(|answer| answer.body());
     if let Some(message) = message {
-        return Ok(Some(message.to_vec()));
+        return Ok(Content::Here(message.to_vec()));
     }
     in_time(server, "NOOP", session.noop()).await?;
     let still_there = in_time(server, "FETCH", fetch_one(session, uid, "(UID)")).await?;
     if still_there.iter().any(|answer| answer.uid == Some(uid)) {
-        let reply = format!("message {uid} is there, but was not handed out");
-        return Err(TransportError::Refused {
-            server: server.to_owned(),
-            command: "FETCH",
-            reply,
-            is_transient: true,
-        });
+        return Ok(Content::Unavailable);
     }
     in_time(server, "NOOP", session.noop()).await?;
-    Ok(None)
+    Ok(Content::Gone)
 }
 
 async fn fetch_one(session: &mut SecureSession, uid: u32, items: &str) -> Result<Vec<Fetch>, ImapError> {
@@ -251,11 +267,30 @@ fn failure(server: &str, command: &'static str, error: &ImapError) -> TransportE
         ImapError::No(reply) | ImapError::Bad(reply) => {
             TransportError::Refused { server, command, reply: words_of(reply), is_transient: true }
         }
-        ImapError::Parse(problem) => {
+        ImapError::Io(problem) if problem.kind() == std::io::ErrorKind::FileTooLarge => {
             TransportError::Protocol { server, protocol: "IMAP", problem: safe_line(&problem.to_string()) }
         }
-        other => TransportError::Unreachable { server, problem: safe_line(&other.to_string()) },
+        // The library's parser fails this way, with its whole input in its words.
+        ImapError::Io(problem) if !is_of_the_connection(problem) => not_understood(server),
+        ImapError::Io(problem) => {
+            TransportError::Unreachable { server, problem: safe_line(&problem.to_string()) }
+        }
+        ImapError::ConnectionLost => {
+            TransportError::Unreachable { server, problem: "the connection was lost".to_owned() }
+        }
+        _ => not_understood(server),
     }
+}
+
+fn not_understood(server: String) -> TransportError {
+    TransportError::Protocol { server, protocol: "IMAP", problem: "it cannot be understood".to_owned() }
+}
+
+fn is_of_the_connection(problem: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    let kind = problem.kind();
+    problem.raw_os_error().is_some()
+        || !matches!(kind, ErrorKind::Other | ErrorKind::InvalidData | ErrorKind::InvalidInput)
 }
 
 /// The human words in `code: ..., info: Some("words")`, which is how the IMAP library hands them over.

@@ -23,6 +23,8 @@ pub struct Fetched {
     pub new: usize,
     /// UIDs of messages left on the server because they are too large.
     pub too_large: Vec<u32>,
+    /// UIDs of messages that the server did not hand out; the next fetch asks again.
+    pub unavailable: Vec<u32>,
 }
 
 /// Our own Maildir, as the destination of fetches.
@@ -67,12 +69,14 @@ impl<'a> Store<'a> {
     ) -> Result<Fetched, TransportError> {
         let account = format!("{}@{endpoint}", credentials.user);
         let position = self.position(&account);
-        let visit = fetch_new(endpoint, anchors, credentials, position, &mut |message| {
+        let known = self.known.clone();
+        let is_known = |validity, uid| known.contains(&origin(validity, uid));
+        let visit = fetch_new(endpoint, anchors, credentials, position, &is_known, &mut |message| {
             if position.is_some_and(|known| known.uid_validity != message.uid_validity) {
                 self.compare_contents()?;
             }
             self.store_remote(&message)?;
-            self.remember(&account, Position { uid_validity: message.uid_validity, last_uid: message.uid })
+            self.remember(&account, message.position)
         })?;
         self.finish(&account, visit)
     }
@@ -93,7 +97,7 @@ impl<'a> Store<'a> {
     }
 
     fn store_remote(&mut self, message: &RemoteMessage) -> Result<(), TransportError> {
-        let origin = format!("V{}U{:010}", message.uid_validity, message.uid);
+        let origin = origin(message.uid_validity, message.uid);
         if self.known.contains(&origin) {
             return Ok(());
         }
@@ -145,8 +149,13 @@ impl<'a> Store<'a> {
     fn finish(mut self, account: &str, visit: Visit) -> Result<Fetched, TransportError> {
         self.remember(account, visit.position)?;
         self.fetched.too_large = visit.too_large;
+        self.fetched.unavailable = visit.unavailable;
         Ok(self.fetched)
     }
+}
+
+fn origin(uid_validity: u32, uid: u32) -> String {
+    format!("V{uid_validity}U{uid:010}")
 }
 
 fn short_hash(bytes: &[u8]) -> String {
@@ -166,7 +175,8 @@ mod tests {
     }
 
     fn remote(uid_validity: u32, uid: u32, content: &str) -> RemoteMessage {
-        RemoteMessage { uid_validity, uid, content: content.as_bytes().to_vec() }
+        let position = Position { uid_validity, last_uid: uid };
+        RemoteMessage { uid_validity, uid, content: content.as_bytes().to_vec(), position }
     }
 
     #[test]

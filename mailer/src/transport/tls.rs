@@ -79,7 +79,7 @@ fn refusal(server: String, error: &std::io::Error) -> TransportError {
         Some(rustls::Error::InvalidCertificate(problem)) => {
             TransportError::ServerCertificate { server, problem: in_words(problem) }
         }
-        Some(other) => TransportError::Tls { server, problem: other.to_string() },
+        Some(other) => TransportError::Tls { server, problem: breakdown_in_words(other).to_owned() },
         None => TransportError::Tls { server, problem: error.to_string() },
     }
 }
@@ -100,6 +100,22 @@ fn in_words(error: &CertificateError) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "it was not issued for a server".to_owned()
         }
-        other => other.to_string(),
+        CertificateError::Revoked => "it was revoked".to_owned(),
+        other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "it is a CA certificate (self-signed?), not one that a CA issued for the server".to_owned()
+        }
+        _ => "it is malformed, or of a kind that is not supported".to_owned(),
+    }
+}
+
+fn breakdown_in_words(error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InvalidMessage(_) | rustls::Error::InappropriateMessage { .. } => {
+            "what it answers is not TLS; is this the right port, and the right kind of URL?"
+        }
+        rustls::Error::AlertReceived(_) => "the server broke the TLS handshake off",
+        rustls::Error::PeerIncompatible(_) => "the server supports no TLS version or algorithm that is safe",
+        rustls::Error::NoCertificatesPresented => "the server shows no certificate",
+        _ => "the TLS handshake failed",
     }
 }
