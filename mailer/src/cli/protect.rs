@@ -7,12 +7,14 @@ use serde_json::json;
 
 use super::context::{Context, PinOptions, unique};
 use super::input::read_stdin;
-use super::report::{Exit, Failure, print_bytes};
+use super::report::{Exit, Failure, print_bytes, tell};
 use super::signing::{Desk, enveloping};
 use crate::message::address::{Address, parse_mailboxes};
 use crate::message::authors::{AuthorProblem, authors};
+use crate::message::binary::without_binary_parts;
+use crate::message::build::Unique;
 use crate::message::canonical::{received, to_crlf};
-use crate::message::mime::Entity;
+use crate::message::mime::{Entity, MimeError};
 use crate::message::outer::{assemble, separate};
 use crate::message::parse::addresses;
 use crate::message::secured::{Protection, protection};
@@ -49,15 +51,16 @@ pub(super) struct Protect {
 impl Protect {
     pub(super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
         let context = Context::load(home)?;
-        let message = canonical(&read_stdin()?);
+        let mut unique = unique()?;
+        let message = canonical(&read_stdin()?)?;
         let author = self.author(&context, &message)?;
         let recipients = if self.no_encrypt { Vec::new() } else { self.recipients(&message)? };
         let separated = separate(&message, &["Bcc", "Resent-Bcc"]);
         let mut desk = Desk::new(&context, context.card(&self.pin)?)?;
         let certificates = if self.no_encrypt { Vec::new() } else { desk.recipients(&recipients)? };
-        let mut entity = separated.entity;
+        let mut entity = not_a_message(separated.entity, &mut unique);
         if !self.no_sign {
-            entity = desk.sign(&entity, &author, &unique()?.boundary())?;
+            entity = desk.sign(&entity, &author, &unique.boundary())?;
         }
         if !self.no_encrypt {
             entity = protect::encrypt(&entity, &certificates, enveloping(!self.no_sign))?;
@@ -70,12 +73,12 @@ impl Protect {
         print_bytes(&assemble(&[from, separated.fields].concat(), &entity))?;
         if self.json {
             let recipients: Vec<String> = recipients.iter().map(ToString::to_string).collect();
-            eprintln!(
-                "{}",
-                json!({
+            tell(
+                &json!({
                     "command": "protect", "signed": !self.no_sign, "encrypted": !self.no_encrypt,
                     "from": author.to_string(), "recipients": recipients, "exit": 0,
                 })
+                .to_string(),
             );
         }
         Ok(Exit::Done)
@@ -135,11 +138,22 @@ impl Protect {
     }
 }
 
-/// CRLF everywhere, except that what is already protected stays as it came.
-fn canonical(message: &[u8]) -> Vec<u8> {
+/// CRLF everywhere but in binary parts, which become base64; what is already protected stays as it came.
+fn canonical(message: &[u8]) -> Result<Vec<u8>, MimeError> {
     let as_received = received(message);
-    match protection(&Entity::parse(&as_received)) {
-        Ok(Protection::None) => to_crlf(&as_received).into_owned(),
-        _ => as_received.into_owned(),
+    match protection(&Entity::parse(&as_received))? {
+        Protection::None => Ok(to_crlf(&without_binary_parts(message)?).into_owned()),
+        Protection::Detached { .. } | Protection::Object { .. } => Ok(as_received.into_owned()),
     }
+}
+
+/// A protected `message/rfc822` is read as the message itself with its header protected (RFC 8551 section 3.1), so one that
+/// is only passed on goes into a multipart.
+fn not_a_message(entity: Vec<u8>, unique: &mut Unique) -> Vec<u8> {
+    if Entity::parse(&entity).media_type().is_ok_and(|known| known.essence != "message/rfc822") {
+        return entity;
+    }
+    let boundary = unique.boundary();
+    let start = format!("Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n--{boundary}\r\n");
+    [start.into_bytes(), entity, format!("\r\n--{boundary}--\r\n").into_bytes()].concat()
 }

@@ -35,6 +35,12 @@ pub enum MimeError {
     /// The second part of `multipart/signed` is not a signature.
     #[error("the second part of a signed message is {0}, not a signature")]
     NotASignature(String),
+    /// A message in binary form inside another (RFC 2046 section 5.2.1).
+    #[error("a message inside the message is in binary form, which mail cannot carry")]
+    BinaryMessage,
+    /// Binary content that was signed and may not change any more.
+    #[error("a signed part of the message is in binary form, which mail cannot carry")]
+    BinarySigned,
     /// Deeper than [`super::parse::MAXIMUM_DEPTH`].
     #[error("the message nests more than {0} parts in each other")]
     TooDeep(usize),

@@ -7,6 +7,7 @@
 //! - [`transfer_encoding`]: base64 and quoted-printable.
 //! - [`secured`]: the S/MIME forms of an entity (RFC 8551 section 3, RFC 1847), both ways.
 //! - [`authors`]: whom a message names as its authors, beyond doubt.
+//! - [`binary`]: binary parts re-encoded before line ends are made canonical.
 //! - [`build`]: a draft becomes header fields and a MIME entity.
 //! - [`outer`]: the header that everybody sees, apart from the entity that gets protected.
 //! - [`parse`]: a message becomes what a person reads: header, text, attachments.
@@ -15,6 +16,7 @@
 pub mod address;
 pub mod attachment;
 pub mod authors;
+pub mod binary;
 pub mod build;
 pub mod canonical;
 pub mod header;

@@ -120,6 +120,27 @@ fn hexadecimal(digit: u8) -> Option<u8> {
     }
 }
 
+/// Whether there is a CR that is not part of CRLF.
+pub fn has_lone_carriage_return(bytes: &[u8]) -> bool {
+    let mut rest = bytes.iter().peekable();
+    while let Some(byte) = rest.next() {
+        if *byte == b'\r' && rest.peek() != Some(&&b'\n') {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether servers must carry an entity without changing it: ASCII without NUL, only CRLF as line end, and no line longer
+/// than 998 octets (RFC 5321 section 4.5.3.1.6, RFC 5322 section 2.1.1).
+pub fn is_seven_bit(entity: &[u8]) -> bool {
+    const LONGEST_LINE: usize = 998;
+    entity.is_ascii()
+        && !entity.contains(&0)
+        && super::canonical::is_canonical(entity)
+        && entity.split(|&byte| byte == b'\n').all(|line| line.len() <= LONGEST_LINE + 1)
+}
+
 /// Whether canonical text survives mail transport as it is: ASCII, short lines, no trailing blanks, and no line that
 /// gateways change (`From `, a lone dot; RFC 8551 section 3.1.4).
 pub fn is_transport_safe(text: &[u8]) -> bool {

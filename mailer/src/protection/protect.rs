@@ -2,6 +2,7 @@
 use jiff::Timestamp;
 
 use crate::message::secured::{multipart_signed, pkcs7_mime};
+use crate::message::transfer_encoding::is_seven_bit;
 use crate::smime::sign::MICALG;
 use crate::smime::{self, EncryptError, Enveloping, Form, Recipient, SignError, SigningIdentity};
 
@@ -16,7 +17,7 @@ pub fn sign(
     at: Timestamp,
     boundary: &str,
 ) -> Result<Vec<u8>, SignError> {
-    if entity.is_ascii() {
+    if is_seven_bit(entity) {
         let signature = smime::sign(entity, Form::Detached, identity, at)?;
         Ok(multipart_signed(entity, &signature, MICALG, boundary))
     } else {
