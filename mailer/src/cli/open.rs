@@ -37,8 +37,8 @@ impl Open {
         let context = Context::load(home)?;
         let message = read_stdin()?;
         let policy = self.release.policy();
-        let opened = open_message(&context, &self.pin, &message)?;
-        let finding = Finding::new(&opened, policy);
+        let (opened, notes) = open_message(&context, &self.pin, &message)?;
+        let finding = Finding::new(&opened, policy, &notes);
         if let Some(content) = opened.release(policy) {
             if std::io::stdout().is_terminal() {
                 print_bytes(safe_text(&String::from_utf8_lossy(&content)).as_bytes())?;
@@ -51,8 +51,12 @@ impl Open {
     }
 }
 
-/// Opens a message with the configured card, anchors and directory.
-pub(super) fn open_message(context: &Context, pin: &PinOptions, message: &[u8]) -> Result<Opened, Failure> {
+/// Opens a message with the configured card, anchors and directory; answers also why the directory could not be asked.
+pub(super) fn open_message(
+    context: &Context,
+    pin: &PinOptions,
+    message: &[u8],
+) -> Result<(Opened, Vec<String>), Failure> {
     let anchors = context.anchors()?;
     let mut directory = context.directory()?;
     let mut judge = Judge {
@@ -63,18 +67,9 @@ pub(super) fn open_message(context: &Context, pin: &PinOptions, message: &[u8]) 
     };
     let mut keys = || context.card(pin).map(|card| Box::new(card) as Box<dyn KeyRing>);
     let opened = opening::open(message, &mut keys, &mut judge)?;
-    note_problems(&mut directory, &opened);
-    Ok(opened)
-}
-
-/// A directory that could not be asked explains a verdict that would otherwise surprise.
-fn note_problems(directory: &mut crate::directory::Directory, opened: &Opened) {
-    if opened.verdict().is_trusted() {
-        return;
-    }
-    for problem in directory.take_problems() {
-        tracing::warn!("{problem}");
-    }
+    let mut notes: Vec<String> = directory.take_problems().iter().map(ToString::to_string).collect();
+    notes.dedup();
+    Ok((opened, notes))
 }
 
 /// Facts about a message for JSON.

@@ -45,8 +45,8 @@ impl Read {
             Failure::new("mail-storage", format!("message {} cannot be read: {problem}", self.number))
         })?;
         let policy = self.release.policy();
-        let opened = open_message(&context, &self.pin, &message)?;
-        let finding = Finding::new(&opened, policy);
+        let (opened, notes) = open_message(&context, &self.pin, &message)?;
+        let finding = Finding::new(&opened, policy, &notes);
         let Some(content) = opened.release(policy) else {
             finding.print(self.json, &json!({ "command": "read", "number": self.number }));
             return Ok(finding.exit);

@@ -2,7 +2,7 @@
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::report::Failure;
+use super::report::{Failure, tell};
 use crate::certificate::Certificate;
 use crate::directory::Directory;
 use crate::keys::CardKeys;
@@ -10,7 +10,7 @@ use crate::message::address::Address;
 use crate::protection::protect;
 use crate::protection::recipients::{RecipientCheck, Refusal};
 use crate::smime::{Enveloping, Recipient, SigningIdentity};
-use crate::trust::{Anchors, CheckedRecipient, Judge, in_words};
+use crate::trust::{Anchors, CertificateProblem, CheckedRecipient, Judge};
 
 /// The account's card, anchors and directory, opened once for one command.
 pub(super) struct Desk<'c> {
@@ -51,7 +51,7 @@ impl<'c> Desk<'c> {
         };
         for recipient in &checked {
             if let Some(note) = recipient.note() {
-                eprintln!("mailer: {}", crate::message::terminal_text::safe_line(note));
+                tell(&format!("mailer: {}", crate::message::terminal_text::safe_line(note)));
             }
         }
         Ok(checked.iter().map(|recipient| recipient.recipient().clone()).collect())
@@ -66,7 +66,7 @@ impl<'c> Desk<'c> {
     ) -> Result<Vec<u8>, Failure> {
         let certificate = self.card.signing_certificate().cloned();
         if let Some(certificate) = &certificate {
-            check_own(certificate, author, self.context)?;
+            check_address(certificate, author)?;
         }
         let mut judge = Judge {
             anchors: &self.anchors,
@@ -74,6 +74,9 @@ impl<'c> Desk<'c> {
             at: self.context.now,
             unknown_revocation: self.context.unknown_revocation(),
         };
+        if let Some(certificate) = &certificate {
+            check_own(&mut judge, certificate)?;
+        }
         let intermediates = certificate.as_ref().map(|own| judge.intermediates(own)).unwrap_or_default();
         let mut signer = self.card.signer()?;
         let certificate = signer.certificate().clone();
@@ -88,14 +91,23 @@ pub(super) fn enveloping(is_signed: bool) -> Enveloping {
     if is_signed { Enveloping::Automatic } else { Enveloping::Authenticated }
 }
 
-/// A signature that no reader would believe is not made.
-fn check_own(certificate: &Certificate, author: &Address, context: &Context) -> Result<(), Failure> {
-    if context.now > certificate.not_after() {
-        let ended = in_words(certificate.not_after());
-        let message =
-            format!("your signature certificate expired on {ended}; the issuance desk renews the card");
-        return Err(Failure::new("own-certificate-expired", message));
-    }
+/// A signature that no reader would believe is not made. What cannot be found out now is left to the readers.
+fn check_own(judge: &mut Judge<'_>, certificate: &Certificate) -> Result<(), Failure> {
+    let Err(problem) = judge.check_signer(certificate) else { return Ok(()) };
+    let code = match &problem {
+        CertificateProblem::Expired { .. } => "own-certificate-expired",
+        CertificateProblem::NotYetValid { .. } => "own-certificate-not-yet-valid",
+        CertificateProblem::Revoked { .. } => "own-certificate-revoked",
+        _ => return Ok(()),
+    };
+    let problem = problem.in_words("your signature certificate");
+    Err(Failure::new(
+        code,
+        format!("{problem}, so nobody would believe the signature; the issuance desk has a new card"),
+    ))
+}
+
+fn check_address(certificate: &Certificate, author: &Address) -> Result<(), Failure> {
     let addresses = certificate.mail_addresses();
     let is_own =
         addresses.iter().any(|address| address.parse::<Address>().is_ok_and(|own| own.key() == author.key()));

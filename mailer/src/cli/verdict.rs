@@ -1,7 +1,7 @@
 //! A verdict in words and in JSON.
 use serde_json::{Value, json};
 
-use super::report::Exit;
+use super::report::{Exit, tell};
 use crate::message::terminal_text::{safe_line, safe_text};
 use crate::protection::open::{Layer, Opened, ReleasePolicy};
 use crate::trust::Verdict;
@@ -28,15 +28,18 @@ pub(super) struct Finding {
     pub(super) exit: Exit,
     sentence: String,
     withheld: Option<&'static str>,
+    notes: Vec<String>,
     json: Value,
 }
 
 impl Finding {
-    pub(super) fn new(opened: &Opened, policy: ReleasePolicy) -> Self {
+    /// `notes` explain what the verdict cannot know, for example that the directory was not reached.
+    pub(super) fn new(opened: &Opened, policy: ReleasePolicy, notes: &[String]) -> Self {
+        let notes: Vec<String> = notes.iter().map(|note| safe_line(note)).collect();
         let verdict = opened.verdict();
         let acceptable = opened.is_acceptable(policy);
         let withheld = if verdict.integrity_failed() {
-            Some("The content is withheld: it is not what was signed.")
+            Some("The content is withheld: it is damaged, or not what was signed.")
         } else if acceptable || policy.show_untrusted {
             None
         } else {
@@ -48,10 +51,17 @@ impl Finding {
             "encrypted": opened.was_encrypted(),
             "layers": opened.layers().iter().map(layer_json).collect::<Vec<_>>(),
             "content": if withheld.is_none() { "shown" } else { "withheld" },
+            "notes": notes,
             "exit": exit.code(),
         });
         let encryption = if opened.was_encrypted() { "It was encrypted." } else { "It was not encrypted." };
-        Self { exit, sentence: format!("{} {encryption}", safe_text(&verdict.to_string())), withheld, json }
+        Self {
+            exit,
+            sentence: format!("{} {encryption}", safe_text(&verdict.to_string())),
+            withheld,
+            notes,
+            json,
+        }
     }
 
     /// Tells the verdict on stderr: sentences, or one JSON object on a line of its own. `more` is merged into the object.
@@ -61,11 +71,12 @@ impl Finding {
             if let (Some(object), Some(more)) = (object.as_object_mut(), more.as_object()) {
                 object.extend(more.clone());
             }
-            eprintln!("{object}");
+            tell(&object.to_string());
         } else {
-            eprintln!("{}", self.sentence);
+            tell(&self.sentence);
+            self.notes.iter().for_each(|note| tell(&format!("mailer: note: {note}")));
             if let Some(withheld) = self.withheld {
-                eprintln!("{withheld}");
+                tell(withheld);
             }
         }
     }

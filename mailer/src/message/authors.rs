@@ -76,6 +76,12 @@ pub fn authors(message: &[u8]) -> Result<Vec<String>, AuthorProblem> {
     Ok(authors)
 }
 
+/// The addresses of the Sender field: who sent the message for its authors (RFC 5322 section 3.6.2). Some programs show
+/// them first, so a reader must hear that no signature speaks for them.
+pub fn senders(message: &[u8]) -> Vec<String> {
+    addresses(message, &[HeaderName::Sender]).into_iter().map(|sender| sender.address).collect()
+}
+
 /// A CR or LF of a line end, and a tab, are none.
 fn has_control_character(header: &[u8]) -> bool {
     header.split_inclusive(|&byte| byte == b'\n').any(|line| {

@@ -62,6 +62,10 @@ pub struct Attached {
 impl fmt::Display for Correspondent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
+            // Whoever reads quickly takes the first address for the author's.
+            Some(name) if name.contains(['@', '\u{FF20}', '\u{FE6B}']) && *name != self.address => {
+                write!(f, "\"{name}\" (only a name) <{}>", self.address)
+            }
             Some(name) => write!(f, "{name} <{}>", self.address),
             None => f.write_str(&self.address),
         }
@@ -231,6 +235,15 @@ mod tests {
         assert_eq!(message.from[1].to_string(), "b@x.test");
         assert_eq!((message.subject.as_str(), message.text.as_str()), ("你好 there", "Grüße\n"));
         assert_eq!(message.date.unwrap().to_string(), "1997-11-21T15:55:06Z");
+    }
+
+    #[test]
+    fn a_name_that_looks_like_an_address_is_marked() {
+        let message = read_text(
+            "From: \"boss@x.test\" <eve@y.test>, =?utf-8?Q?boss=EF=BC=A0x.test?= <eve@y.test>\r\n\r\n",
+        );
+        assert_eq!(message.from[0].to_string(), "\"boss@x.test\" (only a name) <eve@y.test>");
+        assert!(message.from[1].to_string().contains("(only a name)"));
     }
 
     #[test]

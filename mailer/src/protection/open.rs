@@ -6,7 +6,7 @@
 use zeroize::Zeroizing;
 
 use crate::keys::{KeyRing, KeysError};
-use crate::message::authors::{AuthorProblem, authors};
+use crate::message::authors::{AuthorProblem, authors, senders};
 use crate::message::canonical::received;
 use crate::message::mime::{Entity, MimeError};
 use crate::message::outer::{assemble, separate, with_plain_header};
@@ -106,7 +106,10 @@ pub fn open(original: &[u8], keys: &mut KeySource<'_>, judge: &mut Judge<'_>) ->
         false => whole_message(&outer.fields, &entity),
     });
     let layers = unwrapping.judge_layers(judge, &content);
-    let verdict = overall(&layers);
+    let verdict = match senders(&content) {
+        senders if senders.is_empty() => overall(&layers),
+        senders => overall(&layers).with_sender(&senders),
+    };
     let content = (!verdict.integrity_failed()).then_some(content);
     Ok(Opened { layers, verdict, content })
 }
@@ -229,8 +232,13 @@ impl Unwrapping<'_, '_> {
                 Ok(Protection::Object { kind: ObjectKind::Compressed, .. }) => {
                     return Err(OpenError::Unsupported("compressed (RFC 3274)"));
                 }
-                Ok(Protection::Object { kind: ObjectKind::Unknown, .. }) => {
-                    return Err(OpenError::Unsupported("a cryptographic object of an unknown kind"));
+                Ok(Protection::Object { kind: ObjectKind::Unknown, der }) => {
+                    return match smime::verify(&der, None, &[]) {
+                        Err(error @ VerifyError::Malformed(_)) => {
+                            Ok(Unwrapped::Unreadable(Verdict::unreadable(&error)))
+                        }
+                        _ => Err(OpenError::Unsupported("a cryptographic object of an unknown kind")),
+                    };
                 }
             };
             match inner {

@@ -144,6 +144,14 @@ impl Judge<'_> {
         judged
     }
 
+    /// Checks one's own certificate before it signs, as a reader will: path and revocation.
+    ///
+    /// # Errors
+    /// Why readers would not believe it.
+    pub fn check_signer(&mut self, certificate: &Certificate) -> Result<(), CertificateProblem> {
+        self.approve(certificate, &mut Along::default(), Purpose::Signing, Reach::Directory).map(drop)
+    }
+
     /// Checks one certificate for encrypting to `address`.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use super::in_words;
 use super::judge::{Approval, RevocationKnowledge};
 use super::problem::CertificateProblem;
 use crate::certificate::Certificate;
+use crate::certificate::mail_address;
 use crate::certificate::names::harmless;
 use crate::smime::{Signature, SignatureFault, VerifyError};
 
@@ -74,6 +75,18 @@ impl Verdict {
             address: None,
             ..self
         }
+    }
+
+    /// The same verdict for a message that was sent for its author: says so if the signer is none of the `senders`.
+    pub fn with_sender(self, senders: &[String]) -> Self {
+        let own = self.certificate.as_ref().map(Certificate::mail_addresses).unwrap_or_default();
+        let is_own = |sender: &&String| !own.iter().any(|own| mail_address::same_mailbox(own, sender));
+        let others: Vec<&str> = senders.iter().filter(is_own).map(String::as_str).collect();
+        if !self.is_trusted() || others.is_empty() {
+            return self;
+        }
+        let remark = format!("Its Sender field names {}, who did not sign it", harmless(&others.join(", ")));
+        Self { sentence: format!("{} {}", self.sentence, sentence(&remark)), ..self }
     }
 
     /// The verdict about a signature that could not be read at all.
