@@ -41,7 +41,7 @@ impl Show {
 
     /// A remark between commands.
     pub fn remark(&self, text: &str) {
-        say(&format!("{}", self.painted("2", text)));
+        say(&self.painted("2", text));
     }
 
     /// Runs a command that must succeed.
@@ -56,7 +56,7 @@ impl Show {
         let outcome = run.merged().outcome()?;
         self.output(&outcome.out());
         if code != 0 {
-            say(&format!("{}", self.painted("2", &format!("[exit code {code}]"))));
+            say(&self.painted("2", &format!("[exit code {code}]")));
         }
         ensure!(
             outcome.code == Some(code),
@@ -78,7 +78,7 @@ impl Show {
             say(line);
         }
         if lines.len() > LINES {
-            say(&format!("{}", self.painted("2", &format!("... {} more lines", lines.len() - LINES))));
+            say(&self.painted("2", &format!("... {} more lines", lines.len() - LINES)));
         }
     }
 
