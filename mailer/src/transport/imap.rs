@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::endpoint::{Endpoint, TlsStart};
+use super::metered::{Allowance, Metered};
 use super::smtp::runtime;
 use super::tls::{PATIENCE, TlsAnchors, connect};
 use super::{Credentials, TransportError};
@@ -63,8 +64,8 @@ pub fn fetch_new(
     store: &mut dyn FnMut(RemoteMessage) -> Result<(), TransportError>,
 ) -> Result<Visit, TransportError> {
     runtime()?.block_on(async {
-        let server = endpoint.to_string();
-        let mut session = log_in(endpoint, anchors, credentials).await?;
+        let server = Server { name: endpoint.to_string(), allowance: Allowance::new(LONGEST_ANSWER) };
+        let mut session = log_in(endpoint, anchors, credentials, &server.allowance).await?;
         let visit = visit(&mut session, &server, from, is_known, store).await;
         // A farewell; everything wanted is already stored.
         let _ = tokio::time::timeout(PATIENCE, session.logout()).await;
@@ -72,19 +73,30 @@ pub fn fetch_new(
     })
 }
 
-type SecureSession = Session<TlsStream<TcpStream>>;
+type SecureSession = Session<Metered<TlsStream<TcpStream>>>;
+
+/// The most that a server may send as one answer, whatever size it announced.
+const LONGEST_ANSWER: usize = MAXIMUM_MESSAGE_BYTES + 1024 * 1024;
+
+/// The server's name for messages, and how much it may send.
+struct Server {
+    name: String,
+    allowance: Allowance,
+}
 
 async fn log_in(
     endpoint: &Endpoint,
     anchors: &TlsAnchors,
     credentials: &Credentials,
+    allowance: &Allowance,
 ) -> Result<SecureSession, TransportError> {
     let server = endpoint.to_string();
     let mut stream = connect(endpoint).await?;
     if endpoint.tls == TlsStart::Upgrade {
         start_tls(&mut stream, &server).await?;
     }
-    let mut client = Client::new(anchors.secure(stream, endpoint).await?);
+    let stream = anchors.secure(stream, endpoint).await?;
+    let mut client = Client::new(Metered::new(stream, allowance.clone()));
     if endpoint.tls == TlsStart::Immediate {
         let greeting = tokio::time::timeout(PATIENCE, client.read_response()).await;
         match greeting {
@@ -158,14 +170,14 @@ async fn clear_line(stream: &mut TcpStream, server: &str) -> Result<String, Tran
 
 async fn visit(
     session: &mut SecureSession,
-    server: &str,
+    server: &Server,
     from: Option<Position>,
     is_known: &dyn Fn(u32, u32) -> bool,
     store: &mut dyn FnMut(RemoteMessage) -> Result<(), TransportError>,
 ) -> Result<Visit, TransportError> {
     let mailbox = in_time(server, "opening INBOX", session.examine("INBOX")).await?;
     let uid_validity = mailbox.uid_validity.ok_or_else(|| TransportError::Protocol {
-        server: server.to_owned(),
+        server: server.name.clone(),
         protocol: "IMAP",
         problem: "it keeps no UIDVALIDITY for INBOX".to_owned(),
     })?;
@@ -198,7 +210,7 @@ async fn visit(
 
 async fn sizes_after(
     session: &mut SecureSession,
-    server: &str,
+    server: &Server,
     last_uid: u32,
 ) -> Result<Vec<(u32, usize)>, TransportError> {
     let range = format!("{}:*", last_uid.saturating_add(1));
@@ -229,7 +241,7 @@ enum Content {
     Unavailable,
 }
 
-async fn content(session: &mut SecureSession, server: &str, uid: u32) -> Result<Content, TransportError> {
+async fn content(session: &mut SecureSession, server: &Server, uid: u32) -> Result<Content, TransportError> {
     let answers = in_time(server, "message", fetch_one(session, uid, "(UID BODY.PEEK[])")).await?;
     let message = answers.iter().find(|answer| answer.uid == Some(uid)).and_then(|answer| answer.body());
     if let Some(message) = message {
@@ -250,14 +262,15 @@ async fn fetch_one(session: &mut SecureSession, uid: u32, items: &str) -> Result
 }
 
 async fn in_time<T>(
-    server: &str,
+    server: &Server,
     during: &'static str,
     answer: impl Future<Output = Result<T, ImapError>>,
 ) -> Result<T, TransportError> {
+    server.allowance.renew();
     let patience = if during == "message" { PATIENCE * 10 } else { PATIENCE };
     match tokio::time::timeout(patience, answer).await {
-        Err(_) => Err(TransportError::Timeout { server: server.to_owned(), during }),
-        Ok(result) => result.map_err(|error| failure(server, during, &error)),
+        Err(_) => Err(TransportError::Timeout { server: server.name.clone(), during }),
+        Ok(result) => result.map_err(|error| failure(&server.name, during, &error)),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod error;
 pub mod imap;
 pub mod mailbox_sync;
 pub mod maildir;
+mod metered;
 pub mod outbox;
 pub mod smtp;
 pub mod tls;
