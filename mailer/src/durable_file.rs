@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
+use jiff::{SignedDuration, Timestamp};
+
 /// Replaces or makes the file at `path`, mode 0600; the old content stays until the new one is safely on the disk.
 ///
 /// # Errors
@@ -25,6 +27,20 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// Removes files of a folder that were last written more than a day before `now`, as far as `is_leftover` finds them by name.
+/// What cannot be removed stays: leftovers do no harm.
+pub fn sweep(folder: &Path, now: Timestamp, is_leftover: impl Fn(&str) -> bool) {
+    const OLD: SignedDuration = SignedDuration::from_hours(24);
+    for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let written = file.metadata().and_then(|facts| facts.modified()).ok();
+        let written = written.and_then(|time| Timestamp::try_from(time).ok());
+        let is_old = written.is_some_and(|written| now.duration_since(written) > OLD);
+        if is_old && file.file_name().to_str().is_some_and(&is_leftover) {
+            let _ = std::fs::remove_file(file.path());
+        }
+    }
+}
+
 /// Makes names in a folder survive a power cut.
 ///
 /// # Errors
@@ -38,6 +54,22 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn only_old_leftovers_are_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".new-1", "kept"] {
+            std::fs::write(folder.path().join(name), b"x").unwrap();
+        }
+        let written = std::fs::metadata(folder.path().join("kept")).unwrap().modified().unwrap();
+        let written = Timestamp::try_from(written).unwrap();
+        for (hours, left) in [(-30, 2), (23, 2), (25, 1)] {
+            sweep(folder.path(), written + SignedDuration::from_hours(hours), |name| {
+                name.starts_with(".new-")
+            });
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), left, "{hours}");
+        }
+    }
 
     #[test]
     fn a_replaced_file_is_private_and_leaves_nothing_beside_it() {

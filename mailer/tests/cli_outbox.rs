@@ -38,11 +38,14 @@ fn an_outage_keeps_the_protected_message_until_it_can_go() {
     let list: serde_json::Value = serde_json::from_str(&list).unwrap();
     assert_eq!(list["entries"][0]["recipients"][0]["state"], "waiting");
     office.run("alice", &["outbox", "flush"], b"").expect(1);
+    let sent = || office.run("alice", &["list", "--sent"], b"").expect(0).text();
+    assert_eq!(sent(), "No messages.\n", "what never left was not sent");
     // Another way out appears; the same bytes go, without the card.
     office.setup("alice", &["--maildir", "spool"]).expect(0);
     std::fs::remove_file(office.path("alice.card")).unwrap();
     let said = office.run("alice", &["outbox", "flush"], b"").expect(0);
     assert!(said.text().contains("bob@example.test: delivered"), "{}", said.text());
+    assert_eq!(sent().lines().count(), 2, "{}", sent());
     office.run("bob", &["fetch"], b"").expect(0);
     assert!(office.run("bob", &["read", "1"], b"").expect(0).text().contains("the eagle lands at noon"));
     assert!(office.run("alice", &["outbox"], b"").expect(0).text().contains("empty"));

@@ -33,6 +33,7 @@ impl Fetch {
         let context = Context::load(home)?;
         let folder = context.home.mail();
         let own = Maildir::create(&folder).map_err(|problem| Failure::file(&folder, &problem))?;
+        own.sweep(context.now);
         let store = Store::open(&own, &context.home.position_file(), context.now)?;
         let fetched = match (&self.maildir, &context.config.imap, &context.config.maildir) {
             (Some(folder), _, _) | (None, None, Some(folder)) => from_maildir(&context, store, folder)?,

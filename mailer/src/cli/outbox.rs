@@ -10,6 +10,7 @@ use crate::keys::SecretSource;
 use crate::message::terminal_text::safe_line;
 use crate::transport::courier::{Courier, MaildirCourier, SmtpCourier};
 use crate::transport::endpoint::Endpoint;
+use crate::transport::maildir::{Maildir, UniqueName};
 use crate::transport::outbox::{DeliveryState, Entry, Outbox as Store, Recipient};
 use crate::trust::in_words;
 
@@ -54,6 +55,7 @@ impl Outbox {
         let json = self.json();
         let context = Context::load(home)?;
         let outbox = Store::open(&context.home.outbox())?;
+        outbox.sweep(context.now);
         match self.action {
             None | Some(Action::List { .. }) => list(&outbox, json),
             Some(Action::Flush { password_file, .. }) => {
@@ -95,8 +97,17 @@ fn flush(
     if !entries.is_empty() {
         let mut courier = courier(context, None, password)?;
         for entry in entries {
+            // At the first delivery: what never left is not among the sent messages.
+            let unsent = if delivered(&entry) == 0 { outbox.first_message(&entry).ok() } else { None };
             match outbox.deliver(entry, &lock, courier.as_mut()) {
-                Ok(entry) => after.push(entry),
+                Ok(entry) => {
+                    if delivered(&entry) > 0
+                        && let Some(message) = unsent
+                    {
+                        keep_copy(context, &message)?;
+                    }
+                    after.push(entry);
+                }
                 Err(problem) => damaged.push(problem.to_string()),
             }
         }
@@ -119,8 +130,18 @@ fn flush(
     finish(exit, &damaged, json)
 }
 
-fn delivered(entry: &Entry) -> usize {
+pub(super) fn delivered(entry: &Entry) -> usize {
     entry.recipients().filter(|recipient| recipient.is_delivered()).count()
+}
+
+/// One's own copy: the message that the visible recipients got, protected as it is. Without it the message went all the same.
+pub(super) fn keep_copy(context: &Context, message: &[u8]) -> Result<(), Failure> {
+    let folder = context.home.sent();
+    let name = UniqueName::new(context.now, &unique()?.word().replace('.', "-"));
+    if let Err(problem) = Maildir::create(&folder).and_then(|sent| sent.deliver(&name, message)) {
+        tell(&format!("mailer: no copy of the message could be kept in {}: {problem}", folder.display()));
+    }
+    Ok(())
 }
 
 /// Damaged entries are told of, and do not stop the others.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::context::{Context, PinOptions, unique};
 use super::input::read_file;
-use super::outbox::{courier, entry_json, recipient_text};
+use super::outbox::{courier, delivered, entry_json, keep_copy, recipient_text};
 use super::report::{Exit, Failure, print_text, tell};
 use super::signing::{Desk, enveloping};
 use crate::keys::SecretSource;
@@ -15,7 +15,6 @@ use crate::message::build::{Attachment, Composed, Draft, Unique};
 use crate::message::outer::assemble;
 use crate::protection::protect;
 use crate::smime::Recipient;
-use crate::transport::maildir::{Maildir, UniqueName};
 use crate::transport::outbox::{Entry, Outbox, OutboxError, Protected};
 
 /// Writes a message: signed on the card (the PIN is asked once), encrypted to every recipient and to oneself.
@@ -84,6 +83,7 @@ impl Send {
         let composed = draft.compose(context.now, &mut unique)?;
         let messages = self.protect(&context, &destinations, &draft.from.address, composed, &mut unique)?;
         let outbox = Outbox::open(&context.home.outbox())?;
+        outbox.sweep(context.now);
         // While another process sends, the message is stored all the same, and waits.
         let lock = match outbox.lock() {
             Ok(lock) => Some(lock),
@@ -92,9 +92,13 @@ impl Send {
         };
         let id = format!("{}-{}", context.now.strftime("%Y%m%dT%H%M%SZ"), unique.short());
         let mut entry = outbox.store(&id, context.now, &draft.from.address, &messages)?;
-        keep_copy(&context, &messages, &mut unique);
         if let Some(lock) = lock {
             entry = outbox.deliver(entry, &lock, courier.as_mut())?;
+        }
+        if delivered(&entry) > 0
+            && let Some((_, message)) = messages.first()
+        {
+            keep_copy(&context, message)?;
         }
         self.tell(&entry)
     }
@@ -158,8 +162,7 @@ impl Send {
     }
 
     fn tell(&self, entry: &Entry) -> Result<Exit, Failure> {
-        let delivered = entry.recipients().filter(|recipient| recipient.is_delivered()).count();
-        let exit = match delivered {
+        let exit = match delivered(entry) {
             _ if entry.is_delivered() => Exit::Done,
             0 => Exit::Failed,
             _ => Exit::Partly,
@@ -219,18 +222,6 @@ fn distinct(lists: &[String], known: &mut Vec<String>) -> Result<Vec<Mailbox>, F
         }
     }
     Ok(mailboxes)
-}
-
-/// One's own copy: the message that the visible recipients get, protected as it is. Without it the message goes all the same.
-fn keep_copy(context: &Context, messages: &[Protected], unique: &mut Unique) {
-    let folder = context.home.sent();
-    let Some((_, message)) = messages.first() else { return };
-    let kept = Maildir::create(&folder).and_then(|sent| {
-        sent.deliver(&UniqueName::new(context.now, &unique.word().replace('.', "-")), message)
-    });
-    if let Err(problem) = kept {
-        tell(&format!("mailer: no copy of the message could be kept in {}: {problem}", folder.display()));
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::durable_file::{create_private_folder, sync_folder};
+use crate::durable_file::{create_private_folder, sweep, sync_folder};
 
 /// A folder with `tmp`, `new` and `cur`.
 #[derive(Clone, Debug)]
@@ -98,6 +98,11 @@ impl Maildir {
             return Err(error);
         }
         sync_folder(&self.root.join("new"))
+    }
+
+    /// Removes what a delivery that was killed left in `tmp` more than a day ago.
+    pub fn sweep(&self, now: Timestamp) {
+        sweep(&self.root.join("tmp"), now, |_| true);
     }
 
     /// Every message, oldest first.
@@ -214,10 +219,14 @@ mod tests {
         let maildir = Maildir::create(folder.path()).unwrap();
         fs::write(folder.path().join("tmp").join(name(1, "a").0), b"half a mess").unwrap();
         assert!(maildir.entries().unwrap().is_empty());
+        // Nobody knows whether it is still going on, until a day has passed.
+        maildir.sweep(Timestamp::UNIX_EPOCH);
         // The same delivery cannot overwrite what is there, and another goes through.
         assert!(maildir.deliver(&name(1, "a"), b"x").is_err());
         maildir.deliver(&name(1, "b"), b"x").unwrap();
+        maildir.sweep(Timestamp::MAX);
         assert_eq!(maildir.entries().unwrap().len(), 1);
+        assert_eq!(fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::courier::Courier;
 use super::smtp::RecipientReply;
-use crate::durable_file::{create_private_folder, replace, sync_folder};
+use crate::durable_file::{create_private_folder, replace, sweep, sync_folder};
 use crate::message::address::Address;
 
 /// A protected message with everybody who gets it in one envelope.
@@ -238,6 +238,22 @@ impl Outbox {
             self.remove(&entry)?;
         }
         Ok(entry)
+    }
+
+    /// The message of the first envelope.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn first_message(&self, entry: &Entry) -> Result<Vec<u8>, OutboxError> {
+        let name = entry.envelopes.first().map(|envelope| envelope.message.as_str()).unwrap_or_default();
+        let path = self.root.join(name);
+        fs::read(&path).map_err(|problem| storage(&path, problem))
+    }
+
+    /// Removes files that a process that was killed left half written more than a day ago. A message without its entry
+    /// stays: it may be what was left of a damaged one.
+    pub fn sweep(&self, now: Timestamp) {
+        sweep(&self.root, now, |name| name.starts_with(".new-"));
     }
 
     /// Removes an entry with its messages.

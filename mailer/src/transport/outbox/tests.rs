@@ -171,3 +171,18 @@ fn two_processes_do_not_send_the_same_entry() {
     drop(lock);
     assert!(outbox.lock().is_ok());
 }
+
+#[test]
+fn half_written_files_are_swept_and_messages_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(folder.path()).unwrap();
+    let entry = stored(&outbox);
+    std::fs::write(folder.path().join(".new-x"), b"half").unwrap();
+    std::fs::write(folder.path().join("20300101-bb.0.eml"), b"left of a damaged entry").unwrap();
+    outbox.sweep(Timestamp::UNIX_EPOCH);
+    assert!(folder.path().join(".new-x").exists());
+    outbox.sweep(Timestamp::MAX);
+    assert!(!folder.path().join(".new-x").exists());
+    assert!(folder.path().join("20300101-bb.0.eml").exists());
+    assert_eq!(outbox.first_message(&entry).unwrap(), b"for both\r\n");
+}
