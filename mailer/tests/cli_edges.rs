@@ -4,7 +4,9 @@ mod accounts;
 mod openssl_pki;
 
 use accounts::Office;
+use mailer::keys::Locator;
 use mailer::message::parse::read;
+use middleware::Card;
 use openssl_pki::Key;
 
 const PLAIN: &[u8] =
@@ -167,4 +169,25 @@ fn with_json_a_wrong_command_line_is_told_in_json() {
         assert_eq!(said.stderr.lines().count(), 1, "{}", said.stderr);
     }
     assert!(office.run("bob", &["open", "--nonsense"], b"").expect(2).stderr.contains("Usage:"));
+}
+
+#[test]
+fn filters_side_by_side_wait_for_the_card() {
+    let office = office();
+    let held = Card::open(&Locator::Emulated(office.path("alice.card"))).unwrap();
+    office.pki.write("message", PLAIN);
+    office.pki.write("pin", accounts::PIN.as_bytes());
+    let start = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mailer"));
+        command.current_dir(office.pki.path()).env("XDG_STATE_HOME", office.path("state"));
+        command.arg("--home").arg(office.path("home-alice")).args(["protect", "--pin-file", "pin"]);
+        command.stdin(std::fs::File::open(office.path("message")).unwrap());
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let filters: Vec<_> = (0..4).map(|_| start()).collect();
+    drop(held);
+    for filter in filters {
+        let output = filter.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }

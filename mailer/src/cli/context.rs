@@ -10,7 +10,7 @@ use crate::certificate::Certificate;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Home};
 use crate::directory::Directory;
-use crate::keys::{CardKeys, KeysError, LastTry, Locator, PinProvider, SecretSource};
+use crate::keys::{CardError, CardKeys, KeyError, KeysError, LastTry, Locator, PinProvider, SecretSource};
 use crate::message::address::{Address, Mailbox};
 use crate::message::build::Unique;
 use crate::transport::Credentials;
@@ -113,7 +113,19 @@ impl Context {
         let locator: Locator = self.config.card.parse()?;
         let source = options.pin_file.clone().unwrap_or(SecretSource::Terminal);
         let last_try = if options.last_try { LastTry::Spend } else { LastTry::Refuse };
-        CardKeys::open(&locator, Box::new(PinOnce { source, pin: None }), last_try)
+        let open = || {
+            let source = source.clone();
+            CardKeys::open(&locator, Box::new(PinOnce { source, pin: None }), last_try)
+        };
+        let mut opened = open();
+        for _ in 0..TRIES_FOR_BUSY_CARD {
+            if !is_busy(opened.as_ref().err()) {
+                break;
+            }
+            std::thread::sleep(BETWEEN_TRIES);
+            opened = open();
+        }
+        opened
     }
 
     /// Whose mail servers are ours.
@@ -144,6 +156,15 @@ impl Context {
         })?;
         Ok(Some(Credentials { user, password }))
     }
+}
+
+/// An emulated card in-process belongs to one process at a time; filters that run side by side wait up to ten seconds.
+const TRIES_FOR_BUSY_CARD: usize = 200;
+const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// The middleware tells that only in words.
+fn is_busy(error: Option<&KeysError>) -> bool {
+    matches!(error, Some(KeysError::Key(KeyError::Card(CardError::StateFile(words)))) if words.contains("in use"))
 }
 
 /// Words that occur nowhere else.
