@@ -44,6 +44,9 @@ fn picks_up(desk: &Desk, locator: &str) {
             return;
         }
         assert_eq!(listed[0]["state"], "being personalised");
+        let left = std::fs::read_dir(desk.directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = left.filter(|name| name.to_string_lossy().contains("pin")).collect();
+        assert!(left.is_empty(), "a killed run left files for the PIN behind: {left:?}");
         assert!(!desk.path("alice-example.org.pin").exists(), "the same command cannot be run again");
         assert!(listed[0]["next"].as_str().unwrap().contains("issue it again"));
         let other =
@@ -70,6 +73,8 @@ fn picks_up(desk: &Desk, locator: &str) {
         let (accepted, said) = openssl_verify(&public, &desk.path(&format!("extracted/{name}.pem")), &[]);
         assert!(accepted, "{name}: {said}");
     }
+    let by_address = desk_support::files_below(&public.join("certificates/by-email/alice@example.org"));
+    assert_eq!(by_address.len(), 2, "what no card has is published: {by_address:?}");
     let found = desk.json(&["find", "alice@example.org"]);
     let states: Vec<_> = found["certificates"]
         .as_array()
@@ -102,7 +107,8 @@ fn a_half_made_card_can_be_given_up_and_issued_to_somebody_else() {
     let locator = desk.yubikey("alice.card", &[]);
     kill_at(&desk, &locator, "9A certified");
     let done = desk.issuer(&["revoke", "alice@example.org", "--reason", "cessation-of-operation"]);
-    assert!(done.expect(0).stdout.contains("back in stock"), "{}", done.stdout);
+    let said = &done.expect(0).stdout;
+    assert!(said.contains("back in stock") && said.contains("Make it known"), "{said}");
     assert_eq!(desk.json(&["stock", "list"])[0]["state"], "in stock");
     desk.issue("bob@example.org", &locator, &[]);
     assert_eq!(desk.json(&["stock", "list"])[0]["holder"], "bob@example.org");

@@ -148,6 +148,7 @@ const fn card_code(refusal: &CardRefusal) -> &'static str {
         CardRefusal::BeingPersonalisedFor { .. } => "card-half-made",
         CardRefusal::AlreadyIssued { .. } => "card-issued",
         CardRefusal::Revoked { .. } => "card-revoked",
+        CardRefusal::Unusable { .. } => "card-unusable",
         _ => "card-state",
     }
 }

@@ -31,6 +31,7 @@ struct CertificateView {
     state: &'static str,
     revoked_at: Option<String>,
     reason: Option<&'static str>,
+    invalid_since: Option<String>,
 }
 
 /// Shows what was found; nothing is exit 1.
@@ -94,9 +95,11 @@ fn show(found: &Found) -> Result<(), Failure> {
 }
 
 fn view(record: &CertificateRecord) -> CertificateView {
-    let (revoked_at, reason) = match record.state.state() {
-        CertificateState::Revoked { since, reason, .. } => (Some(since.to_string()), Some(reason.as_str())),
-        _ => (None, None),
+    let (revoked_at, reason, invalid_since) = match record.state.state() {
+        CertificateState::Revoked { since, reason, invalid_since } => {
+            (Some(since.to_string()), Some(reason.as_str()), invalid_since.map(|since| since.to_string()))
+        }
+        _ => (None, None, None),
     };
     CertificateView {
         serial: record.serial.to_string(),
@@ -110,5 +113,6 @@ fn view(record: &CertificateRecord) -> CertificateView {
         state: record.state.state().name(),
         revoked_at,
         reason,
+        invalid_since,
     }
 }

@@ -106,7 +106,7 @@ fn refuse_existing(home: &Home) -> Result<(), Failure> {
 }
 
 fn new_passphrase(source: &SecretSource) -> Result<Passphrase, Failure> {
-    let passphrase = read_passphrase(source, "New passphrase for the issuer's keys: ")?;
+    let passphrase = read_passphrase(source, "New passphrase for the issuer's keys")?;
     if passphrase.as_str().chars().count() < MINIMUM_PASSPHRASE {
         return Err(Failure::new(
             "weak-passphrase",
@@ -114,7 +114,7 @@ fn new_passphrase(source: &SecretSource) -> Result<Passphrase, Failure> {
         ));
     }
     if matches!(source, SecretSource::Terminal) {
-        let again = read_passphrase(source, "The same again: ")?;
+        let again = read_passphrase(source, "The same again")?;
         if again.as_str() != passphrase.as_str() {
             return Err(Failure::new("passphrase", "the two passphrases differ; nothing was made"));
         }
@@ -135,8 +135,6 @@ async fn establish(
         .mode(0o700)
         .create(home.keys())
         .map_err(|error| Failure::file(&home.keys(), &error))?;
-    let master_key = MasterKey::generate(random).to_file(passphrase.as_str(), random)?;
-    write_secret(&home.master_key_file(), &master_key)?;
     let registry = Registry::create(url, plan.emulated, now).await?;
 
     let key = new_key(home, AuthorityName::Root, plan.key_algorithm, passphrase)?;
@@ -148,6 +146,12 @@ async fn establish(
         validity,
     )?;
     let certificate = root.certificate().clone();
+    let master_key = MasterKey::generate(random).to_file(
+        passphrase.as_str(),
+        certificate.subject_key_identifier(),
+        random,
+    )?;
+    write_secret(&home.master_key_file(), &master_key)?;
     store(&registry, AuthorityName::Root, &certificate).await?;
     for (name, branch) in [(AuthorityName::People, Branch::People), (AuthorityName::Servers, Branch::Servers)]
     {

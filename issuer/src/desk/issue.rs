@@ -2,16 +2,19 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use middleware::{Card, Locator};
+use rustix::fs::{AtFlags, CWD, linkat};
+use rustix::io::Errno;
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
+use crate::config::write_new;
 use crate::domain::{AuthorityName, CardRefusal, CardState, Cardholder, CardholderId};
 use crate::personalization::PersonalizationError;
 use crate::personalization::plan::{KeyChoice, KeyOrigin};
@@ -55,7 +58,7 @@ pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<St
     let mut pin_place = PinPlace::new(order.transport_pin_file.as_deref(), format)?;
     let mut card = Card::open(&order.card)?;
     let passphrase = office.passphrase()?;
-    let master_key = office.master_key(&passphrase)?;
+    let master_key = office.master_key(&passphrase).await?;
     let mut authority = office.authority(AuthorityName::People, &passphrase).await?;
     drop(passphrase);
 
@@ -124,7 +127,7 @@ fn summary(holder: &Cardholder, made: &Personalized) -> Summary {
 
 /// Names the people behind the numbers, and says what state the card is in now.
 async fn explain(office: &Office, holder: &Cardholder, error: PersonalizationError) -> Failure {
-    let is_worth_repeating = error.is_worth_repeating();
+    let fault = error.fault();
     let failure = match &error {
         PersonalizationError::Registry(RegistryError::HasCard { card }) => {
             return has_card(office, holder, *card).await.unwrap_or_else(|failure| failure);
@@ -138,11 +141,11 @@ async fn explain(office: &Office, holder: &Cardholder, error: PersonalizationErr
         Ok(Some(record)) => matches!(record.card.state(), CardState::BeingPersonalised { .. }),
         _ => false,
     };
-    match (half_made, is_worth_repeating) {
+    match (half_made, fault) {
         (false, _) => failure,
-        (true, true) => failure.and("the card is not finished: keep it here and run the same command again"),
-        (true, false) => failure.and(&format!(
-            "give the card up (issuer revoke {} --reason cessation-of-operation) and take another",
+        (true, None) => failure.and("the card is not finished: keep it here and run the same command again"),
+        (true, Some(_)) => failure.and(&format!(
+            "it cannot be personalised: give it up (issuer revoke {} --reason cessation-of-operation) and take another",
             holder.mail.as_str()
         )),
     }
@@ -191,6 +194,9 @@ async fn refused(office: &Office, refusal: &CardRefusal) -> Result<Failure, Fail
             Failure { message, ..plain }
         }
         CardRefusal::Revoked { .. } => plain.and("take another card"),
+        CardRefusal::Unusable { .. } => {
+            plain.and("take another card; once this one is reset, take it in again with issuer stock add")
+        }
         _ => plain,
     })
 }
@@ -203,8 +209,8 @@ async fn mail_of(office: &Office, holder: CardholderId) -> Result<String, Failur
 enum PinPlace {
     /// Shown once.
     Terminal,
-    /// A file that gets its name only with the PIN in it: an interrupted run leaves none behind.
-    File { path: PathBuf, file: Option<NamedTempFile> },
+    /// A file that gets its name only with the PIN in it: a run that is killed leaves none behind.
+    File { path: PathBuf, file: Option<File> },
 }
 
 impl PinPlace {
@@ -227,10 +233,9 @@ impl PinPlace {
             ));
         }
         let folder = folder_of(path);
-        let file = tempfile::Builder::new()
-            .prefix(".transport-pin-")
-            .permissions(std::fs::Permissions::from_mode(0o600))
-            .tempfile_in(folder)
+        let only_ours = std::fs::Permissions::from_mode(0o600);
+        let file = tempfile::tempfile_in(folder)
+            .and_then(|file| file.set_permissions(only_ours).map(|()| file))
             .map_err(|error| Failure::file(folder, &error))?;
         Ok(Self::File { path: path.to_owned(), file: Some(file) })
     }
@@ -245,12 +250,24 @@ impl PinPlace {
             Self::File { path, file } => {
                 let Some(mut file) = file.take() else { return Ok(()) };
                 writeln!(file, "{pin}")?;
-                file.as_file().sync_all()?;
-                file.persist_noclobber(&path).map_err(|error| error.error)?;
+                file.sync_all()?;
+                if !give_name(&file, path)? {
+                    write_new(path, 0o600, format!("{pin}\n").as_bytes())?;
+                }
                 // Its name must survive a power cut too: nobody can ask the card for the PIN.
                 File::open(folder_of(path))?.sync_all()
             }
         }
+    }
+}
+
+/// Gives a file without a name one that is not taken; answers whether this file system can.
+fn give_name(file: &File, path: &Path) -> std::io::Result<bool> {
+    let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match linkat(CWD, source, CWD, path, AtFlags::SYMLINK_FOLLOW) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Err(Errno::EXIST.into()),
+        Err(_) => Ok(false),
     }
 }
 

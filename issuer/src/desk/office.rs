@@ -14,7 +14,7 @@ use crate::ca::{Authority, Certificate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Home};
 use crate::domain::{AuthorityName, Cardholder};
-use crate::personalization::custody::MasterKey;
+use crate::personalization::custody::{CustodyError, MasterKey};
 use crate::registry::{Registry, RegistryUrl};
 
 /// What every command may need, before anything is opened.
@@ -100,7 +100,7 @@ impl Office {
     /// # Errors
     /// It cannot be read.
     pub fn passphrase(&self) -> Result<Passphrase, Failure> {
-        read_passphrase(&self.passphrase, &format!("Passphrase of {}: ", self.home.path().display()))
+        read_passphrase(&self.passphrase, &format!("Passphrase of {}", self.home.path().display()))
     }
 
     /// Opens an authority with its key.
@@ -141,14 +141,24 @@ impl Office {
     /// Opens the master key.
     ///
     /// # Errors
-    /// Wrong passphrase, or no such file.
-    pub fn master_key(&self, passphrase: &Passphrase) -> Result<MasterKey, Failure> {
+    /// Wrong passphrase, no such file, or another issuer's: with it the cards of this registry would be lost.
+    pub async fn master_key(&self, passphrase: &Passphrase) -> Result<MasterKey, Failure> {
         let path = self.home.master_key_file();
         let text = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
-        MasterKey::from_file(&text, passphrase.as_str()).map_err(|error| Failure {
+        let named = |error: CustodyError| Failure {
             message: format!("{}: {error}", path.display()),
             ..Failure::from(error)
-        })
+        };
+        let ours = self.authority_certificate(AuthorityName::Root).await?;
+        let ours = hex::encode(ours.subject_key_identifier());
+        if let Some(theirs) = MasterKey::root_of(&text).map_err(named)?.filter(|theirs| *theirs != ours) {
+            let message = format!(
+                "{} is the master key of another issuer (root {theirs}), the registry is that of root {ours}; put the file of this issuer back",
+                path.display()
+            );
+            return Err(Failure::new("foreign-master-key", message));
+        }
+        MasterKey::from_file(&text, passphrase.as_str()).map_err(named)
     }
 
     /// The time, if it is not behind what was recorded or signed before: a clock that was put back would sign into the
@@ -166,7 +176,7 @@ impl Office {
                 Err(Failure::new(
                     "clock-behind",
                     format!(
-                        "the clock says {now:.0}, but {what} is of {newest}; nothing was signed: set the clock right and run the same command again"
+                        "the clock says {now:.0}, but {what} is of {newest}; nothing is signed: set the clock right and run the same command again"
                     ),
                 ))
             }

@@ -25,6 +25,7 @@ struct Summary {
     explained: Vec<String>,
     cards_ended: usize,
     cards_back_to_stock: usize,
+    cards_set_aside: usize,
     reason: &'static str,
 }
 
@@ -55,6 +56,7 @@ pub async fn run(office: &Office, order: &Order, format: Format) -> Result<Statu
         explained: Vec::new(),
         cards_ended: 0,
         cards_back_to_stock: 0,
+        cards_set_aside: 0,
         reason: order.reason.as_str(),
     };
     let sentence = format!("Certificate {serial} of {} is revoked ({}).", certificate.subject, order.reason);
@@ -87,19 +89,23 @@ async fn revoke_person(
         explained: done.explained.iter().map(ToString::to_string).collect(),
         cards_ended: done.cards.len(),
         cards_back_to_stock: done.abandoned.len(),
+        cards_set_aside: done.set_aside.len(),
         reason: order.reason.as_str(),
     };
-    let card = match (done.cards.len(), done.abandoned.len()) {
-        (0, 0) => "",
-        (0, _) => " The half-made card is back in stock.",
-        _ => " The card is ended.",
+    let card = match (done.cards.is_empty(), done.abandoned.is_empty(), done.set_aside.is_empty()) {
+        (false, ..) => " The card is ended.",
+        (_, false, _) => " The half-made card is back in stock.",
+        (_, _, false) => {
+            " The card cannot be personalised and is set aside as unusable; once it is reset, take it in again with: issuer stock add."
+        }
+        _ => "",
     };
     let explained = match done.explained.len() {
         0 => String::new(),
         count => format!(" The reason of {} revoked before is now {}.", certificates(count), order.reason),
     };
     let revoked = match done.certificates.len() {
-        0 if !explained.is_empty() => String::new(),
+        0 => String::new(),
         count => format!(" {} revoked ({}).", certificates(count), order.reason),
     };
     let sentence = format!("{} <{mail}>:{revoked}{explained}{card}", holder.name.as_str());
@@ -113,6 +119,9 @@ fn certificates(count: usize) -> String {
 fn report(summary: &Summary, sentence: &str, format: Format) -> Result<Status, Failure> {
     match format {
         Format::Json => output::json(summary)?,
+        Format::Text if summary.revoked.is_empty() && summary.explained.is_empty() => {
+            output::line(sentence)?;
+        }
         Format::Text => output::line(&format!("{sentence} Make it known with: issuer publish --to DIR"))?,
     }
     Ok(Status::Done)

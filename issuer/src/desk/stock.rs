@@ -47,7 +47,7 @@ pub(super) struct CardView {
     state: &'static str,
     since: Option<String>,
     holder: Option<String>,
-    next: Option<&'static str>,
+    next: Option<String>,
 }
 
 /// Takes cards into stock; each stands for itself.
@@ -101,7 +101,7 @@ async fn identity_of(office: &Office, locator: &Locator) -> Result<StockIdentity
 
 async fn add_files(office: &mut Office, files: &[PathBuf], added: &mut Added) -> Result<(), Failure> {
     let passphrase = office.passphrase()?;
-    let master_key = office.master_key(&passphrase)?;
+    let master_key = office.master_key(&passphrase).await?;
     for file in files {
         let item = file.display().to_string();
         let text = match read_file(file, 64 * 1024) {
@@ -175,7 +175,10 @@ pub(super) fn view(record: &CardRecord, people: &[Cardholder]) -> CardView {
         holder: holder.map(|holder| holder.mail.as_str().to_owned()),
         next: match state {
             CardState::BeingPersonalised { .. } => {
-                Some("half-made: issue it again to the same person, or revoke that person")
+                Some("half-made: issue it again to the same person, or revoke that person".to_owned())
+            }
+            CardState::Unusable { fault, .. } => {
+                Some(format!("{fault}; once it is reset, take it in again with issuer stock add"))
             }
             _ => None,
         },
@@ -188,7 +191,7 @@ pub(super) fn table(cards: &[CardView], empty: &str) -> Result<(), Failure> {
             (Some(serial), _) => serial.to_string(),
             (None, guid) => guid.clone().unwrap_or_default(),
         };
-        let state = match card.next {
+        let state = match &card.next {
             Some(next) => format!("{} ({next})", card.state),
             None => card.state.to_owned(),
         };

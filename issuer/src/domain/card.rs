@@ -3,7 +3,9 @@
 //! ```text
 //! Unknown ──Receive──> InStock ──Begin──> BeingPersonalised ──Complete──> Issued ──Revoke──> Revoked
 //!                         ^                 │       ^  │
-//!                         └────Abandon──────┘       └──┘ Begin again, same holder (after a crash)
+//!                         └────Abandon──────┤       └──┘ Begin again, same holder (after a crash)
+//!                         ^                 v Abandon, after a fault was found
+//!                         └──Receive─── Unusable
 //! ```
 //!
 //! Whether the holder has changed the transport PIN yet is known to the holder's own computer only; `Issued` covers
@@ -136,6 +138,31 @@ impl fmt::Display for CardKey {
     }
 }
 
+/// Why a card cannot be personalised as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CardFault {
+    /// No PUK is accepted any more.
+    PukBlocked,
+    /// One more wrong PUK would block it.
+    PukLastTry,
+    /// Its PUK is neither the one it came with nor the desk's.
+    PukUnknown,
+    /// Its management key is neither the one it came with nor the desk's.
+    ManagementKeyUnknown,
+}
+
+impl fmt::Display for CardFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PukBlocked => "its PUK is blocked",
+            Self::PukLastTry => "its PUK has one try left",
+            Self::PukUnknown => "its PUK is not known",
+            Self::ManagementKeyUnknown => "its management key is not known",
+        })
+    }
+}
+
 /// Where a card stands; each state carries what is known in it and nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CardState {
@@ -146,6 +173,13 @@ pub enum CardState {
     InStock {
         /// Since when.
         since: Timestamp,
+    },
+    /// Given up, because it cannot be personalised; received again, it is in stock again.
+    Unusable {
+        /// Since when.
+        since: Timestamp,
+        /// Why.
+        fault: CardFault,
     },
     /// Some of its keys, secrets and certificates are new, others perhaps not; it must not leave the desk.
     BeingPersonalised {
@@ -178,6 +212,7 @@ impl CardState {
         match self {
             Self::Unknown => "unknown",
             Self::InStock { .. } => "in stock",
+            Self::Unusable { .. } => "unusable",
             Self::BeingPersonalised { .. } => "being personalised",
             Self::Issued { .. } => "issued",
             Self::Revoked { .. } => "revoked",
@@ -189,6 +224,7 @@ impl CardState {
         match self {
             Self::Unknown => None,
             Self::InStock { since }
+            | Self::Unusable { since, .. }
             | Self::BeingPersonalised { since, .. }
             | Self::Issued { since, .. }
             | Self::Revoked { since, .. } => Some(*since),
@@ -198,7 +234,7 @@ impl CardState {
     /// Whose card it is or was or will be.
     pub const fn holder(&self) -> Option<CardholderId> {
         match self {
-            Self::Unknown | Self::InStock { .. } => None,
+            Self::Unknown | Self::InStock { .. } | Self::Unusable { .. } => None,
             Self::BeingPersonalised { holder, .. }
             | Self::Issued { holder, .. }
             | Self::Revoked { holder, .. } => Some(*holder),
@@ -212,12 +248,14 @@ pub struct Card {
     state: CardState,
     guid: Option<Guid>,
     attempts: u32,
+    /// What the present attempt found.
+    fault: Option<CardFault>,
 }
 
 /// What a desk wants to do with a card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CardCommand {
-    /// Take a blank card into stock.
+    /// Take a blank card into stock; one that was unusable may have been reset meanwhile.
     Receive,
     /// Start to make it somebody's card, or start over.
     BeginPersonalisation {
@@ -228,7 +266,12 @@ pub enum CardCommand {
     },
     /// Every key was exercised against the certificate read back.
     CompletePersonalisation,
-    /// Give up a half-made card: it goes back to stock.
+    /// Record why the card cannot be personalised.
+    RecordFault {
+        /// Why.
+        fault: CardFault,
+    },
+    /// Give up a half-made card: it goes back to stock, or, if it has a fault, not.
     AbandonPersonalisation,
     /// End an issued card.
     Revoke {
@@ -261,6 +304,13 @@ pub enum CardEvent {
     PersonalisationCompleted {
         /// When.
         at: Timestamp,
+    },
+    /// The card turned out not to be usable as it is.
+    CardFaultFound {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        fault: CardFault,
     },
     /// Personalisation was given up.
     PersonalisationAbandoned {
@@ -301,6 +351,14 @@ pub enum CardRefusal {
         holder: CardholderId,
         /// Since when.
         since: Timestamp,
+    },
+    /// It cannot be personalised.
+    #[error("the card was set aside as unusable at {since} ({fault})")]
+    Unusable {
+        /// Since when.
+        since: Timestamp,
+        /// Why.
+        fault: CardFault,
     },
     /// Complete or abandon without a beginning.
     #[error("the card is not being personalised (it is {0})")]
@@ -346,7 +404,7 @@ impl Card {
     pub fn decide(&self, command: CardCommand, now: Timestamp) -> Result<CardEvent, CardRefusal> {
         match command {
             CardCommand::Receive => match self.state {
-                CardState::Unknown => Ok(CardEvent::CardReceived { at: now }),
+                CardState::Unknown | CardState::Unusable { .. } => Ok(CardEvent::CardReceived { at: now }),
                 _ => Err(CardRefusal::AlreadyReceived(self.state.name())),
             },
             CardCommand::BeginPersonalisation { holder, fresh_guid } => {
@@ -354,6 +412,9 @@ impl Card {
             }
             CardCommand::CompletePersonalisation => {
                 self.require_being_personalised().map(|()| CardEvent::PersonalisationCompleted { at: now })
+            }
+            CardCommand::RecordFault { fault } => {
+                self.require_being_personalised().map(|()| CardEvent::CardFaultFound { at: now, fault })
             }
             CardCommand::AbandonPersonalisation => {
                 self.require_being_personalised().map(|()| CardEvent::PersonalisationAbandoned { at: now })
@@ -371,19 +432,24 @@ impl Card {
     pub fn apply(self, event: CardEvent) -> Self {
         let holder = self.state.holder();
         match event {
-            CardEvent::CardReceived { at } => Self { state: CardState::InStock { since: at }, ..self },
+            CardEvent::CardReceived { at } => {
+                Self { state: CardState::InStock { since: at }, fault: None, ..self }
+            }
+            CardEvent::CardFaultFound { fault, .. } => Self { fault: Some(fault), ..self },
             CardEvent::PersonalisationBegun { at, holder, guid, attempt } => Self {
                 state: CardState::BeingPersonalised { holder, since: at },
                 guid: Some(guid),
                 attempts: attempt,
+                fault: None,
             },
             CardEvent::PersonalisationCompleted { at } => match holder {
                 Some(holder) => Self { state: CardState::Issued { holder, since: at }, ..self },
                 None => self,
             },
-            CardEvent::PersonalisationAbandoned { at } => {
-                Self { state: CardState::InStock { since: at }, ..self }
-            }
+            CardEvent::PersonalisationAbandoned { at } => match self.fault {
+                Some(fault) => Self { state: CardState::Unusable { since: at, fault }, ..self },
+                None => Self { state: CardState::InStock { since: at }, ..self },
+            },
             CardEvent::CardRevoked { at, reason } => match holder {
                 Some(holder) => Self { state: CardState::Revoked { holder, since: at, reason }, ..self },
                 None => self,
@@ -404,6 +470,7 @@ impl Card {
             }
             CardState::Issued { holder, since } => return Err(CardRefusal::AlreadyIssued { holder, since }),
             CardState::Revoked { since, reason, .. } => return Err(CardRefusal::Revoked { since, reason }),
+            CardState::Unusable { since, fault } => return Err(CardRefusal::Unusable { since, fault }),
             CardState::InStock { .. } | CardState::BeingPersonalised { .. } => {}
         }
         let guid = self.guid.unwrap_or(fresh_guid);

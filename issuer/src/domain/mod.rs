@@ -13,7 +13,9 @@ pub mod cardholder;
 pub mod certificate;
 pub mod unicode;
 
-pub use card::{Card, CardCommand, CardEvent, CardId, CardKey, CardRefusal, CardState, Guid, StockIdentity};
+pub use card::{
+    Card, CardCommand, CardEvent, CardFault, CardId, CardKey, CardRefusal, CardState, Guid, StockIdentity,
+};
 pub use cardholder::{
     Cardholder, CardholderId, DomainName, MailAddress, MalformedField, Name, NewCardholder, StaffId,
 };

@@ -57,6 +57,9 @@ pub enum CustodyError {
 #[serde(deny_unknown_fields)]
 struct MasterKeyFile {
     format: String,
+    /// Key identifier of the root certificate of the issuer whose master key this is, hex; older files have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    root: Option<String>,
     scrypt_log_n: u8,
     scrypt_r: u32,
     scrypt_p: u32,
@@ -81,13 +84,14 @@ impl MasterKey {
         Self(bytes)
     }
 
-    /// The contents of the master key file.
+    /// The contents of the master key file of the issuer with this root (key identifier of its certificate).
     ///
     /// # Errors
     /// [`CustodyError::Unusable`].
     pub fn to_file<R: CryptoRng + ?Sized>(
         &self,
         passphrase: &str,
+        root: &[u8],
         random: &mut R,
     ) -> Result<String, CustodyError> {
         let (mut salt, mut nonce) = ([0; 16], [0; NONCE_LENGTH]);
@@ -95,6 +99,7 @@ impl MasterKey {
         random.fill_bytes(&mut nonce);
         let mut file = MasterKeyFile {
             format: FORMAT.to_owned(),
+            root: Some(hex::encode(root)),
             scrypt_log_n: SCRYPT_LOG_N,
             scrypt_r: SCRYPT_R,
             scrypt_p: SCRYPT_P,
@@ -117,10 +122,7 @@ impl MasterKey {
     /// [`CustodyError::WrongPassphrase`], [`CustodyError::MalformedFile`].
     pub fn from_file(text: &str, passphrase: &str) -> Result<Self, CustodyError> {
         let malformed = |reason: &str| CustodyError::MalformedFile(reason.to_owned());
-        let file: MasterKeyFile = toml::from_str(text).map_err(|error| malformed(error.message()))?;
-        if file.format != FORMAT {
-            return Err(malformed("unknown format"));
-        }
+        let file = MasterKeyFile::read(text)?;
         let salt = hex::decode(&file.salt).map_err(|_| malformed("the salt is not hex"))?;
         let mut nonce = [0; NONCE_LENGTH];
         hex::decode_to_slice(&file.nonce, &mut nonce)
@@ -133,6 +135,15 @@ impl MasterKey {
         let bytes =
             <[u8; 32]>::try_from(plaintext.as_slice()).map_err(|_| malformed("the key is not 32 bytes"))?;
         Ok(Self(bytes))
+    }
+
+    /// Whose master key a file holds: the key identifier of the root, hex; none in an older file. It is authenticated
+    /// only by [`Self::from_file`].
+    ///
+    /// # Errors
+    /// [`CustodyError::MalformedFile`].
+    pub fn root_of(text: &str) -> Result<Option<String>, CustodyError> {
+        Ok(MasterKeyFile::read(text)?.root)
     }
 
     /// The PUK of a card: 8 decimal digits.
@@ -271,11 +282,24 @@ impl StockSecrets {
 }
 
 impl MasterKeyFile {
+    fn read(text: &str) -> Result<Self, CustodyError> {
+        let file: Self =
+            toml::from_str(text).map_err(|error| CustodyError::MalformedFile(error.message().to_owned()))?;
+        if file.format != FORMAT {
+            return Err(CustodyError::MalformedFile("unknown format".to_owned()));
+        }
+        Ok(file)
+    }
+
     fn header(&self) -> String {
-        format!(
+        let header = format!(
             "{} {} {} {} {} {}",
             self.format, self.scrypt_log_n, self.scrypt_r, self.scrypt_p, self.salt, self.nonce
-        )
+        );
+        match &self.root {
+            Some(root) => format!("{header} {root}"),
+            None => header,
+        }
     }
 
     fn cipher(&self, passphrase: &str, salt: &[u8]) -> Result<Aes256Gcm, CustodyError> {
@@ -336,7 +360,13 @@ mod tests {
     fn the_file_opens_with_its_passphrase_only() {
         let mut random = UnwrapErr(SysRng);
         let key = MasterKey::generate(&mut random);
-        let text = key.to_file("correct horse", &mut random).unwrap();
+        let text = key.to_file("correct horse", &[0xAB; 20], &mut random).unwrap();
+        assert_eq!(MasterKey::root_of(&text).unwrap(), Some("ab".repeat(20)));
+        let of_another = text.replace(&"ab".repeat(20), &"cd".repeat(20));
+        assert!(matches!(
+            MasterKey::from_file(&of_another, "correct horse"),
+            Err(CustodyError::WrongPassphrase)
+        ));
         assert!(!text.contains(&hex::encode(key.0)));
         assert!(MasterKey::from_file(&text, "correct horse").unwrap().0 == key.0);
         assert!(matches!(MasterKey::from_file(&text, "wrong horse"), Err(CustodyError::WrongPassphrase)));

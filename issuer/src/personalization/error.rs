@@ -5,7 +5,7 @@ use middleware::{CardError, KeyError};
 use super::custody::CustodyError;
 use super::plan::{PlanRefusal, Step};
 use crate::ca::CaError;
-use crate::domain::CardKey;
+use crate::domain::{CardFault, CardKey};
 use crate::registry::RegistryError;
 
 /// A refusal or failure of personalisation.
@@ -85,19 +85,35 @@ pub enum PersonalizationError {
 }
 
 fn tries(left: Option<u8>) -> String {
-    left.map(|left| format!(" ({left} tries left)")).unwrap_or_default()
+    match left {
+        Some(1) => " (1 try left)".to_owned(),
+        Some(left) => format!(" ({left} tries left)"),
+        None => String::new(),
+    }
 }
 
 impl PersonalizationError {
-    /// Whether running again can help.
-    pub fn is_worth_repeating(&self) -> bool {
+    /// What is wrong with the card itself, so that running again cannot help.
+    pub fn fault(&self) -> Option<CardFault> {
         match self {
-            Self::Interrupted { source, .. } => source.is_worth_repeating(),
-            Self::ManagementKeyUnknown
-            | Self::PukUnknown { .. }
-            | Self::LastPukTry
-            | Self::Card(CardError::PukBlocked) => false,
-            _ => true,
+            Self::Interrupted { source, .. } => source.fault(),
+            Self::ManagementKeyUnknown => Some(CardFault::ManagementKeyUnknown),
+            Self::PukUnknown { .. } => Some(CardFault::PukUnknown),
+            Self::LastPukTry => Some(CardFault::PukLastTry),
+            Self::Card(CardError::PukBlocked) => Some(CardFault::PukBlocked),
+            _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_are_counted_in_english() {
+        let text = |tries_left| PersonalizationError::PukUnknown { tries_left }.to_string();
+        assert!(text(Some(1)).contains("(1 try left)"));
+        assert!(text(Some(2)).contains("(2 tries left)") && !text(None).contains("left"));
     }
 }

@@ -122,7 +122,12 @@ impl Desk<'_> {
         let digits = self.transport_pin();
         let pin = Pin::new(&digits)?;
         let mut attempt = self.begin(record, holder, choice, assurance, pin).await?;
-        self.write(card, &steps, &mut attempt, stock).await?;
+        let written = self.write(card, &steps, &mut attempt, stock).await;
+        if let Some(fault) = written.as_ref().err().and_then(PersonalizationError::fault) {
+            let record = CardCommand::RecordFault { fault };
+            self.registry.command_card(attempt.record.id, record, self.clock.now()).await?;
+        }
+        written?;
         self.verify(card, &steps, &attempt).await?;
         (self.hand_over_pin)(&digits).map_err(PersonalizationError::TransportPin)?;
         self.registry

@@ -116,6 +116,8 @@ pub struct RevokedForCardholder {
     pub cards: Vec<CardId>,
     /// Half-made cards that went back to stock.
     pub abandoned: Vec<CardId>,
+    /// Half-made cards that have a fault and were set aside.
+    pub set_aside: Vec<CardId>,
     /// Certificates that are on the next CRL.
     pub certificates: Vec<SerialNumber>,
     /// Certificates that were revoked before without a reason, and have one now.
@@ -129,6 +131,7 @@ impl RevokedForCardholder {
     pub fn changed_nothing(&self) -> bool {
         self.cards.is_empty()
             && self.abandoned.is_empty()
+            && self.set_aside.is_empty()
             && self.certificates.is_empty()
             && self.explained.is_empty()
     }

@@ -63,6 +63,22 @@ fn a_half_made_card_is_nobody_elses_until_it_is_abandoned() {
 }
 
 #[test]
+fn a_card_with_a_fault_does_not_go_back_to_stock() {
+    let fault = CardFault::PukBlocked;
+    let found = [CardCommand::Receive, begin(ALICE, 1), CardCommand::RecordFault { fault }];
+    let card = card_after(&found);
+    assert!(card.decide(begin(ALICE, 2), at(5)).is_ok(), "the holder's own desk may try again");
+    let given_up = [&found[..], &[CardCommand::AbandonPersonalisation]].concat();
+    let card = card_after(&given_up);
+    assert_eq!(card.state(), &CardState::Unusable { since: at(3), fault });
+    assert_eq!(card.decide(begin(BOB, 2), at(5)), Err(CardRefusal::Unusable { since: at(3), fault }));
+    let again = card_after(&[&given_up[..], &[CardCommand::Receive, begin(BOB, 2)]].concat());
+    assert_eq!(again.state().holder(), Some(BOB));
+    let tried_again = [&found[..], &[begin(ALICE, 2), CardCommand::AbandonPersonalisation]].concat();
+    assert_eq!(card_after(&tried_again).state().name(), "in stock", "the second attempt found no fault");
+}
+
+#[test]
 fn an_issued_card_is_not_issued_again() {
     let card = card_after(&[CardCommand::Receive, begin(ALICE, 1), CardCommand::CompletePersonalisation]);
     assert_eq!(
@@ -90,6 +106,7 @@ fn any_command() -> impl Strategy<Value = CardCommand> {
         }),
         Just(CardCommand::CompletePersonalisation),
         Just(CardCommand::AbandonPersonalisation),
+        Just(CardCommand::RecordFault { fault: CardFault::PukUnknown }),
         prop_oneof![Just(RevocationReason::KeyCompromise), Just(RevocationReason::Superseded)]
             .prop_map(|reason| CardCommand::Revoke { reason }),
     ]
@@ -109,8 +126,9 @@ proptest! {
             match card.decide(command, now) {
                 Ok(event) => {
                     events.push(event.clone());
+                    let changes_state = !matches!(event, CardEvent::CardFaultFound { .. });
                     card = card.apply(event);
-                    prop_assert_eq!(card.state().since(), Some(now));
+                    prop_assert_eq!(card.state().since(), if changes_state { Some(now) } else { before.state().since() });
                 }
                 Err(_) => prop_assert_eq!(&card, &before),
             }

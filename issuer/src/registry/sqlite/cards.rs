@@ -19,7 +19,7 @@ use crate::registry::rows::{self, damaged, time_text, whole_seconds};
 const SECRETS_VERSION: i64 = 1;
 
 impl Registry {
-    /// Takes a blank card into stock.
+    /// Takes a blank card into stock; one that was set aside as unusable is taken in again.
     ///
     /// # Errors
     /// [`RegistryError::CardTaken`].
@@ -35,8 +35,19 @@ impl Registry {
             .bind(guid)
             .fetch_optional(&mut *transaction)
             .await?;
-        if taken.is_some() {
-            return Err(RegistryError::CardTaken(card.identity));
+        if let Some(row) = taken {
+            let id = CardId(row.try_get("id")?);
+            if !matches!(load(&mut transaction, id).await?.state(), CardState::Unusable { .. }) {
+                return Err(RegistryError::CardTaken(card.identity));
+            }
+            sqlx::query("UPDATE cards SET sealed_secrets = ? WHERE id = ?")
+                .bind(card.sealed_secrets.as_deref())
+                .bind(id.0)
+                .execute(&mut *transaction)
+                .await?;
+            execute(&mut transaction, id, CardCommand::Receive, now).await?;
+            transaction.commit().await?;
+            return Ok(id);
         }
         let inserted = sqlx::query(
             "INSERT INTO cards (vendor_serial, stock_guid, guid, holder, secrets_version, sealed_secrets) VALUES (?, ?, NULL, NULL, ?, ?)",
@@ -255,7 +266,10 @@ pub(super) async fn execute(
     let card = card.apply(event);
     let holder = match card.state() {
         CardState::BeingPersonalised { holder, .. } | CardState::Issued { holder, .. } => Some(holder.0),
-        CardState::Unknown | CardState::InStock { .. } | CardState::Revoked { .. } => None,
+        CardState::Unknown
+        | CardState::InStock { .. }
+        | CardState::Unusable { .. }
+        | CardState::Revoked { .. } => None,
     };
     let guid = card.guid();
     sqlx::query("UPDATE cards SET guid = ?, holder = ? WHERE id = ?")

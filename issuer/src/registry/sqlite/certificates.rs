@@ -1,5 +1,7 @@
 //! Certificates in the registry, from the bytes to be signed to revocation.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
@@ -7,8 +9,8 @@ use sqlx::{Row, Sqlite, Transaction};
 use super::cards::execute as execute_card;
 use super::{Registry, Subject, events, record};
 use crate::domain::{
-    AuthorityName, CardCommand, CardId, CardRefusal, CardholderId, Certificate, CertificateCommand,
-    CertificateEvent, CertificateRefusal, RevocationReason, SerialNumber,
+    AuthorityName, CardCommand, CardId, CardRefusal, CardState, CardholderId, Certificate,
+    CertificateCommand, CertificateEvent, CertificateRefusal, RevocationReason, SerialNumber,
 };
 use crate::registry::error::RegistryError;
 use crate::registry::records::{
@@ -198,8 +200,12 @@ impl Registry {
             match execute_card(&mut transaction, card, CardCommand::Revoke { reason }, now).await {
                 Ok(_) => done.cards.push(card),
                 Err(RegistryError::CardRefused(CardRefusal::NotIssued(_))) => {
-                    execute_card(&mut transaction, card, CardCommand::AbandonPersonalisation, now).await?;
-                    done.abandoned.push(card);
+                    let abandon = CardCommand::AbandonPersonalisation;
+                    let abandoned = execute_card(&mut transaction, card, abandon, now).await?;
+                    match abandoned.state() {
+                        CardState::Unusable { .. } => done.set_aside.push(card),
+                        _ => done.abandoned.push(card),
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -230,18 +236,64 @@ impl Registry {
         Ok(revoked)
     }
 
-    /// Every certificate with a mail address that was signed and has not expired at `now`, DER.
+    /// Every certificate with a mail address that reached its holder and has not expired at `now`, DER. Those of an
+    /// attempt that never ended are nobody's: no mail is to be encrypted to them.
     ///
     /// # Errors
-    /// The database.
+    /// The database, or [`RegistryError::Damaged`].
     pub async fn certificates_to_publish(&self, now: Timestamp) -> Result<Vec<Vec<u8>>, RegistryError> {
         let rows = sqlx::query(
-            "SELECT certificate FROM certificates WHERE mail IS NOT NULL AND certificate IS NOT NULL AND not_after >= ? ORDER BY serial",
+            "SELECT certificate, card, attempt FROM certificates WHERE mail IS NOT NULL AND certificate IS NOT NULL AND not_after >= ? ORDER BY serial",
         )
         .bind(time_text(now))
         .fetch_all(&self.pool)
         .await?;
-        rows.iter().map(|row| Ok(row.try_get("certificate")?)).collect()
+        let cards = self.cards().await?;
+        let handed_over: HashSet<(i64, i64)> = cards
+            .iter()
+            .filter(|record| {
+                matches!(record.card.state(), CardState::Issued { .. } | CardState::Revoked { .. })
+            })
+            .map(|record| (record.id.0, i64::from(record.card.attempts())))
+            .collect();
+        let mut certificates = Vec::new();
+        for row in &rows {
+            let on_card: (Option<i64>, Option<i64>) = (row.try_get("card")?, row.try_get("attempt")?);
+            if !matches!(on_card, (Some(card), Some(attempt)) if !handed_over.contains(&(card, attempt))) {
+                certificates.push(row.try_get("certificate")?);
+            }
+        }
+        Ok(certificates)
+    }
+
+    /// The certificates of an authority with exactly this subject that were signed, are not revoked and are valid until
+    /// after `now`, the newest first.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn live_certificates(
+        &self,
+        authority: AuthorityName,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Vec<CertificateRecord>, RegistryError> {
+        let rows = sqlx::query(
+            "SELECT serial, authority, profile, subject, mail, holder, card_key, not_before, not_after, certificate \
+             FROM certificates WHERE authority = ? AND subject = ? AND not_after > ? AND certificate IS NOT NULL \
+             AND serial NOT IN (SELECT serial FROM revocations) ORDER BY not_after DESC",
+        )
+        .bind(authority.as_str())
+        .bind(subject)
+        .bind(time_text(now))
+        .fetch_all(&self.pool)
+        .await?;
+        let mut transaction = self.pool.begin().await?;
+        let mut records = Vec::new();
+        for row in &rows {
+            let state = load(&mut transaction, &rows::serial(row)?).await?;
+            records.push(rows::certificate(row, state)?);
+        }
+        Ok(records)
     }
 
     /// Serial number and end of every certificate that an authority reserved.

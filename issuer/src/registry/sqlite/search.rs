@@ -32,6 +32,7 @@ impl Registry {
         .await?;
         hits.people = people.iter().map(rows::cardholder).collect::<Result<_, _>>()?;
         hits.cards = self.search_cards(text, &contains).await?;
+        self.add_ended_cards(&mut hits).await?;
         hits.certificates = self.search_certificates(text, &contains).await?;
         for length in [hits.people.len(), hits.cards.len(), hits.certificates.len()] {
             hits.more |= length > LIMIT;
@@ -61,6 +62,22 @@ impl Registry {
             cards.push(self.card(CardId(row.try_get("id")?)).await?);
         }
         Ok(cards)
+    }
+
+    /// The cards that the people found once had: their rows name nobody any more, their events do.
+    async fn add_ended_cards(&self, hits: &mut SearchHits) -> Result<(), RegistryError> {
+        if hits.people.is_empty() {
+            return Ok(());
+        }
+        for record in self.cards().await? {
+            let holder = record.card.state().holder();
+            let is_theirs = hits.people.iter().any(|person| Some(person.id) == holder);
+            if is_theirs && !hits.cards.iter().any(|card| card.id == record.id) {
+                hits.cards.push(record);
+            }
+        }
+        hits.cards.sort_by_key(|card| card.id);
+        Ok(())
     }
 
     async fn search_certificates(
