@@ -182,6 +182,10 @@ fn a_lost_card_is_replaced_and_both_lives_stay_on_record() {
     assert!(openssl_verify(&public, &desk.path("second/9C.pem"), &[]).0);
     let cards = desk.json(&["stock", "list"]);
     assert_eq!((&cards[0]["state"], &cards[1]["state"]), (&"revoked".into(), &"issued".into()));
+    let found = desk.json(&["find", "alice"]);
+    let states: Vec<_> = found["cards"].as_array().unwrap().iter().map(|card| &card["state"]).collect();
+    assert_eq!(states, ["revoked", "issued"], "the card that ended is hers too");
+    assert!(desk.json(&["find", "bob"])["cards"].as_array().unwrap().is_empty());
     let dead = desk.issuer(&[
         "issue",
         "bob@example.org",
@@ -224,4 +228,20 @@ fn publishing_needs_the_right_passphrase_and_leaves_what_was_there() {
     std::fs::write(desk.path("passphrase"), "not the passphrase\n").unwrap();
     desk.issuer(&["publish", "--to", "public"]).refuses(1, &["wrong passphrase"]);
     assert_eq!(std::fs::read(public.join("crl.pem")).unwrap(), before);
+}
+
+#[test]
+fn only_a_folder_of_its_own_is_published_into() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("papers")).unwrap();
+    std::fs::write(desk.path("papers/letter"), "mine").unwrap();
+    desk.issuer(&["publish", "--to", "papers"]).refuses(1, &["papers", "not empty", "name a new folder"]);
+    for place in ["home", "home/keys", "home/../home", "."] {
+        let refused = desk.issuer(&["publish", "--to", place]);
+        refused.refuses(1, &["own home", "a folder of its own"]);
+    }
+    assert!(!desk.home().join(".lock").exists() && !desk.path("papers/.lock").exists());
+    std::fs::create_dir(desk.path("empty")).unwrap();
+    desk.issuer(&["publish", "--to", "empty"]).expect(0);
+    desk.issuer(&["publish", "--to", "empty"]).expect(0);
 }

@@ -73,6 +73,14 @@ fn what_is_not_there_is_not_served() {
     };
     run(program().arg("nowhere")).refuses(1, &["nowhere", "publish"]);
     std::fs::create_dir(desk.path("public")).unwrap();
+    run(program().arg("public")).refuses(1, &["nothing was published", "issuer publish --to public"]);
+    let desk = Desk::new();
+    desk.publish();
+    let program = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_issuer"));
+        command.current_dir(desk.directory.path()).args(["serve", "--from"]);
+        command
+    };
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     run(program().args(["public", "--listen", &address])).refuses(1, &[&address, "--listen"]);

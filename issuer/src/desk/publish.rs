@@ -42,6 +42,7 @@ struct CrlSummary {
 pub async fn run(office: &Office, directory: &Path, format: Format) -> Result<Status, Failure> {
     let now = office.time_to_sign().await?;
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    refuse_home(office, directory)?;
     let target = PublishedDirectory::open(directory)?;
     let passphrase = office.passphrase()?;
     let mut crls = Vec::new();
@@ -94,6 +95,20 @@ pub async fn run(office: &Office, directory: &Path, format: Format) -> Result<St
         }
     }
     Ok(Status::Done)
+}
+
+/// What is published is read by everybody; the home is not for everybody.
+fn refuse_home(office: &Office, directory: &Path) -> Result<(), Failure> {
+    let place = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let (home, keys, target) = (place(office.home.path()), place(&office.home.keys()), place(directory));
+    if home.starts_with(&target) || target.starts_with(keys) {
+        let message = format!(
+            "{} is the issuer's own home or holds it; publish into a folder of its own",
+            directory.display()
+        );
+        return Err(Failure::new("own-home", message));
+    }
+    Ok(())
 }
 
 /// How long a CRL stands: 7 days for what changes daily, 90 for the root (S/MIME Baseline Requirements section 4.9.7).

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::{Failure, Status};
 use super::output::{self, Format};
-use crate::publication;
+use crate::publication::{self, layout};
 
 #[derive(Serialize)]
 struct Ready {
@@ -27,6 +27,13 @@ pub async fn run(directory: PathBuf, address: SocketAddr, format: Format) -> Res
             directory.display()
         );
         return Err(Failure::new("io", message));
+    }
+    if !layout::is_published(&directory) {
+        let message = format!(
+            "nothing was published in {} yet; publish into it first: issuer publish --to {0}",
+            directory.display()
+        );
+        return Err(Failure::new("not-published", message));
     }
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failure::new(

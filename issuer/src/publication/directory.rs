@@ -51,9 +51,14 @@ impl PublishedDirectory {
     /// Opens or makes the directory.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// It cannot be made, or holds something that publication did not put there:
+    /// [`PublicationError::NotPublished`].
     pub fn open(root: &Path) -> Result<Self, PublicationError> {
-        Ok(Self { store: FileStore::open(root)? })
+        let store = FileStore::open(root)?;
+        if !store.list(Path::new(""))?.is_empty() && !layout::is_published(root) {
+            return Err(PublicationError::NotPublished(root.to_owned()));
+        }
+        Ok(Self { store })
     }
 
     /// Checks everything, then writes: each file atomically, CA certificates first. A second call changes

@@ -26,6 +26,12 @@ pub enum PublicationError {
     /// Something handed in is not what it should be.
     #[error("nothing was published: {0}")]
     Malformed(String),
+    /// A folder with something else in it.
+    #[error(
+        "{} is not empty and holds nothing that was published; name a new folder, or the one that was published into before",
+        .0.display()
+    )]
+    NotPublished(PathBuf),
     /// Another process is publishing to the same directory.
     #[error("{} is being written by another process; try again when it is done", .0.display())]
     InUse(PathBuf),
@@ -38,6 +44,7 @@ impl PublicationError {
             Self::Io { .. } => "io",
             Self::Crl { .. } => "crl-refused",
             Self::Malformed(_) => "malformed",
+            Self::NotPublished(_) => "not-published",
             Self::InUse(_) => "in-use",
         }
     }

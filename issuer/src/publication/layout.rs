@@ -30,6 +30,11 @@ pub(crate) const LOCK: &str = ".lock";
 /// Begin of the names of files that are still being written.
 pub(crate) const UNFINISHED: &str = ".unfinished-";
 
+/// Whether something was published, or began to be, in this folder.
+pub fn is_published(root: &Path) -> bool {
+    [LOCK, REVISION, ANCHOR].iter().any(|mark| root.join(mark).is_file())
+}
+
 /// The folder name of a mail address: lower case, octets other than `A-Z a-z 0-9 @ . _ + -` percent-encoded.
 ///
 /// It can be neither empty nor `.` nor `..` nor hold a slash, because a mail address holds an `@`.
