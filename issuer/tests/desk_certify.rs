@@ -58,6 +58,32 @@ fn a_mail_server_is_certified_and_openssl_accepts_it_for_its_names() {
 }
 
 #[test]
+fn the_same_request_again_gives_the_same_certificate() {
+    let desk = Desk::new();
+    let csr = request(&desk, "mail", "DNS:mail.example.org", &EC);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let lost = desk_support::run(desk.command(&["certify", &csr, "--profile", "mail-server"]).stdout(full));
+    assert_eq!(lost.status, 1);
+    let again = desk.issuer(&["certify", &csr, "--profile", "mail-server"]);
+    assert!(again.expect(0).stderr.contains("nothing was signed"), "{}", again.stderr);
+    let found = || desk.json(&["find", "mail.example.org"])["certificates"].clone();
+    assert_eq!(found().as_array().unwrap().len(), 1);
+    let serial = found()[0]["serial"].as_str().unwrap().to_owned();
+    let summary = desk.json(&["certify", &csr, "--profile", "mail-server", "--out", "mail.pem"]);
+    assert_eq!((&summary["serial"], &summary["issued_before"]), (&serial.clone().into(), &true.into()));
+    assert_eq!(std::fs::read_to_string(desk.path("mail.pem")).unwrap().trim(), again.stdout.trim());
+
+    // Another key, other names, or a revocation: a new one.
+    let other_key = request(&desk, "other", "DNS:mail.example.org", &EC);
+    desk.issuer(&["certify", &other_key, "--profile", "mail-server"]).expect(0);
+    desk.issuer(&["revoke", &serial, "--reason", "superseded"]).expect(0);
+    let renewed = desk.json(&["certify", &csr, "--profile", "mail-server", "--out", "new.pem"]);
+    assert_eq!(renewed["issued_before"], false);
+    assert_ne!(renewed["serial"], serial);
+    assert_eq!(found().as_array().unwrap().len(), 3);
+}
+
+#[test]
 fn a_server_certificate_is_revoked_by_its_serial_number() {
     let desk = Desk::new();
     let csr = request(&desk, "mail", "DNS:mail.example.org", &EC);

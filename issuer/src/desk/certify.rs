@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::failure::{Failure, Status};
@@ -15,7 +15,7 @@ use crate::ca::request::CertificationRequest;
 use crate::ca::{Certificate, Profile, SerialNumber};
 use crate::clock::Clock;
 use crate::config::{Config, write_new};
-use crate::domain::AuthorityName;
+use crate::domain::{AuthorityName, CertificateState};
 use crate::personalization::domain_serial;
 use crate::registry::NewCertificate;
 
@@ -24,10 +24,16 @@ struct Summary {
     serial: String,
     names: Vec<String>,
     not_after: String,
+    /// Whether this key and these names had the certificate already.
+    issued_before: bool,
     file: Option<String>,
 }
 
-/// Signs a request for the profile `mail-server`; the answer is the certificate and then the authority's, PEM.
+/// A certificate that ends sooner than this is not given again but renewed.
+const RENEWAL: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Signs a request for the profile `mail-server`; the answer is the certificate and then the authority's, PEM. A request
+/// for a key and names that have a certificate already is answered with that one.
 ///
 /// # Errors
 /// Not a request, a name outside the organisation, an existing output file, or a wrong passphrase.
@@ -54,13 +60,27 @@ pub async fn run(
     refuse_foreign_names(&parsed.server, &office.config)?;
     let now = office.time_to_sign().await?;
     let names = names(&parsed.server);
-    let (certificate, chain) = sign(office, parsed, now).await?;
+    let known = issued_before(office, &parsed, now).await?;
+    let issued_before = known.is_some();
+    let (certificate, chain) = match known {
+        Some(known) => (known, office.authority_certificate(AuthorityName::Servers).await?),
+        None => sign(office, parsed, now).await?,
+    };
     let pem = format!("{}{}", certificate.to_pem(), chain.to_pem());
     if let Some(out) = &out {
         write_new(out, 0o644, pem.as_bytes()).map_err(|error| Failure::file(out, &error))?;
     }
     let serial = domain_serial(certificate.serial_number())?;
-    office.registry.confirm_delivery(&serial, office.clock.now()).await?;
+    let record = office.registry.certificate(&serial).await?;
+    if record.is_some_and(|record| matches!(record.state.state(), CertificateState::Signed { .. })) {
+        office.registry.confirm_delivery(&serial, office.clock.now()).await?;
+    }
+    if issued_before && format == Format::Text {
+        output::progress(&format!(
+            "This key has certificate {serial} for {} already; it is given again, and nothing was signed. For another one, revoke that one first.",
+            names.join(", ")
+        ));
+    }
     match (format, out) {
         (Format::Text, None) => output::line(pem.trim_end())?,
         (Format::Text, Some(out)) => output::line(&format!(
@@ -72,6 +92,7 @@ pub async fn run(
             serial: serial.to_string(),
             names,
             not_after: certificate.not_after().to_string(),
+            issued_before,
             file: out.map(|out| out.display().to_string()),
         })?,
     }
@@ -119,6 +140,24 @@ const fn is_internal(address: IpAddr) -> bool {
             address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
         }
     }
+}
+
+/// The certificate that this key has for these names, if it is good for a while yet.
+async fn issued_before(
+    office: &Office,
+    request: &CertificationRequest,
+    now: Timestamp,
+) -> Result<Option<Certificate>, Failure> {
+    let subject = names(&request.server).join(", ");
+    let until = now.saturating_add(RENEWAL).unwrap_or(now);
+    let records = office.registry.live_certificates(AuthorityName::Servers, &subject, until).await?;
+    for der in records.into_iter().filter_map(|record| record.certificate) {
+        let certificate = Certificate::from_der(der)?;
+        if certificate.public_key() == request.key.public_key() {
+            return Ok(Some(certificate));
+        }
+    }
+    Ok(None)
 }
 
 async fn sign(
