@@ -1,6 +1,7 @@
 //! The issuer's home directory and its `config.toml`.
 
 use std::io::Write;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -141,7 +142,11 @@ impl Config {
         };
         let organization = Organization {
             name,
-            identifier: organization_identifier.map(str::to_owned),
+            identifier: organization_identifier
+                .map(|text| {
+                    checked_identifier(text).map_err(|reason| malformed("organization identifier", reason))
+                })
+                .transpose()?,
             base_url: base_url_without_final_slash(base_url)
                 .map_err(|reason| malformed("base URL", reason))?,
             policies,
@@ -227,12 +232,83 @@ fn base_url_without_final_slash(text: &str) -> Result<String, String> {
             "{text:?} must begin with http:// (what is published there is signed; https:// would make readers need a certificate to check a certificate)"
         ));
     };
-    let is_plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}?#".contains(&byte));
-    let host = rest.split('/').next().unwrap_or_default();
-    if host.is_empty() || !is_plain {
-        return Err(format!("{text:?} is not of the shape http://HOST[:PORT][/PATH]"));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if !is_authority(authority) {
+        return Err(format!(
+            "{text:?} is not of the shape http://HOST[:PORT][/PATH]: {authority:?} is no host name in ASCII and no IP address"
+        ));
+    }
+    if !is_path(path) {
+        return Err(format!(
+            "{text:?} is not of the shape http://HOST[:PORT][/PATH]: what cannot stand in a path is written as %HH (RFC 3986 section 3.3)"
+        ));
     }
     Ok(text.to_owned())
+}
+
+/// `host [ ":" port ]`, RFC 3986 section 3.2, without user information.
+fn is_authority(authority: &str) -> bool {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port != 0)
+    };
+    let is_host = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|text| text.parse::<Ipv6Addr>().is_ok()),
+        None if host
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit())) =>
+        {
+            host.parse::<Ipv4Addr>().is_ok()
+        }
+        None => host.is_ascii() && !host.contains('%') && DomainName::new(host).is_ok(),
+    };
+    is_host && port.is_none_or(is_port)
+}
+
+/// `path-abempty`, RFC 3986 section 3.3.
+fn is_path(path: &str) -> bool {
+    let mut rest = path.bytes();
+    while let Some(byte) = rest.next() {
+        let is_fine = match byte {
+            b'%' => [rest.next(), rest.next()]
+                .iter()
+                .all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit())),
+            _ => byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte),
+        };
+        if !is_fine {
+            return false;
+        }
+    }
+    true
+}
+
+/// Scheme, country, `-`, reference: ETSI EN 319 412-1 section 5.1.4, S/MIME Baseline Requirements appendix A.
+fn checked_identifier(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let is_well_formed = || {
+        let (registry, reference) = text.split_once('-')?;
+        let (scheme, place) = registry.split_at_checked(3)?;
+        let (country, subdivision) = place.split_at_checked(2)?;
+        let is_upper = |text: &str| text.bytes().all(|byte| byte.is_ascii_uppercase());
+        let is_subdivision = |text: &str| {
+            (1..=3).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        };
+        let is_known = ["VAT", "NTR", "PSD", "LEI", "GOV", "INT"].contains(&scheme) && is_upper(country);
+        let is_placed = subdivision.is_empty() || subdivision.strip_prefix('+').is_some_and(is_subdivision);
+        let is_reference = !reference.is_empty() && reference.bytes().all(|byte| byte.is_ascii_graphic());
+        (is_known && is_placed && is_reference && text.len() <= 64).then_some(())
+    };
+    match is_well_formed() {
+        Some(()) => Ok(text.to_owned()),
+        None => Err(format!(
+            "{text:?} is not of the shape NTRDE-HRB12345: a scheme (VAT, NTR, PSD, LEI, GOV or INT), a country, '-' and the number there"
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -274,6 +350,21 @@ mod tests {
             "http://a b/",
             "http:///x",
             "http://a/?q",
+            "http://a/%zz",
+            "http://a/%4",
+            "http://a/x y",
+            "http://user@a/",
+            "http://a:0/",
+            "http://a:+1/",
+            "http://a:70000/",
+            "http://-a/",
+            "http://a..b/",
+            "http://a_b/",
+            "http://%61/",
+            "http://bücher.example/",
+            "http://1.2.3/",
+            "http://[::1/",
+            "http://[1.2.3.4]/",
         ] {
             let refused = Config::new("Example", None, &domains(), url, None, PivExtensions::default());
             assert!(
@@ -281,6 +372,51 @@ mod tests {
                 "{url}"
             );
         }
+    }
+
+    #[test]
+    fn a_base_url_names_a_host_or_an_address() {
+        for url in [
+            "http://localhost",
+            "http://pki.example.org:8080/a/b%20c",
+            "http://192.0.2.1",
+            "http://[2001:db8::1]:80/x",
+            "http://xn--bcher-kva.example",
+        ] {
+            assert!(base_url_without_final_slash(url).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_domain_in_unicode_is_kept_in_a_labels() {
+        let make = |domain: &str| {
+            Config::new("Example", None, &[domain.to_owned()], "http://a", None, PivExtensions::default())
+        };
+        assert_eq!(make("BÜCHER.example").unwrap().domain_list(), "xn--bcher-kva.example");
+        assert_eq!(make("bu\u{308}cher.example").unwrap().domain_list(), "xn--bcher-kva.example");
+        assert!(make("buch\u{200B}er.example").is_err());
+    }
+
+    #[test]
+    fn an_organization_identifier_has_scheme_country_and_number() {
+        for text in ["NTRDE-HRB12345", "VATBE-0876866142", "NTRUS+CA-12345", "LEIXG-AEYE00EKXESVZUUEBP67"] {
+            assert_eq!(checked_identifier(text).as_deref(), Ok(text));
+        }
+        for text in [
+            "",
+            "12345",
+            "NTRDE",
+            "NTRDE-",
+            "NTRde-1",
+            "XYZDE-1",
+            "NTRD-1",
+            "NTRUS+-1",
+            "NTRDE-a b",
+            "NTRÄÖ-1",
+        ] {
+            assert!(checked_identifier(text).is_err(), "{text:?}");
+        }
+        assert!(checked_identifier(&format!("NTRDE-{}", "1".repeat(59))).is_err());
     }
 
     #[test]
