@@ -28,7 +28,7 @@ fn another_issuers_master_key_is_refused_by_name() {
 
 /// Runs a program at a terminal of its own, gives one line when it asks, and prints all that the terminal showed.
 const AT_A_TERMINAL: &str = r#"
-import os, pty, sys
+import os, pty, sys, termios, time
 pid, terminal = pty.fork()
 if pid == 0:
     os.execv(sys.argv[2], sys.argv[2:])
@@ -42,6 +42,10 @@ while True:
         break
     shown += part
     if shown.endswith(b": "):
+        # The prompt is there a moment before the echo is off.
+        deadline = time.monotonic() + 10
+        while termios.tcgetattr(terminal)[3] & termios.ECHO and time.monotonic() < deadline:
+            os.sched_yield()
         os.write(terminal, sys.argv[1].encode() + b"\n")
 sys.stdout.buffer.write(shown)
 "#;

@@ -209,7 +209,11 @@ fn lint_tells_clean_from_not_clean_from_nothing() {
     let done = desk.issuer(&["lint", "several.pem"]);
     assert!(done.stdout.contains("block 1 (") && done.stdout.contains("CN=Alice Ng"), "{}", done.stdout);
     assert!(done.stdout.contains("block 3 (CN=x): certificate with findings"), "{}", done.stdout);
-    assert!(done.stderr.contains("block 2: not checked: \"ENCRYPTED PRIVATE KEY\" is neither"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("block 2: not checked: \"ENCRYPTED PRIVATE KEY\" is neither"),
+        "{}",
+        done.stderr
+    );
     let report = desk.issuer(&["--json", "lint", "several.pem"]);
     let report: serde_json::Value = serde_json::from_str(&report.expect(4).stdout).unwrap();
     assert_eq!(
