@@ -54,6 +54,7 @@ async fn nothing_is_signed_before_the_newest_crl() {
 }
 
 #[tokio::test]
+#[allow(clippy::disallowed_methods)] // the desk under test reads the real clock
 async fn a_clock_that_is_seconds_behind_is_let_by() {
     let desk = Desk::new();
     record_crl(&desk, Timestamp::now() + SignedDuration::from_secs(20)).await;
