@@ -1,5 +1,6 @@
 //! End-to-end stories, and the World in which they happen: real servers on loopback, our programs as a user runs
-//! them, foreign tools as judges. Nothing here reaches into our crates: what a story sees is what a user sees.
+//! them, foreign tools as judges. No story reaches into our crates: it sees what a
+//! user sees. Only `bin/bench.rs` and `bin/vpcd-card.rs` use them as libraries.
 //!
 //! | file | what it is |
 //! |---|---|
