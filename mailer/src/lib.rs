@@ -7,6 +7,7 @@
 //! - [`trust`]: anchors, paths, revocation, verdicts.
 //! - [`directory`]: where other people's certificates come from.
 //! - [`protection`]: messages protected and opened: the modules above put together.
+//! - [`content`]: bytes of any length in little memory; temporary files are encrypted.
 //! - [`durable_file`]: files that are either the old or the new one.
 //! - [`transport`]: SMTP, IMAP, Maildir, outbox.
 //! - [`cli`]: the commands.
@@ -14,6 +15,7 @@ pub mod certificate;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod content;
 pub mod directory;
 pub mod durable_file;
 pub mod keys;
