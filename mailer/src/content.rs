@@ -371,7 +371,8 @@ mod tests {
 
     #[test]
     fn ropes_are_cut_and_joined_without_copying() {
-        let rope = Content::concat([b"abc".as_slice(), b"", b"defg", b"h"].map(|b| Content::from_vec(b.to_vec())));
+        let rope =
+            Content::concat([b"abc".as_slice(), b"", b"defg", b"h"].map(|b| Content::from_vec(b.to_vec())));
         for start in 0..9 {
             for end in start..10 {
                 let cut = rope.slice(start..end).to_vec(99).unwrap().unwrap();

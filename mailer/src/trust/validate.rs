@@ -17,6 +17,8 @@ use crate::certificate::signature::{self, PublicKeyKind, SignatureProblem};
 use crate::certificate::{Certificate, CertificateError};
 
 const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
+const OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
+const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
 const ANY_EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 
 /// Extensions that are processed, here or by the CRL check, or that have no bearing on validity: keyUsage,
@@ -44,6 +46,14 @@ pub enum Purpose {
     Signing,
     /// Receiving encrypted mail.
     Encryption,
+    /// Nothing in particular: usages are not looked at (RFC 5280 section 6.1).
+    Any,
+    /// Signing CRLs (RFC 5280 section 6.3.3 (f)); the certificate need not be a CA's.
+    CrlSigning,
+    /// Signing OCSP answers for a CA (RFC 6960 section 4.2.2.2).
+    OcspSigning,
+    /// Making time stamps (RFC 3161 section 2.3).
+    TimeStamping,
 }
 
 impl Purpose {
@@ -51,6 +61,10 @@ impl Purpose {
         match self {
             Self::Signing => "signing mail",
             Self::Encryption => "receiving encrypted mail",
+            Self::Any => "anything",
+            Self::CrlSigning => "signing CRLs",
+            Self::OcspSigning => "signing OCSP answers",
+            Self::TimeStamping => "making time stamps",
         }
     }
 }
@@ -231,17 +245,47 @@ fn check_purpose(
     whose: &Whose,
     purpose: Purpose,
 ) -> Result<(), CertificateProblem> {
+    if purpose == Purpose::Any {
+        return Ok(());
+    }
     let kind = signature::public_key_kind(certificate.public_key())
         .map_err(|what| CertificateProblem::Unsupported { whose: whose.clone(), what })?;
     let allowed = extension::<KeyUsage>(certificate, whose)?.is_none_or(|usage| match (purpose, kind) {
-        (Purpose::Signing, _) => usage.digital_signature() || usage.non_repudiation(),
         (Purpose::Encryption, PublicKeyKind::Rsa) => usage.key_encipherment(),
         (Purpose::Encryption, PublicKeyKind::P256 | PublicKeyKind::P384) => usage.key_agreement(),
+        (Purpose::CrlSigning, _) => usage.crl_sign(),
+        _ => usage.digital_signature() || usage.non_repudiation(),
     });
+    let wrong = || CertificateProblem::WrongUsage { whose: whose.clone(), purpose: purpose.in_words() };
     if !allowed {
-        return Err(CertificateProblem::WrongUsage { whose: whose.clone(), purpose: purpose.in_words() });
+        return Err(wrong());
     }
-    check_mail_extended_key_usage(certificate, whose, purpose)
+    match purpose {
+        Purpose::OcspSigning => {
+            only_extended_key_usage(certificate, whose, OCSP_SIGNING, false)?.then_some(())
+        }
+        Purpose::TimeStamping => {
+            only_extended_key_usage(certificate, whose, TIME_STAMPING, true)?.then_some(())
+        }
+        _ => return check_mail_extended_key_usage(certificate, whose, purpose),
+    }
+    .ok_or_else(wrong)
+}
+
+/// Whether a usage is listed, and (`alone`) no other is, in an extension that is critical.
+fn only_extended_key_usage(
+    certificate: &Certificate,
+    whose: &Whose,
+    wanted: ObjectIdentifier,
+    alone: bool,
+) -> Result<bool, CertificateProblem> {
+    let listed =
+        extension::<ExtendedKeyUsage>(certificate, whose)?.map(|usages| usages.0).unwrap_or_default();
+    let critical = certificate
+        .extensions()
+        .iter()
+        .any(|extension| extension.extn_id == ExtendedKeyUsage::OID && extension.critical);
+    Ok(listed.contains(&wanted) && (!alone || (critical && listed.len() == 1)))
 }
 
 /// Where extended key usages are listed, emailProtection must be among them; on CA certificates too.
@@ -250,6 +294,9 @@ fn check_mail_extended_key_usage(
     whose: &Whose,
     purpose: Purpose,
 ) -> Result<(), CertificateProblem> {
+    if !matches!(purpose, Purpose::Signing | Purpose::Encryption) {
+        return Ok(());
+    }
     let usages = extension::<ExtendedKeyUsage>(certificate, whose)?;
     let for_mail = usages.is_none_or(|usages| {
         usages.0.iter().any(|usage| [EMAIL_PROTECTION, ANY_EXTENDED_KEY_USAGE].contains(usage))
