@@ -209,6 +209,18 @@ impl Replay for Content {
     }
 }
 
+impl Replay for Vec<u8> {
+    fn replay(&self) -> Box<dyn Read + '_> {
+        Box::new(self.as_slice())
+    }
+}
+
+impl Replay for &[u8] {
+    fn replay(&self) -> Box<dyn Read + '_> {
+        Box::new(*self)
+    }
+}
+
 impl std::fmt::Debug for Content {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Content({} octets)", self.length)

@@ -2,6 +2,7 @@
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail this way")]
 mod openssl_pki;
 
+use mailer::content::Replay;
 use mailer::keys::{KeyRing, KeysError, RsaEncryption};
 use mailer::smime::{DecryptError, Enveloping, Recipient, decrypt, encrypt};
 use mailer::trust::Certificate;
@@ -25,7 +26,7 @@ fn encrypted(pki: &Pki, cipher: &str, options: &[&str], people: &[(&Identity, &[
     pki.read("mail.der")
 }
 
-fn failure(message: &[u8], ring: &mut dyn KeyRing) -> DecryptError {
+fn failure(message: &dyn Replay, ring: &mut dyn KeyRing) -> DecryptError {
     decrypt(message, ring).err().expect("the envelope must stay closed")
 }
 
@@ -41,7 +42,7 @@ fn every_cipher_and_form_of_openssl_is_read() {
             for person in [&rsa, &elliptic] {
                 let opened = decrypt(&message, &mut person.ring())
                     .unwrap_or_else(|error| panic!("{cipher} {options:?} {}: {error}", person.name));
-                assert_eq!(opened.content.as_slice(), CONTENT);
+                assert_eq!(opened.content.to_vec(usize::MAX).unwrap().unwrap().as_slice(), CONTENT);
                 assert_eq!(opened.authenticated, cipher.ends_with("gcm"));
             }
         }
@@ -70,13 +71,31 @@ fn key_encryption_of_other_programs_is_read() {
     ];
     for options in [&oaep, &oaep512] {
         let message = encrypted(&pki, "-aes-256-gcm", &[], &[(&rsa, options)]);
-        assert_eq!(decrypt(&message, &mut rsa.ring()).unwrap().content.as_slice(), CONTENT);
+        assert_eq!(
+            decrypt(&message, &mut rsa.ring())
+                .unwrap()
+                .content
+                .to_vec(usize::MAX)
+                .unwrap()
+                .unwrap()
+                .as_slice(),
+            CONTENT
+        );
     }
     for digest in ["sha1", "sha256", "sha384", "sha512"] {
         for cipher in ["-aes-128-cbc", "-aes-256-cbc"] {
             let option = format!("ecdh_kdf_md:{digest}");
             let message = encrypted(&pki, cipher, &[], &[(&elliptic, &["-keyopt", &option])]);
-            assert_eq!(decrypt(&message, &mut elliptic.ring()).unwrap().content.as_slice(), CONTENT);
+            assert_eq!(
+                decrypt(&message, &mut elliptic.ring())
+                    .unwrap()
+                    .content
+                    .to_vec(usize::MAX)
+                    .unwrap()
+                    .unwrap()
+                    .as_slice(),
+                CONTENT
+            );
         }
     }
 }
@@ -105,7 +124,16 @@ fn large_streamed_mail_in_many_pieces_is_read() {
                 "reader.pem",
             ],
         );
-        assert_eq!(decrypt(&pki.read("large.der"), &mut reader.ring()).unwrap().content.as_slice(), content);
+        assert_eq!(
+            decrypt(&pki.read("large.der"), &mut reader.ring())
+                .unwrap()
+                .content
+                .to_vec(usize::MAX)
+                .unwrap()
+                .unwrap()
+                .as_slice(),
+            content
+        );
     }
 }
 
@@ -116,7 +144,16 @@ fn recipients_of_other_kinds_are_passed_over() {
     let secret_key =
         ["-pwri_password", "x", "-secretkey", "000102030405060708090A0B0C0D0E0F", "-secretkeyid", "01"];
     let message = encrypted(&pki, "-aes-256-cbc", &secret_key, &[(&reader, &[])]);
-    assert_eq!(decrypt(&message, &mut reader.ring()).unwrap().content.as_slice(), CONTENT);
+    assert_eq!(
+        decrypt(&message, &mut reader.ring())
+            .unwrap()
+            .content
+            .to_vec(usize::MAX)
+            .unwrap()
+            .unwrap()
+            .as_slice(),
+        CONTENT
+    );
     let message = encrypted(&pki, "-aes-256-cbc", &secret_key, &[]);
     assert!(matches!(failure(&message, &mut reader.ring()), DecryptError::NotForUs));
 }
@@ -150,7 +187,10 @@ fn only_keys_that_the_message_names_are_used_and_old_ones_count() {
     let mut ring = FileKeyRing::default();
     people.iter().for_each(|person| ring.add(&person.pkcs8(), person.certificate()).unwrap());
     let message = encrypted(&pki, "-aes-256-cbc", &[], &[(&people[1], &[])]);
-    assert_eq!(decrypt(&message, &mut ring).unwrap().content.as_slice(), CONTENT);
+    assert_eq!(
+        decrypt(&message, &mut ring).unwrap().content.to_vec(usize::MAX).unwrap().unwrap().as_slice(),
+        CONTENT
+    );
     let mut counting = Counting { certificates: &certificates, asked: Vec::new() };
     assert!(matches!(failure(&message, &mut counting), DecryptError::Damaged));
     assert_eq!(counting.asked, [1]);
@@ -227,7 +267,8 @@ fn what_is_not_supported_is_named() {
     assert!(matches!(&error, DecryptError::Unsupported(what) if what.contains("SHA-1")), "{error}");
     let camellia = encrypted(&pki, "-camellia-256-cbc", &[], &[(&reader, &[])]);
     assert!(matches!(failure(&camellia, &mut reader.ring()), DecryptError::Unsupported(_)));
-    let content_type = failure(b"0\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01", &mut reader.ring());
+    let content_type =
+        failure(&b"0\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01".as_slice(), &mut reader.ring());
     assert!(matches!(content_type, DecryptError::Malformed(_)));
 }
 

@@ -4,6 +4,7 @@ mod openssl_pki;
 
 use std::sync::LazyLock;
 
+use mailer::content::Content;
 use mailer::keys::KeyRing;
 use mailer::smime::{Enveloping, Form, Recipient, SigningIdentity, decrypt, encrypt, sign, verify};
 use mailer::trust::{Certificate, CertificateList};
@@ -116,16 +117,21 @@ fn damaged(original: &[u8], edits: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> 
 
 /// Reads with every reader; answers the content if something was believed.
 fn read_all(bytes: &[u8], ring: &mut dyn KeyRing) {
-    if let Ok(message) = verify(bytes, None, &[])
+    if let Ok(message) = verify(&bytes, None, &[])
         && message.signers.iter().any(|signer| signer.outcome.is_ok())
     {
-        assert_eq!(message.content.as_deref(), Some(CONTENT), "changed content passed as signed");
+        let content = message.content.unwrap().to_vec(usize::MAX).unwrap().unwrap();
+        assert_eq!(*content, CONTENT, "changed content passed as signed");
     }
-    let _ = verify(bytes, Some(CONTENT), &[]);
-    if let Ok(opened) = decrypt(bytes, ring)
+    let _ = verify(&bytes, Some(&Content::from_vec(CONTENT.to_vec())), &[]);
+    if let Ok(opened) = decrypt(&bytes, ring)
         && opened.authenticated
     {
-        assert_eq!(opened.content.as_slice(), CONTENT, "changed content passed as authenticated");
+        assert_eq!(
+            opened.content.to_vec(usize::MAX).unwrap().unwrap().as_slice(),
+            CONTENT,
+            "changed content passed as authenticated"
+        );
     }
     let _ = Certificate::from_der(bytes);
     let _ = Certificate::from_file_contents(bytes);

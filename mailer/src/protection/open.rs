@@ -5,6 +5,7 @@
 //! an envelope that anybody can change (AES-CBC) counts only around a trusted signature.
 use zeroize::Zeroizing;
 
+use crate::content::Content;
 use crate::keys::{KeyRing, KeysError};
 use crate::message::authors::{AuthorProblem, authors, senders};
 use crate::message::canonical::received;
@@ -212,7 +213,7 @@ impl Unwrapping<'_, '_> {
                 Err(problem) => return Ok(Unwrapped::Unreadable(malformed(&problem))),
                 Ok(Protection::None) => None,
                 Ok(Protection::Detached { content, signature }) => {
-                    match smime::verify(&signature, Some(content), &[]) {
+                    match smime::verify(&signature, Some(&Content::from_vec(content.to_vec())), &[]) {
                         Ok(signed) => self.signed(signed, Some(content.to_vec())),
                         Err(error) => return Ok(Unwrapped::Unreadable(Verdict::unreadable(&error))),
                     }
@@ -220,14 +221,16 @@ impl Unwrapping<'_, '_> {
                 Ok(Protection::Object { kind: ObjectKind::Signed, der }) => {
                     match smime::verify(&der, None, &[]) {
                         Ok(mut signed) => {
-                            let content = signed.content.take();
+                            let content =
+                                signed.content.take().map(|content| in_memory(&content)).transpose()?;
+                            let content = content.map(|content| content.to_vec());
                             self.signed(signed, content)
                         }
                         Err(error) => return Ok(Unwrapped::Unreadable(Verdict::unreadable(&error))),
                     }
                 }
                 Ok(Protection::Object { kind: ObjectKind::Enveloped | ObjectKind::AuthEnveloped, der }) => {
-                    Some(self.decrypt(&der)?)
+                    Some(self.decrypt(der)?)
                 }
                 Ok(Protection::Object { kind: ObjectKind::Compressed, .. }) => {
                     return Err(OpenError::Unsupported("compressed (RFC 3274)"));
@@ -259,14 +262,14 @@ impl Unwrapping<'_, '_> {
         Some(Zeroizing::new(content.unwrap_or_default()))
     }
 
-    fn decrypt(&mut self, der: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    fn decrypt(&mut self, der: Vec<u8>) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         if self.ring.is_none() {
             self.ring = Some((self.keys)()?);
         }
         let ring = self.ring.as_deref_mut().expect("the key ring was opened above");
-        let decrypted = smime::decrypt(der, ring)?;
+        let decrypted = smime::decrypt(&der, ring)?;
         self.layers.push(UnjudgedLayer::Encrypted { authenticated: decrypted.authenticated });
-        Ok(decrypted.content)
+        in_memory(&decrypted.content)
     }
 
     /// Judges every layer by the authors whom `shown` names in From.
@@ -282,6 +285,11 @@ impl Unwrapping<'_, '_> {
             .iter()
             .any(|signer| signer.outcome.as_ref().is_err_and(|fault| fault.breaks_integrity()))
     }
+}
+
+fn in_memory(content: &Content) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let content = content.to_vec(usize::MAX).map_err(DecryptError::Io)?;
+    Ok(content.unwrap_or_default())
 }
 
 fn malformed(problem: &MimeError) -> Verdict {

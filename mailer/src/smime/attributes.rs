@@ -13,7 +13,7 @@ use super::capabilities;
 use super::content_info::object_identifier;
 use super::object_identifiers::{
     CMS_ALGORITHM_PROTECTION, CONTENT_TYPE, MESSAGE_DIGEST, SHA256, SIGNING_CERTIFICATE,
-    SIGNING_CERTIFICATE_V2, SIGNING_TIME, SMIME_CAPABILITIES,
+    SIGNING_CERTIFICATE_V2, SIGNING_TIME, SMIME_CAPABILITIES, TIME_STAMP_TOKEN,
 };
 use super::verify::{SignatureFault, digest_algorithm};
 use crate::certificate::tlv::{Element, Malformed, element, set_of, tag};
@@ -97,6 +97,8 @@ struct Attribute<'a> {
 
 /// The most attributes in one SignerInfo.
 const MOST_ATTRIBUTES: usize = 64;
+/// The most time-stamp tokens of one signature that are kept.
+const MOST_TIME_STAMPS: usize = 8;
 
 impl<'a> SignedAttributes<'a> {
     /// Reads the element `[0] IMPLICIT SET OF Attribute`.
@@ -195,6 +197,21 @@ impl<'a> SignedAttributes<'a> {
     pub(crate) fn capabilities(&self) -> Result<Option<Vec<u8>>, SignatureFault> {
         Ok(self.value(SMIME_CAPABILITIES, "SMIMECapabilities")?.map(|value| value.bytes.to_vec()))
     }
+}
+
+/// The time-stamp tokens among unsigned attributes (RFC 3161 appendix A). All other unsigned attributes are passed over,
+/// unreadable ones too: nobody vouches for them.
+pub(crate) fn time_stamp_tokens(unsigned: Option<Element<'_>>) -> Vec<Vec<u8>> {
+    let mut tokens = Vec::new();
+    let Some(mut rest) = unsigned.map(|field| field.elements()) else { return tokens };
+    while let Ok(Some(attribute)) = rest.next() {
+        let Ok(attribute) = read_attribute(attribute) else { continue };
+        if attribute.attribute_type == TIME_STAMP_TOKEN {
+            tokens.extend(attribute.values.iter().map(|value| value.bytes.to_vec()));
+        }
+    }
+    tokens.truncate(MOST_TIME_STAMPS);
+    tokens
 }
 
 fn read_attribute(attribute: Element<'_>) -> Result<Attribute<'_>, Malformed> {

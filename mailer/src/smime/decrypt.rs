@@ -3,6 +3,7 @@
 //! Recipient infos are matched against every certificate of the key ring, never against a mail header. Those of
 //! unknown kinds are passed over.
 use std::borrow::Cow;
+use std::io;
 
 use const_oid::ObjectIdentifier;
 use der::{Decode, Encode};
@@ -10,12 +11,13 @@ use spki::AlgorithmIdentifierOwned;
 use zeroize::Zeroizing;
 
 use super::ber::{self, BerError};
-use super::content_cipher::{self, Mode, NONCE_LENGTH, decrypt_cbc, decrypt_gcm, read_gcm_parameters};
+use super::content_cipher::{self, ContentEncryption, Opening};
 use super::content_info::{self, object_identifier};
 use super::key_agreement::KeyAgreeRecipientInfo;
 use super::key_transport::KeyTransRecipientInfo;
 use super::object_identifiers::{CONTENT_TYPE, ID_CT_AUTH_ENVELOPED_DATA, ID_DATA, ID_ENVELOPED_DATA};
 use crate::certificate::tlv::{Element, Malformed, set_of, tag};
+use crate::content::{Content, Replay};
 use crate::keys::{KeyError, KeyRing, KeysError};
 
 /// The most recipients that are looked at, and the most private-key operations that one message may cause.
@@ -25,8 +27,9 @@ const MOST_KEY_OPERATIONS: usize = 16;
 /// What was in the envelope.
 pub struct Decrypted {
     /// The content.
-    pub content: Zeroizing<Vec<u8>>,
-    /// Whether the envelope itself proves that the content was not changed (AES-GCM). AES-CBC content never is.
+    pub content: Content,
+    /// Whether the envelope itself proves that the content was not changed (AES-GCM, ChaCha20-Poly1305). CBC content
+    /// never is.
     pub authenticated: bool,
 }
 
@@ -55,6 +58,9 @@ pub enum DecryptError {
     /// The card refused.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The message could not be read, or the temporary file not be written.
+    #[error("the message could not be read or its content not be kept: {0}")]
+    Io(#[from] io::Error),
 }
 
 impl DecryptError {
@@ -68,6 +74,7 @@ impl DecryptError {
             Self::Malformed(_) => "envelope-malformed",
             Self::Unsupported(_) => "unsupported-algorithm",
             Self::Keys(error) => error.code(),
+            Self::Io(_) => "input-output",
         }
     }
 }
@@ -88,24 +95,28 @@ impl From<BerError> for DecryptError {
 ///
 /// # Errors
 /// See [`DecryptError`].
-pub fn decrypt(enveloped: &[u8], ring: &mut dyn KeyRing) -> Result<Decrypted, DecryptError> {
-    let der = ber::to_der(enveloped)?;
+pub fn decrypt(cms: &dyn Replay, ring: &mut dyn KeyRing) -> Result<Decrypted, DecryptError> {
+    let mut enveloped = Vec::new();
+    cms.replay().read_to_end(&mut enveloped)?;
+    let der = ber::to_der(&enveloped)?;
     let (content_type, content) = content_info::read(&der)?;
-    let mode = match content_type {
-        ID_ENVELOPED_DATA => Mode::Cbc,
-        ID_CT_AUTH_ENVELOPED_DATA => Mode::Gcm,
+    let authenticated = match content_type {
+        ID_ENVELOPED_DATA => false,
+        ID_CT_AUTH_ENVELOPED_DATA => true,
         other => return Err(DecryptError::NotEnveloped(other)),
     };
-    let envelope = Envelope::read(content, mode)?;
+    let envelope = Envelope::read(content, authenticated)?;
     let attempts = envelope.attempts(ring)?;
     let mut outcome = DecryptError::NotForUs;
     for attempt in attempts {
-        match attempt.content_key(ring, envelope.key_length) {
+        match attempt.content_key(ring, envelope.encryption.key_length()) {
             Err(error) if ends_the_search(&error) => return Err(error.into()),
             Err(KeysError::Key(KeyError::Unsupported(what))) => outcome = DecryptError::Unsupported(what),
             Err(_) | Ok(None) => outcome = DecryptError::Damaged,
             Ok(Some(content_key)) => match envelope.open(&content_key) {
-                Ok(content) => return Ok(Decrypted { content, authenticated: mode == Mode::Gcm }),
+                Ok(content) => {
+                    return Ok(Decrypted { content: Content::from_zeroizing(content), authenticated });
+                }
                 Err(content_cipher::NotDecrypted) => outcome = DecryptError::Damaged,
             },
         }
@@ -123,8 +134,7 @@ fn ends_the_search(error: &KeysError) -> bool {
 
 /// The parts of an envelope that are needed to open it.
 struct Envelope<'a> {
-    mode: Mode,
-    key_length: usize,
+    encryption: ContentEncryption,
     recipient_infos: Vec<Element<'a>>,
     /// Initialization vector or nonce.
     iv: Vec<u8>,
@@ -135,7 +145,7 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    fn read(content: Element<'a>, mode: Mode) -> Result<Self, DecryptError> {
+    fn read(content: Element<'a>, authenticated: bool) -> Result<Self, DecryptError> {
         let mut fields = content.elements();
         fields.expect(tag::INTEGER)?;
         fields.optional(tag::context_constructed(0))?;
@@ -149,12 +159,10 @@ impl<'a> Envelope<'a> {
             .map_err(|_| Malformed::Tag)?;
         let encrypted = ber::octets(info.next()?.ok_or(Malformed::Truncated)?)?;
         info.finish()?;
-        let (authentication_tag, associated_data) = match mode {
-            Mode::Cbc => (&[][..], Vec::new()),
-            Mode::Gcm => authentication(&mut fields, content_type)?,
-        };
-        let (key_length, iv) = cipher_parameters(&algorithm, mode, authentication_tag.len())?;
-        Ok(Self { mode, key_length, recipient_infos, iv, encrypted, authentication_tag, associated_data })
+        let (authentication_tag, associated_data) =
+            if authenticated { authentication(&mut fields, content_type)? } else { (&[][..], Vec::new()) };
+        let (encryption, iv) = cipher_parameters(&algorithm, authenticated, authentication_tag.len())?;
+        Ok(Self { encryption, recipient_infos, iv, encrypted, authentication_tag, associated_data })
     }
 
     /// Every pair of a recipient info and a key of ours whose certificate it names, in the order of the ring.
@@ -164,7 +172,7 @@ impl<'a> Envelope<'a> {
         let mut unsupported = None;
         for info in &self.recipient_infos {
             let found = match info.tag {
-                tag::SEQUENCE => transport_attempts(*info, ring, self.key_length),
+                tag::SEQUENCE => transport_attempts(*info, ring, self.encryption.key_length()),
                 KEY_AGREEMENT => agreement_attempts(*info, ring),
                 _ => Ok(Vec::new()),
             };
@@ -182,16 +190,12 @@ impl<'a> Envelope<'a> {
     }
 
     fn open(&self, content_key: &[u8]) -> Result<Zeroizing<Vec<u8>>, content_cipher::NotDecrypted> {
-        match self.mode {
-            Mode::Cbc => decrypt_cbc(content_key, &self.iv, &self.encrypted),
-            Mode::Gcm => decrypt_gcm(
-                content_key,
-                &self.iv,
-                &self.associated_data,
-                &self.encrypted,
-                self.authentication_tag,
-            ),
-        }
+        let mut opening = Opening::new(self.encryption, content_key, &self.iv, &self.associated_data)
+            .ok_or(content_cipher::NotDecrypted)?;
+        let mut content = Zeroizing::new(Vec::with_capacity(self.encrypted.len()));
+        opening.update(&self.encrypted, &mut content)?;
+        opening.finish(self.authentication_tag, &mut content)?;
+        Ok(content)
     }
 }
 
@@ -310,38 +314,36 @@ fn names_content_type(attributes: &[Vec<u8>], content_type: ObjectIdentifier) ->
     found == [content_type]
 }
 
-/// Key length and initialization vector (or nonce) of the content encryption algorithm.
+/// The content encryption algorithm with its initialization vector (or nonce).
 fn cipher_parameters(
     algorithm: &AlgorithmIdentifierOwned,
-    mode: Mode,
+    authenticated: bool,
     tag_length: usize,
-) -> Result<(usize, Vec<u8>), DecryptError> {
-    let Some((found, key_length)) = content_cipher::algorithm(algorithm.oid) else {
+) -> Result<(ContentEncryption, Vec<u8>), DecryptError> {
+    let Some(encryption) = ContentEncryption::from_identifier(algorithm.oid) else {
         return Err(DecryptError::Unsupported(format!("the content encryption algorithm {}", algorithm.oid)));
     };
+    match (authenticated, encryption.is_authenticated()) {
+        (false, true) => {
+            return Err(DecryptError::Unsupported(
+                "AES-GCM in a plain envelope (it belongs into AuthEnvelopedData, RFC 5083)".to_owned(),
+            ));
+        }
+        (true, false) => {
+            return Err(DecryptError::Unsupported("AES-CBC in an authenticated envelope".to_owned()));
+        }
+        _ => {}
+    }
     let parameters =
         algorithm.parameters.as_ref().and_then(|parameters| parameters.to_der().ok()).unwrap_or_default();
-    match (mode, found) {
-        (Mode::Cbc, Mode::Cbc) => {
-            Ok((key_length, Element::only(&parameters, tag::OCTET_STRING)?.contents.to_vec()))
-        }
-        (Mode::Gcm, Mode::Gcm) => {
-            let (nonce, length) = read_gcm_parameters(&parameters)?;
-            if nonce.len() != NONCE_LENGTH {
-                return Err(DecryptError::Unsupported(format!("an AES-GCM nonce of {} bytes", nonce.len())));
-            }
-            if length != tag_length {
-                return Err(DecryptError::Malformed(
-                    "its authentication tag has not the length that it names".to_owned(),
-                ));
-            }
-            Ok((key_length, nonce.to_vec()))
-        }
-        (Mode::Cbc, Mode::Gcm) => Err(DecryptError::Unsupported(
-            "AES-GCM in a plain envelope (it belongs into AuthEnvelopedData, RFC 5083)".to_owned(),
-        )),
-        (Mode::Gcm, Mode::Cbc) => {
-            Err(DecryptError::Unsupported("AES-CBC in an authenticated envelope".to_owned()))
-        }
+    let (iv, length) = encryption.read_parameters(&parameters)?;
+    if authenticated && iv.len() != encryption.iv_length() {
+        return Err(DecryptError::Unsupported(format!("an AES-GCM nonce of {} bytes", iv.len())));
     }
+    if length != tag_length {
+        return Err(DecryptError::Malformed(
+            "its authentication tag has not the length that it names".to_owned(),
+        ));
+    }
+    Ok((encryption, iv.to_vec()))
 }

@@ -22,6 +22,8 @@ object_identifiers! {
     // RFC 2634 and RFC 5035.
     SIGNING_CERTIFICATE = "1.2.840.113549.1.9.16.2.12";
     SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47";
+    // RFC 3161 appendix A.
+    TIME_STAMP_TOKEN = "1.2.840.113549.1.9.16.2.14";
     // RFC 6211.
     CMS_ALGORITHM_PROTECTION = "1.2.840.113549.1.9.52";
     // FIPS 180-4.
@@ -43,6 +45,9 @@ object_identifiers! {
     AES_256_CBC = "2.16.840.1.101.3.4.1.42";
     AES_256_WRAP = "2.16.840.1.101.3.4.1.45";
     AES_256_GCM = "2.16.840.1.101.3.4.1.46";
+    // RFC 3370 and RFC 8103.
+    DES_EDE3_CBC = "1.2.840.113549.3.7";
+    CHACHA20_POLY1305 = "1.2.840.113549.1.9.16.3.18";
     // RFC 5753: ephemeral-static ECDH with the X9.63 key derivation function.
     STD_DH_SHA1_KDF = "1.3.133.16.840.63.0.2";
     STD_DH_SHA256_KDF = "1.3.132.1.11.1";

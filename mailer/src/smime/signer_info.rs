@@ -4,12 +4,12 @@ use der::Decode;
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::name::Name;
 
-use super::attributes::SignedAttributes;
+use super::attributes::{self, SignedAttributes};
 use super::object_identifiers::ID_DATA;
 use super::verify::{Digests, Signature, SignatureFault, digest_algorithm};
 use crate::certificate::signature::{self, SignatureProblem};
 use crate::certificate::tlv::{Element, Elements, Malformed, tag};
-use crate::certificate::{Certificate, names};
+use crate::certificate::{Certificate, DigestAlgorithm, names};
 
 /// The most certificates under one name that are tried.
 const MOST_NAMESAKES: usize = 8;
@@ -73,6 +73,7 @@ pub(super) struct SignerInfo<'a> {
     signed_attributes: Option<Element<'a>>,
     signature_algorithm: AlgorithmIdentifierOwned,
     signature: &'a [u8],
+    unsigned_attributes: Option<Element<'a>>,
 }
 
 impl<'a> SignerInfo<'a> {
@@ -91,9 +92,16 @@ impl<'a> SignerInfo<'a> {
         let signed_attributes = fields.optional(tag::context_constructed(0))?;
         let signature_algorithm = algorithm(fields.expect(tag::SEQUENCE)?)?;
         let signature = fields.expect(tag::OCTET_STRING)?.contents;
-        fields.optional(tag::context_constructed(1))?;
+        let unsigned_attributes = fields.optional(tag::context_constructed(1))?;
         fields.finish()?;
-        Ok(Self { identifier, digest_algorithm, signed_attributes, signature_algorithm, signature })
+        Ok(Self {
+            identifier,
+            digest_algorithm,
+            signed_attributes,
+            signature_algorithm,
+            signature,
+            unsigned_attributes,
+        })
     }
 
     /// Verifies the signature. The certificate is the one that the identifier names and that verifies: a second
@@ -128,27 +136,35 @@ impl<'a> SignerInfo<'a> {
             outcome =
                 signature::verify_digest(certificate.public_key(), scheme, &signed_digest, self.signature)
                     .map_err(fault)
-                    .and_then(|()| describe(certificate, digest, attributes.as_ref()));
+                    .and_then(|()| self.describe(certificate, digest, attributes.as_ref()));
             if outcome.is_ok() {
                 break;
             }
         }
         outcome
     }
-}
 
-fn describe(
-    certificate: &Certificate,
-    digest: crate::certificate::DigestAlgorithm,
-    attributes: Option<&SignedAttributes<'_>>,
-) -> Result<Signature, SignatureFault> {
-    let certificate = certificate.clone();
-    let Some(attributes) = attributes else {
-        return Ok(Signature { certificate, signing_time: None, digest, capabilities: None });
-    };
-    attributes.check_certificate(&certificate)?;
-    let signing_time = attributes.signing_time()?;
-    Ok(Signature { certificate, signing_time, digest, capabilities: attributes.capabilities()? })
+    fn describe(
+        &self,
+        certificate: &Certificate,
+        digest: DigestAlgorithm,
+        attributes: Option<&SignedAttributes<'_>>,
+    ) -> Result<Signature, SignatureFault> {
+        let mut signature = Signature {
+            certificate: certificate.clone(),
+            signing_time: None,
+            digest,
+            capabilities: None,
+            value: self.signature.to_vec(),
+            time_stamp_tokens: attributes::time_stamp_tokens(self.unsigned_attributes),
+        };
+        if let Some(attributes) = attributes {
+            attributes.check_certificate(certificate)?;
+            signature.signing_time = attributes.signing_time()?;
+            signature.capabilities = attributes.capabilities()?;
+        }
+        Ok(signature)
+    }
 }
 
 /// Without signed attributes only plain data may be signed (RFC 5652 section 5.3), and never content that looks like

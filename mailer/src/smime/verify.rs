@@ -1,4 +1,6 @@
 //! SignedData, read strictly (RFC 5652 section 5, RFC 8551 section 2.5). Says who signed; trust is decided elsewhere.
+use std::io;
+
 use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
 
@@ -8,6 +10,7 @@ use super::object_identifiers::{ID_DATA, ID_SIGNED_DATA, SHA1, SHA256, SHA384, S
 use super::signer_info::SignerInfo;
 use crate::certificate::tlv::{Element, Malformed, tag};
 use crate::certificate::{Certificate, DigestAlgorithm, signature};
+use crate::content::{Content, Replay};
 
 /// Limits on what a stranger can make us look at.
 const MOST_SIGNERS: usize = 16;
@@ -20,7 +23,7 @@ pub struct SignedMessage {
     /// The type of the signed content: `id-data` for mail.
     pub content_type: ObjectIdentifier,
     /// The content that travelled inside, if it did.
-    pub content: Option<Vec<u8>>,
+    pub content: Option<Content>,
     /// One report per SignerInfo, in their order; empty for a certs-only message.
     pub signers: Vec<SignerReport>,
     /// Every certificate that travelled along and can be read.
@@ -49,6 +52,10 @@ pub struct Signature {
     pub digest: DigestAlgorithm,
     /// The signer's SMIMECapabilities, as DER, if there are any.
     pub capabilities: Option<Vec<u8>>,
+    /// The signature value: what a time stamp speaks of (RFC 3161 appendix A).
+    pub value: Vec<u8>,
+    /// Time-stamp tokens over the value (DER of their ContentInfo), as unsigned attributes carry them; unchecked.
+    pub time_stamp_tokens: Vec<Vec<u8>>,
 }
 
 /// Why one signature does not count.
@@ -119,6 +126,9 @@ pub enum VerifyError {
     /// More of something than is looked at.
     #[error("the message has too many {0}")]
     TooMany(&'static str),
+    /// The message could not be read, or the temporary file not be written.
+    #[error("the message could not be read or its content not be kept: {0}")]
+    Io(#[from] io::Error),
 }
 
 impl VerifyError {
@@ -129,6 +139,7 @@ impl VerifyError {
             Self::Malformed(_) => "signature-malformed",
             Self::ContentAmbiguous => "content-ambiguous",
             Self::TooMany(_) => "too-many-parts",
+            Self::Io(_) => "input-output",
         }
     }
 }
@@ -153,11 +164,15 @@ impl From<BerError> for VerifyError {
 /// # Errors
 /// Only when nothing can be said about any signer: see [`VerifyError`].
 pub fn verify(
-    signed_data: &[u8],
-    detached: Option<&[u8]>,
+    cms: &dyn Replay,
+    detached: Option<&Content>,
     known: &[Certificate],
 ) -> Result<SignedMessage, VerifyError> {
-    let der = ber::to_der(signed_data)?;
+    let mut signed_data = Vec::new();
+    cms.replay().read_to_end(&mut signed_data)?;
+    let detached = detached.map(|content| content.to_vec(usize::MAX)).transpose()?.flatten();
+    let detached = detached.as_ref().map(|content| content.as_slice());
+    let der = ber::to_der(&signed_data)?;
     let (content_type, content) = content_info::read(&der)?;
     if content_type != ID_SIGNED_DATA {
         return Err(VerifyError::NotSignedData(content_type));
@@ -177,7 +192,7 @@ pub fn verify(
     let mut digests = Digests { content: signed, known: Vec::new() };
     let report = |info: Element<'_>| report(info, fields.content_type, &mut digests, &candidates);
     let signers = signer_infos.into_iter().map(report).collect();
-    let content = fields.content.map(<[u8]>::to_vec);
+    let content = fields.content.map(|inside| Content::from_vec(inside.to_vec()));
     Ok(SignedMessage { content_type: fields.content_type, content, signers, certificates, revocation_lists })
 }
 
