@@ -5,6 +5,7 @@ pub struct Field<'a> {
     name: &'a str,
     raw: &'a [u8],
     value: &'a [u8],
+    start: usize,
 }
 
 impl<'a> Field<'a> {
@@ -16,6 +17,11 @@ impl<'a> Field<'a> {
     /// The whole field: name, colon, value, line ends.
     pub fn raw(&self) -> &'a [u8] {
         self.raw
+    }
+
+    /// Where the whole field stands in the entity that was split.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.start..self.start + self.raw.len()
     }
 
     /// The value on one line, without the blanks around it; bytes that are not UTF-8 are replaced.
@@ -59,7 +65,7 @@ impl<'a> Fields<'a> {
                 length += first_line(next).len();
             }
             let (raw, after) = rest.split_at(length);
-            match parse_field(raw) {
+            match parse_field(raw, entity.len() - rest.len()) {
                 Some(field) => found.fields.push(field),
                 None => found.has_stray_lines = true,
             }
@@ -124,13 +130,13 @@ fn first_line(bytes: &[u8]) -> &[u8] {
     bytes.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default()
 }
 
-fn parse_field(raw: &[u8]) -> Option<Field<'_>> {
+fn parse_field(raw: &[u8], start: usize) -> Option<Field<'_>> {
     let colon = raw.iter().position(|&byte| byte == b':')?;
     let (name, value) = raw.split_at(colon);
     // RFC 5322 section 2.2: printable ASCII; section 4.5 allows blanks before the colon.
     let name = std::str::from_utf8(name.trim_ascii_end()).ok()?;
     let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
-    is_name.then(|| Field { name, raw, value: value.get(1..).unwrap_or_default() })
+    is_name.then(|| Field { name, raw, value: value.get(1..).unwrap_or_default(), start })
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 //!
 //! - [`address`]: mailboxes as people type them; A-label domains.
 //! - [`canonical`]: CRLF line ends.
+//! - [`confidentiality`]: what of a header stays readable outside an encrypted message.
 //! - [`header`]: header fields with their exact bytes.
+//! - [`header_protection`]: the header inside the cryptographic payload (RFC 9788), both ways.
 //! - [`mime`]: entities and multiparts, split without changing a byte.
 //! - [`transfer_encoding`]: base64 and quoted-printable.
 //! - [`secured`]: the S/MIME forms of an entity (RFC 8551 section 3, RFC 1847), both ways.
@@ -19,7 +21,10 @@ pub mod authors;
 pub mod binary;
 pub mod build;
 pub mod canonical;
+pub mod confidentiality;
+mod content_type_parameter;
 pub mod header;
+pub mod header_protection;
 pub mod mime;
 pub mod outer;
 mod parameters;
