@@ -27,7 +27,8 @@ pub mod secret_source;
 pub mod transport;
 
 pub use keys::{
-    Decryptor, DigestAlgorithm, FileKey, KeyAgreement, KeyError, RsaEncryption, SignatureScheme, Signer,
+    Decryptor, DigestAlgorithm, FileKey, KeyAgreement, KeyError, OaepDigest, RsaEncryption, SignatureScheme,
+    Signer,
 };
 pub use piv::{
     Administration, Card, CardError, CardIdentity, CardKey, DataObject, EmulatedMark, FreshPin, KeyAlgorithm,

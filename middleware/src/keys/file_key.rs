@@ -37,18 +37,21 @@ impl FileKey {
     /// A new key pair from the system's randomness.
     ///
     /// # Errors
-    /// [`KeyError::Io`] when the system gives no randomness.
+    /// [`KeyError::Io`] when the system gives no randomness; [`KeyError::Unsupported`] for Ed25519 and X25519.
     pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
         // Asked once before, so that the generators below cannot fail for want of it.
         SysRng.try_next_u64().map_err(|error| std::io::Error::other(error.to_string()))?;
         let mut rng = UnwrapErr(SysRng);
         Self::from_secret(match algorithm {
-            KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 => {
+            KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
                 let key = rsa::RsaPrivateKey::new(&mut rng, algorithm.length() * 8);
                 Secret::Rsa(Box::new(key.map_err(|error| KeyError::Unsupported(error.to_string()))?))
             }
             KeyAlgorithm::P256 => Secret::P256(elliptic_curve::Generate::generate_from_rng(&mut rng)),
             KeyAlgorithm::P384 => Secret::P384(elliptic_curve::Generate::generate_from_rng(&mut rng)),
+            KeyAlgorithm::Ed25519 | KeyAlgorithm::X25519 => {
+                return Err(KeyError::Unsupported(format!("{algorithm} in a key file")));
+            }
         })
     }
 
@@ -56,7 +59,7 @@ impl FileKey {
     ///
     /// # Errors
     /// [`KeyError::WrongPassphrase`]; [`KeyError::MalformedKeyFile`] for anything that is not such a file;
-    /// [`KeyError::Unsupported`] for a key other than RSA-2048, RSA-3072, P-256 and P-384.
+    /// [`KeyError::Unsupported`] for a key other than RSA-2048 to 4096, P-256 and P-384.
     pub fn from_encrypted_pkcs8_pem(pem: &str, passphrase: &str) -> Result<Self, KeyError> {
         let malformed = |error: &dyn std::fmt::Display| KeyError::MalformedKeyFile(error.to_string());
         let (label, document) = SecretDocument::from_pem(pem.trim()).map_err(|error| malformed(&error))?;
@@ -79,14 +82,16 @@ impl FileKey {
     /// Reads unencrypted PKCS#8 DER.
     ///
     /// # Errors
-    /// [`KeyError::Unsupported`] for a key other than RSA-2048, RSA-3072, P-256 and P-384.
+    /// [`KeyError::Unsupported`] for a key other than RSA-2048 to 4096, P-256 and P-384.
     pub fn from_pkcs8_der(bytes: &[u8]) -> Result<Self, KeyError> {
         let secret = rsa::RsaPrivateKey::from_pkcs8_der(bytes)
             .map(|key| Secret::Rsa(Box::new(key)))
             .or_else(|_| p256::SecretKey::from_pkcs8_der(bytes).map(Secret::P256))
             .or_else(|_| p384::SecretKey::from_pkcs8_der(bytes).map(Secret::P384))
             .map_err(|_| {
-                KeyError::Unsupported("only RSA-2048, RSA-3072, P-256 and P-384 keys are read".into())
+                KeyError::Unsupported(
+                    "only RSA-2048, RSA-3072, RSA-4096, P-256 and P-384 keys are read".into(),
+                )
             })?;
         Self::from_secret(secret)
     }
@@ -164,10 +169,10 @@ impl FileKey {
         let public_key: SubjectPublicKeyInfoOwned = document
             .and_then(|document| Ok(document.decode_msg()?))
             .map_err(|error: spki::Error| KeyError::Unsupported(error.to_string()))?;
-        let algorithm = PublicKey::try_from(&public_key)
-            .ok()
-            .and_then(|key| key.algorithm())
-            .ok_or_else(|| KeyError::Unsupported("an RSA key that has not 2048 or 3072 bits".to_owned()))?;
+        let algorithm =
+            PublicKey::try_from(&public_key).ok().and_then(|key| key.algorithm()).ok_or_else(|| {
+                KeyError::Unsupported("an RSA key that has not 2048, 3072 or 4096 bits".to_owned())
+            })?;
         Ok(Self { secret, public_key, algorithm })
     }
 }
@@ -191,8 +196,9 @@ impl Signer for FileKey {
     }
 
     fn sign(&mut self, scheme: SignatureScheme, digest: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let (SignatureScheme::RsaPkcs1(hash) | SignatureScheme::Ecdsa(hash)) = scheme;
-        if digest.len() != hash.length() {
+        if let Some(hash) = scheme.digest()
+            && digest.len() != hash.length()
+        {
             return Err(KeyError::Unsupported(format!("sign {} bytes as a digest of {hash}", digest.len())));
         }
         let failed = |error: &dyn std::fmt::Display| KeyError::Unsupported(format!("sign: {error}"));
@@ -200,6 +206,10 @@ impl Signer for FileKey {
             (Secret::Rsa(key), SignatureScheme::RsaPkcs1(hash)) => key
                 .sign_with_rng(&mut UnwrapErr(SysRng), pkcs1_v15(hash), digest)
                 .map_err(|error| failed(&error)),
+            (Secret::Rsa(key), SignatureScheme::RsaPss(hash)) => {
+                let block = rsa_padding::pss_block(hash, digest, self.algorithm.length())?;
+                private_operation(key, &block).map(|signature| signature.to_vec())
+            }
             (Secret::P256(key), SignatureScheme::Ecdsa(_)) => {
                 let signature: Result<p256::ecdsa::DerSignature, _> =
                     p256::ecdsa::SigningKey::from(key).sign_prehash(digest);
@@ -228,19 +238,25 @@ impl Decryptor for FileKey {
         let Secret::Rsa(key) = &self.secret else {
             return Err(KeyError::Unsupported(format!("decrypt with {}", self.algorithm)));
         };
-        let length = self.algorithm.length();
-        rsa_padding::check(encryption, length)?;
-        let ciphertext = BoxedUint::from_be_slice(ciphertext, key.n_bits_precision())
-            .ok()
-            .filter(|_| ciphertext.len() == length)
-            .ok_or(KeyError::DecryptionFailed)?;
-        let mut number = rsa_decrypt_and_check(key.as_ref(), Some(&mut SysRng), &ciphertext)
-            .map_err(|_| KeyError::DecryptionFailed)?;
-        let block = Zeroizing::new(number.to_be_bytes().to_vec());
-        number.zeroize();
-        let excess = block.len().saturating_sub(length);
-        rsa_padding::open(encryption, block.get(excess..).unwrap_or_default())
+        rsa_padding::check(encryption, self.algorithm.length())?;
+        rsa_padding::open(encryption, &private_operation(key, ciphertext)?)
     }
+}
+
+/// RSADP and RSASP1 (RFC 8017 sections 5.1.2 and 5.2.1), blinded and checked; the answer is as long as the modulus.
+fn private_operation(key: &rsa::RsaPrivateKey, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let length = key.size();
+    let block = BoxedUint::from_be_slice(block, key.n_bits_precision())
+        .ok()
+        .filter(|_| block.len() == length)
+        .ok_or(KeyError::DecryptionFailed)?;
+    let mut number =
+        rsa_decrypt_and_check(key, Some(&mut SysRng), &block).map_err(|_| KeyError::DecryptionFailed)?;
+    let mut octets = Zeroizing::new(number.to_be_bytes().to_vec());
+    number.zeroize();
+    let excess = octets.len().saturating_sub(length);
+    octets.drain(..excess);
+    Ok(octets)
 }
 
 impl KeyAgreement for FileKey {

@@ -13,7 +13,7 @@ pub use file_key::FileKey;
 
 use crate::piv::CardError;
 
-/// The hash of a signature or of OAEP (FIPS 180-4).
+/// The hash of a signature (FIPS 180-4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DigestAlgorithm {
     /// SHA-256, 32 bytes.
@@ -45,14 +45,72 @@ impl std::fmt::Display for DigestAlgorithm {
     }
 }
 
+/// The hash of OAEP or of its mask (RFC 8017 section 7.1): there SHA-1 is still sound, and what others wrote with it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OaepDigest {
+    /// SHA-1, 20 bytes.
+    Sha1,
+    /// SHA-224, 28 bytes.
+    Sha224,
+    /// SHA-256, 32 bytes.
+    Sha256,
+    /// SHA-384, 48 bytes.
+    Sha384,
+    /// SHA-512, 64 bytes.
+    Sha512,
+}
+
+impl OaepDigest {
+    /// Bytes of a digest.
+    pub fn length(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha224 => 28,
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+impl From<DigestAlgorithm> for OaepDigest {
+    fn from(digest: DigestAlgorithm) -> Self {
+        match digest {
+            DigestAlgorithm::Sha256 => Self::Sha256,
+            DigestAlgorithm::Sha384 => Self::Sha384,
+            DigestAlgorithm::Sha512 => Self::Sha512,
+        }
+    }
+}
+
+impl std::fmt::Display for OaepDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SHA-{}", if *self == Self::Sha1 { 1 } else { self.length() * 8 })
+    }
+}
+
 /// How a digest is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SignatureScheme {
     /// RSASSA-PKCS1-v1_5, RFC 8017 section 8.2.
     RsaPkcs1(DigestAlgorithm),
+    /// RSASSA-PSS with MGF1 of the same digest and a salt as long as the digest, RFC 8017 section 8.1.
+    RsaPss(DigestAlgorithm),
     /// ECDSA, the signature as a DER `Ecdsa-Sig-Value` (RFC 5480 appendix A).
     Ecdsa(DigestAlgorithm),
+    /// PureEdDSA on Ed25519, RFC 8032: what is signed is the message itself, not a digest of it.
+    Ed25519,
+}
+
+impl SignatureScheme {
+    /// The digest that is signed; `None` where it is the message itself.
+    pub fn digest(self) -> Option<DigestAlgorithm> {
+        match self {
+            Self::RsaPkcs1(digest) | Self::RsaPss(digest) | Self::Ecdsa(digest) => Some(digest),
+            Self::Ed25519 => None,
+        }
+    }
 }
 
 /// How a content-encryption key was encrypted to an RSA key.
@@ -65,8 +123,21 @@ pub enum RsaEncryption {
         /// Bytes of the key that was encrypted.
         length: usize,
     },
-    /// RSAES-OAEP with MGF1 of the same digest and an empty label.
-    Oaep(DigestAlgorithm),
+    /// RSAES-OAEP with an empty label.
+    Oaep {
+        /// The hash.
+        digest: OaepDigest,
+        /// The hash of MGF1.
+        mask: OaepDigest,
+    },
+}
+
+impl RsaEncryption {
+    /// RSAES-OAEP with MGF1 of the same digest.
+    pub fn oaep(digest: impl Into<OaepDigest>) -> Self {
+        let digest = digest.into();
+        Self::Oaep { digest, mask: digest }
+    }
 }
 
 /// What can go wrong with a private key.
@@ -89,7 +160,7 @@ pub enum KeyError {
     #[error("the decryption failed: the message was not encrypted to this key, or was changed")]
     DecryptionFailed,
     /// Key agreement with something that is no point of the curve (SP 800-56A section 5.6.2.3).
-    #[error("the peer's public key is no uncompressed point of the key's curve")]
+    #[error("the peer's public key is no good point of the key's curve")]
     MalformedPeerKey,
     /// Randomness or a file.
     #[error("{0}")]
@@ -100,7 +171,7 @@ pub enum KeyError {
 pub trait Signer {
     /// The public key that verifies the signatures.
     fn public_key(&self) -> &SubjectPublicKeyInfoOwned;
-    /// Signs an already computed digest; answers the signature as it stands in X.509 and CMS.
+    /// Signs an already computed digest (for Ed25519, the message); answers the signature as it stands in X.509 and CMS.
     ///
     /// # Errors
     /// [`KeyError::Unsupported`] when scheme, digest and key do not fit together; those of the card.
@@ -126,7 +197,7 @@ pub trait Decryptor {
 pub trait KeyAgreement {
     /// The public key that peers use.
     fn public_key(&self) -> &SubjectPublicKeyInfoOwned;
-    /// ECDH with the peer's point (SEC 1 uncompressed, 65 bytes for P-256); answers the X coordinate.
+    /// ECDH with the peer's point (SEC 1 uncompressed, 65 bytes for P-256; 32 bytes for X25519); answers the X coordinate.
     ///
     /// # Errors
     /// [`KeyError::MalformedPeerKey`], [`KeyError::Unsupported`]; those of the card.

@@ -1,9 +1,10 @@
 //! The public half of a key: its algorithm, and whether a signature is its own.
+use const_oid::ObjectIdentifier;
 use der::Encode;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
-use rsa::Pkcs1v15Sign;
 use rsa::pkcs8::DecodePublicKey;
 use rsa::traits::PublicKeyParts;
+use rsa::{Pkcs1v15Sign, Pss};
 use sha2::{Sha256, Sha384, Sha512};
 use spki::SubjectPublicKeyInfoOwned;
 
@@ -15,12 +16,33 @@ pub(crate) enum PublicKey {
     Rsa(rsa::RsaPublicKey),
     P256(p256::PublicKey),
     P384(p384::PublicKey),
+    Ed25519(ed25519_dalek::VerifyingKey),
+    X25519,
 }
+
+/// RFC 8410 section 3.
+const X25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.110");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+/// Bytes of a key on Curve25519.
+const LENGTH_25519: usize = 32;
 
 impl TryFrom<&SubjectPublicKeyInfoOwned> for PublicKey {
     type Error = spki::Error;
 
     fn try_from(public_key: &SubjectPublicKeyInfoOwned) -> Result<Self, Self::Error> {
+        let raw = public_key.subject_public_key.raw_bytes();
+        match public_key.algorithm.oid {
+            ED25519 => {
+                return <[u8; LENGTH_25519]>::try_from(raw)
+                    .ok()
+                    .and_then(|key| ed25519_dalek::VerifyingKey::from_bytes(&key).ok())
+                    .map(Self::Ed25519)
+                    .ok_or(spki::Error::KeyMalformed);
+            }
+            X25519 if raw.len() == LENGTH_25519 => return Ok(Self::X25519),
+            X25519 => return Err(spki::Error::KeyMalformed),
+            _ => {}
+        }
         let bytes = public_key.to_der()?;
         rsa::RsaPublicKey::from_public_key_der(&bytes)
             .map(Self::Rsa)
@@ -36,10 +58,13 @@ impl PublicKey {
             Self::Rsa(key) => match key.n().bits() {
                 2048 => Some(KeyAlgorithm::Rsa2048),
                 3072 => Some(KeyAlgorithm::Rsa3072),
+                4096 => Some(KeyAlgorithm::Rsa4096),
                 _ => None,
             },
             Self::P256(_) => Some(KeyAlgorithm::P256),
             Self::P384(_) => Some(KeyAlgorithm::P384),
+            Self::Ed25519(_) => Some(KeyAlgorithm::Ed25519),
+            Self::X25519 => Some(KeyAlgorithm::X25519),
         }
     }
 
@@ -48,6 +73,16 @@ impl PublicKey {
             (Self::Rsa(key), SignatureScheme::RsaPkcs1(hash)) => {
                 key.verify(pkcs1_v15(hash), digest, signature).is_ok()
             }
+            (Self::Rsa(key), SignatureScheme::RsaPss(hash)) => {
+                let verified = match hash {
+                    DigestAlgorithm::Sha256 => key.verify(Pss::<Sha256>::new(), digest, signature),
+                    DigestAlgorithm::Sha384 => key.verify(Pss::<Sha384>::new(), digest, signature),
+                    DigestAlgorithm::Sha512 => key.verify(Pss::<Sha512>::new(), digest, signature),
+                };
+                verified.is_ok()
+            }
+            (Self::Ed25519(key), SignatureScheme::Ed25519) => ed25519_dalek::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify_strict(digest, &signature).is_ok()),
             (Self::P256(key), SignatureScheme::Ecdsa(_)) => {
                 let key = p256::ecdsa::VerifyingKey::from(key);
                 p256::ecdsa::Signature::from_der(signature)
@@ -72,11 +107,13 @@ pub(super) fn pkcs1_v15(hash: DigestAlgorithm) -> Pkcs1v15Sign {
     }
 }
 
-/// The curve of an uncompressed point that lies on it; `None` for anything else.
+/// The curve of an uncompressed point that lies on it; 32 bytes are X25519's; `None` for anything else.
 pub(crate) fn point_algorithm(point: &[u8]) -> Option<KeyAlgorithm> {
     match (point.first(), point.len()) {
         (Some(0x04), 65) => p256::PublicKey::from_sec1_bytes(point).ok().map(|_| KeyAlgorithm::P256),
         (Some(0x04), 97) => p384::PublicKey::from_sec1_bytes(point).ok().map(|_| KeyAlgorithm::P384),
+        // Every 32 bytes are a point for X25519 (RFC 7748 section 5).
+        (_, LENGTH_25519) => Some(KeyAlgorithm::X25519),
         _ => None,
     }
 }

@@ -1,12 +1,13 @@
 //! RSA padding on the host: the card only raises to its private exponent (RFC 8017 sections 7 and 9).
 use getrandom::SysRng;
 use rand_core::TryRng;
-use sha2::{Digest, Sha256, Sha384, Sha512};
+use sha1::Sha1;
+use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use super::public_key::pkcs1_v15;
-use super::{DigestAlgorithm, KeyError, RsaEncryption};
+use super::{DigestAlgorithm, KeyError, OaepDigest, RsaEncryption};
 
 /// Bytes of PKCS #1 v1.5 padding around a message: 00 02, at least eight, 00.
 const PKCS1_OVERHEAD: usize = 11;
@@ -24,14 +25,40 @@ pub(crate) fn sign_block(hash: DigestAlgorithm, digest: &[u8], length: usize) ->
     block
 }
 
+/// EMSA-PSS with a salt as long as the digest (section 9.1.1): `maskedDB H BC`.
+pub(crate) fn pss_block(hash: DigestAlgorithm, digest: &[u8], length: usize) -> Result<Vec<u8>, KeyError> {
+    let mut salt = vec![0; hash.length()];
+    SysRng.try_fill_bytes(&mut salt).map_err(|error| std::io::Error::other(error.to_string()))?;
+    match hash {
+        DigestAlgorithm::Sha256 => pss_block_with::<Sha256>(digest, &salt, length),
+        DigestAlgorithm::Sha384 => pss_block_with::<Sha384>(digest, &salt, length),
+        DigestAlgorithm::Sha512 => pss_block_with::<Sha512>(digest, &salt, length),
+    }
+    .ok_or_else(|| KeyError::Unsupported(format!("RSASSA-PSS with {hash} and {} bits", length * 8)))
+}
+
+fn pss_block_with<D: Digest>(digest: &[u8], salt: &[u8], length: usize) -> Option<Vec<u8>> {
+    let hash = D::new().chain_update([0; 8]).chain_update(digest).chain_update(salt).finalize();
+    let zeros = length.checked_sub(hash.len() + salt.len() + 2)?;
+    let mut block = vec![0; zeros];
+    block.push(0x01);
+    block.extend_from_slice(salt);
+    mask::<D>(&mut block, &hash);
+    // The modulus fills its octets, so the encoded message has one bit less.
+    *block.first_mut()? &= 0x7F;
+    block.extend_from_slice(&hash);
+    block.push(0xBC);
+    Some(block)
+}
+
 /// Whether a key of that modulus length can have encrypted so.
 pub(crate) fn check(encryption: RsaEncryption, modulus_length: usize) -> Result<(), KeyError> {
     match encryption {
         RsaEncryption::Pkcs1v15 { length } if length + PKCS1_OVERHEAD > modulus_length => {
             Err(KeyError::Unsupported(format!("encrypt {length} bytes with {} bits", modulus_length * 8)))
         }
-        RsaEncryption::Oaep(hash) if 2 * hash.length() + 2 > modulus_length => {
-            Err(KeyError::Unsupported(format!("OAEP with {hash} and {} bits", modulus_length * 8)))
+        RsaEncryption::Oaep { digest, .. } if 2 * digest.length() + 2 > modulus_length => {
+            Err(KeyError::Unsupported(format!("OAEP with {digest} and {} bits", modulus_length * 8)))
         }
         _ => Ok(()),
     }
@@ -42,9 +69,11 @@ pub(crate) fn open(encryption: RsaEncryption, block: &[u8]) -> Result<Zeroizing<
     check(encryption, block.len())?;
     match encryption {
         RsaEncryption::Pkcs1v15 { length } => open_pkcs1_v15(block, length),
-        RsaEncryption::Oaep(DigestAlgorithm::Sha256) => open_oaep::<Sha256>(block),
-        RsaEncryption::Oaep(DigestAlgorithm::Sha384) => open_oaep::<Sha384>(block),
-        RsaEncryption::Oaep(DigestAlgorithm::Sha512) => open_oaep::<Sha512>(block),
+        RsaEncryption::Oaep { digest: OaepDigest::Sha1, mask } => open_oaep::<Sha1>(block, mask),
+        RsaEncryption::Oaep { digest: OaepDigest::Sha224, mask } => open_oaep::<Sha224>(block, mask),
+        RsaEncryption::Oaep { digest: OaepDigest::Sha256, mask } => open_oaep::<Sha256>(block, mask),
+        RsaEncryption::Oaep { digest: OaepDigest::Sha384, mask } => open_oaep::<Sha384>(block, mask),
+        RsaEncryption::Oaep { digest: OaepDigest::Sha512, mask } => open_oaep::<Sha512>(block, mask),
     }
 }
 
@@ -73,14 +102,14 @@ fn open_pkcs1_v15(block: &[u8], length: usize) -> Result<Zeroizing<Vec<u8>>, Key
 
 /// EME-OAEP (section 7.1.2 step 3) with an empty label: one outcome for every way it can fail, found without a branch
 /// on the block's content.
-fn open_oaep<D: Digest>(block: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+fn open_oaep<D: Digest>(block: &[u8], mask_digest: OaepDigest) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let hash_length = <D as Digest>::output_size();
     let (first, rest) = block.split_first().ok_or(KeyError::DecryptionFailed)?;
     let (masked_seed, masked_data) = rest.split_at_checked(hash_length).ok_or(KeyError::DecryptionFailed)?;
     let mut seed = Zeroizing::new(masked_seed.to_vec());
-    mask::<D>(&mut seed, masked_data);
+    mask_with(mask_digest, &mut seed, masked_data);
     let mut data = Zeroizing::new(masked_data.to_vec());
-    mask::<D>(&mut data, &seed);
+    mask_with(mask_digest, &mut data, &seed);
 
     let (label, padded) = data.split_at_checked(hash_length).ok_or(KeyError::DecryptionFailed)?;
     let mut fits = first.ct_eq(&0) & label.ct_eq(D::digest([]).as_slice());
@@ -98,6 +127,16 @@ fn open_oaep<D: Digest>(block: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         Ok(Zeroizing::new(message.to_vec()))
     } else {
         Err(KeyError::DecryptionFailed)
+    }
+}
+
+fn mask_with(digest: OaepDigest, data: &mut [u8], seed: &[u8]) {
+    match digest {
+        OaepDigest::Sha1 => mask::<Sha1>(data, seed),
+        OaepDigest::Sha224 => mask::<Sha224>(data, seed),
+        OaepDigest::Sha256 => mask::<Sha256>(data, seed),
+        OaepDigest::Sha384 => mask::<Sha384>(data, seed),
+        OaepDigest::Sha512 => mask::<Sha512>(data, seed),
     }
 }
 
@@ -150,7 +189,7 @@ mod tests {
     fn impossible_lengths_are_refused_by_name() {
         let error = open(RsaEncryption::Pkcs1v15 { length: 246 }, &[0; 256]).unwrap_err();
         assert!(matches!(error, KeyError::Unsupported(_)));
-        let error = open(RsaEncryption::Oaep(DigestAlgorithm::Sha512), &[0; 128]).unwrap_err();
+        let error = open(RsaEncryption::oaep(DigestAlgorithm::Sha512), &[0; 128]).unwrap_err();
         assert!(matches!(error, KeyError::Unsupported(_)));
     }
 
@@ -164,11 +203,11 @@ mod tests {
         mask::<Sha256>(&mut data, &seed);
         mask::<Sha256>(&mut seed, &data);
         let good = [vec![0], seed, data].concat();
-        assert!(open(RsaEncryption::Oaep(DigestAlgorithm::Sha256), &good).unwrap().is_empty());
+        assert!(open(RsaEncryption::oaep(DigestAlgorithm::Sha256), &good).unwrap().is_empty());
         for position in [0, 1, 40, 80, 255] {
             let mut bad = good.clone();
             bad[position] ^= 1;
-            let error = open(RsaEncryption::Oaep(DigestAlgorithm::Sha256), &bad).unwrap_err();
+            let error = open(RsaEncryption::oaep(DigestAlgorithm::Sha256), &bad).unwrap_err();
             assert!(matches!(error, KeyError::DecryptionFailed), "position {position}");
         }
     }

@@ -1,4 +1,5 @@
 //! Decryption and key agreement on the card (SP 800-73-5 Part 2 section 3.2.4, appendix A.5).
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::signing::{CHALLENGE, EXPONENTIATION, RESPONSE, response_value, use_error};
@@ -22,7 +23,7 @@ impl Transaction<'_> {
         encryption: RsaEncryption,
         ciphertext: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let algorithm = [KeyAlgorithm::Rsa2048, KeyAlgorithm::Rsa3072]
+        let algorithm = [KeyAlgorithm::Rsa2048, KeyAlgorithm::Rsa3072, KeyAlgorithm::Rsa4096]
             .into_iter()
             .find(|algorithm| algorithm.length() == ciphertext.len())
             .ok_or_else(|| {
@@ -45,8 +46,8 @@ impl Transaction<'_> {
     }
 
     /// Elliptic-curve Diffie-Hellman with a key (9D or a retired one) whose PIN was verified in this transaction.
-    /// `peer` is an uncompressed point (65 bytes for P-256), checked to lie on the curve; the answer is the X
-    /// coordinate.
+    /// `peer` is an uncompressed point (65 bytes for P-256), checked to lie on the curve, or 32 bytes for X25519; the
+    /// answer is the X coordinate, never zero.
     ///
     /// # Errors
     /// [`KeyError::MalformedPeerKey`], [`CardError::PinRequired`], [`CardError::KeyNotFound`].
@@ -63,6 +64,10 @@ impl Transaction<'_> {
         if secret.len() != algorithm.length() {
             let what = format!("a shared secret of {} bytes", secret.len());
             return Err(CardError::MalformedAnswer(what).into());
+        }
+        // RFC 7748 section 6.1: a point of small order gives zero, whatever the key.
+        if algorithm == KeyAlgorithm::X25519 && bool::from(secret.ct_eq(&[0; 32])) {
+            return Err(KeyError::MalformedPeerKey);
         }
         Ok(Zeroizing::new(secret.to_vec()))
     }

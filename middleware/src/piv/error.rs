@@ -99,6 +99,9 @@ pub enum CardError {
     /// The data object is larger than the room left on the card.
     #[error("the card has no room for data object {0}")]
     CardFull(DataObject),
+    /// An emulated card in-process belongs to one process at a time, and another one has it: worth waiting for.
+    #[error("{0}: the card is in use by another process; stop that one first")]
+    InUse(String),
     /// The emulated card's state file.
     #[error("{0}")]
     StateFile(String),
@@ -148,6 +151,7 @@ impl CardError {
             Self::MalformedManagementKey { .. } => "malformed-management-key",
             Self::PinRequired => "pin-required",
             Self::CardFull(_) => "card-full",
+            Self::InUse(_) => "card-in-use",
             Self::StateFile(_) => "state-file",
             Self::Refused { .. } => "refused",
             Self::MalformedAnswer(_) => "malformed-answer",

@@ -125,10 +125,16 @@ pub enum KeyAlgorithm {
     Rsa2048,
     /// RSA with a 3072-bit modulus and exponent 65537.
     Rsa3072,
+    /// RSA with a 4096-bit modulus and exponent 65537: no NIST card, but vendor cards have it.
+    Rsa4096,
     /// ECC on NIST P-256 (secp256r1).
     P256,
     /// ECC on NIST P-384 (secp384r1).
     P384,
+    /// Signatures on Curve25519 (RFC 8032): vendor cards (YubiKey from 5.7).
+    Ed25519,
+    /// Key agreement on Curve25519 (RFC 7748): vendor cards (YubiKey from 5.7).
+    X25519,
 }
 
 /// 1.2.840.113549.1.1.1 (RFC 8017 appendix C).
@@ -142,13 +148,16 @@ impl KeyAlgorithm {
         PublicKey::try_from(public_key).ok()?.algorithm()
     }
 
-    /// The P1 byte (SP 800-78 table 6-2).
+    /// The P1 byte (SP 800-78 table 6-2; the vendor's own for 4096 bits and Curve25519).
     pub(crate) fn to_byte(self) -> u8 {
         match self {
             Self::Rsa2048 => 0x07,
             Self::Rsa3072 => 0x05,
             Self::P256 => 0x11,
             Self::P384 => 0x14,
+            Self::Rsa4096 => 0x16,
+            Self::Ed25519 => 0xE0,
+            Self::X25519 => 0xE1,
         }
     }
 
@@ -157,21 +166,31 @@ impl KeyAlgorithm {
         match self {
             Self::Rsa2048 => 256,
             Self::Rsa3072 => 384,
-            Self::P256 => 32,
+            Self::Rsa4096 => 512,
+            Self::P256 | Self::Ed25519 | Self::X25519 => 32,
             Self::P384 => 48,
         }
     }
 
     pub(crate) fn is_rsa(self) -> bool {
-        matches!(self, Self::Rsa2048 | Self::Rsa3072)
+        matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
     }
 
-    fn curve(self) -> Option<ObjectIdentifier> {
-        match self {
-            Self::P256 => Some(const_oid::db::rfc5912::SECP_256_R_1),
-            Self::P384 => Some(const_oid::db::rfc5912::SECP_384_R_1),
-            Self::Rsa2048 | Self::Rsa3072 => None,
-        }
+    /// Whether it is a curve on which ECDSA signs.
+    pub(crate) fn is_weierstrass(self) -> bool {
+        matches!(self, Self::P256 | Self::P384)
+    }
+
+    /// Algorithm and parameters in a SubjectPublicKeyInfo (RFC 3279, RFC 5480, RFC 8410).
+    fn identifier(self) -> AlgorithmIdentifierOwned {
+        let (oid, parameters) = match self {
+            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => (RSA_ENCRYPTION, Some(AnyRef::NULL.into())),
+            Self::P256 => (EC_PUBLIC_KEY, Some((&const_oid::db::rfc5912::SECP_256_R_1).into())),
+            Self::P384 => (EC_PUBLIC_KEY, Some((&const_oid::db::rfc5912::SECP_384_R_1).into())),
+            Self::X25519 => (const_oid::db::rfc8410::ID_X_25519, None),
+            Self::Ed25519 => (const_oid::db::rfc8410::ID_ED_25519, None),
+        };
+        AlgorithmIdentifierOwned { oid, parameters }
     }
 
     /// Reads the public key template of GENERATE ASYMMETRIC KEY PAIR: `81 n 82 e`, or `86 point`
@@ -181,21 +200,15 @@ impl KeyAlgorithm {
         template: &[u8],
     ) -> Result<SubjectPublicKeyInfoOwned, CardError> {
         let missing = || CardError::MalformedAnswer(format!("no {self} public key in the template"));
-        let (algorithm, key) = match self.curve() {
-            None => {
-                let modulus = ber_tlv::find(template, 0x81)?.ok_or_else(missing)?;
-                let exponent = ber_tlv::find(template, 0x82)?.ok_or_else(missing)?;
-                let key = rsa_public_key(modulus, exponent).map_err(|_| missing())?;
-                (AlgorithmIdentifierOwned { oid: RSA_ENCRYPTION, parameters: Some(AnyRef::NULL.into()) }, key)
-            }
-            Some(curve) => {
-                let point = ber_tlv::find(template, 0x86)?.ok_or_else(missing)?;
-                let parameters = Some((&curve).into());
-                (AlgorithmIdentifierOwned { oid: EC_PUBLIC_KEY, parameters }, point.to_vec())
-            }
+        let key = if self.is_rsa() {
+            let modulus = ber_tlv::find(template, 0x81)?.ok_or_else(missing)?;
+            let exponent = ber_tlv::find(template, 0x82)?.ok_or_else(missing)?;
+            rsa_public_key(modulus, exponent).map_err(|_| missing())?
+        } else {
+            ber_tlv::find(template, 0x86)?.ok_or_else(missing)?.to_vec()
         };
         let subject_public_key = BitString::from_bytes(&key).map_err(|_| missing())?;
-        let public_key = SubjectPublicKeyInfoOwned { algorithm, subject_public_key };
+        let public_key = SubjectPublicKeyInfoOwned { algorithm: self.identifier(), subject_public_key };
         // A point off the curve, or a modulus of another size, is refused here.
         if Self::of(&public_key) == Some(self) { Ok(public_key) } else { Err(missing()) }
     }
@@ -215,6 +228,9 @@ impl std::fmt::Display for KeyAlgorithm {
             Self::Rsa3072 => "RSA-3072",
             Self::P256 => "P-256",
             Self::P384 => "P-384",
+            Self::Rsa4096 => "RSA-4096",
+            Self::Ed25519 => "Ed25519",
+            Self::X25519 => "X25519",
         })
     }
 }

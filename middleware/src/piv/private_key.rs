@@ -45,7 +45,13 @@ impl PrivateKey {
                 }
             }
             Parts::EllipticCurve(scalar) => {
-                append_padded(&mut template, 0x06, scalar, self.algorithm.length())
+                // The vendor has tags of its own for the keys of Curve25519.
+                let tag = match self.algorithm {
+                    KeyAlgorithm::Ed25519 => 0x07,
+                    KeyAlgorithm::X25519 => 0x08,
+                    _ => 0x06,
+                };
+                append_padded(&mut template, tag, scalar, self.algorithm.length());
             }
         }
         template

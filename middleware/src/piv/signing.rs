@@ -5,9 +5,9 @@ use zeroize::Zeroizing;
 use super::transaction::Repeat;
 use super::{CardError, KeyAlgorithm, KeyReference, Transaction};
 use crate::apdu::{CommandApdu, ResponseApdu, StatusWord, ber_tlv};
-use crate::keys::SignatureScheme;
 use crate::keys::public_key::PublicKey;
 use crate::keys::rsa_padding;
+use crate::keys::{KeyError, SignatureScheme};
 
 /// Tags of the dynamic authentication template `7C` (Part 2 table 7).
 pub(super) const TEMPLATE: u32 = 0x7C;
@@ -107,17 +107,26 @@ pub(super) fn use_error(key: KeyReference, status: StatusWord) -> CardError {
 }
 
 /// What the card raises to its private exponent, or signs: PKCS#1 padding is the host's part; an ECDSA digest is cut
-/// or filled to the field's length (FIPS 186-5 section 6.4.1).
+/// or filled to the field's length (FIPS 186-5 section 6.4.1); Ed25519 takes the message.
 fn challenge(algorithm: KeyAlgorithm, scheme: SignatureScheme, digest: &[u8]) -> Result<Vec<u8>, CardError> {
     let length = algorithm.length();
+    if let Some(hash) = scheme.digest()
+        && digest.len() != hash.length()
+    {
+        return Err(CardError::Unsupported(format!("sign {} bytes as a digest of {hash}", digest.len())));
+    }
     match scheme {
-        SignatureScheme::RsaPkcs1(hash) | SignatureScheme::Ecdsa(hash) if digest.len() != hash.length() => {
-            Err(CardError::Unsupported(format!("sign {} bytes as a digest of {hash}", digest.len())))
-        }
         SignatureScheme::RsaPkcs1(hash) if algorithm.is_rsa() => {
             Ok(rsa_padding::sign_block(hash, digest, length))
         }
-        SignatureScheme::Ecdsa(_) if !algorithm.is_rsa() => {
+        SignatureScheme::RsaPss(hash) if algorithm.is_rsa() => rsa_padding::pss_block(hash, digest, length)
+            .map_err(|error| match error {
+                KeyError::Unsupported(what) => CardError::Unsupported(what),
+                error => CardError::Transport(error.to_string()),
+            }),
+        // The message itself: the card hashes it (RFC 8032 section 5.1.6).
+        SignatureScheme::Ed25519 if algorithm == KeyAlgorithm::Ed25519 => Ok(digest.to_vec()),
+        SignatureScheme::Ecdsa(_) if algorithm.is_weierstrass() => {
             let cut = digest.get(..length).unwrap_or(digest);
             let mut block = vec![0; length - cut.len()];
             block.extend_from_slice(cut);

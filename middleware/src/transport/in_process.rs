@@ -14,8 +14,11 @@ pub(super) struct InProcessConnection {
 impl InProcessConnection {
     pub(super) fn open(file: &Path) -> Result<Self, CardError> {
         let name = file.display().to_string();
-        // The error names the file.
-        let mut card = card_sim::Card::open(file).map_err(|error| CardError::StateFile(error.to_string()))?;
+        let mut card = card_sim::Card::open(file).map_err(|error| match error {
+            card_sim::store::StoreError::InUse { .. } => CardError::InUse(name.clone()),
+            // The error names the file.
+            error => CardError::StateFile(error.to_string()),
+        })?;
         let atr = card.power_on();
         Ok(Self { card, name, atr })
     }

@@ -139,12 +139,12 @@ fn rsa_decrypts_what_openssl_encrypted() {
             let (hash, mask) = (format!("rsa_oaep_md:{name}"), format!("rsa_mgf1_md:{name}"));
             let ciphertext =
                 encrypt(&["-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", &hash, "-pkeyopt", &mask]);
-            assert_eq!(*key.decrypt(RsaEncryption::Oaep(digest), &ciphertext).unwrap(), [0x5A; 32]);
-            let error = key.decrypt(RsaEncryption::Oaep(DigestAlgorithm::Sha384), &ciphertext).unwrap_err();
+            assert_eq!(*key.decrypt(RsaEncryption::oaep(digest), &ciphertext).unwrap(), [0x5A; 32]);
+            let error = key.decrypt(RsaEncryption::oaep(DigestAlgorithm::Sha384), &ciphertext).unwrap_err();
             assert!(matches!(error, KeyError::DecryptionFailed), "{error}");
         }
         for ciphertext in [vec![0xFF; 256], vec![1; 255], vec![]] {
-            let error = key.decrypt(RsaEncryption::Oaep(DigestAlgorithm::Sha256), &ciphertext).unwrap_err();
+            let error = key.decrypt(RsaEncryption::oaep(DigestAlgorithm::Sha256), &ciphertext).unwrap_err();
             assert!(matches!(error, KeyError::DecryptionFailed), "{} bytes: {error}", ciphertext.len());
         }
     }

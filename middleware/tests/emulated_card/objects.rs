@@ -113,7 +113,7 @@ fn a_second_opener_of_the_state_file_is_told_so() {
     let test_card = TestCard::yubikey();
     let first = test_card.open();
     let error = Card::open(&test_card.locator()).err().unwrap();
-    assert!(matches!(&error, CardError::StateFile(_)), "{error}");
+    assert!(matches!(&error, CardError::InUse(_)), "{error}");
     assert!(error.to_string().contains("card"), "{error}");
     drop(first);
     test_card.open();

@@ -124,7 +124,7 @@ fn a_file_key_decrypts_what_openssl_encrypted() {
         "rsa_mgf1_md:sha256",
     ];
     let mut oaep = openssl(folder.path(), &[&command[..], &oaep[..]].concat());
-    let encryption = RsaEncryption::Oaep(DigestAlgorithm::Sha256);
+    let encryption = RsaEncryption::oaep(DigestAlgorithm::Sha256);
     assert_eq!(*key.decrypt(encryption, &oaep).unwrap(), [0x5A; 32]);
     oaep[200] ^= 1;
     assert!(matches!(key.decrypt(encryption, &oaep), Err(KeyError::DecryptionFailed)));
