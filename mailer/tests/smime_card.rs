@@ -11,10 +11,10 @@ use mailer::keys::{
     CardError, CardKeys, KeyError, KeyReference, KeyRing, KeysError, LastTry, Locator, PinProvider,
 };
 use mailer::smime::{
-    DecryptError, Enveloping, Form, Recipient, SignError, SigningIdentity, decrypt, encrypt, sign,
+    DecryptError, Enveloping, Form, Recipient, RsaPadding, SignError, SigningIdentity, decrypt, sign,
 };
 use middleware::{Card, ManagementKey, ManagementKeyAlgorithm, holder_state};
-use openssl_pki::{Identity, Key, Pki, now, openssl};
+use openssl_pki::{Identity, Key, Pki, bytes, content, envelope, now, openssl};
 use zeroize::Zeroizing;
 
 const CONTENT: &[u8] = b"Content-Type: text/plain\r\n\r\nHello.\r\n";
@@ -87,8 +87,13 @@ fn open(locator: &Locator, pin: &'static str) -> (CardKeys, Rc<Cell<usize>>) {
 fn sign_with(keys: &mut CardKeys) -> Result<Vec<u8>, SignError> {
     let mut signer = keys.signer().unwrap();
     let certificate = signer.certificate().clone();
-    let identity = SigningIdentity { signer: &mut signer, certificate: &certificate, intermediates: &[] };
-    sign(CONTENT, Form::Opaque, identity, now())
+    let identity = SigningIdentity {
+        signer: &mut signer,
+        certificate: &certificate,
+        intermediates: &[],
+        rsa_padding: RsaPadding::default(),
+    };
+    sign(&content(CONTENT), Form::Opaque, identity, now()).map(|signed| bytes(&signed))
 }
 
 /// Runs the rest of a test in a process of its own, whose user has changed no PIN yet; false in the outer process.
@@ -210,16 +215,9 @@ fn current_and_retired_keys_open_envelopes_and_the_pin_is_asked_once() {
     assert_eq!(asked.get(), 0);
     for enveloping in [Enveloping::Authenticated, Enveloping::Compatible] {
         for reader in [&current, &retired] {
-            let mail =
-                encrypt(CONTENT, &[Recipient::unchecked(reader.certificate(), true)], enveloping).unwrap();
+            let mail = envelope(CONTENT, &[Recipient::unchecked(reader.certificate(), true)], enveloping);
             assert_eq!(
-                decrypt(&mail.der, &mut keys)
-                    .unwrap()
-                    .content
-                    .to_vec(usize::MAX)
-                    .unwrap()
-                    .unwrap()
-                    .as_slice(),
+                decrypt(&mail, &mut keys).unwrap().content.to_vec(usize::MAX).unwrap().unwrap().as_slice(),
                 CONTENT
             );
         }
@@ -236,8 +234,8 @@ fn the_keys_for_authentication_and_signatures_open_nothing() {
     assert!(keys.certificates().is_empty());
     for (key, person) in &people {
         let recipient = Recipient::unchecked(person.certificate(), true);
-        let mail = encrypt(CONTENT, &[recipient], Enveloping::Authenticated).unwrap();
-        assert!(matches!(decrypt(&mail.der, &mut keys), Err(DecryptError::NotForUs)), "{key}");
+        let mail = envelope(CONTENT, &[recipient], Enveloping::Authenticated);
+        assert!(matches!(decrypt(&mail, &mut keys), Err(DecryptError::NotForUs)), "{key}");
     }
     assert_eq!(asked.get(), 0);
 }
@@ -249,9 +247,8 @@ fn a_mail_for_somebody_else_does_not_ask_for_the_pin() {
     let locator = card(&pki, &[("9D", &ours)]);
     let (mut keys, asked) = open(&locator, "123456");
     let mail =
-        encrypt(CONTENT, &[Recipient::unchecked(theirs.certificate(), true)], Enveloping::Authenticated)
-            .unwrap();
-    assert!(matches!(decrypt(&mail.der, &mut keys), Err(DecryptError::NotForUs)));
+        envelope(CONTENT, &[Recipient::unchecked(theirs.certificate(), true)], Enveloping::Authenticated);
+    assert!(matches!(decrypt(&mail, &mut keys), Err(DecryptError::NotForUs)));
     assert_eq!(asked.get(), 0);
 }
 
@@ -263,8 +260,8 @@ fn a_wrong_pin_ends_the_opening_at_once() {
     let (mut keys, asked) = open(&locator, "999999");
     let twice =
         [Recipient::unchecked(reader.certificate(), true), Recipient::unchecked(reader.certificate(), true)];
-    let mail = encrypt(CONTENT, &twice, Enveloping::Authenticated).unwrap();
-    match decrypt(&mail.der, &mut keys).err().unwrap() {
+    let mail = envelope(CONTENT, &twice, Enveloping::Authenticated);
+    match decrypt(&mail, &mut keys).err().unwrap() {
         DecryptError::Keys(error) => assert_eq!(error.code(), "wrong-pin"),
         other => panic!("{other}"),
     }

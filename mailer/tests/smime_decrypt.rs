@@ -4,9 +4,9 @@ mod openssl_pki;
 
 use mailer::content::Replay;
 use mailer::keys::{KeyRing, KeysError, RsaEncryption};
-use mailer::smime::{DecryptError, Enveloping, Recipient, decrypt, encrypt};
+use mailer::smime::{DecryptError, Enveloping, Recipient, decrypt};
 use mailer::trust::Certificate;
-use openssl_pki::{FileKeyRing, Identity, Key, Pki, openssl};
+use openssl_pki::{FileKeyRing, Identity, Key, Pki, envelope, openssl};
 use zeroize::Zeroizing;
 
 const CONTENT: &[u8] = b"Content-Type: text/plain\r\n\r\nFor your eyes only, and nobody else's.\r\n";
@@ -208,9 +208,9 @@ fn one_message_cannot_keep_the_card_busy() {
     let reader = pki.reader("reader", Key::P256);
     let certificates = [reader.certificate()];
     let many: Vec<Recipient> = (0..100).map(|_| Recipient::unchecked(reader.certificate(), true)).collect();
-    let message = encrypt(CONTENT, &many, Enveloping::Authenticated).unwrap();
+    let message = envelope(CONTENT, &many, Enveloping::Authenticated);
     let mut counting = Counting { certificates: &certificates, asked: Vec::new() };
-    assert!(matches!(failure(&message.der, &mut counting), DecryptError::Damaged));
+    assert!(matches!(failure(&message, &mut counting), DecryptError::Damaged));
     assert!(counting.asked.len() <= 16, "{} key operations", counting.asked.len());
 }
 
@@ -219,9 +219,7 @@ fn a_changed_authenticated_envelope_stays_closed() {
     let pki = Pki::new();
     let reader = pki.reader("reader", Key::P256);
     let message =
-        encrypt(CONTENT, &[Recipient::unchecked(reader.certificate(), true)], Enveloping::Authenticated)
-            .unwrap()
-            .der;
+        envelope(CONTENT, &[Recipient::unchecked(reader.certificate(), true)], Enveloping::Authenticated);
     let mut ring = reader.ring();
     // From the encrypted content on to the end of the tag, every byte counts.
     for back in 1..=CONTENT.len() + 18 {
@@ -262,9 +260,10 @@ fn bad_rsa_padding_looks_like_any_damage() {
 fn what_is_not_supported_is_named() {
     let pki = Pki::new();
     let reader = pki.reader("reader", Key::Rsa2048);
-    let sha1 = encrypted(&pki, "-aes-256-cbc", &[], &[(&reader, &["-keyopt", "rsa_padding_mode:oaep"])]);
-    let error = failure(&sha1, &mut reader.ring());
-    assert!(matches!(&error, DecryptError::Unsupported(what) if what.contains("SHA-1")), "{error}");
+    let options = ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_label:616263"];
+    let labelled = encrypted(&pki, "-aes-256-cbc", &[], &[(&reader, &options)]);
+    let error = failure(&labelled, &mut reader.ring());
+    assert!(matches!(&error, DecryptError::Unsupported(what) if what.contains("label")), "{error}");
     let camellia = encrypted(&pki, "-camellia-256-cbc", &[], &[(&reader, &[])]);
     assert!(matches!(failure(&camellia, &mut reader.ring()), DecryptError::Unsupported(_)));
     let content_type =
@@ -279,7 +278,7 @@ fn only_mail_is_taken_out_of_an_envelope() {
     let id_data = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x01];
     for enveloping in [Enveloping::Compatible, Enveloping::Authenticated] {
         let recipient = Recipient::unchecked(reader.certificate(), true);
-        let mut message = encrypt(CONTENT, &[recipient], enveloping).unwrap().der;
+        let mut message = envelope(CONTENT, &[recipient], enveloping);
         let at = message.windows(id_data.len()).position(|window| window == id_data).unwrap();
         message[at + 8] = 0x02;
         assert_eq!(failure(&message, &mut reader.ring()).code(), "encrypted-other-content");
@@ -291,9 +290,7 @@ fn gcm_in_a_plain_envelope_is_diagnosed() {
     let pki = Pki::new();
     let reader = pki.reader("reader", Key::Rsa2048);
     let message =
-        encrypt(CONTENT, &[Recipient::unchecked(reader.certificate(), true)], Enveloping::Compatible)
-            .unwrap()
-            .der;
+        envelope(CONTENT, &[Recipient::unchecked(reader.certificate(), true)], Enveloping::Compatible);
     // id-aes256-CBC and id-aes256-GCM differ in the last byte.
     let cbc = [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2A];
     let at = message.windows(cbc.len()).position(|window| window == cbc).unwrap() + cbc.len() - 1;

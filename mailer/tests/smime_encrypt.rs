@@ -3,7 +3,7 @@
 mod openssl_pki;
 
 use mailer::smime::{EncryptError, Enveloping, Recipient, decrypt, encrypt};
-use openssl_pki::{Identity, Key, Pki, openssl, try_openssl};
+use openssl_pki::{Identity, Key, Pki, bytes, content, envelope, openssl, try_openssl};
 
 const CONTENT: &[u8] = b"Content-Type: text/plain\r\n\r\nFor your eyes only.\r\n";
 
@@ -17,8 +17,8 @@ fn openssl_opens_every_kind_with_each_recipients_key() {
     let (rsa, elliptic) = (pki.reader("rsa", Key::Rsa2048), pki.reader("elliptic", Key::P256));
     for enveloping in [Enveloping::Authenticated, Enveloping::Compatible] {
         for people in [vec![&rsa], vec![&elliptic], vec![&rsa, &elliptic]] {
-            let encrypted = encrypt(CONTENT, &recipients(&people, true), enveloping).unwrap();
-            pki.write("mail.der", &encrypted.der);
+            let encrypted = envelope(CONTENT, &recipients(&people, true), enveloping);
+            pki.write("mail.der", &encrypted);
             for person in people {
                 let (certificate, key) = (person.pem(), person.key());
                 let read = openssl(
@@ -38,7 +38,7 @@ fn openssl_opens_every_kind_with_each_recipients_key() {
                     ],
                 );
                 assert_eq!(read, CONTENT, "{enveloping:?} {}", person.name);
-                let own = decrypt(&encrypted.der, &mut person.ring()).unwrap();
+                let own = decrypt(&encrypted, &mut person.ring()).unwrap();
                 assert_eq!(own.content.to_vec(usize::MAX).unwrap().unwrap().as_slice(), CONTENT);
                 assert_eq!(own.authenticated, enveloping == Enveloping::Authenticated);
             }
@@ -52,18 +52,18 @@ fn contents_of_every_length_come_back() {
     let reader = pki.reader("reader", Key::P256);
     let mut ring = reader.ring();
     for length in (0..50).chain([1 << 20]) {
-        let content = vec![0xA5; length];
+        let plain = vec![0xA5; length];
         for enveloping in [Enveloping::Authenticated, Enveloping::Compatible] {
-            let encrypted = encrypt(&content, &recipients(&[&reader], true), enveloping).unwrap();
+            let encrypted = envelope(&plain, &recipients(&[&reader], true), enveloping);
             assert_eq!(
-                decrypt(&encrypted.der, &mut ring)
+                decrypt(&encrypted, &mut ring)
                     .unwrap()
                     .content
                     .to_vec(usize::MAX)
                     .unwrap()
                     .unwrap()
                     .as_slice(),
-                content
+                plain
             );
         }
     }
@@ -73,12 +73,12 @@ fn contents_of_every_length_come_back() {
 fn the_policy_is_by_recipients() {
     let pki = Pki::new();
     let (ours, theirs) = (pki.reader("ours", Key::P256), pki.reader("theirs", Key::Rsa2048));
-    let only_ours = encrypt(CONTENT, &recipients(&[&ours], true), Enveloping::Automatic).unwrap();
+    let only_ours = encrypt(&content(CONTENT), &recipients(&[&ours], true), Enveloping::Automatic).unwrap();
     assert_eq!(only_ours.smime_type, "authEnveloped-data");
     let mixed = [recipients(&[&ours], true), recipients(&[&theirs], false)].concat();
-    let mixed = encrypt(CONTENT, &mixed, Enveloping::Automatic).unwrap();
+    let mixed = encrypt(&content(CONTENT), &mixed, Enveloping::Automatic).unwrap();
     assert_eq!(mixed.smime_type, "enveloped-data");
-    pki.write("mixed.der", &mixed.der);
+    pki.write("mixed.der", &bytes(&mixed.into_content().unwrap()));
     let printed = openssl(pki.path(), &["cms", "-cmsout", "-print", "-inform", "DER", "-in", "mixed.der"]);
     let printed = String::from_utf8(printed).unwrap();
     for algorithm in ["aes-256-cbc", "rsaEncryption", "dhSinglePass-stdDH-sha256kdf-scheme", "id-aes256-wrap"]
@@ -91,23 +91,23 @@ fn the_policy_is_by_recipients() {
 fn nobody_else_opens_it() {
     let pki = Pki::new();
     let (alice, eve) = (pki.reader("alice", Key::Rsa2048), pki.reader("eve", Key::Rsa2048));
-    let encrypted = encrypt(CONTENT, &recipients(&[&alice], true), Enveloping::Authenticated).unwrap();
-    pki.write("mail.der", &encrypted.der);
+    let encrypted = envelope(CONTENT, &recipients(&[&alice], true), Enveloping::Authenticated);
+    pki.write("mail.der", &encrypted);
     let refused = try_openssl(
         pki.path(),
         &["cms", "-decrypt", "-inform", "DER", "-in", "mail.der", "-recip", "eve.pem", "-inkey", "eve.key"],
     );
     assert!(!refused.status.success());
-    let error = decrypt(&encrypted.der, &mut eve.ring()).err().unwrap();
+    let error = decrypt(&encrypted, &mut eve.ring()).err().unwrap();
     assert_eq!(error.code(), "not-for-us");
-    assert!(!encrypted.der.windows(9).any(|window| window == b"your eyes"));
+    assert!(!encrypted.windows(9).any(|window| window == b"your eyes"));
 }
 
 #[test]
 fn keys_that_cannot_be_used_are_named() {
     let pki = Pki::new();
-    assert!(matches!(encrypt(CONTENT, &[], Enveloping::Automatic), Err(EncryptError::NoRecipient)));
+    assert!(matches!(encrypt(&content(CONTENT), &[], Enveloping::Automatic), Err(EncryptError::NoRecipient)));
     let carol = pki.reader("carol", Key::P384);
-    let error = encrypt(CONTENT, &recipients(&[&carol], true), Enveloping::Automatic).unwrap_err();
+    let error = encrypt(&content(CONTENT), &recipients(&[&carol], true), Enveloping::Automatic).unwrap_err();
     assert!(error.to_string().contains("carol") && error.to_string().contains("P-384"), "{error}");
 }

@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 
 use mailer::content::Content;
 use mailer::keys::KeyRing;
-use mailer::smime::{Enveloping, Form, Recipient, SigningIdentity, decrypt, encrypt, sign, verify};
+use mailer::smime::{Enveloping, Form, Recipient, RsaPadding, SigningIdentity, decrypt, sign, verify};
 use mailer::trust::{Certificate, CertificateList};
-use openssl_pki::{FileKeyRing, Key, Pki, now, openssl};
+use openssl_pki::{FileKeyRing, Key, Pki, bytes, content, envelope, now, openssl};
 use proptest::prelude::*;
 
 const CONTENT: &[u8] = b"Content-Type: text/plain\r\n\r\nHello, hello, hello.\r\n";
@@ -40,12 +40,13 @@ static SAMPLES: LazyLock<Samples> = LazyLock::new(|| {
         signer: ring.signer(0).unwrap(),
         certificate: &certificate,
         intermediates: &intermediates,
+        rsa_padding: RsaPadding::default(),
     };
-    let mut objects = vec![sign(CONTENT, Form::Opaque, identity, now()).unwrap()];
+    let mut objects = vec![bytes(&sign(&content(CONTENT), Form::Opaque, identity, now()).unwrap())];
     let recipients =
         [Recipient::unchecked(bob.certificate(), true), Recipient::unchecked(rita.certificate(), true)];
     for enveloping in [Enveloping::Authenticated, Enveloping::Compatible] {
-        objects.push(encrypt(CONTENT, &recipients, enveloping).unwrap().der);
+        objects.push(envelope(CONTENT, &recipients, enveloping));
     }
     pki.write("content", CONTENT);
     openssl(

@@ -4,9 +4,10 @@ mod openssl_pki;
 
 use base64ct::{Base64, Encoding};
 use mailer::keys::{KeyError, SignatureScheme, Signer};
-use mailer::smime::{Form, PreparedSignature, SignError, SigningIdentity, sign};
-use openssl_pki::{Identity, Key, Pki, now, openssl, try_openssl};
-use sha2::{Digest, Sha256};
+use mailer::smime::{
+    Form, PreparedSignature, RsaPadding, SignError, SigningAlgorithm, SigningIdentity, sign,
+};
+use openssl_pki::{Identity, Key, Pki, bytes, content, now, openssl, try_openssl};
 
 const CONTENT: &[u8] = b"Content-Type: text/plain; charset=utf-8\r\n\r\nGuten Tag.\r\n";
 
@@ -18,8 +19,9 @@ fn signed(pki: &Pki, identity: &Identity, form: Form) -> Vec<u8> {
         signer: ring.signer(0).unwrap(),
         certificate: &certificate,
         intermediates: &intermediates,
+        rsa_padding: RsaPadding::default(),
     };
-    sign(CONTENT, form, identity, now()).unwrap()
+    bytes(&sign(&content(CONTENT), form, identity, now()).unwrap())
 }
 
 #[test]
@@ -86,10 +88,13 @@ fn every_promised_attribute_is_signed() {
 fn the_digest_can_be_signed_elsewhere_and_put_in_later() {
     let pki = Pki::new();
     let alice = pki.signer("alice", Key::Rsa2048);
+    let certificate = alice.certificate();
+    let algorithm = SigningAlgorithm::of(certificate.public_key(), RsaPadding::Pkcs1v15).unwrap();
     let prepared =
-        PreparedSignature::new(Sha256::digest(CONTENT).into(), &alice.certificate(), now()).unwrap();
-    let value = alice.ring().signer(0).unwrap().sign(prepared.scheme(), prepared.digest()).unwrap();
-    pki.write("later.der", &prepared.finish(&value, Some(CONTENT), &[pki.people.certificate()]).unwrap());
+        PreparedSignature::new(&algorithm.digest().digest(CONTENT), algorithm, &certificate, now()).unwrap();
+    let value = alice.ring().signer(0).unwrap().sign(prepared.scheme(), prepared.to_be_signed()).unwrap();
+    let signed = prepared.finish(&value, Some(&content(CONTENT)), &[pki.people.certificate()]).unwrap();
+    pki.write("later.der", &bytes(&signed));
     openssl(
         pki.path(),
         &[
@@ -114,9 +119,13 @@ fn a_key_that_is_not_the_certificates_is_noticed() {
     let (alice, bob) = (pki.signer("alice", Key::P256), pki.signer("bob", Key::P256));
     let mut ring = bob.ring();
     let certificate = alice.certificate();
-    let identity =
-        SigningIdentity { signer: ring.signer(0).unwrap(), certificate: &certificate, intermediates: &[] };
-    let error = sign(CONTENT, Form::Opaque, identity, now()).unwrap_err();
+    let identity = SigningIdentity {
+        signer: ring.signer(0).unwrap(),
+        certificate: &certificate,
+        intermediates: &[],
+        rsa_padding: RsaPadding::default(),
+    };
+    let error = sign(&content(CONTENT), Form::Opaque, identity, now()).unwrap_err();
     assert!(matches!(error, SignError::WrongKey), "{error}");
 }
 
@@ -134,9 +143,14 @@ fn a_refusal_of_the_key_is_handed_on() {
     let pki = Pki::new();
     let certificate = pki.signer("alice", Key::P256).certificate();
     let mut signer = Refusing(certificate.public_key().clone());
-    let identity = SigningIdentity { signer: &mut signer, certificate: &certificate, intermediates: &[] };
+    let identity = SigningIdentity {
+        signer: &mut signer,
+        certificate: &certificate,
+        intermediates: &[],
+        rsa_padding: RsaPadding::default(),
+    };
     assert!(matches!(
-        sign(CONTENT, Form::Opaque, identity, now()),
+        sign(&content(CONTENT), Form::Opaque, identity, now()),
         Err(SignError::Key(KeyError::Unsupported(_)))
     ));
 }

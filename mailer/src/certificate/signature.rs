@@ -1,38 +1,51 @@
-//! Public-key signatures over certificates, CRLs and messages (RFC 4055, RFC 5754, RFC 5758).
+//! Public-key signatures over certificates, CRLs and messages (RFC 4055, RFC 5754, RFC 5758, RFC 8410, RFC 8419).
 use const_oid::ObjectIdentifier;
 use der::Encode;
 use rsa::Pkcs1v15Sign;
-use rsa::pkcs8::DecodePublicKey;
-use rsa::traits::PublicKeyParts;
-use sha2::{Digest, Sha256, Sha384, Sha512};
+use sha1::Sha1;
+use sha2::{Sha224, Sha256, Sha384, Sha512};
 use signature::hazmat::PrehashVerifier;
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
+use super::digest::DigestAlgorithm;
+use super::dsa;
+use super::public_key::{
+    DSA, EC_PUBLIC_KEY, ED25519, PublicKeyKind, RSA_ENCRYPTION, RSASSA_PSS, public_key_kind, rsa_public_key,
+};
+use super::rsa_pss::{self, PssParameters};
 use super::tlv::{Element, Malformed, tag};
 
-pub(crate) const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 pub(crate) const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
-const SHA384_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12");
-const SHA512_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.13");
-pub(crate) const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 pub(crate) const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
-const ECDSA_WITH_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
-const ECDSA_WITH_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4");
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+pub(crate) const ECDSA_WITH_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
+pub(crate) const ECDSA_WITH_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4");
 
-/// The smallest RSA modulus that is believed, in bytes (SP 800-131A: 2048 bits).
-const SMALLEST_RSA_MODULUS: usize = 256;
+/// Signature algorithms that name their digest (RFC 3279, RFC 4055, RFC 5758).
+const SCHEMES: [(ObjectIdentifier, Scheme); 14] = [
+    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.5"), Scheme::RsaPkcs1(DigestAlgorithm::Sha1)),
+    (ObjectIdentifier::new_unwrap("1.3.14.3.2.29"), Scheme::RsaPkcs1(DigestAlgorithm::Sha1)),
+    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.14"), Scheme::RsaPkcs1(DigestAlgorithm::Sha224)),
+    (SHA256_WITH_RSA, Scheme::RsaPkcs1(DigestAlgorithm::Sha256)),
+    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12"), Scheme::RsaPkcs1(DigestAlgorithm::Sha384)),
+    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.13"), Scheme::RsaPkcs1(DigestAlgorithm::Sha512)),
+    (ObjectIdentifier::new_unwrap("1.2.840.10045.4.1"), Scheme::Ecdsa(DigestAlgorithm::Sha1)),
+    (ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.1"), Scheme::Ecdsa(DigestAlgorithm::Sha224)),
+    (ECDSA_WITH_SHA256, Scheme::Ecdsa(DigestAlgorithm::Sha256)),
+    (ECDSA_WITH_SHA384, Scheme::Ecdsa(DigestAlgorithm::Sha384)),
+    (ECDSA_WITH_SHA512, Scheme::Ecdsa(DigestAlgorithm::Sha512)),
+    (ObjectIdentifier::new_unwrap("1.2.840.10040.4.3"), Scheme::Dsa(DigestAlgorithm::Sha1)),
+    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.1"), Scheme::Dsa(DigestAlgorithm::Sha224)),
+    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.2"), Scheme::Dsa(DigestAlgorithm::Sha256)),
+];
 
-/// The digest algorithms that are believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DigestAlgorithm {
-    /// SHA-256.
-    Sha256,
-    /// SHA-384.
-    Sha384,
-    /// SHA-512.
-    Sha512,
+/// Which algorithms count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Acceptance {
+    /// Those that are believed today: no SHA-1, no DSA, no RSA below 2048 bits.
+    #[default]
+    Current,
+    /// Also SHA-1, DSA, and RSA from 1024 bits, for what was signed when they were believed.
+    Historic,
 }
 
 /// A signature algorithm with its digest.
@@ -40,17 +53,61 @@ pub enum DigestAlgorithm {
 pub(crate) enum Scheme {
     /// RSASSA-PKCS1-v1_5.
     RsaPkcs1(DigestAlgorithm),
+    /// RSASSA-PSS.
+    RsaPss(PssParameters),
     /// ECDSA, the signature as a DER `Ecdsa-Sig-Value`.
     Ecdsa(DigestAlgorithm),
+    /// PureEdDSA over the message itself.
+    Ed25519,
+    /// DSA, the signature as a DER `Dss-Sig-Value`.
+    Dsa(DigestAlgorithm),
 }
 
 impl Scheme {
-    /// The digest that is signed.
+    /// The digest that is signed; for Ed25519 the one that RFC 8419 section 3.1 pairs with it for content.
     pub(crate) fn digest(self) -> DigestAlgorithm {
         match self {
-            Self::RsaPkcs1(digest) | Self::Ecdsa(digest) => digest,
+            Self::RsaPkcs1(digest) | Self::Ecdsa(digest) | Self::Dsa(digest) => digest,
+            Self::RsaPss(parameters) => parameters.digest,
+            Self::Ed25519 => DigestAlgorithm::Sha512,
         }
     }
+
+    /// The scheme that an AlgorithmIdentifier names; where it leaves the digest open (CMS with a bare key algorithm),
+    /// `digest` says it.
+    pub(crate) fn of(
+        algorithm: &AlgorithmIdentifierOwned,
+        digest: Option<DigestAlgorithm>,
+    ) -> Result<Self, SignatureProblem> {
+        let unsupported = |what: String| Err(SignatureProblem::Unsupported(what));
+        let parameters = algorithm.parameters.as_ref();
+        match (algorithm.oid, digest) {
+            (RSASSA_PSS, _) => {
+                let parameters = parameters.and_then(|found| found.to_der().ok());
+                PssParameters::read(&parameters.unwrap_or_default()).map(Self::RsaPss)
+            }
+            (ED25519, _) if parameters.is_none() => Ok(Self::Ed25519),
+            (ED25519, _) => unsupported("Ed25519 with parameters".to_owned()),
+            // CMS may repeat the key's algorithm; of its parameters only those of DSA could matter, and they are the key's.
+            (RSA_ENCRYPTION, Some(digest)) => Ok(Self::RsaPkcs1(digest)),
+            (EC_PUBLIC_KEY, Some(digest)) => Ok(Self::Ecdsa(digest)),
+            (DSA, Some(digest)) => Ok(Self::Dsa(digest)),
+            (other, _) => match SCHEMES.iter().find(|(known, _)| *known == other) {
+                Some((_, scheme)) if parameters.is_none_or(|found| found.is_null()) => Ok(*scheme),
+                Some(_) => unsupported(format!("the signature algorithm {other} with parameters")),
+                None => unsupported(format!("the signature algorithm {other}")),
+            },
+        }
+    }
+}
+
+/// What was signed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Message<'a> {
+    /// All of it; every scheme can be verified.
+    Whole(&'a [u8]),
+    /// Its digest, by the digest algorithm of the scheme; not for Ed25519.
+    Digest(&'a [u8]),
 }
 
 /// Why a signature does not count.
@@ -62,117 +119,138 @@ pub(crate) enum SignatureProblem {
     Invalid,
 }
 
-/// What kind of key a certificate holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PublicKeyKind {
-    Rsa,
-    P256,
-    P384,
-}
-
-/// The kind of a public key, or its algorithm in words.
-pub(crate) fn public_key_kind(key: &SubjectPublicKeyInfoOwned) -> Result<PublicKeyKind, String> {
-    match key.algorithm.oid {
-        RSA_ENCRYPTION => Ok(PublicKeyKind::Rsa),
-        EC_PUBLIC_KEY => {
-            match key.algorithm.parameters.as_ref().map(|curve| curve.decode_as::<ObjectIdentifier>()) {
-                Some(Ok(P256)) => Ok(PublicKeyKind::P256),
-                Some(Ok(P384)) => Ok(PublicKeyKind::P384),
-                Some(Ok(curve)) => Err(format!("the elliptic curve {curve}")),
-                _ => Err("an elliptic curve without a name".to_owned()),
-            }
-        }
-        other => Err(format!("the algorithm {other}")),
-    }
-}
-
 /// The digest of some bytes.
 pub(crate) fn digest(algorithm: DigestAlgorithm, bytes: &[u8]) -> Vec<u8> {
-    match algorithm {
-        DigestAlgorithm::Sha256 => Sha256::digest(bytes).to_vec(),
-        DigestAlgorithm::Sha384 => Sha384::digest(bytes).to_vec(),
-        DigestAlgorithm::Sha512 => Sha512::digest(bytes).to_vec(),
-    }
+    algorithm.digest(bytes)
 }
 
-/// The scheme that a signature AlgorithmIdentifier names; where it leaves the digest open, `digest` says it.
-pub(crate) fn scheme(
+/// Verifies the signature of a certificate, CRL or response, whose algorithm says everything.
+pub(crate) fn verify_signed(
+    key: &SubjectPublicKeyInfoOwned,
     algorithm: &AlgorithmIdentifierOwned,
-    digest: Option<DigestAlgorithm>,
-) -> Result<Scheme, SignatureProblem> {
-    use DigestAlgorithm::{Sha256, Sha384, Sha512};
-    Ok(match (algorithm.oid, digest) {
-        (SHA256_WITH_RSA, _) => Scheme::RsaPkcs1(Sha256),
-        (SHA384_WITH_RSA, _) => Scheme::RsaPkcs1(Sha384),
-        (SHA512_WITH_RSA, _) => Scheme::RsaPkcs1(Sha512),
-        (ECDSA_WITH_SHA256, _) => Scheme::Ecdsa(Sha256),
-        (ECDSA_WITH_SHA384, _) => Scheme::Ecdsa(Sha384),
-        (ECDSA_WITH_SHA512, _) => Scheme::Ecdsa(Sha512),
-        (RSA_ENCRYPTION, Some(digest)) => Scheme::RsaPkcs1(digest),
-        (EC_PUBLIC_KEY, Some(digest)) => Scheme::Ecdsa(digest),
-        (other, _) => return Err(SignatureProblem::Unsupported(format!("the signature algorithm {other}"))),
-    })
+    to_be_signed: &[u8],
+    signature: &[u8],
+    acceptance: Acceptance,
+) -> Result<(), SignatureProblem> {
+    verify(key, Scheme::of(algorithm, None)?, Message::Whole(to_be_signed), signature, acceptance)
 }
 
-/// Verifies a signature over a message.
+/// Verifies a signature.
 pub(crate) fn verify(
     key: &SubjectPublicKeyInfoOwned,
-    algorithm: &AlgorithmIdentifierOwned,
-    message: &[u8],
-    signature: &[u8],
-) -> Result<(), SignatureProblem> {
-    let scheme = scheme(algorithm, None)?;
-    verify_digest(key, scheme, &digest(scheme.digest(), message), signature)
-}
-
-/// Verifies a signature over an already computed digest.
-pub(crate) fn verify_digest(
-    key: &SubjectPublicKeyInfoOwned,
     scheme: Scheme,
-    digest: &[u8],
+    message: Message<'_>,
     signature: &[u8],
+    acceptance: Acceptance,
 ) -> Result<(), SignatureProblem> {
-    match (public_key_kind(key).map_err(SignatureProblem::Unsupported)?, scheme) {
-        (PublicKeyKind::Rsa, Scheme::RsaPkcs1(algorithm)) => verify_rsa(key, algorithm, digest, signature),
-        (PublicKeyKind::P256, Scheme::Ecdsa(_)) => {
-            let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(key.subject_public_key.raw_bytes());
-            let signature = p256::ecdsa::Signature::from_der(signature);
-            let (Ok(key), Ok(signature)) = (key, signature) else { return Err(SignatureProblem::Invalid) };
-            key.verify_prehash(digest, &signature).map_err(|_| SignatureProblem::Invalid)
+    check_acceptance(scheme, acceptance)?;
+    let kind = public_key_kind(key).map_err(SignatureProblem::Unsupported)?;
+    if scheme == Scheme::Ed25519 {
+        return match (kind, message) {
+            (PublicKeyKind::Ed25519, Message::Whole(message)) => verify_ed25519(key, message, signature),
+            (PublicKeyKind::Ed25519, Message::Digest(_)) => {
+                Err(SignatureProblem::Unsupported("Ed25519 over a digest".to_owned()))
+            }
+            _ => Err(SignatureProblem::Invalid),
+        };
+    }
+    let computed;
+    let digest = match message {
+        Message::Digest(digest) if digest.len() != scheme.digest().length() => {
+            return Err(SignatureProblem::Invalid);
         }
-        (PublicKeyKind::P384, Scheme::Ecdsa(_)) => {
-            let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(key.subject_public_key.raw_bytes());
-            let signature = p384::ecdsa::Signature::from_der(signature);
-            let (Ok(key), Ok(signature)) = (key, signature) else { return Err(SignatureProblem::Invalid) };
-            key.verify_prehash(digest, &signature).map_err(|_| SignatureProblem::Invalid)
+        Message::Digest(digest) => digest,
+        Message::Whole(message) => {
+            computed = scheme.digest().digest(message);
+            &computed
         }
+    };
+    let point = key.subject_public_key.raw_bytes();
+    match (kind, scheme) {
+        (PublicKeyKind::Rsa, Scheme::RsaPkcs1(algorithm)) => rsa_public_key(key, acceptance)?
+            .verify(pkcs1_v15(algorithm), digest, signature)
+            .map_err(|_| SignatureProblem::Invalid),
+        (PublicKeyKind::Rsa, Scheme::RsaPss(parameters)) => {
+            rsa_pss::verify(&rsa_public_key(key, acceptance)?, parameters, digest, signature)
+        }
+        (PublicKeyKind::RsaPss, Scheme::RsaPss(parameters)) => {
+            check_restriction(key, parameters)?;
+            rsa_pss::verify(&rsa_public_key(key, acceptance)?, parameters, digest, signature)
+        }
+        (PublicKeyKind::P256, Scheme::Ecdsa(_)) => verify_ecdsa(
+            p256::ecdsa::VerifyingKey::from_sec1_bytes(point),
+            p256::ecdsa::Signature::from_der(signature),
+            digest,
+        ),
+        (PublicKeyKind::P384, Scheme::Ecdsa(_)) => verify_ecdsa(
+            p384::ecdsa::VerifyingKey::from_sec1_bytes(point),
+            p384::ecdsa::Signature::from_der(signature),
+            digest,
+        ),
+        (PublicKeyKind::P521, Scheme::Ecdsa(_)) => verify_ecdsa(
+            p521::ecdsa::VerifyingKey::from_sec1_bytes(point),
+            p521::ecdsa::Signature::from_der(signature),
+            digest,
+        ),
+        (PublicKeyKind::Dsa, Scheme::Dsa(_)) => dsa::verify(key, digest, signature),
         _ => Err(SignatureProblem::Invalid),
     }
 }
 
-fn verify_rsa(
-    key: &SubjectPublicKeyInfoOwned,
-    algorithm: DigestAlgorithm,
+fn check_acceptance(scheme: Scheme, acceptance: Acceptance) -> Result<(), SignatureProblem> {
+    let weak = match scheme {
+        _ if acceptance == Acceptance::Historic => return Ok(()),
+        Scheme::Dsa(_) => "DSA",
+        Scheme::RsaPss(PssParameters { digest, mask, .. })
+            if digest == DigestAlgorithm::Sha1 || mask == DigestAlgorithm::Sha1 =>
+        {
+            "SHA-1"
+        }
+        scheme if scheme.digest() == DigestAlgorithm::Sha1 => "SHA-1",
+        _ => return Ok(()),
+    };
+    Err(SignatureProblem::Unsupported(format!("{weak}, which is no longer believed,")))
+}
+
+/// A key for RSASSA-PSS only may fix its parameters; the salt may be longer than they say (RFC 4055 section 3.3).
+fn check_restriction(key: &SubjectPublicKeyInfoOwned, used: PssParameters) -> Result<(), SignatureProblem> {
+    let Some(parameters) = &key.algorithm.parameters else { return Ok(()) };
+    let allowed = PssParameters::read(&parameters.to_der().unwrap_or_default())?;
+    let fits =
+        allowed.digest == used.digest && allowed.mask == used.mask && allowed.salt_length <= used.salt_length;
+    if fits { Ok(()) } else { Err(SignatureProblem::Invalid) }
+}
+
+fn verify_ecdsa<Key: PrehashVerifier<Signature>, Signature>(
+    key: signature::Result<Key>,
+    signature: signature::Result<Signature>,
     digest: &[u8],
+) -> Result<(), SignatureProblem> {
+    let (Ok(key), Ok(signature)) = (key, signature) else { return Err(SignatureProblem::Invalid) };
+    key.verify_prehash(digest, &signature).map_err(|_| SignatureProblem::Invalid)
+}
+
+/// RFC 8032 section 5.1.7; keys and points of small order are refused.
+fn verify_ed25519(
+    key: &SubjectPublicKeyInfoOwned,
+    message: &[u8],
     signature: &[u8],
 ) -> Result<(), SignatureProblem> {
-    let key = rsa_public_key(key)?;
-    let scheme = match algorithm {
+    let key =
+        <[u8; 32]>::try_from(key.subject_public_key.raw_bytes()).map_err(|_| SignatureProblem::Invalid)?;
+    let key = ed25519_dalek::VerifyingKey::from_bytes(&key).map_err(|_| SignatureProblem::Invalid)?;
+    let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureProblem::Invalid)?;
+    key.verify_strict(message, &signature).map_err(|_| SignatureProblem::Invalid)
+}
+
+fn pkcs1_v15(digest: DigestAlgorithm) -> Pkcs1v15Sign {
+    match digest {
+        DigestAlgorithm::Sha1 => Pkcs1v15Sign::new::<Sha1>(),
+        DigestAlgorithm::Sha224 => Pkcs1v15Sign::new::<Sha224>(),
         DigestAlgorithm::Sha256 => Pkcs1v15Sign::new::<Sha256>(),
         DigestAlgorithm::Sha384 => Pkcs1v15Sign::new::<Sha384>(),
         DigestAlgorithm::Sha512 => Pkcs1v15Sign::new::<Sha512>(),
-    };
-    key.verify(scheme, digest, signature).map_err(|_| SignatureProblem::Invalid)
-}
-
-/// The RSA key of a SubjectPublicKeyInfo, if it is long enough to be believed.
-pub(crate) fn rsa_public_key(key: &SubjectPublicKeyInfoOwned) -> Result<rsa::RsaPublicKey, SignatureProblem> {
-    let der = key.to_der().map_err(|_| SignatureProblem::Invalid)?;
-    let key = rsa::RsaPublicKey::from_public_key_der(&der).map_err(|_| SignatureProblem::Invalid)?;
-    if key.size() < SMALLEST_RSA_MODULUS {
-        return Err(SignatureProblem::Unsupported(format!("an RSA key of only {} bits", key.size() * 8)));
     }
-    Ok(key)
 }
 
 /// The three parts of a signed structure (RFC 5280 sections 4.1 and 5.1).

@@ -13,7 +13,7 @@ use x509_cert::name::Name;
 use x509_cert::time::Time;
 
 use super::names;
-use super::signature::{self, SignatureProblem, Signed};
+use super::signature::{self, Acceptance, SignatureProblem, Signed};
 
 /// otherName of RFC 9598 section 3: an address whose local part is not ASCII.
 const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
@@ -200,11 +200,12 @@ impl Certificate {
         issuer_key: &SubjectPublicKeyInfoOwned,
     ) -> Result<(), SignatureProblem> {
         let signed = Signed::parse(self.der()).map_err(|_| SignatureProblem::Invalid)?;
-        signature::verify(
+        signature::verify_signed(
             issuer_key,
             self.0.parsed.signature_algorithm(),
             signed.to_be_signed.bytes,
             signed.signature,
+            Acceptance::Current,
         )
     }
 }

@@ -162,9 +162,8 @@ impl Context {
 const TRIES_FOR_BUSY_CARD: usize = 200;
 const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(50);
 
-/// The middleware tells that only in words.
 fn is_busy(error: Option<&KeysError>) -> bool {
-    matches!(error, Some(KeysError::Key(KeyError::Card(CardError::StateFile(words)))) if words.contains("in use"))
+    matches!(error, Some(KeysError::Key(KeyError::Card(CardError::InUse(_)))))
 }
 
 /// Words that occur nowhere else.

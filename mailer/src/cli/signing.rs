@@ -9,7 +9,7 @@ use crate::keys::CardKeys;
 use crate::message::address::Address;
 use crate::protection::protect;
 use crate::protection::recipients::{RecipientCheck, Refusal};
-use crate::smime::{Enveloping, Recipient, SigningIdentity};
+use crate::smime::{Enveloping, Recipient, RsaPadding, SigningIdentity};
 use crate::trust::{Anchors, CertificateProblem, CheckedRecipient, Judge};
 
 /// The account's card, anchors and directory, opened once for one command.
@@ -80,8 +80,12 @@ impl<'c> Desk<'c> {
         let intermediates = certificate.as_ref().map(|own| judge.intermediates(own)).unwrap_or_default();
         let mut signer = self.card.signer()?;
         let certificate = signer.certificate().clone();
-        let identity =
-            SigningIdentity { signer: &mut signer, certificate: &certificate, intermediates: &intermediates };
+        let identity = SigningIdentity {
+            signer: &mut signer,
+            certificate: &certificate,
+            intermediates: &intermediates,
+            rsa_padding: RsaPadding::Pkcs1v15,
+        };
         Ok(protect::sign(entity, identity, self.context.now, boundary)?)
     }
 }

@@ -63,7 +63,6 @@ impl ContentEncryption {
     }
 
     /// Its identifier.
-    #[allow(dead_code, reason = "for the writing side")]
     pub(super) fn identifier(self) -> ObjectIdentifier {
         match self {
             Self::Aes128Cbc => AES_128_CBC,
@@ -101,7 +100,6 @@ impl ContentEncryption {
     }
 
     /// The length of the encrypted content, without the tag.
-    #[allow(dead_code, reason = "for the writing side")]
     pub(super) fn encrypted_length(self, content: u64) -> u64 {
         if self.is_authenticated() {
             return content;
@@ -239,33 +237,6 @@ impl Opening {
             OpeningCipher::Authenticated(cipher) => cipher.check(tag),
         }
     }
-}
-
-/// Encrypts with AES-256-CBC and PKCS #7 padding.
-pub(super) fn encrypt_cbc(key: &[u8; 32], iv: &[u8; IV_LENGTH], content: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let Some(mut sealing) = Sealing::new(ContentEncryption::Aes256Cbc, key, iv, &[]) else { return out };
-    let _cbc_has_no_limit = sealing.update(content, &mut out);
-    sealing.finish(&mut out);
-    out
-}
-
-/// Encrypts with AES-256-GCM; answers ciphertext and 16-byte tag.
-pub(super) fn encrypt_gcm(
-    key: &[u8; 32],
-    nonce: &[u8; NONCE_LENGTH],
-    content: &[u8],
-) -> Option<(Vec<u8>, Vec<u8>)> {
-    let mut out = Vec::new();
-    let mut sealing = Sealing::new(ContentEncryption::Aes256Gcm, key, nonce, &[])?;
-    sealing.update(content, &mut out).ok()?;
-    let tag = sealing.finish(&mut out);
-    Some((out, tag))
-}
-
-/// Parameters of AES-GCM with a nonce and a tag of 16 bytes.
-pub(super) fn gcm_parameters(nonce: &[u8; NONCE_LENGTH]) -> Vec<u8> {
-    ContentEncryption::Aes256Gcm.parameters(nonce)
 }
 
 #[cfg(test)]

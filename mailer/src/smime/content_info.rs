@@ -17,12 +17,6 @@ pub(crate) fn read(der: &[u8]) -> Result<(ObjectIdentifier, Element<'_>), Malfor
     Ok((content_type, Element::only(content.contents, tag::SEQUENCE)?))
 }
 
-/// Wraps a finished content.
-pub(crate) fn write(content_type: ObjectIdentifier, content: &[u8]) -> der::Result<Vec<u8>> {
-    let content = element(tag::context_constructed(0), &[content]);
-    Ok(element(tag::SEQUENCE, &[&content_type.to_der()?, &content]))
-}
-
 /// An OBJECT IDENTIFIER element as its value.
 pub(crate) fn object_identifier(element: Element<'_>) -> Result<ObjectIdentifier, Malformed> {
     ObjectIdentifier::from_der(element.bytes).map_err(|_| Malformed::Tag)

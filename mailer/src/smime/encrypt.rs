@@ -1,18 +1,20 @@
 //! EnvelopedData and AuthEnvelopedData, written (RFC 5652 section 6, RFC 5083, RFC 5753).
+use std::io::{self, Read, Write};
+
 use der::Encode;
 use getrandom::SysRng;
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
-use super::content_cipher::{IV_LENGTH, NONCE_LENGTH, encrypt_cbc, encrypt_gcm, gcm_parameters};
+use super::content_cipher::{ContentEncryption, ContentTooLong, Sealing, TAG_LENGTH};
+use super::der_rope::open_element;
 use super::key_transport::KeyTransport;
-use super::object_identifiers::{
-    AES_256_CBC, AES_256_GCM, ID_CT_AUTH_ENVELOPED_DATA, ID_DATA, ID_ENVELOPED_DATA,
-};
+use super::object_identifiers::{ID_CT_AUTH_ENVELOPED_DATA, ID_DATA, ID_ENVELOPED_DATA};
 use super::{content_info, key_agreement, key_transport};
 use crate::certificate::Certificate;
-use crate::certificate::signature::{PublicKeyKind, public_key_kind};
+use crate::certificate::public_key::{PublicKeyKind, public_key_kind};
 use crate::certificate::tlv::{element, set_of, tag};
+use crate::content::{Content, Spool};
 
 /// How content and keys are protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +47,75 @@ impl Recipient {
     }
 }
 
-/// The finished envelope.
-#[derive(Debug)]
+/// An envelope whose keys are wrapped and whose content is encrypted while it is written.
 pub struct Encrypted {
-    /// DER of the `ContentInfo`.
-    pub der: Vec<u8>,
     /// `enveloped-data` or `authEnveloped-data` (RFC 8551 section 3.2.2).
     pub smime_type: &'static str,
+    content: Content,
+    encryption: ContentEncryption,
+    key: Zeroizing<Vec<u8>>,
+    /// Initialization vector or nonce.
+    iv: Vec<u8>,
+    /// Everything before the encrypted content.
+    head: Vec<u8>,
+    length: u64,
+}
+
+impl Encrypted {
+    /// How many octets [`Self::write_to`] writes.
+    pub fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Never: an envelope has recipients.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Encrypts the content in one pass and writes the DER of the `ContentInfo`.
+    ///
+    /// # Errors
+    /// Those of the content and of `out`.
+    pub fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut sealing = Sealing::new(self.encryption, &self.key, &self.iv, &[])
+            .ok_or_else(|| io::Error::other("the content key does not fit its algorithm"))?;
+        out.write_all(&self.head)?;
+        let mut buffer = Zeroizing::new(vec![0; CHUNK]);
+        let mut encrypted = Vec::with_capacity(CHUNK + 16);
+        let mut reader = self.content.reader();
+        loop {
+            let read = reader.read(&mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            sealing
+                .update(buffer.get(..read).unwrap_or_default(), &mut encrypted)
+                .map_err(|ContentTooLong| io::Error::other("the content is too long for its cipher"))?;
+            out.write_all(&encrypted)?;
+            encrypted.clear();
+        }
+        let authentication_tag = sealing.finish(&mut encrypted);
+        if self.encryption.is_authenticated() {
+            encrypted.extend(element(tag::OCTET_STRING, &[&authentication_tag]));
+        }
+        out.write_all(&encrypted)
+    }
+
+    /// The whole envelope, spooled.
+    ///
+    /// # Errors
+    /// Those of the content and of the temporary file.
+    pub fn into_content(self) -> io::Result<Content> {
+        let mut spool = Spool::new();
+        self.write_to(&mut spool)?;
+        spool.finish()
+    }
+}
+
+impl std::fmt::Debug for Encrypted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Encrypted({}, {} octets)", self.smime_type, self.len())
+    }
 }
 
 /// Why no envelope was made.
@@ -77,6 +141,9 @@ pub enum EncryptError {
     /// The content is longer than AES-GCM allows.
     #[error("the message is too long to encrypt")]
     TooLong,
+    /// The content could not be read.
+    #[error("the content cannot be read: {0}")]
+    Io(#[from] io::Error),
     /// Could not be encoded.
     #[error("the envelope could not be encoded: {0}")]
     Encoding(#[from] der::Error),
@@ -90,6 +157,7 @@ impl EncryptError {
             Self::UnsupportedKey { .. } => "unsupported-key",
             Self::Randomness => "no-randomness",
             Self::TooLong => "too-long",
+            Self::Io(_) => "input-output",
             Self::Encoding(_) => "not-encodable",
         }
     }
@@ -102,7 +170,7 @@ impl EncryptError {
 /// # Errors
 /// See [`EncryptError`].
 pub fn encrypt(
-    content: &[u8],
+    content: &Content,
     recipients: &[Recipient],
     enveloping: Enveloping,
 ) -> Result<Encrypted, EncryptError> {
@@ -114,7 +182,7 @@ pub fn encrypt(
 /// # Errors
 /// See [`EncryptError`].
 pub fn encrypt_with<R: TryCryptoRng>(
-    content: &[u8],
+    content: &Content,
     recipients: &[Recipient],
     enveloping: Enveloping,
     random: &mut R,
@@ -127,18 +195,15 @@ pub fn encrypt_with<R: TryCryptoRng>(
         Enveloping::Authenticated => true,
         Enveloping::Compatible => false,
     };
-    let mut content_key = Zeroizing::new([0_u8; 32]);
-    random.try_fill_bytes(content_key.as_mut_slice()).map_err(|_| EncryptError::Randomness)?;
+    let encryption = if authenticated { ContentEncryption::Aes256Gcm } else { ContentEncryption::Aes256Cbc };
+    let mut content_key = Zeroizing::new(vec![0_u8; encryption.key_length()]);
+    random.try_fill_bytes(&mut content_key).map_err(|_| EncryptError::Randomness)?;
     let transport = if authenticated { KeyTransport::OaepSha256 } else { KeyTransport::Pkcs1v15 };
     let infos = recipients
         .iter()
-        .map(|recipient| recipient_info(&recipient.certificate, transport, content_key.as_slice(), random))
+        .map(|recipient| recipient_info(&recipient.certificate, transport, &content_key, random))
         .collect::<Result<Vec<Vec<u8>>, EncryptError>>()?;
-    if authenticated {
-        auth_enveloped_data(content, infos, &content_key, random)
-    } else {
-        enveloped_data(content, infos, &content_key, random)
-    }
+    envelope(content, infos, content_key, encryption, random)
 }
 
 fn recipient_info<R: TryCryptoRng>(
@@ -151,7 +216,7 @@ fn recipient_info<R: TryCryptoRng>(
     match public_key_kind(certificate.public_key()).map_err(unsupported)? {
         PublicKeyKind::Rsa => key_transport::write(certificate, transport, content_key, random),
         PublicKeyKind::P256 => key_agreement::write(certificate, content_key, random),
-        PublicKeyKind::P384 => Err(unsupported("on the elliptic curve P-384".to_owned())),
+        other => Err(unsupported(format!("{other:?}"))),
     }
 }
 
@@ -159,62 +224,50 @@ fn recipient_info<R: TryCryptoRng>(
 /// EnvelopedData ::= SEQUENCE { version CMSVersion, originatorInfo [0] IMPLICIT OriginatorInfo OPTIONAL,
 ///     recipientInfos RecipientInfos, encryptedContentInfo EncryptedContentInfo,
 ///     unprotectedAttrs [1] IMPLICIT UnprotectedAttributes OPTIONAL }
-/// ```
-fn enveloped_data<R: TryCryptoRng>(
-    content: &[u8],
-    infos: Vec<Vec<u8>>,
-    content_key: &[u8; 32],
-    random: &mut R,
-) -> Result<Encrypted, EncryptError> {
-    let mut iv = [0_u8; IV_LENGTH];
-    random.try_fill_bytes(&mut iv).map_err(|_| EncryptError::Randomness)?;
-    let algorithm = content_info::algorithm(AES_256_CBC, &element(tag::OCTET_STRING, &[&iv]))?;
-    let encrypted = encrypt_cbc(content_key, &iv, content);
-    // RFC 5652 section 6.1: version 0 if every recipient is one of key transport by issuer and serial number, else 2.
-    let version = if infos.iter().all(|info| info.first() == Some(&tag::SEQUENCE)) { 0 } else { 2 };
-    let enveloped = element(
-        tag::SEQUENCE,
-        &[
-            &[tag::INTEGER, 1, version],
-            &set_of(tag::SET, infos),
-            &encrypted_content_info(&algorithm, &encrypted)?,
-        ],
-    );
-    Ok(Encrypted { der: content_info::write(ID_ENVELOPED_DATA, &enveloped)?, smime_type: "enveloped-data" })
-}
-
-/// ```text
 /// AuthEnvelopedData ::= SEQUENCE { version CMSVersion, originatorInfo [0] IMPLICIT OriginatorInfo OPTIONAL,
 ///     recipientInfos RecipientInfos, authEncryptedContentInfo EncryptedContentInfo,
 ///     authAttrs [1] IMPLICIT AuthAttributes OPTIONAL, mac MessageAuthenticationCode,
 ///     unauthAttrs [2] IMPLICIT UnauthAttributes OPTIONAL }
+/// EncryptedContentInfo ::= SEQUENCE { contentType ContentType, contentEncryptionAlgorithm AlgorithmIdentifier,
+///     encryptedContent [0] IMPLICIT OCTET STRING OPTIONAL }
 /// ```
-fn auth_enveloped_data<R: TryCryptoRng>(
-    content: &[u8],
+fn envelope<R: TryCryptoRng>(
+    content: &Content,
     infos: Vec<Vec<u8>>,
-    content_key: &[u8; 32],
+    key: Zeroizing<Vec<u8>>,
+    encryption: ContentEncryption,
     random: &mut R,
 ) -> Result<Encrypted, EncryptError> {
-    let mut nonce = [0_u8; NONCE_LENGTH];
-    random.try_fill_bytes(&mut nonce).map_err(|_| EncryptError::Randomness)?;
-    let algorithm = content_info::algorithm(AES_256_GCM, &gcm_parameters(&nonce))?;
-    let (encrypted, authentication_tag) =
-        encrypt_gcm(content_key, &nonce, content).ok_or(EncryptError::TooLong)?;
-    let enveloped = element(
-        tag::SEQUENCE,
-        &[
-            &[tag::INTEGER, 1, 0],
-            &set_of(tag::SET, infos),
-            &encrypted_content_info(&algorithm, &encrypted)?,
-            &element(tag::OCTET_STRING, &[&authentication_tag]),
-        ],
-    );
-    Ok(Encrypted {
-        der: content_info::write(ID_CT_AUTH_ENVELOPED_DATA, &enveloped)?,
-        smime_type: "authEnveloped-data",
-    })
+    let mut iv = vec![0_u8; encryption.iv_length()];
+    random.try_fill_bytes(&mut iv).map_err(|_| EncryptError::Randomness)?;
+    let authenticated = encryption.is_authenticated();
+    if authenticated && content.len() > LONGEST_AUTHENTICATED {
+        return Err(EncryptError::TooLong);
+    }
+    let encrypted_length = encryption.encrypted_length(content.len());
+    let after = if authenticated { TAG_LENGTH as u64 + 2 } else { 0 };
+    let rest = encrypted_length + after;
+    let algorithm = content_info::algorithm(encryption.identifier(), &encryption.parameters(&iv))?;
+    let encrypted = open_element(tag::context(0), &[], encrypted_length);
+    let info = [ID_DATA.to_der()?, algorithm, encrypted].concat();
+    let info = open_element(tag::SEQUENCE, &info, encrypted_length);
+    // RFC 5652 section 6.1: version 0 if every recipient is one of key transport by issuer and serial number, else 2;
+    // RFC 5083 section 2.1: always 0.
+    let only_transport = infos.iter().all(|info| info.first() == Some(&tag::SEQUENCE));
+    let version = if authenticated || only_transport { 0 } else { 2 };
+    let head = [&[tag::INTEGER, 1, version][..], &set_of(tag::SET, infos), &info].concat();
+    let head = open_element(tag::SEQUENCE, &head, rest);
+    let head = open_element(tag::context_constructed(0), &head, rest);
+    let (content_type, smime_type) = if authenticated {
+        (ID_CT_AUTH_ENVELOPED_DATA, "authEnveloped-data")
+    } else {
+        (ID_ENVELOPED_DATA, "enveloped-data")
+    };
+    let head = open_element(tag::SEQUENCE, &[content_type.to_der()?, head].concat(), rest);
+    let length = head.len() as u64 + rest;
+    Ok(Encrypted { smime_type, content: content.clone(), encryption, key, iv, head, length })
 }
 
-fn encrypted_content_info(algorithm: &[u8], encrypted: &[u8]) -> der::Result<Vec<u8>> {
-    Ok(element(tag::SEQUENCE, &[&ID_DATA.to_der()?, algorithm, &element(tag::context(0), &[encrypted])]))
-}
+/// What one key and nonce may encrypt: AES-GCM 2^39 - 256 bits (SP 800-38D section 5.2.1.1).
+const LONGEST_AUTHENTICATED: u64 = (1 << 36) - 32;
+const CHUNK: usize = 64 * 1024;

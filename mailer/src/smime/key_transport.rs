@@ -1,5 +1,4 @@
 //! KeyTransRecipientInfo: the content key under an RSA key (RFC 5652 section 6.2.1, RFC 3370, RFC 3560).
-use const_oid::ObjectIdentifier;
 use der::Encode;
 use rand_core::TryCryptoRng;
 use rsa::traits::PaddingScheme;
@@ -7,14 +6,16 @@ use rsa::{Oaep, Pkcs1v15Encrypt};
 use sha2::Sha256;
 use spki::AlgorithmIdentifierOwned;
 
-use super::content_info::{algorithm, object_identifier};
+use super::content_info::algorithm;
 use super::encrypt::EncryptError;
-use super::object_identifiers::{MGF1, P_SPECIFIED, RSAES_OAEP, SHA256, SHA384, SHA512};
+use super::object_identifiers::{MGF1, P_SPECIFIED, RSAES_OAEP, SHA256};
 use super::signer_info::CertificateIdentifier;
-use crate::certificate::Certificate;
-use crate::certificate::signature::{RSA_ENCRYPTION, rsa_public_key};
+use crate::certificate::public_key::{RSA_ENCRYPTION, rsa_public_key};
+use crate::certificate::rsa_pss::{read_digest, read_mask};
+use crate::certificate::signature::SignatureProblem;
 use crate::certificate::tlv::{Element, Malformed, element, tag};
-use crate::keys::{DigestAlgorithm, RsaEncryption};
+use crate::certificate::{Acceptance, Certificate, DigestAlgorithm};
+use crate::keys::{OaepDigest, RsaEncryption};
 
 const NULL: [u8; 2] = [0x05, 0x00];
 const VERSION_0: [u8; 3] = [0x02, 0x01, 0x00];
@@ -37,7 +38,7 @@ pub(super) fn write<R: TryCryptoRng>(
         who: certificate.subject(),
         algorithm: "an unusable RSA key".to_owned(),
     };
-    let key = rsa_public_key(certificate.public_key()).map_err(unsupported)?;
+    let key = rsa_public_key(certificate.public_key(), Acceptance::Current).map_err(unsupported)?;
     let (algorithm, encrypted) = match transport {
         KeyTransport::Pkcs1v15 => {
             (algorithm(RSA_ENCRYPTION, &NULL)?, Pkcs1v15Encrypt.encrypt(random, &key, content_key))
@@ -93,49 +94,51 @@ impl<'a> KeyTransRecipientInfo<'a> {
             RSAES_OAEP => {
                 let parameters =
                     self.algorithm.parameters.as_ref().and_then(|parameters| parameters.to_der().ok());
-                oaep_digest(parameters.as_deref().unwrap_or_default()).map(RsaEncryption::Oaep)
+                oaep(parameters.as_deref().unwrap_or_default())
             }
             other => Err(format!("the key encryption algorithm {other}")),
         }
     }
 }
 
-/// The digest of RSAES-OAEP-params, which must be the same for hash and MGF1, with an empty label.
+/// Digests of RSAES-OAEP-params; the label must be empty.
 ///
 /// ```text
 /// RSAES-OAEP-params ::= SEQUENCE { hashAlgorithm [0] HashAlgorithm DEFAULT sha1,
 ///     maskGenAlgorithm [1] MaskGenAlgorithm DEFAULT mgf1SHA1, pSourceAlgorithm [2] PSourceAlgorithm DEFAULT pSpecifiedEmpty }
 /// ```
-fn oaep_digest(parameters: &[u8]) -> Result<DigestAlgorithm, String> {
+fn oaep(parameters: &[u8]) -> Result<RsaEncryption, String> {
     let malformed = |_: Malformed| "malformed RSA-OAEP parameters".to_owned();
-    let sha1 = || "RSA-OAEP with SHA-1".to_owned();
+    let within = |problem: SignatureProblem| match problem {
+        SignatureProblem::Unsupported(what) => format!("RSA-OAEP with {what}"),
+        SignatureProblem::Invalid => "malformed RSA-OAEP parameters".to_owned(),
+    };
+    // RFC 4055 section 4.1: absent fields mean SHA-1; absent parameters are not allowed.
     let mut fields = Element::only(parameters, tag::SEQUENCE).map_err(malformed)?.elements();
-    let hash = fields.optional(tag::context_constructed(0)).map_err(malformed)?.ok_or_else(sha1)?;
-    let mask = fields.optional(tag::context_constructed(1)).map_err(malformed)?.ok_or_else(sha1)?;
+    let hash = fields.optional(tag::context_constructed(0)).map_err(malformed)?;
+    let mask = fields.optional(tag::context_constructed(1)).map_err(malformed)?;
     let label = fields.optional(tag::context_constructed(2)).map_err(malformed)?;
     fields.finish().map_err(malformed)?;
-    let (hash, _) = read_algorithm(hash.contents).map_err(malformed)?;
-    let (mask, mask_parameters) = read_algorithm(mask.contents).map_err(malformed)?;
-    let (mask_hash, _) = read_algorithm(mask_parameters).map_err(malformed)?;
-    let label_is_empty = label.is_none_or(|label| {
-        matches!(read_algorithm(label.contents), Ok((P_SPECIFIED, [tag::OCTET_STRING, 0])))
-    });
-    match hash {
-        _ if mask != MGF1 || mask_hash != hash || !label_is_empty => {
-            Err("RSA-OAEP with unusual parameters".to_owned())
-        }
-        SHA256 => Ok(DigestAlgorithm::Sha256),
-        SHA384 => Ok(DigestAlgorithm::Sha384),
-        SHA512 => Ok(DigestAlgorithm::Sha512),
-        other => Err(format!("RSA-OAEP with the digest {other}")),
+    if !label.is_none_or(|label| is_empty_label(label.contents)) {
+        return Err("RSA-OAEP with a label".to_owned());
     }
+    let digest = hash.map_or(Ok(DigestAlgorithm::Sha1), |hash| read_digest(hash.contents)).map_err(within)?;
+    let mask = mask.map_or(Ok(DigestAlgorithm::Sha1), |mask| read_mask(mask.contents)).map_err(within)?;
+    Ok(RsaEncryption::Oaep { digest: for_key(digest), mask: for_key(mask) })
 }
 
-/// Identifier and encoded parameters of an AlgorithmIdentifier.
-fn read_algorithm(der: &[u8]) -> Result<(ObjectIdentifier, &[u8]), Malformed> {
-    let mut fields = Element::only(der, tag::SEQUENCE)?.elements();
-    let identifier = object_identifier(fields.expect(tag::OBJECT_IDENTIFIER)?)?;
-    let parameters = fields.next()?.map(|parameters| parameters.bytes).unwrap_or_default();
-    fields.finish()?;
-    Ok((identifier, parameters))
+/// `pSpecified` with an empty OCTET STRING (RFC 4055 section 4.1).
+fn is_empty_label(der: &[u8]) -> bool {
+    let empty = element(tag::OCTET_STRING, &[]);
+    algorithm(P_SPECIFIED, &empty).is_ok_and(|wanted| wanted == der)
+}
+
+fn for_key(digest: DigestAlgorithm) -> OaepDigest {
+    match digest {
+        DigestAlgorithm::Sha1 => OaepDigest::Sha1,
+        DigestAlgorithm::Sha224 => OaepDigest::Sha224,
+        DigestAlgorithm::Sha256 => OaepDigest::Sha256,
+        DigestAlgorithm::Sha384 => OaepDigest::Sha384,
+        DigestAlgorithm::Sha512 => OaepDigest::Sha512,
+    }
 }

@@ -8,6 +8,7 @@ mod capabilities;
 mod content_cipher;
 mod content_info;
 pub mod decrypt;
+mod der_rope;
 pub mod encrypt;
 mod key_agreement;
 mod key_transport;
@@ -18,5 +19,5 @@ pub mod verify;
 
 pub use decrypt::{DecryptError, Decrypted, decrypt};
 pub use encrypt::{EncryptError, Encrypted, Enveloping, Recipient, encrypt};
-pub use sign::{Form, PreparedSignature, SignError, SigningIdentity, sign};
+pub use sign::{Form, PreparedSignature, RsaPadding, SignError, SigningAlgorithm, SigningIdentity, sign};
 pub use verify::{Signature, SignatureFault, SignedMessage, SignerReport, VerifyError, verify};

@@ -1,14 +1,23 @@
 //! SignedData, written (RFC 5652 section 5, RFC 8551 section 3.5).
+use std::io::Read;
+
 use der::Encode;
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
+use spki::SubjectPublicKeyInfoOwned;
+use zeroize::Zeroizing;
 
-use super::object_identifiers::{ID_DATA, ID_SIGNED_DATA, SHA256};
+use super::der_rope::open_element;
+use super::object_identifiers::{ID_DATA, ID_SIGNED_DATA};
 use super::{attributes, content_info};
-use crate::certificate::signature::{self, ECDSA_WITH_SHA256, PublicKeyKind, SHA256_WITH_RSA, Scheme};
+use crate::certificate::public_key::{ED25519, PublicKeyKind, RSASSA_PSS, public_key_kind};
+use crate::certificate::rsa_pss::PssParameters;
+use crate::certificate::signature::{
+    self, ECDSA_WITH_SHA256, ECDSA_WITH_SHA384, ECDSA_WITH_SHA512, Message, SHA256_WITH_RSA, Scheme,
+};
 use crate::certificate::tlv::{element, set_of, tag};
-use crate::certificate::{Certificate, DigestAlgorithm};
-use crate::keys::{KeyError, SignatureScheme, Signer, key_error_code};
+use crate::certificate::{Acceptance, Certificate, DigestAlgorithm, RunningDigest};
+use crate::content::Content;
+use crate::keys::{self, KeyError, SignatureScheme, Signer, key_error_code};
 
 /// Whether the content travels inside the CMS object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +28,19 @@ pub enum Form {
     Opaque,
 }
 
-/// The `micalg` parameter that belongs to our signatures (RFC 8551 section 3.5.3.2).
-pub const MICALG: &str = "sha-256";
+/// How RSA keys sign.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RsaPadding {
+    /// RSASSA-PKCS1-v1_5, which every mail program reads.
+    #[default]
+    Pkcs1v15,
+    /// RSASSA-PSS with SHA-256 and a salt of 32 octets (RFC 4056).
+    Pss,
+}
 
 const NULL: [u8; 2] = [0x05, 0x00];
 const VERSION_1: [u8; 3] = [0x02, 0x01, 0x01];
+const CHUNK: usize = 64 * 1024;
 
 /// Who signs.
 pub struct SigningIdentity<'a> {
@@ -33,6 +50,8 @@ pub struct SigningIdentity<'a> {
     pub certificate: &'a Certificate,
     /// CA certificates to send along.
     pub intermediates: &'a [Certificate],
+    /// How, if the key is RSA.
+    pub rsa_padding: RsaPadding,
 }
 
 /// Why no signature was made.
@@ -43,7 +62,7 @@ pub enum SignError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The certificate's key is of a kind that we do not sign with.
-    #[error("the signing certificate's key is not supported: {0}; RSA and P-256 are")]
+    #[error("the signing certificate's key is not supported: {0}; RSA, P-256, P-384, P-521 and Ed25519 are")]
     UnsupportedKey(String),
     /// The signature just made does not verify with the certificate.
     #[error(
@@ -53,6 +72,9 @@ pub enum SignError {
     /// Could not be encoded.
     #[error("the signature could not be encoded: {0}")]
     Encoding(#[from] der::Error),
+    /// The content could not be read.
+    #[error("the content cannot be read: {0}")]
+    Io(#[from] std::io::Error),
 }
 
 impl SignError {
@@ -63,74 +85,170 @@ impl SignError {
             Self::UnsupportedKey(_) => "unsupported-key",
             Self::WrongKey => "wrong-key",
             Self::Encoding(_) => "not-encodable",
+            Self::Io(_) => "input-output",
         }
     }
 }
 
-/// Signs canonical MIME content; answers the DER of the `ContentInfo`.
+/// The algorithms that one key signs mail with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SigningAlgorithm(Scheme);
+
+impl SigningAlgorithm {
+    /// The algorithm for a key: each curve with the digest of its strength (RFC 5754, RFC 8419), RSA with SHA-256.
+    ///
+    /// # Errors
+    /// [`SignError::UnsupportedKey`].
+    pub fn of(key: &SubjectPublicKeyInfoOwned, rsa_padding: RsaPadding) -> Result<Self, SignError> {
+        let kind = public_key_kind(key).map_err(SignError::UnsupportedKey)?;
+        let sha256 = DigestAlgorithm::Sha256;
+        Ok(Self(match (kind, rsa_padding) {
+            (PublicKeyKind::Rsa, RsaPadding::Pkcs1v15) => Scheme::RsaPkcs1(sha256),
+            (PublicKeyKind::Rsa, RsaPadding::Pss) => Scheme::RsaPss(PssParameters::with(sha256)),
+            (PublicKeyKind::P256, _) => Scheme::Ecdsa(sha256),
+            (PublicKeyKind::P384, _) => Scheme::Ecdsa(DigestAlgorithm::Sha384),
+            (PublicKeyKind::P521, _) => Scheme::Ecdsa(DigestAlgorithm::Sha512),
+            (PublicKeyKind::Ed25519, _) => Scheme::Ed25519,
+            (PublicKeyKind::RsaPss, _) => {
+                return Err(SignError::UnsupportedKey("an RSA key for RSASSA-PSS only".to_owned()));
+            }
+            (PublicKeyKind::X25519, _) => return Err(SignError::UnsupportedKey("X25519".to_owned())),
+            (PublicKeyKind::Dsa, _) => return Err(SignError::UnsupportedKey("DSA".to_owned())),
+        }))
+    }
+
+    /// The digest of the content.
+    pub fn digest(self) -> DigestAlgorithm {
+        self.0.digest()
+    }
+
+    /// The `micalg` parameter that belongs to it (RFC 8551 section 3.5.3.2).
+    pub fn micalg(self) -> &'static str {
+        match self.digest() {
+            DigestAlgorithm::Sha1 => "sha-1",
+            DigestAlgorithm::Sha224 => "sha-224",
+            DigestAlgorithm::Sha256 => "sha-256",
+            DigestAlgorithm::Sha384 => "sha-384",
+            DigestAlgorithm::Sha512 => "sha-512",
+        }
+    }
+
+    /// In a word for programs: `rsa-sha256`, `rsa-pss-sha256`, `ecdsa-sha384`, `ed25519`.
+    pub fn name(self) -> String {
+        let digest = self.micalg().replace('-', "");
+        match self.0 {
+            Scheme::RsaPkcs1(_) => format!("rsa-{digest}"),
+            Scheme::RsaPss(_) => format!("rsa-pss-{digest}"),
+            Scheme::Ecdsa(_) => format!("ecdsa-{digest}"),
+            Scheme::Dsa(_) => format!("dsa-{digest}"),
+            Scheme::Ed25519 => "ed25519".to_owned(),
+        }
+    }
+
+    /// How the key is asked.
+    fn for_key(self) -> Result<SignatureScheme, SignError> {
+        let digest = match self.digest() {
+            DigestAlgorithm::Sha256 => keys::DigestAlgorithm::Sha256,
+            DigestAlgorithm::Sha384 => keys::DigestAlgorithm::Sha384,
+            DigestAlgorithm::Sha512 => keys::DigestAlgorithm::Sha512,
+            weak => return Err(SignError::UnsupportedKey(format!("a signature with {weak}"))),
+        };
+        match self.0 {
+            Scheme::RsaPkcs1(_) => Ok(SignatureScheme::RsaPkcs1(digest)),
+            Scheme::RsaPss(_) => Ok(SignatureScheme::RsaPss(digest)),
+            Scheme::Ecdsa(_) => Ok(SignatureScheme::Ecdsa(digest)),
+            Scheme::Ed25519 => Ok(SignatureScheme::Ed25519),
+            Scheme::Dsa(_) => Err(SignError::UnsupportedKey("DSA".to_owned())),
+        }
+    }
+
+    /// The AlgorithmIdentifier of the signature.
+    fn identifier(self) -> der::Result<Vec<u8>> {
+        match self.0 {
+            // RFC 5754 section 3.2 would allow rsaEncryption; the full name says more.
+            Scheme::RsaPkcs1(_) => content_info::algorithm(SHA256_WITH_RSA, &NULL),
+            Scheme::RsaPss(parameters) => content_info::algorithm(RSASSA_PSS, &parameters.write()?),
+            Scheme::Ecdsa(DigestAlgorithm::Sha384) => content_info::algorithm(ECDSA_WITH_SHA384, &[]),
+            Scheme::Ecdsa(DigestAlgorithm::Sha512) => content_info::algorithm(ECDSA_WITH_SHA512, &[]),
+            Scheme::Ecdsa(_) => content_info::algorithm(ECDSA_WITH_SHA256, &[]),
+            Scheme::Ed25519 | Scheme::Dsa(_) => content_info::algorithm(ED25519, &[]),
+        }
+    }
+}
+
+/// Signs canonical MIME content; answers the DER of the `ContentInfo`. Opaque content becomes part of the answer without
+/// being copied.
 ///
 /// The finished signature is verified with the certificate before it is handed out.
 ///
 /// # Errors
 /// See [`SignError`].
 pub fn sign(
-    content: &[u8],
+    content: &Content,
     form: Form,
     identity: SigningIdentity<'_>,
     signing_time: Timestamp,
-) -> Result<Vec<u8>, SignError> {
-    let prepared =
-        PreparedSignature::new(Sha256::digest(content).into(), identity.certificate, signing_time)?;
-    let value = identity.signer.sign(prepared.scheme(), prepared.digest())?;
+) -> Result<Content, SignError> {
+    let algorithm = SigningAlgorithm::of(identity.certificate.public_key(), identity.rsa_padding)?;
+    let digest = digest(content, algorithm.digest())?;
+    let prepared = PreparedSignature::new(&digest, algorithm, identity.certificate, signing_time)?;
+    let value = identity.signer.sign(prepared.scheme(), prepared.to_be_signed())?;
     let inside = (form == Form::Opaque).then_some(content);
     prepared.finish(&value, inside, identity.intermediates)
+}
+
+fn digest(content: &Content, algorithm: DigestAlgorithm) -> std::io::Result<Vec<u8>> {
+    let mut running = RunningDigest::new(algorithm);
+    let mut buffer = Zeroizing::new(vec![0; CHUNK]);
+    let mut reader = content.reader();
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(running.finish()),
+            read => running.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
 }
 
 /// A signature whose signed attributes are fixed and whose value is still to come from the card.
 pub struct PreparedSignature {
     certificate: Certificate,
-    scheme: Scheme,
+    algorithm: SigningAlgorithm,
+    scheme: SignatureScheme,
     digest_algorithm: Vec<u8>,
     signature_algorithm: Vec<u8>,
     /// DER of the SET OF signed attributes, tag 31.
     attributes: Vec<u8>,
-    digest: Vec<u8>,
+    /// Their digest, but for Ed25519.
+    digest: Option<Vec<u8>>,
 }
 
 impl PreparedSignature {
-    /// Fixes the signed attributes for content with this SHA-256 digest.
+    /// Fixes the signed attributes for content with this digest (by [`SigningAlgorithm::digest`]).
     ///
     /// # Errors
     /// See [`SignError`].
     pub fn new(
-        content_digest: [u8; 32],
+        content_digest: &[u8],
+        algorithm: SigningAlgorithm,
         certificate: &Certificate,
         signing_time: Timestamp,
     ) -> Result<Self, SignError> {
-        let scheme = match signature::public_key_kind(certificate.public_key()) {
-            Ok(PublicKeyKind::Rsa) => Scheme::RsaPkcs1(DigestAlgorithm::Sha256),
-            Ok(PublicKeyKind::P256) => Scheme::Ecdsa(DigestAlgorithm::Sha256),
-            Ok(PublicKeyKind::P384) => {
-                return Err(SignError::UnsupportedKey("the elliptic curve P-384".to_owned()));
-            }
-            Err(algorithm) => return Err(SignError::UnsupportedKey(algorithm)),
-        };
-        let signature_algorithm = match scheme {
-            Scheme::RsaPkcs1(_) => content_info::algorithm(SHA256_WITH_RSA, &NULL)?,
-            Scheme::Ecdsa(_) => content_info::algorithm(ECDSA_WITH_SHA256, &[])?,
-        };
-        let digest_algorithm = content_info::algorithm(SHA256, &[])?;
+        let scheme = algorithm.for_key()?;
+        let signature_algorithm = algorithm.identifier()?;
+        // RFC 5754 section 2: parameters of the SHA-2 digests are absent.
+        let digest_algorithm = content_info::algorithm(algorithm.digest().identifier(), &[])?;
         let attributes = attributes::write(
             ID_DATA,
-            &content_digest,
+            content_digest,
             certificate,
             signing_time,
             &digest_algorithm,
             &signature_algorithm,
         )?;
-        let digest = Sha256::digest(&attributes).to_vec();
+        let digest = (scheme != SignatureScheme::Ed25519).then(|| algorithm.digest().digest(&attributes));
         Ok(Self {
             certificate: certificate.clone(),
+            algorithm,
             scheme,
             digest_algorithm,
             signature_algorithm,
@@ -141,15 +259,12 @@ impl PreparedSignature {
 
     /// How the key signs.
     pub fn scheme(&self) -> SignatureScheme {
-        match self.scheme {
-            Scheme::RsaPkcs1(_) => SignatureScheme::RsaPkcs1(crate::keys::DigestAlgorithm::Sha256),
-            Scheme::Ecdsa(_) => SignatureScheme::Ecdsa(crate::keys::DigestAlgorithm::Sha256),
-        }
+        self.scheme
     }
 
-    /// The SHA-256 digest of the signed attributes: what the key signs.
-    pub fn digest(&self) -> &[u8] {
-        &self.digest
+    /// What the key signs: the digest of the signed attributes, or for Ed25519 the attributes themselves.
+    pub fn to_be_signed(&self) -> &[u8] {
+        self.digest.as_deref().unwrap_or(&self.attributes)
     }
 
     /// Puts the signature value in; `content` goes inside for the opaque form. Answers the DER of the `ContentInfo`.
@@ -159,30 +274,41 @@ impl PreparedSignature {
     pub fn finish(
         self,
         signature: &[u8],
-        content: Option<&[u8]>,
+        content: Option<&Content>,
         intermediates: &[Certificate],
-    ) -> Result<Vec<u8>, SignError> {
-        signature::verify_digest(self.certificate.public_key(), self.scheme, &self.digest, signature)
+    ) -> Result<Content, SignError> {
+        let message = Message::Whole(&self.attributes);
+        let key = self.certificate.public_key();
+        signature::verify(key, self.algorithm.0, message, signature, Acceptance::Current)
             .map_err(|_| SignError::WrongKey)?;
-        let encapsulated = match content {
-            Some(content) => element(tag::context_constructed(0), &[&element(tag::OCTET_STRING, &[content])]),
-            None => Vec::new(),
-        };
         let mut certificates = vec![self.certificate.der().to_vec()];
         certificates.extend(intermediates.iter().map(|certificate| certificate.der().to_vec()));
         certificates.sort();
         certificates.dedup();
-        let signed_data = element(
-            tag::SEQUENCE,
-            &[
-                &VERSION_1,
-                &element(tag::SET, &[&self.digest_algorithm]),
-                &element(tag::SEQUENCE, &[&ID_DATA.to_der()?, &encapsulated]),
-                &set_of(tag::context_constructed(0), certificates),
-                &element(tag::SET, &[&self.signer_info(signature)?]),
-            ],
-        );
-        Ok(content_info::write(ID_SIGNED_DATA, &signed_data)?)
+        let mut after = set_of(tag::context_constructed(0), certificates);
+        after.extend(element(tag::SET, &[&self.signer_info(signature)?]));
+
+        let inside = content.map_or(0, Content::len);
+        let rest = inside + after.len() as u64;
+        let mut encapsulated = ID_DATA.to_der()?;
+        if content.is_some() {
+            let octets = open_element(tag::OCTET_STRING, &[], inside);
+            encapsulated.extend(open_element(tag::context_constructed(0), &octets, inside));
+        }
+        let head = [
+            &VERSION_1[..],
+            &element(tag::SET, &[&self.digest_algorithm]),
+            &open_element(tag::SEQUENCE, &encapsulated, inside),
+        ]
+        .concat();
+        let head = open_element(tag::SEQUENCE, &head, rest);
+        let head = open_element(tag::context_constructed(0), &head, rest);
+        let head = open_element(tag::SEQUENCE, &[ID_SIGNED_DATA.to_der()?, head].concat(), rest);
+        Ok(Content::concat([
+            Content::from_vec(head),
+            content.cloned().unwrap_or_default(),
+            Content::from_vec(after),
+        ]))
     }
 
     /// ```text

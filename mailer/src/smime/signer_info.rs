@@ -7,7 +7,7 @@ use x509_cert::name::Name;
 use super::attributes::{self, SignedAttributes};
 use super::object_identifiers::ID_DATA;
 use super::verify::{Digests, Signature, SignatureFault, digest_algorithm};
-use crate::certificate::signature::{self, SignatureProblem};
+use crate::certificate::signature::{self, Acceptance, Message, Scheme, SignatureProblem};
 use crate::certificate::tlv::{Element, Elements, Malformed, tag};
 use crate::certificate::{Certificate, DigestAlgorithm, names};
 
@@ -113,30 +113,30 @@ impl<'a> SignerInfo<'a> {
         candidates: &[&Certificate],
     ) -> Result<Signature, SignatureFault> {
         let digest = digest_algorithm(self.digest_algorithm.oid)?;
-        let scheme = signature::scheme(&self.signature_algorithm, Some(digest)).map_err(fault)?;
+        let scheme = Scheme::of(&self.signature_algorithm, Some(digest)).map_err(fault)?;
         if scheme.digest() != digest {
             return Err(SignatureFault::malformed("digest and signature algorithm do not fit each other"));
         }
         let content_digest = digests.of(digest);
         let attributes = self.signed_attributes.map(SignedAttributes::read).transpose()?;
-        let signed_digest = match &attributes {
+        let signed = match &attributes {
             Some(attributes) => {
                 attributes.check_content(content_type, &content_digest)?;
                 attributes.check_algorithms(&self.digest_algorithm, &self.signature_algorithm)?;
-                signature::digest(digest, &attributes.der)
+                Message::Whole(&attributes.der)
             }
             None => {
                 check_bare_content(content_type, digests.content)?;
-                content_digest
+                Message::Digest(&content_digest)
             }
         };
         let mut outcome = Err(SignatureFault::CertificateMissing);
         let named = candidates.iter().filter(|candidate| self.identifier.names(candidate));
         for certificate in named.take(MOST_NAMESAKES) {
-            outcome =
-                signature::verify_digest(certificate.public_key(), scheme, &signed_digest, self.signature)
-                    .map_err(fault)
-                    .and_then(|()| self.describe(certificate, digest, attributes.as_ref()));
+            let key = certificate.public_key();
+            outcome = signature::verify(key, scheme, signed, self.signature, Acceptance::Current)
+                .map_err(fault)
+                .and_then(|()| self.describe(certificate, digest, attributes.as_ref()));
             if outcome.is_ok() {
                 break;
             }

@@ -10,7 +10,7 @@ use x509_cert::ext::{Extension, Extensions};
 use x509_cert::name::Name;
 use x509_cert::time::Time;
 
-use crate::certificate::signature::{self, SignatureProblem, Signed};
+use crate::certificate::signature::{self, Acceptance, SignatureProblem, Signed};
 use crate::certificate::tlv::{Element, Elements, Malformed, tag};
 use crate::certificate::{CertificateError, names, timestamp};
 
@@ -164,7 +164,14 @@ impl CertificateList {
         issuer_key: &SubjectPublicKeyInfoOwned,
     ) -> Result<(), SignatureProblem> {
         let signed = Signed::parse(&self.0.der).map_err(|_| SignatureProblem::Invalid)?;
-        signature::verify(issuer_key, &self.0.algorithm, signed.to_be_signed.bytes, signed.signature)
+        let to_be_signed = signed.to_be_signed.bytes;
+        signature::verify_signed(
+            issuer_key,
+            &self.0.algorithm,
+            to_be_signed,
+            signed.signature,
+            Acceptance::Current,
+        )
     }
 
     /// Looks for a serial number (its contents octets); goes through every entry, because a critical entry extension

@@ -13,7 +13,8 @@ use x509_cert::ext::pkix::{
 use super::anchors::Anchor;
 use super::name_constraints::PermittedNames;
 use super::problem::{CertificateProblem, Whose};
-use crate::certificate::signature::{self, PublicKeyKind, SignatureProblem};
+use crate::certificate::public_key::{PublicKeyKind, public_key_kind};
+use crate::certificate::signature::SignatureProblem;
 use crate::certificate::{Certificate, CertificateError};
 
 const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
@@ -248,11 +249,14 @@ fn check_purpose(
     if purpose == Purpose::Any {
         return Ok(());
     }
-    let kind = signature::public_key_kind(certificate.public_key())
+    let kind = public_key_kind(certificate.public_key())
         .map_err(|what| CertificateProblem::Unsupported { whose: whose.clone(), what })?;
     let allowed = extension::<KeyUsage>(certificate, whose)?.is_none_or(|usage| match (purpose, kind) {
         (Purpose::Encryption, PublicKeyKind::Rsa) => usage.key_encipherment(),
-        (Purpose::Encryption, PublicKeyKind::P256 | PublicKeyKind::P384) => usage.key_agreement(),
+        (Purpose::Encryption, PublicKeyKind::P256 | PublicKeyKind::P384 | PublicKeyKind::X25519) => {
+            usage.key_agreement()
+        }
+        (Purpose::Encryption, _) => false,
         (Purpose::CrlSigning, _) => usage.crl_sign(),
         _ => usage.digital_signature() || usage.non_repudiation(),
     });

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use jiff::Timestamp;
+use mailer::content::Content;
 use mailer::keys::{KeyRing, KeysError, RsaEncryption, Signer};
+use mailer::smime::{Enveloping, Recipient, encrypt};
 use mailer::trust::{Certificate, CertificateList};
 use middleware::{Decryptor, FileKey, KeyAgreement, KeyError};
 use zeroize::Zeroizing;
@@ -17,6 +19,25 @@ use zeroize::Zeroizing;
 /// The moment for which tests judge.
 pub(crate) fn now() -> Timestamp {
     "2026-06-01T12:00:00Z".parse().unwrap()
+}
+
+/// Bytes as content.
+pub(crate) fn content(bytes: &[u8]) -> Content {
+    Content::from_vec(bytes.to_vec())
+}
+
+/// Content as bytes.
+pub(crate) fn bytes(content: &Content) -> Vec<u8> {
+    content.to_vec(usize::MAX).unwrap().unwrap().to_vec()
+}
+
+/// An envelope as bytes, as long as it said before it was written.
+pub(crate) fn envelope(plain: &[u8], recipients: &[Recipient], enveloping: Enveloping) -> Vec<u8> {
+    let encrypted = encrypt(&content(plain), recipients, enveloping).unwrap();
+    let mut der = Vec::new();
+    encrypted.write_to(&mut der).unwrap();
+    assert_eq!(der.len() as u64, encrypted.len());
+    der
 }
 
 /// A validity that holds for the tests' moment and for the computer's clock.

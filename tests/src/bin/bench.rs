@@ -13,7 +13,7 @@ use mailer::certificate::Certificate;
 use mailer::clock::{Clock, SystemClock};
 use mailer::keys::{CardKeys, LastTry, Locator, PinProvider, SecretSource};
 use mailer::protection::protect;
-use mailer::smime::{Enveloping, Recipient, SigningIdentity};
+use mailer::smime::{Enveloping, Recipient, RsaPadding, SigningIdentity};
 use pcsc::{Protocols, Scope, ShareMode};
 use sealwright_tests::card::CardFile;
 use sealwright_tests::measure::{Row, by_turns, table};
@@ -237,7 +237,12 @@ fn protect_by_turns(folder: &Path, card: &str, pin: &str) -> Result<()> {
     let ours = || -> Result<()> {
         let mut signer = keys.signer()?;
         let certificate = signer.certificate().clone();
-        let identity = SigningIdentity { signer: &mut signer, certificate: &certificate, intermediates: &[] };
+        let identity = SigningIdentity {
+            signer: &mut signer,
+            certificate: &certificate,
+            intermediates: &[],
+            rsa_padding: RsaPadding::Pkcs1v15,
+        };
         let signed = protect::sign(&entity, identity, at, "boundary")?;
         let encrypted = protect::encrypt(&signed, &recipients, Enveloping::Authenticated)?;
         ensure!(encrypted.len() > entity.len(), "something was written");
