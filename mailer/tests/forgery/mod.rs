@@ -249,3 +249,31 @@ pub(crate) fn multipart_signed(content: &str, der: &[u8]) -> String {
 pub(crate) fn message(fields: &str, entity: &str) -> String {
     format!("{fields}MIME-Version: 1.0\r\n{entity}")
 }
+
+/// The elements inside a constructed one, each whole.
+pub(crate) fn elements(der: &[u8]) -> Vec<Vec<u8>> {
+    let mut rest = contents(der);
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let (header, length) = header(rest);
+        found.push(rest[..header + length].to_vec());
+        rest = &rest[header + length..];
+    }
+    found
+}
+
+/// The contents octets of an element.
+pub(crate) fn contents(der: &[u8]) -> &[u8] {
+    let (header, length) = header(der);
+    &der[header..header + length]
+}
+
+fn header(der: &[u8]) -> (usize, usize) {
+    match der[1] {
+        short @ 0..=0x7F => (2, usize::from(short)),
+        long => {
+            let octets = usize::from(long & 0x7F);
+            (2 + octets, der[2..2 + octets].iter().fold(0, |length, octet| length << 8 | usize::from(*octet)))
+        }
+    }
+}

@@ -77,6 +77,18 @@ pub(crate) fn issued_by_a_leaf(person: &Authority, name: &str, extensions: &str)
     Identity { folder: folder.clone(), name: name.to_owned() }
 }
 
+/// Puts a message into somebody's mailbox and fetches it.
+pub(crate) fn deliver(office: &Office, name: &str, message: &[u8]) {
+    let folder = office.path("spool").join(format!("{name}@example.test/new"));
+    std::fs::create_dir_all(&folder).unwrap();
+    for below in ["cur", "tmp"] {
+        std::fs::create_dir_all(folder.with_file_name(below)).unwrap();
+    }
+    let number = std::fs::read_dir(&folder).unwrap().count();
+    std::fs::write(folder.join(format!("17000000{number:02}.M1P1.test")), message).unwrap();
+    office.run(name, &["fetch"], b"").expect(0);
+}
+
 /// Opens every trick as bob; all that came out wrong is named together.
 ///
 /// `unsigned` must be said to be so (exit code 0, and 4 where signatures are required); everything else gives exit code 4
