@@ -110,7 +110,7 @@ fn authorities_must_be_authorities_for_this() {
     // A demand for policies is one that we cannot meet yet; openssl looks at policies only when told to.
     assert_eq!(
         under(&format!("{CA}\npolicyConstraints=critical,requireExplicitPolicy:0"), VALID).0,
-        "policy-not-supported"
+        "policy-required"
     );
 }
 

@@ -349,13 +349,16 @@ fn strangers_certificates_cost_little() {
     let extensions = "[e]\n2.5.29.35=DER:3006800401020304\nsubjectKeyIdentifier=none\nkeyUsage=digitalSignature,keyCertSign";
     pki.write("loop.cnf", format!("[req]\ndistinguished_name=dn\n[dn]\n{extensions}\n").as_bytes());
     let mut all = Vec::new();
-    for number in 0..=20 {
+    for number in (0..=20).rev() {
         let (key, certificate) = (format!("{number}.key"), format!("{number}.pem"));
         openssl(pki.path(), &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", &key]);
         let arguments =
             ["req", "-x509", "-new", "-config", "loop.cnf", "-extensions", "e", "-subj", "/CN=Loop"];
-        openssl(pki.path(), &[&arguments[..], &["-key", &key, "-out", &certificate]].concat());
-        if number > 0 {
+        // Not one of them is self-signed, but the last, which is not sent.
+        let (above, its_key) = (format!("{}.pem", number + 1), format!("{}.key", number + 1));
+        let by: &[&str] = if number == 20 { &[] } else { &["-CA", &above, "-CAkey", &its_key] };
+        openssl(pki.path(), &[&arguments[..], by, &["-key", &key, "-out", &certificate]].concat());
+        if (1..20).contains(&number) {
             all.extend(pki.read(&certificate));
         }
     }
@@ -395,7 +398,7 @@ fn usage_and_critical_extensions_are_respected() {
         (format!("{base}\nkeyUsage=critical,keyAgreement"), "wrong-usage"),
         (base.replace("emailProtection", "clientAuth") + "\nkeyUsage=digitalSignature", "wrong-usage"),
         (format!("{base}\n1.2.3.4=critical,DER:0500"), "unknown-critical-extension"),
-        (format!("{base}\npolicyConstraints=requireExplicitPolicy:0"), "policy-not-supported"),
+        (format!("{base}\npolicyConstraints=requireExplicitPolicy:0"), "policy-required"),
         (format!("{base}\nkeyUsage=critical,nonRepudiation"), "trusted"),
         (format!("{base}\n1.2.3.4=DER:0500"), "trusted"),
         (format!("{base}\ncertificatePolicies=1.2.3.4\nkeyUsage=digitalSignature"), "trusted"),

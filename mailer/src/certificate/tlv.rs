@@ -1,13 +1,16 @@
 //! ASN.1 elements in DER, read and written with their bytes kept (X.690 section 8.1 and 10.1).
 //!
 //! Signatures cover bytes, not values: whatever is signed is handed on exactly as it came.
+use const_oid::ObjectIdentifier;
 
 /// Universal and context tags, as single identifier octets.
 pub(crate) mod tag {
+    pub(crate) const BOOLEAN: u8 = 0x01;
     pub(crate) const INTEGER: u8 = 0x02;
     pub(crate) const BIT_STRING: u8 = 0x03;
     pub(crate) const OCTET_STRING: u8 = 0x04;
     pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
+    pub(crate) const UTF8_STRING: u8 = 0x0C;
     pub(crate) const UTC_TIME: u8 = 0x17;
     pub(crate) const GENERALIZED_TIME: u8 = 0x18;
     pub(crate) const SEQUENCE: u8 = 0x30;
@@ -37,6 +40,26 @@ pub(crate) enum Malformed {
     Unexpected(u8, u8),
     #[error("something follows where nothing may")]
     Trailing,
+    #[error("a truth value is not written as DER demands")]
+    Boolean,
+    #[error("a number is not written as DER demands")]
+    Integer,
+    #[error("an object identifier is not one")]
+    ObjectIdentifier,
+    #[error("a date is not written as DER demands")]
+    Time,
+    #[error("a string of bits is not written as DER demands")]
+    Bits,
+    #[error("a text has characters that are not allowed")]
+    Text,
+    #[error("a name cannot be read")]
+    Name,
+    #[error("something that must say something is empty")]
+    Empty,
+    #[error("something stands there twice")]
+    Twice,
+    #[error("a subtree has a minimum or maximum distance")]
+    Distance,
 }
 
 /// One element: its identifier octet, its contents, and the whole of it.
@@ -54,6 +77,22 @@ impl<'a> Element<'a> {
         let element = elements.expect(tag)?;
         elements.finish()?;
         Ok(element)
+    }
+
+    /// The contents of an INTEGER: at least one octet, none more than needed (X.690 section 8.3.2).
+    pub(crate) fn integer(&self) -> Result<&'a [u8], Malformed> {
+        match self.contents {
+            [] => Err(Malformed::Integer),
+            [first, second, ..] if (*first == 0 && *second < 0x80) || (*first == 0xFF && *second >= 0x80) => {
+                Err(Malformed::Integer)
+            }
+            octets => Ok(octets),
+        }
+    }
+
+    /// The object identifier.
+    pub(crate) fn object_identifier(&self) -> Result<ObjectIdentifier, Malformed> {
+        ObjectIdentifier::from_bytes(self.contents).map_err(|_| Malformed::ObjectIdentifier)
     }
 
     /// The elements inside a constructed one.

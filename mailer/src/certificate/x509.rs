@@ -2,21 +2,22 @@
 use std::sync::Arc;
 
 use const_oid::{AssociatedOid, ObjectIdentifier};
-use der::asn1::Utf8StringRef;
-use der::{Decode, Encode};
+use der::Decode;
 use jiff::Timestamp;
 use spki::SubjectPublicKeyInfoOwned;
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::name::{GeneralName, OtherName};
-use x509_cert::ext::pkix::{AuthorityKeyIdentifier, SubjectAltName, SubjectKeyIdentifier};
+use x509_cert::ext::pkix::{AuthorityKeyIdentifier, SubjectKeyIdentifier};
 use x509_cert::name::Name;
 use x509_cert::time::Time;
 
-use super::names;
+use super::fields::Fields;
+use super::general_name::GeneralName;
+use super::names::{self, CanonicalName};
+use super::public_key::DSA;
 use super::signature::{self, Acceptance, SignatureProblem, Signed};
 
 /// otherName of RFC 9598 section 3: an address whose local part is not ASCII.
-const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
+pub(crate) const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
 
 /// The longest mail address, in octets.
 const LONGEST_ADDRESS: usize = 254;
@@ -30,7 +31,7 @@ pub struct Certificate(Arc<Contents>);
 
 struct Contents {
     der: Vec<u8>,
-    parsed: x509_cert::Certificate,
+    fields: Fields,
 }
 
 /// Why something is not a certificate (or CRL) that can be read.
@@ -47,15 +48,7 @@ impl Certificate {
         if der.len() > LARGEST {
             return Err(CertificateError(format!("the certificate is longer than {LARGEST} bytes")));
         }
-        let malformed =
-            |problem: String| CertificateError(format!("the certificate is malformed: {problem}"));
-        Signed::parse(der).map_err(|problem| malformed(problem.to_string()))?;
-        let parsed =
-            x509_cert::Certificate::from_der(der).map_err(|problem| malformed(problem.to_string()))?;
-        if parsed.signature_algorithm() != parsed.tbs_certificate().signature() {
-            return Err(malformed("it names two different signature algorithms".to_owned()));
-        }
-        Ok(Self(Arc::new(Contents { der: der.to_vec(), parsed })))
+        Ok(Self(Arc::new(Contents { fields: Fields::parse(der)?, der: der.to_vec() })))
     }
 
     /// Parses one DER certificate or any number of PEM certificates.
@@ -111,7 +104,7 @@ impl Certificate {
 
     /// Every rfc822Name and SmtpUTF8Mailbox of the subjectAltName, however long.
     pub(crate) fn mail_names(&self) -> Vec<String> {
-        let names = self.extension::<SubjectAltName>().ok().flatten().map(|names| names.0);
+        let names = self.alternative_names().ok().flatten();
         names.unwrap_or_default().iter().filter_map(mail_name).collect()
     }
 
@@ -122,27 +115,27 @@ impl Certificate {
 
     /// Start of validity.
     pub fn not_before(&self) -> Timestamp {
-        timestamp(&self.0.parsed.tbs_certificate().validity().not_before)
+        self.0.fields.not_before
     }
 
     /// End of validity.
     pub fn not_after(&self) -> Timestamp {
-        timestamp(&self.0.parsed.tbs_certificate().validity().not_after)
+        self.0.fields.not_after
     }
 
     /// The certified public key.
     pub fn public_key(&self) -> &SubjectPublicKeyInfoOwned {
-        self.0.parsed.tbs_certificate().subject_public_key_info()
+        &self.0.fields.public_key
     }
 
     /// The subject's distinguished name.
     pub fn subject_name(&self) -> &Name {
-        self.0.parsed.tbs_certificate().subject()
+        &self.0.fields.subject
     }
 
     /// The issuer's distinguished name.
     pub fn issuer_name(&self) -> &Name {
-        self.0.parsed.tbs_certificate().issuer()
+        &self.0.fields.issuer
     }
 
     /// The subjectKeyIdentifier, if the certificate has one that can be read.
@@ -161,52 +154,66 @@ impl Certificate {
 
     /// The contents octets of the serial number.
     pub(crate) fn serial_octets(&self) -> &[u8] {
-        self.0.parsed.tbs_certificate().serial_number().as_bytes()
+        &self.0.fields.serial_number
     }
 
     /// The issuer's name as it is encoded.
     pub(crate) fn issuer_der(&self) -> Result<Vec<u8>, der::Error> {
-        self.issuer_name().to_der()
+        Ok(self.0.fields.issuer_der.clone())
     }
 
-    /// The version of the certificate's form.
-    pub(crate) fn version(&self) -> x509_cert::Version {
-        self.0.parsed.tbs_certificate().version()
+    /// The subject's name as names are compared.
+    pub(crate) fn canonical_subject(&self) -> &CanonicalName {
+        &self.0.fields.canonical_subject
+    }
+
+    /// The issuer's name as names are compared.
+    pub(crate) fn canonical_issuer(&self) -> &CanonicalName {
+        &self.0.fields.canonical_issuer
     }
 
     /// Every extension.
     pub(crate) fn extensions(&self) -> &[Extension] {
-        self.0.parsed.tbs_certificate().extensions().map(Vec::as_slice).unwrap_or_default()
+        &self.0.fields.extensions
     }
 
-    /// One extension; `None` when absent, an error when malformed or there twice.
+    /// One extension; `None` when absent, an error when malformed.
     pub(crate) fn extension<'a, T: Decode<'a, Error = der::Error> + AssociatedOid>(
         &'a self,
     ) -> Result<Option<T>, CertificateError> {
-        let found = self.0.parsed.tbs_certificate().get_extension::<T>();
+        let found = self.extensions().iter().find(|extension| extension.extn_id == T::OID);
         let malformed =
             |_| CertificateError(format!("the extension {} of the certificate is malformed", T::OID));
-        Ok(found.map_err(malformed)?.map(|(_, extension)| extension))
+        found.map(|extension| T::from_der(extension.extn_value.as_bytes())).transpose().map_err(malformed)
     }
 
     /// Whether subject and issuer are the same name.
     pub(crate) fn is_self_issued(&self) -> bool {
-        names::same_name(self.subject_name(), self.issuer_name())
+        self.canonical_subject() == self.canonical_issuer()
     }
 
     /// Verifies the certificate's signature with its issuer's key.
     pub(crate) fn verify_signature(
         &self,
         issuer_key: &SubjectPublicKeyInfoOwned,
+        acceptance: Acceptance,
     ) -> Result<(), SignatureProblem> {
         let signed = Signed::parse(self.der()).map_err(|_| SignatureProblem::Invalid)?;
-        signature::verify_signed(
-            issuer_key,
-            self.0.parsed.signature_algorithm(),
-            signed.to_be_signed.bytes,
-            signed.signature,
-            Acceptance::Current,
-        )
+        let algorithm = &self.0.fields.algorithm;
+        let (to_be_signed, signature) = (signed.to_be_signed.bytes, signed.signature);
+        signature::verify_signed(issuer_key, algorithm, to_be_signed, signature, acceptance)
+    }
+
+    /// The same certificate; its DSA key, if it has no parameters, with those of its issuer's (RFC 5280 section 6.1.4 (f)).
+    pub(crate) fn with_inherited_parameters(&self, issuer_key: &SubjectPublicKeyInfoOwned) -> Self {
+        let own = &self.public_key().algorithm;
+        let lacks_them = own.parameters.as_ref().is_none_or(|parameters| parameters.is_null());
+        if own.oid != DSA || issuer_key.algorithm.oid != DSA || !lacks_them {
+            return self.clone();
+        }
+        let mut fields = self.0.fields.clone();
+        fields.public_key.algorithm = issuer_key.algorithm.clone();
+        Self(Arc::new(Contents { der: self.0.der.clone(), fields }))
     }
 }
 
@@ -214,10 +221,8 @@ const PEM_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 
 fn mail_name(name: &GeneralName) -> Option<String> {
     match name {
-        GeneralName::Rfc822Name(address) => Some(address.as_str().to_owned()),
-        GeneralName::OtherName(OtherName { type_id: SMTP_UTF8_MAILBOX, value }) => {
-            Some(value.decode_as::<Utf8StringRef<'_>>().ok()?.as_str().to_owned())
-        }
+        GeneralName::Rfc822(address) => Some(address.clone()),
+        GeneralName::Other(SMTP_UTF8_MAILBOX, value) => names::utf8_string(value),
         _ => None,
     }
 }

@@ -4,25 +4,30 @@
 //! complete ones of the issuer itself (delta, indirect, by reason), OCSP, time stamps.
 pub mod anchors;
 pub mod crl;
+pub mod examination;
 pub mod judge;
 mod name_constraints;
 mod path;
+pub mod policies;
 pub mod problem;
 pub mod recipient;
 pub mod revocation;
+mod usage;
 mod validate;
 pub mod verdict;
 
 pub use anchors::{Anchor, Anchors};
 pub use crl::{CertificateList, Revocation, RevocationReason};
 pub use judge::{Judge, Source};
+pub use policies::PolicyInputs;
 pub use problem::{CertificateProblem, Whose};
 pub use recipient::{CheckedRecipient, RecipientProblem};
 pub use revocation::UnknownRevocation;
-pub use validate::Purpose;
+pub use usage::Purpose;
 pub use verdict::Verdict;
 
-pub use crate::certificate::{Certificate, CertificateError};
+pub use crate::certificate::extensions::ANY_POLICY;
+pub use crate::certificate::{Acceptance, Certificate, CertificateError};
 
 /// A moment in words: to the minute, in UTC.
 pub fn in_words(moment: jiff::Timestamp) -> String {

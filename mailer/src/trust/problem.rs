@@ -84,7 +84,7 @@ pub enum CertificateProblem {
         /// The extension's object identifier.
         extension: String,
     },
-    /// A CA demands certificate policies to be processed, which is not supported yet.
+    /// A certificate policy is required, by a CA or by us, and none that is acceptable is valid for the path.
     PolicyRequired {
         /// Which certificate.
         whose: Whose,
@@ -134,7 +134,7 @@ impl CertificateProblem {
             Self::WrongUsage { .. } => "wrong-usage",
             Self::NameNotPermitted { .. } => "name-not-permitted",
             Self::UnknownCriticalExtension { .. } => "unknown-critical-extension",
-            Self::PolicyRequired { .. } => "policy-not-supported",
+            Self::PolicyRequired { .. } => "policy-required",
             Self::Revoked { .. } => "revoked",
             Self::RevocationUnknown { .. } => "revocation-unknown",
             Self::OutsideDomain { .. } => "outside-domain",
@@ -171,10 +171,7 @@ impl CertificateProblem {
                 format!("{} has the critical extension {extension}, which is not supported", name(whose))
             }
             Self::PolicyRequired { whose } => {
-                format!(
-                    "{} demands certificate policies to be checked, which is not supported yet",
-                    name(whose)
-                )
+                format!("{} is not certified for a policy that is required", name(whose))
             }
             Self::Revoked { whose, revocation } => revoked_in_words(&name(whose), revocation),
             Self::RevocationUnknown { whose, why } => {

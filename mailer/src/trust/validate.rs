@@ -1,72 +1,55 @@
-//! Path validation (RFC 5280 section 6.1), without the processing of certificate policies: a path on which a CA
-//! demands explicit policies is refused, never passed.
-use const_oid::{AssociatedOid, ObjectIdentifier};
-use der::Decode;
+//! Path validation (RFC 5280 section 6.1): one path, every rule. Revocation is judged separately.
+use std::collections::BTreeSet;
+
+use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
 use spki::SubjectPublicKeyInfoOwned;
-use x509_cert::Version;
-use x509_cert::ext::pkix::{
-    BasicConstraints, CertificatePolicies, ExtendedKeyUsage, KeyUsage, NameConstraints, PolicyConstraints,
-    SubjectAltName,
-};
+use x509_cert::ext::pkix::{AuthorityKeyIdentifier, CrlDistributionPoints, SubjectKeyIdentifier};
 
 use super::anchors::Anchor;
 use super::name_constraints::PermittedNames;
+use super::policies::{PolicyInputs, PolicyRequired, PolicyState};
 use super::problem::{CertificateProblem, Whose};
-use crate::certificate::public_key::{PublicKeyKind, public_key_kind};
+use super::usage;
+pub(crate) use super::usage::Purpose;
+use crate::certificate::extensions::{ANY_POLICY, id};
 use crate::certificate::signature::SignatureProblem;
-use crate::certificate::{Certificate, CertificateError};
+use crate::certificate::{Acceptance, Certificate, CertificateError};
 
-const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
-const OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
-const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
-const ANY_EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
-
-/// Extensions that are processed, here or by the CRL check, or that have no bearing on validity: keyUsage,
-/// subjectAltName, basicConstraints, nameConstraints, cRLDistributionPoints, certificatePolicies, policyMappings,
-/// authorityKeyIdentifier, policyConstraints, extKeyUsage, inhibitAnyPolicy, subjectKeyIdentifier.
-const PROCESSED: [ObjectIdentifier; 12] = [
-    ObjectIdentifier::new_unwrap("2.5.29.15"),
-    ObjectIdentifier::new_unwrap("2.5.29.17"),
-    ObjectIdentifier::new_unwrap("2.5.29.19"),
-    ObjectIdentifier::new_unwrap("2.5.29.30"),
-    ObjectIdentifier::new_unwrap("2.5.29.31"),
-    ObjectIdentifier::new_unwrap("2.5.29.32"),
-    ObjectIdentifier::new_unwrap("2.5.29.33"),
-    ObjectIdentifier::new_unwrap("2.5.29.35"),
-    ObjectIdentifier::new_unwrap("2.5.29.36"),
-    ObjectIdentifier::new_unwrap("2.5.29.37"),
-    ObjectIdentifier::new_unwrap("2.5.29.54"),
-    ObjectIdentifier::new_unwrap("2.5.29.14"),
+/// Extensions that are processed, here or by the CRL check, or that have no bearing on validity.
+const PROCESSED: [ObjectIdentifier; 13] = [
+    id::SUBJECT_KEY_IDENTIFIER,
+    id::KEY_USAGE,
+    id::SUBJECT_ALTERNATIVE_NAME,
+    id::ISSUER_ALTERNATIVE_NAME,
+    id::BASIC_CONSTRAINTS,
+    id::NAME_CONSTRAINTS,
+    id::CRL_DISTRIBUTION_POINTS,
+    id::CERTIFICATE_POLICIES,
+    id::POLICY_MAPPINGS,
+    id::AUTHORITY_KEY_IDENTIFIER,
+    id::POLICY_CONSTRAINTS,
+    id::EXTENDED_KEY_USAGE,
+    id::INHIBIT_ANY_POLICY,
 ];
 
-/// What a certificate shall be used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Signing mail.
-    Signing,
-    /// Receiving encrypted mail.
-    Encryption,
-    /// Nothing in particular: usages are not looked at (RFC 5280 section 6.1).
-    Any,
-    /// Signing CRLs (RFC 5280 section 6.3.3 (f)); the certificate need not be a CA's.
-    CrlSigning,
-    /// Signing OCSP answers for a CA (RFC 6960 section 4.2.2.2).
-    OcspSigning,
-    /// Making time stamps (RFC 3161 section 2.3).
-    TimeStamping,
+/// What a path is validated for (the inputs of RFC 5280 section 6.1.1, but the path and the anchor).
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    /// What the certificate shall be used for.
+    pub(crate) purpose: Purpose,
+    /// The moment for which is judged.
+    pub(crate) at: Timestamp,
+    /// Which algorithms count.
+    pub(crate) acceptance: Acceptance,
+    /// What is demanded of policies.
+    pub(crate) policies: PolicyInputs,
 }
 
-impl Purpose {
-    fn in_words(self) -> &'static str {
-        match self {
-            Self::Signing => "signing mail",
-            Self::Encryption => "receiving encrypted mail",
-            Self::Any => "anything",
-            Self::CrlSigning => "signing CRLs",
-            Self::OcspSigning => "signing OCSP answers",
-            Self::TimeStamping => "making time stamps",
-        }
+impl Rules {
+    /// Today's algorithms, any policy.
+    pub(crate) fn new(purpose: Purpose, at: Timestamp) -> Self {
+        Self { purpose, at, acceptance: Acceptance::Current, policies: PolicyInputs::default() }
     }
 }
 
@@ -75,9 +58,16 @@ impl Purpose {
 pub(crate) struct ValidPath {
     certificates: Vec<Certificate>,
     anchor: Anchor,
+    policies: BTreeSet<ObjectIdentifier>,
+    historic: Vec<(Whose, String)>,
 }
 
 impl ValidPath {
+    /// The judged certificate first, the one that the anchor issued last. Keys that inherit parameters have them.
+    pub(crate) fn certificates(&self) -> &[Certificate] {
+        &self.certificates
+    }
+
     /// The CA certificates between the judged certificate and the anchor.
     pub(crate) fn intermediates(&self) -> &[Certificate] {
         self.certificates.get(1..).unwrap_or_default()
@@ -85,6 +75,16 @@ impl ValidPath {
 
     pub(crate) fn anchor(&self) -> &Anchor {
         &self.anchor
+    }
+
+    /// The user-constrained policy set (section 6.1.6), in the words of the CA at the top.
+    pub(crate) fn policies(&self) -> &BTreeSet<ObjectIdentifier> {
+        &self.policies
+    }
+
+    /// Which certificates were signed by algorithms that are no longer believed, and by which.
+    pub(crate) fn historic(&self) -> &[(Whose, String)] {
+        &self.historic
     }
 
     /// Every certificate but the anchor, with its issuer.
@@ -98,110 +98,169 @@ impl ValidPath {
 pub(crate) fn validate(
     path: &[Certificate],
     anchor: &Anchor,
-    purpose: Purpose,
-    at: Timestamp,
+    rules: &Rules,
 ) -> Result<ValidPath, CertificateProblem> {
-    let mut state = State {
-        at,
-        purpose,
-        key: anchor.certificate.public_key().clone(),
-        permitted: PermittedNames::default(),
-        remaining_depth: usize::MAX,
-    };
-    let root = Whose::Authority(anchor.certificate.subject());
-    check_validity(&anchor.certificate, &root, at)?;
-    state.apply_constraints(&anchor.certificate, &root)?;
+    let mut state = State::new(path.len(), anchor, rules)?;
+    let mut certificates = Vec::with_capacity(path.len());
     for (position, certificate) in path.iter().enumerate().rev() {
         let whose = if position == 0 { Whose::EndEntity } else { Whose::Authority(certificate.subject()) };
-        state.step(certificate, &whose, position == 0)?;
+        let certificate = certificate.with_inherited_parameters(&state.key);
+        state.step(&certificate, &whose, position == 0)?;
+        certificates.insert(0, certificate);
     }
-    Ok(ValidPath { certificates: path.to_vec(), anchor: anchor.clone() })
+    let last = path.first().map(Certificate::policy_constraints).transpose();
+    let require_explicit = extension(&Whose::EndEntity, last)?.flatten();
+    let require_explicit = require_explicit.and_then(|found| found.require_explicit_policy);
+    let policies = state.policies.wrap_up(require_explicit).map_err(policy_required(&Whose::EndEntity))?;
+    Ok(ValidPath { certificates, anchor: anchor.clone(), policies, historic: state.historic })
 }
 
-/// The state variables of RFC 5280 section 6.1.2 that matter without policies.
-struct State {
-    at: Timestamp,
-    purpose: Purpose,
+/// The state variables of RFC 5280 section 6.1.2.
+struct State<'r> {
+    rules: &'r Rules,
+    issuer: Certificate,
     key: SubjectPublicKeyInfoOwned,
     permitted: PermittedNames,
-    remaining_depth: usize,
+    policies: PolicyState<'r>,
+    remaining_depth: u32,
+    historic: Vec<(Whose, String)>,
 }
 
-impl State {
+impl<'r> State<'r> {
+    /// At the anchor. What its certificate constrains counts, too (RFC 5937 section 3.2), and so does its validity.
+    fn new(length: usize, anchor: &Anchor, rules: &'r Rules) -> Result<Self, CertificateProblem> {
+        let mut state = Self {
+            rules,
+            issuer: anchor.certificate.clone(),
+            key: anchor.certificate.public_key().clone(),
+            permitted: PermittedNames::default(),
+            policies: PolicyState::new(&rules.policies, length),
+            remaining_depth: u32::MAX,
+            historic: Vec::new(),
+        };
+        let whose = Whose::Authority(anchor.certificate.subject());
+        check_validity(&anchor.certificate, &whose, rules.at)?;
+        state.apply_constraints(&anchor.certificate, &whose)?;
+        Ok(state)
+    }
+
+    /// Section 6.1.3, and for all but the last certificate 6.1.4.
     fn step(
         &mut self,
         certificate: &Certificate,
         whose: &Whose,
         last: bool,
     ) -> Result<(), CertificateProblem> {
-        certificate.verify_signature(&self.key).map_err(|problem| match problem {
-            SignatureProblem::Invalid => CertificateProblem::BadSignature { whose: whose.clone() },
-            SignatureProblem::Unsupported(what) => {
-                CertificateProblem::Unsupported { whose: whose.clone(), what }
-            }
-        })?;
-        check_validity(certificate, whose, self.at)?;
+        self.check_signature(certificate, whose)?;
+        check_validity(certificate, whose, self.rules.at)?;
+        if certificate.canonical_issuer() != self.issuer.canonical_subject() {
+            return Err(CertificateProblem::UnknownIssuer { issuer: certificate.issuer() });
+        }
         check_extensions(certificate, whose)?;
-        if (last || !certificate.is_self_issued())
-            && let Some(name) = self.permitted.offender(certificate).map_err(malformed(whose))?
+        let self_issued = certificate.is_self_issued();
+        if (last || !self_issued)
+            && let Some(name) = extension(whose, self.permitted.offender(certificate))?
         {
             return Err(CertificateProblem::NameNotPermitted { name });
         }
+        let policies = extension(whose, certificate.policies())?;
+        self.policies.certificate(policies.as_deref(), last, self_issued).map_err(policy_required(whose))?;
         if last {
-            return check_purpose(certificate, whose, self.purpose);
+            return usage::check(certificate, whose, self.rules.purpose);
         }
         self.prepare_next(certificate, whose)
     }
 
-    /// RFC 5280 section 6.1.4: what a CA certificate must be, and what it passes on.
+    /// Section 6.1.3 (a)(1). Algorithms of the past are noted, where they are accepted.
+    fn check_signature(
+        &mut self,
+        certificate: &Certificate,
+        whose: &Whose,
+    ) -> Result<(), CertificateProblem> {
+        let verified = match certificate.verify_signature(&self.key, Acceptance::Current) {
+            Err(SignatureProblem::Unsupported(what)) if self.rules.acceptance == Acceptance::Historic => {
+                let verified = certificate.verify_signature(&self.key, Acceptance::Historic);
+                self.historic.push((whose.clone(), what));
+                verified
+            }
+            verified => verified,
+        };
+        verified.map_err(|problem| match problem {
+            SignatureProblem::Invalid => CertificateProblem::BadSignature { whose: whose.clone() },
+            SignatureProblem::Unsupported(what) => {
+                CertificateProblem::Unsupported { whose: whose.clone(), what }
+            }
+        })
+    }
+
+    /// Section 6.1.4: what a CA certificate must be, and what it passes on.
     fn prepare_next(&mut self, certificate: &Certificate, whose: &Whose) -> Result<(), CertificateProblem> {
         let refuse = |problem| CertificateProblem::NotAnAuthority { whose: whose.clone(), problem };
-        let constraints = extension::<BasicConstraints>(certificate, whose)?;
-        if !constraints.is_some_and(|constraints| constraints.ca) {
+        if let Some(mappings) = extension(whose, certificate.policy_mappings())? {
+            if mappings.iter().any(|found| [found.issuer_domain, found.subject_domain].contains(&ANY_POLICY))
+            {
+                return Err(malformed(whose)(CertificateError("it maps anyPolicy".to_owned())));
+            }
+            self.policies.mappings(&mappings);
+        }
+        let constraints = extension(whose, certificate.basic_constraints())?;
+        if !constraints.is_some_and(|constraints| constraints.is_authority) {
             return Err(refuse("may not issue certificates"));
         }
-        if !extension::<KeyUsage>(certificate, whose)?.is_none_or(|usage| usage.key_cert_sign()) {
+        if !extension(whose, certificate.key_usage())?.is_none_or(|usage| usage.key_cert_sign()) {
             return Err(refuse("may not sign certificates"));
         }
-        check_mail_extended_key_usage(certificate, whose, self.purpose)?;
+        usage::check_authority(certificate, whose, self.rules.purpose)?;
         if !certificate.is_self_issued() {
+            self.policies.count_down();
             self.remaining_depth = self
                 .remaining_depth
                 .checked_sub(1)
                 .ok_or_else(|| refuse("stands deeper than the CA above it allows"))?;
         }
         self.apply_constraints(certificate, whose)?;
+        self.issuer = certificate.clone();
         self.key = certificate.public_key().clone();
         Ok(())
     }
 
-    /// Takes over path length and name constraints of a CA certificate or anchor.
+    /// Section 6.1.4 (g), (i), (j), (m): the constraints of a CA certificate or anchor.
     fn apply_constraints(
         &mut self,
         certificate: &Certificate,
         whose: &Whose,
     ) -> Result<(), CertificateProblem> {
-        if let Some(constraints) = extension::<NameConstraints>(certificate, whose)? {
-            self.permitted.constrain(constraints).map_err(malformed(whose))?;
+        if let Some(constraints) = extension(whose, certificate.name_constraints())? {
+            self.permitted.constrain(&constraints);
         }
-        let constraints = extension::<BasicConstraints>(certificate, whose)?;
-        if let Some(length) = constraints.and_then(|constraints| constraints.path_len_constraint) {
-            self.remaining_depth = self.remaining_depth.min(usize::from(length));
+        if let Some(found) = extension(whose, certificate.policy_constraints())? {
+            self.policies.constrain(found.require_explicit_policy, found.inhibit_policy_mapping);
+        }
+        if let Some(skip) = extension(whose, certificate.inhibit_any_policy())? {
+            self.policies.inhibit_any(skip);
+        }
+        let constraints = extension(whose, certificate.basic_constraints())?;
+        if let Some(length) = constraints.and_then(|constraints| constraints.path_length) {
+            self.remaining_depth = self.remaining_depth.min(length);
         }
         Ok(())
     }
 }
 
-/// One extension of a certificate, if it is there.
-fn extension<'a, T: Decode<'a, Error = der::Error> + AssociatedOid>(
-    certificate: &'a Certificate,
+/// What an extension says, or that the certificate cannot be read.
+pub(super) fn extension<T>(
     whose: &Whose,
-) -> Result<Option<T>, CertificateProblem> {
-    certificate.extension().map_err(malformed(whose))
+    found: Result<T, CertificateError>,
+) -> Result<T, CertificateProblem> {
+    found.map_err(malformed(whose))
 }
 
 fn malformed(whose: &Whose) -> impl FnOnce(CertificateError) -> CertificateProblem {
     |error| CertificateProblem::Malformed { whose: whose.clone(), problem: error.0 }
+}
+
+fn policy_required(whose: &Whose) -> impl FnOnce(PolicyRequired) -> CertificateProblem {
+    |PolicyRequired| CertificateProblem::PolicyRequired { whose: whose.clone() }
 }
 
 fn check_validity(certificate: &Certificate, whose: &Whose, at: Timestamp) -> Result<(), CertificateProblem> {
@@ -215,98 +274,30 @@ fn check_validity(certificate: &Certificate, whose: &Whose, at: Timestamp) -> Re
     Ok(())
 }
 
-/// Unknown critical extensions and demands for policies are refused; what is known must be well-formed.
+/// Unknown critical extensions are refused (section 6.1.4 (o), 6.1.5 (f)); what is known must be well-formed, critical or
+/// not (section 4.2).
 fn check_extensions(certificate: &Certificate, whose: &Whose) -> Result<(), CertificateProblem> {
-    if certificate.version() != Version::V3 && !certificate.extensions().is_empty() {
-        let problem = CertificateError("it has extensions but is not of version 3".to_owned());
-        return Err(malformed(whose)(problem));
-    }
-    for extension in certificate.extensions().iter().filter(|extension| extension.critical) {
-        if !PROCESSED.contains(&extension.extn_id) {
+    for found in certificate.extensions().iter().filter(|found| found.critical) {
+        if !PROCESSED.contains(&found.extn_id) {
             return Err(CertificateProblem::UnknownCriticalExtension {
                 whose: whose.clone(),
-                extension: extension.extn_id.to_string(),
+                extension: found.extn_id.to_string(),
             });
         }
     }
-    extension::<SubjectAltName>(certificate, whose)?;
-    extension::<CertificatePolicies>(certificate, whose)?;
-    let policy = extension::<PolicyConstraints>(certificate, whose)?;
-    match policy {
-        Some(policy) if policy.require_explicit_policy.is_some() => {
-            Err(CertificateProblem::PolicyRequired { whose: whose.clone() })
-        }
-        _ => Ok(()),
+    let names = extension(whose, certificate.alternative_names())?;
+    if certificate.subject_name().is_empty() && names.is_none() {
+        return Err(malformed(whose)(CertificateError("it names no subject".to_owned())));
     }
-}
-
-/// Key usage (RFC 8550 section 4.4.2) and extended key usage (section 4.4.4) for mail.
-fn check_purpose(
-    certificate: &Certificate,
-    whose: &Whose,
-    purpose: Purpose,
-) -> Result<(), CertificateProblem> {
-    if purpose == Purpose::Any {
-        return Ok(());
-    }
-    let kind = public_key_kind(certificate.public_key())
-        .map_err(|what| CertificateProblem::Unsupported { whose: whose.clone(), what })?;
-    let allowed = extension::<KeyUsage>(certificate, whose)?.is_none_or(|usage| match (purpose, kind) {
-        (Purpose::Encryption, PublicKeyKind::Rsa) => usage.key_encipherment(),
-        (Purpose::Encryption, PublicKeyKind::P256 | PublicKeyKind::P384 | PublicKeyKind::X25519) => {
-            usage.key_agreement()
-        }
-        (Purpose::Encryption, _) => false,
-        (Purpose::CrlSigning, _) => usage.crl_sign(),
-        _ => usage.digital_signature() || usage.non_repudiation(),
-    });
-    let wrong = || CertificateProblem::WrongUsage { whose: whose.clone(), purpose: purpose.in_words() };
-    if !allowed {
-        return Err(wrong());
-    }
-    match purpose {
-        Purpose::OcspSigning => {
-            only_extended_key_usage(certificate, whose, OCSP_SIGNING, false)?.then_some(())
-        }
-        Purpose::TimeStamping => {
-            only_extended_key_usage(certificate, whose, TIME_STAMPING, true)?.then_some(())
-        }
-        _ => return check_mail_extended_key_usage(certificate, whose, purpose),
-    }
-    .ok_or_else(wrong)
-}
-
-/// Whether a usage is listed, and (`alone`) no other is, in an extension that is critical.
-fn only_extended_key_usage(
-    certificate: &Certificate,
-    whose: &Whose,
-    wanted: ObjectIdentifier,
-    alone: bool,
-) -> Result<bool, CertificateProblem> {
-    let listed =
-        extension::<ExtendedKeyUsage>(certificate, whose)?.map(|usages| usages.0).unwrap_or_default();
-    let critical = certificate
-        .extensions()
-        .iter()
-        .any(|extension| extension.extn_id == ExtendedKeyUsage::OID && extension.critical);
-    Ok(listed.contains(&wanted) && (!alone || (critical && listed.len() == 1)))
-}
-
-/// Where extended key usages are listed, emailProtection must be among them; on CA certificates too.
-fn check_mail_extended_key_usage(
-    certificate: &Certificate,
-    whose: &Whose,
-    purpose: Purpose,
-) -> Result<(), CertificateProblem> {
-    if !matches!(purpose, Purpose::Signing | Purpose::Encryption) {
-        return Ok(());
-    }
-    let usages = extension::<ExtendedKeyUsage>(certificate, whose)?;
-    let for_mail = usages.is_none_or(|usages| {
-        usages.0.iter().any(|usage| [EMAIL_PROTECTION, ANY_EXTENDED_KEY_USAGE].contains(usage))
-    });
-    if for_mail {
-        return Ok(());
-    }
-    Err(CertificateProblem::WrongUsage { whose: whose.clone(), purpose: purpose.in_words() })
+    extension(whose, certificate.basic_constraints())?;
+    extension(whose, certificate.key_usage())?;
+    extension(whose, certificate.extended_key_usages())?;
+    extension(whose, certificate.policy_mappings())?;
+    extension(whose, certificate.policy_constraints())?;
+    extension(whose, certificate.inhibit_any_policy())?;
+    extension(whose, certificate.name_constraints())?;
+    extension(whose, certificate.extension::<AuthorityKeyIdentifier>())?;
+    extension(whose, certificate.extension::<SubjectKeyIdentifier>())?;
+    extension(whose, certificate.extension::<CrlDistributionPoints>())?;
+    Ok(())
 }
