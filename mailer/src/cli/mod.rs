@@ -2,6 +2,9 @@
 //!
 //! Content goes to stdout; verdicts, notes and errors to stderr. Exit codes: 0 done, 1 refused or failed, 2 usage,
 //! 3 partly done, 4 not trusted.
+mod certificate;
+mod certificate_files;
+mod certificate_verify;
 mod context;
 mod fetch;
 mod generate;
@@ -52,6 +55,7 @@ enum Command {
     Read(read::Read),
     Protect(protect::Protect),
     Open(open::Open),
+    Certificate(certificate::Certificate),
     Completions(generate::Completions),
     Man(generate::Man),
 }
@@ -91,6 +95,7 @@ pub fn run(arguments: Arguments) -> Exit {
         Command::Read(command) => (command.json, command.run(home)),
         Command::Protect(command) => (command.json, command.run(home)),
         Command::Open(command) => (command.json, command.run(home)),
+        Command::Certificate(command) => (command.json(), command.run(home)),
         Command::Completions(command) => (false, command.run()),
         Command::Man(command) => (false, command.run()),
     };
