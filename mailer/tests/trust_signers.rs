@@ -242,8 +242,7 @@ fn a_crl_counts_only_while_it_is_good_and_from_the_right_hand() {
         ),
         (idp(&pki, "onlyCA=TRUE"), "is for other certificates"),
         (idp(&pki, "onlyAA=TRUE"), "is for other certificates"),
-        (idp(&pki, "indirectCRL=TRUE"), "is for other certificates"),
-        (idp(&pki, "onlysomereasons=keyCompromise"), "is for other certificates"),
+        (idp(&pki, "onlysomereasons=keyCompromise"), "speak only about some reasons"),
         (idp(&pki, "fullname=URI:http://elsewhere.test/x.crl"), "is for other certificates"),
     ];
     for (list, problem) in cases {
@@ -253,9 +252,12 @@ fn a_crl_counts_only_while_it_is_good_and_from_the_right_hand() {
         assert_eq!(verdict.code(), "revocation-unknown", "{problem}: {verdict}");
         assert!(verdict.to_string().contains(problem), "{problem}: {verdict}");
     }
-    let mut published = Published::of(&pki);
-    published.list(&pki.people, idp(&pki, "onlyuser=TRUE"));
-    assert!(verdict_about(&pki, &mut published, &alice).is_trusted());
+    // A list that may also speak for other issuers speaks for its own (RFC 5280 section 6.3.3 (b)).
+    for scope in ["onlyuser=TRUE", "indirectCRL=TRUE"] {
+        let mut published = Published::of(&pki);
+        published.list(&pki.people, idp(&pki, scope));
+        assert!(verdict_about(&pki, &mut published, &alice).is_trusted());
+    }
 }
 
 /// A CRL of People with an issuingDistributionPoint.

@@ -1,107 +1,86 @@
-//! A CRL with the bytes it came in; its entries are searched where they lie (RFC 5280 section 5).
-use std::sync::Arc;
+//! A CRL: its header parsed, its entries searched where they lie (RFC 5280 section 5).
+//!
+//! A short list is kept with its bytes and searched from end to end; of a long one an index on the disk is searched
+//! ([`super::crl_index`]).
+use std::sync::{Arc, Mutex, PoisonError};
 
 use const_oid::ObjectIdentifier;
-use der::asn1::GeneralizedTime;
 use der::{Decode, Encode};
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
+use x509_cert::ext::pkix::{AuthorityKeyIdentifier, BaseCrlNumber, CrlNumber};
 use x509_cert::ext::{Extension, Extensions};
 use x509_cert::name::Name;
 use x509_cert::time::Time;
 
-use crate::certificate::signature::{self, Acceptance, SignatureProblem, Signed};
+use super::crl_entry::{Entry, Listing, time_element};
+pub use super::crl_entry::{Revocation, RevocationReason};
+use super::crl_index::CrlIndex;
+use crate::certificate::signature::{self, Acceptance, Message, Scheme, SignatureProblem, Signed};
 use crate::certificate::tlv::{Element, Elements, Malformed, tag};
 use crate::certificate::{CertificateError, names, timestamp};
 
-const REASON_CODE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.21");
-const INVALIDITY_DATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.24");
+const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
+const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
+const DELTA_CRL_INDICATOR: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
+const ISSUING_DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
 
-/// A CRL, parsed as far as its header, with its original bytes.
+/// How many keys are remembered for which a list's signature was tried.
+const MOST_TRIED_KEYS: usize = 8;
+
+/// A CRL, parsed as far as its header.
 #[derive(Clone)]
 pub struct CertificateList(Arc<Contents>);
 
 struct Contents {
-    der: Vec<u8>,
-    algorithm: AlgorithmIdentifierOwned,
-    issuer: Name,
-    this_update: Timestamp,
-    next_update: Option<Timestamp>,
-    extensions: Extensions,
+    header: Header,
+    body: Body,
+    /// The keys for which the signature was tried, by their hash, and whether it is theirs.
+    tried: Mutex<Vec<Tried>>,
 }
 
-/// Why a certificate was revoked (RFC 5280 section 5.3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RevocationReason {
-    /// keyCompromise (1).
-    KeyCompromise,
-    /// cACompromise (2).
-    CaCompromise,
-    /// affiliationChanged (3).
-    AffiliationChanged,
-    /// superseded (4).
-    Superseded,
-    /// cessationOfOperation (5).
-    CessationOfOperation,
-    /// certificateHold (6).
-    CertificateHold,
-    /// privilegeWithdrawn (9).
-    PrivilegeWithdrawn,
-    /// aACompromise (10).
-    AaCompromise,
+struct Tried {
+    key: [u8; 32],
+    acceptance: Acceptance,
+    outcome: Result<(), SignatureProblem>,
 }
 
-impl RevocationReason {
-    fn from_code(code: u8) -> Option<Self> {
-        Some(match code {
-            1 => Self::KeyCompromise,
-            2 => Self::CaCompromise,
-            3 => Self::AffiliationChanged,
-            4 => Self::Superseded,
-            5 => Self::CessationOfOperation,
-            6 => Self::CertificateHold,
-            9 => Self::PrivilegeWithdrawn,
-            10 => Self::AaCompromise,
-            _ => return None,
-        })
+enum Body {
+    /// The whole list.
+    Der(Vec<u8>),
+    /// A long list, indexed when it arrived.
+    Index(CrlIndex),
+}
+
+/// Everything of a TBSCertList but its entries.
+#[derive(Clone)]
+pub(crate) struct Header {
+    pub(crate) algorithm: AlgorithmIdentifierOwned,
+    pub(crate) issuer: Name,
+    pub(crate) this_update: Timestamp,
+    pub(crate) next_update: Option<Timestamp>,
+    pub(crate) number: Option<Number>,
+    /// Of a delta CRL: the number of the complete list that it continues.
+    pub(crate) base: Option<Number>,
+    pub(crate) scope: Option<IssuingDistributionPoint>,
+    pub(crate) authority_key: Option<Vec<u8>>,
+    /// Why nobody may rely on the list, for example an unknown critical extension.
+    pub(crate) refusal: Option<String>,
+    /// A version 1 list has no extensions (RFC 5280 section 5.1.2.1).
+    pub(crate) is_version_1: bool,
+}
+
+/// A CRLNumber, of any length up to 20 octets, in the order of numbers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Number(usize, Vec<u8>);
+
+impl Number {
+    fn new(octets: &[u8]) -> Self {
+        let significant: Vec<u8> = octets.iter().copied().skip_while(|octet| *octet == 0).collect();
+        Self(significant.len(), significant)
     }
-}
-
-impl std::fmt::Display for RevocationReason {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::KeyCompromise => "key compromise",
-            Self::CaCompromise => "CA compromise",
-            Self::AffiliationChanged => "affiliation changed",
-            Self::Superseded => "superseded",
-            Self::CessationOfOperation => "cessation of operation",
-            Self::CertificateHold => "on hold",
-            Self::PrivilegeWithdrawn => "privilege withdrawn",
-            Self::AaCompromise => "attribute authority compromise",
-        })
-    }
-}
-
-/// What a CRL says about a revoked certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Revocation {
-    /// When it was revoked.
-    pub at: Timestamp,
-    /// Why, if the CRL says.
-    pub reason: Option<RevocationReason>,
-    /// Since when the key is known or suspected to be in other hands (RFC 5280 section 5.3.2).
-    pub invalid_since: Option<Timestamp>,
-}
-
-/// The parts of a TBSCertList that are looked at more than once.
-struct Parts<'a> {
-    algorithm: Element<'a>,
-    issuer: Element<'a>,
-    this_update: Element<'a>,
-    next_update: Option<Element<'a>>,
-    revoked: Elements<'a>,
-    extensions: Option<Element<'a>>,
 }
 
 impl CertificateList {
@@ -110,98 +89,279 @@ impl CertificateList {
     /// # Errors
     /// When it is not one, or names another algorithm inside than outside (RFC 5280 section 5.1.1.2).
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
-        let malformed = |problem: String| CertificateError(format!("the CRL is malformed: {problem}"));
-        let asn1 = |problem: der::Error| malformed(problem.to_string());
-        let parts = parts(der).map_err(|problem| malformed(problem.to_string()))?;
-        let signed = Signed::parse(der).map_err(|problem| malformed(problem.to_string()))?;
-        let time =
-            |element: &Element<'_>| Time::from_der(element.bytes).map(|time| timestamp(&time)).map_err(asn1);
-        if parts.algorithm.bytes != signed.algorithm.bytes {
-            return Err(malformed("it names two different signature algorithms".to_owned()));
-        }
-        let contents = Contents {
-            algorithm: AlgorithmIdentifierOwned::from_der(signed.algorithm.bytes).map_err(asn1)?,
-            issuer: Name::from_der(parts.issuer.bytes).map_err(asn1)?,
-            this_update: time(&parts.this_update)?,
-            next_update: parts.next_update.as_ref().map(time).transpose()?,
-            extensions: parts
-                .extensions
-                .map(|found| Extensions::from_der(found.contents))
-                .transpose()
-                .map_err(asn1)?
-                .unwrap_or_default(),
-            der: der.to_vec(),
-        };
-        Ok(Self(Arc::new(contents)))
+        let header = Header::read(der)?;
+        Ok(Self::new(header, Body::Der(der.to_vec())))
     }
 
-    /// The bytes it came in.
+    /// Parses one DER CRL or any number of PEM CRLs.
+    ///
+    /// # Errors
+    /// [`CertificateError`] when there is none, or one is malformed.
+    pub fn from_file_contents(bytes: &[u8]) -> Result<Vec<Self>, CertificateError> {
+        const BEGIN: &str = "-----BEGIN X509 CRL-----";
+        const END: &str = "-----END X509 CRL-----";
+        if !bytes.windows(BEGIN.len()).any(|window| window == BEGIN.as_bytes()) {
+            return Ok(vec![Self::from_der(bytes)?]);
+        }
+        let problem = |words: &str| CertificateError(words.to_owned());
+        let text = std::str::from_utf8(bytes).map_err(|_| problem("the PEM file is not text"))?;
+        let one = |rest: &str| {
+            let (body, _) = rest.split_once(END).ok_or_else(|| problem("a PEM CRL has no end line"))?;
+            let pem = format!("{BEGIN}{body}{END}\n");
+            let (_, der) = der::pem::decode_vec(pem.as_bytes())
+                .map_err(|error| CertificateError(format!("the CRL is malformed: {error}")))?;
+            Self::from_der(&der)
+        };
+        text.split(BEGIN).skip(1).map(one).collect()
+    }
+
+    /// A long list of which there is an index.
+    pub(crate) fn from_index(index: CrlIndex) -> Result<Self, CertificateError> {
+        let header = Header::read(index.skeleton())?;
+        Ok(Self::new(header, Body::Index(index)))
+    }
+
+    fn new(header: Header, body: Body) -> Self {
+        Self(Arc::new(Contents { header, body, tried: Mutex::new(Vec::new()) }))
+    }
+
+    /// The bytes it came in; nothing for a long list, whose bytes stay on the disk.
     pub fn der(&self) -> &[u8] {
-        &self.0.der
+        match &self.0.body {
+            Body::Der(der) => der,
+            Body::Index(_) => &[],
+        }
+    }
+
+    /// The index of a long list.
+    pub(crate) fn index(&self) -> Option<&CrlIndex> {
+        match &self.0.body {
+            Body::Der(_) => None,
+            Body::Index(index) => Some(index),
+        }
     }
 
     /// When it was issued.
     pub fn this_update(&self) -> Timestamp {
-        self.0.this_update
+        self.0.header.this_update
     }
 
     /// Until when a newer one is due.
     pub fn next_update(&self) -> Option<Timestamp> {
-        self.0.next_update
+        self.0.header.next_update
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.0.header
     }
 
     pub(crate) fn issuer_name(&self) -> &Name {
-        &self.0.issuer
+        &self.0.header.issuer
     }
 
-    pub(crate) fn extensions(&self) -> &[Extension] {
-        &self.0.extensions
+    pub(crate) fn is_delta(&self) -> bool {
+        self.0.header.base.is_some()
     }
 
-    /// Verifies the CRL's signature with its issuer's key.
+    pub(crate) fn is_indirect(&self) -> bool {
+        self.0.header.scope.as_ref().is_some_and(|scope| scope.indirect_crl)
+    }
+
+    /// Whether both lists speak about the same certificates and reasons.
+    pub(crate) fn has_scope_of(&self, other: &Self) -> bool {
+        self.0.header.scope == other.0.header.scope
+            && names::same_name(self.issuer_name(), other.issuer_name())
+    }
+
+    /// Whether this is the same list, byte for byte.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.0.body, &other.0.body) {
+            (Body::Der(one), Body::Der(two)) => one == two,
+            (Body::Index(one), Body::Index(two)) => one.list_hash() == two.list_hash(),
+            _ => false,
+        }
+    }
+
+    /// Verifies the CRL's signature with its issuer's key; each key is tried once.
     pub(crate) fn verify_signature(
         &self,
-        issuer_key: &SubjectPublicKeyInfoOwned,
+        key: &SubjectPublicKeyInfoOwned,
+        acceptance: Acceptance,
     ) -> Result<(), SignatureProblem> {
-        let signed = Signed::parse(&self.0.der).map_err(|_| SignatureProblem::Invalid)?;
-        let to_be_signed = signed.to_be_signed.bytes;
-        signature::verify_signed(
-            issuer_key,
-            &self.0.algorithm,
-            to_be_signed,
-            signed.signature,
-            Acceptance::Current,
-        )
+        let hash: [u8; 32] = key.to_der().map(|der| Sha256::digest(der).into()).unwrap_or_default();
+        let mut tried = self.0.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = tried.iter().find(|tried| tried.key == hash && tried.acceptance == acceptance) {
+            return known.outcome.clone();
+        }
+        if tried.len() >= MOST_TRIED_KEYS {
+            return Err(SignatureProblem::Invalid);
+        }
+        let outcome = self.try_key(key, acceptance);
+        tried.push(Tried { key: hash, acceptance, outcome: outcome.clone() });
+        outcome
     }
 
-    /// Looks for a serial number (its contents octets); goes through every entry, because a critical entry extension
-    /// that is not understood forbids the use of the whole list (RFC 5280 section 5.3).
-    pub(crate) fn find(&self, serial_number: &[u8]) -> Result<Option<Revocation>, CertificateError> {
-        let malformed = |problem: Malformed| CertificateError(format!("the CRL is malformed: {problem}"));
-        let mut entries = parts(&self.0.der).map_err(malformed)?.revoked;
-        let mut found = None;
-        while let Some(entry) = entries.next().map_err(malformed)? {
-            let mut fields = entry.elements();
-            let serial = fields.expect(tag::INTEGER).map_err(malformed)?;
-            let matches = found.is_none() && serial.contents == serial_number;
-            if matches || has_critical_extension(entry.contents) {
-                let revocation = revocation(&mut fields)?;
-                found = found.or(matches.then_some(revocation));
+    fn try_key(
+        &self,
+        key: &SubjectPublicKeyInfoOwned,
+        acceptance: Acceptance,
+    ) -> Result<(), SignatureProblem> {
+        let scheme = Scheme::of(&self.0.header.algorithm, None)?;
+        let (der, digest) = match &self.0.body {
+            Body::Der(der) => (der.as_slice(), None),
+            Body::Index(index) => (index.skeleton(), Some(index.signed_digest())),
+        };
+        let signed = Signed::parse(der).map_err(|_| SignatureProblem::Invalid)?;
+        let message = digest.map_or(Message::Whole(signed.to_be_signed.bytes), Message::Digest);
+        signature::verify(key, scheme, message, signed.signature, acceptance)
+    }
+
+    /// Looks for a certificate by its issuer and the contents octets of its serial number.
+    ///
+    /// In a list without index every entry is looked at, because a critical entry extension that is not understood
+    /// forbids the use of the whole list (RFC 5280 section 5.3); where there is an index, that was done to make it.
+    pub(crate) fn find(&self, issuer: &Name, serial_number: &[u8]) -> Result<Listing, CertificateError> {
+        match &self.0.body {
+            Body::Index(index) => index.find(&self.0.header.issuer, issuer, serial_number),
+            Body::Der(der) => {
+                let mut entries = parts(der).map_err(malformed)?.revoked;
+                let mut current: Option<Name> = None;
+                let mut found = Listing::Absent;
+                while let Some(element) = entries.next().map_err(malformed)? {
+                    let entry = Entry::read(&element, &self.0.header)?;
+                    if let Some(named) = entry.issuer {
+                        current = Some(named);
+                    }
+                    let entry_issuer = current.as_ref().unwrap_or(&self.0.header.issuer);
+                    if found == Listing::Absent
+                        && entry.serial_number == serial_number
+                        && names::same_name(entry_issuer, issuer)
+                    {
+                        found = entry.listing;
+                    }
+                }
+                Ok(found)
             }
         }
-        Ok(found)
+    }
+}
+
+impl Header {
+    /// Reads a list, or what is left of one without its entries.
+    pub(crate) fn read(der: &[u8]) -> Result<Self, CertificateError> {
+        let asn1 = |problem: der::Error| CertificateError(format!("the CRL is malformed: {problem}"));
+        let parts = parts(der).map_err(malformed)?;
+        let signed = Signed::parse(der).map_err(malformed)?;
+        let time =
+            |element: &Element<'_>| Time::from_der(element.bytes).map(|time| timestamp(&time)).map_err(asn1);
+        let twice = || {
+            CertificateError("the CRL is malformed: it names two different signature algorithms".to_owned())
+        };
+        if parts.algorithm.bytes != signed.algorithm.bytes {
+            return Err(twice());
+        }
+        let is_version_1 = match parts.version.map(|version| version.contents) {
+            None => true,
+            Some([1]) => false,
+            Some(_) => return Err(CertificateError("the CRL is of an unknown version".to_owned())),
+        };
+        let extensions = parts.extensions.map(|found| Extensions::from_der(found.contents));
+        let extensions = extensions.transpose().map_err(asn1)?.unwrap_or_default();
+        let mut header = Self {
+            algorithm: AlgorithmIdentifierOwned::from_der(signed.algorithm.bytes).map_err(asn1)?,
+            issuer: Name::from_der(parts.issuer.bytes).map_err(asn1)?,
+            this_update: time(&parts.this_update)?,
+            next_update: parts.next_update.as_ref().map(time).transpose()?,
+            number: None,
+            base: None,
+            scope: None,
+            authority_key: None,
+            refusal: None,
+            is_version_1,
+        };
+        if is_version_1 && !extensions.is_empty() {
+            header.refusal = Some("has extensions but is not of version 2".to_owned());
+        }
+        for (position, extension) in extensions.iter().enumerate() {
+            let is_first =
+                extensions.iter().take(position).all(|earlier| earlier.extn_id != extension.extn_id);
+            if !is_first || header.take(extension).is_err() {
+                header.refusal = Some(format!("has a malformed extension {}", extension.extn_id));
+            }
+        }
+        Ok(header)
+    }
+
+    /// A header under which every kind of entry may be read, for when the extensions are not known yet.
+    pub(super) fn permissive(is_version_1: bool) -> Self {
+        let scope = IssuingDistributionPoint {
+            distribution_point: None,
+            only_contains_user_certs: false,
+            only_contains_ca_certs: false,
+            only_some_reasons: None,
+            indirect_crl: true,
+            only_contains_attribute_certs: false,
+        };
+        Self {
+            algorithm: AlgorithmIdentifierOwned { oid: CRL_NUMBER, parameters: None },
+            issuer: Name::default(),
+            this_update: Timestamp::UNIX_EPOCH,
+            next_update: None,
+            number: None,
+            base: Some(Number::new(&[])),
+            scope: Some(scope),
+            authority_key: None,
+            refusal: None,
+            is_version_1,
+        }
+    }
+
+    fn take(&mut self, extension: &Extension) -> der::Result<()> {
+        let value = extension.extn_value.as_bytes();
+        match extension.extn_id {
+            AUTHORITY_KEY_IDENTIFIER => {
+                let identifier = AuthorityKeyIdentifier::from_der(value)?.key_identifier;
+                self.authority_key = identifier.map(|identifier| identifier.as_bytes().to_vec());
+            }
+            CRL_NUMBER => self.number = Some(Number::new(CrlNumber::from_der(value)?.0.as_bytes())),
+            DELTA_CRL_INDICATOR => {
+                self.base = Some(Number::new(BaseCrlNumber::from_der(value)?.0.as_bytes()));
+            }
+            ISSUING_DISTRIBUTION_POINT => self.scope = Some(IssuingDistributionPoint::from_der(value)?),
+            other if extension.critical => {
+                self.refusal = Some(format!("has the critical extension {other}, which is not supported"));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }
 
 impl std::fmt::Debug for CertificateList {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "CertificateList({}, {})", names::in_words(&self.0.issuer), self.0.this_update)
+        write!(formatter, "CertificateList({}, {})", names::in_words(self.issuer_name()), self.this_update())
     }
 }
 
+/// The parts of a TBSCertList that are looked at more than once.
+struct Parts<'a> {
+    version: Option<Element<'a>>,
+    algorithm: Element<'a>,
+    issuer: Element<'a>,
+    this_update: Element<'a>,
+    next_update: Option<Element<'a>>,
+    revoked: Elements<'a>,
+    extensions: Option<Element<'a>>,
+}
+
+/// ```text
+/// TBSCertList ::= SEQUENCE { version Version OPTIONAL, signature AlgorithmIdentifier, issuer Name, thisUpdate Time,
+///     nextUpdate Time OPTIONAL, revokedCertificates SEQUENCE OF SEQUENCE { userCertificate CertificateSerialNumber,
+///     revocationDate Time, crlEntryExtensions Extensions OPTIONAL } OPTIONAL, crlExtensions [0] EXPLICIT Extensions OPTIONAL }
+/// ```
 fn parts(der: &[u8]) -> Result<Parts<'_>, Malformed> {
     let mut fields = Signed::parse(der)?.to_be_signed.elements();
-    fields.optional(tag::INTEGER)?;
+    let version = fields.optional(tag::INTEGER)?;
     let algorithm = fields.expect(tag::SEQUENCE)?;
     let issuer = fields.expect(tag::SEQUENCE)?;
     let this_update = time_element(&mut fields)?.ok_or(Malformed::Truncated)?;
@@ -210,53 +370,11 @@ fn parts(der: &[u8]) -> Result<Parts<'_>, Malformed> {
         fields.optional(tag::SEQUENCE)?.map_or_else(|| Elements::new(&[]), |found| found.elements());
     let extensions = fields.optional(tag::context_constructed(0))?;
     fields.finish()?;
-    Ok(Parts { algorithm, issuer, this_update, next_update, revoked, extensions })
+    Ok(Parts { version, algorithm, issuer, this_update, next_update, revoked, extensions })
 }
 
-fn time_element<'a>(fields: &mut Elements<'a>) -> Result<Option<Element<'a>>, Malformed> {
-    match fields.peek() {
-        Some(tag::UTC_TIME | tag::GENERALIZED_TIME) => fields.next(),
-        _ => Ok(None),
-    }
-}
-
-/// Whether a BOOLEAN TRUE may be among the bytes; a cheap look before the extensions are decoded.
-fn has_critical_extension(entry: &[u8]) -> bool {
-    entry.windows(3).any(|window| window == [0x01, 0x01, 0xFF])
-}
-
-/// Reads date and extensions of an entry.
-fn revocation(fields: &mut Elements<'_>) -> Result<Revocation, CertificateError> {
-    let malformed = || CertificateError("an entry of the CRL is malformed".to_owned());
-    let date = time_element(fields).ok().flatten().ok_or_else(malformed)?;
-    let mut revocation = Revocation {
-        at: timestamp(&Time::from_der(date.bytes).map_err(|_| malformed())?),
-        reason: None,
-        invalid_since: None,
-    };
-    let Some(extensions) = fields.optional(tag::SEQUENCE).map_err(|_| malformed())? else {
-        return Ok(revocation);
-    };
-    for extension in Extensions::from_der(extensions.bytes).map_err(|_| malformed())? {
-        let value = extension.extn_value.as_bytes();
-        match extension.extn_id {
-            REASON_CODE => match value {
-                [0x0A, 1, code] => revocation.reason = RevocationReason::from_code(*code),
-                _ => return Err(malformed()),
-            },
-            INVALIDITY_DATE => {
-                let date = GeneralizedTime::from_der(value).map_err(|_| malformed())?;
-                revocation.invalid_since = Some(timestamp(&Time::GeneralTime(date)));
-            }
-            other if extension.critical => {
-                return Err(CertificateError(format!(
-                    "the CRL has a critical entry extension ({other}) that is not supported"
-                )));
-            }
-            _ => {}
-        }
-    }
-    Ok(revocation)
+pub(super) fn malformed(problem: Malformed) -> CertificateError {
+    CertificateError(format!("the CRL is malformed: {problem}"))
 }
 
 /// Encodes a name, for comparisons octet by octet.

@@ -5,8 +5,12 @@ use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
 
 use super::in_words;
+use super::inquiry::{Inquiry, RevocationKnowledge};
+use super::judge::{Reach, Source};
+use super::ocsp::{Nonce, OcspAnswer};
 use super::path::{Builder, Effort};
 use super::problem::CertificateProblem;
+use super::revocation::{Evidence, UnknownRevocation};
 use super::validate::{Rules, ValidPath};
 use super::{Acceptance, Anchors, Certificate, CertificateList, PolicyInputs, Purpose};
 
@@ -100,12 +104,47 @@ impl Examination<'_> {
         })
     }
 
-    fn revocation(&self, _path: &ValidPath) -> Result<Option<RevocationFinding>, CertificateProblem> {
+    /// What the given CRLs and OCSP answers say about the path.
+    fn revocation(&self, path: &ValidPath) -> Result<Option<RevocationFinding>, CertificateProblem> {
         if self.lists.is_empty() && self.responses.is_empty() {
             return Ok(None);
         }
-        let why = "CRLs and OCSP answers are not read here yet".to_owned();
-        Err(CertificateProblem::RevocationUnknown { whose: super::Whose::EndEntity, why })
+        let mut source = Given(self.responses);
+        let mut effort = Effort::default();
+        let mut inquiry = Inquiry::new(
+            &mut source,
+            (self.intermediates, self.lists),
+            &mut effort,
+            self.at,
+            UnknownRevocation::Reject,
+            Reach::AtHand,
+        );
+        inquiry.acceptance = self.acceptance;
+        match inquiry.path(path, &|_| false)? {
+            RevocationKnowledge::Good(Evidence { as_of, .. }) => Ok(Some(RevocationFinding { as_of })),
+            RevocationKnowledge::Unknown { .. } => Ok(None),
+        }
+    }
+}
+
+/// Nothing but the OCSP answers that were given.
+struct Given<'a>(&'a [Vec<u8>]);
+
+impl Source for Given<'_> {
+    fn issuers_at_hand(&mut self, _key_identifier: &[u8]) -> Vec<Certificate> {
+        Vec::new()
+    }
+
+    fn issuers(&mut self, _key_identifier: &[u8]) -> Vec<Certificate> {
+        Vec::new()
+    }
+
+    fn revocation_lists(&mut self, _key_identifier: &[u8]) -> Vec<CertificateList> {
+        Vec::new()
+    }
+
+    fn ocsp_answers(&mut self, _certificate: &Certificate, _issuer: &Certificate) -> Vec<OcspAnswer> {
+        self.0.iter().map(|der| OcspAnswer { der: der.clone(), nonce: Nonce::NotSent }).collect()
     }
 }
 

@@ -1,11 +1,12 @@
 //! Judges signers and recipients: path, revocation, purpose and address put together.
 use jiff::Timestamp;
 
+use super::inquiry::{Inquiry, RevocationKnowledge};
 use super::path::{self, Effort};
-use super::problem::{CertificateProblem, Whose};
-use super::revocation::{self, RevocationStatus, UnknownRevocation};
+use super::problem::CertificateProblem;
+use super::revocation::UnknownRevocation;
 use super::validate::{Purpose, ValidPath};
-use super::{Anchors, CertificateList, CheckedRecipient, RecipientProblem, Verdict};
+use super::{Anchors, CertificateList, CheckedRecipient, OcspAnswer, RecipientProblem, Verdict};
 use crate::certificate::Certificate;
 use crate::certificate::mail_address::{self, MailAddress};
 use crate::smime::{SignedMessage, SignerReport};
@@ -20,6 +21,16 @@ pub trait Source {
     fn revocation_lists(&mut self, key_identifier: &[u8]) -> Vec<CertificateList>;
     /// A CRL of that CA was found genuine, so that an older one need not be believed later.
     fn remember(&mut self, _key_identifier: &[u8], _list: &CertificateList) {}
+    /// CRLs from where the certificate says that they are; asked only when its path ends in an anchor.
+    fn revocation_lists_of(&mut self, _certificate: &Certificate) -> Vec<CertificateList> {
+        Vec::new()
+    }
+    /// OCSP answers about the certificate; asked only when its path ends in an anchor.
+    fn ocsp_answers(&mut self, _certificate: &Certificate, _issuer: &Certificate) -> Vec<OcspAnswer> {
+        Vec::new()
+    }
+    /// An OCSP answer was found genuine.
+    fn remember_answer(&mut self, _certificate: &Certificate, _issuer: &Certificate, _answer: &OcspAnswer) {}
 }
 
 /// Judges certificates by the configured anchors, the directory and the time.
@@ -36,7 +47,7 @@ pub struct Judge<'a> {
 
 /// How far CA certificates are searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reach {
+pub(super) enum Reach {
     /// For messages: a stranger's message must not cause a question to any network.
     AtHand,
     /// For recipients whom our own user names.
@@ -47,15 +58,6 @@ enum Reach {
 pub(super) struct Approval {
     pub(super) path: ValidPath,
     pub(super) revocation: RevocationKnowledge,
-}
-
-/// What is known about revocation of a certificate that was found good.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum RevocationKnowledge {
-    /// A CRL of this moment does not list it.
-    Good { this_update: Timestamp },
-    /// Nothing, and the policy accepts that.
-    Unknown { why: String },
 }
 
 /// What came along with the judged certificate, and what was spent on it.
@@ -233,51 +235,11 @@ impl Judge<'_> {
         reach: Reach,
     ) -> Result<Approval, CertificateProblem> {
         let path = self.build_path(certificate, along, purpose, reach)?;
-        let mut knowledge = None;
-        for (position, (checked, issuer)) in path.pairs().enumerate() {
-            let whose = if position == 0 { Whose::EndEntity } else { Whose::Authority(checked.subject()) };
-            let known = self.revocation(checked, issuer, along.lists, whose)?;
-            knowledge = match (knowledge, known) {
-                (Some(RevocationKnowledge::Good { this_update }), RevocationKnowledge::Good { .. }) => {
-                    Some(RevocationKnowledge::Good { this_update })
-                }
-                (Some(unknown @ RevocationKnowledge::Unknown { .. }), _) => Some(unknown),
-                (_, known) => Some(known),
-            };
-        }
-        let revocation =
-            knowledge.unwrap_or(RevocationKnowledge::Unknown { why: "nothing was checked".to_owned() });
+        let came = (along.certificates, along.lists);
+        let effort = &mut along.effort;
+        let mut inquiry = Inquiry::new(self.source, came, effort, self.at, self.unknown_revocation, reach);
+        let revocation = inquiry.path(&path, &|_| false)?;
         Ok(Approval { path, revocation })
-    }
-
-    fn revocation(
-        &mut self,
-        certificate: &Certificate,
-        issuer: &Certificate,
-        lists: &[CertificateList],
-        whose: Whose,
-    ) -> Result<RevocationKnowledge, CertificateProblem> {
-        let identifier = issuer.subject_key_identifier().or_else(|| certificate.authority_key_identifier());
-        let mut lists = lists.to_vec();
-        if let Some(identifier) = &identifier {
-            lists.extend(self.source.revocation_lists(identifier));
-        }
-        let (status, decisive) = revocation::status(certificate, issuer, &lists, self.at);
-        if let (Some(identifier), Some(list)) = (&identifier, decisive) {
-            self.source.remember(identifier, list);
-        }
-        match (status, self.unknown_revocation) {
-            (RevocationStatus::Good { this_update }, _) => Ok(RevocationKnowledge::Good { this_update }),
-            (RevocationStatus::Revoked(revocation), _) => {
-                Err(CertificateProblem::Revoked { whose, revocation })
-            }
-            (RevocationStatus::Unknown(why), UnknownRevocation::Reject) => {
-                Err(CertificateProblem::RevocationUnknown { whose, why })
-            }
-            (RevocationStatus::Unknown(why), UnknownRevocation::Accept) => {
-                Ok(RevocationKnowledge::Unknown { why })
-            }
-        }
     }
 }
 

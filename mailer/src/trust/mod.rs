@@ -1,12 +1,16 @@
 //! Anchors, paths, revocation, verdicts (RFC 5280).
-//!
-//! What is not done yet, and refused rather than passed: the processing of certificate policies, CRLs other than
-//! complete ones of the issuer itself (delta, indirect, by reason), OCSP, time stamps.
 pub mod anchors;
 pub mod crl;
+mod crl_entry;
+pub(crate) mod crl_index;
+mod crl_record;
+mod crl_scope;
+mod crl_stream;
 pub mod examination;
+mod inquiry;
 pub mod judge;
 mod name_constraints;
+pub mod ocsp;
 mod path;
 pub mod policies;
 pub mod problem;
@@ -19,10 +23,11 @@ pub mod verdict;
 pub use anchors::{Anchor, Anchors};
 pub use crl::{CertificateList, Revocation, RevocationReason};
 pub use judge::{Judge, Source};
+pub use ocsp::OcspAnswer;
 pub use policies::PolicyInputs;
 pub use problem::{CertificateProblem, Whose};
 pub use recipient::{CheckedRecipient, RecipientProblem};
-pub use revocation::UnknownRevocation;
+pub use revocation::{Evidence, EvidenceKind, UnknownRevocation};
 pub use usage::Purpose;
 pub use verdict::Verdict;
 

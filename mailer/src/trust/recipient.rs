@@ -1,5 +1,6 @@
 //! Recipients of encrypted mail: checked, or refused for a reason.
-use super::judge::{Approval, RevocationKnowledge};
+use super::inquiry::RevocationKnowledge;
+use super::judge::Approval;
 use super::problem::CertificateProblem;
 use crate::certificate::Certificate;
 use crate::smime::Recipient;
@@ -14,7 +15,7 @@ pub struct CheckedRecipient {
 impl CheckedRecipient {
     pub(super) fn new(certificate: Certificate, approval: &Approval) -> Self {
         let note = match &approval.revocation {
-            RevocationKnowledge::Good { .. } => None,
+            RevocationKnowledge::Good(_) => None,
             RevocationKnowledge::Unknown { why } => {
                 Some(format!("whether the certificate was revoked is unknown: {why}"))
             }

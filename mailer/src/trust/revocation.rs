@@ -1,150 +1,267 @@
-//! Whether a certificate was revoked, as far as complete CRLs say (RFC 5280 section 6.3).
-use const_oid::ObjectIdentifier;
-use der::Decode;
+//! Whether a certificate was revoked, as far as CRLs say (RFC 5280 section 6.3.3): complete and delta lists, lists of some
+//! certificates or some reasons, lists of another issuer.
 use jiff::{SignedDuration, Timestamp};
-use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
-use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
-use x509_cert::ext::pkix::{AuthorityKeyIdentifier, BasicConstraints, CrlDistributionPoints, KeyUsage};
+use spki::SubjectPublicKeyInfoOwned;
 
-use super::crl::{CertificateList, Revocation, encoded};
-use crate::certificate::{Certificate, names};
-
-const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
-const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
-const DELTA_CRL_INDICATOR: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
-const ISSUING_DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
+use super::crl::{CertificateList, Revocation};
+use super::crl_entry::Listing;
+use super::crl_scope::{Mismatch, Point, Reasons};
+use super::in_words;
+use crate::certificate::{Acceptance, Certificate, names};
 
 /// How far another computer's clock may be ahead of ours.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+pub(super) const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// What to think of a certificate about which no usable CRL speaks.
+/// The most lists that are looked at for one certificate.
+const MOST_LISTS: usize = 256;
+
+/// What to think of a certificate about whose revocation nothing current is known, as when nobody can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownRevocation {
     /// It is not trusted.
     Reject,
+    /// A CRL or OCSP answer counts for this long after a newer one was due; the sentence says how old it is.
+    AcceptStale {
+        /// How long after nextUpdate.
+        at_most: SignedDuration,
+    },
     /// It is trusted, and the sentence says that revocation is unknown.
     Accept,
 }
 
-/// What CRLs say about one certificate.
+impl UnknownRevocation {
+    /// Whether something that was good until `next_update` may still be used at `at`.
+    pub(super) fn allows(self, next_update: Timestamp, at: Timestamp) -> bool {
+        next_update > at
+            || matches!(self, Self::AcceptStale { at_most } if at.duration_since(next_update) <= at_most)
+    }
+}
+
+/// What kind of statement says that a certificate is not revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EvidenceKind {
+    /// CRLs.
+    Crl,
+    /// An OCSP answer.
+    Ocsp,
+}
+
+/// On what a "not revoked" rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// CRL or OCSP.
+    pub kind: EvidenceKind,
+    /// Of which moment the statement is (thisUpdate; of several lists the oldest).
+    pub as_of: Timestamp,
+    /// Since when a newer one is due, if it is.
+    pub stale_since: Option<Timestamp>,
+}
+
+impl Evidence {
+    /// Both together are as good as the worse one.
+    pub(super) fn and(self, other: Self) -> Self {
+        let older = if self.as_of <= other.as_of { self } else { other };
+        Self { stale_since: self.stale_since.or(other.stale_since), ..older }
+    }
+}
+
+/// What is known about one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum RevocationStatus {
-    Good { this_update: Timestamp },
-    Revoked(Revocation),
+pub(super) enum RevocationStatus {
+    Good(Evidence),
+    /// Revoked, with the moment of the statement that says so.
+    Revoked(Revocation, Timestamp),
     Unknown(String),
 }
 
-/// Asks the newest list that is usable now; answers also which one that was.
-pub(crate) fn status<'l>(
-    certificate: &Certificate,
-    issuer: &Certificate,
-    lists: &'l [CertificateList],
-    now: Timestamp,
-) -> (RevocationStatus, Option<&'l CertificateList>) {
-    let of_issuer = |list: &&CertificateList| names::same_name(list.issuer_name(), certificate.issuer_name());
-    let mut lists: Vec<&CertificateList> = lists.iter().filter(of_issuer).collect();
-    lists.sort_by_key(|list| std::cmp::Reverse(list.this_update()));
-    let mut problem = None;
-    for list in lists {
-        match usable(list, certificate, issuer, now)
-            .and_then(|()| list.find(certificate.serial_octets()).map_err(|error| error.0))
-        {
-            Ok(Some(revocation)) => return (RevocationStatus::Revoked(revocation), Some(list)),
-            Ok(None) => return (RevocationStatus::Good { this_update: list.this_update() }, Some(list)),
-            Err(why) => problem = problem.or(Some(why)),
-        }
-    }
-    let why = problem.unwrap_or_else(|| format!("there is no CRL of {}", issuer.subject()));
-    (RevocationStatus::Unknown(why), None)
+/// About whom, and when, is asked.
+pub(super) struct Question<'a> {
+    pub(super) certificate: &'a Certificate,
+    pub(super) issuer: &'a Certificate,
+    pub(super) at: Timestamp,
+    pub(super) unknown: UnknownRevocation,
+    pub(super) acceptance: Acceptance,
 }
 
-/// Whether a list may say something about the certificate now.
-fn usable(
-    list: &CertificateList,
-    certificate: &Certificate,
-    issuer: &Certificate,
-    now: Timestamp,
-) -> Result<(), String> {
-    let name = issuer.subject();
-    if list.this_update() > now.saturating_add(CLOCK_TOLERANCE).unwrap_or(now) {
-        return Err(format!("the CRL of {name} comes from the future"));
-    }
-    match list.next_update() {
-        Some(next_update) if next_update > now => {}
-        Some(next_update) => {
-            return Err(format!("the newest CRL of {name} was good until {}", super::in_words(next_update)));
-        }
-        None => return Err(format!("the CRL of {name} does not say how long it is good")),
-    }
-    extensions_allow(list, certificate, issuer)?;
-    let signs_crls =
-        issuer.extension::<KeyUsage>().map_err(|error| error.0)?.is_none_or(|usage| usage.crl_sign());
-    if !signs_crls {
-        return Err(format!("{name} may not sign CRLs"));
-    }
-    list.verify_signature(issuer.public_key())
-        .map_err(|_| format!("the signature of the CRL of {name} is wrong"))
+/// Finds the key that signed a list and had the right to.
+pub(super) trait ListSigners {
+    /// The key with which the list's signature verifies; its holder was checked (section 6.3.3 (f) and (g)).
+    ///
+    /// # Errors
+    /// There is none: why, in words.
+    fn key_of(&mut self, list: &CertificateList) -> Result<SubjectPublicKeyInfoOwned, String>;
 }
 
-/// Critical extensions that are not understood, deltas, and lists of another scope are refused.
-fn extensions_allow(
-    list: &CertificateList,
-    certificate: &Certificate,
-    issuer: &Certificate,
-) -> Result<(), String> {
-    let name = issuer.subject();
-    for extension in list.extensions() {
-        let value = extension.extn_value.as_bytes();
-        match extension.extn_id {
-            AUTHORITY_KEY_IDENTIFIER => {
-                let identifier = AuthorityKeyIdentifier::from_der(value)
-                    .map_err(|_| format!("the CRL of {name} is malformed"))?;
-                let wanted = identifier.key_identifier.map(|identifier| identifier.as_bytes().to_vec());
-                let found = issuer.subject_key_identifier();
-                if wanted.is_some() && found.is_some() && wanted != found {
-                    return Err(format!("the CRL was signed with another key of {name}"));
-                }
+/// Asks the lists; answers also which of them were decisive, so that they can be kept.
+pub(super) fn status(
+    question: &Question<'_>,
+    lists: &[CertificateList],
+    signers: &mut dyn ListSigners,
+) -> (RevocationStatus, Vec<CertificateList>) {
+    let points = match Point::of(question.certificate) {
+        Ok(points) => points,
+        Err(error) => return (RevocationStatus::Unknown(error.0), Vec::new()),
+    };
+    let mut sorted: Vec<&CertificateList> = lists.iter().take(MOST_LISTS).collect();
+    sorted.sort_by(|one, other| {
+        let rank = |list: &CertificateList| (list.this_update(), list.header().number.clone());
+        rank(other).cmp(&rank(one))
+    });
+    let (deltas, complete): (Vec<_>, Vec<_>) = sorted.into_iter().partition(|list| list.is_delta());
+    let mut search = Search {
+        question,
+        deltas,
+        signers,
+        known: Reasons::default(),
+        evidence: None,
+        decisive: Vec::new(),
+        problem: None,
+    };
+    for point in &points {
+        for list in &complete {
+            match search.consult(point, list) {
+                Ok(None) => {}
+                Ok(Some(revoked)) => return (revoked, search.decisive),
+                Err(why) => search.problem = search.problem.take().or(Some(why)),
             }
-            CRL_NUMBER => {}
-            DELTA_CRL_INDICATOR => return Err(format!("the CRL of {name} is only a difference to another")),
-            ISSUING_DISTRIBUTION_POINT => {
-                let scope = IssuingDistributionPoint::from_der(value)
-                    .map_err(|_| format!("the CRL of {name} is malformed"))?;
-                if !in_scope(&scope, certificate) {
-                    return Err(format!("the CRL of {name} is for other certificates"));
-                }
+            if !Reasons::ALL.adds_to(search.known) {
+                return (search.good(), search.decisive);
             }
-            other if extension.critical => {
-                return Err(format!(
-                    "the CRL of {name} has the critical extension {other}, which is not supported"
-                ));
-            }
-            _ => {}
         }
+    }
+    (RevocationStatus::Unknown(search.why_unknown(&complete)), search.decisive)
+}
+
+struct Search<'a> {
+    question: &'a Question<'a>,
+    deltas: Vec<&'a CertificateList>,
+    signers: &'a mut dyn ListSigners,
+    /// The reasons about which something is known: reasons_mask.
+    known: Reasons,
+    evidence: Option<Evidence>,
+    decisive: Vec<CertificateList>,
+    problem: Option<String>,
+}
+
+impl Search<'_> {
+    /// One round of section 6.3.3: answers when the certificate is revoked.
+    fn consult(&mut self, point: &Point, list: &CertificateList) -> Result<Option<RevocationStatus>, String> {
+        let issuer = self.question.issuer.subject();
+        let reasons = match point.admits(list, self.question.certificate) {
+            Err(Mismatch::Issuer) => return Ok(None),
+            Err(Mismatch::Scope) => return Err(format!("the CRL of {issuer} is for other certificates")),
+            Ok(reasons) if !reasons.adds_to(self.known) => return Ok(None),
+            Ok(reasons) => reasons,
+        };
+        check_header(list, self.question.at)?;
+        let key = match self.next_update_problem(list) {
+            // Only with a delta list may it still say something: nobody's signature needs to be checked otherwise.
+            Some(problem) if !self.deltas.iter().any(|delta| continues(delta, list)) => return Err(problem),
+            _ => self.signers.key_of(list)?,
+        };
+        let delta = self.delta_of(list, &key);
+        if let (None, Some(problem)) = (&delta, self.next_update_problem(list)) {
+            return Err(problem);
+        }
+        let evidence = Evidence {
+            kind: EvidenceKind::Crl,
+            as_of: delta.as_ref().map_or(list.this_update(), CertificateList::this_update),
+            stale_since: list
+                .next_update()
+                .filter(|next_update| delta.is_none() && *next_update <= self.question.at),
+        };
+        let listing = self.listing(list, delta.as_ref())?;
+        self.decisive.push(list.clone());
+        self.decisive.extend(delta);
+        self.known = self.known | reasons;
+        self.evidence = Some(self.evidence.map_or(evidence, |earlier| earlier.and(evidence)));
+        Ok(match listing {
+            Listing::Revoked(revocation) => Some(RevocationStatus::Revoked(revocation, evidence.as_of)),
+            Listing::Absent | Listing::Removed => None,
+        })
+    }
+
+    /// Section 6.3.3 (i) to (k): the delta list speaks first.
+    fn listing(&self, list: &CertificateList, delta: Option<&CertificateList>) -> Result<Listing, String> {
+        let certificate = self.question.certificate;
+        let find = |list: &CertificateList| {
+            list.find(certificate.issuer_name(), certificate.serial_octets()).map_err(|error| error.0)
+        };
+        match delta.map(find).transpose()? {
+            None | Some(Listing::Absent) => find(list),
+            // The complete list is read all the same: an entry that is not understood forbids its use.
+            Some(said) => find(list).map(|_| said),
+        }
+    }
+
+    /// The newest delta list that continues a complete one, is current and was signed with the same key (section 6.3.3 (c)
+    /// and (h)).
+    fn delta_of(&self, list: &CertificateList, key: &SubjectPublicKeyInfoOwned) -> Option<CertificateList> {
+        let usable = |delta: &&&CertificateList| {
+            continues(delta, list)
+                && check_header(delta, self.question.at).is_ok()
+                && delta.next_update().is_some_and(|next_update| next_update > self.question.at)
+                && delta.verify_signature(key, self.question.acceptance).is_ok()
+        };
+        let candidates = self.deltas.iter().filter(usable);
+        candidates.max_by_key(|delta| delta.header().number.clone()).map(|delta| (*delta).clone())
+    }
+
+    fn next_update_problem(&self, list: &CertificateList) -> Option<String> {
+        let issuer = self.question.issuer.subject();
+        match list.next_update() {
+            None => Some(format!("the CRL of {issuer} does not say how long it is good")),
+            Some(next_update) if self.question.unknown.allows(next_update, self.question.at) => None,
+            Some(next_update) => {
+                Some(format!("the newest CRL of {issuer} was good until {}", in_words(next_update)))
+            }
+        }
+    }
+
+    fn good(&self) -> RevocationStatus {
+        match self.evidence {
+            Some(evidence) => RevocationStatus::Good(evidence),
+            None => RevocationStatus::Unknown("nothing was checked".to_owned()),
+        }
+    }
+
+    fn why_unknown(&mut self, complete: &[&CertificateList]) -> String {
+        let issuer = self.question.issuer.subject();
+        if let Some(problem) = self.problem.take() {
+            return problem;
+        }
+        if self.evidence.is_some() {
+            return format!("the CRLs of {issuer} speak only about some reasons");
+        }
+        let own = self.question.issuer.subject_name();
+        let is_own = |list: &&&CertificateList| names::same_name(list.issuer_name(), own);
+        if !complete.iter().any(|list| is_own(&list)) && self.deltas.iter().any(|list| is_own(&list)) {
+            return format!("the CRL of {issuer} is only a difference to another");
+        }
+        format!("there is no CRL of {issuer}")
+    }
+}
+
+/// Whether a delta list says what changed since the complete one (section 5.2.4 and 6.3.3 (c)).
+fn continues(delta: &CertificateList, complete: &CertificateList) -> bool {
+    let (own, base) = (delta.header(), complete.header());
+    let (Some(from), Some(number), Some(base_number)) = (&own.base, &own.number, &base.number) else {
+        return false;
+    };
+    delta.has_scope_of(complete)
+        && own.authority_key == base.authority_key
+        && from <= base_number
+        && base_number < number
+}
+
+/// What makes a list worthless for everybody.
+fn check_header(list: &CertificateList, at: Timestamp) -> Result<(), String> {
+    let issuer = names::in_words(list.issuer_name());
+    if let Some(refusal) = &list.header().refusal {
+        return Err(format!("the CRL of {issuer} {refusal}"));
+    }
+    if list.this_update() > at.saturating_add(CLOCK_TOLERANCE).unwrap_or(at) {
+        return Err(format!("the CRL of {issuer} comes from the future"));
     }
     Ok(())
-}
-
-/// RFC 5280 section 6.3.3 (b)(2). Indirect lists and lists of some reasons only are not supported, so never in scope.
-fn in_scope(scope: &IssuingDistributionPoint, certificate: &Certificate) -> bool {
-    let is_ca =
-        matches!(certificate.extension::<BasicConstraints>(), Ok(Some(constraints)) if constraints.ca);
-    let kind = !(scope.only_contains_user_certs && is_ca || scope.only_contains_ca_certs && !is_ca);
-    let complete =
-        !scope.only_contains_attribute_certs && !scope.indirect_crl && scope.only_some_reasons.is_none();
-    kind && complete
-        && scope.distribution_point.as_ref().is_none_or(|point| names_same_point(point, certificate))
-}
-
-/// Whether the certificate names one of the list's distribution points, octet by octet.
-fn names_same_point(point: &DistributionPointName, certificate: &Certificate) -> bool {
-    let DistributionPointName::FullName(list_names) = point else { return false };
-    let Ok(Some(points)) = certificate.extension::<CrlDistributionPoints>() else { return false };
-    let certificate_names = points.0.iter().filter_map(|point| match &point.distribution_point {
-        Some(DistributionPointName::FullName(found)) => Some(found),
-        _ => None,
-    });
-    let same =
-        |one: &GeneralName, other: &GeneralName| encoded(one).is_some() && encoded(one) == encoded(other);
-    certificate_names.flatten().any(|one| list_names.iter().any(|other| same(one, other)))
 }

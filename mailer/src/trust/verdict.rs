@@ -2,7 +2,8 @@
 use jiff::Timestamp;
 
 use super::in_words;
-use super::judge::{Approval, RevocationKnowledge};
+use super::inquiry::RevocationKnowledge;
+use super::judge::Approval;
 use super::problem::CertificateProblem;
 use crate::certificate::Certificate;
 use crate::certificate::mail_address;
@@ -110,8 +111,8 @@ impl Verdict {
         let claimed =
             signature.signing_time.map(|time| format!(" on {} by the signer's clock", in_words(time)));
         let (revocation, checked) = match &approval.revocation {
-            RevocationKnowledge::Good { this_update } => {
-                (RevocationAnswer::Good, format!("not revoked as of the CRL of {}", in_words(*this_update)))
+            RevocationKnowledge::Good(evidence) => {
+                (RevocationAnswer::Good, format!("not revoked as of the CRL of {}", in_words(evidence.as_of)))
             }
             RevocationKnowledge::Unknown { why } => {
                 (RevocationAnswer::Unknown, format!("revocation not checked ({why})"))
