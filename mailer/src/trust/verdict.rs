@@ -46,6 +46,7 @@ pub struct Verdict {
     address: Option<String>,
     certificate: Option<Certificate>,
     signing_time: Option<Timestamp>,
+    capabilities: Option<Vec<u8>>,
 }
 
 impl Verdict {
@@ -167,7 +168,16 @@ impl Verdict {
 
     fn plain(standing: Standing, code: &'static str, sentence: String) -> Self {
         let revocation = RevocationAnswer::Unknown;
-        Self { standing, code, sentence, revocation, address: None, certificate: None, signing_time: None }
+        Self {
+            standing,
+            code,
+            sentence,
+            revocation,
+            address: None,
+            certificate: None,
+            signing_time: None,
+            capabilities: None,
+        }
     }
 
     fn with_signature(
@@ -177,7 +187,12 @@ impl Verdict {
         signature: &Signature,
     ) -> Self {
         let certificate = Some(signature.certificate.clone());
-        Self { certificate, signing_time: signature.signing_time, ..Self::plain(standing, code, sentence) }
+        Self {
+            certificate,
+            signing_time: signature.signing_time,
+            capabilities: signature.capabilities.clone(),
+            ..Self::plain(standing, code, sentence)
+        }
     }
 
     /// Whether integrity failed: content must not be shown.
@@ -225,6 +240,11 @@ impl Verdict {
     /// The time that the signer claims.
     pub fn signing_time(&self) -> Option<Timestamp> {
         self.signing_time
+    }
+
+    /// What the signer's program can read: the signed SMIMECapabilities (RFC 8551 section 2.5.2), as DER.
+    pub fn capabilities(&self) -> Option<&[u8]> {
+        self.capabilities.as_deref()
     }
 }
 
