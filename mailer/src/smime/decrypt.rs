@@ -225,7 +225,7 @@ impl Attempt<'_> {
                 ring.decrypt(self.index, encryption, info.encrypted_key).map(Some)
             }
             AttemptKind::Agreement { info, wrapped } => {
-                let shared = ring.agree(self.index, info.originator_key)?;
+                let shared = ring.agree(self.index, &info.originator_key)?;
                 Ok(info.unwrap_key(&shared, wrapped))
             }
         }

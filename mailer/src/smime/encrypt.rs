@@ -127,7 +127,7 @@ pub enum EncryptError {
     NoRecipient,
     /// A recipient's key is of a kind that we cannot encrypt to.
     #[error(
-        "cannot encrypt to {who}: its key is {algorithm}, and only RSA (2048 bits or more) and P-256 are supported"
+        "cannot encrypt to {who}: its key is {algorithm}, and only RSA (2048 bits or more), P-256, P-384 and X25519 are supported"
     )]
     UnsupportedKey {
         /// The recipient.
@@ -215,7 +215,9 @@ fn recipient_info<R: TryCryptoRng>(
     let unsupported = |algorithm| EncryptError::UnsupportedKey { who: certificate.subject(), algorithm };
     match public_key_kind(certificate.public_key()).map_err(unsupported)? {
         PublicKeyKind::Rsa => key_transport::write(certificate, transport, content_key, random),
-        PublicKeyKind::P256 => key_agreement::write(certificate, content_key, random),
+        kind @ (PublicKeyKind::P256 | PublicKeyKind::P384 | PublicKeyKind::X25519) => {
+            key_agreement::write(certificate, kind, content_key, random)
+        }
         other => Err(unsupported(format!("{other:?}"))),
     }
 }

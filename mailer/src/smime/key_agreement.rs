@@ -1,29 +1,28 @@
-//! KeyAgreeRecipientInfo: the content key under an ephemeral-static ECDH key (RFC 5753 section 3.1).
-use aes::{Aes128, Aes192, Aes256};
-use aes_kw::{AesKw, KeyInit};
+//! KeyAgreeRecipientInfo: the content key under an ephemeral-static ECDH key (RFC 5753 section 3.1, RFC 8418).
+mod derivation;
+
+use std::borrow::Cow;
+
 use const_oid::ObjectIdentifier;
-use p256::elliptic_curve::sec1::ToSec1Point;
+use p256::elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point};
+use p256::elliptic_curve::{AffinePoint, CurveArithmetic, FieldBytesSize, PublicKey, SecretKey};
 use rand_core::TryCryptoRng;
-use sha1::Sha1;
-use sha2::{Digest, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
+use self::derivation::{KeyDerivation, KeyWrap, shared_info};
 use super::content_info::{algorithm, object_identifier};
 use super::encrypt::EncryptError;
 use super::key_transport::issuer_and_serial_number;
-use super::object_identifiers::{
-    AES_128_WRAP, AES_192_WRAP, AES_256_WRAP, EC_PUBLIC_KEY, P256, STD_DH_SHA1_KDF, STD_DH_SHA256_KDF,
-    STD_DH_SHA384_KDF, STD_DH_SHA512_KDF,
-};
 use super::signer_info::CertificateIdentifier;
-use crate::certificate::Certificate;
+use crate::certificate::public_key::{EC_PUBLIC_KEY, P256, P384, PublicKeyKind, X25519};
 use crate::certificate::tlv::{Element, Malformed, element, tag};
+use crate::certificate::{Certificate, DigestAlgorithm};
 
 const VERSION_3: [u8; 3] = [0x02, 0x01, 0x03];
-/// A key wrap adds one block of eight bytes (RFC 3394).
-const WRAP_OVERHEAD: usize = 8;
+const NULL: u8 = 0x05;
 
-/// Writes a KeyAgreeRecipientInfo: dhSinglePass-stdDH-sha256kdf with AES-256 key wrap and a fresh P-256 key.
+/// Writes a KeyAgreeRecipientInfo with a fresh key and AES-256 key wrap: for P-256 dhSinglePass-stdDH-sha256kdf, for P-384
+/// sha384kdf, for X25519 hkdf-sha256.
 ///
 /// ```text
 /// KeyAgreeRecipientInfo ::= SEQUENCE { version CMSVersion, -- always set to 3
@@ -34,28 +33,42 @@ const WRAP_OVERHEAD: usize = 8;
 /// ```
 pub(super) fn write<R: TryCryptoRng>(
     certificate: &Certificate,
+    kind: PublicKeyKind,
     content_key: &[u8],
     random: &mut R,
 ) -> Result<Vec<u8>, EncryptError> {
     let unusable = || EncryptError::UnsupportedKey {
         who: certificate.subject(),
-        algorithm: "an unusable P-256 key".to_owned(),
+        algorithm: format!("an unusable {kind:?} key"),
     };
-    let point = certificate.public_key().subject_public_key.raw_bytes();
-    let theirs = p256::PublicKey::from_sec1_bytes(point).map_err(|_| unusable())?;
-    let ephemeral = ephemeral_key(random)?;
-    let shared = p256::ecdh::diffie_hellman(ephemeral.to_nonzero_scalar(), theirs.as_affine());
-    let wrap_algorithm = algorithm(AES_256_WRAP, &[])?;
-    let info = shared_info(&wrap_algorithm, None, 32);
-    let key = derive::<Sha256>(shared.raw_secret_bytes(), &info, 32);
-    let mut wrapped = vec![0; content_key.len() + WRAP_OVERHEAD];
-    let wrapper = AesKw::<Aes256>::new_from_slice(&key).map_err(|_| unusable())?;
-    wrapper.wrap_key(content_key, &mut wrapped).map_err(|_| unusable())?;
+    let theirs = certificate.public_key().subject_public_key.raw_bytes();
+    let (identifier, derivation, agreed) = match kind {
+        PublicKeyKind::P256 => (
+            EC_PUBLIC_KEY,
+            KeyDerivation::X963(DigestAlgorithm::Sha256),
+            agree_on::<p256::NistP256, R>(theirs, random)?,
+        ),
+        PublicKeyKind::P384 => (
+            EC_PUBLIC_KEY,
+            KeyDerivation::X963(DigestAlgorithm::Sha384),
+            agree_on::<p384::NistP384, R>(theirs, random)?,
+        ),
+        PublicKeyKind::X25519 => {
+            (X25519, KeyDerivation::Hkdf(DigestAlgorithm::Sha256), agree_on_x25519(theirs, random)?)
+        }
+        _ => return Err(unusable()),
+    };
+    let agreed = agreed.ok_or_else(unusable)?;
+    let wrap_algorithm = algorithm(KeyWrap::Aes256.identifier(), &[])?;
+    let info = shared_info(&wrap_algorithm, None, KeyWrap::Aes256);
+    let wrapped = derivation
+        .derive(&agreed.shared, None, &info, KeyWrap::Aes256)
+        .and_then(|key| KeyWrap::Aes256.wrap(&key, content_key))
+        .ok_or_else(unusable)?;
 
-    let public = ephemeral.public_key().to_sec1_point(false);
     let originator_key = element(
         tag::context_constructed(1),
-        &[&algorithm(EC_PUBLIC_KEY, &[])?, &element(tag::BIT_STRING, &[&[0], public.as_bytes()])],
+        &[&algorithm(identifier, &[])?, &element(tag::BIT_STRING, &[&[0], &agreed.public])],
     );
     let encrypted_key = element(
         tag::SEQUENCE,
@@ -64,55 +77,60 @@ pub(super) fn write<R: TryCryptoRng>(
     let parts: [&[u8]; 4] = [
         &VERSION_3,
         &element(tag::context_constructed(0), &[&originator_key]),
-        &algorithm(STD_DH_SHA256_KDF, &wrap_algorithm)?,
+        &algorithm(derivation.identifier(), &wrap_algorithm)?,
         &element(tag::SEQUENCE, &[&encrypted_key]),
     ];
     Ok(element(tag::context_constructed(1), &parts))
 }
 
-/// A fresh P-256 key: random numbers until one lies in the group (FIPS 186-5 appendix A.2.2).
-fn ephemeral_key<R: TryCryptoRng>(random: &mut R) -> Result<p256::SecretKey, EncryptError> {
-    loop {
-        let mut candidate = Zeroizing::new([0_u8; 32]);
-        random.try_fill_bytes(candidate.as_mut_slice()).map_err(|_| EncryptError::Randomness)?;
-        if let Ok(key) = p256::SecretKey::from_slice(candidate.as_slice()) {
-            return Ok(key);
-        }
-    }
+/// What an ephemeral key came to.
+struct Agreed {
+    /// The ephemeral public key.
+    public: Vec<u8>,
+    shared: Zeroizing<Vec<u8>>,
 }
 
-/// ```text
-/// ECC-CMS-SharedInfo ::= SEQUENCE { keyInfo AlgorithmIdentifier, entityUInfo [0] EXPLICIT OCTET STRING OPTIONAL,
-///     suppPubInfo [2] EXPLICIT OCTET STRING } -- the length of the key-encryption key in bits, four bytes
-/// ```
-fn shared_info(wrap_algorithm: &[u8], user_keying_material: Option<&[u8]>, key_length: u8) -> Vec<u8> {
-    let entity = user_keying_material
-        .map(|material| element(tag::context_constructed(0), &[&element(tag::OCTET_STRING, &[material])]));
-    let bits = (u32::from(key_length) * 8).to_be_bytes();
-    let supplement = element(tag::context_constructed(2), &[&element(tag::OCTET_STRING, &[&bits])]);
-    element(tag::SEQUENCE, &[wrap_algorithm, entity.as_deref().unwrap_or_default(), &supplement])
+/// ECDH with a point of a NIST curve; `None` when it is none.
+fn agree_on<C, R>(theirs: &[u8], random: &mut R) -> Result<Option<Agreed>, EncryptError>
+where
+    C: CurveArithmetic,
+    FieldBytesSize<C>: ModulusSize,
+    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
+    R: TryCryptoRng,
+{
+    let Ok(theirs) = PublicKey::<C>::from_sec1_bytes(theirs) else { return Ok(None) };
+    // Random numbers until one lies in the group (FIPS 186-5 appendix A.2.2).
+    let ephemeral = loop {
+        let mut candidate = Zeroizing::new(p256::elliptic_curve::FieldBytes::<C>::default().to_vec());
+        random.try_fill_bytes(&mut candidate).map_err(|_| EncryptError::Randomness)?;
+        if let Ok(key) = SecretKey::<C>::from_slice(&candidate) {
+            break key;
+        }
+    };
+    let shared =
+        p256::elliptic_curve::ecdh::diffie_hellman(ephemeral.to_nonzero_scalar(), theirs.as_affine());
+    Ok(Some(Agreed {
+        public: ephemeral.public_key().to_sec1_point(false).as_bytes().to_vec(),
+        shared: Zeroizing::new(shared.raw_secret_bytes().to_vec()),
+    }))
 }
 
-/// The key derivation function of ANSI X9.63 (SEC 1 section 3.6.1).
-fn derive<D: Digest>(shared: &[u8], info: &[u8], length: u8) -> Zeroizing<Vec<u8>> {
-    let mut key = Zeroizing::new(Vec::with_capacity(usize::from(length) + 64));
-    for counter in 1_u32.. {
-        if key.len() >= usize::from(length) {
-            break;
-        }
-        let mut block = D::new_with_prefix(shared);
-        block.update(counter.to_be_bytes());
-        block.update(info);
-        key.extend_from_slice(&block.finalize());
-    }
-    key.truncate(usize::from(length));
-    key
+/// X25519; `None` for a key of small order, whose shared secret is zero (RFC 7748 section 6.1).
+fn agree_on_x25519<R: TryCryptoRng>(theirs: &[u8], random: &mut R) -> Result<Option<Agreed>, EncryptError> {
+    let Ok(theirs) = <[u8; 32]>::try_from(theirs) else { return Ok(None) };
+    let mut secret = Zeroizing::new([0_u8; 32]);
+    random.try_fill_bytes(secret.as_mut_slice()).map_err(|_| EncryptError::Randomness)?;
+    let ephemeral = x25519_dalek::StaticSecret::from(*secret);
+    let shared = ephemeral.diffie_hellman(&theirs.into());
+    let public = x25519_dalek::PublicKey::from(&ephemeral).to_bytes().to_vec();
+    let agreed = Agreed { public, shared: Zeroizing::new(shared.to_bytes().to_vec()) };
+    Ok(shared.was_contributory().then_some(agreed))
 }
 
 /// A KeyAgreeRecipientInfo, read; only ephemeral-static ones are understood.
 pub(super) struct KeyAgreeRecipientInfo<'a> {
-    /// The ephemeral public key, an uncompressed point.
-    pub(super) originator_key: &'a [u8],
+    /// The ephemeral public key: an uncompressed point, or 32 octets of X25519.
+    pub(super) originator_key: Cow<'a, [u8]>,
     user_keying_material: Option<&'a [u8]>,
     key_derivation: ObjectIdentifier,
     wrap_algorithm: Element<'a>,
@@ -138,7 +156,7 @@ impl<'a> KeyAgreeRecipientInfo<'a> {
         fields.finish()?;
         let mut recipients = Vec::new();
         while let Some(key) = keys.next()? {
-            // A recipient named in another way (by a key identifier with a date) is not one of ours.
+            // A recipient named in another way is not one of ours.
             recipients.extend(recipient(key).ok());
         }
         Ok(Self { originator_key, user_keying_material, key_derivation, wrap_algorithm, recipients })
@@ -146,71 +164,71 @@ impl<'a> KeyAgreeRecipientInfo<'a> {
 
     /// Unwraps a content key with the X coordinate of the agreement; `None` when it does not unwrap.
     pub(super) fn unwrap_key(&self, shared: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let length = self.wrap_key_length().ok()?;
-        let info = shared_info(self.wrap_algorithm.bytes, self.user_keying_material, length);
-        let key = match self.key_derivation {
-            STD_DH_SHA1_KDF => derive::<Sha1>(shared, &info, length),
-            STD_DH_SHA256_KDF => derive::<Sha256>(shared, &info, length),
-            STD_DH_SHA384_KDF => derive::<Sha384>(shared, &info, length),
-            STD_DH_SHA512_KDF => derive::<Sha512>(shared, &info, length),
-            _ => return None,
-        };
-        let mut content_key = Zeroizing::new(vec![0; wrapped.len().checked_sub(WRAP_OVERHEAD)?]);
-        let unwrapped = match length {
-            16 => AesKw::<Aes128>::new_from_slice(&key).ok()?.unwrap_key(wrapped, &mut content_key).is_ok(),
-            24 => AesKw::<Aes192>::new_from_slice(&key).ok()?.unwrap_key(wrapped, &mut content_key).is_ok(),
-            _ => AesKw::<Aes256>::new_from_slice(&key).ok()?.unwrap_key(wrapped, &mut content_key).is_ok(),
-        };
-        unwrapped.then_some(content_key)
+        let wrap = self.key_wrap().ok()?;
+        let info = shared_info(self.wrap_algorithm.bytes, self.user_keying_material, wrap);
+        let derivation = KeyDerivation::from_identifier(self.key_derivation)?;
+        let key = derivation.derive(shared, self.user_keying_material, &info, wrap)?;
+        wrap.unwrap(&key, wrapped)
     }
 
     /// Whether the algorithms are known; an error in words when not.
     pub(super) fn check_algorithms(&self) -> Result<(), String> {
-        let known = [STD_DH_SHA1_KDF, STD_DH_SHA256_KDF, STD_DH_SHA384_KDF, STD_DH_SHA512_KDF];
-        if !known.contains(&self.key_derivation) {
+        if KeyDerivation::from_identifier(self.key_derivation).is_none() {
             return Err(format!("the key agreement algorithm {}", self.key_derivation));
         }
-        self.wrap_key_length().map(|_| ())
+        self.key_wrap().map(|_| ())
     }
 
-    fn wrap_key_length(&self) -> Result<u8, String> {
+    /// RFC 3565 section 2.3.2: no parameters; NULL is seen.
+    fn key_wrap(&self) -> Result<KeyWrap, String> {
         let identifier =
             self.wrap_algorithm.elements().expect(tag::OBJECT_IDENTIFIER).and_then(object_identifier);
         match identifier {
-            Ok(AES_128_WRAP) => Ok(16),
-            Ok(AES_192_WRAP) => Ok(24),
-            Ok(AES_256_WRAP) => Ok(32),
-            Ok(other) => Err(format!("the key wrap algorithm {other}")),
+            Ok(identifier) => KeyWrap::from_identifier(identifier)
+                .ok_or_else(|| format!("the key wrap algorithm {identifier}")),
             Err(problem) => Err(format!("a key wrap algorithm that cannot be read ({problem})")),
         }
     }
 }
 
-/// The point of `originatorKey [1] OriginatorPublicKey`; its curve, if named, must be P-256.
-fn originator_key(originator: Element<'_>) -> Result<&[u8], Malformed> {
+/// The key of `originatorKey [1] OriginatorPublicKey`; a curve that is named must be one of ours.
+fn originator_key(originator: Element<'_>) -> Result<Cow<'_, [u8]>, Malformed> {
     let key = Element::only(originator.contents, tag::context_constructed(1))?;
     let mut fields = key.elements();
     let mut algorithm = fields.expect(tag::SEQUENCE)?.elements();
-    if object_identifier(algorithm.expect(tag::OBJECT_IDENTIFIER)?)? != EC_PUBLIC_KEY {
-        return Err(Malformed::Tag);
-    }
-    if let Some(curve) = algorithm.optional(tag::OBJECT_IDENTIFIER)?
-        && object_identifier(curve)? != P256
-    {
+    let identifier = object_identifier(algorithm.expect(tag::OBJECT_IDENTIFIER)?)?;
+    let parameters = algorithm.next()?;
+    let named = parameters.filter(|found| found.tag != NULL).map(object_identifier).transpose()?;
+    if !matches!((identifier, named), (EC_PUBLIC_KEY, None | Some(P256 | P384)) | (X25519, None)) {
         return Err(Malformed::Tag);
     }
     let point = fields.expect(tag::BIT_STRING)?.contents;
     fields.finish()?;
     match point.split_first() {
-        Some((0, point)) => Ok(point),
+        Some((0, point)) if identifier == EC_PUBLIC_KEY => Ok(uncompressed(point)),
+        Some((0, point)) => Ok(Cow::Borrowed(point)),
         _ => Err(Malformed::Length),
     }
 }
 
+/// Cards take uncompressed points only; compressed ones are legal in a message (RFC 5480 section 2.2).
+fn uncompressed(point: &[u8]) -> Cow<'_, [u8]> {
+    let expanded = match (point.first(), point.len()) {
+        (Some(2 | 3), 33) => p256::PublicKey::from_sec1_bytes(point)
+            .map(|key| key.to_sec1_point(false).as_bytes().to_vec())
+            .ok(),
+        (Some(2 | 3), 49) => p384::PublicKey::from_sec1_bytes(point)
+            .map(|key| key.to_sec1_point(false).as_bytes().to_vec())
+            .ok(),
+        _ => None,
+    };
+    expanded.map_or(Cow::Borrowed(point), Cow::Owned)
+}
+
+/// `RecipientKeyIdentifier ::= SEQUENCE { subjectKeyIdentifier OCTET STRING, date GeneralizedTime OPTIONAL, other ... }`
 fn recipient(key: Element<'_>) -> Result<(CertificateIdentifier<'_>, &[u8]), Malformed> {
     let mut fields = Element::only(key.bytes, tag::SEQUENCE)?.elements();
     let identifier = match fields.optional(tag::context_constructed(0))? {
-        // rKeyId [0] IMPLICIT SEQUENCE { subjectKeyIdentifier OCTET STRING, ... }
         Some(identifier) => CertificateIdentifier::SubjectKeyIdentifier(
             identifier.elements().expect(tag::OCTET_STRING)?.contents,
         ),

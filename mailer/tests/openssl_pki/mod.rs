@@ -1,6 +1,7 @@
 //! Certification authorities and people made with the openssl command line, fresh for each test.
 #![allow(
     dead_code,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
     reason = "each test program uses its part"
@@ -8,6 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use der::{Decode, Encode};
 use jiff::Timestamp;
 use mailer::content::Content;
 use mailer::keys::{KeyRing, KeysError, RsaEncryption, Signer};
@@ -61,8 +63,13 @@ pub(crate) fn openssl(folder: &Path, arguments: &[&str]) -> Vec<u8> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     Rsa2048,
+    Rsa3072,
+    Rsa4096,
     P256,
     P384,
+    P521,
+    Ed25519,
+    X25519,
 }
 
 impl Key {
@@ -71,6 +78,11 @@ impl Key {
             Self::Rsa2048 => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
             Self::P256 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
             Self::P384 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+            Self::P521 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"],
+            Self::Rsa3072 => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072"],
+            Self::Rsa4096 => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:4096"],
+            Self::Ed25519 => &["-algorithm", "ED25519"],
+            Self::X25519 => &["-algorithm", "X25519"],
         };
         openssl(folder, &[&["genpkey", "-out", file][..], options].concat());
     }
@@ -78,7 +90,7 @@ impl Key {
     /// The key usage that belongs to an encryption certificate of this kind.
     pub(crate) fn encryption_usage(self) -> &'static str {
         match self {
-            Self::Rsa2048 => "keyUsage=critical,keyEncipherment",
+            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => "keyUsage=critical,keyEncipherment",
             _ => "keyUsage=critical,keyAgreement",
         }
     }
@@ -180,10 +192,43 @@ impl Authority {
         extensions: &str,
         validity: (&str, &str),
     ) -> Identity {
+        let identity = Identity { folder: self.folder.clone(), name: name.to_owned() };
+        if key == Key::X25519 {
+            // No request: the key cannot sign one.
+            Key::P256.generate(&self.folder, &format!("{name}.key"));
+            self.request(name);
+            self.sign_with(&[], name, extensions, validity);
+            key.generate(&self.folder, &format!("{name}.key"));
+            let public_key =
+                openssl(&self.folder, &["pkey", "-in", &identity.key(), "-pubout", "-outform", "DER"]);
+            self.certify_key_instead(&identity, &public_key);
+            return identity;
+        }
         key.generate(&self.folder, &format!("{name}.key"));
         self.request(name);
         self.sign_with(&[], name, extensions, validity);
-        Identity { folder: self.folder.clone(), name: name.to_owned() }
+        identity
+    }
+
+    /// Puts another public key (DER of a SubjectPublicKeyInfo) into a certificate of this authority and signs it again.
+    pub(crate) fn certify_key_instead(&self, identity: &Identity, public_key: &[u8]) {
+        let certificate = identity.certificate();
+        let parsed = x509_cert::Certificate::from_der(certificate.der()).unwrap();
+        let tbs = parsed.tbs_certificate().to_der().unwrap();
+        let old = parsed.tbs_certificate().subject_public_key_info().to_der().unwrap();
+        let at = tbs.windows(old.len()).position(|window| window == old).unwrap();
+        let (_, contents) = header_and_contents(&tbs);
+        let at = at - (tbs.len() - contents.len());
+        let tbs = sequence(&[&contents[..at], public_key, &contents[at + old.len()..]].concat());
+        std::fs::write(self.folder.join("tbs.der"), &tbs).unwrap();
+        let key = format!("{}.key", self.name);
+        let signature = openssl(&self.folder, &["dgst", "-sha256", "-sign", &key, "tbs.der"]);
+        let signature = der::asn1::BitString::from_bytes(&signature).unwrap().to_der().unwrap();
+        let algorithm = parsed.signature_algorithm().to_der().unwrap();
+        let der = sequence(&[tbs, algorithm, signature].concat());
+        std::fs::write(self.folder.join("certificate.der"), der).unwrap();
+        let pem = identity.pem();
+        openssl(&self.folder, &["x509", "-inform", "DER", "-in", "certificate.der", "-out", &pem]);
     }
 
     /// Certifies the key of `name` once more, under another file name.
@@ -274,6 +319,16 @@ impl Authority {
         let config = format!("{}.cnf", self.name);
         openssl(&self.folder, &[&["ca", "-batch", "-config", &config][..], arguments].concat());
     }
+}
+
+fn header_and_contents(der: &[u8]) -> (der::Header, &[u8]) {
+    let mut reader = der::SliceReader::new(der).unwrap();
+    let header = der::Header::decode(&mut reader).unwrap();
+    (header, &der[der.len() - usize::try_from(header.length()).unwrap()..])
+}
+
+fn sequence(contents: &[u8]) -> Vec<u8> {
+    der::Any::new(der::Tag::Sequence, contents).unwrap().to_der().unwrap()
 }
 
 /// A root, an issuing CA below it, and a folder that goes away with the test.
