@@ -147,7 +147,7 @@ fn an_object_that_is_none_is_damaged() {
 fn a_sender_who_did_not_sign_is_named() {
     let office = office();
     let signed =
-        String::from_utf8(office.run("alice", &["protect", "--no-encrypt"], PLAIN).expect(0).stdout).unwrap();
+        office.run("alice", &["protect", "--no-encrypt", "--headers", "unprotected"], PLAIN).expect(0).text();
     for (sender, remark) in [("boss@example.test", true), ("Alice@example.test", false)] {
         let message = signed.replace("Subject:", &format!("Sender: {sender}\r\nSubject:"));
         let said = office.run("bob", &["open"], message.as_bytes()).expect(0);

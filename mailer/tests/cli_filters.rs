@@ -115,7 +115,8 @@ fn a_signer_of_an_unknown_ca_is_shown_only_on_request() {
 #[test]
 fn a_signature_speaks_only_for_the_author_that_is_shown() {
     let office = office();
-    let signed = String::from_utf8(protect(&office, &["--no-encrypt"], PLAIN)).unwrap();
+    let signed =
+        String::from_utf8(protect(&office, &["--no-encrypt", "--headers", "unprotected"], PLAIN)).unwrap();
     for (from, code) in [
         ("From: Boss <bob@example.test>", "address-mismatch"),
         ("From: alice@example.test, bob@example.test", "address-mismatch"),

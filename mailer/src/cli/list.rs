@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::context::Context;
 use super::report::{Exit, Failure, print_text};
-use crate::message::mime::Entity;
+use crate::content::Content;
 use crate::message::parse::{Readable, read_header};
+use crate::message::part::Part;
 use crate::message::secured::{ObjectKind, Protection, protection};
 use crate::transport::maildir::{Entry, Maildir};
 use crate::trust::in_words;
@@ -89,14 +90,14 @@ fn unreadable(problem: std::io::Error) -> Failure {
 
 /// What the outside shows; whether a signature is good, only reading tells.
 fn protection_in_a_word(start: &[u8]) -> &'static str {
-    let entity = Entity::parse(start);
-    match protection(&entity) {
+    let Ok(part) = Part::read(&Content::from_vec(start.to_vec())) else { return "other" };
+    match protection(&part) {
         Ok(Protection::Object { kind: ObjectKind::Enveloped | ObjectKind::AuthEnveloped, .. }) => "encrypted",
         Ok(Protection::Object { kind: ObjectKind::Signed, .. } | Protection::Detached { .. }) => "signed",
         Ok(Protection::Object { .. }) => "other",
         Ok(Protection::None) => "plain",
         // Only the beginning was read: the type says what the rest will be.
-        Err(_) => match entity.media_type() {
+        Err(_) => match part.media_type() {
             Ok(media_type) if media_type.essence == "multipart/signed" => "signed",
             Ok(media_type)
                 if media_type.parameter("smime-type").is_some_and(|kind| kind.ends_with("nveloped-data")) =>

@@ -1,25 +1,27 @@
 //! `mailer open`: a protected message in, a readable one out, with a verdict.
-use std::io::IsTerminal;
+use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::context::{Context, PinOptions};
-use super::input::read_stdin;
-use super::report::{Exit, Failure, print_bytes};
+use super::input::stdin_content;
+use super::report::{Exit, Failure, write_out};
 use super::verdict::{Finding, ReleaseOptions};
+use crate::content::Content;
 use crate::keys::KeyRing;
 use crate::message::terminal_text::safe_text;
 use crate::protection::open::{self as opening, Opened};
 use crate::trust::Judge;
 
-/// Filter: a protected message on stdin comes out readable, with a verdict on stderr.
+/// Filter: a protected message of any length on stdin comes out readable, with a verdict on stderr.
 ///
 /// A message that was changed gives nothing on stdout and exit code 4. A good signature of a signer who is not trusted
 /// (unknown issuer, expired, revoked) gives the verdict and exit code 4, and content only with --show-untrusted; so does a
-/// message that is encrypted without authentication (AES-CBC) and not signed inside, for anybody may have changed it. Any
-/// other unsigned message gives its content and exit code 0.
+/// message that is encrypted without authentication (AES-CBC) and not signed inside, for anybody may have changed it: then
+/// only as texts and files. Any other unsigned message gives its content and exit code 0. Parts that are signed by themselves
+/// are told about; encrypted ones among other parts stay closed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  mailer open --pin-file fd:3 < protected.eml > readable.eml 3< pin")]
 pub(super) struct Open {
@@ -35,15 +37,15 @@ pub(super) struct Open {
 impl Open {
     pub(super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
         let context = Context::load(home)?;
-        let message = read_stdin()?;
+        let message = stdin_content()?;
         let policy = self.release.policy();
         let (opened, notes) = open_message(&context, &self.pin, &message)?;
         let finding = Finding::new(&opened, policy, &notes);
         if let Some(content) = opened.release(policy) {
             if std::io::stdout().is_terminal() {
-                print_bytes(safe_text(&String::from_utf8_lossy(&content)).as_bytes())?;
+                write_out(|out| write_safely(&content, out))?;
             } else {
-                print_bytes(&content)?;
+                write_out(|out| content.write_to(out))?;
             }
         }
         finding.print(self.json, &json!({ "command": "open" }));
@@ -51,12 +53,32 @@ impl Open {
     }
 }
 
+/// A piece at a time, cut at line ends, in a form that cannot steer a terminal.
+fn write_safely(content: &Content, out: &mut dyn Write) -> std::io::Result<()> {
+    let mut lines = BufReader::with_capacity(64 * 1024, content.reader());
+    let mut line = Vec::new();
+    while lines.by_ref().take(64 * 1024).read_until(b'\n', &mut line)? > 0 {
+        out.write_all(safe_text(&String::from_utf8_lossy(&line)).as_bytes())?;
+        line.clear();
+    }
+    Ok(())
+}
+
 /// Opens a message with the configured card, anchors and directory; answers also why the directory could not be asked.
 pub(super) fn open_message(
     context: &Context,
     pin: &PinOptions,
-    message: &[u8],
+    message: &Content,
 ) -> Result<(Opened, Vec<String>), Failure> {
+    let mut keys = || context.card(pin).map(|card| Box::new(card) as Box<dyn KeyRing>);
+    judging(context, |judge| Ok(opening::open(message, &mut keys, judge)?))
+}
+
+/// Judges with the configured anchors and directory; answers also why the directory could not be asked.
+pub(super) fn judging<T>(
+    context: &Context,
+    judge_something: impl FnOnce(&mut Judge<'_>) -> Result<T, Failure>,
+) -> Result<(T, Vec<String>), Failure> {
     let anchors = context.anchors()?;
     let mut directory = context.directory()?;
     let mut judge = Judge {
@@ -65,11 +87,10 @@ pub(super) fn open_message(
         at: context.now,
         unknown_revocation: context.unknown_revocation(),
     };
-    let mut keys = || context.card(pin).map(|card| Box::new(card) as Box<dyn KeyRing>);
-    let opened = opening::open(message, &mut keys, &mut judge)?;
+    let judged = judge_something(&mut judge)?;
     let mut notes: Vec<String> = directory.take_problems().iter().map(ToString::to_string).collect();
     notes.dedup();
-    Ok((opened, notes))
+    Ok((judged, notes))
 }
 
 /// Facts about a message for JSON.

@@ -6,24 +6,29 @@ use mail_parser::HeaderName;
 use serde_json::json;
 
 use super::context::{Context, PinOptions, unique};
-use super::input::read_stdin;
-use super::report::{Exit, Failure, print_bytes, tell};
+use super::input::{content_of, stdin_content};
+use super::report::{Exit, Failure, tell, write_out};
 use super::signing::{Desk, enveloping};
+use crate::content::Content;
 use crate::message::address::{Address, parse_mailboxes};
 use crate::message::authors::{AuthorProblem, authors};
 use crate::message::binary::without_binary_parts;
 use crate::message::build::Unique;
-use crate::message::canonical::{received, to_crlf};
-use crate::message::mime::{Entity, MimeError};
-use crate::message::outer::{assemble, separate};
+use crate::message::canonical::{LineFacts, received, spool_canonical};
+use crate::message::confidentiality::ConfidentialityLevel;
+use crate::message::header::Fields;
+use crate::message::header_protection::{self, Protecting};
+use crate::message::mime::MimeError;
+use crate::message::outer::{Separated, assemble_header, separate};
 use crate::message::parse::addresses;
+use crate::message::part::{LONGEST_HEADER, Part};
 use crate::message::secured::{Protection, protection};
 use crate::protection::protect;
 
-/// Filter: a message on stdin comes out signed and encrypted. The header stays outside and readable.
+/// Filter: a message of any length on stdin comes out signed and encrypted.
 ///
-/// Line ends become CRLF; a message that is already signed is passed on byte for byte inside. Nothing comes out unless
-/// everything succeeded.
+/// The header is protected with it (RFC 9788); outside stays of it what --headers leaves. Line ends become CRLF; a message that
+/// is already signed is passed on byte for byte inside, its header as it is. Nothing comes out unless everything can succeed.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  mailer protect --from alice@mail.test --to bob@mail.test --pin-file fd:3 < plain.eml > protected.eml 3< pin"
@@ -41,6 +46,10 @@ pub(super) struct Protect {
     /// Encrypt only
     #[arg(long)]
     no_sign: bool,
+    /// What stays readable of the header: baseline hides the subject, shy also names, no-confidentiality nothing; unprotected
+    /// writes the header outside only, as programs did before RFC 9788
+    #[arg(long, value_name = "POLICY", default_value = "baseline")]
+    headers: Headers,
     /// Outcome as one JSON object on stderr
     #[arg(long)]
     pub(super) json: bool,
@@ -52,36 +61,68 @@ impl Protect {
     pub(super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
         let context = Context::load(home)?;
         let mut unique = unique()?;
-        let message = canonical(&read_stdin()?)?;
-        let author = self.author(&context, &message)?;
-        let recipients = if self.no_encrypt { Vec::new() } else { self.recipients(&message)? };
-        let separated = separate(&message, &["Bcc", "Resent-Bcc"]);
+        let message = Part::read(&canonical(&stdin_content()?)?)?;
+        let author = self.author(&context, message.header())?;
+        let recipients = if self.no_encrypt { Vec::new() } else { self.recipients(message.header())? };
+        let separated = self.with_protected_header(&message, &author, &mut unique)?;
         let mut desk = Desk::new(&context, context.card(&self.pin)?)?;
         let certificates = if self.no_encrypt { Vec::new() } else { desk.recipients(&recipients)? };
-        let mut entity = not_a_message(separated.entity, &mut unique);
-        if !self.no_sign {
-            entity = desk.sign(&entity, &author, &unique.boundary())?;
-        }
-        if !self.no_encrypt {
-            entity = protect::encrypt(&entity, &certificates, enveloping(!self.no_sign))?;
-        }
-        // A message without From, for which --from was given: what is signed must show its author.
-        let from = match Entity::parse(&message).fields.first("From") {
-            None => format!("From: {author}\r\n").into_bytes(),
-            Some(_) => Vec::new(),
+        let entity = separated.entity();
+        let protected = if self.no_sign {
+            protect::encrypt(&entity, &certificates, enveloping(false))?
+        } else {
+            let signed = desk.sign(&entity, &author, &unique.boundary())?;
+            match self.no_encrypt {
+                true => signed,
+                false => protect::encrypt(&content_of(signed)?, &certificates, enveloping(true))?,
+            }
         };
-        print_bytes(&assemble(&[from, separated.fields].concat(), &entity))?;
+        let header = assemble_header(&separated.fields, protected.header());
+        write_out(|out| {
+            out.write_all(&header)?;
+            protected.write_body(out)
+        })?;
         if self.json {
             let recipients: Vec<String> = recipients.iter().map(ToString::to_string).collect();
             tell(
                 &json!({
                     "command": "protect", "signed": !self.no_sign, "encrypted": !self.no_encrypt,
+                    "headers": self.headers.to_string(),
                     "from": author.to_string(), "recipients": recipients, "exit": 0,
                 })
                 .to_string(),
             );
         }
         Ok(Exit::Done)
+    }
+
+    /// The header that stays outside, and the entity with the header that goes inside.
+    fn with_protected_header(
+        &self,
+        message: &Part,
+        author: &Address,
+        unique: &mut Unique,
+    ) -> Result<Separated, Failure> {
+        let mut separated = not_a_message(separate(message, &["Bcc", "Resent-Bcc"]), unique)?;
+        // A message without From, for which --from was given: what is signed must show its author.
+        if message.fields().first("From").is_none() {
+            let from = format!("From: {author}\r\n").into_bytes();
+            separated.fields = [from, separated.fields].concat();
+        }
+        let Headers::Protected(level) = self.headers else { return Ok(separated) };
+        if !matches!(protection(message)?, Protection::None) {
+            return Ok(separated);
+        }
+        let content_fields = separated.entity_header.strip_suffix(b"\r\n").unwrap_or_default();
+        let protecting = if self.no_encrypt { Protecting::SignedOnly } else { Protecting::Encrypted };
+        let protected =
+            header_protection::protect(&separated.fields, content_fields, protecting, &level.into())
+                .map_err(|problem| Failure::new(problem.code(), problem.to_string()))?;
+        let entity_header = [&protected.payload_header[..], b"\r\n"].concat();
+        if entity_header.len() > LONGEST_HEADER {
+            return Err(MimeError::HeaderTooLong(LONGEST_HEADER >> 10).into());
+        }
+        Ok(Separated { fields: protected.outer, entity_header, body: separated.body })
     }
 
     /// Readers compare From with the certificate, so a message that names somebody else is refused here.
@@ -115,7 +156,7 @@ impl Protect {
             found.extend(parse_mailboxes(list)?.into_iter().map(|mailbox| mailbox.address));
         }
         if self.to.is_empty() {
-            if Entity::parse(message).fields.first("Bcc").is_some() {
+            if Fields::split(message).0.first("Bcc").is_some() {
                 return Err(Failure::usage(
                     "the message has a Bcc field: protect it once for --to the visible and once for each hidden recipient",
                 ));
@@ -138,22 +179,63 @@ impl Protect {
     }
 }
 
+/// What becomes of the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Headers {
+    Protected(ConfidentialityLevel),
+    Unprotected,
+}
+
+impl std::fmt::Display for Headers {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Protected(level) => level.fmt(formatter),
+            Self::Unprotected => formatter.write_str("unprotected"),
+        }
+    }
+}
+
+impl std::str::FromStr for Headers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "unprotected" => Ok(Self::Unprotected),
+            level => level
+                .parse()
+                .map(Self::Protected)
+                .map_err(|problem: String| format!("{problem}, unprotected")),
+        }
+    }
+}
+
 /// CRLF everywhere but in binary parts, which become base64; what is already protected stays as it came.
-fn canonical(message: &[u8]) -> Result<Vec<u8>, MimeError> {
-    let as_received = received(message);
-    match protection(&Entity::parse(&as_received))? {
-        Protection::None => Ok(to_crlf(&without_binary_parts(message)?).into_owned()),
-        Protection::Detached { .. } | Protection::Object { .. } => Ok(as_received.into_owned()),
+fn canonical(message: &Content) -> Result<Content, MimeError> {
+    match protection(&Part::read(message)?)? {
+        Protection::None => {
+            let encoded = without_binary_parts(message)?;
+            match LineFacts::of(&encoded)?.is_canonical() {
+                true => Ok(encoded),
+                false => Ok(spool_canonical(&encoded)?),
+            }
+        }
+        Protection::Detached { .. } | Protection::Object { .. } => Ok(received(message)?),
     }
 }
 
 /// A protected `message/rfc822` is read as the message itself with its header protected (RFC 8551 section 3.1), so one that
 /// is only passed on goes into a multipart.
-fn not_a_message(entity: Vec<u8>, unique: &mut Unique) -> Vec<u8> {
-    if Entity::parse(&entity).media_type().is_ok_and(|known| known.essence != "message/rfc822") {
-        return entity;
+fn not_a_message(separated: Separated, unique: &mut Unique) -> Result<Separated, MimeError> {
+    let part = Part::read(&separated.entity())?;
+    if part.media_type().is_ok_and(|known| known.essence != "message/rfc822") {
+        return Ok(separated);
     }
     let boundary = unique.boundary();
-    let start = format!("Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n--{boundary}\r\n");
-    [start.into_bytes(), entity, format!("\r\n--{boundary}--\r\n").into_bytes()].concat()
+    let header = format!("Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n");
+    let body = Content::concat([
+        Content::from_vec(format!("--{boundary}\r\n").into_bytes()),
+        separated.entity(),
+        Content::from_vec(format!("\r\n--{boundary}--\r\n").into_bytes()),
+    ]);
+    Ok(Separated { fields: separated.fields, entity_header: header.into_bytes(), body })
 }

@@ -10,7 +10,10 @@ use super::list::numbered_entry;
 use super::open::{facts, open_message};
 use super::report::{Exit, Failure, print_text};
 use super::verdict::{Finding, ReleaseOptions};
+use crate::content::Content;
+use crate::message::MAXIMUM_MESSAGE_BYTES;
 use crate::message::attachment::{safe_name, save};
+use crate::message::mime::MimeError;
 use crate::message::parse::{self, Readable};
 use crate::trust::in_words;
 
@@ -45,12 +48,16 @@ impl Read {
             Failure::new("mail-storage", format!("message {} cannot be read: {problem}", self.number))
         })?;
         let policy = self.release.policy();
-        let (opened, notes) = open_message(&context, &self.pin, &message)?;
+        let (opened, notes) = open_message(&context, &self.pin, &Content::from_vec(message))?;
         let finding = Finding::new(&opened, policy, &notes);
         let Some(content) = opened.release(policy) else {
             finding.print(self.json, &json!({ "command": "read", "number": self.number }));
             return Ok(finding.exit);
         };
+        let content = content.to_vec(MAXIMUM_MESSAGE_BYTES).map_err(MimeError::from)?.ok_or_else(|| {
+            let most = MAXIMUM_MESSAGE_BYTES >> 20;
+            Failure::new("too-large", format!("the message unfolds to more than {most} MiB; use mailer open"))
+        })?;
         let readable = parse::read(&content)?;
         let saved =
             self.save_attachments.as_deref().map_or(Ok(Vec::new()), |folder| save_all(folder, &readable))?;

@@ -1,5 +1,6 @@
 //! How a command ends: an exit code, one clear sentence, and with `--json` a stable code.
 use std::io::Write;
+use std::os::fd::AsFd;
 
 use serde_json::{Value, json};
 
@@ -137,7 +138,10 @@ impl From<AuthorProblem> for Failure {
 
 impl From<MimeError> for Failure {
     fn from(error: MimeError) -> Self {
-        Self::new("malformed-message", format!("the message is malformed: {error}"))
+        match error {
+            MimeError::Unreadable(_) => Self::new(error.code(), error.to_string()),
+            _ => Self::new(error.code(), format!("the message is malformed: {error}")),
+        }
     }
 }
 
@@ -147,10 +151,15 @@ impl From<OpenError> for Failure {
         let is_damage = match &error {
             OpenError::Decrypt(problem) => !matches!(
                 problem,
-                DecryptError::NotForUs | DecryptError::Unsupported(_) | DecryptError::Keys(_)
+                DecryptError::NotForUs
+                    | DecryptError::Unsupported(_)
+                    | DecryptError::Keys(_)
+                    | DecryptError::Io(_)
             ),
             OpenError::TooManyLayers(_) => true,
-            OpenError::Keys(_) | OpenError::Unsupported(_) => false,
+            OpenError::Keys(_) | OpenError::Unsupported(_) | OpenError::Malformed(_) | OpenError::Io(_) => {
+                false
+            }
         };
         let failure = Self::new(error.code(), error.to_string());
         if !is_damage {
@@ -177,6 +186,22 @@ pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     stdout
         .write_all(bytes)
         .and_then(|()| stdout.flush())
+        .map_err(|problem| Failure::new("output", format!("the output could not be written: {problem}")))
+}
+
+/// Writes to stdout what `write` gives, in large pieces; a reader that went away is a failure, not a panic.
+///
+/// # Errors
+/// Stdout cannot be written, or what is to be written not be read.
+pub fn write_out(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Failure> {
+    // Stdout's own writer looks for line ends in everything.
+    let stdout = std::io::stdout().as_fd().try_clone_to_owned().map(std::fs::File::from);
+    stdout
+        .and_then(|stdout| {
+            let mut buffered = std::io::BufWriter::with_capacity(64 * 1024, stdout);
+            write(&mut buffered)?;
+            buffered.flush()
+        })
         .map_err(|problem| Failure::new("output", format!("the output could not be written: {problem}")))
 }
 

@@ -5,10 +5,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::context::{Context, PinOptions, unique};
-use super::input::read_file;
+use super::input::{content_of, read_file};
 use super::outbox::{courier, delivered, entry_json, keep_copy, recipient_text};
 use super::report::{Exit, Failure, print_text, tell};
 use super::signing::{Desk, enveloping};
+use crate::content::Content;
 use crate::keys::SecretSource;
 use crate::message::address::{Address, Mailbox, parse_mailboxes};
 use crate::message::build::{Attachment, Composed, Draft, Unique};
@@ -140,13 +141,11 @@ impl Send {
             .collect();
         let all: Vec<Address> = groups.concat();
         let certificates = if self.no_encrypt { Vec::new() } else { desk.recipients(&all)? };
-        let entity = if self.no_sign {
-            composed.entity
-        } else {
-            desk.sign(&composed.entity, author, &unique.boundary())?
-        };
+        let plain = Content::from_vec(composed.entity);
+        let entity =
+            if self.no_sign { plain } else { content_of(desk.sign(&plain, author, &unique.boundary())?)? };
         if self.no_encrypt {
-            let message = assemble(&composed.fields, &entity);
+            let message = in_memory(&composed.fields, &entity)?;
             return Ok(groups.into_iter().map(|group| (group, message.clone())).collect());
         }
         let oneself = certificates.last().cloned();
@@ -156,7 +155,7 @@ impl Send {
             let recipients: Vec<Recipient> =
                 others.by_ref().take(group.len()).chain(oneself.clone()).collect();
             let encrypted = protect::encrypt(&entity, &recipients, enveloping(!self.no_sign))?;
-            messages.push((group, assemble(&composed.fields, &encrypted)));
+            messages.push((group, in_memory(&composed.fields, &content_of(encrypted)?)?));
         }
         Ok(messages)
     }
@@ -193,6 +192,12 @@ impl Send {
         }
         Ok(exit)
     }
+}
+
+/// The outbox keeps messages in memory while it stores them; what was composed came from there too.
+fn in_memory(fields: &[u8], entity: &Content) -> Result<Vec<u8>, Failure> {
+    let entity = entity.to_vec(usize::MAX).map_err(crate::message::mime::MimeError::from)?;
+    Ok(assemble(fields, &entity.unwrap_or_default()))
 }
 
 impl Destinations {

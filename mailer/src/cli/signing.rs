@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::report::{Failure, tell};
 use crate::certificate::Certificate;
+use crate::content::Content;
 use crate::directory::Directory;
 use crate::keys::CardKeys;
 use crate::message::address::Address;
-use crate::protection::protect;
+use crate::protection::protect::{self, ProtectedEntity};
 use crate::protection::recipients::{RecipientCheck, Refusal};
 use crate::smime::{Enveloping, Recipient, RsaPadding, SigningIdentity};
 use crate::trust::{Anchors, CertificateProblem, CheckedRecipient, Judge};
@@ -60,10 +61,10 @@ impl<'c> Desk<'c> {
     /// Signs an entity on the card; the PIN is asked here. `author` is the address that readers will see in From.
     pub(super) fn sign(
         &mut self,
-        entity: &[u8],
+        entity: &Content,
         author: &Address,
         boundary: &str,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<ProtectedEntity, Failure> {
         let certificate = self.card.signing_certificate().cloned();
         if let Some(certificate) = &certificate {
             check_address(certificate, author)?;

@@ -2,7 +2,9 @@
 use serde_json::{Value, json};
 
 use super::report::{Exit, tell};
+use crate::message::header_protection::Revealed;
 use crate::message::terminal_text::{safe_line, safe_text};
+use crate::protection::inner_parts::{InnerPart, InnerProtection};
 use crate::protection::open::{Layer, Opened, ReleasePolicy};
 use crate::trust::Verdict;
 
@@ -27,6 +29,8 @@ impl ReleaseOptions {
 pub(super) struct Finding {
     pub(super) exit: Exit,
     sentence: String,
+    /// Of parts that are protected by themselves, and of contradictions in the header.
+    remarks: Vec<String>,
     withheld: Option<&'static str>,
     notes: Vec<String>,
     json: Value,
@@ -50,30 +54,50 @@ impl Finding {
             "verdict": verdict_json(verdict),
             "encrypted": opened.was_encrypted(),
             "layers": opened.layers().iter().map(layer_json).collect::<Vec<_>>(),
+            "header": opened.header().map(header_json),
+            "parts": opened.inner_parts().iter().map(part_json).collect::<Vec<_>>(),
             "content": if withheld.is_none() { "shown" } else { "withheld" },
             "notes": notes,
             "exit": exit.code(),
         });
+        let mut remarks: Vec<String> = opened.inner_parts().iter().map(part_in_words).collect();
+        let disagreements = opened.header().map(|header| &header.disagreements[..]).unwrap_or_default();
+        remarks.extend(disagreements.iter().filter(|found| found.is_alarming()).map(ToString::to_string));
         let encryption = if opened.was_encrypted() { "It was encrypted." } else { "It was not encrypted." };
         Self {
             exit,
             sentence: format!("{} {encryption}", safe_text(&verdict.to_string())),
+            remarks: remarks.iter().map(|remark| safe_line(remark)).collect(),
             withheld,
             notes,
             json,
         }
     }
 
+    /// The verdict without the content, in words: what `verify` prints.
+    pub(super) fn in_words(&self) -> String {
+        let mut words = format!("{}\n", self.sentence);
+        words.extend(self.remarks.iter().map(|remark| format!("{remark}\n")));
+        words.extend(self.notes.iter().map(|note| format!("note: {note}\n")));
+        words
+    }
+
+    /// The JSON object, with `more` merged into it.
+    pub(super) fn to_json(&self, more: &Value) -> Value {
+        let mut object = self.json.clone();
+        if let (Some(object), Some(more)) = (object.as_object_mut(), more.as_object()) {
+            object.extend(more.clone());
+        }
+        object
+    }
+
     /// Tells the verdict on stderr: sentences, or one JSON object on a line of its own. `more` is merged into the object.
     pub(super) fn print(&self, json: bool, more: &Value) {
         if json {
-            let mut object = self.json.clone();
-            if let (Some(object), Some(more)) = (object.as_object_mut(), more.as_object()) {
-                object.extend(more.clone());
-            }
-            tell(&object.to_string());
+            tell(&self.to_json(more).to_string());
         } else {
             tell(&self.sentence);
+            self.remarks.iter().for_each(|remark| tell(remark));
             self.notes.iter().for_each(|note| tell(&format!("mailer: note: {note}")));
             if let Some(withheld) = self.withheld {
                 tell(withheld);
@@ -89,7 +113,48 @@ fn layer_json(layer: &Layer) -> Value {
     }
 }
 
-fn verdict_json(verdict: &Verdict) -> Value {
+fn header_json(header: &Revealed) -> Value {
+    let fields: Vec<Value> = header
+        .fields
+        .iter()
+        .map(|field| json!({ "name": safe_line(&field.name), "protection": field.protection.code() }))
+        .collect();
+    let disagreements: Vec<Value> = header
+        .disagreements
+        .iter()
+        .map(|found| json!({ "code": found.code(), "sentence": safe_line(&found.to_string()) }))
+        .collect();
+    json!({ "protection": header.scheme.code(), "fields": fields, "disagreements": disagreements })
+}
+
+fn part_json(part: &InnerPart) -> Value {
+    let (is, verdict) = match &part.protection {
+        InnerProtection::Signed(verdict) => ("signed", verdict_json(verdict)),
+        InnerProtection::Encrypted => ("encrypted", Value::Null),
+        InnerProtection::Other => ("other", Value::Null),
+    };
+    json!({
+        "position": part.position, "media_type": safe_line(&part.media_type), "extent": part.extent,
+        "is": is, "verdict": verdict,
+    })
+}
+
+fn part_in_words(part: &InnerPart) -> String {
+    let position = &part.position;
+    match &part.protection {
+        InnerProtection::Signed(verdict) => {
+            format!("Part {position} alone ({} octets): {verdict}", part.extent)
+        }
+        InnerProtection::Encrypted => {
+            format!(
+                "Part {position} is encrypted and stays closed, for it stands among other parts; save it and open it alone."
+            )
+        }
+        InnerProtection::Other => format!("Part {position} is protected in a way that was not looked into."),
+    }
+}
+
+pub(super) fn verdict_json(verdict: &Verdict) -> Value {
     let signer = verdict.certificate().map(|certificate| {
         json!({
             "subject": safe_line(&certificate.subject()),

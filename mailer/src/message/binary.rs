@@ -1,11 +1,11 @@
 //! Binary parts re-encoded before line ends are made canonical, which would damage them (RFC 8551 section 3.1.2).
-use std::borrow::Cow;
-
-use super::canonical::to_crlf;
+use super::base64::Base64Writer;
+use super::canonical::{CanonicalWriter, LineFacts, to_crlf};
 use super::header::Fields;
-use super::mime::{Entity, MimeError, split_multipart};
+use super::mime::MimeError;
 use super::parse::MAXIMUM_DEPTH;
-use super::transfer_encoding::{encode_base64, has_lone_carriage_return};
+use super::part::Part;
+use crate::content::{Content, Spool};
 
 /// The same message with base64 for every part that is marked as binary, or that holds what only binary parts may hold (NUL,
 /// a CR alone; RFC 2045 section 2.9). A message without any comes out as it is.
@@ -13,66 +13,69 @@ use super::transfer_encoding::{encode_base64, has_lone_carriage_return};
 /// # Errors
 /// The structure contradicts itself, or something binary stands where it cannot be re-encoded: in a signed multipart, or
 /// directly in a part that is a message (RFC 2046 section 5.2.1).
-pub fn without_binary_parts(message: &[u8]) -> Result<Cow<'_, [u8]>, MimeError> {
-    Ok(entity(message, 0)?.map_or(Cow::Borrowed(message), Cow::Owned))
+pub fn without_binary_parts(message: &Content) -> Result<Content, MimeError> {
+    Ok(entity(message, 0)?.unwrap_or_else(|| message.clone()))
 }
 
 /// `None` where nothing had to change.
-fn entity(bytes: &[u8], depth: usize) -> Result<Option<Vec<u8>>, MimeError> {
+fn entity(whole: &Content, depth: usize) -> Result<Option<Content>, MimeError> {
     if depth > MAXIMUM_DEPTH {
         return Err(MimeError::TooDeep(MAXIMUM_DEPTH));
     }
-    let parsed = Entity::parse(bytes);
-    let media_type = parsed.media_type()?;
-    let is_binary = is_binary(&parsed)?;
-    let Some(boundary) = media_type.parameter("boundary").filter(|_| media_type.is_of_type("multipart"))
-    else {
-        if !is_binary {
+    let part = Part::read(whole)?;
+    let media_type = part.media_type()?;
+    let Some((parts, _)) = part.parts()? else {
+        if media_type.is_of_type("multipart") || !is_binary(&part)? {
             return Ok(None);
         }
         if media_type.is_of_type("message") {
             return Err(MimeError::BinaryMessage);
         }
-        let body =
-            if media_type.is_of_type("text") { to_crlf(parsed.body) } else { Cow::Borrowed(parsed.body) };
-        let mut encoded = header_without_encoding(bytes);
-        encoded.extend_from_slice(b"Content-Transfer-Encoding: base64\r\n\r\n");
-        encoded.extend_from_slice(&encode_base64(&body));
-        return Ok(Some(encoded));
+        return Ok(Some(encoded(&part, media_type.is_of_type("text"))?));
     };
+    let boundary = media_type.parameter("boundary").unwrap_or_default();
     let mut has_changed = false;
-    let mut rebuilt = header_without_encoding(bytes);
-    rebuilt.extend_from_slice(b"\r\n");
-    for part in split_multipart(parsed.body, boundary).parts {
-        let changed = entity(part, depth + 1)?;
+    let mut rebuilt = vec![header_without_encoding(&part.fields())];
+    for part in parts {
+        let changed = entity(&part, depth + 1)?;
         has_changed |= changed.is_some();
-        rebuilt.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
-        rebuilt.extend_from_slice(changed.as_deref().unwrap_or(part));
-        rebuilt.extend_from_slice(b"\r\n");
+        let before = format!("\r\n--{boundary}\r\n").into_bytes();
+        rebuilt.extend([Content::from_vec(before), changed.unwrap_or(part)]);
     }
-    rebuilt.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    rebuilt.push(Content::from_vec(format!("\r\n--{boundary}--\r\n").into_bytes()));
     match has_changed {
         true if media_type.essence == "multipart/signed" => Err(MimeError::BinarySigned),
-        true => Ok(Some(rebuilt)),
+        true => Ok(Some(Content::concat(rebuilt))),
         false => Ok(None),
     }
 }
 
-fn is_binary(entity: &Entity<'_>) -> Result<bool, MimeError> {
-    let field = entity.fields.only("Content-Transfer-Encoding")?;
+fn encoded(part: &Part, is_text: bool) -> Result<Content, MimeError> {
+    let mut writer = Base64Writer::new(Spool::new());
+    if is_text {
+        let mut canonical = CanonicalWriter::new(writer);
+        part.body.write_to(&mut canonical)?;
+        writer = canonical.into_inner();
+    } else {
+        part.body.write_to(&mut writer)?;
+    }
+    let body = writer.finish()?.finish()?;
+    let encoding = b"Content-Transfer-Encoding: base64\r\n\r\n".to_vec();
+    Ok(Content::concat([header_without_encoding(&part.fields()), Content::from_vec(encoding), body]))
+}
+
+fn is_binary(part: &Part) -> Result<bool, MimeError> {
+    let fields = part.fields();
+    let field = fields.only("Content-Transfer-Encoding")?;
     let encoding = field.map(|field| field.unfolded().to_ascii_lowercase()).unwrap_or_default();
     let is_encoded = encoding.contains("base64") || encoding.contains("quoted-printable");
-    let is_multipart = entity.media_type()?.is_of_type("multipart");
-    let marked = encoding.contains("binary");
-    let needed = !is_encoded && (entity.body.contains(&0) || has_lone_carriage_return(entity.body));
-    Ok(!is_multipart && (marked || needed))
+    Ok(encoding.contains("binary") || (!is_encoded && LineFacts::of(&part.body)?.needs_binary()))
 }
 
 /// The header lines but Content-Transfer-Encoding, with CRLF.
-fn header_without_encoding(bytes: &[u8]) -> Vec<u8> {
-    let (fields, _) = Fields::split(bytes);
+fn header_without_encoding(fields: &Fields<'_>) -> Content {
     let kept = fields.iter().filter(|field| !field.is("Content-Transfer-Encoding"));
-    kept.flat_map(|field| to_crlf(field.raw()).into_owned()).collect()
+    Content::from_vec(kept.flat_map(|field| to_crlf(field.raw()).into_owned()).collect())
 }
 
 #[cfg(test)]
@@ -91,11 +94,16 @@ mod tests {
         [line_ends(&head), BINARY.to_vec(), b"x".to_vec(), line_ends("\n--b--\n")].concat()
     }
 
+    fn re_encoded(message: &[u8]) -> Result<Vec<u8>, MimeError> {
+        let content = without_binary_parts(&Content::from_vec(message.to_vec()))?;
+        Ok(content.to_vec(1_000_000).unwrap().unwrap().to_vec())
+    }
+
     #[test]
     fn binary_parts_survive_canonical_line_ends() {
         for (encoding, line_end) in [("binary", "\r\n"), ("BINARY", "\n"), ("8bit", "\r\n"), ("8bit", "\n")] {
             let message = message(encoding, line_end);
-            let encoded = without_binary_parts(&message).unwrap();
+            let encoded = re_encoded(&message).unwrap();
             let readable = read(&to_crlf(&encoded)).unwrap();
             assert_eq!(readable.text.trim_end(), "one\ntwo");
             assert_eq!(readable.attachments[0].content, [BINARY, b"x"].concat(), "{encoding} {line_end:?}");
@@ -105,14 +113,14 @@ mod tests {
     #[test]
     fn what_is_not_binary_stays_and_what_cannot_be_encoded_is_refused() {
         let plain = b"Content-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n--b\r\n\r\nx\r\n--b--\r\n";
-        assert_eq!(without_binary_parts(plain).unwrap(), &plain[..]);
+        assert_eq!(re_encoded(plain).unwrap(), plain);
         let binary = "Content-Transfer-Encoding: binary\r\n\r\n\n";
         let nested = format!("Content-Type: message/rfc822\r\n{binary}");
-        assert_eq!(without_binary_parts(nested.as_bytes()), Err(MimeError::BinaryMessage));
+        assert_eq!(re_encoded(nested.as_bytes()), Err(MimeError::BinaryMessage));
         let signed =
             format!("Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n{binary}\r\n--b--\r\n");
-        assert_eq!(without_binary_parts(signed.as_bytes()), Err(MimeError::BinarySigned));
+        assert_eq!(re_encoded(signed.as_bytes()), Err(MimeError::BinarySigned));
         let twice = b"Content-Type: text/plain\r\nContent-Type: text/html\r\n\r\n";
-        assert!(without_binary_parts(twice).is_err());
+        assert!(re_encoded(twice).is_err());
     }
 }

@@ -1,7 +1,9 @@
-//! MIME entities and multiparts (RFC 2045, RFC 2046 section 5.1), split without changing a byte.
+//! MIME entities in memory (RFC 2045); those of any length are [`super::part`].
 use std::borrow::Cow;
+use std::io;
 
 use super::header::{Fields, MediaType, RepeatedField};
+use super::multipart;
 use super::transfer_encoding::{TransferEncoding, TransferEncodingError};
 
 /// A header and a body: a message, or a part of one.
@@ -44,9 +46,41 @@ pub enum MimeError {
     /// Deeper than [`super::parse::MAXIMUM_DEPTH`].
     #[error("the message nests more than {0} parts in each other")]
     TooDeep(usize),
-    /// More than [`super::parse::MAXIMUM_PARTS`].
+    /// More than [`super::parse::MAXIMUM_PARTS`] to be shown, or [`super::multipart::MOST_PARTS`] at all.
     #[error("the message has more than {0} parts")]
     TooManyParts(usize),
+    /// A header longer than [`super::part::LONGEST_HEADER`].
+    #[error("a header in the message is longer than {0} KiB")]
+    HeaderTooLong(usize),
+    /// More than a signature needs.
+    #[error("the signature is larger than {0} MiB")]
+    SignatureTooLong(usize),
+    /// The file that holds the message fails.
+    #[error("the message cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl MimeError {
+    /// Stable code for JSON.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TooDeep(_) => "too-deep",
+            Self::TooManyParts(_) => "too-many-parts",
+            Self::HeaderTooLong(_) => "header-too-long",
+            Self::Unreadable(_) => "input-output",
+            _ => "malformed-message",
+        }
+    }
+}
+
+impl From<io::Error> for MimeError {
+    /// Damage that a decoder found is told from a file that fails.
+    fn from(error: io::Error) -> Self {
+        match error.get_ref().and_then(|cause| cause.downcast_ref::<TransferEncodingError>()) {
+            Some(damage) => Self::TransferEncoding(damage.clone()),
+            None => Self::Unreadable(error.to_string()),
+        }
+    }
 }
 
 impl<'a> Entity<'a> {
@@ -61,28 +95,17 @@ impl<'a> Entity<'a> {
     /// # Errors
     /// Two Content-Type fields.
     pub fn media_type(&self) -> Result<MediaType, MimeError> {
-        let field = self.fields.only("Content-Type")?;
-        Ok(field.and_then(MediaType::parse).filter(|known| known.essence.contains('/')).unwrap_or_else(
-            || {
-                let (fields, _) = Fields::split(b"Content-Type: text/plain; charset=us-ascii\r\n\r\n");
-                fields
-                    .first("Content-Type")
-                    .and_then(MediaType::parse)
-                    .expect("a constant media type can be read")
-            },
-        ))
+        media_type(&self.fields)
     }
 
     /// The Content-Disposition, with its file name.
     pub fn disposition(&self) -> Option<MediaType> {
-        self.fields.first("Content-Disposition").and_then(MediaType::parse)
+        disposition(&self.fields)
     }
 
     /// The file name that the sender suggests: not safe to use, see [`super::attachment`].
     pub fn suggested_name(&self) -> Option<String> {
-        let from_disposition = self.disposition().and_then(|d| d.parameter("filename").map(str::to_owned));
-        from_disposition
-            .or_else(|| self.media_type().ok().and_then(|t| t.parameter("name").map(str::to_owned)))
+        suggested_name(&self.fields)
     }
 
     /// The body without its transfer encoding.
@@ -90,15 +113,46 @@ impl<'a> Entity<'a> {
     /// # Errors
     /// Two fields, an unknown encoding, or a damaged body.
     pub fn decoded_body(&self) -> Result<Cow<'a, [u8]>, MimeError> {
-        let field = self.fields.only("Content-Transfer-Encoding")?;
-        let encoding = field.map_or(Ok(TransferEncoding::Identity), |field| {
-            TransferEncoding::from_name(&without_comments(&field.unfolded()))
-        })?;
-        Ok(encoding.decode(self.body)?)
+        Ok(transfer_encoding(&self.fields)?.decode(self.body)?)
     }
 }
 
-/// The parts of a multipart body.
+/// See [`Entity::media_type`].
+pub(super) fn media_type(fields: &Fields<'_>) -> Result<MediaType, MimeError> {
+    let field = fields.only("Content-Type")?;
+    Ok(field.and_then(MediaType::parse).filter(|known| known.essence.contains('/')).unwrap_or_else(|| {
+        let (fields, _) = Fields::split(b"Content-Type: text/plain; charset=us-ascii\r\n\r\n");
+        let field = fields.first("Content-Type").and_then(MediaType::parse);
+        field.expect("a constant media type can be read")
+    }))
+}
+
+/// See [`Entity::disposition`].
+pub(super) fn disposition(fields: &Fields<'_>) -> Option<MediaType> {
+    fields.first("Content-Disposition").and_then(MediaType::parse)
+}
+
+/// See [`Entity::suggested_name`].
+pub(super) fn suggested_name(fields: &Fields<'_>) -> Option<String> {
+    let from_disposition =
+        disposition(fields).and_then(|known| known.parameter("filename").map(str::to_owned));
+    from_disposition
+        .or_else(|| media_type(fields).ok().and_then(|known| known.parameter("name").map(str::to_owned)))
+}
+
+/// The Content-Transfer-Encoding.
+///
+/// # Errors
+/// Two fields, or an unknown encoding.
+pub(super) fn transfer_encoding(fields: &Fields<'_>) -> Result<TransferEncoding, MimeError> {
+    let field = fields.only("Content-Transfer-Encoding")?;
+    let encoding = field.map_or(Ok(TransferEncoding::Identity), |field| {
+        TransferEncoding::from_name(&without_comments(&field.unfolded()))
+    })?;
+    Ok(encoding)
+}
+
+/// The parts of a multipart body in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts<'a> {
     /// Each part with its header, exactly as between the delimiters: the line end before a delimiter is the delimiter's.
@@ -107,47 +161,12 @@ pub struct Parts<'a> {
     pub is_complete: bool,
 }
 
-/// Splits a multipart body at its delimiter lines.
+/// Splits a multipart body in memory at its delimiter lines, as [`super::multipart`] does.
 pub fn split_multipart<'a>(body: &'a [u8], boundary: &str) -> Parts<'a> {
-    let mut parts = Vec::new();
-    let mut part_start = None;
-    let mut position = 0;
-    for line in body.split_inclusive(|&byte| byte == b'\n') {
-        let line_start = position;
-        position += line.len();
-        let Some(delimiter) = Delimiter::read(line, boundary) else { continue };
-        if let Some(start) = part_start {
-            parts.push(without_last_line_end(body.get(start..line_start).unwrap_or_default()));
-        }
-        if delimiter == Delimiter::End {
-            return Parts { parts, is_complete: true };
-        }
-        part_start = Some(position);
-    }
-    parts.extend(part_start.and_then(|start| body.get(start..)));
-    Parts { parts, is_complete: false }
-}
-
-#[derive(PartialEq, Eq)]
-enum Delimiter {
-    Next,
-    End,
-}
-
-impl Delimiter {
-    /// RFC 2046 section 5.1.1: `--boundary`, perhaps `--`, then nothing but blanks.
-    fn read(line: &[u8], boundary: &str) -> Option<Self> {
-        let rest = line.strip_prefix(b"--")?.strip_prefix(boundary.as_bytes())?;
-        match rest.trim_ascii_end() {
-            b"" => Some(Self::Next),
-            b"--" => Some(Self::End),
-            _ => None,
-        }
-    }
-}
-
-fn without_last_line_end(bytes: &[u8]) -> &[u8] {
-    bytes.strip_suffix(b"\r\n").or_else(|| bytes.strip_suffix(b"\n")).unwrap_or(bytes)
+    let (ranges, is_complete) = multipart::split(body, boundary, usize::MAX).unwrap_or_default();
+    let offset = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
+    let parts = ranges.iter().filter_map(|range| body.get(offset(range.start)..offset(range.end))).collect();
+    Parts { parts, is_complete }
 }
 
 /// Takes RFC 5322 comments off a value that is a single token.

@@ -5,12 +5,15 @@
 //! - [`confidentiality`]: what of a header stays readable outside an encrypted message.
 //! - [`header`]: header fields with their exact bytes.
 //! - [`header_protection`]: the header inside the cryptographic payload (RFC 9788), both ways.
-//! - [`mime`]: entities and multiparts, split without changing a byte.
-//! - [`transfer_encoding`]: base64 and quoted-printable.
+//! - [`part`]: entities of any length: the header in memory, the body a [`crate::content::Content`].
+//! - [`multipart`]: multipart bodies of any length, split without changing a byte.
+//! - [`mime`]: entities in memory, and what can be wrong with a structure.
+//! - [`transfer_encoding`]: bodies without their transfer encoding; [`base64`] and [`quoted_printable`] as streams.
 //! - [`secured`]: the S/MIME forms of an entity (RFC 8551 section 3, RFC 1847), both ways.
 //! - [`authors`]: whom a message names as its authors, beyond doubt.
 //! - [`binary`]: binary parts re-encoded before line ends are made canonical.
 //! - [`build`]: a draft becomes header fields and a MIME entity.
+//! - [`inert`]: content that anybody may have changed, as texts and files.
 //! - [`outer`]: the header that everybody sees, apart from the entity that gets protected.
 //! - [`parse`]: a message becomes what a person reads: header, text, attachments.
 //! - [`attachment`]: file names from strangers made safe; saving without overwriting.
@@ -18,6 +21,7 @@
 pub mod address;
 pub mod attachment;
 pub mod authors;
+pub mod base64;
 pub mod binary;
 pub mod build;
 pub mod canonical;
@@ -25,13 +29,18 @@ pub mod confidentiality;
 mod content_type_parameter;
 pub mod header;
 pub mod header_protection;
+pub mod inert;
 pub mod mime;
+pub mod multipart;
 pub mod outer;
 mod parameters;
 pub mod parse;
+pub mod part;
+pub mod quoted_printable;
 pub mod secured;
 pub mod terminal_text;
 pub mod transfer_encoding;
 
-/// The largest message that is read: larger ones are refused by name instead of filling the memory.
+/// The largest message that mailbox commands take into memory: larger ones are refused by name. The filters (`open`, `verify`,
+/// `protect`) know no limit: they stream.
 pub const MAXIMUM_MESSAGE_BYTES: usize = 256 * 1024 * 1024;

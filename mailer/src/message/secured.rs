@@ -1,28 +1,37 @@
 //! The S/MIME forms of an entity (RFC 8551 section 3, RFC 1847): made, and recognised.
 //!
 //! What is signed is passed on byte for byte, both ways.
+use std::io::{self, Read};
+
 use super::header::MediaType;
-use super::mime::{Entity, MimeError, split_multipart};
-use super::transfer_encoding::encode_base64;
+use super::mime::MimeError;
+use super::part::Part;
+use super::transfer_encoding::{DecodedBody, encode_base64};
+use crate::content::{Content, Replay};
+
+/// The longest signature that stands beside its content, still transfer-encoded.
+const LONGEST_SIGNATURE: u64 = 24 * 1024 * 1024;
+/// What tells the kind of a CMS object.
+const START_OF_OBJECT: u64 = 64;
 
 /// How an entity is protected, by what it says and, for CMS objects, by what they are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Protection<'a> {
+#[derive(Clone, Debug)]
+pub enum Protection {
     /// Not at all.
     None,
     /// `multipart/signed` with a CMS signature.
     Detached {
         /// The first part exactly as it was signed: header, empty line, body.
-        content: &'a [u8],
+        content: Content,
         /// The `ContentInfo` of the second part.
-        signature: Vec<u8>,
+        signature: DecodedBody,
     },
     /// A CMS object that contains the entity, or nothing but certificates.
     Object {
         /// Which kind.
         kind: ObjectKind,
         /// The `ContentInfo`.
-        der: Vec<u8>,
+        cms: DecodedBody,
     },
 }
 
@@ -45,7 +54,7 @@ pub enum ObjectKind {
 ///
 /// # Errors
 /// A `multipart/signed` or CMS part whose structure is broken: it may have been protected once.
-pub fn protection<'a>(entity: &Entity<'a>) -> Result<Protection<'a>, MimeError> {
+pub fn protection(entity: &Part) -> Result<Protection, MimeError> {
     let media_type = entity.media_type()?;
     match media_type.essence.as_str() {
         "multipart/signed" if is_cms_signed(&media_type) => detached(entity, &media_type),
@@ -55,39 +64,41 @@ pub fn protection<'a>(entity: &Entity<'a>) -> Result<Protection<'a>, MimeError> 
     }
 }
 
-/// Wraps signed content and its signature as `multipart/signed`; `content` goes in unchanged.
-pub fn multipart_signed(content: &[u8], signature: &[u8], micalg: &str, boundary: &str) -> Vec<u8> {
-    let encoded = encode_base64(signature);
-    let mut entity = Vec::with_capacity(content.len() + encoded.len() + 700);
-    entity.extend_from_slice(
-        format!(
-            "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n micalg={micalg};\r\n \
-             boundary=\"{boundary}\"\r\n\r\nThis is a signed message (S/MIME).\r\n\r\n--{boundary}\r\n"
-        )
-        .as_bytes(),
+/// Wraps signed content and its signature as `multipart/signed`, with header and body apart; `content` goes in unchanged,
+/// and is not copied.
+pub fn multipart_signed(
+    content: &Content,
+    signature: &[u8],
+    micalg: &str,
+    boundary: &str,
+) -> (Vec<u8>, Content) {
+    let header = format!(
+        "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n micalg={micalg};\r\n \
+         boundary=\"{boundary}\"\r\n\r\n"
     );
-    entity.extend_from_slice(content);
-    entity.extend_from_slice(
-        format!(
-            "\r\n--{boundary}\r\nContent-Type: application/pkcs7-signature; name=smime.p7s\r\n\
-             Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=smime.p7s\r\n\r\n"
-        )
-        .as_bytes(),
+    let before = format!("This is a signed message (S/MIME).\r\n\r\n--{boundary}\r\n");
+    let between = format!(
+        "\r\n--{boundary}\r\nContent-Type: application/pkcs7-signature; name=smime.p7s\r\n\
+         Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=smime.p7s\r\n\r\n"
     );
-    entity.extend_from_slice(&encoded);
-    entity.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-    entity
+    let after =
+        [between.into_bytes(), encode_base64(signature), format!("\r\n--{boundary}--\r\n").into_bytes()];
+    let body = [Content::from_vec(before.into_bytes()), content.clone(), Content::from_vec(after.concat())];
+    (header.into_bytes(), Content::concat(body))
 }
 
-/// Wraps a CMS object as `application/pkcs7-mime` with the given `smime-type`.
-pub fn pkcs7_mime(der: &[u8], smime_type: &str) -> Vec<u8> {
-    let mut entity = format!(
+/// The header of a CMS object with the given `smime-type`; its body is the object in base64.
+pub fn pkcs7_mime_header(smime_type: &str) -> Vec<u8> {
+    format!(
         "Content-Type: application/pkcs7-mime; smime-type={smime_type};\r\n name=smime.p7m\r\n\
          Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=smime.p7m\r\n\r\n"
     )
-    .into_bytes();
-    entity.extend_from_slice(&encode_base64(der));
-    entity
+    .into_bytes()
+}
+
+/// Wraps a small CMS object as `application/pkcs7-mime` with the given `smime-type`.
+pub fn pkcs7_mime(der: &[u8], smime_type: &str) -> Vec<u8> {
+    [pkcs7_mime_header(smime_type), encode_base64(der)].concat()
 }
 
 fn is_cms_signed(media_type: &MediaType) -> bool {
@@ -101,29 +112,32 @@ fn is_signature_type(essence: &str) -> bool {
         .any(|known| essence.trim().eq_ignore_ascii_case(known))
 }
 
-fn detached<'a>(entity: &Entity<'a>, media_type: &MediaType) -> Result<Protection<'a>, MimeError> {
-    let boundary = media_type.parameter("boundary").filter(|b| !b.is_empty()).ok_or(MimeError::NoBoundary)?;
-    let parts = split_multipart(entity.body, boundary);
-    if !parts.is_complete {
+fn detached(entity: &Part, media_type: &MediaType) -> Result<Protection, MimeError> {
+    media_type.parameter("boundary").filter(|boundary| !boundary.is_empty()).ok_or(MimeError::NoBoundary)?;
+    let (parts, ranges) = entity.parts()?.ok_or(MimeError::NoBoundary)?;
+    if !ranges.is_complete {
         return Err(MimeError::CutOff);
     }
-    let [content, signature] = parts.parts[..] else {
-        return Err(MimeError::NotTwoParts(parts.parts.len()));
+    let [content, signature] = &parts[..] else {
+        return Err(MimeError::NotTwoParts(parts.len()));
     };
-    let signature = Entity::parse(signature);
+    let signature = Part::read(signature)?;
     let signature_type = signature.media_type()?.essence;
     if !is_signature_type(&signature_type) {
         return Err(MimeError::NotASignature(signature_type));
     }
-    Ok(Protection::Detached { content, signature: signature.decoded_body()?.into_owned() })
+    if signature.body.len() > LONGEST_SIGNATURE {
+        return Err(MimeError::SignatureTooLong((LONGEST_SIGNATURE >> 20) as usize));
+    }
+    Ok(Protection::Detached { content: content.clone(), signature: signature.decoded_body()? })
 }
 
-fn object<'a>(entity: &Entity<'a>) -> Result<Protection<'a>, MimeError> {
-    let der = entity.decoded_body()?.into_owned();
-    Ok(Protection::Object { kind: object_kind(&der), der })
+fn object(entity: &Part) -> Result<Protection, MimeError> {
+    let cms = entity.decoded_body()?;
+    Ok(Protection::Object { kind: object_kind(&cms)?, cms })
 }
 
-fn has_object_name(entity: &Entity<'_>) -> bool {
+fn has_object_name(entity: &Part) -> bool {
     entity.suggested_name().is_some_and(|name| {
         let name = name.to_ascii_lowercase();
         [".p7m", ".p7c", ".p7z"].iter().any(|suffix| name.ends_with(suffix))
@@ -131,17 +145,21 @@ fn has_object_name(entity: &Entity<'_>) -> bool {
 }
 
 /// Reads the content type of a `ContentInfo` (RFC 5652 section 3): the `smime-type` parameter is only a hint.
-fn object_kind(der: &[u8]) -> ObjectKind {
-    let Some(object_identifier) = content_type(der) else { return ObjectKind::Unknown };
-    match object_identifier {
+///
+/// # Errors
+/// It cannot be read.
+pub fn object_kind(cms: &dyn Replay) -> io::Result<ObjectKind> {
+    let mut start = Vec::new();
+    cms.replay().take(START_OF_OBJECT).read_to_end(&mut start)?;
+    Ok(match content_type(&start) {
         // 1.2.840.113549.1.7.2 and .3
-        [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x02] => ObjectKind::Signed,
-        [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x03] => ObjectKind::Enveloped,
+        Some([0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x02]) => ObjectKind::Signed,
+        Some([0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x03]) => ObjectKind::Enveloped,
         // 1.2.840.113549.1.9.16.1.23 and .9
-        [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x09, 0x10, 0x01, 0x17] => ObjectKind::AuthEnveloped,
-        [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x09, 0x10, 0x01, 0x09] => ObjectKind::Compressed,
+        Some([0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x09, 0x10, 0x01, 0x17]) => ObjectKind::AuthEnveloped,
+        Some([0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x09, 0x10, 0x01, 0x09]) => ObjectKind::Compressed,
         _ => ObjectKind::Unknown,
-    }
+    })
 }
 
 fn content_type(der: &[u8]) -> Option<&[u8]> {
@@ -159,6 +177,20 @@ mod tests {
 
     const ENVELOPED: &[u8] = &[0x30, 0x82, 1, 0, 0x06, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 7, 3, 0xA0];
 
+    fn part(bytes: &[u8]) -> Part {
+        Part::read(&Content::from_vec(bytes.to_vec())).unwrap()
+    }
+
+    fn bytes(content: &Content) -> Vec<u8> {
+        content.to_vec(1_000_000).unwrap().unwrap().to_vec()
+    }
+
+    fn signed(content: &[u8], signature: &[u8], boundary: &str) -> Vec<u8> {
+        let content = Content::from_vec(content.to_vec());
+        let (header, body) = multipart_signed(&content, signature, "sha-256", boundary);
+        [header, bytes(&body)].concat()
+    }
+
     #[test]
     fn signed_content_comes_out_byte_for_byte() {
         for content in [
@@ -166,30 +198,35 @@ mod tests {
             b"Content-Type: text/plain\r\n\r\nno line end",
             b"\r\n",
             b"X: y\r\n\r\n\r\n\r\n--other\r\n",
+            b"X: y\r\n\r\nlone\nlone\r",
         ] {
-            let entity = multipart_signed(content, b"signature", "sha-256", "=_b");
-            let Ok(Protection::Detached { content: found, signature }) = protection(&Entity::parse(&entity))
-            else {
+            let entity = signed(content, b"signature", "=_b");
+            let Ok(Protection::Detached { content: found, signature }) = protection(&part(&entity)) else {
                 panic!("{}", String::from_utf8_lossy(&entity));
             };
-            assert_eq!((found, &signature[..]), (content, &b"signature"[..]));
+            assert_eq!(bytes(&found), content);
+            assert_eq!(signature.to_vec(99).unwrap().unwrap(), b"signature");
         }
     }
 
     #[test]
     fn objects_are_known_by_what_they_are_not_by_what_they_are_called() {
-        let entity = pkcs7_mime(ENVELOPED, "signed-data");
-        let wanted = Protection::Object { kind: ObjectKind::Enveloped, der: ENVELOPED.to_vec() };
-        assert_eq!(protection(&Entity::parse(&entity)), Ok(wanted.clone()));
-        let generic =
-            String::from_utf8(entity).unwrap().replace("application/pkcs7-mime", "application/octet-stream");
-        assert_eq!(protection(&Entity::parse(generic.as_bytes())), Ok(wanted));
+        let entity = String::from_utf8(pkcs7_mime(ENVELOPED, "signed-data")).unwrap();
+        let generic = entity.replace("application/pkcs7-mime", "application/octet-stream");
+        for entity in [entity, generic] {
+            let Ok(Protection::Object { kind: ObjectKind::Enveloped, cms }) =
+                protection(&part(entity.as_bytes()))
+            else {
+                panic!("{entity}");
+            };
+            assert_eq!(cms.to_vec(99).unwrap().unwrap(), ENVELOPED);
+        }
     }
 
     #[test]
     fn broken_signed_messages_are_not_taken_for_unsigned_ones() {
-        let entity = multipart_signed(b"A: b\r\n\r\nc", b"s", "sha-256", "b");
-        let text = String::from_utf8(entity).unwrap();
+        let text = String::from_utf8(signed(b"A: b\r\n\r\nc", b"s", "b")).unwrap();
+        let long = "QUFB\r\n".repeat(5_000_000);
         for (broken, wanted) in [
             (text.replace("--b--", ""), MimeError::CutOff),
             (
@@ -198,26 +235,35 @@ mod tests {
             ),
             (text.replace(";\r\n boundary=\"b\"", ""), MimeError::NoBoundary),
             (text.replace("\r\n--b--", "\r\n--b\r\n\r\nthird\r\n--b--"), MimeError::NotTwoParts(3)),
+            (text.replace("\r\n--b--", &format!("\r\n{long}--b--")), MimeError::SignatureTooLong(24)),
             (
                 format!("Content-Type: text/plain\r\n{text}"),
                 super::super::header::RepeatedField("Content-Type").into(),
             ),
         ] {
-            assert_eq!(protection(&Entity::parse(broken.as_bytes())), Err(wanted), "{broken}");
+            assert_eq!(protection(&part(broken.as_bytes())).unwrap_err(), wanted);
         }
         let foreign = text
             .replace("protocol=\"application/pkcs7-signature\"", "protocol=\"application/pgp-signature\"");
-        assert_eq!(protection(&Entity::parse(foreign.as_bytes())), Ok(Protection::None));
+        assert!(matches!(protection(&part(foreign.as_bytes())), Ok(Protection::None)));
+        // Neither an absent nor a wrong micalg says anything about the signature (RFC 8551 section 3.5.3.2).
+        for micalg in ["", "micalg=md5;"] {
+            let other = text.replace("micalg=sha-256;", micalg);
+            assert!(
+                matches!(protection(&part(other.as_bytes())), Ok(Protection::Detached { .. })),
+                "{other}"
+            );
+        }
     }
 
     proptest::proptest! {
         #[test]
-        fn recognising_never_panics(bytes: Vec<u8>, position: proptest::sample::Index, change: u8) {
-            let _ = object_kind(&bytes);
-            let mut entity = multipart_signed(b"A: b\r\n\r\nc\r\n", &bytes, "sha-256", "b");
+        fn recognising_never_panics(object: Vec<u8>, position: proptest::sample::Index, change: u8) {
+            let _ = object_kind(&Content::from_vec(object.clone()));
+            let mut entity = signed(b"A: b\r\n\r\nc\r\n", &object, "b");
             let at = position.index(entity.len());
             entity[at] = change;
-            let _ = protection(&Entity::parse(&entity));
+            let _ = protection(&part(&entity));
         }
     }
 }

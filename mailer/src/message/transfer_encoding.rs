@@ -1,7 +1,11 @@
-//! Content-Transfer-Encoding (RFC 2045 section 6): base64 and quoted-printable, both ways.
+//! Content-Transfer-Encoding (RFC 2045 section 6): which there are, and bodies without it.
 use std::borrow::Cow;
+use std::io::{self, Read, Write};
 
-use base64ct::{Base64, Encoding};
+use super::base64::{Base64Reader, Base64Writer};
+use super::quoted_printable::QuotedPrintableReader;
+pub use super::quoted_printable::encode_quoted_printable;
+use crate::content::{Content, Replay, Spool};
 
 /// The encodings of RFC 2045 section 6.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,105 +44,73 @@ impl TransferEncoding {
         }
     }
 
-    /// Decodes a body.
+    /// Decodes a body that is in memory.
     ///
     /// # Errors
     /// [`TransferEncodingError::Base64`]; quoted-printable is always readable (RFC 2045 section 6.7, robustness notes).
     pub fn decode(self, body: &[u8]) -> Result<Cow<'_, [u8]>, TransferEncodingError> {
+        if self == Self::Identity {
+            return Ok(Cow::Borrowed(body));
+        }
+        let mut decoded = Vec::with_capacity(body.len());
+        self.reader(body).read_to_end(&mut decoded).map_err(|_| TransferEncodingError::Base64)?;
+        Ok(Cow::Owned(decoded))
+    }
+
+    /// Decodes what `body` reads.
+    fn reader<'a>(self, body: impl Read + 'a) -> Box<dyn Read + 'a> {
         match self {
-            Self::Identity => Ok(Cow::Borrowed(body)),
-            Self::QuotedPrintable => Ok(Cow::Owned(decode_quoted_printable(body))),
-            Self::Base64 => decode_base64(body).map(Cow::Owned),
+            Self::Identity => Box::new(body),
+            Self::QuotedPrintable => Box::new(QuotedPrintableReader::new(body)),
+            Self::Base64 => Box::new(Base64Reader::new(body)),
         }
     }
 }
 
-/// Base64 in lines of 76 characters, each with CRLF (RFC 2045 section 6.8).
+/// A body of any length, decoded while it is read. Damage shows as an error of kind `InvalidData` that carries a
+/// [`TransferEncodingError`].
+#[derive(Clone, Debug)]
+pub struct DecodedBody {
+    /// The body as it came.
+    pub body: Content,
+    /// How it is encoded.
+    pub encoding: TransferEncoding,
+}
+
+impl DecodedBody {
+    /// The decoded octets as a content: a view where nothing is encoded, else a spooled copy.
+    ///
+    /// # Errors
+    /// The body is damaged, or cannot be read or spooled.
+    pub fn to_content(&self) -> io::Result<Content> {
+        match self.encoding {
+            TransferEncoding::Identity => Ok(self.body.clone()),
+            _ => Spool::take(&mut self.replay()),
+        }
+    }
+
+    /// All octets in memory, or `None` where there are more than `most`.
+    ///
+    /// # Errors
+    /// The body is damaged, or cannot be read.
+    pub fn to_vec(&self, most: usize) -> io::Result<Option<Vec<u8>>> {
+        let mut decoded = Vec::new();
+        self.replay().take(most as u64 + 1).read_to_end(&mut decoded)?;
+        Ok((decoded.len() <= most).then_some(decoded))
+    }
+}
+
+impl Replay for DecodedBody {
+    fn replay(&self) -> Box<dyn Read + '_> {
+        self.encoding.reader(self.body.reader())
+    }
+}
+
+/// Base64 in lines of 76 characters, each with CRLF (RFC 2045 section 6.8), of something small.
 pub fn encode_base64(content: &[u8]) -> Vec<u8> {
-    const BYTES_PER_LINE: usize = 57;
-    let mut encoded = Vec::with_capacity(content.len() / BYTES_PER_LINE * 78 + 80);
-    for line in content.chunks(BYTES_PER_LINE) {
-        encoded.extend_from_slice(Base64::encode_string(line).as_bytes());
-        encoded.extend_from_slice(b"\r\n");
-    }
-    encoded
-}
-
-/// Skips what RFC 2045 section 6.8 tells decoders to ignore, stops at the padding.
-fn decode_base64(body: &[u8]) -> Result<Vec<u8>, TransferEncodingError> {
-    let mut clean: Vec<u8> = Vec::with_capacity(body.len());
-    clean.extend(
-        body.iter()
-            .take_while(|&&byte| byte != b'=')
-            .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')),
-    );
-    while !clean.len().is_multiple_of(4) {
-        clean.push(b'=');
-    }
-    let text = std::str::from_utf8(&clean).map_err(|_| TransferEncodingError::Base64)?;
-    Base64::decode_vec(text).map_err(|_| TransferEncodingError::Base64)
-}
-
-fn decode_quoted_printable(body: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(body.len());
-    let mut lines = body.split_inclusive(|&byte| byte == b'\n').peekable();
-    while let Some(line) = lines.next() {
-        let content = line.trim_ascii_end();
-        if lines.peek().is_none() && !line.ends_with(b"\n") {
-            decode_quoted_printable_line(content, &mut decoded);
-        } else if let Some(soft) = content.strip_suffix(b"=") {
-            decode_quoted_printable_line(soft, &mut decoded);
-        } else {
-            decode_quoted_printable_line(content, &mut decoded);
-            decoded.extend_from_slice(if line.ends_with(b"\r\n") { b"\r\n" } else { b"\n" });
-        }
-    }
-    decoded
-}
-
-fn decode_quoted_printable_line(mut line: &[u8], decoded: &mut Vec<u8>) {
-    while let Some((&byte, rest)) = line.split_first() {
-        line = rest;
-        if byte == b'='
-            && let Some((&[high, low], rest)) = line.split_first_chunk::<2>()
-            && let (Some(high), Some(low)) = (hexadecimal(high), hexadecimal(low))
-        {
-            decoded.push(high << 4 | low);
-            line = rest;
-        } else {
-            decoded.push(byte);
-        }
-    }
-}
-
-fn hexadecimal(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
-}
-
-/// Whether there is a CR that is not part of CRLF.
-pub fn has_lone_carriage_return(bytes: &[u8]) -> bool {
-    let mut rest = bytes.iter().peekable();
-    while let Some(byte) = rest.next() {
-        if *byte == b'\r' && rest.peek() != Some(&&b'\n') {
-            return true;
-        }
-    }
-    false
-}
-
-/// Whether servers must carry an entity without changing it: ASCII without NUL, only CRLF as line end, and no line longer
-/// than 998 octets (RFC 5321 section 4.5.3.1.6, RFC 5322 section 2.1.1).
-pub fn is_seven_bit(entity: &[u8]) -> bool {
-    const LONGEST_LINE: usize = 998;
-    entity.is_ascii()
-        && !entity.contains(&0)
-        && super::canonical::is_canonical(entity)
-        && entity.split(|&byte| byte == b'\n').all(|line| line.len() <= LONGEST_LINE + 1)
+    let mut writer = Base64Writer::new(Vec::with_capacity(content.len() / 57 * 78 + 80));
+    // A vector takes whatever is written.
+    writer.write_all(content).and_then(|()| writer.finish()).unwrap_or_default()
 }
 
 /// Whether canonical text survives mail transport as it is: ASCII, short lines, no trailing blanks, and no line that
@@ -156,48 +128,6 @@ pub fn is_transport_safe(text: &[u8]) -> bool {
         })
 }
 
-/// Quoted-printable of canonical text (RFC 2045 section 6.7): CRLF stays a line end, `From ` and a lone dot are hidden.
-pub fn encode_quoted_printable(text: &[u8]) -> Vec<u8> {
-    let mut encoded = Vec::with_capacity(text.len() + text.len() / 8);
-    let mut lines = text.split(|&byte| byte == b'\n').peekable();
-    while let Some(line) = lines.next() {
-        let is_last = lines.peek().is_none();
-        let line = if is_last { line } else { line.strip_suffix(b"\r").unwrap_or(line) };
-        encode_quoted_printable_line(line, &mut encoded);
-        if !is_last {
-            encoded.extend_from_slice(b"\r\n");
-        }
-    }
-    encoded
-}
-
-fn encode_quoted_printable_line(line: &[u8], encoded: &mut Vec<u8>) {
-    const LONGEST_LINE: usize = 76;
-    let hide_first = line.starts_with(b"From ") || line.starts_with(b".");
-    let last = line.len().wrapping_sub(1);
-    let mut column = 0;
-    for (position, &byte) in line.iter().enumerate() {
-        let plain = match byte {
-            b'=' => false,
-            b' ' | b'\t' => position != last,
-            0x21..=0x7E => !(position == 0 && hide_first),
-            _ => false,
-        };
-        let width = if plain { 1 } else { 3 };
-        // One column stays free for the "=" of a soft line break.
-        if column + width > LONGEST_LINE - 1 {
-            encoded.extend_from_slice(b"=\r\n");
-            column = 0;
-        }
-        if plain {
-            encoded.push(byte);
-        } else {
-            encoded.extend_from_slice(format!("={byte:02X}").as_bytes());
-        }
-        column += width;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,11 +141,10 @@ mod tests {
     }
 
     #[test]
-    fn quoted_printable_decodes_the_example_of_rfc_2045() {
-        let body =
-            b"Now's the time =\r\nfor all folk to come=\r\n to the aid of their country.  \r\n=E4=f6=zz=";
-        let wanted = b"Now's the time for all folk to come to the aid of their country.\r\n\xE4\xF6=zz=";
-        assert_eq!(&*TransferEncoding::QuotedPrintable.decode(body).unwrap(), wanted);
+    fn damage_is_told_from_a_disk_that_fails() {
+        let body = DecodedBody { body: Content::from_vec(b"A".to_vec()), encoding: TransferEncoding::Base64 };
+        let problem = body.to_content().unwrap_err();
+        assert!(problem.get_ref().is_some_and(|cause| cause.is::<TransferEncodingError>()));
     }
 
     #[test]

@@ -2,16 +2,21 @@
 //!
 //! Layers are taken off from the outside in. A signature speaks for the content only if no encryption lies inside it: who
 //! signs something encrypted need not know what it says. The signer must be the author that the message shows in From, and
-//! an envelope that anybody can change (AES-CBC) counts only around a trusted signature.
-use zeroize::Zeroizing;
+//! an envelope that anybody can change (AES-CBC) counts only around a trusted signature. What is only a part of the content
+//! is never decrypted into it (EFAIL): see [`super::inner_parts`].
+use std::io;
 
-use crate::content::Content;
+use crate::content::{Content, Replay};
 use crate::keys::{KeyRing, KeysError};
 use crate::message::authors::{AuthorProblem, authors, senders};
 use crate::message::canonical::received;
-use crate::message::mime::{Entity, MimeError};
-use crate::message::outer::{assemble, separate, with_plain_header};
+use crate::message::header_protection::{Around, Payload, Revealed, Scheme, is_wrapped_message, reveal};
+use crate::message::inert::inert;
+use crate::message::mime::MimeError;
+use crate::message::outer::{assemble_header, revealed_header, separate};
+use crate::message::part::Part;
 use crate::message::secured::{ObjectKind, Protection, protection};
+use crate::protection::inner_parts::{InnerPart, inner_parts};
 use crate::smime::{self, DecryptError, SignedMessage, VerifyError};
 use crate::trust::{Judge, Verdict};
 
@@ -23,7 +28,7 @@ pub const MAXIMUM_LAYERS: usize = 10;
 pub enum Layer {
     /// An envelope that one of our keys opened.
     Encrypted {
-        /// Whether the envelope itself proves that its content was not changed (AES-GCM).
+        /// Whether the envelope itself proves that its content was not changed (AES-GCM, ChaCha20-Poly1305).
         authenticated: bool,
     },
     /// A signature, with the verdict about its signer.
@@ -34,7 +39,9 @@ pub enum Layer {
 pub struct Opened {
     layers: Vec<Layer>,
     verdict: Verdict,
-    content: Option<Zeroizing<Vec<u8>>>,
+    header: Option<Revealed>,
+    inner_parts: Vec<InnerPart>,
+    content: Option<Content>,
 }
 
 /// When content is handed out although nothing proves whose it is.
@@ -62,6 +69,12 @@ pub enum OpenError {
     /// More layers than anybody needs.
     #[error("the message is protected more than {0} times over")]
     TooManyLayers(usize),
+    /// A structure that nobody needs.
+    #[error("the message is malformed: {0}")]
+    Malformed(MimeError),
+    /// The message could not be read, or the temporary file not be written.
+    #[error("the message could not be read or its content not be kept: {0}")]
+    Io(#[from] io::Error),
 }
 
 impl OpenError {
@@ -72,6 +85,17 @@ impl OpenError {
             Self::Keys(error) => error.code(),
             Self::Unsupported(_) => "unsupported",
             Self::TooManyLayers(_) => "too-many-layers",
+            Self::Malformed(error) => error.code(),
+            Self::Io(_) => "input-output",
+        }
+    }
+}
+
+impl From<MimeError> for OpenError {
+    fn from(error: MimeError) -> Self {
+        match error {
+            MimeError::Unreadable(problem) => Self::Io(io::Error::other(problem)),
+            other => Self::Malformed(other),
         }
     }
 }
@@ -83,39 +107,63 @@ pub type KeySource<'a> = dyn FnMut() -> Result<Box<dyn KeyRing>, KeysError> + 'a
 ///
 /// # Errors
 /// See [`OpenError`]. A broken signature is no error but a verdict.
-pub fn open(original: &[u8], keys: &mut KeySource<'_>, judge: &mut Judge<'_>) -> Result<Opened, OpenError> {
-    let message = received(original);
+pub fn open(
+    original: &Content,
+    keys: &mut KeySource<'_>,
+    judge: &mut Judge<'_>,
+) -> Result<Opened, OpenError> {
+    let message = Part::read(original)?;
+    if !may_be_protected(&message) {
+        return Ok(Opened::unprotected(original, &message, Vec::new()));
+    }
+    let canonical = received(original)?;
+    let message = Part::read(&canonical)?;
     let outer = separate(&message, &[]);
     let mut unwrapping = Unwrapping { keys, ring: None, layers: Vec::new() };
-    let entity = match unwrapping.unwrap(outer.entity)? {
+    let entity = match unwrapping.unwrap(outer.entity())? {
         Unwrapped::Entity(entity) => entity,
         Unwrapped::Unreadable(verdict) => {
-            return Ok(Opened { layers: unwrapping.judge_layers(judge, &message), verdict, content: None });
+            let layers = unwrapping.judge_layers(judge, message.header());
+            return Ok(Opened::withheld(layers, verdict));
         }
         Unwrapped::Changed => {
-            let layers = unwrapping.judge_layers(judge, &message);
+            let layers = unwrapping.judge_layers(judge, message.header());
             let verdict = match layers.last() {
                 Some(Layer::Signed(verdict)) => verdict.clone(),
                 _ => Verdict::unsigned(),
             };
-            return Ok(Opened { layers, verdict, content: None });
+            return Ok(Opened::withheld(layers, verdict));
         }
     };
     // What carries no protection passes untouched, line ends included.
-    let content = Zeroizing::new(match unwrapping.layers.is_empty() {
-        true => original.to_vec(),
-        false => whole_message(&outer.fields, &entity),
-    });
-    let layers = unwrapping.judge_layers(judge, &content);
-    let verdict = match senders(&content) {
-        senders if senders.is_empty() => overall(&layers),
-        senders => overall(&layers).with_sender(&senders),
-    };
-    let content = (!verdict.integrity_failed()).then_some(content);
-    Ok(Opened { layers, verdict, content })
+    if unwrapping.layers.is_empty() {
+        let inner = inner_parts(&canonical, judge)?;
+        return Ok(Opened::unprotected(original, &message, inner));
+    }
+    let mut content = Whole::new(&outer.fields, &entity)?;
+    let (layers, verdict) = unwrapping.judge_content(judge, &mut content);
+    if verdict.integrity_failed() {
+        return Ok(Opened::withheld(layers, verdict));
+    }
+    let mut whole = content.content();
+    if is_open_to_changes(&layers) {
+        whole = inert(&whole)?;
+    }
+    let inner_parts = inner_parts(&entity, judge)?;
+    Ok(Opened { layers, verdict, header: Some(content.revealed), inner_parts, content: Some(whole) })
 }
 
 impl Opened {
+    fn unprotected(original: &Content, message: &Part, inner_parts: Vec<InnerPart>) -> Self {
+        let verdict = with_senders(Verdict::unsigned(), message.header());
+        let content = Some(original.clone());
+        Self { layers: Vec::new(), verdict, header: None, inner_parts, content }
+    }
+
+    fn withheld(layers: Vec<Layer>, verdict: Verdict) -> Self {
+        Self { layers, verdict, header: None, inner_parts: Vec::new(), content: None }
+    }
+
     /// The layers that were taken off, from the outside in.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
@@ -124,6 +172,16 @@ impl Opened {
     /// Who signed the content, and whether to believe it.
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
+    }
+
+    /// How the header was protected, and where inside and outside disagree; only for a protected message with content.
+    pub fn header(&self) -> Option<&Revealed> {
+        self.header.as_ref()
+    }
+
+    /// Parts of the content that carry protection of their own, which says nothing about the rest.
+    pub fn inner_parts(&self) -> &[InnerPart] {
+        &self.inner_parts
     }
 
     /// Whether the content was encrypted on its way.
@@ -136,17 +194,71 @@ impl Opened {
         self.verdict.is_trusted() || (self.verdict.is_plainly_unsigned() && !policy.require_signed)
     }
 
-    /// Hands the content out if the policy allows: an RFC 5322 message with CRLF line ends. Changed content never comes out.
-    pub fn release(self, policy: ReleasePolicy) -> Option<Zeroizing<Vec<u8>>> {
+    /// Hands the content out if the policy allows: an RFC 5322 message with CRLF line ends. Changed content never comes out,
+    /// and what anybody may have changed comes out only as text and files.
+    pub fn release(self, policy: ReleasePolicy) -> Option<Content> {
         let allowed =
             self.is_acceptable(policy) || (policy.show_untrusted && !self.verdict.integrity_failed());
         self.content.filter(|_| allowed)
     }
 }
 
+/// A message whose type already says that nothing in it is protected need not be looked through.
+fn may_be_protected(message: &Part) -> bool {
+    message.media_type().map_or(true, |known| {
+        known.is_of_type("multipart") || known.is_of_type("message") || known.is_of_type("application")
+    })
+}
+
+/// The message that outer fields and the innermost entity are together.
+struct Whole<'f> {
+    fields: &'f [u8],
+    payload: Part,
+    is_wrapped: bool,
+    revealed: Revealed,
+}
+
+impl<'f> Whole<'f> {
+    /// RFC 8551 section 3.1: a protected `message/rfc822` is the message itself with its header protected.
+    fn new(fields: &'f [u8], entity: &Content) -> Result<Self, OpenError> {
+        let part = Part::read(entity)?;
+        let wrapped =
+            match part.media_type().map(|known| (known.essence == "message/rfc822").then_some(known)) {
+                Ok(Some(media_type)) => {
+                    let message = Part::read(&part.decoded_body()?.to_content()?)?;
+                    Some(message).filter(|message| is_wrapped_message(fields, &media_type, message.header()))
+                }
+                _ => None,
+            };
+        let is_wrapped = wrapped.is_some();
+        let revealed = Revealed { scheme: Scheme::None, fields: Vec::new(), disagreements: Vec::new() };
+        Ok(Self { fields, payload: wrapped.unwrap_or(part), is_wrapped, revealed })
+    }
+
+    /// Puts the header together for what is known about the layers around.
+    fn reveal(&mut self, around: Around) -> Vec<u8> {
+        let header = self.payload.header();
+        let payload = if self.is_wrapped { Payload::WrappedMessage(header) } else { Payload::Header(header) };
+        self.revealed = reveal(self.fields, payload, around);
+        self.header()
+    }
+
+    /// A message without any field outside is all inside, announced or not.
+    fn header(&self) -> Vec<u8> {
+        if self.revealed.scheme == Scheme::None && self.fields.is_empty() {
+            return assemble_header(&[], self.payload.header());
+        }
+        revealed_header(&self.revealed.header(), self.payload.header())
+    }
+
+    fn content(&self) -> Content {
+        Content::concat([Content::from_vec(self.header()), self.payload.body.clone()])
+    }
+}
+
 enum Unwrapped {
     /// Nothing is left to take off.
-    Entity(Zeroizing<Vec<u8>>),
+    Entity(Content),
     /// A protected form that is broken.
     Unreadable(Verdict),
     /// The last layer is a signature that does not fit its content.
@@ -162,11 +274,20 @@ impl UnjudgedLayer {
     fn judge(&self, judge: &mut Judge<'_>, authors: &Result<Vec<String>, AuthorProblem>) -> Layer {
         match self {
             Self::Encrypted { authenticated } => Layer::Encrypted { authenticated: *authenticated },
-            Self::Signed(message) => Layer::Signed(match authors {
-                Ok(authors) => judge.signed_message(message, authors),
-                Err(problem) => judge.signed_message(message, &[]).without_clear_author(problem),
-            }),
+            Self::Signed(message) => Layer::Signed(judge_signed(judge, message, authors)),
         }
+    }
+}
+
+/// The verdict about a signed message or part whose authors are these.
+pub(super) fn judge_signed(
+    judge: &mut Judge<'_>,
+    message: &SignedMessage,
+    authors: &Result<Vec<String>, AuthorProblem>,
+) -> Verdict {
+    match authors {
+        Ok(authors) => judge.signed_message(message, authors),
+        Err(problem) => judge.signed_message(message, &[]).without_clear_author(problem),
     }
 }
 
@@ -199,6 +320,13 @@ fn is_open_to_changes(layers: &[Layer]) -> bool {
     })
 }
 
+fn with_senders(verdict: Verdict, header: &[u8]) -> Verdict {
+    match senders(header) {
+        senders if senders.is_empty() => verdict,
+        senders => verdict.with_sender(&senders),
+    }
+}
+
 struct Unwrapping<'k, 'f> {
     keys: &'k mut KeySource<'f>,
     ring: Option<Box<dyn KeyRing>>,
@@ -206,102 +334,140 @@ struct Unwrapping<'k, 'f> {
 }
 
 impl Unwrapping<'_, '_> {
-    fn unwrap(&mut self, entity: Vec<u8>) -> Result<Unwrapped, OpenError> {
-        let mut entity = Zeroizing::new(entity);
+    fn unwrap(&mut self, entity: Content) -> Result<Unwrapped, OpenError> {
+        let mut entity = entity;
         for _ in 0..=MAXIMUM_LAYERS {
-            let inner = match protection(&Entity::parse(&entity)) {
-                Err(problem) => return Ok(Unwrapped::Unreadable(malformed(&problem))),
-                Ok(Protection::None) => None,
-                Ok(Protection::Detached { content, signature }) => {
-                    match smime::verify(&signature, Some(&Content::from_vec(content.to_vec())), &[]) {
-                        Ok(signed) => self.signed(signed, Some(content.to_vec())),
-                        Err(error) => return Ok(Unwrapped::Unreadable(Verdict::unreadable(&error))),
-                    }
-                }
-                Ok(Protection::Object { kind: ObjectKind::Signed, der }) => {
-                    match smime::verify(&der, None, &[]) {
-                        Ok(mut signed) => {
-                            let content =
-                                signed.content.take().map(|content| in_memory(&content)).transpose()?;
-                            let content = content.map(|content| content.to_vec());
-                            self.signed(signed, content)
-                        }
-                        Err(error) => return Ok(Unwrapped::Unreadable(Verdict::unreadable(&error))),
-                    }
-                }
-                Ok(Protection::Object { kind: ObjectKind::Enveloped | ObjectKind::AuthEnveloped, der }) => {
-                    Some(self.decrypt(der)?)
-                }
-                Ok(Protection::Object { kind: ObjectKind::Compressed, .. }) => {
-                    return Err(OpenError::Unsupported("compressed (RFC 3274)"));
-                }
-                Ok(Protection::Object { kind: ObjectKind::Unknown, der }) => {
-                    return match smime::verify(&der, None, &[]) {
-                        Err(error @ VerifyError::Malformed(_)) => {
-                            Ok(Unwrapped::Unreadable(Verdict::unreadable(&error)))
-                        }
-                        _ => Err(OpenError::Unsupported("a cryptographic object of an unknown kind")),
-                    };
+            let inner = match self.take_off(&entity) {
+                Ok(inner) => inner,
+                Err(Broken::Fails(error)) => return Err(error),
+                Err(Broken::Unreadable(problem)) => {
+                    return Ok(Unwrapped::Unreadable(Verdict::unreadable(&problem)));
                 }
             };
             match inner {
                 None => return Ok(Unwrapped::Entity(entity)),
                 Some(_) if self.has_broken_signature() => return Ok(Unwrapped::Changed),
-                Some(content) => entity = Zeroizing::new(received(&content).into_owned()),
+                Some(content) => entity = received(&content)?,
             }
         }
         Err(OpenError::TooManyLayers(MAXIMUM_LAYERS))
     }
 
+    /// The content under the outermost layer; `None` where there is none.
+    fn take_off(&mut self, entity: &Content) -> Result<Option<Content>, Broken> {
+        match protection(&Part::read(entity)?)? {
+            Protection::None => Ok(None),
+            Protection::Detached { content, signature } => {
+                let signed = smime::verify(&signature, Some(&content), &[])?;
+                Ok(self.signed(signed, Some(content)))
+            }
+            Protection::Object { kind: ObjectKind::Signed, cms } => {
+                let mut signed = smime::verify(&cms, None, &[])?;
+                let content = signed.content.take();
+                Ok(self.signed(signed, content))
+            }
+            Protection::Object { kind: ObjectKind::Enveloped | ObjectKind::AuthEnveloped, cms } => {
+                Ok(Some(self.decrypt(&cms)?))
+            }
+            Protection::Object { kind: ObjectKind::Compressed, .. } => {
+                Err(OpenError::Unsupported("compressed (RFC 3274)").into())
+            }
+            Protection::Object { kind: ObjectKind::Unknown, cms } => match smime::verify(&cms, None, &[]) {
+                Err(error @ VerifyError::Malformed(_)) => Err(error.into()),
+                _ => Err(OpenError::Unsupported("a cryptographic object of an unknown kind").into()),
+            },
+        }
+    }
+
     /// A message of certificates only (RFC 8551 section 3.8) signs nothing: its entity stays as it is.
-    fn signed(&mut self, signed: SignedMessage, content: Option<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> {
+    fn signed(&mut self, signed: SignedMessage, content: Option<Content>) -> Option<Content> {
         if signed.signers.is_empty() && content.is_none() {
             return None;
         }
         self.layers.push(UnjudgedLayer::Signed(signed));
-        Some(Zeroizing::new(content.unwrap_or_default()))
+        Some(content.unwrap_or_default())
     }
 
-    fn decrypt(&mut self, der: Vec<u8>) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    fn decrypt(&mut self, cms: &dyn Replay) -> Result<Content, OpenError> {
         if self.ring.is_none() {
             self.ring = Some((self.keys)()?);
         }
         let ring = self.ring.as_deref_mut().expect("the key ring was opened above");
-        let decrypted = smime::decrypt(&der, ring)?;
+        let decrypted = smime::decrypt(cms, ring)?;
         self.layers.push(UnjudgedLayer::Encrypted { authenticated: decrypted.authenticated });
-        in_memory(&decrypted.content)
+        Ok(decrypted.content)
     }
 
-    /// Judges every layer by the authors whom `shown` names in From.
-    fn judge_layers(&self, judge: &mut Judge<'_>, shown: &[u8]) -> Vec<Layer> {
-        let authors = authors(shown);
+    /// Judges by the author that the protected header names; where nothing proves that header, by the one outside.
+    fn judge_content(&self, judge: &mut Judge<'_>, content: &mut Whole<'_>) -> (Vec<Layer>, Verdict) {
+        let was_encrypted = self.layers.iter().any(|layer| matches!(layer, UnjudgedLayer::Encrypted { .. }));
+        let mut judged = None;
+        for was_signed in [true, false] {
+            let header = content.reveal(Around { was_encrypted, was_signed });
+            if matches!(&judged, Some((before, _, _)) if *before == header) {
+                break;
+            }
+            let layers = self.judge_layers(judge, &header);
+            let verdict = with_senders(overall(&layers), &header);
+            let is_trusted = verdict.is_trusted();
+            judged = Some((header, layers, verdict));
+            if is_trusted {
+                break;
+            }
+        }
+        judged.map_or_else(|| (Vec::new(), Verdict::unsigned()), |(_, layers, verdict)| (layers, verdict))
+    }
+
+    /// Judges every layer by the authors whom the header names in From.
+    fn judge_layers(&self, judge: &mut Judge<'_>, header: &[u8]) -> Vec<Layer> {
+        let authors = authors(header);
         self.layers.iter().map(|layer| layer.judge(judge, &authors)).collect()
     }
 
     fn has_broken_signature(&self) -> bool {
-        let Some(UnjudgedLayer::Signed(signed)) = self.layers.last() else { return false };
-        signed
-            .signers
-            .iter()
-            .any(|signer| signer.outcome.as_ref().is_err_and(|fault| fault.breaks_integrity()))
+        matches!(self.layers.last(), Some(UnjudgedLayer::Signed(signed)) if has_broken_signature(signed))
     }
 }
 
-fn in_memory(content: &Content) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-    let content = content.to_vec(usize::MAX).map_err(DecryptError::Io)?;
-    Ok(content.unwrap_or_default())
+/// Whether a signature shows that the content is not what was signed.
+pub(super) fn has_broken_signature(signed: &SignedMessage) -> bool {
+    signed.signers.iter().any(|signer| signer.outcome.as_ref().is_err_and(|fault| fault.breaks_integrity()))
 }
 
-fn malformed(problem: &MimeError) -> Verdict {
-    Verdict::unreadable(&VerifyError::Malformed(problem.to_string()))
+/// Why a layer cannot be taken off.
+pub(super) enum Broken {
+    /// It says so about the message.
+    Unreadable(VerifyError),
+    /// It says nothing about the message, or all there is to say.
+    Fails(OpenError),
 }
 
-/// RFC 8551 section 3.1: a protected `message/rfc822` is the message itself with its header protected.
-fn whole_message(fields: &[u8], entity: &[u8]) -> Vec<u8> {
-    let parsed = Entity::parse(entity);
-    let is_message = parsed.media_type().is_ok_and(|known| known.essence == "message/rfc822");
-    match parsed.decoded_body() {
-        Ok(body) if is_message => with_plain_header(&body),
-        _ => assemble(fields, entity),
+impl From<OpenError> for Broken {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Decrypt(DecryptError::Io(problem)) => match MimeError::from(problem) {
+                MimeError::Unreadable(problem) => Self::Fails(OpenError::Io(io::Error::other(problem))),
+                damage => Self::Unreadable(VerifyError::Malformed(damage.to_string())),
+            },
+            other => Self::Fails(other),
+        }
+    }
+}
+
+impl From<MimeError> for Broken {
+    fn from(error: MimeError) -> Self {
+        match error {
+            MimeError::Unreadable(_) | MimeError::TooManyParts(_) => Self::Fails(error.into()),
+            damage => Self::Unreadable(VerifyError::Malformed(damage.to_string())),
+        }
+    }
+}
+
+impl From<VerifyError> for Broken {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Io(problem) => MimeError::from(problem).into(),
+            other => Self::Unreadable(other),
+        }
     }
 }

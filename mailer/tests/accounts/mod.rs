@@ -185,7 +185,7 @@ impl Office {
             .arg("--home")
             .arg(self.path(&format!("home-{name}")))
             .args(arguments);
-        if matches!(arguments.first(), Some(&("send" | "read" | "open" | "protect"))) {
+        if matches!(arguments.first(), Some(&("send" | "read" | "open" | "verify" | "protect"))) {
             command.arg("--pin-file").arg(&pin_file);
         }
         run(&mut command, stdin)

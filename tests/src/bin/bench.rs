@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use mailer::content::Content;
 use mailer::certificate::Certificate;
 use mailer::clock::{Clock, SystemClock};
 use mailer::keys::{CardKeys, LastTry, Locator, PinProvider, SecretSource};
@@ -232,7 +233,7 @@ fn protect_by_turns(folder: &Path, card: &str, pin: &str) -> Result<()> {
     let bobs = Certificate::from_der(&std::fs::read(folder.join("bob.cer"))?)?;
     let recipients = [Recipient::unchecked(bobs, true), Recipient::unchecked(own, true)];
     let letter = std::fs::read(folder.join("letter"))?;
-    let entity = [b"Content-Type: text/plain\r\n\r\n".as_slice(), &letter].concat();
+    let entity = Content::from_vec([b"Content-Type: text/plain\r\n\r\n".as_slice(), &letter].concat());
     let at = SystemClock.now();
     let ours = || -> Result<()> {
         let mut signer = keys.signer()?;
@@ -243,8 +244,8 @@ fn protect_by_turns(folder: &Path, card: &str, pin: &str) -> Result<()> {
             intermediates: &[],
             rsa_padding: RsaPadding::Pkcs1v15,
         };
-        let signed = protect::sign(&entity, identity, at, "boundary")?;
-        let encrypted = protect::encrypt(&signed, &recipients, Enveloping::Authenticated)?;
+        let signed = protect::sign(&entity, identity, at, "boundary")?.into_content()?;
+        let encrypted = protect::encrypt(&signed, &recipients, Enveloping::Authenticated)?.into_content()?;
         ensure!(encrypted.len() > entity.len(), "something was written");
         Ok(())
     };
