@@ -19,6 +19,7 @@ mod send;
 mod setup;
 mod signing;
 mod verdict;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -56,6 +57,7 @@ enum Command {
     Protect(protect::Protect),
     Open(open::Open),
     Certificate(certificate::Certificate),
+    Verify(verify::Verify),
     Completions(generate::Completions),
     Man(generate::Man),
 }
@@ -96,6 +98,7 @@ pub fn run(arguments: Arguments) -> Exit {
         Command::Protect(command) => (command.json, command.run(home)),
         Command::Open(command) => (command.json, command.run(home)),
         Command::Certificate(command) => (command.json(), command.run(home)),
+        Command::Verify(command) => (command.json, command.run(home)),
         Command::Completions(command) => (false, command.run()),
         Command::Man(command) => (false, command.run()),
     };
