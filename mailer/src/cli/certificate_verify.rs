@@ -13,8 +13,11 @@ use super::certificate_files::{self, Files};
 use super::report::{Exit, Failure, print_text};
 use crate::clock::{Clock, SystemClock};
 use crate::message::terminal_text::{safe_line, safe_text};
-use crate::trust::examination::{Examination, Finding, RevocationFinding};
-use crate::trust::{Acceptance, Anchor, Anchors, Certificate, PolicyInputs, Purpose, in_words};
+use crate::trust::examination::{Examination, Finding};
+use crate::trust::{
+    ANY_POLICY, Acceptance, Anchor, Anchors, Certificate, CertificateProblem, Evidence, EvidenceKind,
+    PolicyInputs, Purpose, in_words,
+};
 
 /// Verifies a certificate as RFC 5280 says: path, policies, revocation. Offline; no account is needed.
 ///
@@ -128,7 +131,7 @@ impl Verify {
         &self,
         certificate: &Certificate,
         at: Timestamp,
-        finding: &Result<Finding, crate::trust::CertificateProblem>,
+        finding: &Result<Finding, CertificateProblem>,
         exit: Exit,
     ) -> Value {
         let mut object = json!({
@@ -145,8 +148,12 @@ impl Verify {
                 "sentence": "The certificate is valid.",
                 "chain": finding.chain.iter().map(certificate_json).collect::<Vec<_>>(),
                 "anchor": certificate_json(&finding.anchor),
-                "revocation": finding.revocation.as_ref().map(RevocationFinding::code),
-                "revocation_as_of": finding.revocation.as_ref().and_then(|found| found.as_of()).map(|at| at.to_string()),
+                "revocation": if finding.revocation.is_some() { "good" } else { "not-checked" },
+                "revocation_by": finding.revocation.map(|evidence| match evidence.kind {
+                    EvidenceKind::Crl => "crl",
+                    EvidenceKind::Ocsp => "ocsp",
+                }),
+                "revocation_as_of": finding.revocation.map(|evidence| evidence.as_of.to_string()),
                 "policies": finding.policies.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "warnings": finding.warnings.iter().map(|warning| safe_line(warning)).collect::<Vec<_>>(),
             }),
@@ -166,7 +173,7 @@ impl Verify {
         &self,
         certificate: &Certificate,
         at: Timestamp,
-        finding: &Result<Finding, crate::trust::CertificateProblem>,
+        finding: &Result<Finding, CertificateProblem>,
     ) -> String {
         let finding = match finding {
             Ok(finding) => finding,
@@ -192,10 +199,8 @@ impl Verify {
             );
         }
         let _ = writeln!(text, "Trusted CA: {}", in_one_line(&finding.anchor));
-        let revocation = finding.revocation.as_ref().map_or_else(
-            || "not checked: no CRL and no OCSP answer was given".to_owned(),
-            RevocationFinding::in_words,
-        );
+        let unchecked = || "not checked: no CRL and no OCSP answer was given".to_owned();
+        let revocation = finding.revocation.map_or_else(unchecked, revocation_in_words);
         let _ = writeln!(text, "Revocation: {revocation}");
         let _ = writeln!(text, "Policies: {}", policies_in_words(&finding.policies));
         for warning in &finding.warnings {
@@ -226,14 +231,22 @@ fn in_one_line(certificate: &Certificate) -> String {
 
 fn policies_in_words(policies: &BTreeSet<ObjectIdentifier>) -> String {
     let names = policies.iter().map(|policy| match *policy {
-        crate::trust::ANY_POLICY => "any policy".to_owned(),
+        ANY_POLICY => "any policy".to_owned(),
         other => other.to_string(),
     });
     let names: Vec<String> = names.collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// Begins with a capital and ends with a full stop.
+fn revocation_in_words(evidence: Evidence) -> String {
+    let by = match evidence.kind {
+        EvidenceKind::Crl => "the CRL",
+        EvidenceKind::Ocsp => "the OCSP answer",
+    };
+    format!("not revoked as of {by} of {}", in_words(evidence.as_of))
+}
+
+/// Ends with a full stop.
 fn sentence(text: &str) -> String {
     format!("{}.", text.trim_end_matches('.'))
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
 
-use super::in_words;
 use super::inquiry::{Inquiry, RevocationKnowledge};
 use super::judge::{Reach, Source};
 use super::ocsp::{Nonce, OcspAnswer};
@@ -12,7 +11,8 @@ use super::path::{Builder, Effort};
 use super::problem::CertificateProblem;
 use super::revocation::{Evidence, UnknownRevocation};
 use super::validate::{Rules, ValidPath};
-use super::{Acceptance, Anchors, Certificate, CertificateList, PolicyInputs, Purpose};
+use super::{Acceptance, Anchors, Certificate, CertificateList, PolicyInputs, Purpose, Whose};
+use crate::certificate::tlv::{element, tag};
 
 /// What a certificate is judged by.
 #[derive(Clone, Debug)]
@@ -44,33 +44,10 @@ pub struct Finding {
     pub anchor: Certificate,
     /// The policies for which the path is valid, of those that are acceptable (section 6.1.6).
     pub policies: BTreeSet<ObjectIdentifier>,
-    /// What is known about revocation; `None` when nothing was given that could tell.
-    pub revocation: Option<RevocationFinding>,
+    /// On what it rests that nothing of the path is revoked; `None` when nothing was given that could tell.
+    pub revocation: Option<Evidence>,
     /// What is valid but should not be relied on for long.
     pub warnings: Vec<String>,
-}
-
-/// None of the certificates of the path is revoked, by what was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RevocationFinding {
-    as_of: Timestamp,
-}
-
-impl RevocationFinding {
-    /// Stable code for JSON.
-    pub fn code(&self) -> &'static str {
-        "good"
-    }
-
-    /// How old the knowledge about the judged certificate is.
-    pub fn as_of(&self) -> Option<Timestamp> {
-        Some(self.as_of)
-    }
-
-    /// In words.
-    pub fn in_words(&self) -> String {
-        format!("not revoked as of {}", in_words(self.as_of))
-    }
 }
 
 impl Examination<'_> {
@@ -85,7 +62,7 @@ impl Examination<'_> {
             acceptance: self.acceptance,
             policies: self.policies.clone(),
         };
-        let mut effort = Effort::default();
+        let (mut effort, mut asking) = (Effort::default(), Effort::default());
         let mut builder = Builder {
             anchors: self.anchors,
             found: self.intermediates,
@@ -93,7 +70,8 @@ impl Examination<'_> {
             rules: &rules,
             effort: &mut effort,
         };
-        let (path, revocation) = builder.find(certificate, &mut |path| self.revocation(path))?;
+        let mut revocation = |path: &ValidPath| self.revocation(path, &mut asking);
+        let (path, revocation) = builder.find(certificate, &mut revocation)?;
         let historic = path.historic().iter();
         Ok(Finding {
             chain: path.certificates().to_vec(),
@@ -104,25 +82,24 @@ impl Examination<'_> {
         })
     }
 
-    /// What the given CRLs and OCSP answers say about the path.
-    fn revocation(&self, path: &ValidPath) -> Result<Option<RevocationFinding>, CertificateProblem> {
+    /// Every certificate of the path must be known not to be revoked, if anything was given that could tell.
+    fn revocation(
+        &self,
+        path: &ValidPath,
+        effort: &mut Effort,
+    ) -> Result<Option<Evidence>, CertificateProblem> {
         if self.lists.is_empty() && self.responses.is_empty() {
             return Ok(None);
         }
         let mut source = Given(self.responses);
-        let mut effort = Effort::default();
-        let mut inquiry = Inquiry::new(
-            &mut source,
-            (self.intermediates, self.lists),
-            &mut effort,
-            self.at,
-            UnknownRevocation::Reject,
-            Reach::AtHand,
-        );
+        let (along, unknown) = ((self.intermediates, self.lists), UnknownRevocation::Reject);
+        let mut inquiry = Inquiry::new(&mut source, along, effort, self.at, unknown, Reach::AtHand);
         inquiry.acceptance = self.acceptance;
         match inquiry.path(path, &|_| false)? {
-            RevocationKnowledge::Good(Evidence { as_of, .. }) => Ok(Some(RevocationFinding { as_of })),
-            RevocationKnowledge::Unknown { .. } => Ok(None),
+            RevocationKnowledge::Good(evidence) => Ok(Some(evidence)),
+            RevocationKnowledge::Unknown { why } => {
+                Err(CertificateProblem::RevocationUnknown { whose: Whose::EndEntity, why })
+            }
         }
     }
 }
@@ -143,15 +120,19 @@ impl Source for Given<'_> {
         Vec::new()
     }
 
-    fn ocsp_answers(&mut self, _certificate: &Certificate, _issuer: &Certificate) -> Vec<OcspAnswer> {
-        self.0.iter().map(|der| OcspAnswer { der: der.clone(), nonce: Nonce::NotSent }).collect()
+    /// Those that hold the certificate's serial number, for only so many are read.
+    fn ocsp_answers(&mut self, certificate: &Certificate, _issuer: &Certificate) -> Vec<OcspAnswer> {
+        let serial = element(tag::INTEGER, &[certificate.serial_octets()]);
+        let is_about = |der: &&Vec<u8>| memchr::memmem::find(der, &serial).is_some();
+        let answer = |der: &Vec<u8>| OcspAnswer { der: der.clone(), nonce: Nonce::NotSent };
+        self.0.iter().filter(is_about).map(answer).collect()
     }
 }
 
-fn historic_in_words(whose: &super::Whose, what: &str) -> String {
+fn historic_in_words(whose: &Whose, what: &str) -> String {
     let whose = match whose {
-        super::Whose::EndEntity => "the certificate",
-        super::Whose::Authority(name) => &format!("the CA certificate of {name}"),
+        Whose::EndEntity => "the certificate",
+        Whose::Authority(name) => &format!("the CA certificate of {name}"),
     };
     format!("{whose} was signed with {}", what.trim_end_matches(','))
 }
