@@ -268,7 +268,7 @@ fn what_is_not_supported_is_named() {
     assert!(matches!(failure(&camellia, &mut reader.ring()), DecryptError::Unsupported(_)));
     let content_type =
         failure(&b"0\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01".as_slice(), &mut reader.ring());
-    assert!(matches!(content_type, DecryptError::Malformed(_)));
+    assert!(matches!(content_type, DecryptError::NotEnveloped(_)));
 }
 
 #[test]

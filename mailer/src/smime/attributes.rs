@@ -12,11 +12,11 @@ use x509_cert::time::Time;
 use super::capabilities;
 use super::content_info::object_identifier;
 use super::object_identifiers::{
-    CMS_ALGORITHM_PROTECTION, CONTENT_TYPE, MESSAGE_DIGEST, SHA256, SIGNING_CERTIFICATE,
+    CMS_ALGORITHM_PROTECTION, CONTENT_TYPE, MESSAGE_DIGEST, SHA1, SHA256, SIGNING_CERTIFICATE,
     SIGNING_CERTIFICATE_V2, SIGNING_TIME, SMIME_CAPABILITIES, TIME_STAMP_TOKEN,
 };
 use super::verify::{SignatureFault, digest_algorithm};
-use crate::certificate::tlv::{Element, Malformed, element, set_of, tag};
+use crate::certificate::tlv::{Element, Elements, Malformed, element, set_of, tag};
 use crate::certificate::{Certificate, names, signature, timestamp};
 
 /// The attributes that every signature of ours carries, as the DER of their SET (tag 31): what is signed.
@@ -128,7 +128,7 @@ impl<'a> SignedAttributes<'a> {
             (None, _) => Ok(None),
             (Some([value]), None) => Ok(Some(*value)),
             _ => Err(SignatureFault::malformed(&format!(
-                "the signed attribute {name} is there more than once"
+                "the signed attribute {name} has not exactly one value, once"
             ))),
         }
     }
@@ -175,10 +175,14 @@ impl<'a> SignedAttributes<'a> {
         {
             let Some(value) = self.value(attribute_type, name)? else { continue };
             let version_2 = attribute_type == SIGNING_CERTIFICATE_V2;
-            let identified = identifies(value, certificate, version_2).ok_or_else(|| {
-                SignatureFault::malformed(&format!("the signed attribute {name} is malformed"))
-            })?;
-            if !identified {
+            let malformed =
+                || SignatureFault::malformed(&format!("the signed attribute {name} is malformed"));
+            let (algorithm, identifier) = certificate_identifier(value, version_2).ok_or_else(malformed)?;
+            let hash = match algorithm {
+                SHA1 => Sha1::digest(certificate.der()).to_vec(),
+                other => signature::digest(digest_algorithm(other)?, certificate.der()),
+            };
+            if !identifies(identifier, &hash, certificate).ok_or_else(malformed)? {
                 return Err(SignatureFault::OtherCertificate);
             }
         }
@@ -243,23 +247,26 @@ fn same_algorithm(left: &AlgorithmIdentifierOwned, right: &AlgorithmIdentifierOw
     left.oid == right.oid && parameters(left) == parameters(right)
 }
 
-/// Whether the first ESSCertID names the certificate; `None` when malformed or hashed in an unknown way.
-fn identifies(value: Element<'_>, certificate: &Certificate, version_2: bool) -> Option<bool> {
+/// The first ESSCertID and its hash algorithm; the others speak of the issuers (RFC 5035 section 5.4).
+fn certificate_identifier(value: Element<'_>, version_2: bool) -> Option<(ObjectIdentifier, Elements<'_>)> {
     let mut fields = Element::only(value.bytes, tag::SEQUENCE).ok()?.elements();
     let mut identifiers = fields.expect(tag::SEQUENCE).ok()?.elements();
     let mut identifier = identifiers.expect(tag::SEQUENCE).ok()?.elements();
-    let named = if version_2 { identifier.optional(tag::SEQUENCE).ok()? } else { None };
-    let algorithm = match named {
+    if !version_2 {
+        return Some((SHA1, identifier));
+    }
+    let algorithm = match identifier.optional(tag::SEQUENCE).ok()? {
         Some(algorithm) => AlgorithmIdentifierOwned::from_der(algorithm.bytes).ok()?.oid,
         None => SHA256,
     };
-    let hash = if version_2 {
-        signature::digest(digest_algorithm(algorithm).ok()?, certificate.der())
-    } else {
-        Sha1::digest(certificate.der()).to_vec()
-    };
+    Some((algorithm, identifier))
+}
+
+/// Whether the rest of an ESSCertID, hash and perhaps issuer and serial number, names the certificate.
+fn identifies(mut identifier: Elements<'_>, hash: &[u8], certificate: &Certificate) -> Option<bool> {
     let same_hash = identifier.expect(tag::OCTET_STRING).ok()?.contents == hash;
     let issuer_serial = identifier.optional(tag::SEQUENCE).ok()?;
+    identifier.finish().ok()?;
     Some(same_hash && issuer_serial.map_or(Some(true), |found| same_issuer_and_serial(found, certificate))?)
 }
 

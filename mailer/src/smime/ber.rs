@@ -1,17 +1,18 @@
 //! BER to DER, as far as CMS writers use BER (X.690 section 8): indefinite lengths, lengths longer than needed,
-//! OCTET STRINGs in pieces. Other programs stream, so their messages arrive this way.
+//! OCTET STRINGs in pieces. For structures that are small enough to be held; content streams by
+//! [`super::ber_reader`]. Nothing here calls itself: however deep the input, the stack stays as it is.
 use std::borrow::Cow;
 
-use crate::certificate::tlv::{Element, Elements, Malformed, length_octets, tag};
+use crate::certificate::tlv::{length_octets, tag};
 
-/// The longest object that is read whole; a length in DER has at most four octets anyhow.
-const LONGEST: usize = 1 << 30;
 /// The deepest nesting that is followed.
-const DEEPEST: usize = 48;
+pub(super) const DEEPEST: usize = 48;
 /// The most elements, so that many tiny ones cannot take much more memory than the message itself.
-const MOST_ELEMENTS: usize = 1_000_000;
+const MOST_ELEMENTS: usize = 500_000;
 /// An OCTET STRING in pieces.
-const CONSTRUCTED_OCTET_STRING: u8 = 0x24;
+pub(super) const CONSTRUCTED_OCTET_STRING: u8 = 0x24;
+/// The bit of an identifier octet that says that there are elements inside.
+pub(super) const CONSTRUCTED: u8 = 0x20;
 
 /// What keeps BER from being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +23,9 @@ pub(crate) enum BerError {
     Length,
     #[error("it has a tag that is not allowed")]
     Tag,
-    #[error("it is longer than {LONGEST} bytes")]
+    #[error("there is {0:02X} where {1:02X} belongs")]
+    Unexpected(u8, u8),
+    #[error("one of its parts is too long")]
     TooLong,
     #[error("it is nested too deeply")]
     TooDeep,
@@ -34,165 +37,181 @@ pub(crate) enum BerError {
 
 /// The same value in DER (but for the order of sets, which is left as it is); borrowed when nothing had to change.
 pub(crate) fn to_der(bytes: &[u8]) -> Result<Cow<'_, [u8]>, BerError> {
-    if bytes.len() > LONGEST {
+    if u32::try_from(bytes.len()).is_err() {
         return Err(BerError::TooLong);
     }
-    let mut reader = Reader { rest: bytes, elements: 0, canonical: true };
-    let node = reader.element(0)?;
-    if !reader.rest.is_empty() {
-        return Err(BerError::Trailing);
-    }
-    if reader.canonical {
+    if scan(bytes, &mut |_| {})? {
         return Ok(Cow::Borrowed(bytes));
     }
-    let mut der = Vec::with_capacity(bytes.len());
-    node.write(&mut der);
-    Ok(Cow::Owned(der))
+    let mut tokens = Vec::new();
+    scan(bytes, &mut |token| tokens.push(token))?;
+    Ok(Cow::Owned(write(bytes, &tokens)))
 }
 
-/// The contents of an implicitly tagged OCTET STRING, which may be in pieces (tag `[0]` or constructed `[0]`).
-pub(crate) fn octets(element: Element<'_>) -> Result<Cow<'_, [u8]>, Malformed> {
-    const CONSTRUCTED: u8 = 0x20;
-    if element.tag & CONSTRUCTED == 0 {
-        return Ok(Cow::Borrowed(element.contents));
-    }
-    let mut whole = Vec::with_capacity(element.contents.len());
-    let mut pieces: Elements<'_> = element.elements();
-    while let Some(piece) = pieces.next()? {
-        if piece.tag != tag::OCTET_STRING {
-            return Err(Malformed::Unexpected(piece.tag, tag::OCTET_STRING));
+/// What a scan meets, in the order of the bytes. The range of contents is `start..end`.
+#[derive(Clone, Copy)]
+enum Token {
+    Primitive {
+        tag: u8,
+        start: u32,
+        end: u32,
+    },
+    /// Part of an OCTET STRING: contents without a header of their own.
+    Piece {
+        start: u32,
+        end: u32,
+    },
+    Open(u8),
+    Close,
+}
+
+/// An element whose contents are being read.
+struct Scope {
+    /// Where it ends; `None` for the indefinite form.
+    end: Option<usize>,
+    /// Whether it is an OCTET STRING in pieces.
+    pieces: bool,
+    /// Whether its header and end are written: not those of pieces inside pieces.
+    written: bool,
+}
+
+/// Walks through exactly one element; answers whether it is DER already.
+fn scan(bytes: &[u8], emit: &mut dyn FnMut(Token)) -> Result<bool, BerError> {
+    let mut canonical = true;
+    let mut scopes: Vec<Scope> = Vec::new();
+    let mut at = 0;
+    for _ in 0..MOST_ELEMENTS {
+        let limit = scopes.iter().rev().find_map(|scope| scope.end).unwrap_or(bytes.len());
+        let header = Header::read(bytes.get(at..limit).ok_or(BerError::Truncated)?)?;
+        canonical &= header.canonical;
+        let start = at + header.size;
+        let end =
+            header.length.map(|length| start.checked_add(length).ok_or(BerError::Length)).transpose()?;
+        if end.is_some_and(|end| end > limit) {
+            return Err(BerError::Truncated);
         }
-        whole.extend_from_slice(piece.contents);
-    }
-    Ok(Cow::Owned(whole))
-}
-
-/// An element with the length that its DER contents will have.
-struct Node<'a> {
-    tag: u8,
-    length: usize,
-    contents: Contents<'a>,
-}
-
-enum Contents<'a> {
-    Primitive(&'a [u8]),
-    Constructed(Vec<Node<'a>>),
-    /// Pieces of an OCTET STRING, joined when written.
-    Pieces(Vec<Node<'a>>),
-}
-
-impl Node<'_> {
-    fn encoded_length(&self) -> usize {
-        1 + length_octets(self.length).len() + self.length
-    }
-
-    fn write(&self, der: &mut Vec<u8>) {
-        der.push(self.tag);
-        der.extend(length_octets(self.length));
-        self.write_contents(der);
-    }
-
-    fn write_contents(&self, der: &mut Vec<u8>) {
-        match &self.contents {
-            Contents::Primitive(bytes) => der.extend_from_slice(bytes),
-            Contents::Constructed(nodes) => nodes.iter().for_each(|node| node.write(der)),
-            Contents::Pieces(nodes) => nodes.iter().for_each(|node| node.write_contents(der)),
+        let in_pieces = scopes.last().is_some_and(|scope| scope.pieces);
+        let pieces = header.tag == CONSTRUCTED_OCTET_STRING;
+        if in_pieces && !pieces && header.tag != tag::OCTET_STRING {
+            return Err(BerError::Tag);
+        }
+        if header.tag & CONSTRUCTED == 0 {
+            let end = end.ok_or(BerError::Length)?;
+            let (first, last) = (offset(start)?, offset(end)?);
+            emit(match in_pieces {
+                true => Token::Piece { start: first, end: last },
+                false => Token::Primitive { tag: header.tag, start: first, end: last },
+            });
+            at = end;
+        } else {
+            if scopes.len() >= DEEPEST {
+                return Err(BerError::TooDeep);
+            }
+            canonical &= !pieces;
+            if !in_pieces {
+                emit(Token::Open(if pieces { tag::OCTET_STRING } else { header.tag }));
+            }
+            scopes.push(Scope { end, pieces, written: !in_pieces });
+            at = start;
+        }
+        at = close_scopes(bytes, at, &mut scopes, emit);
+        if scopes.is_empty() {
+            return if at == bytes.len() { Ok(canonical) } else { Err(BerError::Trailing) };
         }
     }
+    Err(BerError::TooManyElements)
 }
 
-struct Reader<'a> {
-    rest: &'a [u8],
-    elements: usize,
-    /// Whether everything so far was DER already.
+/// Leaves every element that ends here; answers where the next begins.
+fn close_scopes(bytes: &[u8], mut at: usize, scopes: &mut Vec<Scope>, emit: &mut dyn FnMut(Token)) -> usize {
+    while let Some(scope) = scopes.last() {
+        match scope.end {
+            Some(end) if at == end => {}
+            None if bytes.get(at..).is_some_and(|rest| rest.starts_with(&[0, 0])) => at += 2,
+            _ => break,
+        }
+        if scope.written {
+            emit(Token::Close);
+        }
+        scopes.pop();
+    }
+    at
+}
+
+fn offset(at: usize) -> Result<u32, BerError> {
+    u32::try_from(at).map_err(|_| BerError::TooLong)
+}
+
+/// Writes DER from its end to its beginning: so every length is known when it is needed.
+fn write(bytes: &[u8], tokens: &[Token]) -> Vec<u8> {
+    let contents = |start: u32, end: u32| bytes.get(start as usize..end as usize).unwrap_or_default();
+    let mut reversed: Vec<u8> = Vec::with_capacity(bytes.len());
+    let mut ends = Vec::new();
+    for token in tokens.iter().rev() {
+        match *token {
+            Token::Close => ends.push(reversed.len()),
+            Token::Piece { start, end } => reversed.extend(contents(start, end).iter().rev()),
+            Token::Primitive { tag, start, end } => {
+                reversed.extend(contents(start, end).iter().rev());
+                reversed.extend(length_octets((end - start) as usize).iter().rev());
+                reversed.push(tag);
+            }
+            Token::Open(tag) => {
+                let length = reversed.len() - ends.pop().unwrap_or_default();
+                reversed.extend(length_octets(length).iter().rev());
+                reversed.push(tag);
+            }
+        }
+    }
+    reversed.reverse();
+    reversed
+}
+
+/// Identifier and length octets.
+pub(super) struct Header {
+    pub(super) tag: u8,
+    /// How many octets the header has.
+    pub(super) size: usize,
+    /// The length of the contents; `None` for the indefinite form.
+    pub(super) length: Option<usize>,
+    /// Whether the length is written as DER demands.
     canonical: bool,
 }
 
-impl<'a> Reader<'a> {
-    fn element(&mut self, depth: usize) -> Result<Node<'a>, BerError> {
-        if depth > DEEPEST {
-            return Err(BerError::TooDeep);
-        }
-        self.elements += 1;
-        if self.elements > MOST_ELEMENTS {
-            return Err(BerError::TooManyElements);
-        }
-        let tag = self.octet()?;
+impl Header {
+    /// Reads the header at the start of `bytes`.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, BerError> {
+        let (tag, first) = match *bytes {
+            [tag, first, ..] => (tag, first),
+            _ => return Err(BerError::Truncated),
+        };
         if tag & 0x1F == 0x1F || tag == 0 {
             return Err(BerError::Tag);
         }
-        let constructed = tag & 0x20 != 0;
-        let contents = match self.length()? {
-            None if constructed => self.until_end_of_contents(depth)?,
-            None => return Err(BerError::Length),
-            Some(length) => {
-                let contents = self.rest.get(..length).ok_or(BerError::Truncated)?;
-                let after = self.rest.get(length..).unwrap_or_default();
-                if !constructed {
-                    self.rest = after;
-                    return Ok(Node { tag, length, contents: Contents::Primitive(contents) });
-                }
-                self.rest = contents;
-                let mut nodes = Vec::new();
-                while !self.rest.is_empty() {
-                    nodes.push(self.element(depth + 1)?);
-                }
-                self.rest = after;
-                nodes
-            }
-        };
-        self.constructed(tag, contents)
-    }
-
-    /// Joins the pieces of an OCTET STRING; leaves everything else as it is.
-    fn constructed(&mut self, tag: u8, nodes: Vec<Node<'a>>) -> Result<Node<'a>, BerError> {
-        if tag != CONSTRUCTED_OCTET_STRING {
-            let length = nodes.iter().map(Node::encoded_length).sum();
-            return Ok(Node { tag, length, contents: Contents::Constructed(nodes) });
-        }
-        self.canonical = false;
-        if nodes.iter().any(|node| node.tag != tag::OCTET_STRING) {
-            return Err(BerError::Tag);
-        }
-        let length = nodes.iter().map(|node| node.length).sum();
-        Ok(Node { tag: tag::OCTET_STRING, length, contents: Contents::Pieces(nodes) })
-    }
-
-    fn until_end_of_contents(&mut self, depth: usize) -> Result<Vec<Node<'a>>, BerError> {
-        self.canonical = false;
-        let mut nodes = Vec::new();
-        loop {
-            if let Some(rest) = self.rest.strip_prefix(&[0, 0]) {
-                self.rest = rest;
-                return Ok(nodes);
-            }
-            nodes.push(self.element(depth + 1)?);
-        }
-    }
-
-    /// A length; `None` is the indefinite form.
-    fn length(&mut self) -> Result<Option<usize>, BerError> {
-        let first = self.octet()?;
         if first < 0x80 {
-            return Ok(Some(usize::from(first)));
+            return Ok(Self { tag, size: 2, length: Some(usize::from(first)), canonical: true });
         }
         if first == 0x80 {
-            return Ok(None);
+            let constructed = tag & CONSTRUCTED != 0;
+            let header = Self { tag, size: 2, length: None, canonical: false };
+            return if constructed { Ok(header) } else { Err(BerError::Length) };
         }
-        let mut length = 0_usize;
-        for _ in 0..first & 0x7F {
-            length = length.checked_mul(256).ok_or(BerError::Length)? | usize::from(self.octet()?);
-        }
-        let shortest = length_octets(length).len() == 1 + usize::from(first & 0x7F);
-        self.canonical &= shortest;
-        Ok(Some(length))
+        let size = 2 + usize::from(first & 0x7F);
+        let octets = match bytes.get(2..size) {
+            Some(octets) => octets,
+            // Lengths beyond eight octets cannot be, however many of their octets are there.
+            None if size > Self::LONGEST => return Err(BerError::Length),
+            None => return Err(BerError::Truncated),
+        };
+        let shift =
+            |length: usize, octet: &u8| length.checked_mul(256).map(|length| length | usize::from(*octet));
+        let length = octets.iter().try_fold(0_usize, shift).ok_or(BerError::Length)?;
+        let canonical = length_octets(length).len() == size - 1;
+        Ok(Self { tag, size, length: Some(length), canonical })
     }
 
-    fn octet(&mut self) -> Result<u8, BerError> {
-        let (first, rest) = self.rest.split_first().ok_or(BerError::Truncated)?;
-        self.rest = rest;
-        Ok(*first)
-    }
+    /// The longest header that a stream is searched for.
+    pub(super) const LONGEST: usize = 2 + 16;
 }
 
 #[cfg(test)]
@@ -220,6 +239,20 @@ mod tests {
         assert_eq!(to_der(&[0x30, 0x80, 0x02, 0x01]).unwrap_err(), BerError::Truncated);
         assert_eq!(to_der(&[0x04, 0x80, 0, 0]).unwrap_err(), BerError::Length);
         assert_eq!(to_der(&[0x04, 0x00, 0x00]).unwrap_err(), BerError::Trailing);
+        assert_eq!(to_der(&[0x04, 0x88, 1, 0, 0, 0, 0, 0, 0, 0]).unwrap_err(), BerError::Truncated);
         assert_eq!(to_der(&[0x04, 0x89, 1, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap_err(), BerError::Length);
+        assert_eq!(to_der(&[0x30, 0x03, 0x04, 0x02, 0xAA, 0xBB]).unwrap_err(), BerError::Truncated);
+    }
+
+    #[test]
+    fn nothing_but_octet_strings_are_pieces_of_one() {
+        assert_eq!(to_der(&[0x24, 0x80, 0x02, 0x01, 5, 0, 0]).unwrap_err(), BerError::Tag);
+        assert_eq!(to_der(&[0x24, 0x80, 0, 0]).unwrap().as_ref(), [0x04, 0x00]);
+    }
+
+    #[test]
+    fn the_number_of_elements_is_limited() {
+        let many = [[0x30, 0x80].as_slice(), &[0x05, 0x00].repeat(MOST_ELEMENTS), &[0, 0]].concat();
+        assert_eq!(to_der(&many).unwrap_err(), BerError::TooManyElements);
     }
 }

@@ -1,28 +1,20 @@
 //! EnvelopedData and AuthEnvelopedData, read (RFC 5652 section 6, RFC 5083).
 //!
-//! Recipient infos are matched against every certificate of the key ring, never against a mail header. Those of
-//! unknown kinds are passed over.
-use std::borrow::Cow;
+//! Recipient infos are matched against every certificate of the key ring, never against a mail header; those of unknown
+//! kinds are passed over. A key that does not fit, whatever the reason, costs the same pass over the content and ends in
+//! the same error as content that was changed: nobody learns from us what an RSA decryption gave (RFC 3218).
 use std::io;
 
 use const_oid::ObjectIdentifier;
-use der::{Decode, Encode};
-use spki::AlgorithmIdentifierOwned;
+use getrandom::SysRng;
+use rand_core::TryRng;
 use zeroize::Zeroizing;
 
-use super::ber::{self, BerError};
-use super::content_cipher::{self, ContentEncryption, Opening};
-use super::content_info::{self, object_identifier};
-use super::key_agreement::KeyAgreeRecipientInfo;
-use super::key_transport::KeyTransRecipientInfo;
-use super::object_identifiers::{CONTENT_TYPE, ID_CT_AUTH_ENVELOPED_DATA, ID_DATA, ID_ENVELOPED_DATA};
-use crate::certificate::tlv::{Element, Malformed, set_of, tag};
+use super::ber_reader::{ReadError, Reader};
+use super::envelope::Envelope;
+use crate::certificate::tlv::Malformed;
 use crate::content::{Content, Replay};
 use crate::keys::{KeyError, KeyRing, KeysError};
-
-/// The most recipients that are looked at, and the most private-key operations that one message may cause.
-const MOST_RECIPIENTS: usize = 10_000;
-const MOST_KEY_OPERATIONS: usize = 16;
 
 /// What was in the envelope.
 pub struct Decrypted {
@@ -85,40 +77,49 @@ impl From<Malformed> for DecryptError {
     }
 }
 
-impl From<BerError> for DecryptError {
-    fn from(problem: BerError) -> Self {
-        Self::Malformed(problem.to_string())
+impl From<ReadError> for DecryptError {
+    fn from(problem: ReadError) -> Self {
+        match problem {
+            ReadError::Malformed(problem) => Self::Malformed(problem),
+            ReadError::Io(error) => Self::Io(error),
+        }
     }
 }
 
-/// Opens an EnvelopedData or AuthEnvelopedData (DER or BER) with any key of the ring.
+/// Opens an EnvelopedData or AuthEnvelopedData (DER or BER, of any length) with any key of the ring.
+///
+/// The content is kept in a [`Spool`](crate::content::Spool) until padding or tag are known to be right, and handed out
+/// only then.
 ///
 /// # Errors
 /// See [`DecryptError`].
 pub fn decrypt(cms: &dyn Replay, ring: &mut dyn KeyRing) -> Result<Decrypted, DecryptError> {
-    let mut enveloped = Vec::new();
-    cms.replay().read_to_end(&mut enveloped)?;
-    let der = ber::to_der(&enveloped)?;
-    let (content_type, content) = content_info::read(&der)?;
-    let authenticated = match content_type {
-        ID_ENVELOPED_DATA => false,
-        ID_CT_AUTH_ENVELOPED_DATA => true,
-        other => return Err(DecryptError::NotEnveloped(other)),
-    };
-    let envelope = Envelope::read(content, authenticated)?;
-    let attempts = envelope.attempts(ring)?;
+    let mut reader = Reader::new(cms);
+    let envelope = Envelope::read(&mut reader, ring.certificates())?;
+    let attempts = envelope.attempts()?;
+    let length = envelope.encryption.key_length();
+    let mut at_content = Some(reader);
     let mut outcome = DecryptError::NotForUs;
     for attempt in attempts {
-        match attempt.content_key(ring, envelope.encryption.key_length()) {
+        let found = match attempt.content_key(ring, length) {
             Err(error) if ends_the_search(&error) => return Err(error.into()),
-            Err(KeysError::Key(KeyError::Unsupported(what))) => outcome = DecryptError::Unsupported(what),
-            Err(_) | Ok(None) => outcome = DecryptError::Damaged,
-            Ok(Some(content_key)) => match envelope.open(&content_key) {
-                Ok(content) => {
-                    return Ok(Decrypted { content: Content::from_zeroizing(content), authenticated });
-                }
-                Err(content_cipher::NotDecrypted) => outcome = DecryptError::Damaged,
-            },
+            Err(KeysError::Key(KeyError::Unsupported(what))) => {
+                outcome = DecryptError::Unsupported(what);
+                continue;
+            }
+            Err(_) => None,
+            Ok(found) => found.filter(|key| key.len() == length),
+        };
+        let is_real = found.is_some();
+        let content_key = match found {
+            Some(key) => key,
+            None => random_key(length)?,
+        };
+        match envelope.open(cms, at_content.take(), &content_key)? {
+            Some(content) if is_real => {
+                return Ok(Decrypted { content, authenticated: envelope.encryption.is_authenticated() });
+            }
+            _ => outcome = DecryptError::Damaged,
         }
     }
     Err(outcome)
@@ -132,218 +133,9 @@ fn ends_the_search(error: &KeysError) -> bool {
     )
 }
 
-/// The parts of an envelope that are needed to open it.
-struct Envelope<'a> {
-    encryption: ContentEncryption,
-    recipient_infos: Vec<Element<'a>>,
-    /// Initialization vector or nonce.
-    iv: Vec<u8>,
-    encrypted: Cow<'a, [u8]>,
-    /// Tag and associated data of AES-GCM.
-    authentication_tag: &'a [u8],
-    associated_data: Vec<u8>,
-}
-
-impl<'a> Envelope<'a> {
-    fn read(content: Element<'a>, authenticated: bool) -> Result<Self, DecryptError> {
-        let mut fields = content.elements();
-        fields.expect(tag::INTEGER)?;
-        fields.optional(tag::context_constructed(0))?;
-        let recipient_infos = recipient_infos(fields.expect(tag::SET)?)?;
-        let mut info = fields.expect(tag::SEQUENCE)?.elements();
-        let content_type = object_identifier(info.expect(tag::OBJECT_IDENTIFIER)?)?;
-        if content_type != ID_DATA {
-            return Err(DecryptError::NotMail(content_type));
-        }
-        let algorithm = AlgorithmIdentifierOwned::from_der(info.expect(tag::SEQUENCE)?.bytes)
-            .map_err(|_| Malformed::Tag)?;
-        let encrypted = ber::octets(info.next()?.ok_or(Malformed::Truncated)?)?;
-        info.finish()?;
-        let (authentication_tag, associated_data) =
-            if authenticated { authentication(&mut fields, content_type)? } else { (&[][..], Vec::new()) };
-        let (encryption, iv) = cipher_parameters(&algorithm, authenticated, authentication_tag.len())?;
-        Ok(Self { encryption, recipient_infos, iv, encrypted, authentication_tag, associated_data })
-    }
-
-    /// Every pair of a recipient info and a key of ours whose certificate it names, in the order of the ring.
-    fn attempts(&self, ring: &dyn KeyRing) -> Result<Vec<Attempt<'a>>, DecryptError> {
-        const KEY_AGREEMENT: u8 = tag::context_constructed(1);
-        let mut attempts = Vec::new();
-        let mut unsupported = None;
-        for info in &self.recipient_infos {
-            let found = match info.tag {
-                tag::SEQUENCE => transport_attempts(*info, ring, self.encryption.key_length()),
-                KEY_AGREEMENT => agreement_attempts(*info, ring),
-                _ => Ok(Vec::new()),
-            };
-            match found {
-                Ok(found) => attempts.extend(found),
-                Err(what) => unsupported = Some(what),
-            }
-        }
-        attempts.sort_by_key(|attempt| attempt.index);
-        attempts.truncate(MOST_KEY_OPERATIONS);
-        match unsupported {
-            Some(what) if attempts.is_empty() => Err(DecryptError::Unsupported(what)),
-            _ => Ok(attempts),
-        }
-    }
-
-    fn open(&self, content_key: &[u8]) -> Result<Zeroizing<Vec<u8>>, content_cipher::NotDecrypted> {
-        let mut opening = Opening::new(self.encryption, content_key, &self.iv, &self.associated_data)
-            .ok_or(content_cipher::NotDecrypted)?;
-        let mut content = Zeroizing::new(Vec::with_capacity(self.encrypted.len()));
-        opening.update(&self.encrypted, &mut content)?;
-        opening.finish(self.authentication_tag, &mut content)?;
-        Ok(content)
-    }
-}
-
-/// One key operation that may yield the content key.
-struct Attempt<'a> {
-    /// Which certificate of the ring.
-    index: usize,
-    kind: AttemptKind<'a>,
-}
-
-enum AttemptKind<'a> {
-    Transport { info: KeyTransRecipientInfo<'a> },
-    Agreement { info: std::rc::Rc<KeyAgreeRecipientInfo<'a>>, wrapped: &'a [u8] },
-}
-
-impl Attempt<'_> {
-    fn content_key(
-        &self,
-        ring: &mut dyn KeyRing,
-        key_length: usize,
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, KeysError> {
-        match &self.kind {
-            AttemptKind::Transport { info } => {
-                let encryption = info
-                    .encryption(key_length)
-                    .map_err(|what| KeysError::Key(KeyError::Unsupported(what)))?;
-                ring.decrypt(self.index, encryption, info.encrypted_key).map(Some)
-            }
-            AttemptKind::Agreement { info, wrapped } => {
-                let shared = ring.agree(self.index, &info.originator_key)?;
-                Ok(info.unwrap_key(&shared, wrapped))
-            }
-        }
-    }
-}
-
-/// An error in words when the info names one of our keys but we cannot use it.
-fn transport_attempts<'a>(
-    info: Element<'a>,
-    ring: &dyn KeyRing,
-    key_length: usize,
-) -> Result<Vec<Attempt<'a>>, String> {
-    let Ok(transport) = KeyTransRecipientInfo::read(info) else { return Ok(Vec::new()) };
-    let Some(index) =
-        ring.certificates().iter().position(|certificate| transport.recipient.names(certificate))
-    else {
-        return Ok(Vec::new());
-    };
-    transport.encryption(key_length)?;
-    Ok(vec![Attempt { index, kind: AttemptKind::Transport { info: transport } }])
-}
-
-fn agreement_attempts<'a>(info: Element<'a>, ring: &dyn KeyRing) -> Result<Vec<Attempt<'a>>, String> {
-    let Ok(agreement) = KeyAgreeRecipientInfo::read(info) else { return Ok(Vec::new()) };
-    let agreement = std::rc::Rc::new(agreement);
-    let mut attempts = Vec::new();
-    for (recipient, wrapped) in &agreement.recipients {
-        if let Some(index) = ring.certificates().iter().position(|certificate| recipient.names(certificate)) {
-            agreement.check_algorithms()?;
-            let info = std::rc::Rc::clone(&agreement);
-            attempts.push(Attempt { index, kind: AttemptKind::Agreement { info, wrapped } });
-        }
-    }
-    Ok(attempts)
-}
-
-fn recipient_infos(set: Element<'_>) -> Result<Vec<Element<'_>>, DecryptError> {
-    let mut rest = set.elements();
-    let mut infos = Vec::new();
-    while let Some(info) = rest.next()? {
-        if infos.len() >= MOST_RECIPIENTS {
-            return Err(DecryptError::Malformed(format!("it has more than {MOST_RECIPIENTS} recipients")));
-        }
-        infos.push(info);
-    }
-    Ok(infos)
-}
-
-/// Reads authAttrs, mac and unauthAttrs. The attributes, as a SET in DER, are the associated data (RFC 5083 section 2.2);
-/// they must name the content type (section 2.1).
-fn authentication<'a>(
-    fields: &mut crate::certificate::tlv::Elements<'a>,
-    content_type: ObjectIdentifier,
-) -> Result<(&'a [u8], Vec<u8>), DecryptError> {
-    let mut associated_data = Vec::new();
-    if let Some(attributes) = fields.optional(tag::context_constructed(1))? {
-        let mut rest = attributes.elements();
-        let mut encoded = Vec::new();
-        while let Some(attribute) = rest.next()? {
-            encoded.push(attribute.bytes.to_vec());
-        }
-        if !names_content_type(&encoded, content_type) {
-            return Err(DecryptError::Malformed(
-                "its authenticated attributes do not name the content type".to_owned(),
-            ));
-        }
-        associated_data = set_of(tag::SET, encoded);
-    }
-    let authentication_tag = fields.expect(tag::OCTET_STRING)?.contents;
-    fields.optional(tag::context_constructed(2))?;
-    fields.finish()?;
-    Ok((authentication_tag, associated_data))
-}
-
-fn names_content_type(attributes: &[Vec<u8>], content_type: ObjectIdentifier) -> bool {
-    let value = |attribute: &[u8]| -> Result<Option<ObjectIdentifier>, Malformed> {
-        let mut fields = Element::only(attribute, tag::SEQUENCE)?.elements();
-        if object_identifier(fields.expect(tag::OBJECT_IDENTIFIER)?)? != CONTENT_TYPE {
-            return Ok(None);
-        }
-        let set = fields.expect(tag::SET)?;
-        object_identifier(Element::only(set.contents, tag::OBJECT_IDENTIFIER)?).map(Some)
-    };
-    let found: Vec<ObjectIdentifier> =
-        attributes.iter().filter_map(|attribute| value(attribute).ok().flatten()).collect();
-    found == [content_type]
-}
-
-/// The content encryption algorithm with its initialization vector (or nonce).
-fn cipher_parameters(
-    algorithm: &AlgorithmIdentifierOwned,
-    authenticated: bool,
-    tag_length: usize,
-) -> Result<(ContentEncryption, Vec<u8>), DecryptError> {
-    let Some(encryption) = ContentEncryption::from_identifier(algorithm.oid) else {
-        return Err(DecryptError::Unsupported(format!("the content encryption algorithm {}", algorithm.oid)));
-    };
-    match (authenticated, encryption.is_authenticated()) {
-        (false, true) => {
-            return Err(DecryptError::Unsupported(
-                "AES-GCM in a plain envelope (it belongs into AuthEnvelopedData, RFC 5083)".to_owned(),
-            ));
-        }
-        (true, false) => {
-            return Err(DecryptError::Unsupported("AES-CBC in an authenticated envelope".to_owned()));
-        }
-        _ => {}
-    }
-    let parameters =
-        algorithm.parameters.as_ref().and_then(|parameters| parameters.to_der().ok()).unwrap_or_default();
-    let (iv, length) = encryption.read_parameters(&parameters)?;
-    if authenticated && iv.len() != encryption.iv_length() {
-        return Err(DecryptError::Unsupported(format!("an AES-GCM nonce of {} bytes", iv.len())));
-    }
-    if length != tag_length {
-        return Err(DecryptError::Malformed(
-            "its authentication tag has not the length that it names".to_owned(),
-        ));
-    }
-    Ok((encryption, iv.to_vec()))
+/// Takes the place of a content key that could not be had.
+fn random_key(length: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut key = Zeroizing::new(vec![0; length]);
+    SysRng.try_fill_bytes(&mut key).map_err(io::Error::other)?;
+    Ok(key)
 }

@@ -4,19 +4,26 @@
 //! ASN.1 beside each; BER of other programs is turned into DER first.
 mod attributes;
 mod ber;
+mod ber_reader;
 mod capabilities;
 mod content_cipher;
+mod content_digest;
 mod content_info;
+pub mod decompress;
 pub mod decrypt;
 mod der_rope;
 pub mod encrypt;
+mod envelope;
 mod key_agreement;
 mod key_transport;
 mod object_identifiers;
+mod recipient_match;
 pub mod sign;
+mod signed_data;
 mod signer_info;
 pub mod verify;
 
+pub use decompress::{DecompressError, decompress};
 pub use decrypt::{DecryptError, Decrypted, decrypt};
 pub use encrypt::{EncryptError, Encrypted, Enveloping, Recipient, encrypt};
 pub use sign::{Form, PreparedSignature, RsaPadding, SignError, SigningAlgorithm, SigningIdentity, sign};

@@ -1,18 +1,23 @@
 //! One SignerInfo: read, matched with its certificate, verified (RFC 5652 sections 5.3 to 5.6).
+use std::io;
+
 use const_oid::ObjectIdentifier;
 use der::Decode;
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::name::Name;
 
 use super::attributes::{self, SignedAttributes};
+use super::content_digest::DigestedContent;
 use super::object_identifiers::ID_DATA;
-use super::verify::{Digests, Signature, SignatureFault, digest_algorithm};
+use super::verify::{Signature, SignatureFault, digest_algorithm};
 use crate::certificate::signature::{self, Acceptance, Message, Scheme, SignatureProblem};
 use crate::certificate::tlv::{Element, Elements, Malformed, tag};
 use crate::certificate::{Certificate, DigestAlgorithm, names};
 
 /// The most certificates under one name that are tried.
 const MOST_NAMESAKES: usize = 8;
+/// The longest content that Ed25519 signs without signed attributes: it needs the whole of it (RFC 8419 section 3.2).
+const LONGEST_BARE_ED25519: usize = 16 * 1024 * 1024;
 
 /// How a CMS structure names a certificate (SignerIdentifier, RecipientIdentifier).
 ///
@@ -69,7 +74,7 @@ impl std::fmt::Display for CertificateIdentifier<'_> {
 
 pub(super) struct SignerInfo<'a> {
     pub(super) identifier: CertificateIdentifier<'a>,
-    digest_algorithm: AlgorithmIdentifierOwned,
+    pub(super) digest_algorithm: AlgorithmIdentifierOwned,
     signed_attributes: Option<Element<'a>>,
     signature_algorithm: AlgorithmIdentifierOwned,
     signature: &'a [u8],
@@ -77,15 +82,22 @@ pub(super) struct SignerInfo<'a> {
 }
 
 impl<'a> SignerInfo<'a> {
-    pub(super) fn read(info: Element<'a>) -> Result<Self, SignatureFault> {
+    /// Reads the DER of a SignerInfo.
+    ///
+    /// ```text
+    /// SignerInfo ::= SEQUENCE { version CMSVersion, sid SignerIdentifier, digestAlgorithm DigestAlgorithmIdentifier,
+    ///     signedAttrs [0] IMPLICIT SignedAttributes OPTIONAL, signatureAlgorithm SignatureAlgorithmIdentifier,
+    ///     signature SignatureValue, unsignedAttrs [1] IMPLICIT UnsignedAttributes OPTIONAL }
+    /// ```
+    pub(super) fn read(info: &'a [u8]) -> Result<Self, SignatureFault> {
         Self::fields(info).map_err(|problem| SignatureFault::Malformed(problem.to_string()))
     }
 
-    fn fields(info: Element<'a>) -> Result<Self, Malformed> {
+    fn fields(info: &'a [u8]) -> Result<Self, Malformed> {
         let algorithm = |element: Element<'_>| {
             AlgorithmIdentifierOwned::from_der(element.bytes).map_err(|_| Malformed::Tag)
         };
-        let mut fields = Element::only(info.bytes, tag::SEQUENCE)?.elements();
+        let mut fields = Element::only(info, tag::SEQUENCE)?.elements();
         fields.expect(tag::INTEGER)?;
         let identifier = CertificateIdentifier::read(&mut fields)?;
         let digest_algorithm = algorithm(fields.expect(tag::SEQUENCE)?)?;
@@ -109,34 +121,73 @@ impl<'a> SignerInfo<'a> {
     pub(super) fn verify(
         &self,
         content_type: ObjectIdentifier,
-        digests: &mut Digests<'_>,
+        digested: &DigestedContent,
         candidates: &[&Certificate],
-    ) -> Result<Signature, SignatureFault> {
+    ) -> io::Result<Result<Signature, SignatureFault>> {
+        // Content that looks like signed attributes itself is refused: a signature over it would be one over other content.
+        let is_bare_mail =
+            self.signed_attributes.is_none() && content_type == ID_DATA && !digested.is_set()?;
+        let checked = match self.check(content_type, digested, is_bare_mail) {
+            Ok(checked) => checked,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let content = match checked.attributes {
+            None if checked.scheme == Scheme::Ed25519 => digested.content.to_vec(LONGEST_BARE_ED25519)?,
+            _ => None,
+        };
+        let message = match (&checked.attributes, &content) {
+            (Some(attributes), _) => Message::Whole(&attributes.der),
+            (None, Some(content)) => Message::Whole(content),
+            (None, None) => Message::Digest(&checked.content_digest),
+        };
+        Ok(self.find(&checked, message, candidates))
+    }
+
+    /// Everything but the signature itself.
+    fn check(
+        &self,
+        content_type: ObjectIdentifier,
+        digested: &DigestedContent,
+        is_bare_mail: bool,
+    ) -> Result<Checked<'a>, SignatureFault> {
         let digest = digest_algorithm(self.digest_algorithm.oid)?;
+        if !digested.named.contains(&self.digest_algorithm.oid) {
+            return Err(SignatureFault::malformed(
+                "its digest algorithm is not among those that the message names for its content",
+            ));
+        }
         let scheme = Scheme::of(&self.signature_algorithm, Some(digest)).map_err(fault)?;
         if scheme.digest() != digest {
             return Err(SignatureFault::malformed("digest and signature algorithm do not fit each other"));
         }
-        let content_digest = digests.of(digest);
+        let content_digest = digested.digest(digest).unwrap_or_default().to_vec();
         let attributes = self.signed_attributes.map(SignedAttributes::read).transpose()?;
-        let signed = match &attributes {
+        match &attributes {
             Some(attributes) => {
                 attributes.check_content(content_type, &content_digest)?;
                 attributes.check_algorithms(&self.digest_algorithm, &self.signature_algorithm)?;
-                Message::Whole(&attributes.der)
             }
-            None => {
-                check_bare_content(content_type, digests.content)?;
-                Message::Digest(&content_digest)
-            }
-        };
+            // RFC 5652 section 5.3: only plain data may be signed without them.
+            None if is_bare_mail => {}
+            None => return Err(SignatureFault::malformed("the signed attributes are missing")),
+        }
+        Ok(Checked { digest, scheme, attributes, content_digest })
+    }
+
+    /// Finds the certificate that the signature verifies with.
+    fn find(
+        &self,
+        checked: &Checked<'_>,
+        message: Message<'_>,
+        candidates: &[&Certificate],
+    ) -> Result<Signature, SignatureFault> {
         let mut outcome = Err(SignatureFault::CertificateMissing);
         let named = candidates.iter().filter(|candidate| self.identifier.names(candidate));
         for certificate in named.take(MOST_NAMESAKES) {
             let key = certificate.public_key();
-            outcome = signature::verify(key, scheme, signed, self.signature, Acceptance::Current)
+            outcome = signature::verify(key, checked.scheme, message, self.signature, Acceptance::Current)
                 .map_err(fault)
-                .and_then(|()| self.describe(certificate, digest, attributes.as_ref()));
+                .and_then(|()| self.describe(certificate, checked.digest, checked.attributes.as_ref()));
             if outcome.is_ok() {
                 break;
             }
@@ -167,13 +218,12 @@ impl<'a> SignerInfo<'a> {
     }
 }
 
-/// Without signed attributes only plain data may be signed (RFC 5652 section 5.3), and never content that looks like
-/// signed attributes itself: a signature over those would be one over other content.
-fn check_bare_content(content_type: ObjectIdentifier, content: &[u8]) -> Result<(), SignatureFault> {
-    if content_type != ID_DATA || Element::only(content, tag::SET).is_ok() {
-        return Err(SignatureFault::malformed("the signed attributes are missing"));
-    }
-    Ok(())
+/// A SignerInfo that keeps every rule.
+struct Checked<'a> {
+    digest: DigestAlgorithm,
+    scheme: Scheme,
+    attributes: Option<SignedAttributes<'a>>,
+    content_digest: Vec<u8>,
 }
 
 fn fault(problem: SignatureProblem) -> SignatureFault {

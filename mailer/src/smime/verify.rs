@@ -4,18 +4,14 @@ use std::io;
 use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
 
-use super::ber::{self, BerError};
-use super::content_info::{self, object_identifier};
-use super::object_identifiers::{ID_DATA, ID_SIGNED_DATA, SHA1, SHA256, SHA384, SHA512};
+use super::ber_reader::ReadError;
+use super::content_digest::{DigestedContent, Digesting};
+use super::object_identifiers::ID_DATA;
+use super::signed_data::SignedData;
 use super::signer_info::SignerInfo;
-use crate::certificate::tlv::{Element, Malformed, tag};
-use crate::certificate::{Certificate, DigestAlgorithm, signature};
+use crate::certificate::tlv::Malformed;
+use crate::certificate::{Certificate, DigestAlgorithm};
 use crate::content::{Content, Replay};
-
-/// Limits on what a stranger can make us look at.
-const MOST_SIGNERS: usize = 16;
-const MOST_CERTIFICATES: usize = 64;
-const MOST_REVOCATION_LISTS: usize = 16;
 
 /// A SignedData that was read, with what became of each signature.
 #[derive(Debug)]
@@ -150,16 +146,20 @@ impl From<Malformed> for VerifyError {
     }
 }
 
-impl From<BerError> for VerifyError {
-    fn from(problem: BerError) -> Self {
-        Self::Malformed(problem.to_string())
+impl From<ReadError> for VerifyError {
+    fn from(problem: ReadError) -> Self {
+        match problem {
+            ReadError::Malformed(problem) => Self::Malformed(problem),
+            ReadError::Io(error) => Self::Io(error),
+        }
     }
 }
 
-/// Reads a SignedData (DER or BER) and verifies each signature.
+/// Reads a SignedData (DER or BER, of any length) and verifies each signature.
 ///
 /// `detached` is the canonical content that stood beside it; `known` are further certificates among which the signer
-/// may be found.
+/// may be found. Content inside is kept in a [`Spool`](crate::content::Spool); each content is read and hashed once,
+/// however many signers there are.
 ///
 /// # Errors
 /// Only when nothing can be said about any signer: see [`VerifyError`].
@@ -168,142 +168,64 @@ pub fn verify(
     detached: Option<&Content>,
     known: &[Certificate],
 ) -> Result<SignedMessage, VerifyError> {
-    let mut signed_data = Vec::new();
-    cms.replay().read_to_end(&mut signed_data)?;
-    let detached = detached.map(|content| content.to_vec(usize::MAX)).transpose()?.flatten();
-    let detached = detached.as_ref().map(|content| content.as_slice());
-    let der = ber::to_der(&signed_data)?;
-    let (content_type, content) = content_info::read(&der)?;
-    if content_type != ID_SIGNED_DATA {
-        return Err(VerifyError::NotSignedData(content_type));
-    }
-    let fields = Fields::read(content)?;
-    let certificates = certificates(fields.certificates)?;
-    let revocation_lists = revocation_lists(fields.revocation_lists)?;
-    let signer_infos = elements(fields.signer_infos, MOST_SIGNERS, "signers")?;
-    let signed = match (fields.content, detached) {
-        (Some(inside), None) => inside,
-        (None, Some(beside)) => beside,
+    let SignedData { digest_algorithms, content_type, content, certificates, revocation_lists, signer_infos } =
+        SignedData::read(cms)?;
+    let infos: Vec<Result<SignerInfo<'_>, SignatureFault>> =
+        signer_infos.iter().map(|info| SignerInfo::read(info)).collect();
+    let (digested, content) = match (content, detached) {
+        (Some((inside, digesting)), None) => {
+            (DigestedContent::new(inside.clone(), digesting, digest_algorithms), Some(inside))
+        }
+        (None, Some(beside)) => {
+            let wanted = infos.iter().flatten().map(|info| info.digest_algorithm.oid);
+            let wanted = wanted.filter(|wanted| digest_algorithms.contains(wanted));
+            let digesting = Digesting::new(wanted.filter_map(|wanted| digest_algorithm(wanted).ok()));
+            (DigestedContent::read(beside, digesting, digest_algorithms)?, None)
+        }
         // A certs-only message has neither content nor signers (RFC 8551 section 3.8).
-        (None, None) if signer_infos.is_empty() => &[],
+        (None, None) if signer_infos.is_empty() => {
+            (DigestedContent::new(Content::default(), Digesting::new([]), digest_algorithms), None)
+        }
         _ => return Err(VerifyError::ContentAmbiguous),
     };
     let candidates: Vec<&Certificate> = certificates.iter().chain(known).collect();
-    let mut digests = Digests { content: signed, known: Vec::new() };
-    let report = |info: Element<'_>| report(info, fields.content_type, &mut digests, &candidates);
-    let signers = signer_infos.into_iter().map(report).collect();
-    let content = fields.content.map(|inside| Content::from_vec(inside.to_vec()));
-    Ok(SignedMessage { content_type: fields.content_type, content, signers, certificates, revocation_lists })
+    let signers = infos
+        .into_iter()
+        .map(|info| report(info, content_type, &digested, &candidates))
+        .collect::<io::Result<Vec<SignerReport>>>()?;
+    Ok(SignedMessage { content_type, content, signers, certificates, revocation_lists })
 }
 
 fn report(
-    info: Element<'_>,
+    info: Result<SignerInfo<'_>, SignatureFault>,
     content_type: ObjectIdentifier,
-    digests: &mut Digests<'_>,
+    digested: &DigestedContent,
     candidates: &[&Certificate],
-) -> SignerReport {
-    match SignerInfo::read(info) {
-        Err(fault) => SignerReport { identifier: "an unreadable signer".to_owned(), outcome: Err(fault) },
-        Ok(signer) => SignerReport {
-            identifier: signer.identifier.to_string(),
-            outcome: signer.verify(content_type, digests, candidates).and_then(|signature| {
-                // Other objects nest as MIME entities (RFC 8551 section 3.7), never directly.
-                if content_type == ID_DATA {
-                    Ok(signature)
-                } else {
-                    Err(SignatureFault::NotMail(content_type))
-                }
-            }),
-        },
-    }
-}
-
-/// ```text
-/// SignedData ::= SEQUENCE { version CMSVersion, digestAlgorithms DigestAlgorithmIdentifiers,
-///     encapContentInfo EncapsulatedContentInfo, certificates [0] IMPLICIT CertificateSet OPTIONAL,
-///     crls [1] IMPLICIT RevocationInfoChoices OPTIONAL, signerInfos SignerInfos }
-/// EncapsulatedContentInfo ::= SEQUENCE { eContentType ContentType, eContent [0] EXPLICIT OCTET STRING OPTIONAL }
-/// ```
-struct Fields<'a> {
-    content_type: ObjectIdentifier,
-    content: Option<&'a [u8]>,
-    certificates: Option<Element<'a>>,
-    revocation_lists: Option<Element<'a>>,
-    signer_infos: Element<'a>,
-}
-
-impl<'a> Fields<'a> {
-    fn read(signed_data: Element<'a>) -> Result<Self, Malformed> {
-        let mut fields = signed_data.elements();
-        fields.expect(tag::INTEGER)?;
-        fields.expect(tag::SET)?;
-        let mut encapsulated = fields.expect(tag::SEQUENCE)?.elements();
-        let content_type = object_identifier(encapsulated.expect(tag::OBJECT_IDENTIFIER)?)?;
-        let content = encapsulated.optional(tag::context_constructed(0))?;
-        encapsulated.finish()?;
-        let content = content.map(|found| Element::only(found.contents, tag::OCTET_STRING)).transpose()?;
-        let certificates = fields.optional(tag::context_constructed(0))?;
-        let revocation_lists = fields.optional(tag::context_constructed(1))?;
-        let signer_infos = fields.expect(tag::SET)?;
-        fields.finish()?;
-        let content = content.map(|found| found.contents);
-        Ok(Self { content_type, content, certificates, revocation_lists, signer_infos })
-    }
-}
-
-fn elements<'a>(set: Element<'a>, most: usize, what: &'static str) -> Result<Vec<Element<'a>>, VerifyError> {
-    let mut rest = set.elements();
-    let mut found = Vec::new();
-    while let Some(element) = rest.next()? {
-        if found.len() >= most {
-            return Err(VerifyError::TooMany(what));
+) -> io::Result<SignerReport> {
+    let signer = match info {
+        Ok(signer) => signer,
+        Err(fault) => {
+            return Ok(SignerReport { identifier: "an unreadable signer".to_owned(), outcome: Err(fault) });
         }
-        found.push(element);
-    }
-    Ok(found)
-}
-
-/// X.509 certificates; attribute certificates and what cannot be read are passed over.
-fn certificates(set: Option<Element<'_>>) -> Result<Vec<Certificate>, VerifyError> {
-    let Some(set) = set else { return Ok(Vec::new()) };
-    let found = elements(set, MOST_CERTIFICATES, "certificates")?;
-    Ok(found.iter().filter_map(|element| Certificate::from_der(element.bytes).ok()).collect())
-}
-
-fn revocation_lists(set: Option<Element<'_>>) -> Result<Vec<Vec<u8>>, VerifyError> {
-    let Some(set) = set else { return Ok(Vec::new()) };
-    let found = elements(set, MOST_REVOCATION_LISTS, "CRLs")?;
-    Ok(found
-        .iter()
-        .filter(|element| element.tag == tag::SEQUENCE)
-        .map(|element| element.bytes.to_vec())
-        .collect())
-}
-
-/// The content with its digests, each computed once.
-pub(super) struct Digests<'a> {
-    pub(super) content: &'a [u8],
-    known: Vec<(DigestAlgorithm, Vec<u8>)>,
-}
-
-impl Digests<'_> {
-    pub(super) fn of(&mut self, algorithm: DigestAlgorithm) -> Vec<u8> {
-        if let Some((_, digest)) = self.known.iter().find(|(known, _)| *known == algorithm) {
-            return digest.clone();
-        }
-        let digest = signature::digest(algorithm, self.content);
-        self.known.push((algorithm, digest.clone()));
-        digest
-    }
+    };
+    let outcome = signer.verify(content_type, digested, candidates)?;
+    // Other objects nest as MIME entities (RFC 8551 section 3.7), never directly.
+    let outcome = match content_type {
+        ID_DATA => outcome,
+        other => outcome.and(Err(SignatureFault::NotMail(other))),
+    };
+    Ok(SignerReport { identifier: signer.identifier.to_string(), outcome })
 }
 
 /// The digest algorithm with this identifier.
 pub(super) fn digest_algorithm(algorithm: ObjectIdentifier) -> Result<DigestAlgorithm, SignatureFault> {
-    match algorithm {
-        SHA256 => Ok(DigestAlgorithm::Sha256),
-        SHA384 => Ok(DigestAlgorithm::Sha384),
-        SHA512 => Ok(DigestAlgorithm::Sha512),
-        SHA1 => Err(SignatureFault::Unsupported("SHA-1 is broken and not believed".to_owned())),
-        other => Err(SignatureFault::Unsupported(format!("the digest algorithm {other} is not supported"))),
+    match DigestAlgorithm::from_identifier(algorithm) {
+        Some(DigestAlgorithm::Sha1) => {
+            Err(SignatureFault::Unsupported("SHA-1 is broken and not believed".to_owned()))
+        }
+        Some(digest) => Ok(digest),
+        None => {
+            Err(SignatureFault::Unsupported(format!("the digest algorithm {algorithm} is not supported")))
+        }
     }
 }
