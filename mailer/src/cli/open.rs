@@ -105,7 +105,7 @@ pub(super) fn facts(readable: &crate::message::parse::Readable) -> Value {
             json!({
                 "name": crate::message::attachment::safe_name(&attached.name),
                 "media_type": attached.media_type,
-                "bytes": attached.content.len(),
+                "bytes": attached.length,
             })
         })
         .collect();

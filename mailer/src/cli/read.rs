@@ -10,10 +10,7 @@ use super::list::numbered_entry;
 use super::open::{facts, open_message};
 use super::report::{Exit, Failure, print_text};
 use super::verdict::{Finding, ReleaseOptions};
-use crate::content::Content;
-use crate::message::MAXIMUM_MESSAGE_BYTES;
 use crate::message::attachment::{safe_name, save};
-use crate::message::mime::MimeError;
 use crate::message::parse::{self, Readable};
 use crate::trust::in_words;
 
@@ -44,21 +41,18 @@ impl Read {
     pub(super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
         let context = Context::load(home)?;
         let (maildir, entry) = numbered_entry(&context, self.sent, self.number)?;
-        let message = maildir.read(&entry).map_err(|problem| {
+        let message = maildir.content(&entry).map_err(|problem| {
             Failure::new("mail-storage", format!("message {} cannot be read: {problem}", self.number))
         })?;
         let policy = self.release.policy();
-        let (opened, notes) = open_message(&context, &self.pin, &Content::from_vec(message))?;
+        let (opened, notes) = open_message(&context, &self.pin, &message)?;
         let finding = Finding::new(&opened, policy, &notes);
+        let reading = opened.reading();
         let Some(content) = opened.release(policy) else {
             finding.print(self.json, &json!({ "command": "read", "number": self.number }));
             return Ok(finding.exit);
         };
-        let content = content.to_vec(MAXIMUM_MESSAGE_BYTES).map_err(MimeError::from)?.ok_or_else(|| {
-            let most = MAXIMUM_MESSAGE_BYTES >> 20;
-            Failure::new("too-large", format!("the message unfolds to more than {most} MiB; use mailer open"))
-        })?;
-        let readable = parse::read(&content)?;
+        let readable = parse::read(&content, reading)?;
         let saved =
             self.save_attachments.as_deref().map_or(Ok(Vec::new()), |folder| save_all(folder, &readable))?;
         if self.json {
@@ -80,7 +74,7 @@ fn save_all(folder: &Path, readable: &Readable) -> Result<Vec<PathBuf>, Failure>
     readable
         .attachments
         .iter()
-        .map(|attached| save(folder, &attached.name, &attached.content))
+        .map(|attached| save(folder, &attached.name, &mut attached.reader()))
         .collect::<Result<_, _>>()
         .map_err(|problem| Failure::file(folder, &problem))
 }
@@ -111,7 +105,7 @@ fn shown(readable: &Readable, saved: &[PathBuf]) -> String {
         }
         let saved =
             saved.get(position).map(|path| format!(", saved as {}", path.display())).unwrap_or_default();
-        let size = attached.content.len();
+        let size = attached.length;
         let _ = writeln!(
             shown,
             "Attachment: {} ({}, {size} bytes){saved}",

@@ -1,8 +1,8 @@
 //! File names from strangers made safe; attachments saved without overwriting anything.
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::terminal_text::is_steering;
+use super::terminal_text::{is_invisible, is_steering};
 
 const LONGEST_NAME: usize = 120;
 const MOST_NAMESAKES: u32 = 10_000;
@@ -12,9 +12,11 @@ pub fn safe_name(suggested: &str) -> String {
     let last = suggested.rsplit(['/', '\\']).next().unwrap_or_default();
     let cleaned: String = last
         .chars()
-        .filter(|&character| !is_steering(character))
+        .filter(|&character| !is_steering(character) && !is_invisible(character))
         .map(|character| if "<>:\"|?*".contains(character) { '_' } else { character })
         .collect();
+    // A long row of blanks pushes the true ending of a name out of sight.
+    let cleaned = cleaned.split_whitespace().collect::<Vec<_>>().join(" ");
     // A leading dot hides the file, a leading dash looks like an option, a trailing dot or blank is dropped by some systems.
     let trimmed = cleaned.trim_start_matches(['.', '-', ' ']).trim_end_matches(['.', ' ']);
     let shortened = shorten(trimmed);
@@ -32,10 +34,10 @@ pub fn safe_name(suggested: &str) -> String {
 ///
 /// # Errors
 /// The folder cannot be written, the disk is full, or ten thousand namesakes are there already.
-pub fn save(folder: &Path, suggested: &str, content: &[u8]) -> io::Result<PathBuf> {
+pub fn save(folder: &Path, suggested: &str, content: &mut dyn Read) -> io::Result<PathBuf> {
     let name = safe_name(suggested);
     let mut file = tempfile::Builder::new().prefix(".saving-").tempfile_in(folder)?;
-    file.write_all(content)?;
+    io::copy(content, &mut file)?;
     file.as_file().sync_all()?;
     for number in 1..=MOST_NAMESAKES {
         let path = folder.join(numbered(&name, number));
@@ -111,6 +113,10 @@ mod tests {
             ("a<b>c:d|e?f*.txt", "a_b_c_d_e_f_.txt"),
             ("Jahresabschluß 你好.pdf", "Jahresabschluß 你好.pdf"),
             ("name. . ", "name"),
+            ("invoice.pdf \u{a0} \u{3000}                .exe", "invoice.pdf .exe"),
+            ("a\u{200b}b\u{3164}\u{ad}.txt", "ab.txt"),
+            ("aux .txt", "_aux .txt"),
+            ("\u{feff}\u{202e}", "attachment"),
         ] {
             assert_eq!(safe_name(suggested), wanted, "{suggested:?}");
         }
@@ -121,8 +127,8 @@ mod tests {
     #[test]
     fn saving_never_overwrites_and_keeps_the_file_private() {
         let folder = tempfile::tempdir().unwrap();
-        let first = save(folder.path(), "a.txt", b"one").unwrap();
-        let second = save(folder.path(), "../a.txt", b"two").unwrap();
+        let first = save(folder.path(), "a.txt", &mut &b"one"[..]).unwrap();
+        let second = save(folder.path(), "../a.txt", &mut &b"two"[..]).unwrap();
         assert_eq!(second, folder.path().join("a (2).txt"));
         assert_eq!(
             (std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap()),
@@ -137,7 +143,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("precious");
         std::os::unix::fs::symlink(&target, folder.path().join("a.txt")).unwrap();
-        let saved = save(folder.path(), "a.txt", b"x").unwrap();
+        let saved = save(folder.path(), "a.txt", &mut &b"x"[..]).unwrap();
         assert_eq!(saved, folder.path().join("a (2).txt"));
         assert!(!target.exists());
     }

@@ -82,6 +82,7 @@ fn header_without_encoding(fields: &Fields<'_>) -> Content {
 mod tests {
     use super::*;
     use crate::message::parse::read;
+    use crate::message::shown_text::Reading;
 
     const BINARY: &[u8] = b"\x00\n\r\xFF\r\nx\n--c\n\r";
 
@@ -104,9 +105,11 @@ mod tests {
         for (encoding, line_end) in [("binary", "\r\n"), ("BINARY", "\n"), ("8bit", "\r\n"), ("8bit", "\n")] {
             let message = message(encoding, line_end);
             let encoded = re_encoded(&message).unwrap();
-            let readable = read(&to_crlf(&encoded)).unwrap();
+            let content = Content::from_vec(to_crlf(&encoded).into_owned());
+            let readable = read(&content, Reading::default()).unwrap();
             assert_eq!(readable.text.trim_end(), "one\ntwo");
-            assert_eq!(readable.attachments[0].content, [BINARY, b"x"].concat(), "{encoding} {line_end:?}");
+            let octets = readable.attachments[0].to_vec(99).unwrap().unwrap();
+            assert_eq!(octets, [BINARY, b"x"].concat(), "{encoding} {line_end:?}");
         }
     }
 

@@ -108,7 +108,8 @@ fn unforeseeable_boundary() -> Result<String, MimeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::parse::read;
+    use crate::message::parse::{Attached, read};
+    use crate::message::shown_text::Reading;
 
     fn inert_text(message: &str) -> String {
         let content = inert(&Content::from_vec(message.as_bytes().to_vec())).unwrap();
@@ -130,10 +131,11 @@ mod tests {
             !message.contains("text/html") && !message.contains("evil") && !message.contains("related"),
             "{message}"
         );
-        let readable = read(message.as_bytes()).unwrap();
+        let readable = read(&Content::from_vec(message.into_bytes()), Reading::default()).unwrap();
         assert_eq!(readable.text, "plain");
-        let files: Vec<_> = readable.attachments.iter().map(|a| (a.name.as_str(), &a.content[..])).collect();
-        assert_eq!(files, [("content", &b"<b>"[..]), ("a", b"x")]);
+        let octets = |attached: &Attached| attached.to_vec(99).unwrap().unwrap();
+        let files: Vec<_> = readable.attachments.iter().map(|a| (a.name.as_str(), octets(a))).collect();
+        assert_eq!(files, [("content", b"<b>".to_vec()), ("a", b"x".to_vec())]);
     }
 
     #[test]

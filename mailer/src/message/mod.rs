@@ -9,6 +9,8 @@
 //! - [`multipart`]: multipart bodies of any length, split without changing a byte.
 //! - [`mime`]: entities in memory, and what can be wrong with a structure.
 //! - [`transfer_encoding`]: bodies without their transfer encoding; [`base64`] and [`quoted_printable`] as streams.
+//! - [`legacy_display`]: a hidden subject repeated in the text, for programs that protect no header.
+//! - [`lookalike`]: domains that look like others.
 //! - [`secured`]: the S/MIME forms of an entity (RFC 8551 section 3, RFC 1847), both ways.
 //! - [`authors`]: whom a message names as its authors, beyond doubt.
 //! - [`binary`]: binary parts re-encoded before line ends are made canonical.
@@ -27,9 +29,13 @@ pub mod build;
 pub mod canonical;
 pub mod confidentiality;
 mod content_type_parameter;
+mod flowed;
 pub mod header;
 pub mod header_protection;
+mod html;
 pub mod inert;
+pub mod legacy_display;
+pub mod lookalike;
 pub mod mime;
 pub mod multipart;
 pub mod outer;
@@ -38,6 +44,7 @@ pub mod parse;
 pub mod part;
 pub mod quoted_printable;
 pub mod secured;
+pub mod shown_text;
 pub mod terminal_text;
 pub mod transfer_encoding;
 

@@ -1,27 +1,33 @@
 //! A message becomes what a person reads: header, text, attachments.
 //!
-//! Nothing here trusts the sender: depth and number of parts are limited, HTML is reduced to its text, and everything that
-//! goes to a terminal passes [`super::terminal_text`].
+//! Nothing here trusts the sender: depth, number of parts and length of text are limited, HTML is reduced to the text that
+//! can be seen, and everything that goes to a terminal passes [`super::terminal_text`]. Attachments stay where they are.
 use std::fmt;
+use std::io::{self, Read};
 
 use jiff::Timestamp;
-use mail_parser::decoders::charsets::map::charset_decoder;
-use mail_parser::decoders::html::html_to_text;
 use mail_parser::{HeaderName, HeaderValue, MessageParser};
 
 use super::header::MediaType;
-use super::mime::{Entity, MimeError, split_multipart};
+use super::lookalike;
+use super::mime::{MimeError, disposition};
+use super::part::Part;
+use super::shown_text::{Reading, TextKind, shown_text};
 use super::terminal_text::{safe_line, safe_text};
+use super::transfer_encoding::{DecodedBody, TransferEncoding};
+use crate::content::{Content, Replay};
 
 /// How deep parts may be nested.
 pub const MAXIMUM_DEPTH: usize = 20;
 /// How many parts a message may have.
 pub const MAXIMUM_PARTS: usize = 1_000;
+/// How much text is shown.
+pub const MOST_TEXT: usize = 4 * 1024 * 1024;
 /// How much of a header is looked at.
 const LONGEST_HEADER: usize = 256 * 1024;
 
 /// A message as a person reads it; every text is safe for a terminal.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Readable {
     /// Who it says it is from; several entries also when the field stands there twice.
     pub from: Vec<Correspondent>,
@@ -35,6 +41,8 @@ pub struct Readable {
     pub date: Option<Timestamp>,
     /// The text: line feeds as line ends.
     pub text: String,
+    /// Whether there is more text than is shown.
+    pub text_is_cut: bool,
     /// Everything that is not text to be shown.
     pub attachments: Vec<Attached>,
 }
@@ -49,14 +57,45 @@ pub struct Correspondent {
 }
 
 /// A part that can be saved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Attached {
     /// The name that the sender suggests; see [`super::attachment::safe_name`].
     pub name: String,
     /// `type/subtype`.
     pub media_type: String,
-    /// The bytes, without transfer encoding.
-    pub content: Vec<u8>,
+    /// How many octets it has without transfer encoding.
+    pub length: u64,
+    content: DecodedBody,
+}
+
+impl Attached {
+    /// The octets without transfer encoding.
+    pub fn reader(&self) -> Box<dyn Read + '_> {
+        self.content.replay()
+    }
+
+    /// All octets, or `None` where there are more than `most`.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn to_vec(&self, most: usize) -> io::Result<Option<Vec<u8>>> {
+        self.content.to_vec(most)
+    }
+
+    /// What cannot be decoded is kept as it came.
+    fn new(name: String, media_type: &str, part: &Part) -> Self {
+        let as_it_came = DecodedBody { body: part.body.clone(), encoding: TransferEncoding::Identity };
+        let content = part.decoded_body().unwrap_or_else(|_| as_it_came.clone());
+        let media_type = safe_line(media_type);
+        let length = match content.encoding {
+            TransferEncoding::Identity => Ok(part.body.len()),
+            _ => io::copy(&mut content.replay(), &mut io::sink()),
+        };
+        match length {
+            Ok(length) => Self { name, media_type, length, content },
+            Err(_) => Self { name, media_type, length: part.body.len(), content: as_it_came },
+        }
+    }
 }
 
 impl fmt::Display for Correspondent {
@@ -64,10 +103,14 @@ impl fmt::Display for Correspondent {
         match &self.name {
             // Whoever reads quickly takes the first address for the author's.
             Some(name) if name.contains(['@', '\u{FF20}', '\u{FE6B}']) && *name != self.address => {
-                write!(f, "\"{name}\" (only a name) <{}>", self.address)
+                write!(f, "\"{name}\" (only a name) <{}>", self.address)?;
             }
-            Some(name) => write!(f, "{name} <{}>", self.address),
-            None => f.write_str(&self.address),
+            Some(name) => write!(f, "{name} <{}>", self.address)?,
+            None => f.write_str(&self.address)?,
+        }
+        match lookalike::warning(&self.address) {
+            Some(warning) => write!(f, " ({})", safe_line(&warning)),
+            None => Ok(()),
         }
     }
 }
@@ -75,11 +118,12 @@ impl fmt::Display for Correspondent {
 /// Reads header, text and attachments.
 ///
 /// # Errors
-/// Only when the structure goes beyond the limits or contradicts itself; see [`MimeError`].
-pub fn read(message: &[u8]) -> Result<Readable, MimeError> {
-    let mut readable = read_header(message);
-    let mut walk = Walk { parts: 0, readable: &mut readable };
-    walk.entity(&Entity::parse(message), 0)?;
+/// Only when the structure goes beyond the limits or cannot be read; see [`MimeError`].
+pub fn read(message: &Content, reading: Reading) -> Result<Readable, MimeError> {
+    let part = Part::read(message)?;
+    let mut readable = read_header(part.header());
+    let mut walk = Walk { parts: 0, reading, readable: &mut readable };
+    walk.entity(&part, 0, Place::default())?;
     readable.text = safe_text(&readable.text);
     Ok(readable)
 }
@@ -123,13 +167,23 @@ fn correspondents(value: &HeaderValue<'_>) -> Vec<Correspondent> {
         .collect()
 }
 
+/// What the multiparts around a part say about it.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// In `multipart/digest`, a part without type is a message (RFC 2046 section 5.1.5).
+    is_in_digest: bool,
+    /// Another alternative is the one that is shown.
+    is_other_alternative: bool,
+}
+
 struct Walk<'r> {
     parts: usize,
+    reading: Reading,
     readable: &'r mut Readable,
 }
 
 impl Walk<'_> {
-    fn entity(&mut self, entity: &Entity<'_>, depth: usize) -> Result<(), MimeError> {
+    fn entity(&mut self, part: &Part, depth: usize, place: Place) -> Result<(), MimeError> {
         self.parts += 1;
         if depth > MAXIMUM_DEPTH {
             return Err(MimeError::TooDeep(MAXIMUM_DEPTH));
@@ -137,78 +191,112 @@ impl Walk<'_> {
         if self.parts > MAXIMUM_PARTS {
             return Err(MimeError::TooManyParts(MAXIMUM_PARTS));
         }
-        let Ok(media_type) = entity.media_type() else {
-            self.ambiguous(entity);
+        let Ok(media_type) = part.media_type() else {
+            // A part that says two things about its type is kept as a file, and shown as neither.
+            self.attach(part, "application/octet-stream");
             return Ok(());
         };
-        let Some(boundary) = media_type.parameter("boundary").filter(|_| media_type.is_of_type("multipart"))
-        else {
-            self.leaf(entity, &media_type);
-            return Ok(());
+        let parts = match part.parts() {
+            Ok(Some((parts, _))) if !parts.is_empty() => parts,
+            // A multipart without a single part is text, as it stands there.
+            Ok(Some(_)) => return self.text(part, &media_type, TextKind::Plain),
+            Ok(None) => return self.leaf(part, &media_type, place),
+            Err(MimeError::TooManyParts(_)) => return Err(MimeError::TooManyParts(MAXIMUM_PARTS)),
+            Err(problem) => return Err(problem),
         };
-        let parts: Vec<Entity<'_>> =
-            split_multipart(entity.body, boundary).parts.into_iter().map(Entity::parse).collect();
-        match media_type.essence.as_str() {
-            "multipart/alternative" => self.alternative(&parts, depth),
-            // RFC 1847: the second part is a signature, not content.
-            "multipart/signed" => parts.first().map_or(Ok(()), |first| self.entity(first, depth + 1)),
-            _ => parts.iter().try_for_each(|part| self.entity(part, depth + 1)),
+        if self.parts + parts.len() > MAXIMUM_PARTS {
+            return Err(MimeError::TooManyParts(MAXIMUM_PARTS));
         }
-    }
-
-    /// A part that says two things about its type is kept as a file, and shown as neither.
-    fn ambiguous(&mut self, entity: &Entity<'_>) {
-        let name = entity.suggested_name().unwrap_or_else(|| default_name(""));
-        let media_type = "application/octet-stream".to_owned();
-        self.readable.attachments.push(Attached { name, media_type, content: entity.body.to_vec() });
-    }
-
-    /// RFC 2046 section 5.1.4, but plain text before HTML: text is what we show.
-    fn alternative(&mut self, parts: &[Entity<'_>], depth: usize) -> Result<(), MimeError> {
-        let essence = |part: &Entity<'_>| part.media_type().map(|known| known.essence).unwrap_or_default();
-        let plain = parts.iter().find(|part| essence(part) == "text/plain");
-        let chosen = plain
-            .or_else(|| parts.iter().find(|part| essence(part).starts_with("multipart/")))
-            .or(parts.last());
-        chosen.map_or(Ok(()), |part| self.entity(part, depth + 1))
-    }
-
-    fn leaf(&mut self, entity: &Entity<'_>, media_type: &MediaType) {
-        let body = entity.decoded_body().map_or_else(|_| entity.body.to_vec(), std::borrow::Cow::into_owned);
-        let is_file = entity.disposition().is_some_and(|disposition| disposition.essence == "attachment")
-            || entity.suggested_name().is_some();
+        let parts: Vec<Part> = parts.iter().map(read_part).collect::<Result<_, _>>()?;
         match media_type.essence.as_str() {
-            "text/plain" if !is_file => self.append_text(&decode(&body, media_type)),
-            "text/html" if !is_file => self.append_text(&html_to_text(&decode(&body, media_type))),
-            _ => {
-                let name = entity.suggested_name().unwrap_or_else(|| default_name(&media_type.essence));
-                let media_type = safe_line(&media_type.essence);
-                self.readable.attachments.push(Attached { name, media_type, content: body });
+            "multipart/alternative" => self.alternative(&parts, depth, place),
+            // RFC 1847: the second part is a signature, not content.
+            "multipart/signed" => parts.first().map_or(Ok(()), |first| self.entity(first, depth + 1, place)),
+            essence => {
+                let place = Place { is_in_digest: essence == "multipart/digest", ..place };
+                parts.iter().try_for_each(|part| self.entity(part, depth + 1, place))
             }
         }
     }
 
-    fn append_text(&mut self, text: &str) {
-        let text = text.replace("\r\n", "\n");
-        if !self.readable.text.is_empty() && !self.readable.text.ends_with('\n') {
-            self.readable.text.push('\n');
+    /// RFC 2046 section 5.1.4, but plain text before HTML: text is what we show. Files among the others are kept.
+    fn alternative(&mut self, parts: &[Part], depth: usize, place: Place) -> Result<(), MimeError> {
+        let essence = |part: &Part| part.media_type().map(|known| known.essence).unwrap_or_default();
+        let find = |wanted: &dyn Fn(&Part) -> bool| parts.iter().position(wanted);
+        let chosen = find(&|part| essence(part) == "text/plain" && !is_blank(part))
+            .or_else(|| find(&|part| essence(part).starts_with("multipart/")))
+            .or_else(|| find(&|part| essence(part) == "text/html"))
+            .unwrap_or(parts.len().saturating_sub(1));
+        for (position, part) in parts.iter().enumerate() {
+            let is_other_alternative = place.is_other_alternative || position != chosen;
+            self.entity(part, depth + 1, Place { is_other_alternative, ..place })?;
         }
-        self.readable.text.push_str(&text);
+        Ok(())
+    }
+
+    fn leaf(&mut self, part: &Part, media_type: &MediaType, place: Place) -> Result<(), MimeError> {
+        let is_file = disposition(&part.fields())
+            .is_some_and(|disposition| disposition.essence == "attachment")
+            || part.suggested_name().is_some();
+        let has_type = part.fields().first("Content-Type").is_some();
+        let kind = match media_type.essence.as_str() {
+            "text/plain" if place.is_in_digest && !has_type => {
+                self.attach(part, "message/rfc822");
+                return Ok(());
+            }
+            "text/plain" if !is_file => TextKind::Plain,
+            "text/html" if !is_file => TextKind::Html,
+            essence if place.is_other_alternative && !is_file && essence.starts_with("text/") => {
+                return Ok(());
+            }
+            essence => {
+                self.attach(part, essence);
+                return Ok(());
+            }
+        };
+        if place.is_other_alternative { Ok(()) } else { self.text(part, media_type, kind) }
+    }
+
+    fn attach(&mut self, part: &Part, essence: &str) {
+        let name = part.suggested_name().unwrap_or_else(|| default_name(essence));
+        self.readable.attachments.push(Attached::new(name, essence, part));
+    }
+
+    fn text(&mut self, part: &Part, media_type: &MediaType, kind: TextKind) -> Result<(), MimeError> {
+        let room = MOST_TEXT.saturating_sub(self.readable.text.len());
+        let shown = shown_text(part, media_type, kind, self.reading, room)?;
+        let text = &mut self.readable.text;
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&shown.text);
+        self.readable.text_is_cut |= shown.is_cut;
+        Ok(())
     }
 }
 
-fn decode(bytes: &[u8], media_type: &MediaType) -> String {
-    let decoder = media_type.parameter("charset").and_then(|charset| charset_decoder(charset.as_bytes()));
-    match (std::str::from_utf8(bytes), decoder) {
-        (_, Some(decode)) => decode(bytes),
-        (Ok(text), None) => text.to_owned(),
-        (Err(_), None) => String::from_utf8_lossy(bytes).into_owned(),
+/// A part whose header is endless is only a body.
+fn read_part(content: &Content) -> Result<Part, MimeError> {
+    match Part::read(content) {
+        Err(MimeError::HeaderTooLong(_)) => Part::read(&Content::concat([
+            Content::from_vec(b"Content-Type: application/octet-stream\r\n\r\n".to_vec()),
+            content.clone(),
+        ])),
+        read => read,
     }
+}
+
+fn is_blank(part: &Part) -> bool {
+    part.body.len() < 1_024
+        && part
+            .body
+            .to_vec(1_024)
+            .is_ok_and(|body| body.is_some_and(|body| body.iter().all(u8::is_ascii_whitespace)))
 }
 
 fn default_name(essence: &str) -> String {
     match essence {
-        "message/rfc822" => "message.eml",
+        "message/rfc822" | "message/global" => "message.eml",
         "application/pkcs7-mime" | "application/x-pkcs7-mime" => "smime.p7m",
         "application/pkcs7-signature" | "application/x-pkcs7-signature" => "smime.p7s",
         _ => "attachment",
@@ -220,8 +308,12 @@ fn default_name(essence: &str) -> String {
 mod tests {
     use super::*;
 
+    fn read_bytes(message: &[u8]) -> Result<Readable, MimeError> {
+        read(&Content::from_vec(message.to_vec()), Reading::default())
+    }
+
     fn read_text(message: &str) -> Readable {
-        read(message.as_bytes()).unwrap()
+        read_bytes(message.as_bytes()).unwrap()
     }
 
     #[test]
@@ -274,24 +366,24 @@ mod tests {
              --b\r\nContent-Type: text/plain; name=\"../n.txt\"\r\nContent-Transfer-Encoding: base64\r\n\r\nQUI=\r\n--b--\r\n",
         );
         assert_eq!(message.text, "hello");
-        let names: Vec<_> = message.attachments.iter().map(|a| (a.name.as_str(), a.content.len())).collect();
+        let names: Vec<_> = message.attachments.iter().map(|a| (a.name.as_str(), a.length)).collect();
         assert_eq!(names, [("message.eml", 19), ("../n.txt", 2)]);
     }
 
     #[test]
     fn endless_nesting_and_endless_parts_are_refused() {
-        let nested = |depth: usize| {
-            (0..depth).fold(String::new(), |m, n| {
-                format!("{m}Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n")
-            })
+        let nested = |depth: usize| -> String {
+            (0..depth)
+                .map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n"))
+                .collect()
         };
-        assert!(read(nested(MAXIMUM_DEPTH - 1).as_bytes()).is_ok());
-        assert_eq!(read(nested(50_000).as_bytes()), Err(MimeError::TooDeep(MAXIMUM_DEPTH)));
+        assert!(read_bytes(nested(MAXIMUM_DEPTH - 1).as_bytes()).is_ok());
+        assert_eq!(read_bytes(nested(50_000).as_bytes()).unwrap_err(), MimeError::TooDeep(MAXIMUM_DEPTH));
         let many =
             format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}", "--b\r\n\r\n".repeat(2_000));
-        assert_eq!(read(many.as_bytes()), Err(MimeError::TooManyParts(MAXIMUM_PARTS)));
+        assert_eq!(read_bytes(many.as_bytes()).unwrap_err(), MimeError::TooManyParts(MAXIMUM_PARTS));
         let wrapped = "Content-Type: message/rfc822\r\n\r\n".repeat(100_000);
-        assert_eq!(read(wrapped.as_bytes()).unwrap().attachments.len(), 1);
+        assert_eq!(read_bytes(wrapped.as_bytes()).unwrap().attachments.len(), 1);
     }
 
     #[test]
@@ -305,7 +397,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn reading_never_panics(bytes: Vec<u8>) {
-            let _ = read(&bytes);
+            let _ = read_bytes(&bytes);
         }
 
         #[test]
@@ -316,7 +408,7 @@ mod tests {
             let at = at.index(message.len());
             message[at] = change;
             message.truncate(cut.index(message.len() + 1));
-            if let Ok(readable) = read(&message) {
+            if let Ok(readable) = read_bytes(&message) {
                 assert!(!readable.text.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
                 assert!(!readable.subject.chars().any(char::is_control));
             }

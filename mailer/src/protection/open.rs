@@ -16,6 +16,7 @@ use crate::message::mime::MimeError;
 use crate::message::outer::{assemble_header, revealed_header, separate};
 use crate::message::part::Part;
 use crate::message::secured::{ObjectKind, Protection, protection};
+use crate::message::shown_text::Reading;
 use crate::protection::inner_parts::{InnerPart, inner_parts};
 use crate::smime::{self, DecryptError, SignedMessage, VerifyError};
 use crate::trust::{Judge, Verdict};
@@ -177,6 +178,12 @@ impl Opened {
     /// How the header was protected, and where inside and outside disagree; only for a protected message with content.
     pub fn header(&self) -> Option<&Revealed> {
         self.header.as_ref()
+    }
+
+    /// How the content is to be read (RFC 9788 section 4.5: a Legacy Display is left out only of what its author encrypted).
+    pub fn reading(&self) -> Reading {
+        let is_cipher = self.header.as_ref().is_some_and(|header| header.scheme == Scheme::Cipher);
+        Reading { omit_legacy_display: is_cipher && self.was_encrypted() }
     }
 
     /// Parts of the content that carry protection of their own, which says nothing about the rest.

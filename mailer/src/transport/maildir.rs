@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::content::Content;
 use crate::durable_file::{create_private_folder, sweep, sync_folder};
 
 /// A folder with `tmp`, `new` and `cur`.
@@ -139,6 +140,14 @@ impl Maildir {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the message is larger than 256 MiB"));
         }
         fs::read(&entry.path)
+    }
+
+    /// A message of any length, read from its file.
+    ///
+    /// # Errors
+    /// It was removed meanwhile, or cannot be read.
+    pub fn content(&self, entry: &Entry) -> io::Result<Content> {
+        Content::from_file(File::open(&entry.path)?)
     }
 
     /// The first bytes of a message: enough for its header.
