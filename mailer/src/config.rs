@@ -43,6 +43,9 @@ pub struct Config {
     /// Whose mail servers are ours, in PEM; without it the trust anchors decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_anchor: Option<String>,
+    /// What stays readable of the header of encrypted mail: `baseline`, `shy`, `no-confidentiality` or `unprotected`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<String>,
     /// Whose certificates are believed, for which mail domains. Copied here at setup, so that nobody can exchange the file.
     pub anchors: Vec<AnchorConfig>,
 }
@@ -193,6 +196,7 @@ mod tests {
             password_file: None,
             maildir: None,
             tls_anchor: None,
+            headers: None,
             anchors: vec![AnchorConfig {
                 domains: vec!["mail.test".to_owned()],
                 certificate: "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".to_owned(),

@@ -8,6 +8,7 @@ mod certificate_verify;
 mod context;
 mod fetch;
 mod generate;
+mod headers;
 mod input;
 mod list;
 mod open;

@@ -6,6 +6,7 @@ use mail_parser::HeaderName;
 use serde_json::json;
 
 use super::context::{Context, PinOptions, unique};
+use super::headers::{HeaderOptions, Headers};
 use super::input::{content_of, stdin_content};
 use super::report::{Exit, Failure, tell, write_out};
 use super::signing::{Desk, enveloping};
@@ -15,13 +16,12 @@ use crate::message::authors::{AuthorProblem, authors};
 use crate::message::binary::without_binary_parts;
 use crate::message::build::Unique;
 use crate::message::canonical::{LineFacts, received, spool_canonical};
-use crate::message::confidentiality::ConfidentialityLevel;
 use crate::message::header::Fields;
-use crate::message::header_protection::{self, Protecting};
+use crate::message::header_protection::Protecting;
 use crate::message::mime::MimeError;
 use crate::message::outer::{Separated, assemble_header, separate};
 use crate::message::parse::addresses;
-use crate::message::part::{LONGEST_HEADER, Part};
+use crate::message::part::Part;
 use crate::message::secured::{Protection, protection};
 use crate::protection::protect;
 
@@ -46,10 +46,8 @@ pub(super) struct Protect {
     /// Encrypt only
     #[arg(long)]
     no_sign: bool,
-    /// What stays readable of the header: baseline hides the subject, shy also names, no-confidentiality nothing; unprotected
-    /// writes the header outside only, as programs did before RFC 9788
-    #[arg(long, value_name = "POLICY", default_value = "baseline")]
-    headers: Headers,
+    #[command(flatten)]
+    headers: HeaderOptions,
     /// Outcome as one JSON object on stderr
     #[arg(long)]
     pub(super) json: bool,
@@ -64,7 +62,8 @@ impl Protect {
         let message = Part::read(&canonical(&stdin_content()?)?)?;
         let author = self.author(&context, message.header())?;
         let recipients = if self.no_encrypt { Vec::new() } else { self.recipients(message.header())? };
-        let separated = self.with_protected_header(&message, &author, &mut unique)?;
+        let headers = self.headers.chosen(&context)?;
+        let separated = self.with_protected_header(&message, &author, headers, &mut unique)?;
         let mut desk = Desk::new(&context, context.card(&self.pin)?)?;
         let certificates = if self.no_encrypt { Vec::new() } else { desk.recipients(&recipients)? };
         let entity = separated.entity();
@@ -87,7 +86,7 @@ impl Protect {
             tell(
                 &json!({
                     "command": "protect", "signed": !self.no_sign, "encrypted": !self.no_encrypt,
-                    "headers": self.headers.to_string(),
+                    "headers": headers.to_string(),
                     "from": author.to_string(), "recipients": recipients, "exit": 0,
                 })
                 .to_string(),
@@ -101,6 +100,7 @@ impl Protect {
         &self,
         message: &Part,
         author: &Address,
+        headers: Headers,
         unique: &mut Unique,
     ) -> Result<Separated, Failure> {
         let mut separated = not_a_message(separate(message, &["Bcc", "Resent-Bcc"]), unique)?;
@@ -109,20 +109,12 @@ impl Protect {
             let from = format!("From: {author}\r\n").into_bytes();
             separated.fields = [from, separated.fields].concat();
         }
-        let Headers::Protected(level) = self.headers else { return Ok(separated) };
         if !matches!(protection(message)?, Protection::None) {
             return Ok(separated);
         }
-        let content_fields = separated.entity_header.strip_suffix(b"\r\n").unwrap_or_default();
         let protecting = if self.no_encrypt { Protecting::SignedOnly } else { Protecting::Encrypted };
-        let protected =
-            header_protection::protect(&separated.fields, content_fields, protecting, &level.into())
-                .map_err(|problem| Failure::new(problem.code(), problem.to_string()))?;
-        let entity_header = [&protected.payload_header[..], b"\r\n"].concat();
-        if entity_header.len() > LONGEST_HEADER {
-            return Err(MimeError::HeaderTooLong(LONGEST_HEADER >> 10).into());
-        }
-        Ok(Separated { fields: protected.outer, entity_header, body: separated.body })
+        let (fields, entity_header) = headers.apply(separated.fields, separated.entity_header, protecting)?;
+        Ok(Separated { fields, entity_header, body: separated.body })
     }
 
     /// Readers compare From with the certificate, so a message that names somebody else is refused here.
@@ -176,36 +168,6 @@ impl Protect {
             is_new
         });
         Ok(found)
-    }
-}
-
-/// What becomes of the header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Headers {
-    Protected(ConfidentialityLevel),
-    Unprotected,
-}
-
-impl std::fmt::Display for Headers {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Protected(level) => level.fmt(formatter),
-            Self::Unprotected => formatter.write_str("unprotected"),
-        }
-    }
-}
-
-impl std::str::FromStr for Headers {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "unprotected" => Ok(Self::Unprotected),
-            level => level
-                .parse()
-                .map(Self::Protected)
-                .map_err(|problem: String| format!("{problem}, unprotected")),
-        }
     }
 }
 

@@ -5,6 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::context::{Context, PinOptions, unique};
+use super::headers::{HeaderOptions, Headers};
 use super::input::{content_of, read_file};
 use super::outbox::{courier, delivered, entry_json, keep_copy, recipient_text};
 use super::report::{Exit, Failure, print_text, tell};
@@ -13,6 +14,8 @@ use crate::content::Content;
 use crate::keys::SecretSource;
 use crate::message::address::{Address, Mailbox, parse_mailboxes};
 use crate::message::build::{Attachment, Composed, Draft, Unique};
+use crate::message::header::Fields;
+use crate::message::header_protection::Protecting;
 use crate::message::outer::assemble;
 use crate::protection::protect;
 use crate::smime::Recipient;
@@ -21,8 +24,9 @@ use crate::transport::outbox::{Entry, Outbox, OutboxError, Protected};
 /// Writes a message: signed on the card (the PIN is asked once), encrypted to every recipient and to oneself.
 ///
 /// Every recipient's certificate is found and checked first; if one is missing, expired, revoked or of an unknown CA, all of
-/// them are named and nothing is sent. Each Bcc recipient gets an envelope of their own, so nobody sees them. Subject, From,
-/// To, Cc and Date stay readable on the way.
+/// them are named and nothing is sent. Each Bcc recipient gets an envelope of their own, so nobody sees them. The header is
+/// protected with the message (RFC 9788): From, To, Cc and Date stay readable on the way, the subject of an encrypted message
+/// does not.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  mailer send --to 'Bob <bob@mail.test>' --cc carol@mail.test --subject Minutes --body minutes.txt --attach plan.pdf"
@@ -37,7 +41,7 @@ pub(super) struct Send {
     /// Hidden recipient of a copy
     #[arg(long, value_name = "ADDRESS")]
     bcc: Vec<String>,
-    /// The subject; it is not encrypted
+    /// The subject; in an encrypted message it is encrypted too (see --headers)
     #[arg(long)]
     subject: String,
     /// The text: a UTF-8 file, or - for standard input
@@ -52,6 +56,8 @@ pub(super) struct Send {
     /// Encrypt only: nobody can tell whether it is from you
     #[arg(long)]
     no_sign: bool,
+    #[command(flatten)]
+    headers: HeaderOptions,
     /// Deliver into this folder, which holds one Maildir for each address, instead of the configured way out
     #[arg(long, value_name = "DIR")]
     maildir: Option<PathBuf>,
@@ -79,9 +85,14 @@ impl Send {
         let destinations = Destinations::new(&self.to, &self.cc, &self.bcc)?;
         // Whatever can be refused is refused before the PIN is asked.
         let mut courier = courier(&context, self.maildir.as_ref(), self.password_file.as_ref())?;
-        let draft = self.draft(&context, &destinations)?;
+        let headers = self.headers.chosen(&context)?;
+        let protecting = if self.no_encrypt { Protecting::SignedOnly } else { Protecting::Encrypted };
+        let draft = Draft {
+            repeats_subject: headers.hides_subject(protecting),
+            ..self.draft(&context, &destinations)?
+        };
         let mut unique = unique()?;
-        let composed = draft.compose(context.now, &mut unique)?;
+        let composed = with_protected_header(draft.compose(context.now, &mut unique)?, headers, protecting)?;
         let messages = self.protect(&context, &destinations, &draft.from.address, composed, &mut unique)?;
         let outbox = Outbox::open(&context.home.outbox())?;
         outbox.sweep(context.now);
@@ -119,6 +130,7 @@ impl Send {
             cc: destinations.cc.clone(),
             subject: self.subject.clone(),
             text,
+            repeats_subject: false,
             attachments,
         })
     }
@@ -192,6 +204,20 @@ impl Send {
         }
         Ok(exit)
     }
+}
+
+/// The header that stays outside, and the entity with the header that goes inside.
+fn with_protected_header(
+    composed: Composed,
+    headers: Headers,
+    protecting: Protecting,
+) -> Result<Composed, Failure> {
+    let (_, body) = Fields::split(&composed.entity);
+    let entity_header =
+        composed.entity.get(..composed.entity.len() - body.len()).unwrap_or_default().to_vec();
+    let (fields, entity_header) = headers.apply(composed.fields, entity_header, protecting)?;
+    let entity = [&entity_header[..], body].concat();
+    Ok(Composed { fields, entity })
 }
 
 /// The outbox keeps messages in memory while it stores them; what was composed came from there too.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::context::{Context, PinOptions};
+use super::headers::Headers;
 use super::report::{Exit, Failure, print_text, tell};
 use crate::certificate::Certificate;
 use crate::clock::{Clock, SystemClock};
@@ -58,6 +59,9 @@ pub(super) struct Setup {
     /// A folder with one Maildir for each address, used where no server is configured
     #[arg(long, value_name = "DIR")]
     maildir: Option<PathBuf>,
+    /// What stays readable of the header of encrypted mail; see send --help
+    #[arg(long, value_name = "POLICY")]
+    headers: Option<Headers>,
     /// Believe certificates about whose revocation nothing is known (no current CRL at hand)
     #[arg(long)]
     accept_unknown_revocation: bool,
@@ -108,6 +112,7 @@ impl Setup {
             password_file: self.password_path()?,
             maildir: self.maildir.as_deref().map(absolute).transpose()?,
             tls_anchor: self.tls_anchor.as_deref().map(tls_anchor).transpose()?,
+            headers: self.headers.map(|headers| headers.to_string()),
             anchors: vec![AnchorConfig { domains: self.domains()?, certificate: anchor(&self.anchor)? }],
         })
     }

@@ -10,6 +10,7 @@ use mail_builder::mime::{BodyPart, MimePart};
 
 use super::address::Mailbox;
 use super::canonical::to_crlf;
+use super::legacy_display::{PARAMETER, lines};
 use super::transfer_encoding::{encode_base64, encode_quoted_printable, is_transport_safe};
 
 /// A message as a person writes it.
@@ -25,6 +26,9 @@ pub struct Draft {
     pub subject: String,
     /// The text, with any line ends.
     pub text: String,
+    /// The text begins with the subject, which will be hidden outside, for programs that read no protected header (RFC 9788
+    /// section 5.2.3); others leave it out.
+    pub repeats_subject: bool,
     /// Files to send along.
     pub attachments: Vec<Attachment>,
 }
@@ -127,7 +131,10 @@ impl Draft {
     }
 
     fn entity(&self, unique: &mut Unique) -> Vec<u8> {
-        let text = text_part(&self.text);
+        let text = match self.repeats_subject {
+            true => text_part(&format!("{}{}", lines(&[("Subject", &self.subject)]), self.text), true),
+            false => text_part(&self.text, false),
+        };
         let part = if self.attachments.is_empty() {
             text
         } else {
@@ -158,12 +165,15 @@ fn addresses(mailboxes: &[Mailbox]) -> AddressHeader<'_> {
     AddressHeader::new_list(list)
 }
 
-fn text_part(text: &str) -> MimePart<'static> {
+fn text_part(text: &str, has_legacy_display: bool) -> MimePart<'static> {
     let mut canonical = to_crlf(text.as_bytes()).into_owned();
     if !canonical.is_empty() && !canonical.ends_with(b"\r\n") {
         canonical.extend_from_slice(b"\r\n");
     }
-    let media_type = ContentType::new("text/plain").attribute("charset", "utf-8");
+    let mut media_type = ContentType::new("text/plain").attribute("charset", "utf-8");
+    if has_legacy_display {
+        media_type = media_type.attribute(PARAMETER, "1");
+    }
     if is_transport_safe(&canonical) {
         MimePart::new(media_type, canonical).transfer_encoding("7bit")
     } else {
@@ -225,6 +235,7 @@ mod tests {
             cc: vec!["carol@bücher.example".parse().unwrap()],
             subject: "Grüße from the 会议: a rather long subject line that has to be folded somewhere"
                 .to_owned(),
+            repeats_subject: false,
             text: "Hello\nFrom here on: 你好\n.\n".to_owned(),
             attachments: vec![
                 Attachment { name: "Jahresabschluß 2024.pdf".to_owned(), content: (0..=255).collect() },
@@ -258,6 +269,18 @@ mod tests {
                 ("a\"b.txt", draft.attachments[1].content.clone())
             ]
         );
+    }
+
+    #[test]
+    fn a_hidden_subject_is_repeated_for_programs_that_cannot_find_it() {
+        let draft = Draft { repeats_subject: true, ..draft() };
+        let composed = draft.compose(Timestamp::UNIX_EPOCH, &mut Unique::new([7; 16])).unwrap();
+        let message = Content::from_vec(assemble(&composed.fields, &composed.entity));
+        let shown = |omit_legacy_display| {
+            crate::message::parse::read(&message, Reading { omit_legacy_display }).unwrap().text
+        };
+        assert_eq!(shown(true), draft.text);
+        assert_eq!(shown(false), format!("Subject: {}\n\n{}", draft.subject, draft.text));
     }
 
     #[test]
