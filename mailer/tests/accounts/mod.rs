@@ -78,13 +78,26 @@ impl Office {
         person
     }
 
+    /// The same with a signature key of this kind.
+    pub(crate) fn person_with(&self, name: &str, signature_key: Key, encryption_key: Key) -> Person {
+        let person = self.issue_with(name, signature_key, encryption_key);
+        self.publish(&person);
+        self.make_card(&person);
+        self.setup(name, &["--maildir", "spool"]).expect(0);
+        person
+    }
+
     /// Only certificates, no card, nothing published.
     pub(crate) fn issue(&self, name: &str, encryption_key: Key) -> Person {
+        self.issue_with(name, Key::P256, encryption_key)
+    }
+
+    fn issue_with(&self, name: &str, signature_key: Key, encryption_key: Key) -> Person {
         let address = format!("{name}@example.test");
         let people = &self.pki.people;
         Person {
             name: name.to_owned(),
-            signer: people.issue(&format!("{name}-sign"), Key::P256, &signing(&address)),
+            signer: people.issue(&format!("{name}-sign"), signature_key, &signing(&address)),
             reader: people.issue(
                 &format!("{name}-read"),
                 encryption_key,
@@ -94,13 +107,26 @@ impl Office {
     }
 
     pub(crate) fn publish(&self, person: &Person) {
-        let folder =
-            self.path("published/certificates/by-email").join(format!("{}@example.test", person.name));
+        self.publish_for(person, &format!("{}@example.test", person.name));
+    }
+
+    /// Publishes somebody's certificates under one of their addresses.
+    pub(crate) fn publish_for(&self, person: &Person, address: &str) {
+        let folder = self.path("published/certificates/by-email").join(address);
         std::fs::create_dir_all(&folder).unwrap();
         for identity in [&person.signer, &person.reader] {
             let certificate = identity.certificate();
             std::fs::write(folder.join(format!("{}.cer", certificate.serial_number())), certificate.der())
                 .unwrap();
+        }
+    }
+
+    /// Takes somebody's certificates out of the directory, and out of what accounts remember of it.
+    pub(crate) fn unpublish(&self, name: &str) {
+        let folder = self.path("published/certificates/by-email").join(format!("{name}@example.test"));
+        std::fs::remove_dir_all(folder).unwrap();
+        for home in std::fs::read_dir(self.pki.path()).unwrap().flatten() {
+            let _ = std::fs::remove_dir_all(home.path().join("cache"));
         }
     }
 
@@ -129,9 +155,14 @@ impl Office {
         }
     }
 
-    fn make_card(&self, person: &Person) {
-        let state = self.path(&format!("{}.card", person.name));
-        let keys = [("9C", &person.signer), ("9D", &person.reader)];
+    pub(crate) fn make_card(&self, person: &Person) {
+        self.make_card_with(&person.name, &[("9C", &person.signer), ("9D", &person.reader)]);
+    }
+
+    /// A card with these keys and their certificates, whose PIN its holder has changed; any card of that name goes away.
+    pub(crate) fn make_card_with(&self, name: &str, keys: &[(&str, &Identity)]) {
+        let state = self.path(&format!("{name}.card"));
+        let _ = std::fs::remove_file(&state);
         let mut new = Command::new(card_sim());
         new.current_dir(self.pki.path()).arg("new").arg(&state).args(["--firmware", "5.4"]);
         for (reference, identity) in keys {
