@@ -131,6 +131,11 @@ impl Home {
         self.0.join("sent")
     }
 
+    /// What correspondents' mail programs can read.
+    pub fn correspondents_file(&self) -> PathBuf {
+        self.0.join("correspondents.json")
+    }
+
     /// How far the server's mailbox was read.
     pub fn position_file(&self) -> PathBuf {
         self.0.join("position.json")

@@ -8,6 +8,7 @@
 //! - [`directory`]: where other people's certificates come from.
 //! - [`protection`]: messages protected and opened: the modules above put together.
 //! - [`content`]: bytes of any length in little memory; temporary files are encrypted.
+//! - [`correspondents`]: what other people's mail programs can read, remembered from their signatures.
 //! - [`durable_file`]: files that are either the old or the new one.
 //! - [`transport`]: SMTP, IMAP, Maildir, outbox.
 //! - [`cli`]: the commands.
@@ -16,6 +17,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod content;
+pub mod correspondents;
 pub mod directory;
 pub mod durable_file;
 pub mod keys;

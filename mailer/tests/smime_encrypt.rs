@@ -109,5 +109,5 @@ fn keys_that_cannot_be_used_are_named() {
     assert!(matches!(encrypt(&content(CONTENT), &[], Enveloping::Automatic), Err(EncryptError::NoRecipient)));
     let carol = pki.reader("carol", Key::P521);
     let error = encrypt(&content(CONTENT), &recipients(&[&carol], true), Enveloping::Automatic).unwrap_err();
-    assert!(error.to_string().contains("carol") && error.to_string().contains("P521"), "{error}");
+    assert!(error.to_string().contains("carol") && error.to_string().contains("P-521"), "{error}");
 }

@@ -36,6 +36,22 @@ pub(crate) enum PublicKeyKind {
     Dsa,
 }
 
+impl PublicKeyKind {
+    /// The kind as people say it.
+    pub(crate) fn in_words(self) -> &'static str {
+        match self {
+            Self::Rsa => "RSA",
+            Self::RsaPss => "RSA for signatures with PSS only",
+            Self::P256 => "on the elliptic curve P-256",
+            Self::P384 => "on the elliptic curve P-384",
+            Self::P521 => "on the elliptic curve P-521",
+            Self::Ed25519 => "Ed25519, which only signs",
+            Self::X25519 => "X25519, which only agrees on keys",
+            Self::Dsa => "DSA, which only signs",
+        }
+    }
+}
+
 /// The kind of a public key, or its algorithm in words.
 pub(crate) fn public_key_kind(key: &SubjectPublicKeyInfoOwned) -> Result<PublicKeyKind, String> {
     let without_parameters = |kind, name: &str| match key.algorithm.parameters {

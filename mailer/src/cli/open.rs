@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::algorithms::remember;
 use super::context::{Context, PinOptions};
 use super::input::stdin_content;
 use super::report::{Exit, Failure, write_out};
@@ -64,14 +65,19 @@ fn write_safely(content: &Content, out: &mut dyn Write) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Opens a message with the configured card, anchors and directory; answers also why the directory could not be asked.
+/// Opens a message with the configured card, anchors and directory, and remembers what trusted signers say they can read;
+/// answers also why the directory could not be asked.
 pub(super) fn open_message(
     context: &Context,
     pin: &PinOptions,
     message: &Content,
 ) -> Result<(Opened, Vec<String>), Failure> {
     let mut keys = || context.card(pin).map(|card| Box::new(card) as Box<dyn KeyRing>);
-    judging(context, |judge| Ok(opening::open(message, &mut keys, judge)?))
+    let (opened, mut notes) = judging(context, |judge| Ok(opening::open(message, &mut keys, judge)?))?;
+    if let Err(problem) = remember(context, &opened) {
+        notes.push(problem.to_string());
+    }
+    Ok((opened, notes))
 }
 
 /// Judges with the configured anchors and directory; answers also why the directory could not be asked.

@@ -5,11 +5,12 @@ use clap::Args;
 use mail_parser::HeaderName;
 use serde_json::json;
 
+use super::algorithms::{AlgorithmOptions, algorithms_json};
 use super::context::{Context, PinOptions, unique};
 use super::headers::{HeaderOptions, Headers};
 use super::input::{content_of, stdin_content};
 use super::report::{Exit, Failure, tell, write_out};
-use super::signing::{Desk, enveloping};
+use super::signing::Desk;
 use crate::content::Content;
 use crate::message::address::{Address, parse_mailboxes};
 use crate::message::authors::{AuthorProblem, authors};
@@ -24,6 +25,7 @@ use crate::message::parse::addresses;
 use crate::message::part::Part;
 use crate::message::secured::{Protection, protection};
 use crate::protection::protect;
+use crate::smime::AlgorithmChoice;
 
 /// Filter: a message of any length on stdin comes out signed and encrypted.
 ///
@@ -52,6 +54,8 @@ pub(super) struct Protect {
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]
+    algorithms: AlgorithmOptions,
+    #[command(flatten)]
     pin: PinOptions,
 }
 
@@ -59,21 +63,22 @@ impl Protect {
     pub(super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
         let context = Context::load(home)?;
         let mut unique = unique()?;
+        let enveloping = self.algorithms.enveloping(!self.no_sign)?;
         let message = Part::read(&canonical(&stdin_content()?)?)?;
         let author = self.author(&context, message.header())?;
         let recipients = if self.no_encrypt { Vec::new() } else { self.recipients(message.header())? };
         let headers = self.headers.chosen(&context)?;
         let separated = self.with_protected_header(&message, &author, headers, &mut unique)?;
-        let mut desk = Desk::new(&context, context.card(&self.pin)?)?;
+        let mut desk = Desk::new(&context, context.card(&self.pin)?, self.algorithms)?;
         let certificates = if self.no_encrypt { Vec::new() } else { desk.recipients(&recipients)? };
         let entity = separated.entity();
         let protected = if self.no_sign {
-            protect::encrypt(&entity, &certificates, enveloping(false))?
+            protect::encrypt(&entity, &certificates, enveloping)?
         } else {
             let signed = desk.sign(&entity, &author, &unique.boundary())?;
             match self.no_encrypt {
                 true => signed,
-                false => protect::encrypt(&content_of(signed)?, &certificates, enveloping(true))?,
+                false => protect::encrypt(&content_of(signed)?, &certificates, enveloping)?,
             }
         };
         let header = assemble_header(&separated.fields, protected.header());
@@ -82,11 +87,17 @@ impl Protect {
             protected.write_body(out)
         })?;
         if self.json {
+            let signature = if self.no_sign { None } else { Some(desk.signing_algorithm()?) };
+            let encryption = match self.no_encrypt {
+                true => None,
+                false => Some(AlgorithmChoice::of(&certificates, enveloping)?),
+            };
             let recipients: Vec<String> = recipients.iter().map(ToString::to_string).collect();
             tell(
                 &json!({
                     "command": "protect", "signed": !self.no_sign, "encrypted": !self.no_encrypt,
                     "headers": headers.to_string(),
+                    "algorithms": algorithms_json(signature, encryption.as_ref()),
                     "from": author.to_string(), "recipients": recipients, "exit": 0,
                 })
                 .to_string(),

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use serde_json::{Value, json};
 
 use crate::config::ConfigError;
+use crate::correspondents::CorrespondentsError;
 use crate::directory::DirectoryError;
 use crate::keys::KeysError;
 use crate::message::address::AddressError;
@@ -110,6 +111,7 @@ macro_rules! failure_with_code {
 }
 failure_with_code!(
     ConfigError,
+    CorrespondentsError,
     DirectoryError,
     EncryptError,
     KeysError,

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::algorithms::AlgorithmOptions;
 use super::context::{Context, PinOptions, unique};
 use super::headers::{HeaderOptions, Headers};
 use super::input::{content_of, read_file};
 use super::outbox::{courier, delivered, entry_json, keep_copy, recipient_text};
 use super::report::{Exit, Failure, print_text, tell};
-use super::signing::{Desk, enveloping};
+use super::signing::Desk;
 use crate::content::Content;
 use crate::keys::SecretSource;
 use crate::message::address::{Address, Mailbox, parse_mailboxes};
@@ -67,6 +68,8 @@ pub(super) struct Send {
     /// One JSON object on stdout
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    algorithms: AlgorithmOptions,
     #[command(flatten)]
     pin: PinOptions,
 }
@@ -144,7 +147,8 @@ impl Send {
         composed: Composed,
         unique: &mut Unique,
     ) -> Result<Vec<Protected>, Failure> {
-        let mut desk = Desk::new(context, context.card(&self.pin)?)?;
+        let enveloping = self.algorithms.enveloping(!self.no_sign)?;
+        let mut desk = Desk::new(context, context.card(&self.pin)?, self.algorithms)?;
         let groups: Vec<Vec<Address>> = [&destinations.visible]
             .into_iter()
             .filter(|visible| !visible.is_empty())
@@ -166,7 +170,7 @@ impl Send {
         for group in groups {
             let recipients: Vec<Recipient> =
                 others.by_ref().take(group.len()).chain(oneself.clone()).collect();
-            let encrypted = protect::encrypt(&entity, &recipients, enveloping(!self.no_sign))?;
+            let encrypted = protect::encrypt(&entity, &recipients, enveloping)?;
             messages.push((group, in_memory(&composed.fields, &content_of(encrypted)?)?));
         }
         Ok(messages)

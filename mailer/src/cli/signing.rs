@@ -1,16 +1,18 @@
 //! Signing with the card, and the recipients that encryption needs: what `send` and `protect` share.
 use serde_json::{Value, json};
 
+use super::algorithms::AlgorithmOptions;
 use super::context::Context;
 use super::report::{Failure, tell};
 use crate::certificate::Certificate;
 use crate::content::Content;
+use crate::correspondents::Correspondents;
 use crate::directory::Directory;
-use crate::keys::CardKeys;
+use crate::keys::{CardKeys, KeysError};
 use crate::message::address::Address;
 use crate::protection::protect::{self, ProtectedEntity};
 use crate::protection::recipients::{RecipientCheck, Refusal};
-use crate::smime::{Enveloping, Recipient, RsaPadding, SigningIdentity};
+use crate::smime::{Recipient, SigningAlgorithm, SigningIdentity};
 use crate::trust::{Anchors, CertificateProblem, CheckedRecipient, Judge};
 
 /// The account's card, anchors and directory, opened once for one command.
@@ -19,11 +21,22 @@ pub(super) struct Desk<'c> {
     anchors: Anchors,
     directory: Directory,
     card: CardKeys,
+    algorithms: AlgorithmOptions,
 }
 
 impl<'c> Desk<'c> {
-    pub(super) fn new(context: &'c Context, card: CardKeys) -> Result<Self, Failure> {
-        Ok(Self { context, anchors: context.anchors()?, directory: context.directory()?, card })
+    pub(super) fn new(
+        context: &'c Context,
+        card: CardKeys,
+        algorithms: AlgorithmOptions,
+    ) -> Result<Self, Failure> {
+        Ok(Self { context, anchors: context.anchors()?, directory: context.directory()?, card, algorithms })
+    }
+
+    /// The algorithm of the signatures.
+    pub(super) fn signing_algorithm(&self) -> Result<SigningAlgorithm, Failure> {
+        let certificate = self.card.signing_certificate().ok_or(KeysError::NoSigningCertificate)?;
+        Ok(SigningAlgorithm::of(certificate.public_key(), self.algorithms.rsa_padding())?)
     }
 
     /// Checks every recipient; answers their certificates in the order of `addresses`, one's own last.
@@ -55,7 +68,23 @@ impl<'c> Desk<'c> {
                 tell(&format!("mailer: {}", crate::message::terminal_text::safe_line(note)));
             }
         }
-        Ok(checked.iter().map(|recipient| recipient.recipient().clone()).collect())
+        let remembered = Correspondents::load(&self.context.home.correspondents_file())?;
+        let recipient = |(position, checked): (usize, &CheckedRecipient)| {
+            let recipient = checked.recipient().clone();
+            match addresses.get(position) {
+                Some(address) => recipient
+                    .counted_as_ours(self.is_one_of_us(&own_address, address))
+                    .with_capabilities(remembered.capabilities(&address.key())),
+                None => recipient.counted_as_ours(true),
+            }
+        };
+        Ok(checked.iter().enumerate().map(recipient).collect())
+    }
+
+    /// Whether one anchor speaks for both addresses: who is certified by our own authority has our program.
+    fn is_one_of_us(&self, own: &Address, other: &Address) -> bool {
+        let (own, other) = (own.to_string(), other.to_string());
+        self.anchors.0.iter().any(|anchor| anchor.covers(&own) && anchor.covers(&other))
     }
 
     /// Signs an entity on the card; the PIN is asked here. `author` is the address that readers will see in From.
@@ -85,15 +114,10 @@ impl<'c> Desk<'c> {
             signer: &mut signer,
             certificate: &certificate,
             intermediates: &intermediates,
-            rsa_padding: RsaPadding::Pkcs1v15,
+            rsa_padding: self.algorithms.rsa_padding(),
         };
         Ok(protect::sign(entity, identity, self.context.now, boundary)?)
     }
-}
-
-/// Encrypted content without a signature must at least prove its own integrity.
-pub(super) fn enveloping(is_signed: bool) -> Enveloping {
-    if is_signed { Enveloping::Automatic } else { Enveloping::Authenticated }
 }
 
 /// A signature that no reader would believe is not made. What cannot be found out now is left to the readers.

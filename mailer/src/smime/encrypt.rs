@@ -6,44 +6,68 @@ use getrandom::SysRng;
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
-use super::content_cipher::{ContentEncryption, ContentTooLong, Sealing, TAG_LENGTH};
+use super::algorithm_choice::{AlgorithmChoice, KeyEncryption};
+use super::capabilities::Capabilities;
+use super::content_cipher::{ContentTooLong, Sealing, TAG_LENGTH};
 use super::der_rope::open_element;
-use super::key_transport::KeyTransport;
 use super::object_identifiers::{ID_CT_AUTH_ENVELOPED_DATA, ID_DATA, ID_ENVELOPED_DATA};
 use super::{content_info, key_agreement, key_transport};
 use crate::certificate::Certificate;
-use crate::certificate::public_key::{PublicKeyKind, public_key_kind};
+use crate::certificate::public_key::PublicKeyKind;
 use crate::certificate::tlv::{element, set_of, tag};
 use crate::content::{Content, Spool};
 
-/// How content and keys are protected.
+/// How content and keys are protected; see [`super::AlgorithmChoice`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enveloping {
-    /// Authenticated if every recipient is ours, compatible otherwise.
+    /// The best that every recipient can read: authenticated wherever all can.
     Automatic,
-    /// AES-256-GCM in AuthEnvelopedData; RSA-OAEP with SHA-256, or ECDH.
+    /// Authenticated whatever is known of the recipients: AES-256-GCM (AES-128-GCM or ChaCha20-Poly1305 where only that is
+    /// read) in AuthEnvelopedData; RSA-OAEP with SHA-256, or ECDH.
     Authenticated,
+    /// The same with ChaCha20-Poly1305 (RFC 8103), which few programs read.
+    ChaCha20Poly1305,
     /// AES-256-CBC in EnvelopedData; RSA PKCS #1 v1.5, or ECDH. CBC proves nothing about the content: only ever
     /// around a signature.
     Compatible,
 }
 
-/// A certificate to encrypt to.
+/// A certificate to encrypt to, with what its holder's program can read as far as it is known.
 #[derive(Clone, Debug)]
 pub struct Recipient {
     certificate: Certificate,
     ours: bool,
+    remembered: Option<Capabilities>,
 }
 
 impl Recipient {
     /// Takes a certificate that nobody checked; `ours` says that its holder can read what our own users can.
     pub fn unchecked(certificate: Certificate, ours: bool) -> Self {
-        Self { certificate, ours }
+        Self { certificate, ours, remembered: None }
+    }
+
+    /// The same recipient as one of our own users, or not.
+    #[must_use]
+    pub fn counted_as_ours(self, ours: bool) -> Self {
+        Self { ours, ..self }
+    }
+
+    /// The same recipient with what the last signed mail said; it outweighs everything else.
+    #[must_use]
+    pub fn with_capabilities(self, remembered: Option<Capabilities>) -> Self {
+        Self { remembered, ..self }
     }
 
     /// The certificate.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
+    }
+
+    /// What was remembered, else what the certificate says, else what our users can.
+    pub(super) fn known_capabilities(&self) -> Option<Capabilities> {
+        let certified = || Capabilities::of_certificate(&self.certificate);
+        let own = || self.ours.then(Capabilities::among_ourselves);
+        self.remembered.clone().or_else(certified).or_else(own)
     }
 }
 
@@ -52,7 +76,7 @@ pub struct Encrypted {
     /// `enveloped-data` or `authEnveloped-data` (RFC 8551 section 3.2.2).
     pub smime_type: &'static str,
     content: Content,
-    encryption: ContentEncryption,
+    choice: AlgorithmChoice,
     key: Zeroizing<Vec<u8>>,
     /// Initialization vector or nonce.
     iv: Vec<u8>,
@@ -67,6 +91,11 @@ impl Encrypted {
         self.length
     }
 
+    /// The algorithms that protect it.
+    pub fn algorithms(&self) -> &AlgorithmChoice {
+        &self.choice
+    }
+
     /// Never: an envelope has recipients.
     pub fn is_empty(&self) -> bool {
         false
@@ -77,7 +106,7 @@ impl Encrypted {
     /// # Errors
     /// Those of the content and of `out`.
     pub fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut sealing = Sealing::new(self.encryption, &self.key, &self.iv, &[])
+        let mut sealing = Sealing::new(self.choice.content, &self.key, &self.iv, &[])
             .ok_or_else(|| io::Error::other("the content key does not fit its algorithm"))?;
         out.write_all(&self.head)?;
         let mut buffer = Zeroizing::new(vec![0; CHUNK]);
@@ -95,7 +124,7 @@ impl Encrypted {
             encrypted.clear();
         }
         let authentication_tag = sealing.finish(&mut encrypted);
-        if self.encryption.is_authenticated() {
+        if self.choice.is_authenticated() {
             encrypted.extend(element(tag::OCTET_STRING, &[&authentication_tag]));
         }
         out.write_all(&encrypted)
@@ -163,7 +192,8 @@ impl EncryptError {
     }
 }
 
-/// Encrypts content to every recipient; randomness comes from the system.
+/// Encrypts content to every recipient; randomness comes from the system. The keys are wrapped now, on all processors; the
+/// content is encrypted when it is written.
 ///
 /// All recipients can see each other's issuer and serial number: a blind copy needs an envelope of its own.
 ///
@@ -174,7 +204,10 @@ pub fn encrypt(
     recipients: &[Recipient],
     enveloping: Enveloping,
 ) -> Result<Encrypted, EncryptError> {
-    encrypt_with(content, recipients, enveloping, &mut SysRng)
+    let choice = AlgorithmChoice::of(recipients, enveloping)?;
+    let key = random_octets(choice.content.key_length(), &mut SysRng)?;
+    let infos = wrap_side_by_side(recipients, &choice, &key)?;
+    envelope(content, infos, key, choice, &mut SysRng)
 }
 
 /// The same, with randomness handed in.
@@ -187,39 +220,66 @@ pub fn encrypt_with<R: TryCryptoRng>(
     enveloping: Enveloping,
     random: &mut R,
 ) -> Result<Encrypted, EncryptError> {
-    if recipients.is_empty() {
-        return Err(EncryptError::NoRecipient);
-    }
-    let authenticated = match enveloping {
-        Enveloping::Automatic => recipients.iter().all(|recipient| recipient.ours),
-        Enveloping::Authenticated => true,
-        Enveloping::Compatible => false,
-    };
-    let encryption = if authenticated { ContentEncryption::Aes256Gcm } else { ContentEncryption::Aes256Cbc };
-    let mut content_key = Zeroizing::new(vec![0_u8; encryption.key_length()]);
-    random.try_fill_bytes(&mut content_key).map_err(|_| EncryptError::Randomness)?;
-    let transport = if authenticated { KeyTransport::OaepSha256 } else { KeyTransport::Pkcs1v15 };
-    let infos = recipients
-        .iter()
-        .map(|recipient| recipient_info(&recipient.certificate, transport, &content_key, random))
-        .collect::<Result<Vec<Vec<u8>>, EncryptError>>()?;
-    envelope(content, infos, content_key, encryption, random)
+    let choice = AlgorithmChoice::of(recipients, enveloping)?;
+    let key = random_octets(choice.content.key_length(), random)?;
+    let infos = wrap(recipients, &choice.keys, &key, random)?;
+    envelope(content, infos, key, choice, random)
 }
 
-fn recipient_info<R: TryCryptoRng>(
-    certificate: &Certificate,
-    transport: KeyTransport,
+fn random_octets<R: TryCryptoRng>(length: usize, random: &mut R) -> Result<Zeroizing<Vec<u8>>, EncryptError> {
+    let mut octets = Zeroizing::new(vec![0; length]);
+    random.try_fill_bytes(&mut octets).map_err(|_| EncryptError::Randomness)?;
+    Ok(octets)
+}
+
+/// A thread is worth its while for so many recipients.
+const RECIPIENTS_PER_THREAD: usize = 16;
+
+fn wrap_side_by_side(
+    recipients: &[Recipient],
+    choice: &AlgorithmChoice,
+    content_key: &[u8],
+) -> Result<Vec<Vec<u8>>, EncryptError> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let share = recipients.len().div_ceil(threads).max(RECIPIENTS_PER_THREAD);
+    if share >= recipients.len() {
+        return wrap(recipients, &choice.keys, content_key, &mut SysRng);
+    }
+    std::thread::scope(|scope| {
+        let running: Vec<_> = recipients
+            .chunks(share)
+            .zip(choice.keys.chunks(share))
+            .map(|(recipients, keys)| scope.spawn(|| wrap(recipients, keys, content_key, &mut SysRng)))
+            .collect();
+        let shares = running.into_iter().map(|thread| thread.join().map_err(|_| EncryptError::Randomness)?);
+        Ok(shares.collect::<Result<Vec<_>, _>>()?.concat())
+    })
+}
+
+/// One RecipientInfo for each recipient.
+fn wrap<R: TryCryptoRng>(
+    recipients: &[Recipient],
+    keys: &[KeyEncryption],
     content_key: &[u8],
     random: &mut R,
-) -> Result<Vec<u8>, EncryptError> {
-    let unsupported = |algorithm| EncryptError::UnsupportedKey { who: certificate.subject(), algorithm };
-    match public_key_kind(certificate.public_key()).map_err(unsupported)? {
-        PublicKeyKind::Rsa => key_transport::write(certificate, transport, content_key, random),
-        kind @ (PublicKeyKind::P256 | PublicKeyKind::P384 | PublicKeyKind::X25519) => {
-            key_agreement::write(certificate, kind, content_key, random)
+) -> Result<Vec<Vec<u8>>, EncryptError> {
+    let info = |(recipient, key): (&Recipient, &KeyEncryption)| {
+        let certificate = &recipient.certificate;
+        match key {
+            KeyEncryption::RsaOaepSha256 => key_transport::write(certificate, true, content_key, random),
+            KeyEncryption::RsaPkcs1v15 => key_transport::write(certificate, false, content_key, random),
+            KeyEncryption::EcdhP256 => {
+                key_agreement::write(certificate, PublicKeyKind::P256, content_key, random)
+            }
+            KeyEncryption::EcdhP384 => {
+                key_agreement::write(certificate, PublicKeyKind::P384, content_key, random)
+            }
+            KeyEncryption::X25519 => {
+                key_agreement::write(certificate, PublicKeyKind::X25519, content_key, random)
+            }
         }
-        other => Err(unsupported(format!("{other:?}"))),
-    }
+    };
+    recipients.iter().zip(keys).map(info).collect()
 }
 
 /// ```text
@@ -237,11 +297,11 @@ fn envelope<R: TryCryptoRng>(
     content: &Content,
     infos: Vec<Vec<u8>>,
     key: Zeroizing<Vec<u8>>,
-    encryption: ContentEncryption,
+    choice: AlgorithmChoice,
     random: &mut R,
 ) -> Result<Encrypted, EncryptError> {
-    let mut iv = vec![0_u8; encryption.iv_length()];
-    random.try_fill_bytes(&mut iv).map_err(|_| EncryptError::Randomness)?;
+    let encryption = choice.content;
+    let iv = random_octets(encryption.iv_length(), random)?.to_vec();
     let authenticated = encryption.is_authenticated();
     if authenticated && content.len() > LONGEST_AUTHENTICATED {
         return Err(EncryptError::TooLong);
@@ -267,7 +327,7 @@ fn envelope<R: TryCryptoRng>(
     };
     let head = open_element(tag::SEQUENCE, &[content_type.to_der()?, head].concat(), rest);
     let length = head.len() as u64 + rest;
-    Ok(Encrypted { smime_type, content: content.clone(), encryption, key, iv, head, length })
+    Ok(Encrypted { smime_type, content: content.clone(), choice, key, iv, head, length })
 }
 
 /// What one key and nonce may encrypt: AES-GCM 2^39 - 256 bits (SP 800-38D section 5.2.1.1).

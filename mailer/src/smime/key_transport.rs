@@ -20,17 +20,10 @@ use crate::keys::{OaepDigest, RsaEncryption};
 const NULL: [u8; 2] = [0x05, 0x00];
 const VERSION_0: [u8; 3] = [0x02, 0x01, 0x00];
 
-/// How a content key is encrypted with an RSA key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyTransport {
-    Pkcs1v15,
-    OaepSha256,
-}
-
-/// Writes a KeyTransRecipientInfo for the certificate.
+/// Writes a KeyTransRecipientInfo for the certificate: RSAES-OAEP with SHA-256, or RSAES-PKCS1-v1_5.
 pub(super) fn write<R: TryCryptoRng>(
     certificate: &Certificate,
-    transport: KeyTransport,
+    oaep: bool,
     content_key: &[u8],
     random: &mut R,
 ) -> Result<Vec<u8>, EncryptError> {
@@ -39,14 +32,11 @@ pub(super) fn write<R: TryCryptoRng>(
         algorithm: "an unusable RSA key".to_owned(),
     };
     let key = rsa_public_key(certificate.public_key(), Acceptance::Current).map_err(unsupported)?;
-    let (algorithm, encrypted) = match transport {
-        KeyTransport::Pkcs1v15 => {
-            (algorithm(RSA_ENCRYPTION, &NULL)?, Pkcs1v15Encrypt.encrypt(random, &key, content_key))
-        }
-        KeyTransport::OaepSha256 => (
-            algorithm(RSAES_OAEP, &oaep_sha256_parameters()?)?,
-            Oaep::<Sha256>::new().encrypt(random, &key, content_key),
-        ),
+    let (algorithm, encrypted) = if oaep {
+        let algorithm = algorithm(RSAES_OAEP, &oaep_sha256_parameters()?)?;
+        (algorithm, Oaep::<Sha256>::new().encrypt(random, &key, content_key))
+    } else {
+        (algorithm(RSA_ENCRYPTION, &NULL)?, Pkcs1v15Encrypt.encrypt(random, &key, content_key))
     };
     let encrypted = element(tag::OCTET_STRING, &[&encrypted.map_err(|_| EncryptError::Randomness)?]);
     let recipient = issuer_and_serial_number(certificate)?;
@@ -65,6 +55,17 @@ pub(super) fn oaep_sha256_parameters() -> der::Result<Vec<u8>> {
     let hash = element(tag::context_constructed(0), &[&sha256]);
     let mask = element(tag::context_constructed(1), &[&algorithm(MGF1, &sha256)?]);
     Ok(element(tag::SEQUENCE, &[&hash, &mask]))
+}
+
+/// Whether a capability's parameters mean SHA-256 for both digests: as RFC 4055 writes them, or without the tags, as
+/// RFC 3560 section 4 shows them.
+pub(super) fn is_oaep_sha256(parameters: &[u8]) -> bool {
+    let untagged = || -> der::Result<Vec<u8>> {
+        let sha256 = algorithm(SHA256, &NULL)?;
+        Ok(element(tag::SEQUENCE, &[&sha256, &algorithm(MGF1, &sha256)?]))
+    };
+    oaep(parameters) == Ok(RsaEncryption::oaep(OaepDigest::Sha256))
+        || untagged().is_ok_and(|untagged| untagged == parameters)
 }
 
 /// A KeyTransRecipientInfo, read.

@@ -2,6 +2,7 @@
 //!
 //! Structures are read with their bytes kept ([`crate::certificate`]'s element reader) and written by hand, the standard's
 //! ASN.1 beside each; BER of other programs is turned into DER first.
+mod algorithm_choice;
 mod attributes;
 mod ber;
 mod ber_reader;
@@ -23,6 +24,8 @@ mod signed_data;
 mod signer_info;
 pub mod verify;
 
+pub use algorithm_choice::AlgorithmChoice;
+pub use capabilities::{Capabilities, LONGEST_CAPABILITIES};
 pub use decompress::{DecompressError, decompress};
 pub use decrypt::{DecryptError, Decrypted, decrypt};
 pub use encrypt::{EncryptError, Encrypted, Enveloping, Recipient, encrypt};

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use mailer::content::Content;
 use mailer::certificate::Certificate;
 use mailer::clock::{Clock, SystemClock};
+use mailer::content::Content;
 use mailer::keys::{CardKeys, LastTry, Locator, PinProvider, SecretSource};
 use mailer::protection::protect;
 use mailer::smime::{Enveloping, Recipient, RsaPadding, SigningIdentity};
