@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::certificate::tlv::Elements;
 use crate::durable_file;
 
-/// How long an answer may stand in for an unreachable directory. How long a CRL is good, it says itself.
+/// How long an answer may stand in for an unreachable directory. How long a CRL or an OCSP answer is good, it says itself.
 const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The kinds of questions.
@@ -18,6 +18,7 @@ pub(super) enum Kind {
     Address,
     CaCertificate,
     RevocationList,
+    OcspAnswer,
 }
 
 impl Kind {
@@ -26,6 +27,7 @@ impl Kind {
             Self::Address => "addresses",
             Self::CaCertificate => "ca",
             Self::RevocationList => "crl",
+            Self::OcspAnswer => "ocsp",
         }
     }
 }
@@ -38,6 +40,14 @@ pub(super) struct Cache {
 impl Cache {
     pub(super) fn new(root: &Path, now: Timestamp) -> Self {
         Self { root: root.to_owned(), now }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// Keeps an answer. A cache that cannot be written is no error: it only saves time.
@@ -58,7 +68,8 @@ impl Cache {
         let content = std::fs::read(self.path(kind, question)).ok()?;
         let line_end = content.iter().position(|byte| *byte == b'\n')?;
         let answered: Timestamp = std::str::from_utf8(content.get(..line_end)?).ok()?.parse().ok()?;
-        let is_old = kind != Kind::RevocationList && self.now.duration_since(answered) > KEPT;
+        let says_itself = matches!(kind, Kind::RevocationList | Kind::OcspAnswer);
+        let is_old = !says_itself && self.now.duration_since(answered) > KEPT;
         if answered > self.now || is_old {
             return None;
         }

@@ -4,7 +4,13 @@ use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use sha2::{Digest, Sha256};
+
 use super::{DirectoryError, LARGEST_CERTIFICATE, LARGEST_REVOCATION_LIST, MOST_RESULTS};
+use crate::trust::CertificateList;
+
+/// The most files of CRLs of one CA.
+const MOST_LISTS: usize = 256;
 
 /// Everything but `A-Z a-z 0-9 @ . _ + -` is written as `%XX` in the name of an address' folder.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'@').remove(b'.').remove(b'_').remove(b'+').remove(b'-');
@@ -58,12 +64,37 @@ impl FileStore {
         )
     }
 
-    /// The newest CRL of the CA with this subject key identifier.
-    pub(super) fn revocation_list(&self, key_identifier: &[u8]) -> Result<Option<Vec<u8>>, DirectoryError> {
-        self.read(
-            &self.root.join("crl").join(format!("{}.crl", hex::encode(key_identifier))),
-            LARGEST_REVOCATION_LIST,
-        )
+    /// The CRLs of the CA with this subject key identifier: `crl/KEY.crl`, and its parts and differences `crl/KEY-*.crl`.
+    /// The index of a long one is made in the cache.
+    pub(super) fn revocation_lists(
+        &self,
+        key_identifier: &[u8],
+        cache: &Path,
+    ) -> Result<Vec<CertificateList>, DirectoryError> {
+        self.check()?;
+        let folder = self.root.join("crl");
+        let name = hex::encode(key_identifier);
+        let belongs = |file: &str| {
+            let rest = file.strip_prefix(&name).and_then(|rest| rest.strip_suffix(".crl"));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|error| self.unreachable(&folder, &error))?,
+        };
+        let files = entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(belongs));
+        let mut lists = Vec::new();
+        for path in files.take(MOST_LISTS).map(|entry| entry.path()) {
+            let length = path.metadata().map_err(|error| self.unreachable(&path, &error))?.len();
+            let largest = LARGEST_REVOCATION_LIST;
+            if length > largest {
+                return Err(DirectoryError::TooLarge { what: path.display().to_string(), largest });
+            }
+            let index = Sha256::digest(path.as_os_str().as_encoded_bytes());
+            let index = cache.join("indexes").join(format!("{}.index", hex::encode(index)));
+            lists.extend(CertificateList::from_file(&path, &index, largest));
+        }
+        Ok(lists)
     }
 
     fn read(&self, path: &Path, largest: u64) -> Result<Option<Vec<u8>>, DirectoryError> {

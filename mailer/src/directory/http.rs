@@ -6,10 +6,12 @@ use base64ct::{Base64Unpadded, Encoding};
 use sha1::{Digest, Sha1};
 use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+use ureq::unversioned::transport::DefaultConnector;
 use url::Url;
 
 use super::multipart;
-use super::{DirectoryError, LARGEST_CERTIFICATE, LARGEST_REVOCATION_LIST, MOST_RESULTS};
+use super::targets::Targets;
+use super::{DirectoryError, LARGEST_CERTIFICATE, MOST_RESULTS};
 use crate::certificate::Certificate;
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -30,25 +32,7 @@ impl HttpStore {
         if base.scheme() == "https" && tls_anchors.is_empty() {
             return Err(DirectoryError::NoTlsAnchor { location: base.to_string() });
         }
-        let anchors = tls_anchors
-            .iter()
-            .map(|anchor| ureq::tls::Certificate::from_der(anchor.der()).to_owned())
-            .collect();
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .root_certs(RootCerts::Specific(Arc::new(anchors)))
-            .build();
-        let agent = Agent::config_builder()
-            .tls_config(tls)
-            .proxy(None)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(WHOLE))
-            .build()
-            .into();
+        let agent = agent(tls_anchors, Targets::Any);
         Ok(Self { base: base.clone(), agent })
     }
 
@@ -67,9 +51,15 @@ impl HttpStore {
         )
     }
 
-    /// The newest CRL of the CA with this subject key identifier.
-    pub(super) fn revocation_lists(&self, key_identifier: &[u8]) -> Result<Vec<Vec<u8>>, DirectoryError> {
-        self.search("crls/search.cgi", "sKIDHash", &search_key(key_identifier), LARGEST_REVOCATION_LIST)
+    /// Where the CRLs of the CA with this subject key identifier are.
+    pub(super) fn revocation_lists(&self, key_identifier: &[u8]) -> Option<Url> {
+        let mut url = self.base.join("crls/search.cgi").ok()?;
+        url.query_pairs_mut().append_pair("sKIDHash", &search_key(key_identifier));
+        Some(url)
+    }
+
+    pub(super) fn agent(&self) -> &Agent {
+        &self.agent
     }
 
     fn search(
@@ -114,6 +104,27 @@ impl HttpStore {
             problem: problem.to_owned(),
         }
     }
+}
+
+/// Asks servers whom `tls_anchors` vouch for, at addresses that `targets` allow. No proxy, no redirect.
+pub(super) fn agent(tls_anchors: &[Certificate], targets: Targets) -> Agent {
+    let anchors =
+        tls_anchors.iter().map(|anchor| ureq::tls::Certificate::from_der(anchor.der()).to_owned()).collect();
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .root_certs(RootCerts::Specific(Arc::new(anchors)))
+        .build();
+    let config = Agent::config_builder()
+        .tls_config(tls)
+        .proxy(None)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .timeout_connect(Some(CONNECT))
+        .timeout_global(Some(WHOLE))
+        .build();
+    Agent::with_parts(config, DefaultConnector::default(), targets)
 }
 
 /// RFC 4387 section 2.1: the SHA-1 hash in base64, without padding.

@@ -1,5 +1,5 @@
-//! Where other people's certificates come from: the configured directory, and nothing else. No address in a message or
-//! certificate is ever followed.
+//! Where other people's certificates come from: the configured directory, and nothing else. No address in a message is ever
+//! followed; those in a certificate only if that is configured, and only when its path ends in a configured anchor.
 //!
 //! The directory is asked each time; what it answered before serves when it cannot be reached. CA certificates do not change
 //! under their key identifier and are kept. Of each CA the newest CRL that was found genuine is kept and stands beside
@@ -7,8 +7,12 @@
 mod cache;
 mod file;
 mod http;
+mod lists;
 mod location;
 mod multipart;
+mod revocation;
+pub mod settings;
+mod targets;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,10 +21,14 @@ use cache::{Cache, Kind};
 use file::FileStore;
 use http::HttpStore;
 use jiff::Timestamp;
+use lists::Validators;
 pub use location::Location;
+pub use settings::Settings;
+use settings::{CertificateAddresses, Network};
+use targets::Targets;
 
 use crate::certificate::{Certificate, mail_address};
-use crate::trust::{CertificateList, Source};
+use crate::trust::{CertificateList, OcspAnswer, Source};
 
 /// The most certificates that one answer may hold.
 const MOST_RESULTS: usize = 64;
@@ -49,6 +57,12 @@ pub enum DirectoryError {
         /// Why.
         problem: String,
     },
+    /// Nobody shall be asked, and nothing was answered before.
+    #[error("the directory {location} is not asked, because the network is not to be used (offline)")]
+    Offline {
+        /// Where.
+        location: String,
+    },
     /// An answer longer than is read.
     #[error("{what} is longer than {largest} bytes; it was not read")]
     TooLarge {
@@ -66,6 +80,7 @@ impl DirectoryError {
             Self::BadLocation(_) => "bad-directory",
             Self::NoTlsAnchor { .. } => "no-tls-anchor",
             Self::Unreachable { .. } => "directory-unreachable",
+            Self::Offline { .. } => "offline",
             Self::TooLarge { .. } => "directory-answer-too-large",
         }
     }
@@ -74,9 +89,18 @@ impl DirectoryError {
 /// The configured directory with its cache.
 pub struct Directory {
     store: Store,
+    location: Location,
     cache: Cache,
+    settings: Settings,
+    /// For the configured responder.
+    configured: ureq::Agent,
+    /// For addresses that certificates name.
+    follower: ureq::Agent,
     /// Answers of this run, so that nothing is asked twice.
     answers: HashMap<(Kind, Vec<u8>), Vec<Vec<u8>>>,
+    lists: HashMap<Vec<u8>, Vec<CertificateList>>,
+    /// What servers said about the lists that arrived in this run, by their hashes.
+    arrived: HashMap<[u8; 32], Validators>,
     problems: Vec<DirectoryError>,
 }
 
@@ -104,11 +128,40 @@ impl Directory {
         now: Timestamp,
         tls_anchors: &[Certificate],
     ) -> Result<Self, DirectoryError> {
+        let settings = Settings { tls_anchors: tls_anchors.to_vec(), ..Settings::default() };
+        Self::open_with(location, cache, now, settings)
+    }
+
+    /// The same with everything that can be set.
+    ///
+    /// # Errors
+    /// See [`Directory::open`].
+    pub fn open_with(
+        location: &Location,
+        cache: &Path,
+        now: Timestamp,
+        settings: Settings,
+    ) -> Result<Self, DirectoryError> {
         let store = match location {
             Location::File(root) => Store::File(FileStore::new(root)),
-            Location::Http(base) => Store::Http(HttpStore::new(base, tls_anchors)?),
+            Location::Http(base) => Store::Http(HttpStore::new(base, &settings.tls_anchors)?),
         };
-        Ok(Self { store, cache: Cache::new(cache, now), answers: HashMap::new(), problems: Vec::new() })
+        let and = match &settings.certificate_addresses {
+            CertificateAddresses::Ignore => Vec::new(),
+            CertificateAddresses::Follow { private_hosts } => private_hosts.clone(),
+        };
+        Ok(Self {
+            store,
+            location: location.clone(),
+            cache: Cache::new(cache, now),
+            configured: http::agent(&settings.tls_anchors, Targets::Any),
+            follower: http::agent(&settings.tls_anchors, Targets::Public { and }),
+            settings,
+            answers: HashMap::new(),
+            lists: HashMap::new(),
+            arrived: HashMap::new(),
+            problems: Vec::new(),
+        })
     }
 
     /// Certificates published for exactly this address (case does not matter). Those that cannot be read, or that hold
@@ -151,14 +204,10 @@ impl Directory {
         Ok(answer)
     }
 
-    /// Keeps an answer of a server; a CRL is kept only when it was found genuine, see [`Source::remember`].
-    fn with_cache(&self, kind: Kind, question: &[u8], mut answer: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-        match (&self.store, kind) {
-            (Store::File(_), _) => {}
-            (Store::Http(_), Kind::RevocationList) => {
-                answer.extend(self.cache.find(kind, question).unwrap_or_default());
-            }
-            (Store::Http(_), Kind::Address | Kind::CaCertificate) => self.cache.keep(kind, question, &answer),
+    /// Keeps an answer of a server.
+    fn with_cache(&self, kind: Kind, question: &[u8], answer: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        if matches!(self.store, Store::Http(_)) {
+            self.cache.keep(kind, question, &answer);
         }
         answer
     }
@@ -166,16 +215,13 @@ impl Directory {
     fn ask_store(&self, kind: Kind, question: &[u8]) -> Result<Vec<Vec<u8>>, DirectoryError> {
         let address = || String::from_utf8_lossy(question).into_owned();
         match (&self.store, kind) {
+            (Store::Http(_), _) if self.settings.network == Network::Offline => {
+                Err(DirectoryError::Offline { location: self.location.to_string() })
+            }
             (Store::File(store), Kind::Address) => store.certificates(&address()),
-            (Store::File(store), Kind::CaCertificate) => {
-                Ok(store.ca_certificate(question)?.into_iter().collect())
-            }
-            (Store::File(store), Kind::RevocationList) => {
-                Ok(store.revocation_list(question)?.into_iter().collect())
-            }
+            (Store::File(store), _) => Ok(store.ca_certificate(question)?.into_iter().collect()),
             (Store::Http(store), Kind::Address) => store.certificates(&address()),
-            (Store::Http(store), Kind::CaCertificate) => store.ca_certificates(question),
-            (Store::Http(store), Kind::RevocationList) => store.revocation_lists(question),
+            (Store::Http(store), _) => store.ca_certificates(question),
         }
     }
 
@@ -208,25 +254,24 @@ impl Source for Directory {
     }
 
     fn revocation_lists(&mut self, key_identifier: &[u8]) -> Vec<CertificateList> {
-        let found = self.ask_or_note(Kind::RevocationList, key_identifier);
-        revocation_lists(&found)
+        self.lists_of_authority(key_identifier)
     }
 
     fn remember(&mut self, key_identifier: &[u8], list: &CertificateList) {
-        let kind = Kind::RevocationList;
-        let kept = revocation_lists(&self.cache.find(kind, key_identifier).unwrap_or_default());
-        let is_newest = kept.iter().all(|kept| kept.this_update() <= list.this_update());
-        if matches!(self.store, Store::Http(_))
-            && is_newest
-            && kept.iter().all(|kept| kept.der() != list.der())
-        {
-            self.cache.keep(kind, key_identifier, &[list.der().to_vec()]);
-        }
+        self.keep_list(key_identifier, list);
     }
-}
 
-fn revocation_lists(found: &[Vec<u8>]) -> Vec<CertificateList> {
-    found.iter().filter_map(|der| CertificateList::from_der(der).ok()).collect()
+    fn revocation_lists_of(&mut self, certificate: &Certificate) -> Vec<CertificateList> {
+        self.lists_at_points(certificate)
+    }
+
+    fn ocsp_answers(&mut self, certificate: &Certificate, issuer: &Certificate) -> Vec<OcspAnswer> {
+        self.answers_about(certificate, issuer)
+    }
+
+    fn remember_answer(&mut self, certificate: &Certificate, issuer: &Certificate, answer: &OcspAnswer) {
+        self.keep_answer(certificate, issuer, answer);
+    }
 }
 
 fn certificates(found: &[Vec<u8>]) -> Vec<Certificate> {

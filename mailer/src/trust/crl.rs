@@ -2,6 +2,7 @@
 //!
 //! A short list is kept with its bytes and searched from end to end; of a long one an index on the disk is searched
 //! ([`super::crl_index`]).
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use const_oid::ObjectIdentifier;
@@ -93,28 +94,6 @@ impl CertificateList {
         Ok(Self::new(header, Body::Der(der.to_vec())))
     }
 
-    /// Parses one DER CRL or any number of PEM CRLs.
-    ///
-    /// # Errors
-    /// [`CertificateError`] when there is none, or one is malformed.
-    pub fn from_file_contents(bytes: &[u8]) -> Result<Vec<Self>, CertificateError> {
-        const BEGIN: &str = "-----BEGIN X509 CRL-----";
-        const END: &str = "-----END X509 CRL-----";
-        if !bytes.windows(BEGIN.len()).any(|window| window == BEGIN.as_bytes()) {
-            return Ok(vec![Self::from_der(bytes)?]);
-        }
-        let problem = |words: &str| CertificateError(words.to_owned());
-        let text = std::str::from_utf8(bytes).map_err(|_| problem("the PEM file is not text"))?;
-        let one = |rest: &str| {
-            let (body, _) = rest.split_once(END).ok_or_else(|| problem("a PEM CRL has no end line"))?;
-            let pem = format!("{BEGIN}{body}{END}\n");
-            let (_, der) = der::pem::decode_vec(pem.as_bytes())
-                .map_err(|error| CertificateError(format!("the CRL is malformed: {error}")))?;
-            Self::from_der(&der)
-        };
-        text.split(BEGIN).skip(1).map(one).collect()
-    }
-
     /// A long list of which there is an index.
     pub(crate) fn from_index(index: CrlIndex) -> Result<Self, CertificateError> {
         let header = Header::read(index.skeleton())?;
@@ -133,12 +112,36 @@ impl CertificateList {
         }
     }
 
-    /// The index of a long list.
-    pub(crate) fn index(&self) -> Option<&CrlIndex> {
+    /// Reads a list from a file: a long one (over 256 KiB) through its index, which is made or renewed when needed.
+    ///
+    /// # Errors
+    /// It cannot be read, is longer than `largest`, or is no CRL.
+    pub fn from_file(list: &Path, index: &Path, largest: u64) -> Result<Self, CertificateError> {
+        super::crl_index::load(list, index, largest)
+    }
+
+    /// SHA-256 of the list.
+    pub fn hash(&self) -> [u8; 32] {
+        match &self.0.body {
+            Body::Der(der) => Sha256::digest(der).into(),
+            Body::Index(index) => *index.list_hash(),
+        }
+    }
+
+    /// How many certificates a long list names; a short one is not counted.
+    pub fn indexed_entries(&self) -> Option<u64> {
         match &self.0.body {
             Body::Der(_) => None,
-            Body::Index(index) => Some(index),
+            Body::Index(index) => Some(index.entries()),
         }
+    }
+
+    /// Whether this list makes `other` worthless: it is newer, and speaks about the same certificates.
+    pub(crate) fn supersedes(&self, other: &Self) -> bool {
+        self.has_scope_of(other)
+            && self.is_delta() == other.is_delta()
+            && self.header().authority_key == other.header().authority_key
+            && (self.this_update(), &self.header().number) > (other.this_update(), &other.header().number)
     }
 
     /// When it was issued.
@@ -171,15 +174,6 @@ impl CertificateList {
     pub(crate) fn has_scope_of(&self, other: &Self) -> bool {
         self.0.header.scope == other.0.header.scope
             && names::same_name(self.issuer_name(), other.issuer_name())
-    }
-
-    /// Whether this is the same list, byte for byte.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        match (&self.0.body, &other.0.body) {
-            (Body::Der(one), Body::Der(two)) => one == two,
-            (Body::Index(one), Body::Index(two)) => one.list_hash() == two.list_hash(),
-            _ => false,
-        }
     }
 
     /// Verifies the CRL's signature with its issuer's key; each key is tried once.

@@ -70,7 +70,6 @@ pub(super) struct FileState {
     device: u64,
     inode: u64,
     modified: (i64, i64),
-    changed: (i64, i64),
 }
 
 impl FileState {
@@ -81,7 +80,6 @@ impl FileState {
             device: facts.dev(),
             inode: facts.ino(),
             modified: (facts.mtime(), facts.mtime_nsec()),
-            changed: (facts.ctime(), facts.ctime_nsec()),
         })
     }
 }
@@ -146,11 +144,6 @@ impl CrlIndex {
     /// How many certificates are listed.
     pub(crate) fn entries(&self) -> u64 {
         self.preamble.entries
-    }
-
-    /// The files of the list and of its index.
-    pub(crate) fn files(&self) -> (&Path, &Path) {
-        (&self.list, &self.index)
     }
 
     /// Looks for a certificate. An index that turns out damaged is made anew, once.

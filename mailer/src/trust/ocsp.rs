@@ -121,9 +121,10 @@ impl From<der::Error> for OcspError {
 }
 
 /// The hash that names the issuer in a question; RFC 5019 demands SHA-1, which guards nothing here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CertificateHash {
     /// SHA-1, which every responder knows.
+    #[default]
     Sha1,
     /// SHA-256.
     Sha256,
