@@ -118,7 +118,7 @@ fn a_good_signature_is_one_clear_sentence() {
     assert!(sentence.starts_with("Signed by alice <alice@example.test> on 20"), "{sentence}");
     assert!(
         sentence.ends_with(
-            "certificate valid, issued by People; not revoked as of the CRL of 2026-05-25 00:00 UTC."
+            "certificate valid, issued by People; not revoked as of the CRL of 2026-05-25 00:00 UTC (7 days old)."
         ),
         "{sentence}"
     );

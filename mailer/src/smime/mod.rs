@@ -30,4 +30,5 @@ pub use decompress::{DecompressError, decompress};
 pub use decrypt::{DecryptError, Decrypted, decrypt};
 pub use encrypt::{EncryptError, Encrypted, Enveloping, Recipient, encrypt};
 pub use sign::{Form, PreparedSignature, RsaPadding, SignError, SigningAlgorithm, SigningIdentity, sign};
+pub(crate) use verify::verify_object;
 pub use verify::{Signature, SignatureFault, SignedMessage, SignerReport, VerifyError, verify};

@@ -168,6 +168,19 @@ pub fn verify(
     detached: Option<&Content>,
     known: &[Certificate],
 ) -> Result<SignedMessage, VerifyError> {
+    verify_object(cms, detached, known, ID_DATA)
+}
+
+/// The same for signed content that is no mail but of the type `expected`, as a time stamp.
+///
+/// # Errors
+/// See [`verify`].
+pub(crate) fn verify_object(
+    cms: &dyn Replay,
+    detached: Option<&Content>,
+    known: &[Certificate],
+    expected: ObjectIdentifier,
+) -> Result<SignedMessage, VerifyError> {
     let SignedData { digest_algorithms, content_type, content, certificates, revocation_lists, signer_infos } =
         SignedData::read(cms)?;
     let infos: Vec<Result<SignerInfo<'_>, SignatureFault>> =
@@ -191,14 +204,14 @@ pub fn verify(
     let candidates: Vec<&Certificate> = certificates.iter().chain(known).collect();
     let signers = infos
         .into_iter()
-        .map(|info| report(info, content_type, &digested, &candidates))
+        .map(|info| report(info, (content_type, expected), &digested, &candidates))
         .collect::<io::Result<Vec<SignerReport>>>()?;
     Ok(SignedMessage { content_type, content, signers, certificates, revocation_lists })
 }
 
 fn report(
     info: Result<SignerInfo<'_>, SignatureFault>,
-    content_type: ObjectIdentifier,
+    (content_type, expected): (ObjectIdentifier, ObjectIdentifier),
     digested: &DigestedContent,
     candidates: &[&Certificate],
 ) -> io::Result<SignerReport> {
@@ -211,7 +224,7 @@ fn report(
     let outcome = signer.verify(content_type, digested, candidates)?;
     // Other objects nest as MIME entities (RFC 8551 section 3.7), never directly.
     let outcome = match content_type {
-        ID_DATA => outcome,
+        found if found == expected => outcome,
         other => outcome.and(Err(SignatureFault::NotMail(other))),
     };
     Ok(SignerReport { identifier: signer.identifier.to_string(), outcome })

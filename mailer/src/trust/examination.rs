@@ -96,7 +96,9 @@ impl Examination<'_> {
         let mut inquiry = Inquiry::new(&mut source, along, effort, self.at, unknown, Reach::AtHand);
         inquiry.acceptance = self.acceptance;
         match inquiry.path(path, &|_| false)? {
-            RevocationKnowledge::Good(evidence) => Ok(Some(evidence)),
+            RevocationKnowledge::Good(evidence) | RevocationKnowledge::RevokedLater { evidence, .. } => {
+                Ok(Some(evidence))
+            }
             RevocationKnowledge::Unknown { why } => {
                 Err(CertificateProblem::RevocationUnknown { whose: Whose::EndEntity, why })
             }

@@ -33,6 +33,13 @@ const MOST_SIGNER_PATHS: usize = 64;
 pub(super) enum RevocationKnowledge {
     /// It is not revoked.
     Good(Evidence),
+    /// It is revoked, but what is judged is proven to be older.
+    RevokedLater {
+        /// What is said about it.
+        revocation: super::Revocation,
+        /// On what that rests.
+        evidence: Evidence,
+    },
     /// Nothing, and the policy accepts that.
     Unknown {
         /// Why nothing is known.
@@ -99,9 +106,10 @@ impl<'j> Inquiry<'j> {
             let whose = if position == 0 { Whose::EndEntity } else { Whose::Authority(checked.subject()) };
             let known = match self.certificate(checked, issuer, path.anchor()) {
                 RevocationStatus::Good(evidence) => RevocationKnowledge::Good(evidence),
-                RevocationStatus::Revoked(revocation, as_of) if tolerates(&revocation) => {
+                RevocationStatus::Revoked(revocation, as_of) if position == 0 && tolerates(&revocation) => {
                     let kind = revocation::EvidenceKind::Crl;
-                    RevocationKnowledge::Good(Evidence { kind, as_of, stale_since: None })
+                    let evidence = Evidence { kind, as_of, stale_since: None };
+                    RevocationKnowledge::RevokedLater { revocation, evidence }
                 }
                 RevocationStatus::Revoked(revocation, _) => {
                     return Err(CertificateProblem::Revoked { whose, revocation });
@@ -115,9 +123,9 @@ impl<'j> Inquiry<'j> {
             };
             // What is not known about one CA is told; otherwise the signer's own list speaks.
             knowledge = match (knowledge, known) {
-                (Some(good @ RevocationKnowledge::Good(_)), RevocationKnowledge::Good(_)) => Some(good),
-                (Some(unknown @ RevocationKnowledge::Unknown { .. }), _) => Some(unknown),
-                (_, known) => Some(known),
+                (Some(_), unknown @ RevocationKnowledge::Unknown { .. }) => Some(unknown),
+                (Some(signers), _) => Some(signers),
+                (None, known) => Some(known),
             };
         }
         Ok(knowledge.unwrap_or(RevocationKnowledge::Unknown { why: "nothing was checked".to_owned() }))

@@ -4,12 +4,19 @@ use jiff::Timestamp;
 use super::inquiry::{Inquiry, RevocationKnowledge};
 use super::path::{self, Effort};
 use super::problem::CertificateProblem;
-use super::revocation::UnknownRevocation;
+use super::revocation::{CLOCK_TOLERANCE, UnknownRevocation};
+use super::time_stamp::{self, TimeStampError};
 use super::validate::{Purpose, ValidPath};
-use super::{Anchors, CertificateList, CheckedRecipient, OcspAnswer, RecipientProblem, Verdict};
+use super::{
+    Anchors, CertificateList, CheckedRecipient, OcspAnswer, RecipientProblem, Revocation, RevocationReason,
+    Verdict,
+};
 use crate::certificate::Certificate;
 use crate::certificate::mail_address::{self, MailAddress};
-use crate::smime::{SignedMessage, SignerReport};
+use crate::smime::{Signature, SignedMessage, SignerReport};
+
+/// The most time stamps of one signature that are looked at.
+const MOST_TIME_STAMPS: usize = 4;
 
 /// Where CA certificates and CRLs come from.
 pub trait Source {
@@ -58,6 +65,19 @@ pub(super) enum Reach {
 pub(super) struct Approval {
     pub(super) path: ValidPath,
     pub(super) revocation: RevocationKnowledge,
+    /// What time stamps say about the age of the signature.
+    pub(super) stamped: Stamped,
+    /// The moment for which was judged.
+    pub(super) at: Timestamp,
+}
+
+/// What time stamps say about the age of a signature.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stamped {
+    /// The signature existed at this moment.
+    pub(super) proven: Option<Timestamp>,
+    /// Why a time stamp proves nothing.
+    pub(super) problem: Option<TimeStampError>,
 }
 
 /// What came along with the judged certificate, and what was spent on it.
@@ -71,6 +91,8 @@ struct Along<'m> {
 /// A signer's certificate with what was found out about it, whoever the author is.
 struct JudgedSigner {
     certificate: Certificate,
+    /// The signature's value, where it has a time stamp and so an age of its own.
+    stamped_value: Option<Vec<u8>>,
     outcome: Result<Approval, CertificateProblem>,
     addresses: Vec<(MailAddress, String)>,
 }
@@ -82,6 +104,10 @@ struct Author<'a> {
 }
 
 impl JudgedSigner {
+    fn is_about(&self, signature: &Signature) -> bool {
+        self.certificate == signature.certificate && self.stamped_value == stamped_value(signature)
+    }
+
     /// The certified address that is the author's (without one: the first), under an anchor that may speak for it.
     fn speaks_for(&self, author: Option<&Author<'_>>) -> Result<(&str, &Approval), CertificateProblem> {
         let approval = self.outcome.as_ref().map_err(Clone::clone)?;
@@ -131,19 +157,117 @@ impl Judge<'_> {
             Along { certificates: &message.certificates, lists: &lists, effort: Effort::default() };
         let mut judged: Vec<JudgedSigner> = Vec::new();
         for signature in message.signers.iter().filter_map(|report| report.outcome.as_ref().ok()) {
-            let certificate = &signature.certificate;
-            if judged.iter().any(|known| known.certificate == *certificate) {
+            if judged.iter().any(|known| known.is_about(signature)) {
                 continue;
             }
-            let outcome = self.approve(certificate, &mut along, Purpose::Signing, Reach::AtHand);
+            let certificate = &signature.certificate;
+            let outcome = self.approve_signature(signature, &mut along);
             let addresses = certificate.mail_addresses().into_iter();
             judged.push(JudgedSigner {
                 certificate: certificate.clone(),
+                stamped_value: stamped_value(signature),
                 outcome,
                 addresses: addresses.filter_map(|text| Some((MailAddress::parse(&text)?, text))).collect(),
             });
         }
         judged
+    }
+
+    /// Path and revocation of the certificate of a signature. A time stamp that proves the signature older than the end of
+    /// the certificate, or than the day from which its key was in other hands, lets it stay good; what the signer says about
+    /// the time does not. Nobody is asked anything before the signer's path ends in an anchor.
+    fn approve_signature(
+        &mut self,
+        signature: &Signature,
+        along: &mut Along<'_>,
+    ) -> Result<Approval, CertificateProblem> {
+        let certificate = &signature.certificate;
+        let purpose = Purpose::Signing;
+        if signature.time_stamp_tokens.is_empty() {
+            return self.approve(certificate, along, purpose, Reach::AtHand);
+        }
+        let now = self.build_path(certificate, along, purpose, Reach::AtHand, self.at);
+        if !matches!(now, Ok(_) | Err(CertificateProblem::Expired { .. })) {
+            now.as_ref().map_err(Clone::clone)?;
+        }
+        let stamped;
+        let path = match now {
+            Ok(path) => {
+                stamped = self.stamped(signature, along);
+                path
+            }
+            // The path is looked for at the last moment of the certificate, so that it is known whose it is.
+            Err(expired) => {
+                let last = certificate.not_after().min(self.at);
+                self.build_path(certificate, along, purpose, Reach::AtHand, last)?;
+                stamped = self.stamped(signature, along);
+                let proven = stamped.proven.ok_or(expired)?;
+                self.build_path(certificate, along, purpose, Reach::AtHand, proven)?
+            }
+        };
+        let proven = stamped.proven;
+        let is_older =
+            |revocation: &Revocation| proven.is_some_and(|proven| proven < revocation.takes_effect());
+        let revocation = self.inquire(&path, along, Reach::AtHand, &is_older)?;
+        Ok(Approval { path, revocation, stamped, at: self.at })
+    }
+
+    /// The earliest moment that a trusted time stamp proves.
+    fn stamped(&mut self, signature: &Signature, along: &mut Along<'_>) -> Stamped {
+        let mut stamped = Stamped::default();
+        for token in signature.time_stamp_tokens.iter().take(MOST_TIME_STAMPS) {
+            match self.believe(token, &signature.value, along) {
+                Ok(moment) => {
+                    stamped.proven = Some(stamped.proven.map_or(moment, |earlier| earlier.min(moment)));
+                }
+                Err(problem) => stamped.problem = stamped.problem.or(Some(problem)),
+            }
+        }
+        stamped
+    }
+
+    /// RFC 3161 section 2.3 and 4: the authority's certificate is for nothing else, good now, and was good then.
+    fn believe(
+        &mut self,
+        token: &[u8],
+        value: &[u8],
+        along: &mut Along<'_>,
+    ) -> Result<Timestamp, TimeStampError> {
+        let token = time_stamp::read(token, value)?;
+        let untrusted = |problem: CertificateProblem| {
+            TimeStampError::Untrusted(problem.in_words("the certificate of the time-stamping authority"))
+        };
+        if token.at_latest > self.at.saturating_add(CLOCK_TOLERANCE).unwrap_or(self.at) {
+            return Err(TimeStampError::Untrusted("it comes from the future".to_owned()));
+        }
+        let authority = &token.authority;
+        if token.at_latest < authority.not_before() {
+            return Err(TimeStampError::Untrusted("it is older than its authority".to_owned()));
+        }
+        let certificates: Vec<Certificate> =
+            along.certificates.iter().chain(&token.certificates).cloned().collect();
+        let mut own = Along {
+            certificates: &certificates,
+            lists: along.lists,
+            effort: std::mem::take(&mut along.effort),
+        };
+        let path = self.build_path(authority, &mut own, Purpose::TimeStamping, Reach::AtHand, self.at);
+        let believed = path.and_then(|path| {
+            let is_harmless = |revocation: &Revocation| {
+                let reason = matches!(
+                    revocation.reason,
+                    Some(
+                        RevocationReason::AffiliationChanged
+                            | RevocationReason::Superseded
+                            | RevocationReason::CessationOfOperation
+                    )
+                );
+                reason && token.at_latest < revocation.takes_effect()
+            };
+            self.inquire(&path, &mut own, Reach::AtHand, &is_harmless)
+        });
+        along.effort = own.effort;
+        believed.map(|_| token.at_latest).map_err(untrusted)
     }
 
     /// Checks one's own certificate before it signs, as a reader will: path and revocation.
@@ -206,7 +330,8 @@ impl Judge<'_> {
 
     /// The CA certificates between this certificate and its anchor (without the anchor), to send along.
     pub fn intermediates(&mut self, certificate: &Certificate) -> Vec<Certificate> {
-        let built = self.build_path(certificate, &mut Along::default(), Purpose::Signing, Reach::Directory);
+        let built =
+            self.build_path(certificate, &mut Along::default(), Purpose::Signing, Reach::Directory, self.at);
         built.map(|path| path.intermediates().to_vec()).unwrap_or_default()
     }
 
@@ -216,6 +341,7 @@ impl Judge<'_> {
         along: &mut Along<'_>,
         purpose: Purpose,
         reach: Reach,
+        at: Timestamp,
     ) -> Result<ValidPath, CertificateProblem> {
         let source = &mut *self.source;
         let mut issuers = |identifier: &[u8]| match reach {
@@ -223,7 +349,7 @@ impl Judge<'_> {
             Reach::Directory => source.issuers(identifier),
         };
         let (found, effort) = (along.certificates, &mut along.effort);
-        path::build(certificate, self.anchors, found, &mut issuers, purpose, self.at, effort)
+        path::build(certificate, self.anchors, found, &mut issuers, purpose, at, effort)
     }
 
     /// Path and revocation of a certificate and of every CA certificate above it.
@@ -234,13 +360,28 @@ impl Judge<'_> {
         purpose: Purpose,
         reach: Reach,
     ) -> Result<Approval, CertificateProblem> {
-        let path = self.build_path(certificate, along, purpose, reach)?;
+        let path = self.build_path(certificate, along, purpose, reach, self.at)?;
+        let revocation = self.inquire(&path, along, reach, &|_| false)?;
+        Ok(Approval { path, revocation, stamped: Stamped::default(), at: self.at })
+    }
+
+    fn inquire(
+        &mut self,
+        path: &ValidPath,
+        along: &mut Along<'_>,
+        reach: Reach,
+        tolerates: &dyn Fn(&Revocation) -> bool,
+    ) -> Result<RevocationKnowledge, CertificateProblem> {
         let came = (along.certificates, along.lists);
         let effort = &mut along.effort;
         let mut inquiry = Inquiry::new(self.source, came, effort, self.at, self.unknown_revocation, reach);
-        let revocation = inquiry.path(&path, &|_| false)?;
-        Ok(Approval { path, revocation })
+        inquiry.path(path, tolerates)
     }
+}
+
+/// The value of a signature that has a time stamp.
+fn stamped_value(signature: &Signature) -> Option<Vec<u8>> {
+    (!signature.time_stamp_tokens.is_empty()).then(|| signature.value.clone())
 }
 
 fn about_signer(report: &SignerReport, judged: &[JudgedSigner], author: Option<&Author<'_>>) -> Verdict {
@@ -248,7 +389,7 @@ fn about_signer(report: &SignerReport, judged: &[JudgedSigner], author: Option<&
         Ok(signature) => signature,
         Err(fault) => return Verdict::faulty(&report.identifier, fault),
     };
-    let signer = judged.iter().find(|known| known.certificate == signature.certificate);
+    let signer = judged.iter().find(|known| known.is_about(signature));
     match signer.expect("every verified signer was judged").speaks_for(author) {
         Ok((address, approval)) => Verdict::trusted(signature, address, approval),
         Err(problem) => Verdict::untrusted(signature, &problem),

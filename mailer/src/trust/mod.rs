@@ -16,6 +16,7 @@ pub mod policies;
 pub mod problem;
 pub mod recipient;
 pub mod revocation;
+pub mod time_stamp;
 mod usage;
 mod validate;
 pub mod verdict;
@@ -33,6 +34,16 @@ pub use verdict::Verdict;
 
 pub use crate::certificate::extensions::ANY_POLICY;
 pub use crate::certificate::{Acceptance, Certificate, CertificateError};
+
+/// How long something lasted, in words.
+pub fn age_in_words(age: jiff::SignedDuration) -> String {
+    let (number, unit) = match age.as_mins().max(0) {
+        minutes @ 0..120 => (minutes, "minute"),
+        minutes @ 120..4320 => (minutes / 60, "hour"),
+        minutes => (minutes / 1440, "day"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
 
 /// A moment in words: to the minute, in UTC.
 pub fn in_words(moment: jiff::Timestamp) -> String {

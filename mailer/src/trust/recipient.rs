@@ -15,7 +15,7 @@ pub struct CheckedRecipient {
 impl CheckedRecipient {
     pub(super) fn new(certificate: Certificate, approval: &Approval) -> Self {
         let note = match &approval.revocation {
-            RevocationKnowledge::Good(_) => None,
+            RevocationKnowledge::Good(_) | RevocationKnowledge::RevokedLater { .. } => None,
             RevocationKnowledge::Unknown { why } => {
                 Some(format!("whether the certificate was revoked is unknown: {why}"))
             }

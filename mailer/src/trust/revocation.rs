@@ -58,6 +58,20 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// In words, with its age at `at`: "not revoked as of the CRL of ... (3 hours old)".
+    pub fn in_words(&self, at: Timestamp) -> String {
+        let kind = match self.kind {
+            EvidenceKind::Crl => "CRL",
+            EvidenceKind::Ocsp => "OCSP answer",
+        };
+        let age = super::age_in_words(at.duration_since(self.as_of));
+        let overdue = self.stale_since.map(|since| {
+            format!(", a newer one has been due for {}", super::age_in_words(at.duration_since(since)))
+        });
+        let (moment, overdue) = (in_words(self.as_of), overdue.unwrap_or_default());
+        format!("not revoked as of the {kind} of {moment} ({age} old{overdue})")
+    }
+
     /// Both together are as good as the worse one.
     pub(super) fn and(self, other: Self) -> Self {
         let older = if self.as_of <= other.as_of { self } else { other };

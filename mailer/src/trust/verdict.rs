@@ -5,6 +5,7 @@ use super::in_words;
 use super::inquiry::RevocationKnowledge;
 use super::judge::Approval;
 use super::problem::CertificateProblem;
+use super::revocation::Evidence;
 use crate::certificate::Certificate;
 use crate::certificate::mail_address;
 use crate::certificate::names::harmless;
@@ -36,6 +37,42 @@ pub enum RevocationAnswer {
     Unknown,
 }
 
+impl RevocationAnswer {
+    /// Stable code for JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Revoked => "revoked",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Whether the signer is who the message says that it is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthorComparison {
+    /// There was no author to compare with, or no believed signer.
+    NotCompared,
+    /// The signer is the author in From.
+    SignerIsAuthor,
+    /// The signer is the author in From, but the message was sent by somebody else (Sender).
+    SentByAnother,
+    /// The signer is somebody else than the author, or the author is not clear.
+    SignerIsAnother,
+}
+
+impl AuthorComparison {
+    /// Stable code for JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotCompared => "not-compared",
+            Self::SignerIsAuthor => "signer-is-author",
+            Self::SentByAnother => "sent-by-another",
+            Self::SignerIsAnother => "signer-is-another",
+        }
+    }
+}
+
 /// The judgement about one message, in a sentence.
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -47,6 +84,11 @@ pub struct Verdict {
     certificate: Option<Certificate>,
     signing_time: Option<Timestamp>,
     capabilities: Option<Vec<u8>>,
+    evidence: Option<Evidence>,
+    proven_time: Option<Timestamp>,
+    author: AuthorComparison,
+    not_covered: Option<String>,
+    others: Vec<Verdict>,
 }
 
 impl Verdict {
@@ -73,6 +115,7 @@ impl Verdict {
         Self {
             standing: Standing::Untrusted,
             code: "author-unclear",
+            author: AuthorComparison::SignerIsAnother,
             sentence: sentence(&text),
             address: None,
             ..self
@@ -88,7 +131,14 @@ impl Verdict {
             return self;
         }
         let remark = format!("Its Sender field names {}, who did not sign it", harmless(&others.join(", ")));
-        Self { sentence: format!("{} {}", self.sentence, sentence(&remark)), ..self }
+        let author = AuthorComparison::SentByAnother;
+        Self { sentence: format!("{} {}", self.sentence, sentence(&remark)), author, ..self }
+    }
+
+    /// The same verdict, with a sentence about what the signature does not cover.
+    pub fn with_not_covered(self, what: &str) -> Self {
+        let remark = sentence(&harmless(what));
+        Self { sentence: format!("{} {remark}", self.sentence), not_covered: Some(what.to_owned()), ..self }
     }
 
     /// The verdict about a signature that could not be read at all.
@@ -111,16 +161,31 @@ impl Verdict {
         let certificate = &signature.certificate;
         let claimed =
             signature.signing_time.map(|time| format!(" on {} by the signer's clock", in_words(time)));
-        let (revocation, checked) = match &approval.revocation {
+        let proven = approval.stamped.proven;
+        let stamp = match (proven, &approval.stamped.problem) {
+            (Some(proven), _) => format!(", before {} by a trusted time stamp", in_words(proven)),
+            (None, Some(problem)) => format!(" ({problem})"),
+            (None, None) => String::new(),
+        };
+        let valid = match certificate.not_after() {
+            end if end < approval.at => format!("certificate valid until {}", in_words(end)),
+            _ => "certificate valid".to_owned(),
+        };
+        let (evidence, revocation, checked) = match &approval.revocation {
             RevocationKnowledge::Good(evidence) => {
-                (RevocationAnswer::Good, format!("not revoked as of the CRL of {}", in_words(evidence.as_of)))
+                (Some(*evidence), RevocationAnswer::Good, evidence.in_words(approval.at))
+            }
+            RevocationKnowledge::RevokedLater { revocation, evidence } => {
+                let when = in_words(revocation.takes_effect());
+                let words = format!("revoked, but only for what is signed from {when} on");
+                (Some(*evidence), RevocationAnswer::Revoked, words)
             }
             RevocationKnowledge::Unknown { why } => {
-                (RevocationAnswer::Unknown, format!("revocation not checked ({why})"))
+                (None, RevocationAnswer::Unknown, format!("revocation not checked ({why})"))
             }
         };
         let text = format!(
-            "Signed by {} <{}>{}; certificate valid, issued by {}; {checked}",
+            "Signed by {} <{}>{}{stamp}; {valid}, issued by {}; {checked}",
             certificate.subject(),
             harmless(address),
             claimed.unwrap_or_default(),
@@ -129,6 +194,9 @@ impl Verdict {
         Self {
             revocation,
             address: Some(address.to_owned()),
+            evidence,
+            proven_time: proven,
+            author: AuthorComparison::SignerIsAuthor,
             ..Self::with_signature(Standing::Trusted, "trusted", sentence(&text), signature)
         }
     }
@@ -145,8 +213,13 @@ impl Verdict {
             CertificateProblem::Revoked { .. } => RevocationAnswer::Revoked,
             _ => RevocationAnswer::Unknown,
         };
+        let author = match problem {
+            CertificateProblem::AddressMismatch { .. } => AuthorComparison::SignerIsAnother,
+            _ => AuthorComparison::NotCompared,
+        };
         Self {
             revocation,
+            author,
             ..Self::with_signature(Standing::Untrusted, problem.code(), sentence(&text), signature)
         }
     }
@@ -162,6 +235,7 @@ impl Verdict {
         let Some(mut first) = verdicts.next() else { return Self::unsigned() };
         for other in verdicts {
             first.sentence = format!("{} There is another signature: {}", first.sentence, other.sentence);
+            first.others.push(other);
         }
         first
     }
@@ -177,6 +251,11 @@ impl Verdict {
             certificate: None,
             signing_time: None,
             capabilities: None,
+            evidence: None,
+            proven_time: None,
+            author: AuthorComparison::NotCompared,
+            not_covered: None,
+            others: Vec::new(),
         }
     }
 
@@ -242,9 +321,34 @@ impl Verdict {
         self.signing_time
     }
 
+    /// A moment at which the signature existed, proven by a trusted time stamp.
+    pub fn proven_time(&self) -> Option<Timestamp> {
+        self.proven_time
+    }
+
+    /// On what the answer about revocation rests.
+    pub fn evidence(&self) -> Option<Evidence> {
+        self.evidence
+    }
+
+    /// Whether the signer is who the message says that it is from.
+    pub fn author(&self) -> AuthorComparison {
+        self.author
+    }
+
+    /// What the signature does not cover, in words.
+    pub fn not_covered(&self) -> Option<&str> {
+        self.not_covered.as_deref()
+    }
+
+    /// The verdicts about the other signatures of the same content.
+    pub fn others(&self) -> &[Self] {
+        &self.others
+    }
+
     /// What the signer's program can read: the signed SMIMECapabilities (RFC 8551 section 2.5.2), as DER.
     pub fn capabilities(&self) -> Option<&[u8]> {
-        self.capabilities.as_deref()
+        self.capabilities.as_deref().filter(|_| self.is_trusted())
     }
 }
 
