@@ -13,7 +13,8 @@ use super::verdict::{Finding, ReleaseOptions};
 use crate::content::Content;
 use crate::keys::KeyRing;
 use crate::message::terminal_text::safe_text;
-use crate::protection::open::{self as opening, Opened};
+use crate::protection::inner_parts::separate_message;
+use crate::protection::open::{self as opening, Opened, ReleasePolicy};
 use crate::trust::Judge;
 
 /// Filter: a protected message of any length on stdin comes out readable, with a verdict on stderr.
@@ -28,6 +29,8 @@ use crate::trust::Judge;
 pub(super) struct Open {
     #[command(flatten)]
     release: ReleaseOptions,
+    #[command(flatten)]
+    part: PartOption,
     /// Verdict as one JSON object on stderr
     #[arg(long)]
     pub(super) json: bool,
@@ -40,7 +43,7 @@ impl Open {
         let context = Context::load(home)?;
         let message = stdin_content()?;
         let policy = self.release.policy();
-        let (opened, notes) = open_message(&context, &self.pin, &message)?;
+        let (opened, notes) = self.part.open(&context, &self.pin, &message, policy)?;
         let finding = Finding::new(&opened, policy, &notes);
         if let Some(content) = opened.release(policy) {
             if std::io::stdout().is_terminal() {
@@ -51,6 +54,38 @@ impl Open {
         }
         finding.print(self.json, &json!({ "command": "open" }));
         Ok(finding.exit)
+    }
+}
+
+/// A part that is opened as a message of its own.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct PartOption {
+    /// Open this part alone, as a message of its own; its number is in the verdict about the whole message
+    #[arg(long, value_name = "NUMBER")]
+    part: Option<String>,
+}
+
+impl PartOption {
+    /// Opens the message, or the part of it that was asked for: as a message that nobody put anything around.
+    pub(super) fn open(
+        &self,
+        context: &Context,
+        pin: &PinOptions,
+        message: &Content,
+        policy: ReleasePolicy,
+    ) -> Result<(Opened, Vec<String>), Failure> {
+        let opened = open_message(context, pin, message)?;
+        let Some(position) = &self.part else { return Ok(opened) };
+        let whole = opened.0.release(policy).ok_or_else(|| {
+            Failure::new(
+                "withheld",
+                "the message around the part is withheld; see the verdict without --part",
+            )
+        })?;
+        match separate_message(&whole, position)? {
+            Some(part) => open_message(context, pin, &part),
+            None => Err(Failure::new("no-such-part", format!("the message has no part {position}"))),
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use crate::smime::AlgorithmChoice;
 /// Filter: a message of any length on stdin comes out signed and encrypted.
 ///
 /// The header is protected with it (RFC 9788); outside stays of it what --headers leaves. Line ends become CRLF; a message that
-/// is already signed is passed on byte for byte inside, its header as it is. Nothing comes out unless everything can succeed.
+/// is already signed is passed on byte for byte inside. Nothing comes out unless everything can succeed.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  mailer protect --from alice@mail.test --to bob@mail.test --pin-file fd:3 < plain.eml > protected.eml 3< pin"
@@ -120,7 +120,8 @@ impl Protect {
             let from = format!("From: {author}\r\n").into_bytes();
             separated.fields = [from, separated.fields].concat();
         }
-        if !matches!(protection(message)?, Protection::None) {
+        // Whoever signed it has said what its header is; only an envelope has more to hide.
+        if self.no_encrypt && !matches!(protection(message)?, Protection::None) {
             return Ok(separated);
         }
         let protecting = if self.no_encrypt { Protecting::SignedOnly } else { Protecting::Encrypted };

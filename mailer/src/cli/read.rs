@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::context::{Context, PinOptions};
 use super::list::numbered_entry;
-use super::open::{facts, open_message};
+use super::open::{PartOption, facts};
 use super::report::{Exit, Failure, print_text};
 use super::verdict::{Finding, ReleaseOptions};
 use crate::message::attachment::{safe_name, save};
@@ -30,6 +30,8 @@ pub(super) struct Read {
     save_attachments: Option<PathBuf>,
     #[command(flatten)]
     release: ReleaseOptions,
+    #[command(flatten)]
+    part: PartOption,
     /// Verdict and header as one JSON object on stderr; the text alone on stdout
     #[arg(long)]
     pub(super) json: bool,
@@ -45,7 +47,7 @@ impl Read {
             Failure::new("mail-storage", format!("message {} cannot be read: {problem}", self.number))
         })?;
         let policy = self.release.policy();
-        let (opened, notes) = open_message(&context, &self.pin, &message)?;
+        let (opened, notes) = self.part.open(&context, &self.pin, &message, policy)?;
         let finding = Finding::new(&opened, policy, &notes);
         let reading = opened.reading();
         let Some(content) = opened.release(policy) else {

@@ -134,23 +134,25 @@ fn part_json(part: &InnerPart) -> Value {
         InnerProtection::Other => ("other", Value::Null),
     };
     json!({
-        "position": part.position, "media_type": safe_line(&part.media_type), "extent": part.extent,
+        "position": part.position, "what": safe_line(&part.what), "media_type": safe_line(&part.media_type), "extent": part.extent,
         "is": is, "verdict": verdict,
     })
 }
 
 fn part_in_words(part: &InnerPart) -> String {
-    let position = &part.position;
+    let InnerPart { position, what, .. } = part;
     match &part.protection {
         InnerProtection::Signed(verdict) => {
-            format!("Part {position} alone ({} octets): {verdict}", part.extent)
+            format!("Part {position} alone, {what} ({} octets): {verdict}", part.extent)
         }
         InnerProtection::Encrypted => {
             format!(
-                "Part {position} is encrypted and stays closed, for it stands among other parts; save it and open it alone."
+                "Part {position}, {what}, is encrypted and stays closed, for it stands among other parts; --part {position} opens it alone."
             )
         }
-        InnerProtection::Other => format!("Part {position} is protected in a way that was not looked into."),
+        InnerProtection::Other => {
+            format!("Part {position}, {what}, is protected in a way that was not looked into.")
+        }
     }
 }
 

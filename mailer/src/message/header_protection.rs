@@ -304,6 +304,11 @@ impl Revealed {
     }
 }
 
+/// Whether an entity with this header says that the header of the message is protected in it (RFC 9788).
+pub fn is_announced(header: &[u8]) -> bool {
+    matches!(Scheme::of(Payload::Header(header)), Scheme::Clear | Scheme::Cipher)
+}
+
 /// Whether a protected `message/rfc822` is the message itself and not one that its author forwards: the parameter
 /// `forwarded=no` says so, or else both name the same authors (RFC 9788 section 4.10.1).
 pub fn is_wrapped_message(outer_fields: &[u8], payload_type: &MediaType, message_header: &[u8]) -> bool {

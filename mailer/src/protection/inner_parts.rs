@@ -5,13 +5,15 @@
 use std::io;
 
 use super::open::{Broken, OpenError, has_broken_signature, judge_signed};
-use crate::content::Content;
-use crate::message::authors::{AuthorProblem, authors};
+use crate::content::{Content, Replay};
+use crate::message::attachment::safe_name;
+use crate::message::authors::authors;
+use crate::message::header_protection::{Around, Payload, Scheme, reveal};
 use crate::message::mime::MimeError;
-use crate::message::parse::{MAXIMUM_DEPTH, MAXIMUM_PARTS};
+use crate::message::parse::{MAXIMUM_DEPTH, MAXIMUM_PARTS, read_header};
 use crate::message::part::Part;
 use crate::message::secured::{ObjectKind, Protection, protection};
-use crate::smime;
+use crate::smime::{self, SignedMessage};
 use crate::trust::{Judge, Verdict};
 
 /// The most protected parts that are looked into.
@@ -22,6 +24,8 @@ pub const MOST_PROTECTED_PARTS: usize = 16;
 pub struct InnerPart {
     /// Where it stands: `2` is the second part of the message, `2.1` the first part of that.
     pub position: String,
+    /// What it is, in words: `the text`, `the forwarded message "Crane"`.
+    pub what: String,
     /// Its media type.
     pub media_type: String,
     /// How many octets the protection covers.
@@ -46,13 +50,40 @@ pub enum InnerProtection {
 /// # Errors
 /// Nested too deep, too many parts, or a message that cannot be read.
 pub(super) fn inner_parts(message: &Content, judge: &mut Judge<'_>) -> Result<Vec<InnerPart>, OpenError> {
-    let header = Part::read(message)?;
+    let whole = Part::read(message)?;
     let mut walk = Walk { judge, looked_at: 0, found: Vec::new() };
-    walk.children(&header, &[], &authors(header.header()))?;
+    walk.children(&whole, &[], &Enclosing { header: whole.header(), name: None })?;
     Ok(walk.found)
 }
 
-type Authors = Result<Vec<String>, AuthorProblem>;
+/// The part at a position as a message of its own: nothing of what stands around it is in it. A message inside the message
+/// comes with its own header.
+///
+/// # Errors
+/// The message cannot be read.
+pub fn separate_message(message: &Content, position: &str) -> Result<Option<Content>, MimeError> {
+    let mut content = message.clone();
+    for number in position.split('.') {
+        let Ok(number) = number.parse::<usize>() else { return Ok(None) };
+        let part = Part::read(&content)?;
+        let inside = match part.media_type()?.is_of_type("message") {
+            true => vec![part.decoded_body()?.to_content()?],
+            false => part.parts()?.map(|(parts, _)| parts).unwrap_or_default(),
+        };
+        let Some(found) = number.checked_sub(1).and_then(|index| inside.into_iter().nth(index)) else {
+            return Ok(None);
+        };
+        content = found;
+    }
+    Ok(Some(content))
+}
+
+/// The message that a part stands in.
+struct Enclosing<'m> {
+    header: &'m [u8],
+    /// What it is called, if it stands in another message itself.
+    name: Option<String>,
+}
 
 struct Walk<'w, 'j> {
     judge: &'w mut Judge<'j>,
@@ -61,7 +92,12 @@ struct Walk<'w, 'j> {
 }
 
 impl Walk<'_, '_> {
-    fn part(&mut self, whole: &Content, position: &[usize], authors: &Authors) -> Result<(), OpenError> {
+    fn part(
+        &mut self,
+        whole: &Content,
+        position: &[usize],
+        enclosing: &Enclosing<'_>,
+    ) -> Result<(), OpenError> {
         if position.len() > MAXIMUM_DEPTH {
             return Err(OpenError::Malformed(MimeError::TooDeep(MAXIMUM_DEPTH)));
         }
@@ -72,39 +108,54 @@ impl Walk<'_, '_> {
         // What is broken further down is shown as it is, and as nothing else.
         let Some(part) = tolerated(Part::read(whole))? else { return Ok(()) };
         let Some(known) = tolerated(protection(&part))? else {
-            return self.children(&part, position, authors);
+            return self.children(&part, position, enclosing);
         };
         let (extent, protection, inside) = match known {
-            Protection::None => return self.children(&part, position, authors),
+            Protection::None => return self.children(&part, position, enclosing),
             _ if self.found.len() >= MOST_PROTECTED_PARTS => (whole.len(), InnerProtection::Other, None),
             Protection::Detached { content, signature } => {
-                let verdict = self.verify(&signature, Some(&content), authors)?;
+                let (verdict, _) = self.verify(&signature, Some(&content), enclosing)?;
                 (content.len(), InnerProtection::Signed(verdict), Some(content))
             }
             Protection::Object { kind: ObjectKind::Signed, cms } => {
-                let verdict = self.verify(&cms, None, authors)?;
-                (whole.len(), InnerProtection::Signed(verdict), None)
+                let (verdict, content) = self.verify(&cms, None, enclosing)?;
+                (whole.len(), InnerProtection::Signed(verdict), content)
             }
             Protection::Object { kind: ObjectKind::Enveloped | ObjectKind::AuthEnveloped, .. } => {
                 (whole.len(), InnerProtection::Encrypted, None)
             }
             Protection::Object { .. } => (whole.len(), InnerProtection::Other, None),
         };
+        let covered = match &inside {
+            Some(content) => tolerated(Part::read(content))?,
+            None => None,
+        };
+        let is_whole_message = part.header().len() == enclosing.header.len() && enclosing.name.is_some();
+        let what = match (&enclosing.name, is_whole_message) {
+            (Some(name), true) => name.clone(),
+            (Some(name), false) => format!("{} in {name}", description(covered.as_ref().unwrap_or(&part))),
+            (None, _) => description(covered.as_ref().unwrap_or(&part)),
+        };
         let media_type = part.media_type().map(|known| known.essence).unwrap_or_default();
-        self.found.push(InnerPart { position: in_words(position), media_type, extent, protection });
+        self.found.push(InnerPart { position: in_words(position), what, media_type, extent, protection });
         let Some(content) = inside else { return Ok(()) };
-        self.part(&content, &[position, &[1]].concat(), authors)
+        self.part(&content, &[position, &[1]].concat(), enclosing)
     }
 
     /// The parts of a multipart, or the message in a part.
-    fn children(&mut self, part: &Part, position: &[usize], authors: &Authors) -> Result<(), OpenError> {
+    fn children(
+        &mut self,
+        part: &Part,
+        position: &[usize],
+        enclosing: &Enclosing<'_>,
+    ) -> Result<(), OpenError> {
         let Some(media_type) = tolerated(part.media_type())? else { return Ok(()) };
         if media_type.is_of_type("message") {
             return self.message(part, position);
         }
         let Some(Some((parts, _))) = tolerated(part.parts())? else { return Ok(()) };
         for (number, child) in parts.iter().enumerate() {
-            self.part(child, &[position, &[number + 1]].concat(), authors)?;
+            self.part(child, &[position, &[number + 1]].concat(), enclosing)?;
         }
         Ok(())
     }
@@ -114,24 +165,72 @@ impl Walk<'_, '_> {
         let Some(body) = tolerated(part.decoded_body())? else { return Ok(()) };
         let Some(content) = tolerated(body.to_content().map_err(MimeError::from))? else { return Ok(()) };
         let Some(message) = tolerated(Part::read(&content))? else { return Ok(()) };
-        self.part(&content, &[position, &[1]].concat(), &authors(message.header()))
+        let enclosing = Enclosing { header: message.header(), name: Some(forwarded(message.header())) };
+        self.part(&content, &[position, &[1]].concat(), &enclosing)
     }
 
+    /// The verdict about a signature, and what it covers.
     fn verify(
         &mut self,
-        cms: &dyn crate::content::Replay,
+        cms: &dyn Replay,
         content: Option<&Content>,
-        authors: &Authors,
-    ) -> Result<Verdict, OpenError> {
+        enclosing: &Enclosing<'_>,
+    ) -> Result<(Verdict, Option<Content>), OpenError> {
         match smime::verify(cms, content, &[]) {
-            Ok(signed) if signed.signers.is_empty() => Ok(Verdict::unsigned()),
-            Ok(signed) if has_broken_signature(&signed) => Ok(self.judge.signed_message(&signed, &[])),
-            Ok(signed) => Ok(judge_signed(self.judge, &signed, authors)),
+            Ok(signed) if signed.signers.is_empty() => Ok((Verdict::unsigned(), None)),
+            Ok(signed) if has_broken_signature(&signed) => {
+                Ok((self.judge.signed_message(&signed, &[]), None))
+            }
+            Ok(mut signed) => {
+                let covered = signed.content.take().or_else(|| content.cloned());
+                let verdict = self.judge(&signed, covered.as_ref(), enclosing)?;
+                Ok((verdict, covered))
+            }
             Err(error) => match Broken::from(error) {
-                Broken::Unreadable(problem) => Ok(Verdict::unreadable(&problem)),
+                Broken::Unreadable(problem) => Ok((Verdict::unreadable(&problem), None)),
                 Broken::Fails(error) => Err(error),
             },
         }
+    }
+
+    /// Judges by the author that a protected header inside names, else by the one of the message that the part stands in.
+    fn judge(
+        &mut self,
+        signed: &SignedMessage,
+        covered: Option<&Content>,
+        enclosing: &Enclosing<'_>,
+    ) -> Result<Verdict, OpenError> {
+        let inside = covered.map(Part::read).transpose();
+        if let Some(Some(inside)) = tolerated(inside)? {
+            let around = Around { was_encrypted: false, was_signed: true };
+            let revealed = reveal(enclosing.header, Payload::Header(inside.header()), around);
+            if revealed.scheme != Scheme::None {
+                let verdict = judge_signed(self.judge, signed, &authors(&revealed.header()));
+                if verdict.is_trusted() {
+                    return Ok(verdict);
+                }
+            }
+        }
+        Ok(judge_signed(self.judge, signed, &authors(enclosing.header)))
+    }
+}
+
+fn forwarded(header: &[u8]) -> String {
+    match read_header(header).subject {
+        subject if subject.is_empty() => "the forwarded message".to_owned(),
+        subject => format!("the forwarded message \"{subject}\""),
+    }
+}
+
+/// What a part is, in words.
+fn description(part: &Part) -> String {
+    let essence = part.media_type().map(|known| known.essence).unwrap_or_default();
+    match (part.suggested_name(), essence.as_str()) {
+        (_, "message/rfc822" | "message/global") => "the forwarded message".to_owned(),
+        (Some(name), _) => format!("the attachment \"{}\"", safe_name(&name)),
+        (None, essence) if essence.starts_with("text/") => "the text".to_owned(),
+        (None, essence) if essence.starts_with("multipart/") => "several parts".to_owned(),
+        (None, _) => "an attachment".to_owned(),
     }
 }
 

@@ -10,7 +10,9 @@ use crate::content::{Content, Replay};
 use crate::keys::{KeyRing, KeysError};
 use crate::message::authors::{AuthorProblem, authors, senders};
 use crate::message::canonical::received;
-use crate::message::header_protection::{Around, Payload, Revealed, Scheme, is_wrapped_message, reveal};
+use crate::message::header_protection::{
+    Around, Payload, Revealed, Scheme, is_announced, is_wrapped_message, reveal,
+};
 use crate::message::inert::inert;
 use crate::message::mime::MimeError;
 use crate::message::outer::{assemble_header, revealed_header, separate};
@@ -120,7 +122,7 @@ pub fn open(
     let canonical = received(original)?;
     let message = Part::read(&canonical)?;
     let outer = separate(&message, &[]);
-    let mut unwrapping = Unwrapping { keys, ring: None, layers: Vec::new() };
+    let mut unwrapping = Unwrapping { keys, ring: None, layers: Vec::new(), announced: None };
     let entity = match unwrapping.unwrap(outer.entity())? {
         Unwrapped::Entity(entity) => entity,
         Unwrapped::Unreadable(verdict) => {
@@ -141,16 +143,16 @@ pub fn open(
         let inner = inner_parts(&canonical, judge)?;
         return Ok(Opened::unprotected(original, &message, inner));
     }
-    let mut content = Whole::new(&outer.fields, &entity)?;
+    let mut content = Whole::new(&outer.fields, &entity, unwrapping.announced.take())?;
     let (layers, verdict) = unwrapping.judge_content(judge, &mut content);
     if verdict.integrity_failed() {
         return Ok(Opened::withheld(layers, verdict));
     }
     let mut whole = content.content();
+    let inner_parts = inner_parts(&whole, judge)?;
     if is_open_to_changes(&layers) {
         whole = inert(&whole)?;
     }
-    let inner_parts = inner_parts(&entity, judge)?;
     Ok(Opened { layers, verdict, header: Some(content.revealed), inner_parts, content: Some(whole) })
 }
 
@@ -222,12 +224,22 @@ struct Whole<'f> {
     fields: &'f [u8],
     payload: Part,
     is_wrapped: bool,
+    /// Where the payload protects no header: the protected header of a layer around it.
+    announced: Option<Announced>,
     revealed: Revealed,
+}
+
+/// The header of an entity that is itself protected, which says that the header of the message is protected in it: what
+/// `protect` makes of a message that came signed and may not be changed.
+struct Announced {
+    header: Vec<u8>,
+    /// How the layers around it protect it.
+    around: Around,
 }
 
 impl<'f> Whole<'f> {
     /// RFC 8551 section 3.1: a protected `message/rfc822` is the message itself with its header protected.
-    fn new(fields: &'f [u8], entity: &Content) -> Result<Self, OpenError> {
+    fn new(fields: &'f [u8], entity: &Content, announced: Option<Announced>) -> Result<Self, OpenError> {
         let part = Part::read(entity)?;
         let wrapped =
             match part.media_type().map(|known| (known.essence == "message/rfc822").then_some(known)) {
@@ -238,14 +250,23 @@ impl<'f> Whole<'f> {
                 _ => None,
             };
         let is_wrapped = wrapped.is_some();
+        let payload = wrapped.unwrap_or(part);
+        let announced = announced.filter(|_| !is_wrapped && !is_announced(payload.header()));
         let revealed = Revealed { scheme: Scheme::None, fields: Vec::new(), disagreements: Vec::new() };
-        Ok(Self { fields, payload: wrapped.unwrap_or(part), is_wrapped, revealed })
+        Ok(Self { fields, payload, is_wrapped, announced, revealed })
     }
 
     /// Puts the header together for what is known about the layers around.
     fn reveal(&mut self, around: Around) -> Vec<u8> {
         let header = self.payload.header();
-        let payload = if self.is_wrapped { Payload::WrappedMessage(header) } else { Payload::Header(header) };
+        let (payload, around) = match &self.announced {
+            _ if self.is_wrapped => (Payload::WrappedMessage(header), around),
+            None => (Payload::Header(header), around),
+            Some(Announced { header, around: own }) => {
+                let was_signed = own.was_signed && around.was_signed;
+                (Payload::Header(header), Around { was_signed, ..*own })
+            }
+        };
         self.revealed = reveal(self.fields, payload, around);
         self.header()
     }
@@ -338,12 +359,14 @@ struct Unwrapping<'k, 'f> {
     keys: &'k mut KeySource<'f>,
     ring: Option<Box<dyn KeyRing>>,
     layers: Vec<UnjudgedLayer>,
+    announced: Option<Announced>,
 }
 
 impl Unwrapping<'_, '_> {
     fn unwrap(&mut self, entity: Content) -> Result<Unwrapped, OpenError> {
         let mut entity = entity;
         for _ in 0..=MAXIMUM_LAYERS {
+            self.note_announced(&entity);
             let inner = match self.take_off(&entity) {
                 Ok(inner) => inner,
                 Err(Broken::Fails(error)) => return Err(error),
@@ -358,6 +381,19 @@ impl Unwrapping<'_, '_> {
             }
         }
         Err(OpenError::TooManyLayers(MAXIMUM_LAYERS))
+    }
+
+    /// What stands outside all layers announces nothing.
+    fn note_announced(&mut self, entity: &Content) {
+        let header = Part::read(entity).map(|part| part.header().to_vec()).unwrap_or_default();
+        if !self.layers.is_empty() && is_announced(&header) {
+            let any = |is_wanted: fn(&UnjudgedLayer) -> bool| self.layers.iter().any(is_wanted);
+            let around = Around {
+                was_encrypted: any(|layer| matches!(layer, UnjudgedLayer::Encrypted { .. })),
+                was_signed: any(|layer| matches!(layer, UnjudgedLayer::Signed(_))),
+            };
+            self.announced = Some(Announced { header, around });
+        }
     }
 
     /// The content under the outermost layer; `None` where there is none.
