@@ -221,6 +221,24 @@ fn openssl_reads_what_the_cards_protect() {
 }
 
 #[test]
+fn a_triple_wrap_of_openssl_is_unwrapped() {
+    let two = Two::new(CARDS[1]);
+    two.office.pki.write("inner", ENTITY);
+    let sign = "-signer alice-sign.pem -inkey alice-sign.key -certfile People.pem";
+    let header = "-from alice@example.test -to bob@example.test";
+    // RFC 2634 section 1.1: signed, encrypted, signed again, with mail around it once.
+    for (inner, middle) in [("-nodetach", "aes-256-cbc"), ("", "aes-128-gcm")] {
+        let signed = two.openssl(&format!("cms -sign -binary {inner} -in inner {sign}"));
+        two.office.pki.write("signed", &signed);
+        let encrypted = two.openssl(&format!("cms -encrypt -binary -{middle} -in signed bob-read.pem"));
+        two.office.pki.write("encrypted", &encrypted);
+        let message = two.openssl(&format!("cms -sign -in encrypted {sign} {header}"));
+        two.assert_trusted(&message, &["signed", "encrypted", "signed"], middle);
+        two.assert_refused(&changed(&message, &inside_the_signed(&message)), middle);
+    }
+}
+
+#[test]
 fn objects_of_openssl_are_verified_without_mail_around_them() {
     let two = Two::new(CARDS[0]);
     two.office.pki.write("entity", ENTITY);

@@ -14,7 +14,7 @@ from pathlib import Path
 from asn1crypto import algos, cms, core, keys, pem, x509
 from cryptography.hazmat.primitives import hashes, keywrap, padding, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PKCS1v15
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -166,13 +166,22 @@ def encrypt(out, content, cipher, scheme, wrap, ukm, *names):
     return cipher
 
 
+def rsa_padding(algorithm):
+    """RSAES-PKCS1-v1_5, or RSAES-OAEP with the digests that its parameters name (RFC 4055 section 4.1)."""
+    if algorithm["algorithm"].native != "rsaes_oaep":
+        return PKCS1v15()
+    parameters = algorithm["parameters"]
+    mask = parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native
+    return OAEP(MGF1(HASHES[mask]()), HASHES[parameters["hash_algorithm"]["algorithm"].native](), None)
+
+
 def content_key_of(information, certificate, private):
     """The content key from a RecipientInfo for this certificate, or nothing."""
     recipient_info = information.chosen
     if information.name == "ktri":
         if not isinstance(private, rsa.RSAPrivateKey) or recipient_info["rid"].chosen["serial_number"].native != certificate.serial_number:
             return None
-        return private.decrypt(recipient_info["encrypted_key"].native, PKCS1v15())
+        return private.decrypt(recipient_info["encrypted_key"].native, rsa_padding(recipient_info["key_encryption_algorithm"]))
     if information.name != "kari":
         return None
     algorithm = recipient_info["key_encryption_algorithm"]

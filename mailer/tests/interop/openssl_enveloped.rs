@@ -109,8 +109,12 @@ fn every_length_and_form_of_openssl_is_read() {
         let content = vec![0xA5; *length];
         pki.write("content", &content);
         for (cipher, _) in CIPHERS.iter().filter(|(cipher, _)| full() || cipher.contains("256")) {
+            // For triple DES openssl would wrap keys with triple DES too, which we do not read.
+            let wrap: &[&str] = if *cipher == "des-ede3-cbc" { &["-aes256-wrap"] } else { &[] };
             for options in [&[][..], &["-stream"], &["-keyid"], &["-keyid", "-stream"]] {
-                let Ok(cms) = encrypt(&pki, cipher, options, &[(&rsa, &[]), (&elliptic, &[])]) else {
+                let Ok(cms) =
+                    encrypt(&pki, cipher, &[wrap, options].concat(), &[(&rsa, &[]), (&elliptic, &[])])
+                else {
                     assert_eq!(
                         *length, 0,
                         "openssl writes no empty content of definite length, but all else"
@@ -182,9 +186,11 @@ fn every_key_agreement_of_openssl_is_read_or_refused_by_name() {
                     let Ok(cms) = encrypt(&pki, cipher, &[wrap], &[(&person, &options)]) else { continue };
                     let outcome =
                         engine::decrypt(&cms, &mut person.ring()).map(|(content, _)| content == CONTENT);
-                    let wanted = agreement_is_read(digest, wrap, cofactor)
-                        .then_some(true)
-                        .ok_or_else(|| "unsupported-algorithm".to_owned());
+                    // Everything of RFC 5753 but triple DES key wrap.
+                    let wanted = match wrap {
+                        "-des3-wrap" => Err("unsupported-algorithm".to_owned()),
+                        _ => Ok(true),
+                    };
                     assert_eq!(outcome, wanted, "{kind} {digest} {wrap} {cipher} cofactor {cofactor}");
                     count += 1;
                 }
@@ -193,11 +199,6 @@ fn every_key_agreement_of_openssl_is_read_or_refused_by_name() {
     }
     println!("openssl agrees on keys, we read or refuse by name: {count}");
     assert!(count >= 100, "{count}");
-}
-
-/// Whether we read ephemeral-static ECDH with these parameters (RFC 5753).
-fn agreement_is_read(digest: &str, wrap: &str, cofactor: &str) -> bool {
-    wrap != "-des3-wrap"
 }
 
 #[test]

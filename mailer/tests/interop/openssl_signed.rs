@@ -149,7 +149,7 @@ fn every_option_of_openssl_is_read_in_every_form() {
             );
             let other = &people.iter().find(|other| other.name != person.name).unwrap().certificate();
             assert_eq!(
-                engine::verify(&bare, detached, &[other.clone()]),
+                engine::verify(&bare, detached, std::slice::from_ref(other)),
                 Err("signer-certificate-missing".to_owned())
             );
             count += 1;
