@@ -1,12 +1,12 @@
 //! Signing, decryption and key agreement: SP 800-73-5 Part 2 section 3.2.4.
 use middleware::{
     CardError, Decryptor as _, DigestAlgorithm, KeyAgreement as _, KeyAlgorithm, KeyError, KeyReference,
-    LastTry, RsaEncryption, SignatureScheme, Signer as _,
+    LastTry, OaepDigest, RsaEncryption, SignatureScheme, Signer as _,
 };
 use sha2::Digest as _;
 use zeroize::Zeroizing;
 
-use crate::openssl::{openssl, openssl_verifies, point_of, write_public_key};
+use crate::openssl::{openssl, openssl_verifies, openssl_verifies_pss, point_of, write_public_key};
 use crate::support::{FACTORY_PIN, Kind, TestCard, certificate_for, pin, sha256, verify};
 
 const RSA: SignatureScheme = SignatureScheme::RsaPkcs1(DigestAlgorithm::Sha256);
@@ -64,6 +64,11 @@ fn digests_of_every_length_are_signed() {
         let mut signer = card.key(KeyReference::CardAuthentication, &pin, LastTry::Refuse).unwrap();
         let signature = signer.sign(SignatureScheme::RsaPkcs1(algorithm), &digest).unwrap();
         assert!(openssl_verifies(test_card.folder(), &rsa, &digest, &signature), "{algorithm}");
+        // RFC 8017 section 9.1.1, padded on the host.
+        let signature = signer.sign(SignatureScheme::RsaPss(algorithm), &digest).unwrap();
+        assert!(openssl_verifies_pss(test_card.folder(), &rsa, &digest, &signature), "{algorithm}");
+        let error = signer.sign(SignatureScheme::Ed25519, &digest).unwrap_err();
+        assert!(matches!(error, KeyError::Card(CardError::Unsupported(_))), "{error}");
         let error = signer.sign(SignatureScheme::Ecdsa(algorithm), &digest).unwrap_err();
         assert!(matches!(error, KeyError::Card(CardError::Unsupported(_))), "{error}");
         let error = signer.sign(SignatureScheme::RsaPkcs1(algorithm), &digest[1..]).unwrap_err();
@@ -142,6 +147,16 @@ fn rsa_decrypts_what_openssl_encrypted() {
             assert_eq!(*key.decrypt(RsaEncryption::oaep(digest), &ciphertext).unwrap(), [0x5A; 32]);
             let error = key.decrypt(RsaEncryption::oaep(DigestAlgorithm::Sha384), &ciphertext).unwrap_err();
             assert!(matches!(error, KeyError::DecryptionFailed), "{error}");
+        }
+        // Hash and mask are two things (RFC 8017 appendix A.2.1).
+        for (name, digest) in
+            [("sha1", OaepDigest::Sha1), ("sha224", OaepDigest::Sha224), ("sha384", OaepDigest::Sha384)]
+        {
+            let hash = format!("rsa_oaep_md:{name}");
+            let options =
+                ["-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", &hash, "-pkeyopt", "rsa_mgf1_md:sha256"];
+            let encryption = RsaEncryption::Oaep { digest, mask: OaepDigest::Sha256 };
+            assert_eq!(*key.decrypt(encryption, &encrypt(&options)).unwrap(), [0x5A; 32]);
         }
         for ciphertext in [vec![0xFF; 256], vec![1; 255], vec![]] {
             let error = key.decrypt(RsaEncryption::oaep(DigestAlgorithm::Sha256), &ciphertext).unwrap_err();

@@ -6,7 +6,7 @@ use middleware::{
 use sha2::Digest as _;
 use spki::SubjectPublicKeyInfoOwned;
 
-use crate::openssl::{openssl, openssl_verifies, point_of, write_public_key};
+use crate::openssl::{openssl, openssl_verifies, openssl_verifies_pss, point_of, write_public_key};
 
 const PASSPHRASE: &str = "correct horse";
 
@@ -47,6 +47,7 @@ fn openssls_files_open_here_whatever_their_key_derivation() {
     let keys = [
         (KeyAlgorithm::Rsa2048, vec!["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]),
         (KeyAlgorithm::Rsa3072, vec!["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072"]),
+        (KeyAlgorithm::Rsa4096, vec!["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:4096"]),
         (KeyAlgorithm::P256, vec!["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]),
         (KeyAlgorithm::P384, vec!["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"]),
     ];
@@ -65,6 +66,10 @@ fn openssls_files_open_here_whatever_their_key_derivation() {
             };
             let signature = key.sign(scheme, &digest).unwrap();
             assert!(openssl_verifies(folder.path(), &public_key(&key), &digest, &signature), "{algorithm}");
+            if let SignatureScheme::RsaPkcs1(hash) = scheme {
+                let signature = key.sign(SignatureScheme::RsaPss(hash), &digest).unwrap();
+                assert!(openssl_verifies_pss(folder.path(), &public_key(&key), &digest, &signature));
+            }
         }
     }
 }

@@ -296,3 +296,57 @@ fn a_card_can_be_handed_to_another_thread() {
     assert_eq!(status.unwrap(), PinStatus::NotVerified { tries_left: 3 });
     progress.finish().unwrap();
 }
+
+/// A SubjectPublicKeyInfo of Curve25519 (RFC 8410 section 4).
+fn curve_25519(identifier: u8, key: &str) -> spki::SubjectPublicKeyInfoOwned {
+    let der = hex::decode(format!("302a300506032b65{identifier:02x}032100{key}")).unwrap();
+    spki::der::Decode::from_der(&der).unwrap()
+}
+
+/// The vendor's algorithm E0 signs the message itself. The values are those of RFC 8032 section 7.1, TEST 2.
+#[test]
+fn a_vendor_card_signs_with_ed25519() {
+    let key = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+    let signature = "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00";
+    let public_key = curve_25519(0x70, key);
+    assert_eq!(KeyAlgorithm::of(&public_key), Some(KeyAlgorithm::Ed25519));
+    let sign = |script: String| {
+        play(&script, |card| {
+            card.transaction()?.sign(
+                KeyReference::CardAuthentication,
+                &public_key,
+                SignatureScheme::Ed25519,
+                &[0x72],
+            )
+        })
+    };
+    let command = format!("{SELECT}> 00 87 E0 9E 07 7C 05 82 00 81 01 72 00\n");
+    let signed = sign(format!("{command}< 7C 42 82 40 {signature} 90 00"));
+    assert_eq!(hex::encode(signed.unwrap()), signature);
+    // A signature that is not the key's is noticed.
+    let other = signature.replace("92a0", "92a1");
+    let error = sign(format!("{command}< 7C 42 82 40 {other} 90 00")).unwrap_err();
+    assert!(matches!(error, CardError::KeyMismatch(KeyReference::CardAuthentication)), "{error}");
+    // A card that has no such algorithm names the key.
+    let error = sign(format!("{command}< 6A 86")).unwrap_err();
+    assert!(matches!(error, CardError::KeyNotFound(KeyReference::CardAuthentication)), "{error}");
+}
+
+/// The vendor's algorithm E1. The values are those of RFC 7748 section 6.1.
+#[test]
+fn a_vendor_card_agrees_with_x25519_and_never_on_zero() {
+    let peer = "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f";
+    let shared = "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742";
+    assert_eq!(KeyAlgorithm::of(&curve_25519(0x6e, peer)), Some(KeyAlgorithm::X25519));
+    let agree = |answer: &str| {
+        let script = format!("{SELECT}> 00 87 E1 9D 26 7C 24 82 00 85 20 {peer} 00\n< {answer} 90 00");
+        play(&script, |card| {
+            card.transaction()?.agree(KeyReference::KeyManagement, &hex::decode(peer).unwrap())
+        })
+    };
+    assert_eq!(hex::encode(&*agree(&format!("7C 22 82 20 {shared}")).unwrap()), shared);
+    let zero = agree(&format!("7C 22 82 20 {}", "00".repeat(32)));
+    assert!(matches!(zero, Err(KeyError::MalformedPeerKey)));
+    let short = agree("7C 04 82 02 01 02");
+    assert!(matches!(short, Err(KeyError::Card(CardError::MalformedAnswer(_)))));
+}
