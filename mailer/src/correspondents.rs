@@ -133,8 +133,11 @@ impl Correspondents {
             .map_err(storage)?;
         lock.lock().map_err(storage)?;
         let mut memory = Self::load(path)?;
-        let sound = announcements.iter().filter(|announcement| is_sound(announcement, now));
-        if sound.fold(false, |changed, announcement| memory.take_in(announcement) || changed) {
+        let mut changed = false;
+        for announcement in announcements.iter().filter(|announcement| is_sound(announcement, now)) {
+            changed |= memory.take_in(announcement);
+        }
+        if changed {
             memory.forget_the_oldest();
             let text = serde_json::to_vec_pretty(&memory.file)
                 .map_err(|problem| storage(io::Error::other(problem)))?;

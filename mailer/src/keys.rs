@@ -39,7 +39,8 @@ pub trait KeyRing {
         ciphertext: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, KeysError>;
 
-    /// ECDH of the key of certificate `index` with the peer's uncompressed point; answers the X coordinate.
+    /// ECDH of the key of certificate `index` with the peer's uncompressed point (X25519: 32 octets); answers the X
+    /// coordinate, never zero.
     ///
     /// # Errors
     /// The key cannot do it, or the card refused.

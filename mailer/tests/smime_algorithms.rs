@@ -3,7 +3,10 @@
 mod openssl_pki;
 mod soft_keys;
 
-use mailer::smime::{Enveloping, Form, Recipient, RsaPadding, SigningIdentity, decrypt, sign, verify};
+use mailer::smime::{
+    AlgorithmChoice, Enveloping, Form, Recipient, RsaPadding, SignatureFault, SigningIdentity, decrypt,
+    encrypt, sign, verify,
+};
 use openssl_pki::{Identity, Key, Pki, bytes, content, envelope, now, openssl};
 use soft_keys::{SoftKey, SoftKeyRing};
 
@@ -167,4 +170,80 @@ fn every_signature_of_openssl_is_verified() {
         *changed.last_mut().unwrap() ^= 1;
         assert!(verify(&changed, None, &[]).unwrap().signers[0].outcome.is_err());
     }
+}
+
+#[test]
+fn what_is_no_longer_believed_is_named() {
+    let pki = Pki::new();
+    let short = pki.signer("short", Key::Rsa1024);
+    let old = pki.signer("old", Key::Dsa1024);
+    let rsa = pki.signer("rsa", Key::Rsa2048);
+    pki.write("content", CONTENT);
+    let sha1_mask = ["-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_mgf1_md:sha1"];
+    let cases: [(&Identity, &[&str], &str); 4] = [
+        (&short, &["-md", "sha256"], "1024 bits"),
+        (&old, &["-md", "sha256"], "DSA"),
+        (&rsa, &["-md", "sha1"], "SHA-1"),
+        (&rsa, &[&["-md", "sha256"][..], &sha1_mask].concat(), "SHA-1"),
+    ];
+    for (person, options, words) in cases {
+        let (pem, key) = (person.pem(), person.key());
+        let arguments =
+            ["cms", "-sign", "-binary", "-nodetach", "-in", "content", "-outform", "DER", "-out", "s"];
+        openssl(pki.path(), &[&arguments[..], &["-signer", &pem, "-inkey", &key], options].concat());
+        let read = verify(&pki.read("s"), None, &[]).unwrap();
+        let fault = read.signers[0].outcome.as_ref().unwrap_err();
+        assert!(matches!(fault, SignatureFault::Unsupported(_)), "{words}: {fault}");
+        assert!(fault.to_string().contains(words), "{words}: {fault}");
+    }
+    let error =
+        encrypt(&content(CONTENT), &[Recipient::unchecked(short.certificate(), true)], Enveloping::Automatic);
+    assert!(error.unwrap_err().to_string().contains("short"));
+}
+
+/// Thousands of keys around one copy of the content, and each of them opens it.
+#[test]
+fn a_thousand_recipients_share_one_content() {
+    let pki = Pki::new();
+    let people =
+        [pki.reader("rsa", Key::Rsa2048), pki.reader("p256", Key::P256), pki.reader("x25519", Key::X25519)];
+    let all: Vec<Recipient> = people
+        .iter()
+        .cycle()
+        .take(1000)
+        .map(|person| Recipient::unchecked(person.certificate(), true))
+        .collect();
+    let plain = vec![0x5A; 300_000];
+    let mail = envelope(&plain, &all, Enveloping::Automatic);
+    assert!(mail.len() < plain.len() + 1000 * 600, "{} octets", mail.len());
+    for person in &people {
+        let opened = decrypt(&mail, &mut ring(person)).unwrap();
+        assert!(bytes(&opened.content) == plain, "{}", person.name);
+    }
+    let choice = AlgorithmChoice::of(&all, Enveloping::Automatic).unwrap();
+    assert_eq!(choice.key_encryption(), ["ecdh-p256-sha256", "rsa-oaep-sha256", "x25519-hkdf-sha256"]);
+}
+
+/// RFC 7748 section 6.1: a key of small order makes the same secret with everybody.
+#[test]
+fn a_key_of_small_order_gets_no_mail_and_opens_none() {
+    let pki = Pki::new();
+    let person = pki.reader("x25519", Key::X25519);
+    let mut zero = hex::decode("302a300506032b656e032100").unwrap();
+    zero.extend([0; 32]);
+    let mail =
+        envelope(CONTENT, &[Recipient::unchecked(person.certificate(), true)], Enveloping::Authenticated);
+    // The ephemeral key in the message replaced by zero.
+    let start = zero[2..11].to_vec();
+    let at = mail.windows(start.len()).position(|window| window == start).unwrap() + 10;
+    let mut changed = mail;
+    changed[at..at + 32].fill(0);
+    assert!(decrypt(&changed, &mut ring(&person)).is_err());
+    pki.people.certify_key_instead(&person, &zero);
+    let error = encrypt(
+        &content(CONTENT),
+        &[Recipient::unchecked(person.certificate(), true)],
+        Enveloping::Authenticated,
+    );
+    assert!(error.unwrap_err().to_string().contains("unusable X25519 key"));
 }

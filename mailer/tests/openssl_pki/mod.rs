@@ -62,6 +62,7 @@ pub(crate) fn openssl(folder: &Path, arguments: &[&str]) -> Vec<u8> {
 /// The kinds of keys that tests use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
+    Rsa1024,
     Rsa2048,
     Rsa3072,
     Rsa4096,
@@ -70,6 +71,7 @@ pub(crate) enum Key {
     P521,
     Ed25519,
     X25519,
+    Dsa1024,
 }
 
 impl Key {
@@ -82,6 +84,11 @@ impl Key {
             Self::Rsa3072 => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072"],
             Self::Rsa4096 => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:4096"],
             Self::Ed25519 => &["-algorithm", "ED25519"],
+            Self::Rsa1024 => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"],
+            Self::Dsa1024 => {
+                openssl(folder, &["dsaparam", "-genkey", "-noout", "-out", file, "1024"]);
+                return;
+            }
             Self::X25519 => &["-algorithm", "X25519"],
         };
         openssl(folder, &[&["genpkey", "-out", file][..], options].concat());
@@ -90,7 +97,9 @@ impl Key {
     /// The key usage that belongs to an encryption certificate of this kind.
     pub(crate) fn encryption_usage(self) -> &'static str {
         match self {
-            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => "keyUsage=critical,keyEncipherment",
+            Self::Rsa1024 | Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => {
+                "keyUsage=critical,keyEncipherment"
+            }
             _ => "keyUsage=critical,keyAgreement",
         }
     }
