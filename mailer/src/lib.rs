@@ -10,6 +10,7 @@
 //! - [`content`]: bytes of any length in little memory; temporary files are encrypted.
 //! - [`correspondents`]: what other people's mail programs can read, remembered from their signatures.
 //! - [`durable_file`]: files that are either the old or the new one.
+//! - `fuzz`: plain functions for published vectors and for fuzzing.
 //! - [`transport`]: SMTP, IMAP, Maildir, outbox.
 //! - [`cli`]: the commands.
 pub mod certificate;
@@ -20,6 +21,8 @@ pub mod content;
 pub mod correspondents;
 pub mod directory;
 pub mod durable_file;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod keys;
 pub mod message;
 pub mod protection;
