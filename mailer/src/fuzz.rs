@@ -1,11 +1,14 @@
 //! Plain functions over bytes, for published test vectors and for fuzzing; no command calls them.
 //!
 //! Each takes whatever it is given: bad input ends in an answer, never in a panic.
+use const_oid::ObjectIdentifier;
 use der::Decode;
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+use zeroize::Zeroizing;
 
 use crate::certificate::Acceptance;
 use crate::certificate::signature::{self, SignatureProblem};
+use crate::smime::vectors;
 
 /// What became of one published vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,4 +37,17 @@ pub fn signature(
         Err(SignatureProblem::Invalid) => Answer::Refused,
         Err(SignatureProblem::Unsupported(what)) => Answer::Unsupported(what),
     }
+}
+
+/// Opens content with the cipher of an envelope. `None` where key or nonce have a length that is not used; the inner one
+/// where tag or padding are wrong.
+pub fn content(
+    algorithm: ObjectIdentifier,
+    key: &[u8],
+    iv: &[u8],
+    associated_data: &[u8],
+    encrypted: &[u8],
+    tag: &[u8],
+) -> Option<Option<Zeroizing<Vec<u8>>>> {
+    vectors::open_content(algorithm, key, iv, associated_data, encrypted, tag)
 }

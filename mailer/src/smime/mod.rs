@@ -22,6 +22,7 @@ mod recipient_match;
 pub mod sign;
 mod signed_data;
 mod signer_info;
+pub(crate) mod vectors;
 pub mod verify;
 
 pub use algorithm_choice::AlgorithmChoice;
