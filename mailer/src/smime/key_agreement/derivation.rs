@@ -18,6 +18,8 @@ use crate::smime::object_identifiers::{
 
 /// A key wrap adds one block of eight bytes (RFC 3394).
 const WRAP_OVERHEAD: usize = 8;
+/// The shortest key that can be wrapped, in octets.
+const SHORTEST_WRAPPED: usize = 16;
 
 /// How a key-encryption key comes from a shared secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,14 +117,14 @@ pub(super) fn shared_info(
 
 /// AES key wrap (RFC 3394).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyWrap {
+pub(in crate::smime) enum KeyWrap {
     Aes128,
     Aes192,
     Aes256,
 }
 
 impl KeyWrap {
-    pub(super) fn from_identifier(identifier: ObjectIdentifier) -> Option<Self> {
+    pub(in crate::smime) fn from_identifier(identifier: ObjectIdentifier) -> Option<Self> {
         match identifier {
             AES_128_WRAP => Some(Self::Aes128),
             AES_192_WRAP => Some(Self::Aes192),
@@ -163,8 +165,10 @@ impl KeyWrap {
         Some(wrapped)
     }
 
-    pub(super) fn unwrap(self, key: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let mut content_key = Zeroizing::new(vec![0; wrapped.len().checked_sub(WRAP_OVERHEAD)?]);
+    pub(in crate::smime) fn unwrap(self, key: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        // RFC 3394 section 2: what is wrapped has two blocks of 64 bits or more.
+        let length = wrapped.len().checked_sub(WRAP_OVERHEAD).filter(|length| *length >= SHORTEST_WRAPPED)?;
+        let mut content_key = Zeroizing::new(vec![0; length]);
         match self {
             Self::Aes128 => {
                 AesKw::<Aes128>::new_from_slice(key).ok()?.unwrap_key(wrapped, &mut content_key).ok()?
