@@ -51,3 +51,8 @@ pub fn content(
 ) -> Option<Option<Zeroizing<Vec<u8>>>> {
     vectors::open_content(algorithm, key, iv, associated_data, encrypted, tag)
 }
+
+/// Unwraps a content key with AES key wrap; `None` where it does not unwrap.
+pub fn content_key(algorithm: ObjectIdentifier, key: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    vectors::unwrap_key(algorithm, key, wrapped)
+}

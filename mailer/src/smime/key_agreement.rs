@@ -9,7 +9,8 @@ use p256::elliptic_curve::{AffinePoint, CurveArithmetic, FieldBytesSize, PublicK
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
-use self::derivation::{KeyDerivation, KeyWrap, shared_info};
+pub(super) use self::derivation::KeyWrap;
+use self::derivation::{KeyDerivation, shared_info};
 use super::content_info::{algorithm, object_identifier};
 use super::encrypt::EncryptError;
 use super::key_transport::issuer_and_serial_number;

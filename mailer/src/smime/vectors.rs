@@ -3,6 +3,7 @@ use const_oid::ObjectIdentifier;
 use zeroize::Zeroizing;
 
 use super::content_cipher::{ContentEncryption, Opening};
+use super::key_agreement::KeyWrap;
 
 /// Decrypts in pieces; `None` where nonce or key have a length that is not used, the inner one where it does not open.
 pub(crate) fn open_content(
@@ -29,4 +30,13 @@ pub(crate) fn open_content(
         rest = after;
     }
     Some(opening.finish(tag, &mut content).is_ok().then_some(content))
+}
+
+/// Unwraps a content key (RFC 3394) with a key-encryption key of 16, 24 or 32 octets; `None` where it does not unwrap.
+pub(crate) fn unwrap_key(
+    algorithm: ObjectIdentifier,
+    key: &[u8],
+    wrapped: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
+    KeyWrap::from_identifier(algorithm)?.unwrap(key, wrapped)
 }
