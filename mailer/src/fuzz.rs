@@ -3,12 +3,23 @@
 //! Each takes whatever it is given: bad input ends in an answer, never in a panic.
 use const_oid::ObjectIdentifier;
 use der::Decode;
+use jiff::Timestamp;
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use zeroize::Zeroizing;
 
-use crate::certificate::Acceptance;
 use crate::certificate::signature::{self, SignatureProblem};
-use crate::smime::vectors;
+use crate::certificate::tlv::Elements;
+use crate::certificate::{Acceptance, Certificate};
+use crate::content::Content;
+use crate::keys::{KeyRing, KeysError};
+use crate::message::parse;
+use crate::protection::open::{ReleasePolicy, open};
+use crate::smime::{self, vectors};
+use crate::trust::examination::Examination;
+use crate::trust::{Anchors, CertificateList, Judge, PolicyInputs, Purpose};
+
+/// The most certificates of one input that a path is looked for in.
+const MOST_CERTIFICATES: usize = 64;
 
 /// What became of one published vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,4 +66,113 @@ pub fn content(
 /// Unwraps a content key with AES key wrap; `None` where it does not unwrap.
 pub fn content_key(algorithm: ObjectIdentifier, key: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     vectors::unwrap_key(algorithm, key, wrapped)
+}
+
+/// What certificates, CRLs and OCSP answers are judged by.
+pub struct World {
+    /// The CAs that are trusted.
+    pub anchors: Anchors,
+    /// CA certificates at hand.
+    pub intermediates: Vec<Certificate>,
+    /// CRLs at hand.
+    pub lists: Vec<CertificateList>,
+    /// A certificate whose revocation is asked for.
+    pub subject: Certificate,
+    /// The moment.
+    pub at: Timestamp,
+}
+
+impl World {
+    fn examine(
+        &self,
+        subject: &Certificate,
+        more: &[Certificate],
+        lists: &[CertificateList],
+        responses: &[Vec<u8>],
+    ) -> bool {
+        let intermediates: Vec<Certificate> = self.intermediates.iter().chain(more).cloned().collect();
+        let examination = Examination {
+            anchors: &self.anchors,
+            intermediates: &intermediates,
+            lists,
+            responses,
+            purpose: Purpose::Any,
+            at: self.at,
+            acceptance: Acceptance::Current,
+            policies: PolicyInputs::default(),
+        };
+        examination.of(subject).is_ok()
+    }
+}
+
+/// CMS: verified with and without content beside it, decrypted, decompressed. Whether any of them succeeded.
+pub fn cms(input: &[u8], ring: &mut dyn KeyRing) -> bool {
+    let object = Content::from_vec(input.to_vec());
+    let beside = Content::from_vec(b"content beside the signature".to_vec());
+    let signed = [smime::verify(&object, None, &[]), smime::verify(&object, Some(&beside), &[])];
+    let verified = signed.iter().flatten().any(|signed| {
+        signed.signers.iter().any(|signer| {
+            // What is said of a signer may reach a terminal or a log.
+            let _ = signer.identifier.len();
+            signer.outcome.is_ok()
+        })
+    });
+    let decrypted = smime::decrypt(&object, ring).is_ok();
+    let decompressed = smime::decompress(&object).is_ok();
+    verified || decrypted || decompressed
+}
+
+/// A message opened without keys, judged, released in full, and read. Whether it could be opened.
+pub fn message(input: &[u8], judge: &mut Judge<'_>) -> bool {
+    let policy = ReleasePolicy { require_signed: false, show_untrusted: true };
+    let _ = parse::read_header(input);
+    let mut keys = || Err(KeysError::NoSuchKey);
+    let Ok(opened) = open(&Content::from_vec(input.to_vec()), &mut keys, judge) else { return false };
+    let _ = opened.verdict().to_string();
+    let reading = opened.reading();
+    if let Some(content) = opened.release(policy) {
+        let _ = parse::read(&content, reading);
+    }
+    true
+}
+
+/// A certificate or a file of them, with everything that can be asked of it. Whether it could be read.
+pub fn certificate(input: &[u8], world: &World) -> bool {
+    let _ = Certificate::from_file_contents(input);
+    let Ok(read) = Certificate::from_der(input) else { return false };
+    let words = [read.subject(), read.issuer(), read.serial_number(), read.mail_addresses_in_words()];
+    let _ = (words, read.not_before(), read.not_after(), read.subject_key_identifier());
+    world.examine(&read, &[], &[], &[]);
+    true
+}
+
+/// A CRL or a file of them, and the world's certificate judged by it. Whether it could be read.
+pub fn revocation_list(input: &[u8], world: &World) -> bool {
+    let _ = CertificateList::from_file_contents(input);
+    let Ok(list) = CertificateList::from_der(input) else { return false };
+    let _ = (list.this_update(), list.next_update());
+    let lists: Vec<CertificateList> = world.lists.iter().cloned().chain([list]).collect();
+    world.examine(&world.subject, &[], &lists, &[]);
+    true
+}
+
+/// An OCSP answer, and the world's certificate judged by it. Whether the certificate was found good.
+pub fn ocsp(input: &[u8], world: &World) -> bool {
+    world.examine(&world.subject, &[], &world.lists, &[input.to_vec()])
+}
+
+/// Certificates one after another: a path is looked for from the first, through the others. Whether there is one.
+pub fn path(input: &[u8], world: &World) -> bool {
+    let mut elements = Elements::new(input);
+    let mut found = Vec::new();
+    while let Ok(Some(element)) = elements.next() {
+        found.extend(Certificate::from_der(element.bytes).ok());
+        if found.len() >= MOST_CERTIFICATES {
+            break;
+        }
+    }
+    match found.split_first() {
+        Some((subject, others)) => world.examine(subject, others, &[], &[]),
+        None => false,
+    }
 }

@@ -49,7 +49,7 @@ fn fields_inside_the_signed_part_name_nobody() {
         &office,
         &[
             Trick::new("From inside agrees with a forged one outside", &outer_is_another, "address-mismatch"),
-            Trick::new("From stands only inside", &outer_is_missing, "address-mismatch"),
+            Trick::new("From stands only inside", &outer_is_missing, "author-unclear"),
         ],
     );
 }

@@ -213,6 +213,8 @@ fn hostile_mail_causes_no_connection() {
             &["read", &number],
             &["read", &number, "--show-untrusted", "--save-attachments", &save],
             &["list"],
+            &["verify"],
+            &["verify", "--json"],
         ] {
             codes.push(office.run("bob", arguments, text.as_bytes()).code);
         }

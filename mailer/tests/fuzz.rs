@@ -1,0 +1,340 @@
+//! Every reader of strangers' bytes fed with changed inputs: none may panic, whatever comes.
+//!
+//! The corpus is made by openssl and by our own writers when the test begins; the changes are the same in each run. For long
+//! runs: `scripts/fuzz [TARGET] [--seconds N]`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may fail this way"
+)]
+mod forgery;
+mod mutation;
+mod openssl_pki;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use forgery::{Hand, SignedData, message, multipart_signed, pkcs7_mime};
+use mailer::clock::{Clock, SystemClock};
+use mailer::fuzz::{self, World};
+use mailer::trust::{Anchor, Anchors, Certificate, CertificateList, Judge, Source, UnknownRevocation};
+use mutation::{Chance, mutated};
+use openssl_pki::{CA, Identity, Key, Pki, VALID, now, openssl, try_openssl};
+
+/// Inputs of a run in CI; a long run has a time instead.
+const INPUTS: usize = 600;
+
+struct Corpus {
+    world: World,
+    authority: Certificate,
+    readers: Vec<Identity>,
+    cms: Vec<Vec<u8>>,
+    messages: Vec<Vec<u8>>,
+    certificates: Vec<Vec<u8>>,
+    lists: Vec<Vec<u8>>,
+    answers: Vec<Vec<u8>>,
+    paths: Vec<Vec<u8>>,
+    _pki: Pki,
+}
+
+fn corpus() -> &'static Corpus {
+    static CORPUS: OnceLock<Corpus> = OnceLock::new();
+    CORPUS.get_or_init(make)
+}
+
+fn make() -> Corpus {
+    let pki = Pki::new();
+    let alice = pki.signer("alice", Key::P256);
+    let readers = vec![pki.reader("rsa", Key::Rsa2048), pki.reader("elliptic", Key::P256)];
+    let hand = Hand::of(&alice);
+    let cms = cms_objects(&pki, &hand);
+    let messages = messages(&cms, &hand);
+    let rich = pki.people.issue(
+        "rich",
+        Key::P256,
+        "subjectAltName=email:a@example.test,URI:http://x.test,otherName:1.3.6.1.5.5.7.8.9;UTF8:\u{fc}@x.test\n\
+         keyUsage=critical,digitalSignature\nextendedKeyUsage=emailProtection\nsubjectKeyIdentifier=hash\n\
+         authorityKeyIdentifier=keyid,issuer\ncertificatePolicies=1.2.3.4,1.2.3.5\n\
+         crlDistributionPoints=URI:http://x.test/a.crl\nauthorityInfoAccess=OCSP;URI:http://x.test/",
+    );
+    let constrained = pki.root.subordinate(
+        "constrained",
+        &format!(
+            "{CA}\nnameConstraints=critical,permitted;email:example.test,excluded;email:bad.example.test\n\
+             policyConstraints=requireExplicitPolicy:3,inhibitPolicyMapping:1\ninhibitAnyPolicy=2\ncertificatePolicies=1.2.3.4"
+        ),
+    );
+    let (root, people) = (pki.root.certificate(), pki.people.certificate());
+    let certificates: Vec<Vec<u8>> = [
+        root.clone(),
+        people.clone(),
+        alice.certificate(),
+        rich.certificate(),
+        constrained.certificate(),
+        readers[0].certificate(),
+        readers[1].certificate(),
+    ]
+    .iter()
+    .map(|certificate| certificate.der().to_vec())
+    .collect();
+    pki.people.revoke("rich", &["-crl_compromise", "20250501000000Z"]);
+    let lists = vec![
+        pki.root.crl().der().to_vec(),
+        pki.people.crl().der().to_vec(),
+        pki.people
+            .crl_with(
+                "issuingDistributionPoint=critical,@idp\n[idp]\nonlyuser=TRUE",
+                ("20260525000000Z", "20260610000000Z"),
+            )
+            .der()
+            .to_vec(),
+    ];
+    let chain = [hand.certificate.der(), people.der(), constrained.certificate().der(), root.der()].concat();
+    let reversed = [people.der(), hand.certificate.der()].concat();
+    let answers = answers(&pki, &alice);
+    let anchors = Anchors(vec![Anchor { certificate: root, domains: vec!["example.test".to_owned()] }]);
+    let world = World {
+        anchors,
+        intermediates: vec![people.clone()],
+        lists: vec![pki.root.crl_with("", VALID)],
+        subject: alice.certificate(),
+        // OCSP answers are of the moment at which openssl makes them.
+        at: SystemClock.now(),
+    };
+    Corpus {
+        world,
+        authority: people,
+        readers,
+        cms,
+        messages,
+        certificates,
+        lists,
+        answers,
+        paths: vec![chain, reversed],
+        _pki: pki,
+    }
+}
+
+fn cms_objects(pki: &Pki, hand: &Hand) -> Vec<Vec<u8>> {
+    let text = b"Content-Type: text/plain\r\n\r\nHello.\r\n";
+    pki.write("text", text);
+    let infos = [hand.signer_info(text)];
+    let beside = [hand.signer_info(b"content beside the signature")];
+    let mut found = vec![
+        SignedData::new(Some(text), &[&hand.certificate], &infos).der(),
+        SignedData::new(None, &[&hand.certificate], &beside).der(),
+    ];
+    let sign = [
+        "cms",
+        "-sign",
+        "-in",
+        "text",
+        "-signer",
+        "alice.pem",
+        "-inkey",
+        "alice.key",
+        "-certfile",
+        "chain.pem",
+    ];
+    let encrypt = ["cms", "-encrypt", "-in", "text"];
+    let variants: [(&[&str], &[&str], &[&str]); 8] = [
+        (&sign, &["-nodetach", "-cades", "-binary"], &[]),
+        (&sign, &["-nodetach", "-stream", "-indef", "-binary"], &[]),
+        (&sign, &["-nodetach", "-keyid", "-md", "sha512"], &[]),
+        (&encrypt, &["-aes-256-cbc"], &["rsa.pem", "elliptic.pem"]),
+        (&encrypt, &["-aes-256-gcm", "-stream", "-indef"], &["rsa.pem", "elliptic.pem"]),
+        (&encrypt, &["-aes-128-gcm"], &["elliptic.pem"]),
+        (&encrypt, &["-des3", "-keyid"], &["rsa.pem"]),
+        (&["cms", "-data_create", "-in", "text"], &[], &[]),
+    ];
+    for (command, options, people) in variants {
+        let arguments = [command, options, &["-outform", "DER", "-out", "object.der"], people].concat();
+        openssl(pki.path(), &arguments);
+        found.push(pki.read("object.der"));
+    }
+    // Not every openssl compresses.
+    let compress = ["cms", "-compress", "-in", "text", "-outform", "DER", "-out", "object.der"];
+    if try_openssl(pki.path(), &compress).status.success() {
+        found.push(pki.read("object.der"));
+    }
+    found
+}
+
+fn messages(cms: &[Vec<u8>], hand: &Hand) -> Vec<Vec<u8>> {
+    let fields = "From: Alice <alice@example.test>\r\nTo: bob@example.test, =?utf-8?Q?B=C3=B6b?= <b@x.test>\r\nSubject: x\r\n";
+    let text = "Content-Type: text/plain; charset=utf-8; format=flowed\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na =\r\nb=C3=BC\r\n";
+    let html = "Content-Type: text/html; charset=iso-8859-1\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+aGk8L2I+PGltZyBzcmM9eD4=\r\n";
+    let signature = SignedData::new(None, &[&hand.certificate], &[hand.signer_info(text.as_bytes())]).der();
+    let signed = multipart_signed(text, &signature);
+    let attached = "Content-Type: application/pdf; name*=utf-8''%e4%b8%ad.pdf\r\nContent-Disposition: attachment; filename*0=a; filename*1=b\r\n\r\n%PDF\r\n";
+    let mixed = |parts: &[&str]| {
+        let parts: String = parts.iter().map(|part| format!("--mb\r\n{part}\r\n")).collect();
+        format!("Content-Type: multipart/mixed; boundary=mb\r\n\r\n{parts}--mb--\r\n")
+    };
+    let forwarded = format!("Content-Type: message/rfc822\r\n\r\n{}", message(fields, &signed));
+    let protected = "Content-Type: text/plain; hp=\"cipher\"\r\nFrom: alice@example.test\r\nSubject: secret\r\nHP-Outer: Subject: [...]\r\n\r\nx\r\n";
+    let infos = [hand.signer_info(protected.as_bytes())];
+    let hidden = SignedData::new(Some(protected.as_bytes()), &[&hand.certificate], &infos).der();
+    let mut found: Vec<String> = vec![
+        message(fields, text),
+        message(fields, &mixed(&[text, html, attached, &forwarded])),
+        message(fields, &signed),
+        message(fields, &mixed(&[&signed, attached])),
+        message(fields, &pkcs7_mime(&hidden)),
+    ];
+    found.extend(cms.iter().map(|object| message(fields, &pkcs7_mime(object))));
+    found.into_iter().map(String::into_bytes).collect()
+}
+
+fn answers(pki: &Pki, alice: &Identity) -> Vec<Vec<u8>> {
+    let responder = pki.people.issue(
+        "responder",
+        Key::P256,
+        "extendedKeyUsage=OCSPSigning\nkeyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid",
+    );
+    let subject = alice.pem();
+    ["People", &responder.name]
+        .iter()
+        .map(|signer| {
+            let (certificate, key) = (format!("{signer}.pem"), format!("{signer}.key"));
+            let arguments = [
+                "ocsp",
+                "-index",
+                "People/index.txt",
+                "-rsigner",
+                &certificate,
+                "-rkey",
+                &key,
+                "-CA",
+                "People.pem",
+                "-issuer",
+                "People.pem",
+                "-cert",
+                &subject,
+                "-ndays",
+                "7",
+                "-respout",
+                "answer.der",
+                "-noverify",
+            ];
+            openssl(pki.path(), &arguments);
+            pki.read("answer.der")
+        })
+        .collect()
+}
+
+#[derive(Clone)]
+struct Authorities(Certificate, Vec<CertificateList>);
+
+impl Source for Authorities {
+    fn issuers_at_hand(&mut self, _key_identifier: &[u8]) -> Vec<Certificate> {
+        vec![self.0.clone()]
+    }
+    fn issuers(&mut self, _key_identifier: &[u8]) -> Vec<Certificate> {
+        vec![self.0.clone()]
+    }
+    fn revocation_lists(&mut self, _key_identifier: &[u8]) -> Vec<CertificateList> {
+        self.1.clone()
+    }
+}
+
+/// Feeds changed seeds to a target: a number of them, or as long as `FUZZ_SECONDS` says.
+///
+/// The first inputs are the seeds themselves, of which at least `least` must be taken: else nothing deep is reached.
+fn run(target: &str, seeds: &[Vec<u8>], least: usize, mut feed: impl FnMut(&[u8]) -> bool) {
+    let taken = seeds.iter().filter(|seed| feed(seed)).count();
+    assert!(taken >= least, "{target}: only {taken} of {} seeds are read", seeds.len());
+    let seconds = std::env::var("FUZZ_SECONDS").ok().map(|text| Duration::from_secs(text.parse().unwrap()));
+    let seed = std::env::var("FUZZ_SEED").map_or(0x5EED, |text| text.parse().unwrap());
+    let (started, mut chance) = (Instant::now(), Chance::new(seed));
+    let (mut executions, mut accepted, mut slowest) = (0_usize, 0_usize, (Duration::ZERO, Vec::new()));
+    while seconds.map_or(executions < INPUTS, |limit| started.elapsed() < limit) {
+        let input = mutated(&seeds[chance.below(seeds.len())], seeds, &mut chance);
+        let before = Instant::now();
+        match catch_unwind(AssertUnwindSafe(|| feed(&input))) {
+            Ok(took) => accepted += usize::from(took),
+            Err(_) => {
+                let file = std::env::temp_dir().join(format!("fuzz-{target}-{seed}-{executions}"));
+                std::fs::write(&file, &input).unwrap();
+                panic!("{target}: input {executions} of seed {seed} panics; it is in {}", file.display());
+            }
+        }
+        if before.elapsed() > slowest.0 {
+            slowest = (before.elapsed(), input);
+        }
+        executions += 1;
+    }
+    println!(
+        "fuzz {target}: {executions} inputs in {:.0} s, {accepted} taken; the slowest, of {} octets, took {:?}",
+        started.elapsed().as_secs_f64(),
+        slowest.1.len(),
+        slowest.0
+    );
+    if let Some(folder) = std::env::var_os("FUZZ_KEEP") {
+        std::fs::write(std::path::Path::new(&folder).join(format!("slowest-{target}")), &slowest.1).unwrap();
+    }
+}
+
+#[test]
+fn cms() {
+    let corpus = corpus();
+    let mut ring = openssl_pki::FileKeyRing::default();
+    for reader in &corpus.readers {
+        ring.add(&reader.pkcs8(), reader.certificate()).unwrap();
+    }
+    run("cms", &corpus.cms, 8, |input| fuzz::cms(input, &mut ring));
+}
+
+#[test]
+fn message_entry() {
+    let corpus = corpus();
+    let lists = corpus.lists.iter().map(|list| CertificateList::from_der(list).unwrap()).collect();
+    let mut source = Authorities(corpus.authority.clone(), lists);
+    let mut judge = Judge {
+        anchors: &corpus.world.anchors,
+        source: &mut source,
+        at: now(),
+        unknown_revocation: UnknownRevocation::Reject,
+    };
+    run("message_entry", &corpus.messages, 5, |input| fuzz::message(input, &mut judge));
+}
+
+#[test]
+fn certificate() {
+    let corpus = corpus();
+    run("certificate", &corpus.certificates, 7, |input| fuzz::certificate(input, &corpus.world));
+}
+
+#[test]
+fn revocation_list() {
+    let corpus = corpus();
+    run("revocation_list", &corpus.lists, 3, |input| fuzz::revocation_list(input, &corpus.world));
+}
+
+#[test]
+fn ocsp() {
+    let corpus = corpus();
+    run("ocsp", &corpus.answers, 2, |input| fuzz::ocsp(input, &corpus.world));
+}
+
+#[test]
+fn path() {
+    let corpus = corpus();
+    run("path", &corpus.paths, 1, |input| fuzz::path(input, &corpus.world));
+}
+
+/// A runner that finds nothing is shown to find a planted fault.
+#[test]
+fn a_planted_panic_is_found() {
+    let seeds = [b"0\x06\x02\x01\x01\x02\x01\x02".to_vec()];
+    let found = catch_unwind(|| {
+        run("planted", &seeds, 1, |input| {
+            assert!(!input.starts_with(b"0\x03\x02\x01"), "planted");
+            true
+        });
+    });
+    assert!(found.is_err(), "removing one element of the two was never tried");
+}
