@@ -193,7 +193,7 @@ fn answers(pki: &Pki, alice: &Identity) -> Vec<Vec<u8>> {
     let responder = pki.people.issue(
         "responder",
         Key::P256,
-        "extendedKeyUsage=OCSPSigning\nkeyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid",
+        "extendedKeyUsage=OCSPSigning\nnoCheck=ignored\nkeyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid",
     );
     let subject = alice.pem();
     ["People", &responder.name]
