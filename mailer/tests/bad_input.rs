@@ -1,5 +1,11 @@
 //! Bad input, one row each: the exit code, the code in JSON, and nothing on stdout.
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, reason = "a test may fail this way")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail this way"
+)]
 mod accounts;
 mod forgery;
 mod hostile;
@@ -154,7 +160,7 @@ fn damaged_and_disordered_messages() {
 fn endless_structures() {
     let office = hostile::office();
     let alice = Hand::of(&hostile::signer(&office, "alice"));
-    let many = mixed(&vec!["Content-Type: text/plain\r\n\r\nx"; 10_000]);
+    let many = mixed(&["Content-Type: text/plain\r\n\r\nx"; 10_000]);
     let mut deep = "Content-Type: text/plain\r\n\r\nx\r\n".to_owned();
     for depth in 0..300 {
         deep = format!(
@@ -166,10 +172,10 @@ fn endless_structures() {
         forwarded = format!("Content-Type: message/rfc822\r\n\r\n{FROM}{forwarded}");
     }
     let ber = [vec![0x30, 0x80].repeat(50_000), vec![0; 100_000]].concat();
-    let infos = vec![alice.signer_info(TEXT.as_bytes()); 200];
+    let infos: [Vec<u8>; 200] = std::array::from_fn(|_| alice.signer_info(TEXT.as_bytes()));
     let signers = SignedData::new(None, &[&alice.certificate], &infos).der();
-    let crowd: Vec<&Certificate> = vec![&alice.certificate; 2_000];
-    let crowded = SignedData::new(None, &crowd, &[alice.signer_info(TEXT.as_bytes())]).der();
+    let crowded =
+        SignedData::new(None, &[&alice.certificate; 2_000], &[alice.signer_info(TEXT.as_bytes())]).der();
     let before = "Content-Type: text/plain\r\n".to_owned() + &"X-Filling: y\r\n".repeat(40_000) + "\r\nx\r\n";
     for (name, entity, codes) in [
         ("10,000 parts", many.clone(), &["too-many-parts", "unsigned"][..]),
@@ -301,6 +307,19 @@ fn revocation_lists_that_do_not_speak_for_the_signer() {
     check(&office, &[Row("the authority's list", good, 0, "trusted")]);
 }
 
+const NOW: &str = "now";
+/// What it is, the file, the moment, the exit code, the code in JSON.
+const OCSP_ANSWERS: &[(&str, &str, &str, i32, &str)] = &[
+    ("good", "good.ocsp", NOW, 0, ""),
+    ("stale", "good.ocsp", "2047-01-01", 4, "revocation-unknown"),
+    ("from the future", "good.ocsp", "2024-06-01", 4, "revocation-unknown"),
+    ("about another certificate", "of-eve.ocsp", NOW, 4, "revocation-unknown"),
+    ("of a stranger with the authority's name", "stranger.ocsp", NOW, 4, "revocation-unknown"),
+    ("of a person who is no responder", "eve.ocsp", NOW, 4, "revocation-unknown"),
+    ("cut off", "cut.ocsp", NOW, 4, "revocation-unknown"),
+    ("with a torn signature", "torn.ocsp", NOW, 4, "revocation-unknown"),
+];
+
 #[test]
 fn stale_and_foreign_ocsp_answers() {
     let office = hostile::office();
@@ -353,17 +372,7 @@ fn stale_and_foreign_ocsp_answers() {
     let root = office.pki.root.crl_with("", LONG);
     office.pki.write("root.der.crl", root.der());
     // Answers are of the moment at which openssl made them: long after, they are stale.
-    let now = "now";
-    for (name, file, at, exit, code) in [
-        ("good", "good.ocsp", now, 0, ""),
-        ("stale", "good.ocsp", "2047-01-01", 4, "revocation-unknown"),
-        ("from the future", "good.ocsp", "2024-06-01", 4, "revocation-unknown"),
-        ("about another certificate", "of-eve.ocsp", now, 4, "revocation-unknown"),
-        ("of a stranger with the authority's name", "stranger.ocsp", now, 4, "revocation-unknown"),
-        ("of a person who is no responder", "eve.ocsp", now, 4, "revocation-unknown"),
-        ("cut off", "cut.ocsp", now, 4, "revocation-unknown"),
-        ("with a torn signature", "torn.ocsp", now, 4, "revocation-unknown"),
-    ] {
+    for (name, file, at, exit, code) in OCSP_ANSWERS {
         let subject = alice.pem();
         let mut arguments = vec![
             "certificate",
@@ -379,13 +388,13 @@ fn stale_and_foreign_ocsp_answers() {
             file,
             "--json",
         ];
-        if at != now {
+        if *at != NOW {
             arguments.extend(["--at", at]);
         }
         let said = office.run("bob", &arguments, b"");
         let json: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap_or_else(|_| said.json());
         let told = json.to_string();
-        assert_eq!(said.code, exit, "{name}: {told}");
+        assert_eq!(said.code, *exit, "{name}: {told}");
         assert!(told.contains(code), "{name}: {told}");
     }
 }

@@ -97,14 +97,14 @@ fn card_sim() -> PathBuf {
 /// Where a vector's key is: in the card, or in memory.
 enum Holder<'a> {
     Card(&'a mut TestCard),
-    Memory(SoftKey),
+    Memory(Box<SoftKey>),
 }
 
 impl<'a> Holder<'a> {
     /// `key` is PKCS #8 in DER.
     fn of(key: &[u8], fits_card: bool, card: &'a mut TestCard) -> Self {
         if !fits_card {
-            return Self::Memory(SoftKey::from_pkcs8_der(key));
+            return Self::Memory(Box::new(SoftKey::from_pkcs8_der(key)));
         }
         card.import(&FileKey::from_pkcs8_der(key).unwrap());
         Self::Card(card)
@@ -117,14 +117,14 @@ impl<'a> Holder<'a> {
     ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         match self {
             Self::Card(card) => card.decrypt(encryption, ciphertext),
-            Self::Memory(key) => Decryptor::decrypt(key, encryption, ciphertext),
+            Self::Memory(key) => Decryptor::decrypt(key.as_mut(), encryption, ciphertext),
         }
     }
 
     fn agree(&mut self, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         match self {
             Self::Card(card) => card.agree(peer),
-            Self::Memory(key) => KeyAgreement::agree(key, peer),
+            Self::Memory(key) => KeyAgreement::agree(key.as_mut(), peer),
         }
     }
 }
@@ -384,7 +384,7 @@ fn x25519_agreement() {
         for test in &group.tests {
             let vector = Vector::new("X25519", test.tc_id, test.result, &test.flags);
             let key: [u8; 32] = test.private_key.as_slice().try_into().unwrap();
-            let mut holder = Holder::Memory(SoftKey::x25519(key));
+            let mut holder = Holder::Memory(Box::new(SoftKey::x25519(key)));
             let public = sequence(&[&algorithm("1.3.101.110"), &element(3, &[&[0], &test.public_key])]);
             note_agreement(
                 &mut tally,

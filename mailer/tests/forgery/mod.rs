@@ -1,7 +1,12 @@
 //! CMS objects and messages written octet by octet, so that each can lie in exactly one place.
 //!
 //! Nothing of the engine's own writer is used: an error that reader and writer share would not be seen.
-#![allow(dead_code, clippy::unwrap_used, reason = "each test program uses its part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "each test program uses its part"
+)]
 use std::cell::RefCell;
 
 use der::Encode;
