@@ -24,6 +24,7 @@ pub(crate) const KEY_KINDS: &[(&str, &[&str])] = &[
     ("ed25519", &["-algorithm", "ED25519"]),
     ("ed448", &["-algorithm", "ED448"]),
     ("x25519", &["-algorithm", "X25519"]),
+    ("dsa", &["-paramfile", "dsa.parameters"]),
 ];
 
 /// A person of the people's CA with a key of any kind, valid around the computer's clock.
@@ -31,6 +32,11 @@ pub(crate) fn issue(pki: &Pki, kind: &str, name: &str, extensions: &str) -> Iden
     let (_, options) = KEY_KINDS.iter().find(|(known, _)| *known == kind).unwrap();
     let (key, public, pem, extension_file) =
         (format!("{name}.key"), format!("{name}.pub"), format!("{name}.pem"), format!("{name}.ext"));
+    if kind == "dsa" {
+        let parameters = "genpkey -genparam -algorithm DSA -pkeyopt dsa_paramgen_bits:2048 -pkeyopt dsa_paramgen_q_bits:256 \
+                          -out dsa.parameters";
+        openssl(pki.path(), &parameters.split_whitespace().collect::<Vec<_>>());
+    }
     openssl(pki.path(), &[&["genpkey", "-out", &key][..], options].concat());
     openssl(pki.path(), &["pkey", "-in", &key, "-pubout", "-out", &public]);
     pki.write(&extension_file, extensions.as_bytes());

@@ -238,7 +238,7 @@ fn what_openssl_writes_and_is_no_envelope_is_no_envelope() {
         let cms = openssl(pki.path(), &[&arguments[..], more].concat());
         let outcome = engine::decrypt(&cms, ring).map(|_| ());
         assert!(
-            matches!(outcome.as_ref().map_err(String::as_str), Err("not-enveloped" | "envelope-malformed")),
+            matches!(outcome.as_ref().map_err(String::as_str), Err("not-enveloped")),
             "{command}: {outcome:?}"
         );
     }

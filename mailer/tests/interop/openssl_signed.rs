@@ -197,6 +197,20 @@ fn pss_of_openssl_is_read_with_every_salt_and_mask() {
     println!("openssl signs with PSS, we read: {}", outcomes.len() + 1);
 }
 
+/// DSA is believed in old certificates at most, never in mail (FIPS 186-5 section 4).
+#[test]
+fn dsa_of_openssl_is_refused_by_name() {
+    let pki = Pki::new();
+    let person = signer(&pki, "dsa");
+    for (form, options) in FORMS {
+        for digest in ["sha1", "sha224", "sha256"] {
+            let cms = sign(&pki, &[(&person, &[])], &[options, &["-md", digest][..]].concat()).unwrap();
+            let outcome = read(&cms, *form == "detached");
+            assert_eq!(outcome, Err("unsupported-algorithm".to_owned()), "{digest} {form}");
+        }
+    }
+}
+
 #[test]
 fn several_signers_of_openssl_each_get_their_verdict() {
     let pki = Pki::new();
@@ -259,10 +273,7 @@ fn what_openssl_writes_and_is_no_signature_is_no_signature() {
         let cms = openssl(pki.path(), &["cms", command, "-binary", "-in", "content", "-outform", "DER"]);
         let outcome = engine::verify(&cms, None, &[]);
         assert!(
-            matches!(
-                outcome.as_ref().map_err(String::as_str),
-                Err("not-signed-data" | "signature-malformed")
-            ),
+            matches!(outcome.as_ref().map_err(String::as_str), Err("not-signed-data")),
             "{command}: {outcome:?}"
         );
     }
