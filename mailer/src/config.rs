@@ -46,8 +46,65 @@ pub struct Config {
     /// What stays readable of the header of encrypted mail: `baseline`, `shy`, `no-confidentiality` or `unprotected`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<String>,
+    /// How it is found out whether certificates were revoked.
+    #[serde(default, skip_serializing_if = "RevocationConfig::is_default")]
+    pub revocation: RevocationConfig,
     /// Whose certificates are believed, for which mail domains. Copied here at setup, so that nobody can exchange the file.
     pub anchors: Vec<AnchorConfig>,
+}
+
+/// How it is found out whether certificates were revoked: the table `[revocation]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RevocationConfig {
+    /// What to think of a certificate about which nothing current is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when_unknown: Option<WhenUnknown>,
+    /// With `accept-stale`: how many hours after a newer CRL or OCSP answer was due the last one still counts [24].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_hours: Option<u32>,
+    /// Ask neither directory nor responder: what was answered before must do.
+    pub offline: bool,
+    /// The OCSP responder that is asked: `http://HOST:PORT/PATH` or https.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ocsp_responder: Option<String>,
+    /// Whether an OCSP answer must repeat a number of ours.
+    pub ocsp_nonce: OcspNonce,
+    /// Ask also the servers that certificates of a configured anchor name.
+    pub follow_certificate_addresses: bool,
+    /// Hosts that may then be asked although they are this computer or in a private network.
+    pub private_hosts: Vec<String>,
+}
+
+impl RevocationConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What to think of a certificate about which nothing current is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenUnknown {
+    /// It is not trusted.
+    Reject,
+    /// The last answer counts for some hours more.
+    AcceptStale,
+    /// It is trusted.
+    Accept,
+}
+
+/// Whether an OCSP answer must repeat a number of ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OcspNonce {
+    /// One is sent; answers made beforehand have none and count too.
+    #[default]
+    Send,
+    /// One is sent and must come back.
+    Require,
+    /// None is sent.
+    Omit,
 }
 
 /// A trust anchor.
@@ -202,6 +259,14 @@ mod tests {
             maildir: None,
             tls_anchor: None,
             headers: None,
+            revocation: RevocationConfig {
+                when_unknown: Some(WhenUnknown::AcceptStale),
+                stale_hours: Some(12),
+                ocsp_responder: Some("http://ocsp.mail.test/".to_owned()),
+                ocsp_nonce: OcspNonce::Require,
+                private_hosts: vec!["pki.mail.test".to_owned()],
+                ..RevocationConfig::default()
+            },
             anchors: vec![AnchorConfig {
                 domains: vec!["mail.test".to_owned()],
                 certificate: "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".to_owned(),

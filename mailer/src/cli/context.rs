@@ -1,15 +1,17 @@
 //! What nearly every command needs: the account, the time, the card, the directory, the secrets.
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
 use super::report::Failure;
 use crate::certificate::Certificate;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Home};
+use crate::config::{Config, Home, OcspNonce, WhenUnknown};
 use crate::directory::Directory;
+use crate::directory::settings::{CertificateAddresses, Network, NoncePolicy, Settings};
 use crate::keys::{CardError, CardKeys, KeyError, KeysError, LastTry, Locator, PinProvider, SecretSource};
 use crate::message::address::{Address, Mailbox};
 use crate::message::build::Unique;
@@ -93,15 +95,39 @@ impl Context {
     /// # Errors
     /// Its location or the cache cannot be used.
     pub(super) fn directory(&self) -> Result<Directory, Failure> {
-        Ok(Directory::open(&self.config.directory.parse()?, &self.home.cache(), self.now)?)
+        let configured = &self.config.revocation;
+        let responder = configured.ocsp_responder.as_deref().map(responder).transpose()?;
+        let certificate_addresses = match configured.follow_certificate_addresses {
+            false => CertificateAddresses::Ignore,
+            true => CertificateAddresses::Follow { private_hosts: configured.private_hosts.clone() },
+        };
+        let settings = Settings {
+            network: if configured.offline || is_offline() { Network::Offline } else { Network::Online },
+            responder,
+            nonce: match configured.ocsp_nonce {
+                OcspNonce::Send => NoncePolicy::Send,
+                OcspNonce::Require => NoncePolicy::Require,
+                OcspNonce::Omit => NoncePolicy::Omit,
+            },
+            certificate_addresses,
+            ..Settings::default()
+        };
+        let location = self.config.directory.parse()?;
+        Ok(Directory::open_with(&location, &self.home.cache(), self.now, settings)?)
     }
 
     /// What to think of unknown revocation.
     pub(super) fn unknown_revocation(&self) -> UnknownRevocation {
-        if self.config.accept_unknown_revocation {
-            UnknownRevocation::Accept
-        } else {
-            UnknownRevocation::Reject
+        const STALE_HOURS: u32 = 24;
+        let configured = &self.config.revocation;
+        match configured.when_unknown {
+            None if self.config.accept_unknown_revocation => UnknownRevocation::Accept,
+            None | Some(WhenUnknown::Reject) => UnknownRevocation::Reject,
+            Some(WhenUnknown::Accept) => UnknownRevocation::Accept,
+            Some(WhenUnknown::AcceptStale) => {
+                let hours = configured.stale_hours.unwrap_or(STALE_HOURS);
+                UnknownRevocation::AcceptStale { at_most: SignedDuration::from_hours(i64::from(hours)) }
+            }
         }
     }
 
@@ -156,6 +182,26 @@ impl Context {
         })?;
         Ok(Some(Credentials { user, password }))
     }
+}
+
+/// The address of an OCSP responder.
+fn responder(text: &str) -> Result<url::Url, Failure> {
+    let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or_else(|| {
+        Failure::new("malformed-configuration", "ocsp_responder must be written as http://HOST:PORT/PATH")
+    })
+}
+
+/// Whether the user wants no directory and no responder to be asked in this run; the command line says it once.
+static OFFLINE: AtomicBool = AtomicBool::new(false);
+
+/// From now on nobody is asked.
+pub(super) fn go_offline() {
+    OFFLINE.store(true, Ordering::Relaxed);
+}
+
+fn is_offline() -> bool {
+    OFFLINE.load(Ordering::Relaxed)
 }
 
 /// An emulated card in-process belongs to one process at a time; filters that run side by side wait up to ten seconds.

@@ -37,6 +37,9 @@ pub struct Arguments {
     /// The account's folder [default: $XDG_DATA_HOME/sealwright/mailer]
     #[arg(long, global = true, value_name = "DIR", env = "MAILER_HOME")]
     home: Option<PathBuf>,
+    /// Ask neither directory nor OCSP responder: what they answered before must do
+    #[arg(long, global = true)]
+    offline: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -90,6 +93,9 @@ pub fn arguments(words: impl Iterator<Item = OsString>) -> Result<Arguments, Exi
 /// Runs the command and says how it ended; everything was already told to the user.
 pub fn run(arguments: Arguments) -> Exit {
     let home = arguments.home;
+    if arguments.offline {
+        context::go_offline();
+    }
     let (json, result) = match arguments.command {
         Command::Setup(command) => (false, command.run(home)),
         Command::Send(command) => (command.json, command.run(home)),

@@ -8,7 +8,7 @@ use super::headers::Headers;
 use super::report::{Exit, Failure, print_text, tell};
 use crate::certificate::Certificate;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{AnchorConfig, Config, Home};
+use crate::config::{AnchorConfig, Config, Home, RevocationConfig};
 use crate::directory::Location;
 use crate::durable_file::create_private_folder;
 use crate::keys::{Locator, SecretSource};
@@ -106,6 +106,7 @@ impl Setup {
             card: absolute_locator(&self.card)?.to_string(),
             directory: absolute_location(&self.directory)?.to_string(),
             accept_unknown_revocation: self.accept_unknown_revocation,
+            revocation: RevocationConfig::default(),
             smtp: self.smtp.clone(),
             imap: self.imap.clone(),
             user: self.user.clone(),

@@ -172,5 +172,21 @@ pub(super) fn verdict_json(verdict: &Verdict) -> Value {
         "sentence": safe_line(&verdict.to_string()),
         "signer": signer,
         "signing_time": verdict.signing_time().map(|time| time.to_string()),
+        "proven_time": verdict.proven_time().map(|time| time.to_string()),
+        "author": verdict.author().code(),
+        "revocation": revocation_json(verdict),
+        "not_covered": verdict.not_covered().map(safe_line),
+        "others": verdict.others().iter().map(verdict_json).collect::<Vec<_>>(),
+    })
+}
+
+/// What is known about revocation, and how old that is.
+fn revocation_json(verdict: &Verdict) -> Value {
+    let evidence = verdict.evidence();
+    json!({
+        "status": verdict.revocation().code(),
+        "by": evidence.map(|evidence| evidence.kind.code()),
+        "as_of": evidence.map(|evidence| evidence.as_of.to_string()),
+        "stale_since": evidence.and_then(|evidence| evidence.stale_since).map(|since| since.to_string()),
     })
 }

@@ -46,6 +46,16 @@ pub enum EvidenceKind {
     Ocsp,
 }
 
+impl EvidenceKind {
+    /// Stable code for JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Crl => "crl",
+            Self::Ocsp => "ocsp",
+        }
+    }
+}
+
 /// On what a "not revoked" rests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Evidence {
