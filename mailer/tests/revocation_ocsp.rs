@@ -33,7 +33,7 @@ struct Responder {
     url: String,
     manner: Arc<Mutex<Manner>>,
     asked: Arc<Mutex<Vec<String>>>,
-    answered: Arc<Mutex<Vec<u8>>>,
+    answered: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 fn respond(folder: PathBuf, signer: &str) -> Responder {
@@ -73,7 +73,7 @@ fn respond(folder: PathBuf, signer: &str) -> Responder {
             log.lock().unwrap().push(method);
             let manner = current.lock().unwrap().clone();
             let answer = manner.fixed.clone().unwrap_or_else(|| answer(&folder, &manner, &question));
-            last.lock().unwrap().clone_from(&answer);
+            last.lock().unwrap().push(answer.clone());
             let head = format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: application/ocsp-response\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                 answer.len()
@@ -240,10 +240,12 @@ fn an_answer_that_is_not_right_says_nothing() {
     fixed(b"nonsense", "the OCSP answer is malformed");
     // Answers made beforehand: without nonce they count, unless one is required.
     let omitted = Settings { nonce: NoncePolicy::Omit, ..world.settings() };
-    assert_eq!(world.ask(omitted), "good");
-    let beforehand = world.responder.answered.lock().unwrap().clone();
-    assert_eq!(world.ask(world.settings()), "good");
-    let to_another_question = world.responder.answered.lock().unwrap().clone();
+    let first_answer = |settings: Settings| {
+        world.responder.answered.lock().unwrap().clear();
+        assert_eq!(world.ask(settings), "good");
+        world.responder.answered.lock().unwrap()[0].clone()
+    };
+    let (beforehand, to_another_question) = (first_answer(omitted), first_answer(world.settings()));
     fixed(&to_another_question, "the OCSP answer is not the one to our question");
     let mut tampered = beforehand.clone();
     let at = tampered.windows(4).position(|window| window == b"\x18\x0f20").unwrap();
