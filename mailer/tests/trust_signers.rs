@@ -462,3 +462,23 @@ fn cross_certificates_in_circles_end() {
     );
     assert_eq!(verdict.code(), "unknown-issuer", "{verdict}");
 }
+
+#[test]
+fn a_good_path_is_found_beside_a_revoked_one() {
+    let pki = Pki::new();
+    let alice = pki.signer("alice", Key::P256);
+    // The same CA, certified twice by the root; one of the certificates is revoked, whichever is found first.
+    let again = pki.root.certify_again("People", "Again", CA, VALID);
+    let message = signed_by(&pki, &alice, &["-certfile", "People.pem"]);
+    for revoked in ["People", "Again"] {
+        let mut published = Published::of(&pki);
+        published
+            .authorities
+            .insert(identifier(&pki.people), vec![again.certificate(), pki.people.certificate()]);
+        pki.root.revoke(revoked, &[]);
+        published.list(&pki.root, pki.root.crl());
+        let verdict = judge(&pki, &mut published, &message, "alice@example.test");
+        let wanted = if revoked == "People" { "trusted" } else { "revoked" };
+        assert_eq!(verdict.code(), wanted, "{revoked}: {verdict}");
+    }
+}

@@ -1,12 +1,14 @@
 //! Judges signers and recipients: path, revocation, purpose and address put together.
+use std::cell::RefCell;
+
 use jiff::Timestamp;
 
 use super::inquiry::{Inquiry, RevocationKnowledge};
-use super::path::{self, Effort};
+use super::path::{self, Builder, Effort};
 use super::problem::CertificateProblem;
 use super::revocation::{CLOCK_TOLERANCE, UnknownRevocation};
 use super::time_stamp::{self, TimeStampError};
-use super::validate::{Purpose, ValidPath};
+use super::validate::{Purpose, Rules, ValidPath};
 use super::{
     Anchors, CertificateList, CheckedRecipient, OcspAnswer, RecipientProblem, Revocation, RevocationReason,
     Verdict,
@@ -86,6 +88,8 @@ struct Along<'m> {
     certificates: &'m [Certificate],
     lists: &'m [CertificateList],
     effort: Effort,
+    /// Spent on the paths of those who sign CRLs.
+    effort_for_lists: Effort,
 }
 
 /// A signer's certificate with what was found out about it, whoever the author is.
@@ -153,8 +157,7 @@ impl Judge<'_> {
     fn judge_signers(&mut self, message: &SignedMessage) -> Vec<JudgedSigner> {
         let lists: Vec<CertificateList> =
             message.revocation_lists.iter().filter_map(|der| CertificateList::from_der(der).ok()).collect();
-        let mut along =
-            Along { certificates: &message.certificates, lists: &lists, effort: Effort::default() };
+        let mut along = Along { certificates: &message.certificates, lists: &lists, ..Along::default() };
         let mut judged: Vec<JudgedSigner> = Vec::new();
         for signature in message.signers.iter().filter_map(|report| report.outcome.as_ref().ok()) {
             if judged.iter().any(|known| known.is_about(signature)) {
@@ -190,25 +193,22 @@ impl Judge<'_> {
         if !matches!(now, Ok(_) | Err(CertificateProblem::Expired { .. })) {
             now.as_ref().map_err(Clone::clone)?;
         }
-        let stamped;
-        let path = match now {
-            Ok(path) => {
-                stamped = self.stamped(signature, along);
-                path
-            }
+        let (stamped, at) = match now {
+            Ok(_) => (self.stamped(signature, along), self.at),
             // The path is looked for at the last moment of the certificate, so that it is known whose it is.
             Err(expired) => {
                 let last = certificate.not_after().min(self.at);
                 self.build_path(certificate, along, purpose, Reach::AtHand, last)?;
-                stamped = self.stamped(signature, along);
+                let stamped = self.stamped(signature, along);
                 let proven = stamped.proven.ok_or(expired)?;
-                self.build_path(certificate, along, purpose, Reach::AtHand, proven)?
+                (stamped, proven)
             }
         };
         let proven = stamped.proven;
         let is_older =
             |revocation: &Revocation| proven.is_some_and(|proven| proven < revocation.takes_effect());
-        let revocation = self.inquire(&path, along, Reach::AtHand, &is_older)?;
+        let (path, revocation) =
+            self.believed_path(certificate, along, (purpose, at), Reach::AtHand, &is_older)?;
         Ok(Approval { path, revocation, stamped, at: self.at })
     }
 
@@ -250,23 +250,22 @@ impl Judge<'_> {
             certificates: &certificates,
             lists: along.lists,
             effort: std::mem::take(&mut along.effort),
+            effort_for_lists: std::mem::take(&mut along.effort_for_lists),
         };
-        let path = self.build_path(authority, &mut own, Purpose::TimeStamping, Reach::AtHand, self.at);
-        let believed = path.and_then(|path| {
-            let is_harmless = |revocation: &Revocation| {
-                let reason = matches!(
-                    revocation.reason,
-                    Some(
-                        RevocationReason::AffiliationChanged
-                            | RevocationReason::Superseded
-                            | RevocationReason::CessationOfOperation
-                    )
-                );
-                reason && token.at_latest < revocation.takes_effect()
-            };
-            self.inquire(&path, &mut own, Reach::AtHand, &is_harmless)
-        });
-        along.effort = own.effort;
+        let is_harmless = |revocation: &Revocation| {
+            let reason = matches!(
+                revocation.reason,
+                Some(
+                    RevocationReason::AffiliationChanged
+                        | RevocationReason::Superseded
+                        | RevocationReason::CessationOfOperation
+                )
+            );
+            reason && token.at_latest < revocation.takes_effect()
+        };
+        let wanted = (Purpose::TimeStamping, self.at);
+        let believed = self.believed_path(authority, &mut own, wanted, Reach::AtHand, &is_harmless);
+        (along.effort, along.effort_for_lists) = (own.effort, own.effort_for_lists);
         believed.map(|_| token.at_latest).map_err(untrusted)
     }
 
@@ -360,22 +359,40 @@ impl Judge<'_> {
         purpose: Purpose,
         reach: Reach,
     ) -> Result<Approval, CertificateProblem> {
-        let path = self.build_path(certificate, along, purpose, reach, self.at)?;
-        let revocation = self.inquire(&path, along, reach, &|_| false)?;
+        let (path, revocation) =
+            self.believed_path(certificate, along, (purpose, self.at), reach, &|_| false)?;
         Ok(Approval { path, revocation, stamped: Stamped::default(), at: self.at })
     }
 
-    fn inquire(
+    /// A path that is valid at a moment, and on which nothing is revoked: where one is, another may not be.
+    fn believed_path(
         &mut self,
-        path: &ValidPath,
+        certificate: &Certificate,
         along: &mut Along<'_>,
+        (purpose, at): (Purpose, Timestamp),
         reach: Reach,
         tolerates: &dyn Fn(&Revocation) -> bool,
-    ) -> Result<RevocationKnowledge, CertificateProblem> {
-        let came = (along.certificates, along.lists);
-        let effort = &mut along.effort;
-        let mut inquiry = Inquiry::new(self.source, came, effort, self.at, self.unknown_revocation, reach);
-        inquiry.path(path, tolerates)
+    ) -> Result<(ValidPath, RevocationKnowledge), CertificateProblem> {
+        let (now, unknown, rules) = (self.at, self.unknown_revocation, Rules::new(purpose, at));
+        let Along { certificates, lists, effort, effort_for_lists } = along;
+        let source = RefCell::new(&mut *self.source);
+        let mut issuers = |identifier: &[u8]| match reach {
+            Reach::AtHand => source.borrow_mut().issuers_at_hand(identifier),
+            Reach::Directory => source.borrow_mut().issuers(identifier),
+        };
+        let mut inquire = |path: &ValidPath| {
+            let mut source = source.borrow_mut();
+            let came = (*certificates, *lists);
+            Inquiry::new(&mut **source, came, effort_for_lists, now, unknown, reach).path(path, tolerates)
+        };
+        let mut builder = Builder {
+            anchors: self.anchors,
+            found: certificates,
+            issuers: &mut issuers,
+            rules: &rules,
+            effort,
+        };
+        builder.find(certificate, &mut inquire)
     }
 }
 
