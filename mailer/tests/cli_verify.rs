@@ -250,3 +250,44 @@ fn a_protected_header_comes_back_and_nobody_on_the_way_reads_the_subject() {
     }
     office.run("alice", &["protect", "--headers", "loud"], PLAIN).expect(2);
 }
+
+/// CompressedData (RFC 3274) around an entity, as Python's zlib and a few octets of DER make it.
+const COMPRESS: &str = r#"
+import sys, zlib
+def tlv(tag, content):
+    n = len(content)
+    length = bytes([n]) if n < 128 else bytes([0x84]) + n.to_bytes(4, "big")
+    return bytes([tag]) + length + content
+oid = lambda text: tlv(6, bytes.fromhex(text))
+inside = tlv(0x30, oid("2a864886f70d010701") + tlv(0xA0, tlv(4, zlib.compress(sys.stdin.buffer.read()))))
+data = tlv(0x30, tlv(2, bytes([0])) + tlv(0x30, oid("2a864886f70d0109100308")) + inside)
+sys.stdout.buffer.write(tlv(0x30, oid("2a864886f70d0109100109") + tlv(0xA0, data)))
+"#;
+
+fn compressed(entity: &[u8]) -> String {
+    let mut python = std::process::Command::new("python3");
+    let said = accounts::run(python.args(["-c", COMPRESS]), entity).expect(0);
+    String::from_utf8(mailer::message::secured::pkcs7_mime(&said.stdout, "compressed-data")).unwrap()
+}
+
+#[test]
+fn compressed_mail_is_read_inside_and_outside_a_signature() {
+    let office = office();
+    let outer = "From: alice@example.test\r\nTo: bob@example.test\r\nMIME-Version: 1.0\r\n";
+    let plain = compressed(b"Content-Type: text/plain\r\n\r\nsmall\r\n");
+    let said = opened(&office, &format!("{outer}{plain}"), 0);
+    assert!(said.text().ends_with("\r\n\r\nsmall\r\n"), "{}", said.text());
+    assert_eq!(
+        (&said.json()["verdict"]["code"], &said.json()["layers"][0]["is"]),
+        (&"unsigned".into(), &"compressed".into())
+    );
+    let around = protect(&office, &[], format!("{outer}{plain}").as_bytes());
+    assert_eq!(opened(&office, &around, 0).json()["verdict"]["code"], "trusted");
+    let signed = entity(&protect(&office, &["--no-encrypt", "--headers", "unprotected"], PLAIN));
+    let inside = format!("{outer}{}", compressed(signed.as_bytes()));
+    assert_eq!(opened(&office, &inside, 0).json()["verdict"]["code"], "trusted");
+    let bomb = format!("{outer}{}", compressed(&vec![0; 100_000_000]));
+    let said = opened(&office, &bomb, 4);
+    assert!(said.stdout.is_empty());
+    assert_eq!(said.json()["error"]["code"], "decompression-bomb");
+}

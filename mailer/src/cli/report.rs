@@ -14,7 +14,7 @@ use crate::message::build::DraftError;
 use crate::message::mime::MimeError;
 use crate::message::terminal_text::safe_text;
 use crate::protection::open::OpenError;
-use crate::smime::{DecryptError, EncryptError, SignError};
+use crate::smime::{DecompressError, DecryptError, EncryptError, SignError};
 use crate::transport::TransportError;
 use crate::transport::outbox::OutboxError;
 
@@ -158,6 +158,9 @@ impl From<OpenError> for Failure {
                     | DecryptError::Keys(_)
                     | DecryptError::Io(_)
             ),
+            OpenError::Decompress(problem) => {
+                !matches!(problem, DecompressError::Unsupported(_) | DecompressError::Io(_))
+            }
             OpenError::TooManyLayers(_) => true,
             OpenError::Keys(_) | OpenError::Unsupported(_) | OpenError::Malformed(_) | OpenError::Io(_) => {
                 false

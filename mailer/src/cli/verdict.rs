@@ -109,6 +109,7 @@ impl Finding {
 fn layer_json(layer: &Layer) -> Value {
     match layer {
         Layer::Encrypted { authenticated } => json!({ "is": "encrypted", "authenticated": authenticated }),
+        Layer::Compressed => json!({ "is": "compressed" }),
         Layer::Signed(verdict) => json!({ "is": "signed", "verdict": verdict_json(verdict) }),
     }
 }

@@ -2,17 +2,22 @@
 //!
 //! Who changes an envelope without knowing its key (EFAIL) can put HTML around what was encrypted, and have it carried away by
 //! whatever fetches a picture. So nothing of the structure is passed on but what stands here: one `multipart/mixed` of plain
-//! texts and of files, each part with a header of our own making.
+//! texts and of files, each part with a header of our own making; of HTML its words.
 use getrandom::SysRng;
 use rand_core::TryRng;
 
 use super::attachment::safe_name;
+use super::canonical::to_crlf;
 use super::header::MediaType;
 use super::mime::{self, MimeError};
 use super::parse::{MAXIMUM_DEPTH, MAXIMUM_PARTS};
 use super::part::Part;
-use super::transfer_encoding::TransferEncoding;
+use super::shown_text::{Reading, TextKind, shown_text};
+use super::transfer_encoding::{TransferEncoding, encode_base64};
 use crate::content::Content;
+
+/// How much HTML is read in all.
+const MOST_WORDS: usize = 1024 * 1024;
 
 /// The same message as texts and files.
 ///
@@ -50,6 +55,12 @@ pub fn inert(message: &Content) -> Result<Content, MimeError> {
 struct Leaf {
     header: String,
     body: Content,
+    /// Octets of text that was made of HTML.
+    words: usize,
+}
+
+fn words_in(leaves: &[Leaf]) -> usize {
+    leaves.iter().map(|leaf| leaf.words).sum()
 }
 
 fn collect(whole: &Content, depth: usize, leaves: &mut Vec<Leaf>) -> Result<(), MimeError> {
@@ -62,10 +73,30 @@ fn collect(whole: &Content, depth: usize, leaves: &mut Vec<Leaf>) -> Result<(), 
     match parts {
         Some((parts, _)) => parts.iter().try_for_each(|part| collect(part, depth + 1, leaves)),
         None => {
-            leaves.push(Leaf { header: header_of(&part), body: part.body });
+            let words = in_words(&part, MOST_WORDS.saturating_sub(words_in(leaves)))?;
+            leaves.push(words.unwrap_or_else(|| Leaf {
+                header: header_of(&part),
+                body: part.body,
+                words: 0,
+            }));
             Ok(())
         }
     }
+}
+
+/// HTML that is meant to be read, as its words.
+fn in_words(part: &Part, most: usize) -> Result<Option<Leaf>, MimeError> {
+    let Some(media_type) = part.media_type().ok().filter(|known| known.essence == "text/html") else {
+        return Ok(None);
+    };
+    if part.suggested_name().is_some() || most == 0 {
+        return Ok(None);
+    }
+    let shown = shown_text(part, &media_type, TextKind::Html, Reading::default(), most)?;
+    let header =
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n".to_owned();
+    let body = encode_base64(&to_crlf(shown.text.as_bytes()));
+    Ok(Some(Leaf { header, words: body.len(), body: Content::from_vec(body) }))
 }
 
 fn header_of(part: &Part) -> String {
@@ -117,11 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn html_becomes_a_file_and_text_stays_text() {
+    fn html_becomes_its_words_and_text_stays_text() {
         let message = inert_text(
             "From: a@x.test\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nplain\r\n\
              --b\r\nContent-Type: multipart/related; boundary=c\r\n\r\n--c\r\nContent-Type: text/html\r\nContent-Location: http://evil/\r\n\
-             Content-Transfer-Encoding: base64\r\n\r\nPGI+\r\n--c--\r\n--b\r\nContent-Type: application/pdf; name=\"../a\"\r\n\r\nx\r\n--b--\r\n",
+             Content-Transfer-Encoding: base64\r\n\r\nPGI+d29yZHM8L2I+\r\n--c--\r\n--b\r\nContent-Type: application/pdf; name=\"../a\"\r\n\r\nx\r\n--b--\r\n",
         );
         assert!(
             message.starts_with("From: a@x.test\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed;"),
@@ -132,24 +163,27 @@ mod tests {
             "{message}"
         );
         let readable = read(&Content::from_vec(message.into_bytes()), Reading::default()).unwrap();
-        assert_eq!(readable.text, "plain");
+        assert_eq!(readable.text.trim_end(), "plain\nwords");
         let octets = |attached: &Attached| attached.to_vec(99).unwrap().unwrap();
         let files: Vec<_> = readable.attachments.iter().map(|a| (a.name.as_str(), octets(a))).collect();
-        assert_eq!(files, [("content", b"<b>".to_vec()), ("a", b"x".to_vec())]);
+        assert_eq!(files, [("a", b"x".to_vec())]);
     }
 
     #[test]
     fn a_type_that_can_be_read_in_two_ways_is_a_file() {
         for header in [
             "Content-Type: text/plain\r\nContent-Type: text/html",
-            "Content-Type: text/html; x",
             "Content-Type: text/plain/html; boundary",
-            "content-type:\r\n\ttext/html",
+            "Content-Type: text/html; name=a.html",
             "Content-Type: message/rfc822",
         ] {
             let message = inert_text(&format!("{header}\r\n\r\n<img src=http://evil/>"));
             assert!(!message.contains("text/html"), "{message}");
             assert!(message.contains("application/octet-stream"), "{message}");
+        }
+        for header in ["Content-Type: text/html; x", "content-type:\r\n\ttext/html"] {
+            let message = inert_text(&format!("{header}\r\n\r\n<img src=http://evil/>"));
+            assert!(!message.contains("<img") && message.contains("text/plain; charset=utf-8"), "{message}");
         }
         let message = inert_text("Content-Type: text/plain; charset=\"utf-8\r\n X: y\"\r\n\r\n<b>");
         assert!(message.contains("text/plain; charset=us-ascii\r\n"), "{message}");

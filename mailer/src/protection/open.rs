@@ -20,7 +20,7 @@ use crate::message::part::Part;
 use crate::message::secured::{ObjectKind, Protection, protection};
 use crate::message::shown_text::Reading;
 use crate::protection::inner_parts::{InnerPart, inner_parts};
-use crate::smime::{self, DecryptError, SignedMessage, VerifyError};
+use crate::smime::{self, DecompressError, DecryptError, SignedMessage, VerifyError};
 use crate::trust::{Judge, Verdict};
 
 /// How many layers of protection are taken off.
@@ -34,6 +34,8 @@ pub enum Layer {
         /// Whether the envelope itself proves that its content was not changed (AES-GCM, ChaCha20-Poly1305).
         authenticated: bool,
     },
+    /// Compressed (RFC 3274), which proves nothing.
+    Compressed,
     /// A signature, with the verdict about its signer.
     Signed(Verdict),
 }
@@ -63,10 +65,13 @@ pub enum OpenError {
     /// The envelope stays closed.
     #[error(transparent)]
     Decrypt(#[from] DecryptError),
+    /// It cannot be unpacked, or shall not.
+    #[error(transparent)]
+    Decompress(#[from] DecompressError),
     /// The keys cannot be reached.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// Compressed, or a CMS object of an unknown kind.
+    /// A CMS object of an unknown kind.
     #[error("the message is {0}, which this program cannot open")]
     Unsupported(&'static str),
     /// More layers than anybody needs.
@@ -85,6 +90,7 @@ impl OpenError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Decrypt(error) => error.code(),
+            Self::Decompress(error) => error.code(),
             Self::Keys(error) => error.code(),
             Self::Unsupported(_) => "unsupported",
             Self::TooManyLayers(_) => "too-many-layers",
@@ -295,6 +301,7 @@ enum Unwrapped {
 
 enum UnjudgedLayer {
     Encrypted { authenticated: bool },
+    Compressed,
     Signed(SignedMessage),
 }
 
@@ -302,6 +309,7 @@ impl UnjudgedLayer {
     fn judge(&self, judge: &mut Judge<'_>, authors: &Result<Vec<String>, AuthorProblem>) -> Layer {
         match self {
             Self::Encrypted { authenticated } => Layer::Encrypted { authenticated: *authenticated },
+            Self::Compressed => Layer::Compressed,
             Self::Signed(message) => Layer::Signed(judge_signed(judge, message, authors)),
         }
     }
@@ -328,7 +336,7 @@ fn overall(layers: &[Layer]) -> Verdict {
         .skip(inside)
         .filter_map(|layer| match layer {
             Layer::Signed(verdict) => Some(verdict),
-            Layer::Encrypted { .. } => None,
+            Layer::Encrypted { .. } | Layer::Compressed => None,
         })
         .collect();
     let doubtful = verdicts.iter().find(|verdict| !verdict.is_trusted());
@@ -412,8 +420,10 @@ impl Unwrapping<'_, '_> {
             Protection::Object { kind: ObjectKind::Enveloped | ObjectKind::AuthEnveloped, cms } => {
                 Ok(Some(self.decrypt(&cms)?))
             }
-            Protection::Object { kind: ObjectKind::Compressed, .. } => {
-                Err(OpenError::Unsupported("compressed (RFC 3274)").into())
+            Protection::Object { kind: ObjectKind::Compressed, cms } => {
+                let content = smime::decompress(&cms).map_err(OpenError::from)?;
+                self.layers.push(UnjudgedLayer::Compressed);
+                Ok(Some(content))
             }
             Protection::Object { kind: ObjectKind::Unknown, cms } => match smime::verify(&cms, None, &[]) {
                 Err(error @ VerifyError::Malformed(_)) => Err(error.into()),
@@ -488,7 +498,8 @@ pub(super) enum Broken {
 impl From<OpenError> for Broken {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::Decrypt(DecryptError::Io(problem)) => match MimeError::from(problem) {
+            OpenError::Decrypt(DecryptError::Io(problem))
+            | OpenError::Decompress(DecompressError::Io(problem)) => match MimeError::from(problem) {
                 MimeError::Unreadable(problem) => Self::Fails(OpenError::Io(io::Error::other(problem))),
                 damage => Self::Unreadable(VerifyError::Malformed(damage.to_string())),
             },
