@@ -49,9 +49,10 @@ impl RevocationAnswer {
 }
 
 /// Whether the signer is who the message says that it is from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AuthorComparison {
     /// There was no author to compare with, or no believed signer.
+    #[default]
     NotCompared,
     /// The signer is the author in From.
     SignerIsAuthor,
@@ -84,6 +85,12 @@ pub struct Verdict {
     certificate: Option<Certificate>,
     signing_time: Option<Timestamp>,
     capabilities: Option<Vec<u8>>,
+    more: Box<More>,
+}
+
+/// What stands in a verdict beside the signer.
+#[derive(Clone, Debug, Default)]
+struct More {
     evidence: Option<Evidence>,
     proven_time: Option<Timestamp>,
     author: AuthorComparison,
@@ -115,7 +122,7 @@ impl Verdict {
         Self {
             standing: Standing::Untrusted,
             code: "author-unclear",
-            author: AuthorComparison::SignerIsAnother,
+            more: Box::new(More { author: AuthorComparison::SignerIsAnother, ..*self.more }),
             sentence: sentence(&text),
             address: None,
             ..self
@@ -132,13 +139,21 @@ impl Verdict {
         }
         let remark = format!("Its Sender field names {}, who did not sign it", harmless(&others.join(", ")));
         let author = AuthorComparison::SentByAnother;
-        Self { sentence: format!("{} {}", self.sentence, sentence(&remark)), author, ..self }
+        Self {
+            sentence: format!("{} {}", self.sentence, sentence(&remark)),
+            more: Box::new(More { author, ..*self.more }),
+            ..self
+        }
     }
 
     /// The same verdict, with a sentence about what the signature does not cover.
     pub fn with_not_covered(self, what: &str) -> Self {
         let remark = sentence(&harmless(what));
-        Self { sentence: format!("{} {remark}", self.sentence), not_covered: Some(what.to_owned()), ..self }
+        Self {
+            sentence: format!("{} {remark}", self.sentence),
+            more: Box::new(More { not_covered: Some(what.to_owned()), ..*self.more }),
+            ..self
+        }
     }
 
     /// The verdict about a signature that could not be read at all.
@@ -194,9 +209,12 @@ impl Verdict {
         Self {
             revocation,
             address: Some(address.to_owned()),
-            evidence,
-            proven_time: proven,
-            author: AuthorComparison::SignerIsAuthor,
+            more: Box::new(More {
+                evidence,
+                proven_time: proven,
+                author: AuthorComparison::SignerIsAuthor,
+                ..More::default()
+            }),
             ..Self::with_signature(Standing::Trusted, "trusted", sentence(&text), signature)
         }
     }
@@ -219,7 +237,7 @@ impl Verdict {
         };
         Self {
             revocation,
-            author,
+            more: Box::new(More { author, ..More::default() }),
             ..Self::with_signature(Standing::Untrusted, problem.code(), sentence(&text), signature)
         }
     }
@@ -235,7 +253,7 @@ impl Verdict {
         let Some(mut first) = verdicts.next() else { return Self::unsigned() };
         for other in verdicts {
             first.sentence = format!("{} There is another signature: {}", first.sentence, other.sentence);
-            first.others.push(other);
+            first.more.others.push(other);
         }
         first
     }
@@ -251,11 +269,7 @@ impl Verdict {
             certificate: None,
             signing_time: None,
             capabilities: None,
-            evidence: None,
-            proven_time: None,
-            author: AuthorComparison::NotCompared,
-            not_covered: None,
-            others: Vec::new(),
+            more: Box::default(),
         }
     }
 
@@ -323,27 +337,27 @@ impl Verdict {
 
     /// A moment at which the signature existed, proven by a trusted time stamp.
     pub fn proven_time(&self) -> Option<Timestamp> {
-        self.proven_time
+        self.more.proven_time
     }
 
     /// On what the answer about revocation rests.
     pub fn evidence(&self) -> Option<Evidence> {
-        self.evidence
+        self.more.evidence
     }
 
     /// Whether the signer is who the message says that it is from.
     pub fn author(&self) -> AuthorComparison {
-        self.author
+        self.more.author
     }
 
     /// What the signature does not cover, in words.
     pub fn not_covered(&self) -> Option<&str> {
-        self.not_covered.as_deref()
+        self.more.not_covered.as_deref()
     }
 
     /// The verdicts about the other signatures of the same content.
     pub fn others(&self) -> &[Self] {
-        &self.others
+        &self.more.others
     }
 
     /// What the signer's program can read: the signed SMIMECapabilities (RFC 8551 section 2.5.2), as DER.
