@@ -109,6 +109,14 @@ mod tests {
             ("Subject: x\r\nfrom: b@x.test,\r\n \"A, B\" <a@x.test>", &["a@x.test", "b@x.test"]),
             ("From: =?utf-8?Q?M=C3=BCller?= (Sales) <a@B\u{fc}cher.example>", &["a@xn--bcher-kva.example"]),
             ("From: a@x.test, A@X.test, a@x.test", &["A@x.test", "a@x.test"]),
+            // What looks like another address in a name or comment is none.
+            ("From: \"boss@x.test\" <a@x.test> (boss@x.test)", &["a@x.test"]),
+            ("From: =?utf-8?Q?boss=40x.test=2C?= <a@x.test>", &["a@x.test"]),
+            ("From: =?utf-8?Q?=3Cboss=40x.test=3E=0D=0AFrom=3A_boss=40x.test?= <a@x.test>", &["a@x.test"]),
+            (
+                "From: \u{7528}\u{6237}@\u{4f8b}\u{3048}.\u{30c6}\u{30b9}\u{30c8}",
+                &["\u{7528}\u{6237}@xn--r8jz45g.xn--zckzah"],
+            ),
         ] {
             assert_eq!(authors_of(header).unwrap(), wanted, "{header}");
         }
@@ -143,6 +151,20 @@ mod tests {
             "From: a@x.test\r\nSubject: y\u{b}From: boss@x.test",
             "From: a@x.test\r\nno field",
             "From \u{441}ontent: x\r\nFrom: a@x.test",
+            // Encoded words have no place in an address (RFC 2047 section 5), wherever a reader might decode them.
+            "From: =?utf-8?Q?boss=40x.test?=",
+            "From: =?utf-8?Q?=3Cboss=40x.test=3E?=",
+            "From: =?utf-8?B?PGJvc3NAeC50ZXN0Pg==?= <>",
+            "From: <=?utf-8?Q?boss=40x.test?=>",
+            "From: =?utf-8?Q?boss?=@x.test, a@x.test",
+            "From: boss@=?utf-8?Q?x.test?=",
+            "From: a@x.test (comment <boss@x.test>",
+            "From: \"a@x.test\" boss@x.test",
+            "From: a@x.test\\",
+            "From: <@boss.x.test:a@x.test>",
+            "From: a@x.test; boss@x.test",
+            "From: a@[127.0.0.1]",
+            "From: a@x.test\r\n\u{1b}[2K",
         ] {
             assert!(authors_of(header).is_err(), "{header:?}");
         }

@@ -38,7 +38,7 @@ pub struct InnerPart {
 #[derive(Clone, Debug)]
 pub enum InnerProtection {
     /// A signature over this part alone, with the verdict about its signer as author of the message that it stands in.
-    Signed(Verdict),
+    Signed(Box<Verdict>),
     /// An envelope, which was not opened.
     Encrypted,
     /// Something that was not looked into: compressed, or one of too many.
@@ -115,11 +115,11 @@ impl Walk<'_, '_> {
             _ if self.found.len() >= MOST_PROTECTED_PARTS => (whole.len(), InnerProtection::Other, None),
             Protection::Detached { content, signature } => {
                 let (verdict, _) = self.verify(&signature, Some(&content), enclosing)?;
-                (content.len(), InnerProtection::Signed(verdict), Some(content))
+                (content.len(), InnerProtection::Signed(Box::new(verdict)), Some(content))
             }
             Protection::Object { kind: ObjectKind::Signed, cms } => {
                 let (verdict, content) = self.verify(&cms, None, enclosing)?;
-                (whole.len(), InnerProtection::Signed(verdict), content)
+                (whole.len(), InnerProtection::Signed(Box::new(verdict)), content)
             }
             Protection::Object { kind: ObjectKind::Enveloped | ObjectKind::AuthEnveloped, .. } => {
                 (whole.len(), InnerProtection::Encrypted, None)
