@@ -1,5 +1,10 @@
 //! Header protection (RFC 9788) and parts, through the programs; OpenSSL and Python's email package are the second readers.
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail this way")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test may fail this way"
+)]
 mod accounts;
 mod openssl_pki;
 

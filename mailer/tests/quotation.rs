@@ -1,5 +1,10 @@
 //! What may be quoted in a reply: nothing that was not shown, and nothing decrypted to people who neither wrote nor got it.
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail this way")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test may fail this way"
+)]
 mod accounts;
 mod openssl_pki;
 
