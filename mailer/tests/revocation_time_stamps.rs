@@ -1,5 +1,10 @@
 //! How old a signature is, proven by time stamps of `openssl ts`, and what that means for revoked and expired signers.
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail this way")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test may fail this way"
+)]
 mod openssl_pki;
 
 use jiff::{SignedDuration, Timestamp};
