@@ -37,7 +37,7 @@ enum Hash {
         /// What the hash is combined with: the first block of the key stream.
         mask: Zeroizing<[u8; BLOCK]>,
     },
-    Poly1305(Poly1305),
+    Poly1305(Box<Poly1305>),
 }
 
 impl Hash {
@@ -201,5 +201,5 @@ fn chacha20(key: &[u8], nonce: &[u8]) -> Option<Parts> {
     let mut first = Zeroizing::new([0; 64]);
     key_stream.apply_keystream(first.as_mut_slice());
     let hash = Poly1305::new_from_slice(first.get(..32)?).ok()?;
-    Some((Box::new(key_stream), Hash::Poly1305(hash), TAG_LENGTH))
+    Some((Box::new(key_stream), Hash::Poly1305(Box::new(hash)), TAG_LENGTH))
 }
