@@ -171,7 +171,7 @@ fn endless_structures() {
     for _ in 0..300 {
         forwarded = format!("Content-Type: message/rfc822\r\n\r\n{FROM}{forwarded}");
     }
-    let ber = [vec![0x30, 0x80].repeat(50_000), vec![0; 100_000]].concat();
+    let ber = [[0x30, 0x80].repeat(50_000), vec![0; 100_000]].concat();
     let infos: [Vec<u8>; 200] = std::array::from_fn(|_| alice.signer_info(TEXT.as_bytes()));
     let signers = SignedData::new(None, &[&alice.certificate], &infos).der();
     let crowded =

@@ -1,5 +1,10 @@
 //! `mailer verify`, and what `open` and `verify` say about parts, odd line ends and broken structures.
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail this way")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test may fail this way"
+)]
 mod accounts;
 mod openssl_pki;
 
