@@ -248,7 +248,8 @@ pub fn is_wrapped_message(outer_fields: &[u8], payload_type: &MediaType, message
 
 /// Puts the header of a received message together: protected fields count, and the outside only where it says what no
 /// author could (RFC 9788 section 4). Without a signature that is trusted, the author named outside is the one shown
-/// where they differ, so call it a second time without `was_signed` when the signature turns out not to be trusted.
+/// where they differ, so call it a second time without `was_signed` when the signature turns out not to be trusted. The
+/// verdict is about the author whom the first call shows.
 pub fn reveal(outer_fields: &[u8], payload: Payload<'_>, around: Around) -> Revealed {
     let (outer, _) = Fields::split(outer_fields);
     let outer: Vec<&Field<'_>> = outer.iter().filter(|field| is_protectable(field)).collect();

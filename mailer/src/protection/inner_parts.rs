@@ -205,10 +205,7 @@ impl Walk<'_, '_> {
             let around = Around { was_encrypted: false, was_signed: true };
             let revealed = reveal(enclosing.header, Payload::Header(inside.header()), around);
             if revealed.scheme != Scheme::None {
-                let verdict = judge_signed(self.judge, signed, &authors(&revealed.header()));
-                if verdict.is_trusted() {
-                    return Ok(verdict);
-                }
+                return Ok(judge_signed(self.judge, signed, &authors(&revealed.header())));
             }
         }
         Ok(judge_signed(self.judge, signed, &authors(enclosing.header)))

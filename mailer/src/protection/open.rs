@@ -451,24 +451,17 @@ impl Unwrapping<'_, '_> {
         Ok(decrypted.content)
     }
 
-    /// Judges by the author that the protected header names; where nothing proves that header, by the one outside.
+    /// Judges by the author that the protected header names, for that is whom the signer let speak: one who is named outside
+    /// alone is believed only where no header is protected. Where nothing proves the inside, the outside is shown.
     fn judge_content(&self, judge: &mut Judge<'_>, content: &mut Whole<'_>) -> (Vec<Layer>, Verdict) {
         let was_encrypted = self.layers.iter().any(|layer| matches!(layer, UnjudgedLayer::Encrypted { .. }));
-        let mut judged = None;
-        for was_signed in [true, false] {
-            let header = content.reveal(Around { was_encrypted, was_signed });
-            if matches!(&judged, Some((before, _, _)) if *before == header) {
-                break;
-            }
-            let layers = self.judge_layers(judge, &header);
-            let verdict = with_senders(overall(&layers), &header);
-            let is_trusted = verdict.is_trusted();
-            judged = Some((header, layers, verdict));
-            if is_trusted {
-                break;
-            }
+        let mut header = content.reveal(Around { was_encrypted, was_signed: true });
+        let layers = self.judge_layers(judge, &header);
+        let verdict = overall(&layers);
+        if !verdict.is_trusted() {
+            header = content.reveal(Around { was_encrypted, was_signed: false });
         }
-        judged.map_or_else(|| (Vec::new(), Verdict::unsigned()), |(_, layers, verdict)| (layers, verdict))
+        (layers, with_senders(verdict, &header))
     }
 
     /// Judges every layer by the authors whom the header names in From.
