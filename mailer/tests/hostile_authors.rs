@@ -55,6 +55,71 @@ fn fields_inside_the_signed_part_name_nobody() {
 }
 
 #[test]
+fn a_protected_header_names_the_author_whatever_stands_outside() {
+    let office = hostile::office();
+    let alice = Hand::of(&hostile::signer(&office, "alice"));
+    let boss = "From: boss@example.test\r\nSubject: pay\r\n";
+    let message_of_boss = format!("{boss}Content-Type: text/plain\r\n\r\nPay.\r\n");
+    let outside = "From: alice@example.test\r\nSubject: lunch\r\n";
+    let mut tricks = Vec::new();
+    for (name, entity) in [
+        ("hp=clear", format!("{boss}Content-Type: text/plain; hp=\"clear\"\r\n\r\nPay.\r\n")),
+        ("hp=cipher", format!("{boss}Content-Type: text/plain; hp=\"cipher\"\r\n\r\nPay.\r\n")),
+        ("v1", format!("{boss}Content-Type: text/plain; protected-headers=\"v1\"\r\n\r\nPay.\r\n")),
+        ("wrapped", format!("Content-Type: message/rfc822; forwarded=no\r\n\r\n{message_of_boss}")),
+    ] {
+        let der = SignedData::new(None, &[&alice.certificate], &[alice.signer_info(entity.as_bytes())]).der();
+        let signed = multipart_signed(&entity, &der);
+        for (place, text) in [
+            ("outside alice", message(outside, &signed)),
+            ("outside boss", message("From: boss@example.test\r\nSubject: lunch\r\n", &signed)),
+        ] {
+            tricks.push(Trick::new(&format!("{name}, {place}"), &text, "address-mismatch"));
+        }
+        // Where the content is asked for all the same, nothing of the inside passes for proven.
+        let said =
+            office.run("bob", &["open", "--json", "--show-untrusted"], message(outside, &signed).as_bytes());
+        let header = said.json()["header"].clone();
+        let disagreements = header["disagreements"].as_array().unwrap();
+        assert!(disagreements.iter().any(|found| found["code"] == "from-differs"), "{name}: {header}");
+        let fields = header["fields"].as_array().unwrap();
+        assert!(fields.iter().all(|field| field["protection"] == "unprotected"), "{name}: {header}");
+        assert!(said.text().contains("From: alice@example.test\r\n"), "{name}: {}", said.text());
+        // The same inside a message that somebody passes on.
+        let list = format!("--b\r\n{signed}\r\n--b--\r\n");
+        let list = message(outside, &format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{list}"));
+        let said = office.run("bob", &["open", "--json"], list.as_bytes()).expect(0);
+        if name != "wrapped" {
+            assert_eq!(said.json()["parts"][0]["verdict"]["code"], "address-mismatch", "{name}");
+        }
+    }
+    check_all(&office, &tricks);
+}
+
+#[test]
+fn a_type_that_can_be_read_in_two_ways_is_refused() {
+    let office = hostile::office();
+    let alice = Hand::of(&hostile::signer(&office, "alice"));
+    let from = "From: alice@example.test\r\n";
+    let (signed, opaque) = (signed_by(&alice), opaque_by(&alice));
+    let other = signed.replacen("boundary=", "boundary=other; boundary=", 1);
+    let hidden = signed.replacen("boundary=", "boundary*0=other; boundary=", 1);
+    let kind = opaque.replacen("application/pkcs7-mime", "application/pkcs7-mime; name=x; name=smime.p7m", 1);
+    assert!(other != signed && hidden != signed && kind != opaque);
+    check_all(
+        &office,
+        &[
+            Trick::new("two boundaries", &message(from, &other), "signature-malformed"),
+            Trick::new("a boundary in two forms", &message(from, &hidden), "signature-malformed"),
+            Trick::new("two names of an object", &message(from, &kind), "signature-malformed"),
+        ],
+    );
+    // Twice the same says one thing.
+    let twice = opaque.replacen("application/pkcs7-mime", "application/pkcs7-mime; x=y; x=y", 1);
+    office.run("bob", &["open"], message(from, &twice).as_bytes()).expect(0);
+}
+
+#[test]
 fn a_sender_who_did_not_sign_is_named() {
     let office = hostile::office();
     let alice = Hand::of(&hostile::signer(&office, "alice"));

@@ -1,4 +1,6 @@
 //! Header fields (RFC 5322 section 2.2) with their exact bytes.
+use super::parameters::Parsed;
+
 /// One field as it stands in the message, folding included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
@@ -106,13 +108,19 @@ pub struct MediaType {
     /// `type/subtype` in lower case.
     pub essence: String,
     parameters: Vec<(String, String)>,
+    ambiguous: Option<String>,
 }
 
 impl MediaType {
     /// Reads a Content-Type or Content-Disposition field; the latter has no subtype.
     pub fn parse(field: &Field<'_>) -> Option<Self> {
-        let (essence, parameters) = super::parameters::parse(&field.unfolded());
-        (!essence.is_empty()).then_some(Self { essence, parameters })
+        let Parsed { essence, parameters, ambiguous } = super::parameters::parse(&field.unfolded());
+        (!essence.is_empty()).then_some(Self { essence, parameters, ambiguous })
+    }
+
+    /// A parameter with two values: readers differ in which of them counts.
+    pub fn ambiguous_parameter(&self) -> Option<&str> {
+        self.ambiguous.as_deref()
     }
 
     /// A parameter by its lower-case name.

@@ -28,6 +28,11 @@ pub enum MimeError {
     /// A multipart without boundary parameter.
     #[error("a multipart has no boundary")]
     NoBoundary,
+    /// A parameter of the Content-Type of a protected entity has two values.
+    #[error(
+        "the parameter {0:?} of a protected part has two values, and programs differ in which one counts"
+    )]
+    AmbiguousParameter(String),
     /// The end delimiter is missing.
     #[error("a multipart is cut off: its last boundary is missing")]
     CutOff,

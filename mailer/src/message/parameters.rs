@@ -6,8 +6,19 @@ use mail_parser::decoders::charsets::map::charset_decoder;
 /// More than any sender needs; the rest is passed over.
 const MOST_PARAMETERS: usize = 200;
 
-/// Splits `value; name=value; ...` into the value in lower case and its decoded parameters, names in lower case.
-pub(super) fn parse(text: &str) -> (String, Vec<(String, String)>) {
+/// A value and its parameters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Parsed {
+    /// The value in lower case.
+    pub(super) essence: String,
+    /// Names in lower case, values decoded.
+    pub(super) parameters: Vec<(String, String)>,
+    /// The first parameter that stands there several times with different values, so that readers choose differently.
+    pub(super) ambiguous: Option<String>,
+}
+
+/// Splits `value; name=value; ...`.
+pub(super) fn parse(text: &str) -> Parsed {
     let mut scanner = Scanner(text);
     let essence = scanner.until_semicolon();
     let essence = essence.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
@@ -17,7 +28,28 @@ pub(super) fn parse(text: &str) -> (String, Vec<(String, String)>) {
     {
         pieces.extend(piece);
     }
-    (essence, join(pieces))
+    let ambiguous = ambiguous(&pieces);
+    Parsed { essence, parameters: join(pieces), ambiguous }
+}
+
+/// What is written twice with different values, or in two of the forms of RFC 2231; only a file name is customarily written in
+/// its plain and its extended form (RFC 6266 appendix D).
+fn ambiguous(pieces: &[Piece]) -> Option<String> {
+    let differs = |first: &Piece, second: &Piece| {
+        let is_same_form = (first.section, first.is_extended) == (second.section, second.is_extended);
+        match is_same_form {
+            true => first.value != second.value,
+            false => first.begins() && second.begins() && !matches!(&*first.name, "name" | "filename"),
+        }
+    };
+    let mut rest = pieces;
+    while let Some((first, after)) = rest.split_first() {
+        if after.iter().any(|second| first.name == second.name && differs(first, second)) {
+            return Some(first.name.clone());
+        }
+        rest = after;
+    }
+    None
 }
 
 /// One `name*section*=value`.
@@ -26,6 +58,13 @@ struct Piece {
     section: Option<u16>,
     is_extended: bool,
     value: String,
+}
+
+impl Piece {
+    /// Whether it is the whole value or its first section.
+    fn begins(&self) -> bool {
+        self.section.unwrap_or(0) == 0
+    }
 }
 
 struct Scanner<'t>(&'t str);
@@ -87,7 +126,7 @@ fn piece(name: &str, value: String) -> Option<Piece> {
 fn join(mut pieces: Vec<Piece>) -> Vec<(String, String)> {
     pieces.sort_by_key(|piece| piece.section);
     let mut joined: Vec<(String, String)> = Vec::new();
-    for first in pieces.iter().filter(|piece| piece.section.unwrap_or(0) == 0) {
+    for first in pieces.iter().filter(|piece| piece.begins()) {
         let value = match first.section {
             None => decode(std::slice::from_ref(&first)),
             Some(_) => {
@@ -149,7 +188,7 @@ mod tests {
     use super::*;
 
     fn parameter(text: &str, name: &str) -> Option<String> {
-        parse(text).1.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+        parse(text).parameters.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
     #[test]
@@ -171,9 +210,24 @@ mod tests {
     }
 
     #[test]
+    fn two_values_of_one_parameter_are_ambiguous() {
+        for (text, wanted) in [
+            ("a/b; boundary=x; c=d; Boundary=y", Some("boundary")),
+            ("a/b; boundary=x; boundary*=us-ascii''y", Some("boundary")),
+            ("a/b; boundary*0=x; boundary*1=y; boundary=z", Some("boundary")),
+            ("a/b; name*0=x; name*1=y; name*1=z", Some("name")),
+            ("a/b; boundary=x; boundary=\"x\"; y", None),
+            ("a/b; name=old; name*=iso-8859-1''%E9", None),
+            ("a/b; name*0=x; name*1=y; charset=z", None),
+        ] {
+            assert_eq!(parse(text).ambiguous.as_deref(), wanted, "{text}");
+        }
+    }
+
+    #[test]
     fn the_value_is_in_lower_case_and_alone() {
-        assert_eq!(parse(" Multipart/Mixed (comment) ; x").0, "multipart/mixed");
-        assert_eq!(parse("").0, "");
+        assert_eq!(parse(" Multipart/Mixed (comment) ; x").essence, "multipart/mixed");
+        assert_eq!(parse("").essence, "");
     }
 
     proptest::proptest! {

@@ -53,14 +53,22 @@ pub enum ObjectKind {
 /// Recognises the protection of an entity (RFC 8551 section 3.10).
 ///
 /// # Errors
-/// A `multipart/signed` or CMS part whose structure is broken: it may have been protected once.
+/// A `multipart/signed` or CMS part whose structure is broken, or can be read in two ways: it may have been protected once.
 pub fn protection(entity: &Part) -> Result<Protection, MimeError> {
     let media_type = entity.media_type()?;
-    match media_type.essence.as_str() {
-        "multipart/signed" if is_cms_signed(&media_type) => detached(entity, &media_type),
-        "application/pkcs7-mime" | "application/x-pkcs7-mime" => object(entity),
-        "application/octet-stream" if has_object_name(entity) => object(entity),
-        _ => Ok(Protection::None),
+    let is_protected = match media_type.essence.as_str() {
+        "multipart/signed" => {
+            is_cms_signed(&media_type) || media_type.ambiguous_parameter() == Some("protocol")
+        }
+        "application/pkcs7-mime" | "application/x-pkcs7-mime" => true,
+        "application/octet-stream" => has_object_name(entity),
+        _ => false,
+    };
+    match media_type.ambiguous_parameter() {
+        _ if !is_protected => Ok(Protection::None),
+        Some(name) => Err(MimeError::AmbiguousParameter(name.to_owned())),
+        None if media_type.is_of_type("multipart") => detached(entity, &media_type),
+        None => object(entity),
     }
 }
 
@@ -234,6 +242,14 @@ mod tests {
                 MimeError::NotASignature("text/plain".into()),
             ),
             (text.replace(";\r\n boundary=\"b\"", ""), MimeError::NoBoundary),
+            (
+                text.replace("boundary=\"b\"", "boundary=\"b\"; boundary=c"),
+                MimeError::AmbiguousParameter("boundary".into()),
+            ),
+            (
+                text.replace("protocol=", "protocol=\"application/pgp-signature\"; protocol="),
+                MimeError::AmbiguousParameter("protocol".into()),
+            ),
             (text.replace("\r\n--b--", "\r\n--b\r\n\r\nthird\r\n--b--"), MimeError::NotTwoParts(3)),
             (text.replace("\r\n--b--", &format!("\r\n{long}--b--")), MimeError::SignatureTooLong(24)),
             (
