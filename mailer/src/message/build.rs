@@ -219,6 +219,7 @@ mod tests {
     use crate::message::outer::assemble;
     use crate::message::parse::{Attached, Readable};
     use crate::message::shown_text::Reading;
+    use crate::message::terminal_text::safe_text;
 
     fn read(message: &[u8]) -> Readable {
         crate::message::parse::read(&Content::from_vec(message.to_vec()), Reading::default()).unwrap()
@@ -312,6 +313,15 @@ mod tests {
         assert!(String::from_utf8(composed.fields).unwrap().contains("To: undisclosed-recipients:;\r\n"));
     }
 
+    #[test]
+    fn separators_of_unicode_travel_and_are_shown_as_line_ends() {
+        let draft = Draft { text: "one\u{2028}\ntwo\u{2029}".to_owned(), attachments: Vec::new(), ..draft() };
+        let composed = draft.compose(Timestamp::UNIX_EPOCH, &mut Unique::new([7; 16])).unwrap();
+        let text = String::from_utf8(composed.entity.clone()).unwrap();
+        assert!(text.contains("one=E2=80=A8") && text.contains("two=E2=80=A9"), "{text}");
+        assert_eq!(read(&assemble(&composed.fields, &composed.entity)).text, "one\n\ntwo\n\n");
+    }
+
     proptest::proptest! {
         #[test]
         fn any_text_and_attachment_survives(text: String, name in "[^\\p{C}]{1,40}", content: Vec<u8>) {
@@ -320,7 +330,7 @@ mod tests {
             assert!(composed.entity.is_ascii() && is_canonical(&composed.entity));
             let read = read(&assemble(&composed.fields, &composed.entity));
             let wanted = String::from_utf8(to_crlf(draft.text.as_bytes()).into_owned()).unwrap().replace("\r\n", "\n");
-            assert_eq!(read.text.trim_end_matches('\n'), wanted.trim_end_matches('\n'));
+            assert_eq!(read.text.trim_end_matches('\n'), safe_text(&wanted).trim_end_matches('\n'));
             assert_eq!(octets(&read.attachments[0]), draft.attachments[0].content);
         }
     }

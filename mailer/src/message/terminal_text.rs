@@ -1,14 +1,22 @@
 //! Text from strangers made safe for a terminal: no escape sequence, no control character, no reordering.
 
-/// Several lines: line feeds and tabs stay, every other control or reordering character becomes U+FFFD.
+/// Several lines: line feeds and tabs stay, line and paragraph separators become line feeds, every other control or
+/// reordering character becomes U+FFFD.
 pub fn safe_text(text: &str) -> String {
-    text.replace("\r\n", "\n").chars().map(|c| if c == '\n' || c == '\t' { c } else { visible(c) }).collect()
+    let shown = |character| match character {
+        '\n' | '\t' => character,
+        '\u{2028}' | '\u{2029}' => '\n',
+        other => visible(other),
+    };
+    text.replace("\r\n", "\n").chars().map(shown).collect()
 }
 
-/// One line: as [`safe_text`], and line ends and tabs become blanks.
+/// One line: as [`safe_text`], and line ends, separators and tabs become blanks.
 pub fn safe_line(text: &str) -> String {
-    let line: String =
-        text.chars().map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { visible(c) }).collect();
+    let line: String = text
+        .chars()
+        .map(|c| if matches!(c, '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}') { ' ' } else { visible(c) })
+        .collect();
     line.trim().to_owned()
 }
 
@@ -45,6 +53,12 @@ mod tests {
         assert!(text.contains("b\nc"), "{text:?}");
         let line = safe_line("Subject\r\nFrom: boss\u{1b}]0;x\u{7}");
         assert!(!line.chars().any(is_steering) && line.starts_with("Subject  From: boss"), "{line:?}");
+    }
+
+    #[test]
+    fn separators_of_unicode_end_lines() {
+        assert_eq!(safe_text("one\u{2028}two\u{2029}three"), "one\ntwo\nthree");
+        assert_eq!(safe_line("one\u{2028}two\u{2029}"), "one two");
     }
 
     #[test]
