@@ -79,6 +79,20 @@ fn a_signature_over_a_file_is_verified() {
     let said = verify(&["--content", "report.bin", "report.p7s"]).expect(0);
     assert!(said.text().contains("\"trusted\""), "{}", said.text());
     verify(&["--cms", "report.p7m"]).expect(0);
+    // OpenSSL writes PEM with -outform PEM, others call it PKCS7.
+    let pem: Vec<&str> = arguments.iter().map(|word| if *word == "DER" { "PEM" } else { word }).collect();
+    let pem = String::from_utf8(openssl(office.pki.path(), &pem)).unwrap();
+    for (text, code) in [
+        (pem.clone(), 0),
+        (format!("\r\n{}", pem.replace('\n', "\r\n").replace(" CMS-", " PKCS7-")), 0),
+        (pem.replace(" CMS-", " CERTIFICATE-"), 4),
+        (pem.replace("-----END CMS-----", ""), 4),
+        ("-----BEGIN CMS-----".to_owned(), 4),
+    ] {
+        office.pki.write("report.pem", text.as_bytes());
+        let said = verify(&["--cms", "report.pem"]).expect(code);
+        assert_eq!(said.text().contains("\"trusted\":true"), code == 0, "{}", said.text());
+    }
     office.pki.write("report.bin", b"something else");
     let said = verify(&["--content", "report.bin", "report.p7s"]).expect(4);
     assert!(said.text().contains("content-changed"), "{}", said.text());

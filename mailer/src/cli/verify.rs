@@ -1,4 +1,5 @@
 //! `mailer verify`: the verdict about a message or a CMS signature, and nothing of its content.
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -12,14 +13,15 @@ use super::verdict::{Finding, verdict_json};
 use crate::content::Content;
 use crate::message::mime::MimeError;
 use crate::message::terminal_text::safe_text;
+use crate::message::transfer_encoding::{DecodedBody, TransferEncoding};
 use crate::protection::open::ReleasePolicy;
-use crate::smime;
+use crate::smime::{self, VerifyError};
 use crate::trust::Verdict;
 
 /// Says who signed a message, and whether to believe it; prints no content.
 ///
 /// Reads a mail of any length from a file or standard input. The card is needed only for an encrypted one. With --content, FILE
-/// is a CMS signature (DER) over the octets of that file; with --cms alone it carries its content itself.
+/// is a CMS signature (DER or PEM) over the octets of that file; with --cms alone it carries its content itself.
 ///
 /// Exit code 0 means signed and trusted, 4 anything else that could be read, unsigned mail included.
 #[derive(Debug, Args)]
@@ -69,9 +71,16 @@ impl Verify {
     fn cms(&self, context: &Context, object: &Content) -> Result<Exit, Failure> {
         let content = self.content.as_deref().map(file_content).transpose()?;
         let (verdict, notes) = judging(context, |judge| {
-            Ok(match smime::verify(object, content.as_ref(), &[]) {
+            let object = match cms_octets(object).map_err(MimeError::from)? {
+                Some(object) => object,
+                None => {
+                    let problem = "its PEM text has no end, or is of another kind".to_owned();
+                    return Ok(Verdict::unreadable(&VerifyError::Malformed(problem)));
+                }
+            };
+            Ok(match smime::verify(&object, content.as_ref(), &[]) {
                 Ok(signed) => judge.signed_message(&signed, &[]),
-                Err(smime::VerifyError::Io(problem)) => return Err(MimeError::from(problem).into()),
+                Err(VerifyError::Io(problem)) => return Err(MimeError::from(problem).into()),
                 Err(problem) => Verdict::unreadable(&problem),
             })
         })?;
@@ -89,3 +98,24 @@ impl Verify {
         Ok(exit)
     }
 }
+
+/// The octets of a CMS object that is DER or PEM (RFC 7468 sections 8 and 9); `None` for PEM of another kind or without end.
+fn cms_octets(object: &Content) -> io::Result<Option<DecodedBody>> {
+    let start = object.head(LONGEST_PEM_LINE)?;
+    let blank = start.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let Some(label) = start.get(blank..).and_then(|start| start.strip_prefix(b"-----BEGIN ")) else {
+        return Ok(Some(DecodedBody { body: object.clone(), encoding: TransferEncoding::Identity }));
+    };
+    let tail_start = object.len().saturating_sub(LONGEST_PEM_LINE as u64);
+    let tail = object.slice(tail_start..object.len()).head(LONGEST_PEM_LINE)?;
+    let end = memchr::memmem::rfind(&tail, b"-----END ");
+    let is_cms = PEM_LABELS.iter().any(|known| label.starts_with(known));
+    let first_line = start.len() - label.len() + label.iter().take_while(|&&byte| byte != b'\n').count();
+    Ok(end.filter(|_| is_cms).map(|end| DecodedBody {
+        body: object.slice(first_line as u64..tail_start + end as u64),
+        encoding: TransferEncoding::Base64,
+    }))
+}
+
+const LONGEST_PEM_LINE: usize = 1024;
+const PEM_LABELS: [&[u8]; 3] = [b"CMS-----", b"PKCS7-----", b"PKCS #7 SIGNED DATA-----"];
