@@ -90,6 +90,7 @@ fn what_is_sent_hides_its_subject_and_other_programs_find_it() {
     office.run("bob", &["fetch"], b"").expect(0);
     let list = office.run("bob", &["list"], b"").expect(0).text();
     assert!(list.contains("[...]") && list.contains("Grüße, Kran"), "{list}");
+    assert!(list.ends_with("[...] is an encrypted subject; see it with: mailer read 1\n"), "{list}");
     let read = office.run("bob", &["read", "2"], b"").expect(0).text();
     assert!(read.ends_with("Subject: Grüße, Kran\n\nx\n"), "{read}");
 }

@@ -15,7 +15,7 @@ use crate::message::secured::{ObjectKind, Protection, protection};
 use crate::transport::maildir::{Entry, Maildir};
 use crate::trust::in_words;
 
-/// Lists the messages, oldest first. Subjects are those of the outer header: nothing is decrypted.
+/// Lists the messages, oldest first. Nothing is decrypted, so the subject of an encrypted message is mostly [...]; read shows it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  mailer list\n  mailer list --sent --json")]
 pub(super) struct List {
@@ -29,6 +29,9 @@ pub(super) struct List {
 
 /// Enough of a message for its header and, where it is opaque, the beginning of its object.
 const START: u64 = 64 * 1024;
+
+/// What stands outside in place of a subject that is encrypted (RFC 9788 section 3.2.1).
+const HIDDEN: &str = "[...]";
 
 struct Line {
     number: usize,
@@ -161,7 +164,15 @@ fn as_table(lines: &[Line], sent: bool) -> String {
             state,
         ]);
     }
-    format!("{table}\n")
+    let is_hidden = |line: &Line| line.protection == "encrypted" && line.header.subject == HIDDEN;
+    let hint = match lines.iter().find(|line| is_hidden(line)) {
+        Some(line) => {
+            let sent = if sent { "--sent " } else { "" };
+            format!("{HIDDEN} is an encrypted subject; see it with: mailer read {sent}{}\n", line.number)
+        }
+        None => String::new(),
+    };
+    format!("{table}\n{hint}")
 }
 
 fn shortened(text: &str, longest: usize) -> String {
