@@ -9,6 +9,7 @@ use serde_json::json;
 use super::context::Context;
 use super::report::{Exit, Failure, print_text};
 use crate::content::Content;
+use crate::message::confidentiality::HIDDEN_SUBJECT;
 use crate::message::parse::{Readable, read_header};
 use crate::message::part::Part;
 use crate::message::secured::{ObjectKind, Protection, protection};
@@ -29,9 +30,6 @@ pub(super) struct List {
 
 /// Enough of a message for its header and, where it is opaque, the beginning of its object.
 const START: u64 = 64 * 1024;
-
-/// What stands outside in place of a subject that is encrypted (RFC 9788 section 3.2.1).
-const HIDDEN: &str = "[...]";
 
 struct Line {
     number: usize,
@@ -164,11 +162,14 @@ fn as_table(lines: &[Line], sent: bool) -> String {
             state,
         ]);
     }
-    let is_hidden = |line: &Line| line.protection == "encrypted" && line.header.subject == HIDDEN;
+    let is_hidden = |line: &Line| line.protection == "encrypted" && line.header.subject == HIDDEN_SUBJECT;
     let hint = match lines.iter().find(|line| is_hidden(line)) {
         Some(line) => {
             let sent = if sent { "--sent " } else { "" };
-            format!("{HIDDEN} is an encrypted subject; see it with: mailer read {sent}{}\n", line.number)
+            format!(
+                "{HIDDEN_SUBJECT} is an encrypted subject; see it with: mailer read {sent}{}\n",
+                line.number
+            )
         }
         None => String::new(),
     };
