@@ -60,7 +60,7 @@ pub struct RevocationConfig {
     /// What to think of a certificate about which nothing current is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when_unknown: Option<WhenUnknown>,
-    /// With `accept-stale`: how many hours after a newer CRL or OCSP answer was due the last one still counts [24].
+    /// With `accept-stale`: hours for which the last CRL or OCSP answer counts after a newer one was due; 24 unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stale_hours: Option<u32>,
     /// Ask neither directory nor responder: what was answered before must do.

@@ -1,7 +1,7 @@
 //! A CRL: its header parsed, its entries searched where they lie (RFC 5280 section 5).
 //!
 //! A short list is kept with its bytes and searched from end to end; of a long one an index on the disk is searched
-//! ([`super::crl_index`]).
+//! (`crl_index.rs`).
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
