@@ -121,6 +121,11 @@ fn answers_of_responders_count() {
     let (code, found) = json(&pki, &[&now[..], &["--crl", "Root.crl", "--ocsp", "revoked.ocsp"]].concat());
     assert_eq!((code, &found["code"]), (4, &"revoked".into()), "{found}");
     assert!(found["sentence"].as_str().unwrap().contains("key compromise"), "{found}");
+    // Of several answers the worst counts, in whatever order they come.
+    for answers in [["good.ocsp", "revoked.ocsp"], ["revoked.ocsp", "good.ocsp"]] {
+        let (code, found) = json(&pki, &[&now[..], &["--crl", "Root.crl", "--ocsp"], &answers[..]].concat());
+        assert_eq!((code, &found["code"]), (4, &"revoked".into()), "{found}");
+    }
 }
 
 #[test]

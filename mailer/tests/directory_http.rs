@@ -29,9 +29,14 @@ fn serve(answer: impl Fn(&str) -> Answer + Send + 'static) -> (Location, Arc<Mut
             let mut stream = stream.unwrap();
             let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
             let target = lines.next().unwrap().unwrap().split(' ').nth(1).unwrap().to_owned();
-            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-            log.lock().unwrap().push(target.clone());
-            let (head, body) = answer(&target);
+            let mut condition = String::new();
+            while let Some(line) = lines.next().map(Result::unwrap).filter(|line| !line.is_empty()) {
+                if let Some(tag) = line.to_ascii_lowercase().strip_prefix("if-none-match:") {
+                    condition = format!(" unless {}", tag.trim());
+                }
+            }
+            log.lock().unwrap().push(format!("{target}{condition}"));
+            let (head, body) = answer(&format!("{target}{condition}"));
             let head =
                 format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
             let _ = stream.write_all(&[head.into_bytes(), body].concat());
@@ -182,6 +187,42 @@ fn an_older_crl_does_not_come_back() {
         assert_eq!(verdict(answer, 30), "revoked", "{}", answer.0);
     }
     assert_eq!(verdict(&before, 60), "revocation-unknown", "no list is good for ever");
+}
+
+#[test]
+fn a_list_that_did_not_change_does_not_travel_again() {
+    let pki = Pki::new();
+    let identifier = pki.people.certificate().subject_key_identifier().unwrap();
+    let bob = pki.reader("bob", Key::P256).certificate();
+    let list = pki.people.crl().der().to_vec();
+    let (location, asked) = serve(move |target| match target {
+        target if target.ends_with(" unless \"v1\"") => {
+            ("304 Not Modified\r\nETag: \"v1\"".to_owned(), Vec::new())
+        }
+        _ => ("200 OK\r\nETag: \"v1\"".to_owned(), list.clone()),
+    });
+    // The authority of people is the anchor here, so that one list is all there is.
+    let anchors = Anchors(vec![Anchor {
+        certificate: pki.people.certificate(),
+        domains: vec!["example.test".to_owned()],
+    }]);
+    let cache = pki.path().join("cache");
+    for round in 0..3 {
+        let mut directory = open(&location, &cache);
+        let unknown_revocation = UnknownRevocation::Reject;
+        let mut judge = Judge { anchors: &anchors, source: &mut directory, at: now(), unknown_revocation };
+        judge.check_recipient(&bob, "bob@example.test").unwrap();
+        let asked = asked.lock().unwrap();
+        let conditional = asked.iter().filter(|target| target.contains("unless")).count();
+        assert_eq!((asked.len(), conditional), (round + 1, round), "{asked:?}");
+    }
+    // A kept list that was damaged is fetched anew, not vouched for by the server.
+    let folder = std::fs::read_dir(cache.join("lists")).unwrap().next().unwrap().unwrap().path();
+    let kept = std::fs::read_dir(folder).unwrap().flatten().map(|file| file.path());
+    kept.filter(|file| file.extension().is_some_and(|kind| kind == "crl"))
+        .for_each(|file| std::fs::write(file, b"damaged").unwrap());
+    assert_eq!(open(&location, &cache).revocation_lists(&identifier).len(), 1);
+    assert!(!asked.lock().unwrap().last().unwrap().contains("unless"));
 }
 
 #[test]

@@ -113,14 +113,21 @@ impl World {
     }
 
     fn judge(&self, message: &SignedMessage, days: i64) -> Verdict {
+        self.judge_with(message, days, "", &[])
+    }
+
+    /// With extensions of the CRLs, and anchors beside the root.
+    fn judge_with(&self, message: &SignedMessage, days: i64, lists: &str, more: &[Anchor]) -> Verdict {
         let at = later(days);
         let dates = (asn1(at - SignedDuration::from_hours(5)), asn1(at + SignedDuration::from_hours(24)));
-        let crl = |authority: &openssl_pki::Authority| authority.crl_with("", (&dates.0, &dates.1));
+        let crl = |authority: &openssl_pki::Authority| authority.crl_with(lists, (&dates.0, &dates.1));
         let mut source = Lists(vec![crl(&self.pki.root), crl(&self.pki.people)]);
-        let anchors = Anchors(vec![Anchor {
-            certificate: self.pki.root.certificate(),
-            domains: vec!["example.test".to_owned()],
-        }]);
+        let own =
+            Anchor { certificate: self.pki.root.certificate(), domains: vec!["example.test".to_owned()] };
+        let anchors = Anchors([&[own], more].concat());
+        for file in more.iter().map(|anchor| anchor.certificate.subject()) {
+            source.0.push(CertificateList::from_der(&self.pki.read(&format!("{file}.crl"))).unwrap());
+        }
         let unknown_revocation = UnknownRevocation::Reject;
         let mut judge = Judge { anchors: &anchors, source: &mut source, at, unknown_revocation };
         judge.signed_message(message, &["alice@example.test".to_owned()])
@@ -187,7 +194,15 @@ fn an_expired_signer_stays_good_with_a_stamp_from_before() {
     let alice =
         world.pki.people.issue_with("alice", Key::P256, &signing("alice@example.test"), (dates.0, &dates.1));
     assert_eq!(world.judge(&world.signed_by(&alice), 60).code(), "expired");
-    let verdict = world.judge(&world.stamped(world.signed_by(&alice)), 60);
+    // The list is younger than the end of the certificate: an entry may be gone (RFC 5280 section 3.3), unless the CA says
+    // since when it keeps them.
+    let stamped = world.stamped(world.signed_by(&alice));
+    let verdict = world.judge(&stamped, 60);
+    assert_eq!(verdict.code(), "revocation-unknown", "{verdict}");
+    assert!(verdict.to_string().contains("need not name certificates that expired before it"), "{verdict}");
+    let kept_since = |moment: Timestamp| format!("2.5.29.60=ASN1:GENERALIZEDTIME:{}", asn1(moment));
+    assert_eq!(world.judge_with(&stamped, 60, &kept_since(later(51)), &[]).code(), "revocation-unknown");
+    let verdict = world.judge_with(&stamped, 60, &kept_since(later(49)), &[]);
     assert!(verdict.is_trusted(), "{verdict}");
     assert!(verdict.to_string().contains("certificate valid until"), "{verdict}");
     let expired = (dates.0, asn1(later(-1)));
@@ -198,6 +213,33 @@ fn an_expired_signer_stays_good_with_a_stamp_from_before() {
         (expired.0, &expired.1),
     );
     assert_eq!(world.judge(&world.stamped(world.signed_by(&bob)), 60).code(), "expired");
+}
+
+#[test]
+fn the_authority_of_another_organisation_proves_nothing() {
+    let world = World::new();
+    let alice = world.pki.signer("alice", Key::P256);
+    let other = openssl_pki::Authority::root(world.pki.path(), "Other", openssl_pki::CA);
+    let authority = other.issue("OtherStamper", Key::P256, TSA);
+    let mut message = world.signed_by(&alice);
+    let signature = message.signers[0].outcome.as_mut().unwrap();
+    signature.time_stamp_tokens = vec![world.stamp(&authority, &signature.value)];
+    let dates = (asn1(later(0)), asn1(later(5)));
+    std::fs::write(world.pki.path().join("Other.crl"), other.crl_with("", (&dates.0, &dates.1)).der())
+        .unwrap();
+    let anchor = |domain: Option<&str>| Anchor {
+        certificate: other.certificate(),
+        domains: domain.map(str::to_owned).into_iter().collect(),
+    };
+    let verdict = world.judge_with(&message, 1, "", &[anchor(Some("elsewhere.test"))]);
+    assert!(verdict.is_trusted() && verdict.proven_time().is_none(), "{verdict}");
+    assert!(
+        verdict.to_string().contains("is not trusted for addresses like alice@example.test"),
+        "{verdict}"
+    );
+    // An anchor that is configured for no mail domain is there for this.
+    let verdict = world.judge_with(&message, 1, "", &[anchor(None)]);
+    assert!(verdict.proven_time().is_some(), "{verdict}");
 }
 
 #[test]

@@ -482,3 +482,53 @@ fn a_good_path_is_found_beside_a_revoked_one() {
         assert_eq!(verdict.code(), wanted, "{revoked}: {verdict}");
     }
 }
+
+#[test]
+fn another_anchor_is_tried_when_the_nearest_may_not_speak_for_the_address() {
+    let pki = Pki::new();
+    let alice = pki.signer("alice", Key::P256);
+    let other = Authority::root(pki.path(), "Other", CA);
+    let cross = other.certify_again("People", "Cross", CA, VALID);
+    let message = signed_by(&pki, &alice, &["-certfile", "Cross.pem", "-certfile", "People.pem"]);
+    let mut published = Published::of(&pki);
+    published.list(&other, other.crl());
+    published
+        .authorities
+        .insert(identifier(&pki.people), vec![cross.certificate(), pki.people.certificate()]);
+    let anchor = |authority: &Authority, domain: &str| Anchor {
+        certificate: authority.certificate(),
+        domains: vec![domain.to_owned()],
+    };
+    let at = |anchors: Vec<Anchor>, published: &mut Published| {
+        let (anchors, policy) = (Anchors(anchors), UnknownRevocation::Reject);
+        judge_at(&anchors, published, &message, "alice@example.test", now(), policy)
+    };
+    let (near, own) = (anchor(&other, "other.test"), anchor(&pki.root, "example.test"));
+    for anchors in [vec![near.clone(), own.clone()], vec![own.clone(), near.clone()]] {
+        let verdict = at(anchors, &mut published);
+        assert!(verdict.is_trusted(), "{verdict}");
+    }
+    // Alone it may not speak for her, and then nobody is asked anything about revocation.
+    published.asked_for_lists = 0;
+    assert_eq!(at(vec![near], &mut published).code(), "outside-domain");
+    assert_eq!(published.asked_for_lists, 0);
+}
+
+#[test]
+fn lists_in_a_message_do_not_displace_the_newer_one_of_the_directory() {
+    let pki = Pki::new();
+    let alice = pki.signer("alice", Key::P256);
+    let older = pki.people.crl().der().to_vec();
+    let mut message = signed_by(&pki, &alice, &["-certfile", "People.pem"]);
+    message.revocation_lists = vec![older; 600];
+    pki.people.revoke("alice", &["-crl_reason", "keyCompromise"]);
+    let mut published = Published::of(&pki);
+    published.list(&pki.people, pki.people.crl_with("", ("20260526000000Z", "20260610000000Z")));
+    let verdict = judge(&pki, &mut published, &message, "alice@example.test");
+    assert_eq!(verdict.code(), "revoked", "{verdict}");
+    // Too many of the directory itself: none is left out in silence.
+    let newest = published.lists[&identifier(&pki.people)][0].clone();
+    published.lists.insert(identifier(&pki.people), vec![newest; 600]);
+    let verdict = judge(&pki, &mut published, &message, "alice@example.test");
+    assert_eq!(verdict.code(), "revocation-unknown", "{verdict}");
+}

@@ -30,7 +30,7 @@ impl Files {
         for path in lists {
             for file in list_files(path)? {
                 for der in objects(&file, "X509 CRL")? {
-                    let list = CertificateList::from_der(&der);
+                    let list = CertificateList::from_vec(der);
                     files.lists.push(list.map_err(|problem| malformed("crl-malformed", &file, &problem))?);
                 }
             }

@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 use super::{DirectoryError, LARGEST_CERTIFICATE, LARGEST_REVOCATION_LIST, MOST_RESULTS};
+use crate::certificate::Certificate;
 use crate::trust::CertificateList;
 
 /// The most files of CRLs of one CA.
@@ -53,23 +54,26 @@ impl FileStore {
             }
         }
         files.sort();
-        files.iter().filter_map(|path| self.read(path, LARGEST_CERTIFICATE).transpose()).collect()
+        let mut found = Vec::new();
+        for path in &files {
+            found.extend(self.read(path, LARGEST_CERTIFICATE)?.map(from_pem));
+        }
+        Ok(found)
     }
 
     /// The CA certificate with this subject key identifier.
     pub(super) fn ca_certificate(&self, key_identifier: &[u8]) -> Result<Option<Vec<u8>>, DirectoryError> {
-        self.read(
-            &self.root.join("ca").join(format!("{}.cer", hex::encode(key_identifier))),
-            LARGEST_CERTIFICATE,
-        )
+        let path = self.root.join("ca").join(format!("{}.cer", hex::encode(key_identifier)));
+        Ok(self.read(&path, LARGEST_CERTIFICATE)?.map(from_pem))
     }
 
     /// The CRLs of the CA with this subject key identifier: `crl/KEY.crl`, and its parts and differences `crl/KEY-*.crl`.
-    /// The index of a long one is made in the cache.
+    /// The index of a long one is made in the cache. What cannot be read is told among the `problems`.
     pub(super) fn revocation_lists(
         &self,
         key_identifier: &[u8],
         cache: &Path,
+        problems: &mut Vec<DirectoryError>,
     ) -> Result<Vec<CertificateList>, DirectoryError> {
         self.check()?;
         let folder = self.root.join("crl");
@@ -83,8 +87,13 @@ impl FileStore {
             entries => entries.map_err(|error| self.unreachable(&folder, &error))?,
         };
         let files = entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(belongs));
+        let files: Vec<PathBuf> = files.take(MOST_LISTS + 1).map(|entry| entry.path()).collect();
+        if files.len() > MOST_LISTS {
+            let too_many = std::io::Error::other(format!("more than {MOST_LISTS} CRLs of one CA"));
+            return Err(self.unreachable(&folder, &too_many));
+        }
         let mut lists = Vec::new();
-        for path in files.take(MOST_LISTS).map(|entry| entry.path()) {
+        for path in files {
             let length = path.metadata().map_err(|error| self.unreachable(&path, &error))?.len();
             let largest = LARGEST_REVOCATION_LIST;
             if length > largest {
@@ -92,7 +101,10 @@ impl FileStore {
             }
             let index = Sha256::digest(path.as_os_str().as_encoded_bytes());
             let index = cache.join("indexes").join(format!("{}.index", hex::encode(index)));
-            lists.extend(CertificateList::from_file(&path, &index, largest));
+            match CertificateList::from_file(&path, &index, largest) {
+                Ok(list) => lists.push(list),
+                Err(error) => problems.push(self.unreachable(&path, &std::io::Error::other(error.0))),
+            }
         }
         Ok(lists)
     }
@@ -117,4 +129,12 @@ impl FileStore {
             problem: format!("{}: {error}", path.display()),
         }
     }
+}
+
+/// A certificate file may be PEM; what is none stays as it is, and is passed over later.
+fn from_pem(bytes: Vec<u8>) -> Vec<u8> {
+    let is_pem = bytes.starts_with(b"-----");
+    let read = is_pem.then(|| Certificate::from_file_contents(&bytes).ok()).flatten();
+    let first = read.and_then(|found| found.into_iter().next());
+    first.map_or(bytes, |certificate| certificate.der().to_vec())
 }

@@ -32,7 +32,9 @@ impl Directory {
             return known.clone();
         }
         let found = match &self.store {
-            Store::File(store) => store.revocation_lists(key_identifier, self.cache.root()),
+            Store::File(store) => {
+                store.revocation_lists(key_identifier, self.cache.root(), &mut self.problems)
+            }
             Store::Http(store) => {
                 let url = store.revocation_lists(key_identifier);
                 let agent = store.agent().clone();

@@ -7,7 +7,8 @@ use crate::certificate::mail_address::{MailAddress, a_labels};
 pub struct Anchor {
     /// The CA's certificate.
     pub certificate: Certificate,
-    /// The mail domains whose addresses it may certify; one that begins with a dot stands for everything below it.
+    /// The mail domains whose addresses it may certify; one that begins with a dot stands for everything below it. With
+    /// none it speaks for nobody's address, only for the time (of time-stamping authorities below it).
     pub domains: Vec<String>,
 }
 

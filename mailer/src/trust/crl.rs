@@ -3,9 +3,10 @@
 //! A short list is kept with its bytes and searched from end to end; of a long one an index on the disk is searched
 //! (`crl_index.rs`).
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use const_oid::ObjectIdentifier;
+use der::asn1::GeneralizedTime;
 use der::{Decode, Encode};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -27,6 +28,7 @@ const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap(
 const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
 const DELTA_CRL_INDICATOR: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
 const ISSUING_DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
+const EXPIRED_CERTS_ON_CRL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.60");
 
 /// How many keys are remembered for which a list's signature was tried.
 const MOST_TRIED_KEYS: usize = 8;
@@ -38,6 +40,8 @@ pub struct CertificateList(Arc<Contents>);
 struct Contents {
     header: Header,
     body: Body,
+    /// SHA-256 of the list, once it was asked for.
+    hash: OnceLock<[u8; 32]>,
     /// The keys for which the signature was tried, by their hash, and whether it is theirs.
     tried: Mutex<Vec<Tried>>,
 }
@@ -67,6 +71,8 @@ pub(crate) struct Header {
     pub(crate) base: Option<Number>,
     pub(crate) scope: Option<IssuingDistributionPoint>,
     pub(crate) authority_key: Option<Vec<u8>>,
+    /// expiredCertsOnCRL (X.509 section 9.5.2.8): certificates that expired since then stay on the list.
+    pub(crate) expired_since: Option<Timestamp>,
     /// Why nobody may rely on the list, for example an unknown critical extension.
     pub(crate) refusal: Option<String>,
     /// A version 1 list has no extensions (RFC 5280 section 5.1.2.1).
@@ -90,8 +96,13 @@ impl CertificateList {
     /// # Errors
     /// When it is not one, or names another algorithm inside than outside (RFC 5280 section 5.1.1.2).
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
-        let header = Header::read(der)?;
-        Ok(Self::new(header, Body::Der(der.to_vec())))
+        Self::from_vec(der.to_vec())
+    }
+
+    /// The same without a copy: lists may be long.
+    pub(crate) fn from_vec(der: Vec<u8>) -> Result<Self, CertificateError> {
+        let header = Header::read(&der)?;
+        Ok(Self::new(header, Body::Der(der)))
     }
 
     /// A long list of which there is an index.
@@ -101,7 +112,7 @@ impl CertificateList {
     }
 
     fn new(header: Header, body: Body) -> Self {
-        Self(Arc::new(Contents { header, body, tried: Mutex::new(Vec::new()) }))
+        Self(Arc::new(Contents { header, body, hash: OnceLock::new(), tried: Mutex::new(Vec::new()) }))
     }
 
     /// The bytes it came in; nothing for a long list, whose bytes stay on the disk.
@@ -123,7 +134,7 @@ impl CertificateList {
     /// SHA-256 of the list.
     pub fn hash(&self) -> [u8; 32] {
         match &self.0.body {
-            Body::Der(der) => Sha256::digest(der).into(),
+            Body::Der(der) => *self.0.hash.get_or_init(|| Sha256::digest(der).into()),
             Body::Index(index) => *index.list_hash(),
         }
     }
@@ -270,6 +281,7 @@ impl Header {
             base: None,
             scope: None,
             authority_key: None,
+            expired_since: None,
             refusal: None,
             is_version_1,
         };
@@ -305,6 +317,7 @@ impl Header {
             base: Some(Number::new(&[])),
             scope: Some(scope),
             authority_key: None,
+            expired_since: None,
             refusal: None,
             is_version_1,
         }
@@ -320,6 +333,10 @@ impl Header {
             CRL_NUMBER => self.number = Some(Number::new(CrlNumber::from_der(value)?.0.as_bytes())),
             DELTA_CRL_INDICATOR => {
                 self.base = Some(Number::new(BaseCrlNumber::from_der(value)?.0.as_bytes()));
+            }
+            EXPIRED_CERTS_ON_CRL => {
+                let date = GeneralizedTime::from_der(value)?;
+                self.expired_since = Some(timestamp(&Time::GeneralTime(date)));
             }
             ISSUING_DISTRIBUTION_POINT => self.scope = Some(IssuingDistributionPoint::from_der(value)?),
             other if extension.critical => {

@@ -133,7 +133,9 @@ impl<'a> Entry<'a> {
         if element.tag != tag::SEQUENCE {
             return Err(malformed());
         }
-        let serial_number = fields.expect(tag::INTEGER).map_err(|_| malformed())?.contents;
+        // Not in the shortest form, it would not be found under its number.
+        let serial_number =
+            fields.expect(tag::INTEGER).and_then(|found| found.integer()).map_err(|_| malformed())?;
         let date = time_element(&mut fields).ok().flatten().ok_or_else(malformed)?;
         let at = timestamp(&Time::from_der(date.bytes).map_err(|_| malformed())?);
         let mut found = Extensions {

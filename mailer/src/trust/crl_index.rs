@@ -297,7 +297,7 @@ pub(crate) fn is_long(length: u64) -> bool {
     length > LONG
 }
 
-/// Reads a list from a file: a short one whole, a long one through its index. One that can have no index (its signature
+/// Reads a list from a file: a short one whole, a long one through its index. One in PEM, or one that can have no index (its signature
 /// needs all of it at once) is held in memory.
 ///
 /// # Errors
@@ -320,5 +320,10 @@ pub(crate) fn load(
     }
     let mut bytes = Vec::new();
     file.take(largest).read_to_end(&mut bytes).map_err(IndexError::Io)?;
-    super::CertificateList::from_der(&bytes)
+    if bytes.starts_with(b"-----BEGIN X509 CRL-----") {
+        let (_, der) = der::pem::decode_vec(&bytes)
+            .map_err(|problem| CertificateError(format!("the CRL is malformed: {problem}")))?;
+        return super::CertificateList::from_vec(der);
+    }
+    super::CertificateList::from_vec(bytes)
 }

@@ -12,7 +12,7 @@ use super::anchors::{Anchor, Anchors};
 use super::crl::CertificateList;
 use super::crl_scope::Point;
 use super::judge::{Reach, Source};
-use super::ocsp;
+use super::ocsp::{self, OcspAnswer};
 use super::path::{Builder, Effort};
 use super::problem::{CertificateProblem, Whose};
 use super::revocation::{self, Evidence, ListSigners, Question, RevocationStatus, UnknownRevocation};
@@ -160,13 +160,14 @@ impl<'j> Inquiry<'j> {
         // Whether somebody on the way was revoked is asked of CRLs only, so that no circle begins.
         let answer = if self.open.len() == 1 { self.ask_responder(&question, anchor) } else { None };
         let identifier = issuer.subject_key_identifier().or_else(|| certificate.authority_key_identifier());
-        let mut lists = self.lists.to_vec();
+        let mut lists = Vec::new();
         if !matches!(answer, Some(RevocationStatus::Good(Evidence { stale_since: None, .. }))) {
             if let Some(identifier) = &identifier {
                 lists.extend(self.source.revocation_lists(identifier));
             }
             lists.extend(self.source.revocation_lists_of(certificate));
         }
+        lists.extend_from_slice(self.lists);
         let mut signers = Signers { inquiry: self, question: &question, anchor };
         let (status, decisive) = revocation::status(&question, &lists, &mut signers);
         if let Some(identifier) = &identifier {
@@ -175,13 +176,13 @@ impl<'j> Inquiry<'j> {
         ocsp::newest(answer, status)
     }
 
-    /// What OCSP answers say; `None` when there is none, or nothing in them can be believed.
+    /// What OCSP answers say, the worst of them; `None` when there is none.
     fn ask_responder(&mut self, question: &Question<'_>, anchor: &Anchor) -> Option<RevocationStatus> {
         let mut problem = None;
-        for answer in
-            self.source.ocsp_answers(question.certificate, question.issuer).iter().take(MOST_ANSWERS)
-        {
-            let statement = match ocsp::read(question, answer) {
+        let mut believed: Vec<(OcspAnswer, RevocationStatus)> = Vec::new();
+        let answers = self.source.ocsp_answers(question.certificate, question.issuer);
+        for answer in answers.into_iter().take(MOST_ANSWERS) {
+            let statement = match ocsp::read(question, &answer) {
                 Ok(statement) => statement,
                 Err(error) => {
                     problem = problem.or(Some(RevocationStatus::Unknown(error.to_string())));
@@ -195,10 +196,17 @@ impl<'j> Inquiry<'j> {
                 problem = problem.or(Some(RevocationStatus::Unknown(why)));
                 continue;
             }
-            self.source.remember_answer(question.certificate, question.issuer, answer);
-            return Some(statement.status);
+            believed.push((answer, statement.status));
         }
-        problem
+        let statuses = believed.iter().map(|(_, status)| status.clone());
+        let Some(worst) = statuses.reduce(|one, other| ocsp::newest(Some(one), other)) else {
+            return problem;
+        };
+        // One that says less is not kept: it would stand alone the next time.
+        for (answer, _) in believed.iter().filter(|(_, status)| *status == worst) {
+            self.source.remember_answer(question.certificate, question.issuer, answer);
+        }
+        Some(worst)
     }
 }
 

@@ -17,6 +17,8 @@ use crate::certificate::Certificate;
 use crate::certificate::mail_address::{self, MailAddress};
 use crate::smime::{Signature, SignedMessage, SignerReport};
 
+/// The most CRLs in a message that are looked at; those of the directory stand before them.
+const MOST_LISTS_ALONG: usize = 64;
 /// The most time stamps of one signature that are looked at.
 const MOST_TIME_STAMPS: usize = 4;
 
@@ -125,7 +127,7 @@ impl JudgedSigner {
                 certified: self.certificate.mail_addresses(),
             });
         };
-        check_domain(approval, address)?;
+        check_domain(&approval.path, address)?;
         Ok((address, approval))
     }
 }
@@ -137,7 +139,7 @@ impl Judge<'_> {
     /// With several signers, one trusted signer suffices; a signature that shows a change of the content outweighs all.
     /// Each signer's certificate is judged once.
     pub fn signed_message(&mut self, message: &SignedMessage, authors: &[String]) -> Verdict {
-        let judged = self.judge_signers(message);
+        let judged = self.judge_signers(message, authors);
         let about = |author: Option<&String>| {
             let author = author.map(|text| Author { text, address: MailAddress::parse(text) });
             let verdict = |report| about_signer(report, &judged, author.as_ref());
@@ -154,9 +156,10 @@ impl Judge<'_> {
     }
 
     /// Path and revocation of every certificate with which a signature verified.
-    fn judge_signers(&mut self, message: &SignedMessage) -> Vec<JudgedSigner> {
+    fn judge_signers(&mut self, message: &SignedMessage, authors: &[String]) -> Vec<JudgedSigner> {
+        let lists = message.revocation_lists.iter().take(MOST_LISTS_ALONG);
         let lists: Vec<CertificateList> =
-            message.revocation_lists.iter().filter_map(|der| CertificateList::from_der(der).ok()).collect();
+            lists.filter_map(|der| CertificateList::from_der(der).ok()).collect();
         let mut along = Along { certificates: &message.certificates, lists: &lists, ..Along::default() };
         let mut judged: Vec<JudgedSigner> = Vec::new();
         for signature in message.signers.iter().filter_map(|report| report.outcome.as_ref().ok()) {
@@ -164,7 +167,8 @@ impl Judge<'_> {
                 continue;
             }
             let certificate = &signature.certificate;
-            let outcome = self.approve_signature(signature, &mut along);
+            let outcome =
+                self.approve_signature(signature, &wanted_addresses(certificate, authors), &mut along);
             let addresses = certificate.mail_addresses().into_iter();
             judged.push(JudgedSigner {
                 certificate: certificate.clone(),
@@ -178,28 +182,30 @@ impl Judge<'_> {
 
     /// Path and revocation of the certificate of a signature. A time stamp that proves the signature older than the end of
     /// the certificate, or than the day from which its key was in other hands, lets it stay good; what the signer says about
-    /// the time does not. Nobody is asked anything before the signer's path ends in an anchor.
+    /// the time does not. Nobody is asked anything before the signer's path ends in an anchor that may speak for every
+    /// address in `wanted`.
     fn approve_signature(
         &mut self,
         signature: &Signature,
+        wanted: &[String],
         along: &mut Along<'_>,
     ) -> Result<Approval, CertificateProblem> {
         let certificate = &signature.certificate;
         let purpose = Purpose::Signing;
         if signature.time_stamp_tokens.is_empty() {
-            return self.approve(certificate, along, purpose, Reach::AtHand);
+            return self.approve(certificate, along, (purpose, wanted), Reach::AtHand);
         }
         let now = self.build_path(certificate, along, purpose, Reach::AtHand, self.at);
         if !matches!(now, Ok(_) | Err(CertificateProblem::Expired { .. })) {
             now.as_ref().map_err(Clone::clone)?;
         }
         let (stamped, at) = match now {
-            Ok(_) => (self.stamped(signature, along), self.at),
+            Ok(_) => (self.stamped(signature, wanted, along), self.at),
             // The path is looked for at the last moment of the certificate, so that it is known whose it is.
             Err(expired) => {
                 let last = certificate.not_after().min(self.at);
                 self.build_path(certificate, along, purpose, Reach::AtHand, last)?;
-                let stamped = self.stamped(signature, along);
+                let stamped = self.stamped(signature, wanted, along);
                 let proven = stamped.proven.ok_or(expired)?;
                 (stamped, proven)
             }
@@ -208,15 +214,15 @@ impl Judge<'_> {
         let is_older =
             |revocation: &Revocation| proven.is_some_and(|proven| proven < revocation.takes_effect());
         let (path, revocation) =
-            self.believed_path(certificate, along, (purpose, at), Reach::AtHand, &is_older)?;
+            self.believed_path(certificate, along, (purpose, at, wanted), Reach::AtHand, &is_older)?;
         Ok(Approval { path, revocation, stamped, at: self.at })
     }
 
     /// The earliest moment that a trusted time stamp proves.
-    fn stamped(&mut self, signature: &Signature, along: &mut Along<'_>) -> Stamped {
+    fn stamped(&mut self, signature: &Signature, wanted: &[String], along: &mut Along<'_>) -> Stamped {
         let mut stamped = Stamped::default();
         for token in signature.time_stamp_tokens.iter().take(MOST_TIME_STAMPS) {
-            match self.believe(token, &signature.value, along) {
+            match self.believe(token, &signature.value, wanted, along) {
                 Ok(moment) => {
                     stamped.proven = Some(stamped.proven.map_or(moment, |earlier| earlier.min(moment)));
                 }
@@ -226,14 +232,17 @@ impl Judge<'_> {
         stamped
     }
 
-    /// RFC 3161 section 2.3 and 4: the authority's certificate is for nothing else, good now, and was good then.
+    /// RFC 3161 section 2.3 and 4: the authority's certificate is for nothing else, good now, and was good then. Its anchor
+    /// may speak for the addresses in `wanted`, or for nobody's: the anchor of one organisation does not keep the
+    /// signatures of another alive.
     fn believe(
         &mut self,
         token: &[u8],
         value: &[u8],
+        wanted: &[String],
         along: &mut Along<'_>,
     ) -> Result<Timestamp, TimeStampError> {
-        let token = time_stamp::read(token, value)?;
+        let token = time_stamp::read(token, value, along.certificates)?;
         let untrusted = |problem: CertificateProblem| {
             TimeStampError::Untrusted(problem.in_words("the certificate of the time-stamping authority"))
         };
@@ -263,7 +272,7 @@ impl Judge<'_> {
             );
             reason && token.at_latest < revocation.takes_effect()
         };
-        let wanted = (Purpose::TimeStamping, self.at);
+        let wanted = (Purpose::TimeStamping, self.at, wanted);
         let believed = self.believed_path(authority, &mut own, wanted, Reach::AtHand, &is_harmless);
         (along.effort, along.effort_for_lists) = (own.effort, own.effort_for_lists);
         believed.map(|_| token.at_latest).map_err(untrusted)
@@ -274,7 +283,7 @@ impl Judge<'_> {
     /// # Errors
     /// Why readers would not believe it.
     pub fn check_signer(&mut self, certificate: &Certificate) -> Result<(), CertificateProblem> {
-        self.approve(certificate, &mut Along::default(), Purpose::Signing, Reach::Directory).map(drop)
+        self.approve(certificate, &mut Along::default(), (Purpose::Signing, &[]), Reach::Directory).map(drop)
     }
 
     /// Checks one certificate for encrypting to `address`.
@@ -294,10 +303,11 @@ impl Judge<'_> {
                 certified,
             }));
         }
+        let wanted = [address.to_owned()];
         let approval = self
-            .approve(certificate, &mut Along::default(), Purpose::Encryption, Reach::Directory)
+            .approve(certificate, &mut Along::default(), (Purpose::Encryption, &wanted), Reach::Directory)
             .map_err(problem)?;
-        check_domain(&approval, address).map_err(problem)?;
+        check_domain(&approval.path, address).map_err(problem)?;
         Ok(CheckedRecipient::new(certificate.clone(), &approval))
     }
 
@@ -356,20 +366,21 @@ impl Judge<'_> {
         &mut self,
         certificate: &Certificate,
         along: &mut Along<'_>,
-        purpose: Purpose,
+        (purpose, wanted): (Purpose, &[String]),
         reach: Reach,
     ) -> Result<Approval, CertificateProblem> {
         let (path, revocation) =
-            self.believed_path(certificate, along, (purpose, self.at), reach, &|_| false)?;
+            self.believed_path(certificate, along, (purpose, self.at, wanted), reach, &|_| false)?;
         Ok(Approval { path, revocation, stamped: Stamped::default(), at: self.at })
     }
 
-    /// A path that is valid at a moment, and on which nothing is revoked: where one is, another may not be.
+    /// A path that is valid at a moment, whose anchor may speak for every address in `wanted`, and on which nothing is
+    /// revoked: where one is not, another may be.
     fn believed_path(
         &mut self,
         certificate: &Certificate,
         along: &mut Along<'_>,
-        (purpose, at): (Purpose, Timestamp),
+        (purpose, at, wanted): (Purpose, Timestamp, &[String]),
         reach: Reach,
         tolerates: &dyn Fn(&Revocation) -> bool,
     ) -> Result<(ValidPath, RevocationKnowledge), CertificateProblem> {
@@ -381,6 +392,10 @@ impl Judge<'_> {
             Reach::Directory => source.borrow_mut().issuers(identifier),
         };
         let mut inquire = |path: &ValidPath| {
+            let speaks_for_time = purpose == Purpose::TimeStamping && path.anchor().domains.is_empty();
+            if !speaks_for_time {
+                wanted.iter().try_for_each(|address| check_domain(path, address))?;
+            }
             let mut source = source.borrow_mut();
             let came = (*certificates, *lists);
             Inquiry::new(&mut **source, came, effort_for_lists, now, unknown, reach).path(path, tolerates)
@@ -413,8 +428,19 @@ fn about_signer(report: &SignerReport, judged: &[JudgedSigner], author: Option<&
     }
 }
 
-fn check_domain(approval: &Approval, address: &str) -> Result<(), CertificateProblem> {
-    let anchor = approval.path.anchor();
+/// The addresses of a certificate for which its holder is asked to be believed: those of the authors (without any: the
+/// first).
+fn wanted_addresses(certificate: &Certificate, authors: &[String]) -> Vec<String> {
+    let mut own = certificate.mail_addresses();
+    match authors {
+        [] => own.truncate(1),
+        _ => own.retain(|own| authors.iter().any(|author| mail_address::same_mailbox(own, author))),
+    }
+    own
+}
+
+fn check_domain(path: &ValidPath, address: &str) -> Result<(), CertificateProblem> {
+    let anchor = path.anchor();
     if anchor.covers(address) {
         return Ok(());
     }

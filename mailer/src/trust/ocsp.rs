@@ -22,6 +22,8 @@ const SHA1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.14.3.2.26");
 const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
 const BASIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.1");
 const NONCE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.2");
+const ARCHIVE_CUTOFF: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.6");
+const INVALIDITY_DATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.24");
 const NO_CHECK: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.5");
 const OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
 
@@ -85,6 +87,9 @@ pub enum OcspError {
     /// Something critical that is not understood.
     #[error("the OCSP answer has the critical extension {0}, which is not supported")]
     CriticalExtension(ObjectIdentifier),
+    /// The certificate expired before the answer, and the responder does not say that it still remembers such ones.
+    #[error("the OCSP responder need not remember certificates that expired before its answer")]
+    ExpiredBefore,
     /// The responder does not know the certificate.
     #[error("the OCSP responder does not know the certificate")]
     Unknown,
@@ -103,6 +108,7 @@ impl OcspError {
             Self::Stale(_) => "ocsp-stale",
             Self::FromTheFuture => "ocsp-from-the-future",
             Self::CriticalExtension(_) => "ocsp-critical-extension",
+            Self::ExpiredBefore => "ocsp-expired-before",
             Self::Unknown => "ocsp-unknown",
         }
     }
@@ -227,7 +233,14 @@ pub(super) fn newest(ocsp: Option<RevocationStatus>, lists: RevocationStatus) ->
             }
         }
         (Some(Good(one)), Good(other)) => Good(if one.as_of >= other.as_of { one } else { other }),
-        (Some(revoked @ Revoked(..)), _) => revoked,
+        // The key was in other hands from the earlier of both moments on.
+        (Some(Revoked(one, as_of)), Revoked(other, other_as_of)) => {
+            if other.takes_effect() < one.takes_effect() {
+                Revoked(other, other_as_of)
+            } else {
+                Revoked(one, as_of)
+            }
+        }
     }
 }
 
@@ -494,16 +507,29 @@ impl SingleResponse {
         let stale_since = (next_update <= question.at).then_some(next_update);
         match &self.cert_status {
             CertStatus::Good(_) => {
+                let end = question.certificate.not_after();
+                let is_kept = self.date(ARCHIVE_CUTOFF)?.is_some_and(|since| since <= end);
+                if end < question.at && end < as_of && !is_kept {
+                    return Err(OcspError::ExpiredBefore);
+                }
                 Ok(RevocationStatus::Good(Evidence { kind: EvidenceKind::Ocsp, as_of, stale_since }))
             }
             CertStatus::Revoked(info) => {
                 let reason =
                     info.revocation_reason.and_then(|reason| RevocationReason::from_code(reason as u8));
                 let at = moment(&info.revocation_time);
-                Ok(RevocationStatus::Revoked(Revocation { at, reason, invalid_since: None }, as_of))
+                let invalid_since = self.date(INVALIDITY_DATE)?;
+                Ok(RevocationStatus::Revoked(Revocation { at, reason, invalid_since }, as_of))
             }
             CertStatus::Unknown(_) => Err(OcspError::Unknown),
         }
+    }
+
+    /// An extension that holds a moment: the archive cutoff (section 4.4.4), or what CRL entries have (section 4.4.5).
+    fn date(&self, identifier: ObjectIdentifier) -> Result<Option<Timestamp>, OcspError> {
+        let found = self.extensions.iter().flatten().find(|extension| extension.extn_id == identifier);
+        let date = found.map(|extension| GeneralizedTime::from_der(extension.extn_value.as_bytes()));
+        Ok(date.transpose()?.as_ref().map(moment))
     }
 }
 
@@ -519,6 +545,7 @@ fn known_extensions(extensions: Option<&Extensions>) -> Result<Option<Vec<u8>>, 
                     OctetString::from_der(value).map_or(value.to_vec(), |inner| inner.as_bytes().to_vec()),
                 );
             }
+            ARCHIVE_CUTOFF | INVALIDITY_DATE => {}
             other if extension.critical => return Err(OcspError::CriticalExtension(other)),
             _ => {}
         }

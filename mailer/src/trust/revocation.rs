@@ -12,8 +12,8 @@ use crate::certificate::{Acceptance, Certificate, names};
 /// How far another computer's clock may be ahead of ours.
 pub(super) const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// The most lists that are looked at for one certificate.
-const MOST_LISTS: usize = 256;
+/// The most lists that may speak about one certificate.
+const MOST_LISTS: usize = 512;
 
 /// What to think of a certificate about whose revocation nothing current is known, as when nobody can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,17 @@ pub(super) fn status(
         Ok(points) => points,
         Err(error) => return (RevocationStatus::Unknown(error.0), Vec::new()),
     };
-    let mut sorted: Vec<&CertificateList> = lists.iter().take(MOST_LISTS).collect();
+    let issuer = question.certificate.issuer_name();
+    let may_speak = |list: &&CertificateList| {
+        names::same_name(list.issuer_name(), issuer)
+            || points.iter().any(|point| point.names_crl_issuer(list.issuer_name()))
+    };
+    let mut sorted: Vec<&CertificateList> = lists.iter().filter(may_speak).collect();
+    // None is left out in silence: it could be the one that says "revoked".
+    if sorted.len() > MOST_LISTS {
+        let why = format!("there are more than {MOST_LISTS} CRLs of {}", names::in_words(issuer));
+        return (RevocationStatus::Unknown(why), Vec::new());
+    }
     sorted.sort_by(|one, other| {
         let rank = |list: &CertificateList| (list.this_update(), list.header().number.clone());
         rank(other).cmp(&rank(one))
@@ -197,12 +207,25 @@ impl Search<'_> {
         let listing = self.listing(list, delta.as_ref())?;
         self.decisive.push(list.clone());
         self.decisive.extend(delta);
+        if !matches!(listing, Listing::Revoked(_)) && self.may_have_dropped(list, &listing) {
+            return Err(format!("the CRL of {issuer} need not name certificates that expired before it"));
+        }
         self.known = self.known | reasons;
         self.evidence = Some(self.evidence.map_or(evidence, |earlier| earlier.and(evidence)));
         Ok(match listing {
             Listing::Revoked(revocation) => Some(RevocationStatus::Revoked(revocation, evidence.as_of)),
             Listing::Absent | Listing::Removed => None,
         })
+    }
+
+    /// Whether a list may be silent about the certificate because that has expired: after one more list an entry may go
+    /// (section 3.3), unless the list says since when it keeps them (expiredCertsOnCRL). A delta list takes entries of
+    /// expired certificates back, too (section 5.3.1).
+    fn may_have_dropped(&self, list: &CertificateList, listing: &Listing) -> bool {
+        let end = self.question.certificate.not_after();
+        let is_expired = end < self.question.at;
+        let is_kept = list.header().expired_since.is_some_and(|since| since <= end);
+        is_expired && !is_kept && (list.this_update() > end || *listing == Listing::Removed)
     }
 
     /// Section 6.3.3 (i) to (k): the delta list speaks first.

@@ -72,16 +72,16 @@ pub(super) struct Token {
     pub(super) at_latest: Timestamp,
 }
 
-/// Reads a token and checks that it stamps `value`.
+/// Reads a token and checks that it stamps `value`. A token need not hold its authority's certificate: it may be `known`.
 ///
 /// # Errors
 /// See [`TimeStampError`].
-pub(super) fn read(token: &[u8], value: &[u8]) -> Result<Token, TimeStampError> {
+pub(super) fn read(token: &[u8], value: &[u8], known: &[Certificate]) -> Result<Token, TimeStampError> {
     if token.len() > LARGEST_TOKEN {
         return Err(TimeStampError::Malformed("it is too long".to_owned()));
     }
     let malformed = |problem: String| TimeStampError::Malformed(problem);
-    let signed = smime::verify_object(&Content::from_vec(token.to_vec()), None, &[], ID_CT_TST_INFO)
+    let signed = smime::verify_object(&Content::from_vec(token.to_vec()), None, known, ID_CT_TST_INFO)
         .map_err(|error| malformed(error.to_string()))?;
     let content = signed.content.as_ref().ok_or_else(|| malformed("it is empty".to_owned()))?;
     let content = content.to_vec(LARGEST_INFO).map_err(|error| malformed(error.to_string()))?;
