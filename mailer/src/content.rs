@@ -320,17 +320,27 @@ impl Spool {
         if self.file.is_none() {
             let mut key = Zeroizing::new([0; 32]);
             SysRng.try_fill_bytes(&mut *key).map_err(io::Error::other)?;
-            let file = EncryptedFile { file: tempfile::tempfile()?, key };
+            let file = EncryptedFile { file: tempfile::tempfile().map_err(no_room)?, key };
             let cipher = file.cipher(0);
             self.file = Some(Growing { file, cipher, length: 0 });
         }
         let Some(growing) = &mut self.file else { return Ok(()) };
         growing.cipher.apply_keystream(&mut self.memory);
-        growing.file.file.write_all_at(&self.memory, growing.length)?;
+        growing.file.file.write_all_at(&self.memory, growing.length).map_err(no_room)?;
         growing.length += self.memory.len() as u64;
         self.memory.clear();
         Ok(())
     }
+}
+
+/// It is not the message that fails.
+fn no_room(problem: io::Error) -> io::Error {
+    let folder = std::env::temp_dir();
+    let text = format!(
+        "the folder for temporary files, {}, cannot be used ({problem}); name another in TMPDIR",
+        folder.display()
+    );
+    io::Error::new(problem.kind(), text)
 }
 
 impl Write for Spool {

@@ -47,7 +47,7 @@ struct Remembered {
 #[non_exhaustive]
 pub enum CorrespondentsError {
     /// The file cannot be read or written.
-    #[error("{path}: {problem}")]
+    #[error("{path}, which remembers what correspondents can read, cannot be used: {problem}")]
     Storage {
         /// The file.
         path: String,
@@ -100,8 +100,15 @@ impl Correspondents {
             Err(problem) if problem.kind() == io::ErrorKind::NotFound => Contents::default(),
             Err(problem) => return Err(storage(problem)),
             Ok(facts) if facts.len() > LARGEST_FILE => return Err(malformed("it is too large".to_owned())),
-            Ok(_) => serde_json::from_slice(&std::fs::read(path).map_err(storage)?)
-                .map_err(|problem| malformed(problem.to_string()))?,
+            Ok(_) => serde_json::from_slice(&std::fs::read(path).map_err(storage)?).map_err(
+                |problem: serde_json::Error| {
+                    malformed(format!(
+                        "line {}, column {} is not as it was written",
+                        problem.line(),
+                        problem.column()
+                    ))
+                },
+            )?,
         };
         Ok(Self { path: path.to_owned(), file })
     }
@@ -254,7 +261,8 @@ mod tests {
     fn a_damaged_memory_is_named_and_stays_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("correspondents.json");
-        for text in ["", "{}", "{\"correspondents\":{\"a\":1}}", "nonsense"] {
+        for text in ["", "[]", "null", "{\"version\":9}", "{}", "{\"correspondents\":{\"a\":1}}", "nonsense"]
+        {
             std::fs::write(&path, text).unwrap();
             let error = Correspondents::load(&path).unwrap_err();
             assert_eq!(error.code(), "correspondents-malformed");

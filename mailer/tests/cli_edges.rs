@@ -200,3 +200,19 @@ fn filters_side_by_side_wait_for_the_card() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[test]
+fn a_folder_without_room_is_named_and_not_the_message() {
+    let office = office();
+    let message = [PLAIN, &b"one more line\n".repeat(40_000)].concat();
+    for json in [&[][..], &["--json"]] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mailer"));
+        command.current_dir(office.pki.path()).env("TMPDIR", office.path("nowhere"));
+        command.arg("--home").arg(office.path("home-alice")).arg("protect").args(json);
+        let said = accounts::run(&mut command, &message).expect(1);
+        assert!(said.stdout.is_empty());
+        let nowhere = office.path("nowhere").display().to_string();
+        assert!(said.stderr.contains(&nowhere) && said.stderr.contains("TMPDIR"), "{}", said.stderr);
+        assert!(!said.stderr.contains("os error"), "{}", said.stderr);
+    }
+}

@@ -85,7 +85,7 @@ impl Failure {
     /// Tells the user: a sentence, or with `--json` one object on a line of its own. Both on stderr.
     pub fn print(&self, json: bool) {
         if json {
-            let mut error = json!({ "code": self.code, "message": safe_text(&self.message) });
+            let mut error = json!({ "code": self.code, "message": in_words(&self.message) });
             if let (Some(error), Some(details)) = (error.as_object_mut(), self.details.as_object()) {
                 error.extend(details.clone());
             }
@@ -95,7 +95,7 @@ impl Failure {
             }
             tell(&object.to_string());
         } else {
-            tell(&format!("mailer: {}", safe_text(&self.message)));
+            tell(&format!("mailer: {}", in_words(&self.message)));
         }
     }
 }
@@ -171,11 +171,28 @@ impl From<OpenError> for Failure {
             return failure;
         }
         let verdict = json!({
-            "code": error.code(), "trusted": false, "signed": false, "sentence": safe_text(&failure.message),
+            "code": error.code(), "trusted": false, "signed": false, "sentence": in_words(&failure.message),
         });
         Self { exit: Exit::NotTrusted, beside: json!({ "verdict": verdict }), ..failure }
     }
 }
+
+/// Safe for a terminal, and without the numbers that the operating system has for its errors.
+pub(super) fn in_words(text: &str) -> String {
+    let mut words = safe_text(text);
+    while let Some(start) = words.find(OS_ERROR) {
+        let number = words.get(start + OS_ERROR.len()..).unwrap_or_default();
+        let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+        let is_number = digits > 0 && number.as_bytes().get(digits) == Some(&b')');
+        if !is_number {
+            break;
+        }
+        words.replace_range(start..=start + OS_ERROR.len() + digits, "");
+    }
+    words
+}
+
+const OS_ERROR: &str = " (os error ";
 
 /// Writes a line to stderr. Nobody may be listening: what the command does and how it ends does not depend on that.
 pub fn tell(line: &str) {
@@ -216,4 +233,21 @@ pub fn write_out(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> R
 /// Stdout cannot be written.
 pub fn print_text(text: &str) -> Result<(), Failure> {
     print_bytes(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_the_system_are_left_out() {
+        let problem = std::io::Error::from_raw_os_error(28);
+        assert_eq!(
+            in_words(&format!("x: {problem}; y: {problem}.")),
+            "x: No space left on device; y: No space left on device."
+        );
+        for text in ["", "x (os error", "x (os error )", "x (os error 5", "x (os error 5a)"] {
+            assert_eq!(in_words(text), text);
+        }
+    }
 }
