@@ -38,7 +38,8 @@ pub use crate::certificate::{Acceptance, Certificate, CertificateError};
 /// How long something lasted, in words.
 pub fn age_in_words(age: jiff::SignedDuration) -> String {
     let (number, unit) = match age.as_mins().max(0) {
-        minutes @ 0..120 => (minutes, "minute"),
+        0 => return "less than a minute".to_owned(),
+        minutes @ 1..120 => (minutes, "minute"),
         minutes @ 120..4320 => (minutes / 60, "hour"),
         minutes => (minutes / 1440, "day"),
     };
@@ -48,4 +49,24 @@ pub fn age_in_words(age: jiff::SignedDuration) -> String {
 /// A moment in words: to the minute, in UTC.
 pub fn in_words(moment: jiff::Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    #[test]
+    fn ages_are_told_in_the_unit_that_fits() {
+        for (minutes, words) in [
+            (-5, "less than a minute"),
+            (0, "less than a minute"),
+            (1, "1 minute"),
+            (119, "119 minutes"),
+            (120, "2 hours"),
+            (4_319, "71 hours"),
+            (4_320, "3 days"),
+        ] {
+            assert_eq!(super::age_in_words(SignedDuration::from_mins(minutes)), words);
+        }
+    }
 }
