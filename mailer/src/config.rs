@@ -111,7 +111,8 @@ pub enum OcspNonce {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnchorConfig {
-    /// The mail domains it may speak for, as A-labels; one that begins with a dot stands for everything below it.
+    /// The mail domains it may speak for, as A-labels; one that begins with a dot stands for everything below it. With none
+    /// it counts for time stamps only.
     pub domains: Vec<String>,
     /// The CA certificate in PEM.
     pub certificate: String,

@@ -218,3 +218,24 @@ pub(super) fn time_element<'a>(fields: &mut Elements<'a>) -> Result<Option<Eleme
 fn malformed() -> CertificateError {
     CertificateError("an entry of the CRL is malformed".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::tlv::element;
+
+    #[test]
+    fn a_serial_number_in_another_form_than_the_shortest_is_refused() {
+        let date = element(tag::UTC_TIME, &[b"260501000000Z"]);
+        let read = |serial: &[u8]| {
+            let entry = element(tag::SEQUENCE, &[&element(tag::INTEGER, &[serial]), &date]);
+            let element = Element::only(&entry, tag::SEQUENCE).unwrap();
+            Entry::read(&element, &Header::permissive(false)).map(|entry| entry.serial_number.to_vec())
+        };
+        assert_eq!(read(&[5]).unwrap(), [5]);
+        assert_eq!(read(&[0, 0x85]).unwrap(), [0, 0x85]);
+        for serial in [&[][..], &[0, 5], &[0xFF, 0x85]] {
+            assert!(read(serial).is_err(), "{serial:?}");
+        }
+    }
+}

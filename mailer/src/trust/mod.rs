@@ -11,6 +11,7 @@ mod inquiry;
 pub mod judge;
 mod name_constraints;
 pub mod ocsp;
+mod ocsp_structures;
 mod path;
 pub mod policies;
 pub mod problem;

@@ -1,18 +1,21 @@
 //! OCSP requests and answers (RFC 6960, RFC 5019), as bytes and as statements about one certificate.
 use const_oid::ObjectIdentifier;
 use der::asn1::{GeneralizedTime, Int, Null, OctetString};
-use der::{Choice, Decode, Encode, Enumerated, Sequence};
+use der::{Decode, Encode};
 use jiff::{SignedDuration, Timestamp};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage};
 use x509_cert::ext::{Extension, Extensions};
-use x509_cert::name::Name;
 use x509_cert::time::Time;
 
 use super::crl::{Revocation, RevocationReason};
 use super::in_words;
+use super::ocsp_structures::{
+    CertId, CertStatus, OcspRequest, OcspResponse, Request, ResponderId, ResponseData, SingleResponse,
+    TbsRequest,
+};
 use super::revocation::{CLOCK_TOLERANCE, Evidence, EvidenceKind, Question, RevocationStatus};
 use crate::certificate::signature::{self, Acceptance};
 use crate::certificate::tlv::{Element, Malformed, tag};
@@ -150,7 +153,8 @@ pub fn request(
         CertificateHash::Sha1 => SHA1,
         CertificateHash::Sha256 => SHA256,
     };
-    let (issuer_name_hash, issuer_key_hash) = hashes(algorithm, issuer).ok_or(OcspError::OtherCertificate)?;
+    let (issuer_name_hash, issuer_key_hash) =
+        hashes(algorithm, certificate, issuer).ok_or(OcspError::OtherCertificate)?;
     let cert_id = CertId {
         hash_algorithm: AlgorithmIdentifierOwned { oid: algorithm, parameters: Some(Null.into()) },
         issuer_name_hash: OctetString::new(issuer_name_hash)?,
@@ -244,53 +248,25 @@ pub(super) fn newest(ocsp: Option<RevocationStatus>, lists: RevocationStatus) ->
     }
 }
 
-/// `OCSPRequest ::= SEQUENCE { tbsRequest TBSRequest, optionalSignature [0] EXPLICIT Signature OPTIONAL }`
-#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
-struct OcspRequest {
-    tbs_request: TbsRequest,
-}
-
-/// ```text
-/// TBSRequest ::= SEQUENCE { version [0] EXPLICIT Version DEFAULT v1, requestorName [1] EXPLICIT GeneralName OPTIONAL,
-///     requestList SEQUENCE OF Request, requestExtensions [2] EXPLICIT Extensions OPTIONAL }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
-struct TbsRequest {
-    request_list: Vec<Request>,
-    #[asn1(context_specific = "2", tag_mode = "EXPLICIT", optional = "true")]
-    request_extensions: Option<Extensions>,
-}
-
-/// `Request ::= SEQUENCE { reqCert CertID, singleRequestExtensions [0] EXPLICIT Extensions OPTIONAL }`
-#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
-struct Request {
-    cert_id: CertId,
-}
-
-/// ```text
-/// CertID ::= SEQUENCE { hashAlgorithm AlgorithmIdentifier, issuerNameHash OCTET STRING, issuerKeyHash OCTET STRING,
-///     serialNumber CertificateSerialNumber }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
-struct CertId {
-    hash_algorithm: AlgorithmIdentifierOwned,
-    issuer_name_hash: OctetString,
-    issuer_key_hash: OctetString,
-    serial_number: Int,
-}
-
 impl CertId {
     fn names(&self, question: &Question<'_>) -> bool {
-        let Some((name, key)) = hashes(self.hash_algorithm.oid, question.issuer) else { return false };
+        let Some((name, key)) = hashes(self.hash_algorithm.oid, question.certificate, question.issuer) else {
+            return false;
+        };
         self.serial_number.as_bytes() == question.certificate.serial_octets()
             && self.issuer_name_hash.as_bytes() == name
             && self.issuer_key_hash.as_bytes() == key
     }
 }
 
-/// The hashes of a CA's name and key; `None` for an algorithm that is not known.
-fn hashes(algorithm: ObjectIdentifier, issuer: &Certificate) -> Option<(Vec<u8>, Vec<u8>)> {
-    let name = issuer.subject_name().to_der().ok()?;
+/// The hashes of a CA's name, as the certificate in question writes it (section 4.1.1), and of its key; `None` for an
+/// algorithm that is not known.
+fn hashes(
+    algorithm: ObjectIdentifier,
+    certificate: &Certificate,
+    issuer: &Certificate,
+) -> Option<(Vec<u8>, Vec<u8>)> {
+    let name = certificate.issuer_name().to_der().ok()?;
     let key = issuer.public_key().subject_public_key.raw_bytes();
     match algorithm {
         SHA1 => Some((Sha1::digest(&name).to_vec(), Sha1::digest(key).to_vec())),
@@ -299,43 +275,15 @@ fn hashes(algorithm: ObjectIdentifier, issuer: &Certificate) -> Option<(Vec<u8>,
     }
 }
 
-/// `OCSPResponse ::= SEQUENCE { responseStatus OCSPResponseStatus, responseBytes [0] EXPLICIT ResponseBytes OPTIONAL }`
-#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
-struct OcspResponse {
-    status: ResponseStatus,
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    bytes: Option<ResponseBytes>,
-}
-
-/// `ResponseBytes ::= SEQUENCE { responseType OBJECT IDENTIFIER, response OCTET STRING }`
-#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
-struct ResponseBytes {
-    response_type: ObjectIdentifier,
-    response: OctetString,
-}
-
-/// OCSPResponseStatus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumerated)]
-#[repr(u32)]
-enum ResponseStatus {
-    Successful = 0,
-    MalformedRequest = 1,
-    InternalError = 2,
-    TryLater = 3,
-    SigRequired = 5,
-    Unauthorized = 6,
-}
-
-impl ResponseStatus {
-    fn check(self) -> Result<(), OcspError> {
-        Err(OcspError::Refused(match self {
-            Self::Successful => return Ok(()),
-            Self::MalformedRequest => "the request is malformed",
-            Self::InternalError => "an internal error",
-            Self::TryLater => "try again later",
-            Self::SigRequired => "requests must be signed",
-            Self::Unauthorized => "it may not answer about this certificate",
-        }))
+impl ResponderId {
+    fn names(&self, certificate: &Certificate) -> bool {
+        match self {
+            Self::ByName(name) => names::same_name(name, certificate.subject_name()),
+            Self::ByKey(hash) => {
+                let key = certificate.public_key().subject_public_key.raw_bytes();
+                hash.as_bytes() == Sha1::digest(key).as_slice()
+            }
+        }
     }
 }
 
@@ -419,76 +367,6 @@ fn is_delegated_by(delegate: &Certificate, question: &Question<'_>) -> bool {
         && from <= question.at
         && question.at <= until
         && delegate.verify_signature(issuer.public_key(), question.acceptance).is_ok()
-}
-
-/// ```text
-/// ResponseData ::= SEQUENCE { version [0] EXPLICIT Version DEFAULT v1, responderID ResponderID,
-///     producedAt GeneralizedTime, responses SEQUENCE OF SingleResponse, responseExtensions [1] EXPLICIT Extensions OPTIONAL }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
-struct ResponseData {
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", default = "Default::default")]
-    version: u8,
-    responder: ResponderId,
-    produced_at: GeneralizedTime,
-    responses: Vec<SingleResponse>,
-    #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
-    extensions: Option<Extensions>,
-}
-
-/// `ResponderID ::= CHOICE { byName [1] Name, byKey [2] KeyHash }`, the hash being SHA-1.
-#[derive(Clone, Debug, PartialEq, Eq, Choice)]
-enum ResponderId {
-    #[asn1(context_specific = "1", tag_mode = "EXPLICIT", constructed = "true")]
-    ByName(Name),
-    #[asn1(context_specific = "2", tag_mode = "EXPLICIT", constructed = "true")]
-    ByKey(OctetString),
-}
-
-impl ResponderId {
-    fn names(&self, certificate: &Certificate) -> bool {
-        match self {
-            Self::ByName(name) => names::same_name(name, certificate.subject_name()),
-            Self::ByKey(hash) => {
-                let key = certificate.public_key().subject_public_key.raw_bytes();
-                hash.as_bytes() == Sha1::digest(key).as_slice()
-            }
-        }
-    }
-}
-
-/// ```text
-/// SingleResponse ::= SEQUENCE { certID CertID, certStatus CertStatus, thisUpdate GeneralizedTime,
-///     nextUpdate [0] EXPLICIT GeneralizedTime OPTIONAL, singleExtensions [1] EXPLICIT Extensions OPTIONAL }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
-struct SingleResponse {
-    cert_id: CertId,
-    cert_status: CertStatus,
-    this_update: GeneralizedTime,
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    next_update: Option<GeneralizedTime>,
-    #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
-    extensions: Option<Extensions>,
-}
-
-/// `CertStatus ::= CHOICE { good [0] IMPLICIT NULL, revoked [1] IMPLICIT RevokedInfo, unknown [2] IMPLICIT NULL }`
-#[derive(Clone, Debug, PartialEq, Eq, Choice)]
-enum CertStatus {
-    #[asn1(context_specific = "0", tag_mode = "IMPLICIT")]
-    Good(Null),
-    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", constructed = "true")]
-    Revoked(RevokedInfo),
-    #[asn1(context_specific = "2", tag_mode = "IMPLICIT")]
-    Unknown(Null),
-}
-
-/// `RevokedInfo ::= SEQUENCE { revocationTime GeneralizedTime, revocationReason [0] EXPLICIT CRLReason OPTIONAL }`
-#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
-struct RevokedInfo {
-    revocation_time: GeneralizedTime,
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    revocation_reason: Option<x509_cert::ext::pkix::CrlReason>,
 }
 
 impl SingleResponse {
