@@ -202,16 +202,65 @@ fn only_keys_that_the_message_names_are_used_and_old_ones_count() {
     assert!(counting.asked.is_empty(), "the PIN would be asked for nothing");
 }
 
+/// Counts how often the message is read from its start.
+struct CountingReplay<'a> {
+    message: &'a [u8],
+    passes: std::cell::Cell<usize>,
+}
+
+impl Replay for CountingReplay<'_> {
+    fn replay(&self) -> Box<dyn std::io::Read + '_> {
+        self.passes.set(self.passes.get() + 1);
+        Box::new(self.message)
+    }
+}
+
 #[test]
-fn one_message_cannot_keep_the_card_busy() {
+fn one_message_cannot_keep_the_card_or_the_processor_busy() {
+    let pki = Pki::new();
+    let readers: Vec<Identity> = (0..6).map(|n| pki.reader(&format!("reader{n}"), Key::P256)).collect();
+    let certificates: Vec<Certificate> = readers.iter().map(Identity::certificate).collect();
+    for (named, most) in [(1, 2), (6, 4)] {
+        let many: Vec<Recipient> =
+            (0..100).map(|n: usize| Recipient::unchecked(certificates[n % named].clone(), true)).collect();
+        let message = envelope(CONTENT, &many, Enveloping::Authenticated);
+        let message = CountingReplay { message: &message, passes: std::cell::Cell::new(0) };
+        let mut counting = Counting { certificates: &certificates, asked: Vec::new() };
+        assert!(matches!(failure(&message, &mut counting), DecryptError::Damaged));
+        assert_eq!((counting.asked.len(), message.passes.get()), (most, most), "{named} of our keys named");
+    }
+}
+
+/// Infos that nobody here can use do not crowd out the one that opens the message.
+#[test]
+fn an_info_that_we_cannot_use_does_not_stand_in_the_way() {
+    let pki = Pki::new();
+    let reader = pki.reader("reader", Key::Rsa2048);
+    let label = ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_label:616263"];
+    let people: [(&Identity, &[&str]); 4] =
+        [(&reader, &label), (&reader, &label), (&reader, &label), (&reader, &[])];
+    let message = encrypted(&pki, "-aes-256-gcm", &[], &people);
+    let opened = decrypt(&message, &mut reader.ring()).unwrap();
+    assert_eq!(opened.content.to_vec(usize::MAX).unwrap().unwrap().as_slice(), CONTENT);
+}
+
+/// RFC 5084 section 3.2: the parameters name a tag of 12 to 16 octets.
+#[test]
+fn tags_that_are_too_short_are_refused_before_the_card_is_asked() {
     let pki = Pki::new();
     let reader = pki.reader("reader", Key::P256);
     let certificates = [reader.certificate()];
-    let many: Vec<Recipient> = (0..100).map(|_| Recipient::unchecked(reader.certificate(), true)).collect();
-    let message = envelope(CONTENT, &many, Enveloping::Authenticated);
-    let mut counting = Counting { certificates: &certificates, asked: Vec::new() };
-    assert!(matches!(failure(&message, &mut counting), DecryptError::Damaged));
-    assert!(counting.asked.len() <= 16, "{} key operations", counting.asked.len());
+    let message =
+        envelope(CONTENT, &[Recipient::unchecked(reader.certificate(), true)], Enveloping::Authenticated);
+    let named = message.windows(3).rposition(|window| window == [0x02, 0x01, 0x10]).unwrap() + 2;
+    for length in [0, 4, 11, 17] {
+        let mut short = message.clone();
+        short[named] = length;
+        let mut counting = Counting { certificates: &certificates, asked: Vec::new() };
+        let error = failure(&short, &mut counting);
+        assert!(matches!(&error, DecryptError::Unsupported(what) if what.contains("tag")), "{error}");
+        assert!(counting.asked.is_empty());
+    }
 }
 
 #[test]

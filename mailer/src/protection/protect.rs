@@ -5,10 +5,10 @@ use jiff::Timestamp;
 
 use crate::content::{Content, Spool};
 use crate::message::base64::Base64Writer;
-use crate::message::canonical::LineFacts;
+use crate::message::canonical::LineScan;
 use crate::message::secured::{multipart_signed, pkcs7_mime_header};
 use crate::smime::{
-    self, EncryptError, Encrypted, Enveloping, Form, Recipient, SignError, SigningAlgorithm, SigningIdentity,
+    self, EncryptError, Encrypted, Enveloping, Recipient, SignError, SigningAlgorithm, SigningIdentity,
 };
 
 /// An entity that was protected. Its body is put together only while it is written.
@@ -82,14 +82,16 @@ pub fn sign(
     at: Timestamp,
     boundary: &str,
 ) -> Result<ProtectedEntity, SignError> {
-    if LineFacts::of(entity)?.is_seven_bit() {
-        let algorithm = SigningAlgorithm::of(identity.certificate.public_key(), identity.rsa_padding)?;
-        let signature = smime::sign(entity, Form::Detached, identity, at)?;
+    let algorithm = SigningAlgorithm::of(identity.certificate.public_key(), identity.rsa_padding)?;
+    let mut lines = LineScan::default();
+    let digest = smime::sign::digest(entity, algorithm, &mut |octets| lines.update(octets))?;
+    if lines.finish().is_seven_bit() {
+        let signature = smime::sign::sign_digest(&digest, None, identity, at)?;
         let signature = signature.to_vec(usize::MAX)?.unwrap_or_default();
         let (header, body) = multipart_signed(entity, &signature, algorithm.micalg(), boundary);
         Ok(ProtectedEntity { header, body: Body::AsItIs(body) })
     } else {
-        let object = smime::sign(entity, Form::Opaque, identity, at)?;
+        let object = smime::sign::sign_digest(&digest, Some(entity), identity, at)?;
         Ok(ProtectedEntity { header: pkcs7_mime_header("signed-data"), body: Body::Object(object) })
     }
 }

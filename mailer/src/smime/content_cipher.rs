@@ -23,6 +23,8 @@ pub(super) const NONCE_LENGTH: usize = 12;
 pub(super) const IV_LENGTH: usize = 16;
 /// The tags that we write, and the longest that are read.
 pub(super) const TAG_LENGTH: usize = 16;
+/// The shortest tag of AES-GCM that is read (RFC 5084 section 3.2).
+pub(super) const SHORTEST_TAG: usize = 12;
 
 /// A content encryption algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -99,6 +99,7 @@ pub fn decrypt(cms: &dyn Replay, ring: &mut dyn KeyRing) -> Result<Decrypted, De
     let attempts = envelope.attempts()?;
     let length = envelope.encryption.key_length();
     let mut at_content = Some(reader);
+    let mut associated_data = Vec::new();
     let mut outcome = DecryptError::NotForUs;
     for attempt in attempts {
         let found = match attempt.content_key(ring, length) {
@@ -115,7 +116,7 @@ pub fn decrypt(cms: &dyn Replay, ring: &mut dyn KeyRing) -> Result<Decrypted, De
             Some(key) => key,
             None => random_key(length)?,
         };
-        match envelope.open(cms, at_content.take(), &content_key)? {
+        match envelope.open(cms, at_content.take(), &content_key, &mut associated_data)? {
             Some(content) if is_real => {
                 return Ok(Decrypted { content, authenticated: envelope.encryption.is_authenticated() });
             }

@@ -7,7 +7,7 @@ use spki::AlgorithmIdentifierOwned;
 use zeroize::Zeroizing;
 
 use super::ber_reader::{Reader, whole};
-use super::content_cipher::{ContentEncryption, NotDecrypted, Opening};
+use super::content_cipher::{ContentEncryption, NotDecrypted, Opening, SHORTEST_TAG, TAG_LENGTH};
 use super::content_digest::CHUNK;
 use super::content_info::{self, object_identifier};
 use super::decrypt::DecryptError;
@@ -71,28 +71,31 @@ impl Envelope {
     }
 
     /// The key operations that may yield the content key.
-    pub(super) fn attempts(&self) -> Result<Vec<&Attempt>, DecryptError> {
-        self.recipients.usable(self.encryption.key_length())
+    pub(super) fn attempts(&self) -> Result<&[Attempt], DecryptError> {
+        self.recipients.usable()
     }
 
     /// Decrypts the content; `None` when tag or padding are wrong, which is found out at the very end.
     ///
-    /// The associated data stand after the content: where there are any, the content is read a second time.
+    /// The associated data stand after the content: where there are others than were known before, the content is read a
+    /// second time. What was found is left in `associated_data` for the next key.
     pub(super) fn open(
         &self,
         cms: &dyn Replay,
         at_content: Option<Reader<'_>>,
         content_key: &[u8],
+        associated_data: &mut Vec<u8>,
     ) -> Result<Option<Content>, DecryptError> {
         let first = match at_content {
-            Some(mut reader) => self.pass(&mut reader, content_key, &[])?,
-            None => self.pass(&mut at_content_again(cms)?, content_key, &[])?,
+            Some(mut reader) => self.pass(&mut reader, content_key, associated_data)?,
+            None => self.pass(&mut at_content_again(cms)?, content_key, associated_data)?,
         };
-        if first.associated_data.is_empty() {
+        if first.associated_data == *associated_data {
             return Ok(first.content);
         }
-        let second = self.pass(&mut at_content_again(cms)?, content_key, &first.associated_data)?;
-        Ok(second.content.filter(|_| second.associated_data == first.associated_data))
+        *associated_data = first.associated_data;
+        let second = self.pass(&mut at_content_again(cms)?, content_key, associated_data)?;
+        Ok(second.content.filter(|_| second.associated_data == *associated_data))
     }
 
     /// One pass over the content and what follows it.
@@ -214,6 +217,9 @@ fn cipher_parameters(
     let (iv, tag_length) = encryption.read_parameters(&parameters)?;
     if iv.len() != encryption.iv_length() {
         return unsupported(format!("{encryption} with an initialization vector of {} bytes", iv.len()));
+    }
+    if authenticated && !(SHORTEST_TAG..=TAG_LENGTH).contains(&tag_length) {
+        return unsupported(format!("{encryption} with a tag of {tag_length} bytes"));
     }
     Ok((encryption, iv.to_vec(), tag_length))
 }

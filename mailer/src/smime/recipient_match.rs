@@ -9,9 +9,12 @@ use crate::certificate::tlv::{Element, Malformed, element, tag};
 use crate::keys::{KeyError, KeyRing, KeysError};
 use zeroize::Zeroizing;
 
-/// The most recipients that are looked at, and the most private-key operations that one message may cause.
+/// The most recipients that are looked at.
 const MOST_RECIPIENTS: usize = 10_000;
-const MOST_KEY_OPERATIONS: usize = 16;
+/// The most private-key operations that one message may cause, and the most with one key: each that does not yield the
+/// content key costs a pass over the content.
+const MOST_KEY_OPERATIONS: usize = 4;
+const MOST_OF_ONE_KEY: usize = 2;
 /// One recipient info. One of key agreement may name all the recipients.
 const LONGEST_RECIPIENT_INFO: usize = 4 * 1024 * 1024;
 /// One of key transport, or of key agreement for one recipient: what is kept of those that name us.
@@ -31,6 +34,8 @@ pub(super) struct Attempt {
 #[derive(Default)]
 pub(super) struct RecipientMatches {
     attempts: Vec<Attempt>,
+    /// What an info for us asks for that we cannot do.
+    unsupported: Option<String>,
     recipients: usize,
 }
 
@@ -60,17 +65,10 @@ impl RecipientMatches {
     ///
     /// # Errors
     /// What is not supported, if that is so for every one of them.
-    pub(super) fn usable(&self, content_key_length: usize) -> Result<Vec<&Attempt>, DecryptError> {
-        let (mut usable, mut unsupported) = (Vec::new(), None);
-        for attempt in &self.attempts {
-            match attempt.check(content_key_length) {
-                Ok(()) => usable.push(attempt),
-                Err(what) => unsupported = Some(what),
-            }
-        }
-        match unsupported {
-            Some(what) if usable.is_empty() => Err(DecryptError::Unsupported(what)),
-            _ => Ok(usable),
+    pub(super) fn usable(&self) -> Result<&[Attempt], DecryptError> {
+        match &self.unsupported {
+            Some(what) if self.attempts.is_empty() => Err(DecryptError::Unsupported(what.clone())),
+            _ => Ok(&self.attempts),
         }
     }
 
@@ -95,6 +93,10 @@ impl RecipientMatches {
     /// Cuts the info into one per recipient.
     fn agreement(&mut self, info: Element<'_>, certificates: &[Certificate]) -> Result<(), DecryptError> {
         let Ok((common, keys)) = cut(info) else { return Ok(()) };
+        // What all its recipients share is copied for each of them.
+        if common.iter().map(|field| field.len()).sum::<usize>() > LONGEST_KEPT {
+            return Ok(());
+        }
         let mut keys = keys.elements();
         let mut first = true;
         while let Ok(Some(key)) = keys.next() {
@@ -118,13 +120,20 @@ impl RecipientMatches {
         Ok(())
     }
 
-    /// Keeps the attempts with the keys that come first in the ring.
+    /// Keeps the attempts that can be made, those with the keys that come first in the ring.
     fn keep(&mut self, index: usize, info: Vec<u8>) {
-        if info.len() <= LONGEST_KEPT {
-            self.attempts.push(Attempt { index, info });
-            self.attempts.sort_by_key(|attempt| attempt.index);
-            self.attempts.truncate(MOST_KEY_OPERATIONS);
+        let with_this_key = self.attempts.iter().filter(|attempt| attempt.index == index).count();
+        if info.len() > LONGEST_KEPT || with_this_key == MOST_OF_ONE_KEY {
+            return;
         }
+        let attempt = Attempt { index, info };
+        if let Err(what) = attempt.check() {
+            self.unsupported = Some(what);
+            return;
+        }
+        self.attempts.push(attempt);
+        self.attempts.sort_by_key(|attempt| attempt.index);
+        self.attempts.truncate(MOST_KEY_OPERATIONS);
     }
 }
 
@@ -145,14 +154,14 @@ fn cut(info: Element<'_>) -> Result<(Vec<&[u8]>, Element<'_>), Malformed> {
 
 impl Attempt {
     /// Whether the algorithms are known; an error in words when not.
-    fn check(&self, content_key_length: usize) -> Result<(), String> {
+    fn check(&self) -> Result<(), String> {
         let unreadable = |_| "a recipient info that cannot be read".to_owned();
         let info = whole(&self.info).map_err(|_: ReadError| Malformed::Tag).map_err(unreadable)?;
         match info.tag {
             KEY_AGREEMENT => KeyAgreeRecipientInfo::read(info).map_err(unreadable)?.check_algorithms(),
             _ => {
                 let info = KeyTransRecipientInfo::read(info).map_err(unreadable)?;
-                info.encryption(content_key_length).map(|_| ())
+                info.encryption(0).map(|_| ())
             }
         }
     }

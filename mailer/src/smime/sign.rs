@@ -190,21 +190,47 @@ pub fn sign(
     signing_time: Timestamp,
 ) -> Result<Content, SignError> {
     let algorithm = SigningAlgorithm::of(identity.certificate.public_key(), identity.rsa_padding)?;
-    let digest = digest(content, algorithm.digest())?;
-    let prepared = PreparedSignature::new(&digest, algorithm, identity.certificate, signing_time)?;
+    let digest = digest(content, algorithm, &mut |_| {})?;
+    sign_digest(&digest, (form == Form::Opaque).then_some(content), identity, signing_time)
+}
+
+/// The same for content whose digest, by [`SigningAlgorithm::digest`], is known already; `inside` is the content if it goes
+/// into the object.
+///
+/// # Errors
+/// See [`SignError`].
+pub fn sign_digest(
+    content_digest: &[u8],
+    inside: Option<&Content>,
+    identity: SigningIdentity<'_>,
+    signing_time: Timestamp,
+) -> Result<Content, SignError> {
+    let algorithm = SigningAlgorithm::of(identity.certificate.public_key(), identity.rsa_padding)?;
+    let prepared = PreparedSignature::new(content_digest, algorithm, identity.certificate, signing_time)?;
     let value = identity.signer.sign(prepared.scheme(), prepared.to_be_signed())?;
-    let inside = (form == Form::Opaque).then_some(content);
     prepared.finish(&value, inside, identity.intermediates)
 }
 
-fn digest(content: &Content, algorithm: DigestAlgorithm) -> std::io::Result<Vec<u8>> {
-    let mut running = RunningDigest::new(algorithm);
+/// The digest of content that is to be signed; `look` gets all its octets on the way.
+///
+/// # Errors
+/// The content cannot be read.
+pub fn digest(
+    content: &Content,
+    algorithm: SigningAlgorithm,
+    look: &mut dyn FnMut(&[u8]),
+) -> std::io::Result<Vec<u8>> {
+    let mut running = RunningDigest::new(algorithm.digest());
     let mut buffer = Zeroizing::new(vec![0; CHUNK]);
     let mut reader = content.reader();
     loop {
         match reader.read(&mut buffer)? {
             0 => return Ok(running.finish()),
-            read => running.update(buffer.get(..read).unwrap_or_default()),
+            read => {
+                let octets = buffer.get(..read).unwrap_or_default();
+                running.update(octets);
+                look(octets);
+            }
         }
     }
 }

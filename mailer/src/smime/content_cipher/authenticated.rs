@@ -10,14 +10,12 @@ use poly1305::Poly1305;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{ContentEncryption, NONCE_LENGTH, NotDecrypted, TAG_LENGTH};
+use super::{ContentEncryption, NONCE_LENGTH, NotDecrypted, SHORTEST_TAG, TAG_LENGTH};
 
 /// Both hashes take blocks of 16 octets.
 const BLOCK: usize = 16;
 /// So much is enciphered and hashed in turn, so that it is still in the processor's cache.
 const STRIDE: usize = 16 * 1024;
-/// The shortest tag of AES-GCM that is read (RFC 5084 section 3.2).
-const SHORTEST_GCM_TAG: usize = 12;
 /// The most octets under one key and nonce: 2^36 - 32 for AES-GCM (SP 800-38D section 5.2.1.1).
 const MOST_OCTETS: u64 = (1 << 36) - 32;
 
@@ -192,7 +190,7 @@ where
     let mut key_stream = Ctr32BE::<Aes>::new_from_slices(key, &counter).ok()?;
     let mut mask = Zeroizing::new([0; BLOCK]);
     key_stream.apply_keystream(mask.as_mut_slice());
-    Some((Box::new(key_stream), Hash::Galois { hash, mask }, SHORTEST_GCM_TAG))
+    Some((Box::new(key_stream), Hash::Galois { hash, mask }, SHORTEST_TAG))
 }
 
 /// RFC 8439 section 2.6: the first block of the key stream holds the one-time key of Poly1305.
