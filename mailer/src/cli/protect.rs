@@ -14,9 +14,9 @@ use super::signing::Desk;
 use crate::content::Content;
 use crate::message::address::{Address, parse_mailboxes};
 use crate::message::authors::{AuthorProblem, authors};
-use crate::message::binary::without_binary_parts;
+use crate::message::binary;
 use crate::message::build::Unique;
-use crate::message::canonical::{LineFacts, received, spool_canonical};
+use crate::message::canonical::received;
 use crate::message::header::Fields;
 use crate::message::header_protection::Protecting;
 use crate::message::mime::MimeError;
@@ -186,13 +186,7 @@ impl Protect {
 /// CRLF everywhere but in binary parts, which become base64; what is already protected stays as it came.
 fn canonical(message: &Content) -> Result<Content, MimeError> {
     match protection(&Part::read(message)?)? {
-        Protection::None => {
-            let encoded = without_binary_parts(message)?;
-            match LineFacts::of(&encoded)?.is_canonical() {
-                true => Ok(encoded),
-                false => Ok(spool_canonical(&encoded)?),
-            }
-        }
+        Protection::None => binary::canonical(message),
         Protection::Detached { .. } | Protection::Object { .. } => Ok(received(message)?),
     }
 }

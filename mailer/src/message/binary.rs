@@ -1,6 +1,6 @@
 //! Binary parts re-encoded before line ends are made canonical, which would damage them (RFC 8551 section 3.1.2).
 use super::base64::Base64Writer;
-use super::canonical::{CanonicalWriter, LineFacts, to_crlf};
+use super::canonical::{CanonicalWriter, LineFacts, spool_canonical, to_crlf};
 use super::header::Fields;
 use super::mime::MimeError;
 use super::parse::MAXIMUM_DEPTH;
@@ -15,6 +15,33 @@ use crate::content::{Content, Spool};
 /// directly in a part that is a message (RFC 2046 section 5.2.1).
 pub fn without_binary_parts(message: &Content) -> Result<Content, MimeError> {
     Ok(entity(message, 0)?.unwrap_or_else(|| message.clone()))
+}
+
+/// The same message with base64 for its binary parts and CRLF as its only line end: what can be signed.
+///
+/// # Errors
+/// See [`without_binary_parts`].
+pub fn canonical(message: &Content) -> Result<Content, MimeError> {
+    // Text in one part is looked at once.
+    if let Some(facts) = facts_of_plain_text(&Part::read(message)?)? {
+        return if facts.is_canonical() { Ok(message.clone()) } else { Ok(spool_canonical(message)?) };
+    }
+    let encoded = without_binary_parts(message)?;
+    if LineFacts::of(&encoded)?.is_canonical() { Ok(encoded) } else { Ok(spool_canonical(&encoded)?) }
+}
+
+/// About header and body of a message that is one part, is not encoded and needs not be; `None` for any other.
+fn facts_of_plain_text(message: &Part) -> Result<Option<LineFacts>, MimeError> {
+    if message.media_type()?.is_of_type("multipart") || !transfer_encoding(message)?.is_plain() {
+        return Ok(None);
+    }
+    let (header, body) = (LineFacts::of_bytes(message.header()), LineFacts::of(&message.body)?);
+    if header.needs_binary() || body.needs_binary() {
+        return Ok(None);
+    }
+    // A header ends with a line feed, and neither part has a CR alone: no CRLF stands across both.
+    let has_lone_line_feed = header.has_lone_line_feed || body.has_lone_line_feed;
+    Ok(Some(LineFacts { has_lone_line_feed, ..body }))
 }
 
 /// `None` where nothing had to change.
@@ -65,11 +92,28 @@ fn encoded(part: &Part, is_text: bool) -> Result<Content, MimeError> {
 }
 
 fn is_binary(part: &Part) -> Result<bool, MimeError> {
+    let named = transfer_encoding(part)?;
+    Ok(named.is_binary || (!named.is_encoded && LineFacts::of(&part.body)?.needs_binary()))
+}
+
+/// What Content-Transfer-Encoding says, read generously.
+struct Named {
+    is_binary: bool,
+    is_encoded: bool,
+}
+
+impl Named {
+    fn is_plain(&self) -> bool {
+        !self.is_binary && !self.is_encoded
+    }
+}
+
+fn transfer_encoding(part: &Part) -> Result<Named, MimeError> {
     let fields = part.fields();
     let field = fields.only("Content-Transfer-Encoding")?;
-    let encoding = field.map(|field| field.unfolded().to_ascii_lowercase()).unwrap_or_default();
-    let is_encoded = encoding.contains("base64") || encoding.contains("quoted-printable");
-    Ok(encoding.contains("binary") || (!is_encoded && LineFacts::of(&part.body)?.needs_binary()))
+    let named = field.map(|field| field.unfolded().to_ascii_lowercase()).unwrap_or_default();
+    let is_encoded = named.contains("base64") || named.contains("quoted-printable");
+    Ok(Named { is_binary: named.contains("binary"), is_encoded })
 }
 
 /// The header lines but Content-Transfer-Encoding, with CRLF.
@@ -110,6 +154,28 @@ mod tests {
             assert_eq!(readable.text.trim_end(), "one\ntwo");
             let octets = readable.attachments[0].to_vec(99).unwrap().unwrap();
             assert_eq!(octets, [BINARY, b"x"].concat(), "{encoding} {line_end:?}");
+        }
+    }
+
+    #[test]
+    fn whatever_comes_can_be_signed_afterwards() {
+        for (text, same) in [
+            (&b"A: b\r\n\r\nx\r\n"[..], true),
+            (b"A: b\n\nx\r\n", false),
+            (b"A: b\r\n\r\nx\n", false),
+            (b"A: b\r\n\r\nx\r", false),
+            (b"A: b\rc\r\n\r\nx\r\n", false),
+            (b"Content-Transfer-Encoding: binary\r\n\r\nx\r\n", false),
+            (b"Content-Transfer-Encoding: base64\n\neA==\n", false),
+            (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\n\r\n--b--\r\n", false),
+            (b"no header\r\n", true),
+            (b"\nx", false),
+            (b"", true),
+        ] {
+            let canonical = canonical(&Content::from_vec(text.to_vec())).unwrap();
+            let canonical = canonical.to_vec(9_999).unwrap().unwrap();
+            assert!(LineFacts::of_bytes(&canonical).is_canonical(), "{text:?}");
+            assert_eq!(**canonical == *text, same, "{text:?}");
         }
     }
 
