@@ -4,7 +4,8 @@
 //! would stand among parts that anybody may have put around it, and those could carry it away (EFAIL).
 use std::io;
 
-use super::open::{Broken, OpenError, has_broken_signature, judge_signed};
+use super::open::OpenError;
+use super::unwrapping::{Broken, has_broken_signature, judge_signed};
 use crate::content::{Content, Replay};
 use crate::message::attachment::safe_name;
 use crate::message::authors::authors;

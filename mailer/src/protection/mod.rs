@@ -2,6 +2,7 @@
 //!
 //! - [`protect`]: an entity becomes a signed, then an encrypted one.
 //! - [`open`]: a received message becomes its content and a verdict; content is handed out only as the policy allows.
+//!   Its layers come off in `unwrapping`.
 //! - [`inner_parts`]: parts that carry protection of their own, which speaks for nothing else; one of them alone.
 //! - [`quotation`]: what may be quoted in a reply.
 //! - [`recipients`]: every recipient's certificate found and checked before anything leaves.
@@ -10,3 +11,4 @@ pub mod open;
 pub mod protect;
 pub mod quotation;
 pub mod recipients;
+mod unwrapping;

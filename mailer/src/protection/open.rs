@@ -6,9 +6,10 @@
 //! is never decrypted into it (EFAIL): see [`super::inner_parts`].
 use std::io;
 
-use crate::content::{Content, Replay};
+use super::unwrapping::{Announced, Unwrapped, Unwrapping};
+use crate::content::Content;
 use crate::keys::{KeyRing, KeysError};
-use crate::message::authors::{AuthorProblem, authors, senders};
+use crate::message::authors::senders;
 use crate::message::canonical::received;
 use crate::message::header_protection::{
     Around, Payload, Revealed, Scheme, is_announced, is_wrapped_message, reveal,
@@ -17,10 +18,9 @@ use crate::message::inert::inert;
 use crate::message::mime::MimeError;
 use crate::message::outer::{assemble_header, revealed_header, separate};
 use crate::message::part::Part;
-use crate::message::secured::{ObjectKind, Protection, protection};
 use crate::message::shown_text::Reading;
 use crate::protection::inner_parts::{InnerPart, inner_parts};
-use crate::smime::{self, DecompressError, DecryptError, SignedMessage, VerifyError};
+use crate::smime::{DecompressError, DecryptError};
 use crate::trust::{Judge, Verdict};
 
 /// How many layers of protection are taken off.
@@ -128,7 +128,7 @@ pub fn open(
     let canonical = received(original)?;
     let message = Part::read(&canonical)?;
     let outer = separate(&message, &[]);
-    let mut unwrapping = Unwrapping { keys, ring: None, layers: Vec::new(), announced: None };
+    let mut unwrapping = Unwrapping::new(keys);
     let entity = match unwrapping.unwrap(outer.entity())? {
         Unwrapped::Entity(entity) => entity,
         Unwrapped::Unreadable(verdict) => {
@@ -145,12 +145,12 @@ pub fn open(
         }
     };
     // What carries no protection passes untouched, line ends included.
-    if unwrapping.layers.is_empty() {
+    if unwrapping.is_unprotected() {
         let inner = inner_parts(&canonical, judge)?;
         return Ok(Opened::unprotected(original, &message, inner));
     }
-    let mut content = Whole::new(&outer.fields, &entity, unwrapping.announced.take())?;
-    let (layers, verdict) = unwrapping.judge_content(judge, &mut content);
+    let mut content = Whole::new(&outer.fields, &entity, unwrapping.take_announced())?;
+    let (layers, verdict) = judge_content(&unwrapping, judge, &mut content);
     if verdict.integrity_failed() {
         return Ok(Opened::withheld(layers, verdict));
     }
@@ -235,14 +235,6 @@ struct Whole<'f> {
     revealed: Revealed,
 }
 
-/// The header of an entity that is itself protected, which says that the header of the message is protected in it: what
-/// `protect` makes of a message that came signed and may not be changed.
-struct Announced {
-    header: Vec<u8>,
-    /// How the layers around it protect it.
-    around: Around,
-}
-
 impl<'f> Whole<'f> {
     /// RFC 8551 section 3.1: a protected `message/rfc822` is the message itself with its header protected.
     fn new(fields: &'f [u8], entity: &Content, announced: Option<Announced>) -> Result<Self, OpenError> {
@@ -290,43 +282,6 @@ impl<'f> Whole<'f> {
     }
 }
 
-enum Unwrapped {
-    /// Nothing is left to take off.
-    Entity(Content),
-    /// A protected form that is broken.
-    Unreadable(Verdict),
-    /// The last layer is a signature that does not fit its content.
-    Changed,
-}
-
-enum UnjudgedLayer {
-    Encrypted { authenticated: bool },
-    Compressed,
-    Signed(SignedMessage),
-}
-
-impl UnjudgedLayer {
-    fn judge(&self, judge: &mut Judge<'_>, authors: &Result<Vec<String>, AuthorProblem>) -> Layer {
-        match self {
-            Self::Encrypted { authenticated } => Layer::Encrypted { authenticated: *authenticated },
-            Self::Compressed => Layer::Compressed,
-            Self::Signed(message) => Layer::Signed(judge_signed(judge, message, authors)),
-        }
-    }
-}
-
-/// The verdict about a signed message or part whose authors are these.
-pub(super) fn judge_signed(
-    judge: &mut Judge<'_>,
-    message: &SignedMessage,
-    authors: &Result<Vec<String>, AuthorProblem>,
-) -> Verdict {
-    match authors {
-        Ok(authors) => judge.signed_message(message, authors),
-        Err(problem) => judge.signed_message(message, &[]).without_clear_author(problem),
-    }
-}
-
 /// The verdict about the content: of the signatures inside all encryption, the first that is not trusted, else the innermost.
 fn overall(layers: &[Layer]) -> Verdict {
     let inside =
@@ -363,158 +318,19 @@ fn with_senders(verdict: Verdict, header: &[u8]) -> Verdict {
     }
 }
 
-struct Unwrapping<'k, 'f> {
-    keys: &'k mut KeySource<'f>,
-    ring: Option<Box<dyn KeyRing>>,
-    layers: Vec<UnjudgedLayer>,
-    announced: Option<Announced>,
-}
-
-impl Unwrapping<'_, '_> {
-    fn unwrap(&mut self, entity: Content) -> Result<Unwrapped, OpenError> {
-        let mut entity = entity;
-        for _ in 0..=MAXIMUM_LAYERS {
-            self.note_announced(&entity);
-            let inner = match self.take_off(&entity) {
-                Ok(inner) => inner,
-                Err(Broken::Fails(error)) => return Err(error),
-                Err(Broken::Unreadable(problem)) => {
-                    return Ok(Unwrapped::Unreadable(Verdict::unreadable(&problem)));
-                }
-            };
-            match inner {
-                None => return Ok(Unwrapped::Entity(entity)),
-                Some(_) if self.has_broken_signature() => return Ok(Unwrapped::Changed),
-                Some(content) => entity = received(&content)?,
-            }
-        }
-        Err(OpenError::TooManyLayers(MAXIMUM_LAYERS))
+/// Judges by the author that the protected header names, for that is whom the signer let speak: one who is named outside
+/// alone is believed only where no header is protected. Where nothing proves the inside, the outside is shown.
+fn judge_content(
+    unwrapping: &Unwrapping<'_, '_>,
+    judge: &mut Judge<'_>,
+    content: &mut Whole<'_>,
+) -> (Vec<Layer>, Verdict) {
+    let was_encrypted = unwrapping.was_encrypted();
+    let mut header = content.reveal(Around { was_encrypted, was_signed: true });
+    let layers = unwrapping.judge_layers(judge, &header);
+    let verdict = overall(&layers);
+    if !verdict.is_trusted() {
+        header = content.reveal(Around { was_encrypted, was_signed: false });
     }
-
-    /// What stands outside all layers announces nothing.
-    fn note_announced(&mut self, entity: &Content) {
-        let header = Part::read(entity).map(|part| part.header().to_vec()).unwrap_or_default();
-        if !self.layers.is_empty() && is_announced(&header) {
-            let any = |is_wanted: fn(&UnjudgedLayer) -> bool| self.layers.iter().any(is_wanted);
-            let around = Around {
-                was_encrypted: any(|layer| matches!(layer, UnjudgedLayer::Encrypted { .. })),
-                was_signed: any(|layer| matches!(layer, UnjudgedLayer::Signed(_))),
-            };
-            self.announced = Some(Announced { header, around });
-        }
-    }
-
-    /// The content under the outermost layer; `None` where there is none.
-    fn take_off(&mut self, entity: &Content) -> Result<Option<Content>, Broken> {
-        match protection(&Part::read(entity)?)? {
-            Protection::None => Ok(None),
-            Protection::Detached { content, signature } => {
-                let signed = smime::verify(&signature, Some(&content), &[])?;
-                Ok(self.signed(signed, Some(content)))
-            }
-            Protection::Object { kind: ObjectKind::Signed, cms } => {
-                let mut signed = smime::verify(&cms, None, &[])?;
-                let content = signed.content.take();
-                Ok(self.signed(signed, content))
-            }
-            Protection::Object { kind: ObjectKind::Enveloped | ObjectKind::AuthEnveloped, cms } => {
-                Ok(Some(self.decrypt(&cms)?))
-            }
-            Protection::Object { kind: ObjectKind::Compressed, cms } => {
-                let content = smime::decompress(&cms).map_err(OpenError::from)?;
-                self.layers.push(UnjudgedLayer::Compressed);
-                Ok(Some(content))
-            }
-            Protection::Object { kind: ObjectKind::Unknown, cms } => match smime::verify(&cms, None, &[]) {
-                Err(error @ VerifyError::Malformed(_)) => Err(error.into()),
-                _ => Err(OpenError::Unsupported("a cryptographic object of an unknown kind").into()),
-            },
-        }
-    }
-
-    /// A message of certificates only (RFC 8551 section 3.8) signs nothing: its entity stays as it is.
-    fn signed(&mut self, signed: SignedMessage, content: Option<Content>) -> Option<Content> {
-        if signed.signers.is_empty() && content.is_none() {
-            return None;
-        }
-        self.layers.push(UnjudgedLayer::Signed(signed));
-        Some(content.unwrap_or_default())
-    }
-
-    fn decrypt(&mut self, cms: &dyn Replay) -> Result<Content, OpenError> {
-        if self.ring.is_none() {
-            self.ring = Some((self.keys)()?);
-        }
-        let ring = self.ring.as_deref_mut().expect("the key ring was opened above");
-        let decrypted = smime::decrypt(cms, ring)?;
-        self.layers.push(UnjudgedLayer::Encrypted { authenticated: decrypted.authenticated });
-        Ok(decrypted.content)
-    }
-
-    /// Judges by the author that the protected header names, for that is whom the signer let speak: one who is named outside
-    /// alone is believed only where no header is protected. Where nothing proves the inside, the outside is shown.
-    fn judge_content(&self, judge: &mut Judge<'_>, content: &mut Whole<'_>) -> (Vec<Layer>, Verdict) {
-        let was_encrypted = self.layers.iter().any(|layer| matches!(layer, UnjudgedLayer::Encrypted { .. }));
-        let mut header = content.reveal(Around { was_encrypted, was_signed: true });
-        let layers = self.judge_layers(judge, &header);
-        let verdict = overall(&layers);
-        if !verdict.is_trusted() {
-            header = content.reveal(Around { was_encrypted, was_signed: false });
-        }
-        (layers, with_senders(verdict, &header))
-    }
-
-    /// Judges every layer by the authors whom the header names in From.
-    fn judge_layers(&self, judge: &mut Judge<'_>, header: &[u8]) -> Vec<Layer> {
-        let authors = authors(header);
-        self.layers.iter().map(|layer| layer.judge(judge, &authors)).collect()
-    }
-
-    fn has_broken_signature(&self) -> bool {
-        matches!(self.layers.last(), Some(UnjudgedLayer::Signed(signed)) if has_broken_signature(signed))
-    }
-}
-
-/// Whether a signature shows that the content is not what was signed.
-pub(super) fn has_broken_signature(signed: &SignedMessage) -> bool {
-    signed.signers.iter().any(|signer| signer.outcome.as_ref().is_err_and(|fault| fault.breaks_integrity()))
-}
-
-/// Why a layer cannot be taken off.
-pub(super) enum Broken {
-    /// It says so about the message.
-    Unreadable(VerifyError),
-    /// It says nothing about the message, or all there is to say.
-    Fails(OpenError),
-}
-
-impl From<OpenError> for Broken {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Decrypt(DecryptError::Io(problem))
-            | OpenError::Decompress(DecompressError::Io(problem)) => match MimeError::from(problem) {
-                MimeError::Unreadable(problem) => Self::Fails(OpenError::Io(io::Error::other(problem))),
-                damage => Self::Unreadable(VerifyError::Malformed(damage.to_string())),
-            },
-            other => Self::Fails(other),
-        }
-    }
-}
-
-impl From<MimeError> for Broken {
-    fn from(error: MimeError) -> Self {
-        match error {
-            MimeError::Unreadable(_) | MimeError::TooManyParts(_) => Self::Fails(error.into()),
-            damage => Self::Unreadable(VerifyError::Malformed(damage.to_string())),
-        }
-    }
-}
-
-impl From<VerifyError> for Broken {
-    fn from(error: VerifyError) -> Self {
-        match error {
-            VerifyError::Io(problem) => MimeError::from(problem).into(),
-            other => Self::Unreadable(other),
-        }
-    }
+    (layers, with_senders(verdict, &header))
 }

@@ -1,7 +1,16 @@
 //! RFC 8551 over CMS (RFC 5652): sign, verify, encrypt, decrypt. No trust decision is made here.
 //!
 //! Structures are read with their bytes kept ([`crate::certificate`]'s element reader) and written by hand, the standard's
-//! ASN.1 beside each; BER of other programs is turned into DER first.
+//! ASN.1 beside each. Content of any length passes by once.
+//!
+//! - BER: `ber_reader` (a stream, element by element), `ber` (small structures to DER), `der_rope` (DER around content that is
+//!   not in memory), `content_info`, `object_identifiers`.
+//! - [`mod@sign`] and [`mod@verify`]: `signed_data` (the stream), `signer_info`, `attributes`, `content_digest`.
+//! - [`mod@encrypt`] and [`mod@decrypt`]: `envelope` (the stream), `recipient_match` (which recipient infos are ours),
+//!   `key_transport` (RSA), `key_agreement` (ECDH, X25519), `content_cipher` (AES-CBC, AES-GCM, ChaCha20-Poly1305).
+//! - `capabilities` and `algorithm_choice`: what readers can read, and what is written for them.
+//! - [`mod@decompress`]: CompressedData, read only.
+//! - `vectors`: ciphers by name for published test vectors.
 mod algorithm_choice;
 mod attributes;
 mod ber;
