@@ -88,9 +88,10 @@ fn what_is_sent_hides_its_subject_and_other_programs_find_it() {
     let open = [&send[..], &["--no-header-protection"]].concat();
     office.run("alice", &open, b"x").expect(0);
     office.run("bob", &["fetch"], b"").expect(0);
-    let list = office.run("bob", &["list"], b"").expect(0).text();
-    assert!(list.contains("[...]") && list.contains("Grüße, Kran"), "{list}");
-    assert!(list.ends_with("[...] is an encrypted subject; see it with: mailer read 1\n"), "{list}");
+    let list = office.run("bob", &["list"], b"").expect(0);
+    assert!(list.text().contains("[...]") && list.text().contains("Grüße, Kran"), "{}", list.text());
+    assert_eq!(list.stderr, "[...] is an encrypted subject; see it with: mailer read 1\n");
+    assert_eq!(office.run("bob", &["list", "--json"], b"").expect(0).stderr, "");
     let read = office.run("bob", &["read", "2"], b"").expect(0).text();
     assert!(read.ends_with("Subject: Grüße, Kran\n\nx\n"), "{read}");
 }

@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table};
 use serde_json::json;
 
 use super::context::Context;
-use super::report::{Exit, Failure, print_text};
+use super::report::{Exit, Failure, print_text, tell};
 use crate::content::Content;
 use crate::message::confidentiality::HIDDEN_SUBJECT;
 use crate::message::parse::{Readable, read_header};
@@ -53,6 +53,14 @@ impl List {
             });
         }
         print_text(&if self.json { as_json(&lines) } else { as_table(&lines, self.sent) })?;
+        let is_hidden =
+            |line: &&Line| line.protection == "encrypted" && line.header.subject == HIDDEN_SUBJECT;
+        if let Some(Line { number, .. }) = lines.iter().find(is_hidden).filter(|_| !self.json) {
+            let sent = if self.sent { "--sent " } else { "" };
+            tell(&format!(
+                "{HIDDEN_SUBJECT} is an encrypted subject; see it with: mailer read {sent}{number}"
+            ));
+        }
         Ok(Exit::Done)
     }
 }
@@ -162,18 +170,7 @@ fn as_table(lines: &[Line], sent: bool) -> String {
             state,
         ]);
     }
-    let is_hidden = |line: &Line| line.protection == "encrypted" && line.header.subject == HIDDEN_SUBJECT;
-    let hint = match lines.iter().find(|line| is_hidden(line)) {
-        Some(line) => {
-            let sent = if sent { "--sent " } else { "" };
-            format!(
-                "{HIDDEN_SUBJECT} is an encrypted subject; see it with: mailer read {sent}{}\n",
-                line.number
-            )
-        }
-        None => String::new(),
-    };
-    format!("{table}\n{hint}")
+    format!("{table}\n")
 }
 
 fn shortened(text: &str, longest: usize) -> String {
