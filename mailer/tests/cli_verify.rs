@@ -88,6 +88,8 @@ fn a_signature_over_a_file_is_verified() {
         (pem.replace(" CMS-", " CERTIFICATE-"), 4),
         (pem.replace("-----END CMS-----", ""), 4),
         ("-----BEGIN CMS-----".to_owned(), 4),
+        ("nothing of the kind".to_owned(), 4),
+        (String::new(), 4),
     ] {
         office.pki.write("report.pem", text.as_bytes());
         let said = verify(&["--cms", "report.pem"]).expect(code);

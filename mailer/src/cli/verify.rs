@@ -74,7 +74,7 @@ impl Verify {
             let object = match cms_octets(object).map_err(MimeError::from)? {
                 Some(object) => object,
                 None => {
-                    let problem = "its PEM text has no end, or is of another kind".to_owned();
+                    let problem = "the file is no CMS object in DER, and no whole one in PEM".to_owned();
                     return Ok(Verdict::unreadable(&VerifyError::Malformed(problem)));
                 }
             };
@@ -99,12 +99,15 @@ impl Verify {
     }
 }
 
-/// The octets of a CMS object that is DER or PEM (RFC 7468 sections 8 and 9); `None` for PEM of another kind or without end.
+/// The octets of a CMS object that is DER or PEM (RFC 7468 sections 8 and 9); `None` for anything else, PEM without end too.
 fn cms_octets(object: &Content) -> io::Result<Option<DecodedBody>> {
     let start = object.head(LONGEST_PEM_LINE)?;
+    if start.first() == Some(&SEQUENCE) {
+        return Ok(Some(DecodedBody { body: object.clone(), encoding: TransferEncoding::Identity }));
+    }
     let blank = start.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let Some(label) = start.get(blank..).and_then(|start| start.strip_prefix(b"-----BEGIN ")) else {
-        return Ok(Some(DecodedBody { body: object.clone(), encoding: TransferEncoding::Identity }));
+        return Ok(None);
     };
     let tail_start = object.len().saturating_sub(LONGEST_PEM_LINE as u64);
     let tail = object.slice(tail_start..object.len()).head(LONGEST_PEM_LINE)?;
@@ -117,5 +120,7 @@ fn cms_octets(object: &Content) -> io::Result<Option<DecodedBody>> {
     }))
 }
 
+/// What every ContentInfo begins with.
+const SEQUENCE: u8 = 0x30;
 const LONGEST_PEM_LINE: usize = 1024;
 const PEM_LABELS: [&[u8]; 3] = [b"CMS-----", b"PKCS7-----", b"PKCS #7 SIGNED DATA-----"];
