@@ -7,6 +7,7 @@ use clap_complete::Shell;
 use super::Arguments;
 use super::report::{Exit, Failure, print_bytes};
 
+/// Writes the completions of a shell to stdout.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  mailer completions bash > ~/.local/share/bash-completion/completions/mailer"

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::context::{Context, unique};
-use super::report::{Exit, Failure, print_text, tell};
+use super::report::{Exit, Failure, plain_words, print_text, tell};
 use crate::keys::SecretSource;
 use crate::message::terminal_text::safe_line;
 use crate::transport::courier::{Courier, MaildirCourier, SmtpCourier};
@@ -214,7 +214,9 @@ pub(super) fn recipient_text(recipient: &Recipient) -> String {
     safe_line(&match &recipient.state {
         DeliveryState::Delivered => format!("{address}: delivered"),
         DeliveryState::Waiting { reason: None } => format!("{address}: waiting"),
-        DeliveryState::Waiting { reason: Some(reason) } => format!("{address}: waiting: {reason}"),
-        DeliveryState::Refused { reason } => format!("{address}: refused: {reason}"),
+        DeliveryState::Waiting { reason: Some(reason) } => {
+            format!("{address}: waiting: {}", plain_words(reason))
+        }
+        DeliveryState::Refused { reason } => format!("{address}: refused: {}", plain_words(reason)),
     })
 }

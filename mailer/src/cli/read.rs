@@ -21,6 +21,7 @@ use crate::trust::in_words;
 #[command(after_help = "Example:\n  mailer read 3 --save-attachments ~/Documents")]
 pub(super) struct Read {
     /// The number that `mailer list` shows
+    #[arg(value_parser = message_number)]
     number: usize,
     /// Read a sent message
     #[arg(long)]
@@ -70,6 +71,10 @@ impl Read {
         }
         Ok(finding.exit)
     }
+}
+
+fn message_number(text: &str) -> Result<usize, &'static str> {
+    text.parse().map_err(|_| "a message is named by its number, such as 3")
 }
 
 fn save_all(folder: &Path, readable: &Readable) -> Result<Vec<PathBuf>, Failure> {

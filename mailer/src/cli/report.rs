@@ -85,7 +85,7 @@ impl Failure {
     /// Tells the user: a sentence, or with `--json` one object on a line of its own. Both on stderr.
     pub fn print(&self, json: bool) {
         if json {
-            let mut error = json!({ "code": self.code, "message": in_words(&self.message) });
+            let mut error = json!({ "code": self.code, "message": plain_words(&self.message) });
             if let (Some(error), Some(details)) = (error.as_object_mut(), self.details.as_object()) {
                 error.extend(details.clone());
             }
@@ -95,7 +95,7 @@ impl Failure {
             }
             tell(&object.to_string());
         } else {
-            tell(&format!("mailer: {}", in_words(&self.message)));
+            tell(&format!("mailer: {}", plain_words(&self.message)));
         }
     }
 }
@@ -171,14 +171,14 @@ impl From<OpenError> for Failure {
             return failure;
         }
         let verdict = json!({
-            "code": error.code(), "trusted": false, "signed": false, "sentence": in_words(&failure.message),
+            "code": error.code(), "trusted": false, "signed": false, "sentence": plain_words(&failure.message),
         });
         Self { exit: Exit::NotTrusted, beside: json!({ "verdict": verdict }), ..failure }
     }
 }
 
 /// Safe for a terminal, and without the numbers that the operating system has for its errors.
-pub(super) fn in_words(text: &str) -> String {
+pub(super) fn plain_words(text: &str) -> String {
     let mut words = safe_text(text);
     while let Some(start) = words.find(OS_ERROR) {
         let number = words.get(start + OS_ERROR.len()..).unwrap_or_default();
@@ -243,11 +243,11 @@ mod tests {
     fn numbers_of_the_system_are_left_out() {
         let problem = std::io::Error::from_raw_os_error(28);
         assert_eq!(
-            in_words(&format!("x: {problem}; y: {problem}.")),
+            plain_words(&format!("x: {problem}; y: {problem}.")),
             "x: No space left on device; y: No space left on device."
         );
         for text in ["", "x (os error", "x (os error )", "x (os error 5", "x (os error 5a)"] {
-            assert_eq!(in_words(text), text);
+            assert_eq!(plain_words(text), text);
         }
     }
 }

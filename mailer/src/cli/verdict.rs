@@ -1,7 +1,7 @@
 //! A verdict in words and in JSON.
 use serde_json::{Value, json};
 
-use super::report::{Exit, in_words, tell};
+use super::report::{Exit, plain_words, tell};
 use crate::message::header_protection::Revealed;
 use crate::message::terminal_text::{safe_line, safe_text};
 use crate::protection::inner_parts::{InnerPart, InnerProtection};
@@ -39,7 +39,7 @@ pub(super) struct Finding {
 impl Finding {
     /// `notes` explain what the verdict cannot know, for example that the directory was not reached.
     pub(super) fn new(opened: &Opened, policy: ReleasePolicy, notes: &[String]) -> Self {
-        let notes: Vec<String> = notes.iter().map(|note| safe_line(&in_words(note))).collect();
+        let notes: Vec<String> = notes.iter().map(|note| safe_line(&plain_words(note))).collect();
         let verdict = opened.verdict();
         let acceptable = opened.is_acceptable(policy);
         let withheld = if verdict.integrity_failed() {

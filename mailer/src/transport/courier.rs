@@ -95,11 +95,14 @@ impl Courier for MaildirCourier {
     ) -> Result<Vec<RecipientReply>, TransportError> {
         let replies = recipients.iter().map(|recipient| {
             let name = UniqueName::new(self.now, &self.unique.word().replace('.', "-"));
-            let delivered = Maildir::create(&self.folder.join(maildir_name(recipient)))
-                .and_then(|maildir| maildir.deliver(&name, message));
+            let folder = self.folder.join(maildir_name(recipient));
+            let delivered = Maildir::create(&folder).and_then(|maildir| maildir.deliver(&name, message));
             match delivered {
                 Ok(()) => RecipientReply::Accepted,
-                Err(error) => RecipientReply::Refused { reply: error.to_string(), is_transient: true },
+                Err(error) => RecipientReply::Refused {
+                    reply: format!("the folder {} cannot be used: {error}", folder.display()),
+                    is_transient: true,
+                },
             }
         });
         Ok(replies.collect())
