@@ -16,7 +16,7 @@ use rand_core::TryRng;
 use zeroize::Zeroizing;
 
 /// What a spool keeps in memory before it begins a file.
-const IN_MEMORY: usize = 256 * 1024;
+const IN_MEMORY: usize = 64 * 1024;
 /// How much is read, ciphered or written at once.
 const CHUNK: usize = 64 * 1024;
 

@@ -1,6 +1,6 @@
 //! End-to-end stories, and the World in which they happen: real servers on loopback, our programs as a user runs
 //! them, foreign tools as judges. No story reaches into our crates: it sees what a
-//! user sees. Only `bin/bench.rs` and `bin/vpcd-card.rs` use them as libraries.
+//! user sees. Only `bin/bench/` and `bin/vpcd-card.rs` use them as libraries.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -19,7 +19,7 @@
 //! | `ports` | free loopback ports |
 //! | `privilege` | what needs root says so: skipped elsewhere, failed in CI |
 //!
-//! `tests/*.rs` are the stories, one sentence each; `bin/demo.rs` shows the whole circle; `bin/bench.rs` measures.
+//! `tests/*.rs` are the stories, one sentence each; `bin/demo.rs` shows the whole circle; `bin/bench/` measures.
 
 pub mod card;
 pub mod desk;

@@ -232,8 +232,8 @@ fn random_octets<R: TryCryptoRng>(length: usize, random: &mut R) -> Result<Zeroi
     Ok(octets)
 }
 
-/// A thread is worth its while for so many recipients.
-const RECIPIENTS_PER_THREAD: usize = 16;
+/// A thread is worth its while for so many RSA encryptions; a key agreement costs ten times as much.
+const RSA_PER_THREAD: usize = 16;
 
 fn wrap_side_by_side(
     recipients: &[Recipient],
@@ -241,18 +241,21 @@ fn wrap_side_by_side(
     content_key: &[u8],
 ) -> Result<Vec<Vec<u8>>, EncryptError> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let share = recipients.len().div_ceil(threads).max(RECIPIENTS_PER_THREAD);
-    if share >= recipients.len() {
-        return wrap(recipients, &choice.keys, content_key, &mut SysRng);
-    }
+    let is_rsa =
+        |key: &KeyEncryption| matches!(key, KeyEncryption::RsaOaepSha256 | KeyEncryption::RsaPkcs1v15);
+    let least = if choice.keys.iter().all(is_rsa) { RSA_PER_THREAD } else { 1 };
+    let share = recipients.len().div_ceil(threads).max(least);
+    let mut shares = recipients.chunks(share).zip(choice.keys.chunks(share));
+    let Some((first, first_keys)) = shares.next() else { return Ok(Vec::new()) };
     std::thread::scope(|scope| {
-        let running: Vec<_> = recipients
-            .chunks(share)
-            .zip(choice.keys.chunks(share))
+        let running: Vec<_> = shares
             .map(|(recipients, keys)| scope.spawn(|| wrap(recipients, keys, content_key, &mut SysRng)))
             .collect();
-        let shares = running.into_iter().map(|thread| thread.join().map_err(|_| EncryptError::Randomness)?);
-        Ok(shares.collect::<Result<Vec<_>, _>>()?.concat())
+        let mut infos = wrap(first, first_keys, content_key, &mut SysRng)?;
+        for thread in running {
+            infos.extend(thread.join().map_err(|_| EncryptError::Randomness)??);
+        }
+        Ok(infos)
     })
 }
 
