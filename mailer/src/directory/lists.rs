@@ -51,24 +51,19 @@ impl KeptLists {
         durable_file::create_private_folder(&self.folder)?;
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.folder)?;
         let mut hash = Sha256::new();
-        let mut piece = vec![0; 64 * 1024];
         let mut length = 0;
-        loop {
-            let count = list.read(&mut piece)?;
-            let part = piece.get(..count).unwrap_or_default();
-            if part.is_empty() {
-                break;
-            }
-            length += count as u64;
+        each_piece(list, |piece| {
+            length += piece.len() as u64;
             if length > LARGEST_REVOCATION_LIST {
-                return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
+                return Err(std::io::ErrorKind::FileTooLarge.into());
             }
-            hash.update(part);
-            file.write_all(part)?;
-        }
+            hash.update(piece);
+            file.write_all(piece)
+        })?;
         let hash = hex::encode(hash.finalize());
         self.sweep(&hash);
-        if !self.path(&hash, "crl").exists() {
+        // One that is there and whole stays, for its index knows it by its place; a damaged one makes room.
+        if !self.is_whole(&hash) {
             file.persist(self.path(&hash, "crl")).map_err(|refused| refused.error)?;
         }
         Ok(self.load(&hash))
@@ -101,6 +96,18 @@ impl KeptLists {
         CertificateList::from_file(&list, &index, LARGEST_REVOCATION_LIST).ok()
     }
 
+    /// Whether the list of this hash is kept, octet for octet.
+    fn is_whole(&self, hash: &str) -> bool {
+        let mut digest = Sha256::new();
+        let read = std::fs::File::open(self.path(hash, "crl")).and_then(|mut file| {
+            each_piece(&mut file, |piece| {
+                digest.update(piece);
+                Ok(())
+            })
+        });
+        read.is_ok() && hex::encode(digest.finalize()) == hash
+    }
+
     /// Removes lists that are not genuine.
     fn sweep(&self, but: &str) {
         let genuine = self.files(".genuine");
@@ -124,5 +131,20 @@ impl KeptLists {
 
     fn path(&self, hash: &str, kind: &str) -> PathBuf {
         self.folder.join(format!("{hash}.{kind}"))
+    }
+}
+
+/// Hands everything that `source` has to `take`, piece by piece.
+fn each_piece(
+    source: &mut dyn Read,
+    mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = source.read(&mut buffer)?;
+        match buffer.get(..count).unwrap_or_default() {
+            [] => return Ok(()),
+            piece => take(piece)?,
+        }
     }
 }

@@ -266,10 +266,9 @@ fn objects_of_openssl_are_verified_without_mail_around_them() {
         two.office.pki.write("object", &changed);
         verify(content).expect(4);
     }
-    // PEM is not read, and said not to be a signature.
     two.openssl(&format!("{} -nodetach", sign.replace("DER", "PEM")));
-    let said = two.office.run("bob", &["verify", "--json", "--cms", "out"], b"").expect(4);
-    assert!(said.text().contains("signature-malformed"), "{}", said.text());
+    let said = two.office.run("bob", &["verify", "--json", "--cms", "out"], b"").expect(0);
+    assert!(said.text().contains("\"trusted\""), "{}", said.text());
 }
 
 #[test]
