@@ -5,6 +5,7 @@
 //! - [`smime`]: RFC 8551 and CMS: sign, verify, encrypt, decrypt.
 //! - [`keys`]: the only door to the middleware.
 //! - [`trust`]: anchors, paths, revocation, verdicts.
+//! - [`documents`]: official documents: PDF files read, signed, checked, sealed.
 //! - [`directory`]: where other people's certificates come from.
 //! - [`protection`]: messages protected and opened: the modules above put together.
 //! - [`content`]: bytes of any length in little memory; temporary files are encrypted.
@@ -20,6 +21,7 @@ pub mod config;
 pub mod content;
 pub mod correspondents;
 pub mod directory;
+pub mod documents;
 pub mod durable_file;
 #[doc(hidden)]
 pub mod fuzz;

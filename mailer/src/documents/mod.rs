@@ -1,0 +1,4 @@
+//! Official documents: PDF files read, signed, checked and sealed. Map of the module:
+//!
+//! - [`pdf`]: ISO 32000-2 files: objects, a lazy reader, an appender; no cryptography.
+pub mod pdf;
