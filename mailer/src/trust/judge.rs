@@ -1,4 +1,6 @@
 //! Judges signers and recipients: path, revocation, purpose and address put together.
+mod documents;
+
 use std::cell::RefCell;
 
 use jiff::Timestamp;
@@ -9,6 +11,7 @@ use super::problem::CertificateProblem;
 use super::revocation::{CLOCK_TOLERANCE, UnknownRevocation};
 use super::time_stamp::{self, TimeStampError};
 use super::validate::{Purpose, Rules, ValidPath};
+pub use self::documents::{DocumentVerdict, Enclosed};
 use super::{
     Anchors, CertificateList, CheckedRecipient, OcspAnswer, RecipientProblem, Revocation, RevocationReason,
     Verdict,
@@ -167,8 +170,8 @@ impl Judge<'_> {
                 continue;
             }
             let certificate = &signature.certificate;
-            let outcome =
-                self.approve_signature(signature, &wanted_addresses(certificate, authors), &mut along);
+            let wanted = wanted_addresses(certificate, authors);
+            let outcome = self.approve_signature(signature, (Purpose::Signing, &wanted), &mut along);
             let addresses = certificate.mail_addresses().into_iter();
             judged.push(JudgedSigner {
                 certificate: certificate.clone(),
@@ -187,11 +190,10 @@ impl Judge<'_> {
     fn approve_signature(
         &mut self,
         signature: &Signature,
-        wanted: &[String],
+        (purpose, wanted): (Purpose, &[String]),
         along: &mut Along<'_>,
     ) -> Result<Approval, CertificateProblem> {
         let certificate = &signature.certificate;
-        let purpose = Purpose::Signing;
         if signature.time_stamp_tokens.is_empty() {
             return self.approve(certificate, along, (purpose, wanted), Reach::AtHand);
         }
@@ -243,6 +245,16 @@ impl Judge<'_> {
         along: &mut Along<'_>,
     ) -> Result<Timestamp, TimeStampError> {
         let token = time_stamp::read(token, value, along.certificates)?;
+        self.believe_token(&token, wanted, along)
+    }
+
+    /// The same for a token that was read.
+    fn believe_token(
+        &mut self,
+        token: &time_stamp::Token,
+        wanted: &[String],
+        along: &mut Along<'_>,
+    ) -> Result<Timestamp, TimeStampError> {
         let untrusted = |problem: CertificateProblem| {
             TimeStampError::Untrusted(problem.in_words("the certificate of the time-stamping authority"))
         };
@@ -423,7 +435,20 @@ fn about_signer(report: &SignerReport, judged: &[JudgedSigner], author: Option<&
     };
     let signer = judged.iter().find(|known| known.is_about(signature));
     match signer.expect("every verified signer was judged").speaks_for(author) {
-        Ok((address, approval)) => Verdict::trusted(signature, address, approval),
+        Ok((address, approval)) => Verdict::trusted(signature, Some(address), approval),
+        Err(problem) => Verdict::untrusted(signature, &problem),
+    }
+}
+
+/// A document names no author: its signer is who the certificate says, with or without a mail address.
+fn about_document(signature: &Signature, outcome: &Result<Approval, CertificateProblem>) -> Verdict {
+    let address = signature.certificate.mail_addresses().into_iter().next();
+    let believed = outcome.as_ref().map_err(Clone::clone).and_then(|approval| {
+        address.iter().try_for_each(|address| check_domain(&approval.path, address))?;
+        Ok(approval)
+    });
+    match believed {
+        Ok(approval) => Verdict::trusted(signature, address.as_deref(), approval),
         Err(problem) => Verdict::untrusted(signature, &problem),
     }
 }

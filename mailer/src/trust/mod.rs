@@ -24,7 +24,7 @@ pub mod verdict;
 
 pub use anchors::{Anchor, Anchors};
 pub use crl::{CertificateList, Revocation, RevocationReason};
-pub use judge::{Judge, Source};
+pub use judge::{DocumentVerdict, Enclosed, Judge, Source};
 pub use ocsp::OcspAnswer;
 pub use policies::PolicyInputs;
 pub use problem::{CertificateProblem, Whose};

@@ -220,6 +220,14 @@ pub(crate) fn good_until(der: &[u8]) -> Option<Timestamp> {
     data.responses.iter().map(|single| single.next_update.as_ref().map(moment)).min()?
 }
 
+/// When an answer says that it was made (RFC 6960 section 4.2.2.1).
+pub(super) fn produced_at(der: &[u8]) -> Option<Timestamp> {
+    let bytes = OcspResponse::from_der(der).ok()?.bytes?;
+    let basic = Basic::read(bytes.response.as_bytes()).ok()?;
+    let data = ResponseData::from_der(basic.data.bytes).ok()?;
+    Some(moment(&data.produced_at))
+}
+
 /// Of two statements about one certificate the worse one; but a newer "good" outweighs an older hold.
 pub(super) fn newest(ocsp: Option<RevocationStatus>, lists: RevocationStatus) -> RevocationStatus {
     use RevocationStatus::{Good, Revoked, Unknown};

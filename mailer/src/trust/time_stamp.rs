@@ -77,6 +77,18 @@ pub(super) struct Token {
 /// # Errors
 /// See [`TimeStampError`].
 pub(super) fn read(token: &[u8], value: &[u8], known: &[Certificate]) -> Result<Token, TimeStampError> {
+    read_over(token, &|algorithm| Ok(algorithm.digest(value)), known)
+}
+
+/// The same for what `digest` gives the digest of.
+///
+/// # Errors
+/// See [`TimeStampError`].
+pub(super) fn read_over(
+    token: &[u8],
+    digest: &dyn Fn(DigestAlgorithm) -> std::io::Result<Vec<u8>>,
+    known: &[Certificate],
+) -> Result<Token, TimeStampError> {
     if token.len() > LARGEST_TOKEN {
         return Err(TimeStampError::Malformed("it is too long".to_owned()));
     }
@@ -93,7 +105,7 @@ pub(super) fn read(token: &[u8], value: &[u8], known: &[Certificate]) -> Result<
     let signature =
         signer.outcome.as_ref().map_err(|fault| TimeStampError::BadSignature(fault.to_string()))?;
     let info = Info::read(&content)?;
-    if info.algorithm.digest(value) != info.imprint {
+    if digest(info.algorithm).map_err(|error| malformed(error.to_string()))? != info.imprint {
         return Err(TimeStampError::OtherImprint);
     }
     let at_latest = info.made.saturating_add(info.accuracy).unwrap_or(info.made);

@@ -11,12 +11,29 @@ const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1
 const OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
 const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
 const ANY_EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
+/// RFC 9336.
+const DOCUMENT_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.36");
+/// What stood in its place before: Adobe's and Microsoft's.
+const AUTHENTIC_DOCUMENTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113583.1.1.5");
+const MICROSOFT_DOCUMENT_SIGNING: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.10.3.12");
+
+const FOR_MAIL: &[ObjectIdentifier] = &[EMAIL_PROTECTION, ANY_EXTENDED_KEY_USAGE];
+const FOR_DOCUMENTS: &[ObjectIdentifier] = &[
+    EMAIL_PROTECTION,
+    ANY_EXTENDED_KEY_USAGE,
+    DOCUMENT_SIGNING,
+    AUTHENTIC_DOCUMENTS,
+    MICROSOFT_DOCUMENT_SIGNING,
+];
 
 /// What a certificate shall be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Signing mail.
     Signing,
+    /// Signing documents.
+    SigningDocuments,
     /// Receiving encrypted mail.
     Encryption,
     /// Nothing in particular: usages are not looked at (RFC 5280 section 6.1).
@@ -34,6 +51,7 @@ impl Purpose {
     pub fn in_words(self) -> &'static str {
         match self {
             Self::Signing => "signing mail",
+            Self::SigningDocuments => "signing documents",
             Self::Encryption => "receiving encrypted mail",
             Self::Any => "anything",
             Self::CrlSigning => "signing CRLs",
@@ -97,19 +115,19 @@ fn lists_alone(
     Ok(listed.contains(&wanted) && (!alone || (is_critical && listed.len() == 1)))
 }
 
-/// For mail: where extended key usages are listed, emailProtection must be among them; on CA certificates too (RFC 8550
-/// section 4.4.4).
+/// For mail and documents: where extended key usages are listed, one that covers the purpose must be among them; on CA
+/// certificates too (RFC 8550 section 4.4.4). Whoever may sign mail may sign documents.
 pub(super) fn check_authority(
     certificate: &Certificate,
     whose: &Whose,
     purpose: Purpose,
 ) -> Result<(), CertificateProblem> {
-    if !matches!(purpose, Purpose::Signing | Purpose::Encryption) {
-        return Ok(());
-    }
+    let covering = match purpose {
+        Purpose::Signing | Purpose::Encryption => FOR_MAIL,
+        Purpose::SigningDocuments => FOR_DOCUMENTS,
+        _ => return Ok(()),
+    };
     let usages = extension(whose, certificate.extended_key_usages())?;
-    let for_mail = usages.is_none_or(|usages| {
-        usages.iter().any(|usage| [EMAIL_PROTECTION, ANY_EXTENDED_KEY_USAGE].contains(usage))
-    });
-    if for_mail { Ok(()) } else { Err(purpose.refused(whose)) }
+    let is_covered = usages.is_none_or(|usages| usages.iter().any(|usage| covering.contains(usage)));
+    if is_covered { Ok(()) } else { Err(purpose.refused(whose)) }
 }

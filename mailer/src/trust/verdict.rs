@@ -156,6 +156,13 @@ impl Verdict {
         }
     }
 
+    /// The same verdict, judged as of a moment in the past by what came along.
+    pub(super) fn as_of(self, moment: Timestamp) -> Self {
+        let remark =
+            format!("This was judged as of {} by what the document brings along.", in_words(moment));
+        Self { sentence: format!("{} {remark}", self.sentence), ..self }
+    }
+
     /// The verdict about a signature that could not be read at all.
     pub fn unreadable(error: &VerifyError) -> Self {
         Self::plain(Standing::Broken, error.code(), sentence(&format!("Not trusted: {error}")))
@@ -172,7 +179,7 @@ impl Verdict {
     }
 
     /// The verdict about a signature whose signer is believed.
-    pub(super) fn trusted(signature: &Signature, address: &str, approval: &Approval) -> Self {
+    pub(super) fn trusted(signature: &Signature, address: Option<&str>, approval: &Approval) -> Self {
         let certificate = &signature.certificate;
         let claimed =
             signature.signing_time.map(|time| format!(" on {} by the signer's clock", in_words(time)));
@@ -200,15 +207,15 @@ impl Verdict {
             }
         };
         let text = format!(
-            "Signed by {} <{}>{}{stamp}; {valid}, issued by {}; {checked}",
+            "Signed by {}{}{}{stamp}; {valid}, issued by {}; {checked}",
             certificate.subject(),
-            harmless(address),
+            address.map(|address| format!(" <{}>", harmless(address))).unwrap_or_default(),
             claimed.unwrap_or_default(),
             certificate.issuer(),
         );
         Self {
             revocation,
-            address: Some(address.to_owned()),
+            address: address.map(str::to_owned),
             more: Box::new(More {
                 evidence,
                 proven_time: proven,
