@@ -1,4 +1,5 @@
 //! Public-key signatures over certificates, CRLs and messages (RFC 4055, RFC 5754, RFC 5758, RFC 8410, RFC 8419).
+use aws_lc_rs::signature::UnparsedPublicKey;
 use const_oid::ObjectIdentifier;
 use der::Encode;
 use rsa::Pkcs1v15Sign;
@@ -177,6 +178,10 @@ pub(crate) fn verify(
             check_restriction(key, parameters)?;
             rsa_pss::verify(&rsa_public_key(key, acceptance)?, parameters, digest, signature)
         }
+        // The usual case, with the faster library; it would read more encodings of a key than the point.
+        (PublicKeyKind::P256, Scheme::Ecdsa(DigestAlgorithm::Sha256)) if is_uncompressed_p256(point) => {
+            verify_ecdsa_p256(point, signature, digest)
+        }
         (PublicKeyKind::P256, Scheme::Ecdsa(_)) => verify_ecdsa(
             p256::ecdsa::VerifyingKey::from_sec1_bytes(point),
             p256::ecdsa::Signature::from_der(signature),
@@ -219,6 +224,18 @@ fn check_restriction(key: &SubjectPublicKeyInfoOwned, used: PssParameters) -> Re
     let fits =
         allowed.digest == used.digest && allowed.mask == used.mask && allowed.salt_length <= used.salt_length;
     if fits { Ok(()) } else { Err(SignatureProblem::Invalid) }
+}
+
+/// SEC 1 section 2.3.3.
+fn is_uncompressed_p256(point: &[u8]) -> bool {
+    point.len() == 65 && point.first() == Some(&4)
+}
+
+fn verify_ecdsa_p256(point: &[u8], signature: &[u8], digest: &[u8]) -> Result<(), SignatureProblem> {
+    let algorithm = &aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1;
+    aws_lc_rs::digest::Digest::import_less_safe(digest, &aws_lc_rs::digest::SHA256)
+        .and_then(|digest| UnparsedPublicKey::new(algorithm, point).verify_digest(&digest, signature))
+        .map_err(|_| SignatureProblem::Invalid)
 }
 
 fn verify_ecdsa<Key: PrehashVerifier<Signature>, Signature>(

@@ -3,9 +3,9 @@ mod derivation;
 
 use std::borrow::Cow;
 
+use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, PrivateKey, UnparsedPublicKey};
 use const_oid::ObjectIdentifier;
-use p256::elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point};
-use p256::elliptic_curve::{AffinePoint, CurveArithmetic, FieldBytesSize, PublicKey, SecretKey};
+use p256::elliptic_curve::sec1::ToSec1Point;
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
@@ -21,6 +21,8 @@ use crate::certificate::{Certificate, DigestAlgorithm};
 
 const VERSION_3: [u8; 3] = [0x02, 0x01, 0x03];
 const NULL: u8 = 0x05;
+const P256_OCTETS: usize = 32;
+const P384_OCTETS: usize = 48;
 
 /// Writes a KeyAgreeRecipientInfo with a fresh key and AES-256 key wrap: for P-256 dhSinglePass-stdDH-sha256kdf, for P-384
 /// sha384kdf, for X25519 hkdf-sha256.
@@ -47,12 +49,12 @@ pub(super) fn write<R: TryCryptoRng>(
         PublicKeyKind::P256 => (
             EC_PUBLIC_KEY,
             KeyDerivation::X963(DigestAlgorithm::Sha256),
-            agree_on::<p256::NistP256, R>(theirs, random)?,
+            agree_on(&ECDH_P256, P256_OCTETS, theirs, random)?,
         ),
         PublicKeyKind::P384 => (
             EC_PUBLIC_KEY,
             KeyDerivation::X963(DigestAlgorithm::Sha384),
-            agree_on::<p384::NistP384, R>(theirs, random)?,
+            agree_on(&ECDH_P384, P384_OCTETS, theirs, random)?,
         ),
         PublicKeyKind::X25519 => {
             (X25519, KeyDerivation::Hkdf(DigestAlgorithm::Sha256), agree_on_x25519(theirs, random)?)
@@ -91,29 +93,32 @@ struct Agreed {
     shared: Zeroizing<Vec<u8>>,
 }
 
-/// ECDH with a point of a NIST curve; `None` when it is none.
-fn agree_on<C, R>(theirs: &[u8], random: &mut R) -> Result<Option<Agreed>, EncryptError>
-where
-    C: CurveArithmetic,
-    FieldBytesSize<C>: ModulusSize,
-    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
-    R: TryCryptoRng,
-{
-    let Ok(theirs) = PublicKey::<C>::from_sec1_bytes(theirs) else { return Ok(None) };
+/// ECDH with a point of a NIST curve, whose numbers have so many octets; `None` when it is none.
+///
+/// This key lives for one operation on the host, which is most of what a letter costs: the faster library computes it.
+fn agree_on<R: TryCryptoRng>(
+    curve: &'static agreement::Algorithm,
+    octets: usize,
+    theirs: &[u8],
+    random: &mut R,
+) -> Result<Option<Agreed>, EncryptError> {
+    let theirs = uncompressed(theirs);
+    // The library would read more encodings of a key than the point (SEC 1 section 2.3.3).
+    if theirs.len() != 1 + 2 * octets || theirs.first() != Some(&4) {
+        return Ok(None);
+    }
     // Random numbers until one lies in the group (FIPS 186-5 appendix A.2.2).
     let ephemeral = loop {
-        let mut candidate = Zeroizing::new(p256::elliptic_curve::FieldBytes::<C>::default().to_vec());
+        let mut candidate = Zeroizing::new(vec![0; octets]);
         random.try_fill_bytes(&mut candidate).map_err(|_| EncryptError::Randomness)?;
-        if let Ok(key) = SecretKey::<C>::from_slice(&candidate) {
+        if let Ok(key) = PrivateKey::from_private_key(curve, &candidate) {
             break key;
         }
     };
-    let shared =
-        p256::elliptic_curve::ecdh::diffie_hellman(ephemeral.to_nonzero_scalar(), theirs.as_affine());
-    Ok(Some(Agreed {
-        public: ephemeral.public_key().to_sec1_point(false).as_bytes().to_vec(),
-        shared: Zeroizing::new(shared.raw_secret_bytes().to_vec()),
-    }))
+    let theirs = UnparsedPublicKey::new(curve, theirs);
+    let shared = agreement::agree(&ephemeral, theirs, (), |shared| Ok(Zeroizing::new(shared.to_vec())));
+    let (Ok(shared), Ok(public)) = (shared, ephemeral.compute_public_key()) else { return Ok(None) };
+    Ok(Some(Agreed { public: public.as_ref().to_vec(), shared }))
 }
 
 /// X25519; `None` for a key of small order, whose shared secret is zero (RFC 7748 section 6.1).
