@@ -1,15 +1,12 @@
-//! Signed attributes, written and strictly read (RFC 5652 section 5.3 and 11, RFC 5035, RFC 6211).
+//! Signed attributes, strictly read (RFC 5652 section 5.3 and 11, RFC 5035, RFC 6211); `attribute_plan` writes them.
 use const_oid::ObjectIdentifier;
-use der::asn1::{GeneralizedTime, UtcTime};
-use der::{Decode, Encode};
+use der::Decode;
 use jiff::Timestamp;
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha1::{Digest, Sha1};
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::name::Name;
 use x509_cert::time::Time;
 
-use super::capabilities;
 use super::content_info::object_identifier;
 use super::object_identifiers::{
     CMS_ALGORITHM_PROTECTION, CONTENT_TYPE, MESSAGE_DIGEST, SHA1, SHA256, SIGNING_CERTIFICATE,
@@ -18,70 +15,6 @@ use super::object_identifiers::{
 use super::verify::{SignatureFault, digest_algorithm};
 use crate::certificate::tlv::{Element, Elements, Malformed, element, set_of, tag};
 use crate::certificate::{Certificate, names, signature, timestamp};
-
-/// The attributes that every signature of ours carries, as the DER of their SET (tag 31): what is signed.
-pub(crate) fn write(
-    content_type: ObjectIdentifier,
-    content_digest: &[u8],
-    certificate: &Certificate,
-    signing_time: Timestamp,
-    digest_algorithm: &[u8],
-    signature_algorithm: &[u8],
-) -> der::Result<Vec<u8>> {
-    let protection = protection(digest_algorithm, signature_algorithm)?;
-    let attributes = vec![
-        attribute(CONTENT_TYPE, &content_type.to_der()?)?,
-        attribute(MESSAGE_DIGEST, &element(tag::OCTET_STRING, &[content_digest]))?,
-        attribute(SIGNING_TIME, &time(signing_time)?)?,
-        attribute(SMIME_CAPABILITIES, &capabilities::ours()?)?,
-        attribute(SIGNING_CERTIFICATE_V2, &signing_certificate_v2(certificate)?)?,
-        attribute(CMS_ALGORITHM_PROTECTION, &protection)?,
-    ];
-    Ok(set_of(tag::SET, attributes))
-}
-
-fn attribute(attribute_type: ObjectIdentifier, value: &[u8]) -> der::Result<Vec<u8>> {
-    Ok(element(tag::SEQUENCE, &[&attribute_type.to_der()?, &element(tag::SET, &[value])]))
-}
-
-/// UTCTime until 2049, GeneralizedTime from 2050 on (RFC 5652 section 11.3).
-fn time(moment: Timestamp) -> der::Result<Vec<u8>> {
-    let seconds =
-        u64::try_from(moment.as_second()).map_err(|_| der::Error::from(der::ErrorKind::DateTime))?;
-    let since_1970 = std::time::Duration::from_secs(seconds);
-    match UtcTime::from_unix_duration(since_1970) {
-        Ok(time) => time.to_der(),
-        Err(_) => GeneralizedTime::from_unix_duration(since_1970)?.to_der(),
-    }
-}
-
-/// RFC 5035 section 3, with SHA-256, which is the default and so not written.
-///
-/// ```text
-/// SigningCertificateV2 ::= SEQUENCE { certs SEQUENCE OF ESSCertIDv2, policies SEQUENCE OF PolicyInformation OPTIONAL }
-/// ESSCertIDv2 ::= SEQUENCE { hashAlgorithm AlgorithmIdentifier DEFAULT {algorithm id-sha256}, certHash Hash,
-///                            issuerSerial IssuerSerial OPTIONAL }
-/// IssuerSerial ::= SEQUENCE { issuer GeneralNames, serialNumber CertificateSerialNumber }
-/// ```
-fn signing_certificate_v2(certificate: &Certificate) -> der::Result<Vec<u8>> {
-    let hash = element(tag::OCTET_STRING, &[&Sha256::digest(certificate.der())]);
-    let directory_name = element(tag::context_constructed(4), &[&certificate.issuer_der()?]);
-    let serial = element(tag::INTEGER, &[certificate.serial_octets()]);
-    let issuer_serial = element(tag::SEQUENCE, &[&element(tag::SEQUENCE, &[&directory_name]), &serial]);
-    let identifier = element(tag::SEQUENCE, &[&hash, &issuer_serial]);
-    Ok(element(tag::SEQUENCE, &[&element(tag::SEQUENCE, &[&identifier])]))
-}
-
-/// RFC 6211 section 2.
-///
-/// ```text
-/// CMSAlgorithmProtection ::= SEQUENCE { digestAlgorithm DigestAlgorithmIdentifier,
-///     signatureAlgorithm [1] SignatureAlgorithmIdentifier OPTIONAL, macAlgorithm [2] ... OPTIONAL }
-/// ```
-fn protection(digest_algorithm: &[u8], signature_algorithm: &[u8]) -> der::Result<Vec<u8>> {
-    let inner = Element::only(signature_algorithm, tag::SEQUENCE).map_err(|_| der::ErrorKind::Failed)?;
-    Ok(element(tag::SEQUENCE, &[digest_algorithm, &element(tag::context_constructed(1), &[inner.contents])]))
-}
 
 /// The signed attributes of a SignerInfo, read.
 pub(crate) struct SignedAttributes<'a> {
@@ -101,7 +34,7 @@ const MOST_ATTRIBUTES: usize = 64;
 const MOST_TIME_STAMPS: usize = 8;
 
 impl<'a> SignedAttributes<'a> {
-    /// Reads the element `[0] IMPLICIT SET OF Attribute`.
+    /// Reads the element `[0] IMPLICIT SET OF Attribute`, or the SET itself.
     pub(crate) fn read(field: Element<'a>) -> Result<Self, SignatureFault> {
         let malformed = |_: Malformed| SignatureFault::malformed("the signed attributes are malformed");
         let mut elements = field.elements();
@@ -118,7 +51,7 @@ impl<'a> SignedAttributes<'a> {
     }
 
     /// The single value of an attribute that must be there at most once (RFC 5652 section 11).
-    fn value(
+    pub(crate) fn value(
         &self,
         attribute_type: ObjectIdentifier,
         name: &str,
@@ -131,6 +64,12 @@ impl<'a> SignedAttributes<'a> {
                 "the signed attribute {name} has not exactly one value, once"
             ))),
         }
+    }
+
+    /// Whether signing-certificate or signing-certificate-v2 is there.
+    pub(crate) fn names_certificate(&self) -> bool {
+        let types = [SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2];
+        self.attributes.iter().any(|attribute| types.contains(&attribute.attribute_type))
     }
 
     /// Checks that content-type and message-digest are there once and fit the content.
@@ -216,6 +155,12 @@ pub(crate) fn time_stamp_tokens(unsigned: Option<Element<'_>>) -> Vec<Vec<u8>> {
     }
     tokens.truncate(MOST_TIME_STAMPS);
     tokens
+}
+
+/// The type of an attribute (DER), whose whole is read.
+pub(super) fn attribute_type(attribute: &[u8]) -> Result<ObjectIdentifier, Malformed> {
+    let element = Element::only(attribute, tag::SEQUENCE)?;
+    Ok(read_attribute(element)?.attribute_type)
 }
 
 fn read_attribute(attribute: Element<'_>) -> Result<Attribute<'_>, Malformed> {

@@ -5,13 +5,15 @@
 //!
 //! - BER: `ber_reader` (a stream, element by element), `ber` (small structures to DER), `der_rope` (DER around content that is
 //!   not in memory), `content_info`, `object_identifiers`.
-//! - [`mod@sign`] and [`mod@verify`]: `signed_data` (the stream), `signer_info`, `attributes`, `content_digest`.
+//! - [`mod@sign`] and [`mod@verify`]: `signed_data` (the stream), `signer_info`, `attributes` (read), `attribute_plan` (chosen and written),
+//!   `content_digest`.
 //! - [`mod@encrypt`] and [`mod@decrypt`]: `envelope` (the stream), `recipient_match` (which recipient infos are ours),
 //!   `key_transport` (RSA), `key_agreement` (ECDH, X25519), `content_cipher` (AES-CBC, AES-GCM, ChaCha20-Poly1305).
 //! - `capabilities` and `algorithm_choice`: what readers can read, and what is written for them.
 //! - [`mod@decompress`]: CompressedData, read only.
 //! - `vectors`: ciphers by name for published test vectors.
 mod algorithm_choice;
+mod attribute_plan;
 mod attributes;
 mod ber;
 mod ber_reader;
@@ -35,10 +37,13 @@ pub(crate) mod vectors;
 pub mod verify;
 
 pub use algorithm_choice::AlgorithmChoice;
+pub use attribute_plan::{SignedAttributesPlan, unsigned_time_stamp};
 pub use capabilities::{Capabilities, LONGEST_CAPABILITIES};
 pub use decompress::{DecompressError, decompress};
 pub use decrypt::{DecryptError, Decrypted, decrypt};
 pub use encrypt::{EncryptError, Encrypted, Enveloping, Recipient, encrypt};
-pub use sign::{Form, PreparedSignature, RsaPadding, SignError, SigningAlgorithm, SigningIdentity, sign};
+pub use sign::{
+    Form, MadeSignature, PreparedSignature, RsaPadding, SignError, SigningAlgorithm, SigningIdentity, sign,
+};
 pub(crate) use verify::verify_object;
 pub use verify::{Signature, SignatureFault, SignedMessage, SignerReport, VerifyError, verify};

@@ -1,14 +1,17 @@
 //! SignedData, written (RFC 5652 section 5, RFC 8551 section 3.5).
 use std::io::Read;
 
+use const_oid::ObjectIdentifier;
 use der::Encode;
 use jiff::Timestamp;
 use spki::SubjectPublicKeyInfoOwned;
 use zeroize::Zeroizing;
 
+use super::attribute_plan::SignedAttributesPlan;
+use super::attributes::attribute_type;
+use super::content_info;
 use super::der_rope::open_element;
 use super::object_identifiers::{ID_DATA, ID_SIGNED_DATA};
-use super::{attributes, content_info};
 use crate::certificate::public_key::{ED25519, PublicKeyKind, RSASSA_PSS, public_key_kind};
 use crate::certificate::rsa_pss::PssParameters;
 use crate::certificate::signature::{
@@ -40,6 +43,7 @@ pub enum RsaPadding {
 
 const NULL: [u8; 2] = [0x05, 0x00];
 const VERSION_1: [u8; 3] = [0x02, 0x01, 0x01];
+const VERSION_3: [u8; 3] = [0x02, 0x01, 0x03];
 const CHUNK: usize = 64 * 1024;
 
 /// Who signs.
@@ -69,6 +73,12 @@ pub enum SignError {
         "the signature does not match the signing certificate, so the card holds another key than its certificate says; take it to the issuance desk"
     )]
     WrongKey,
+    /// A further attribute cannot be read.
+    #[error("an attribute for the signature is no attribute in DER")]
+    MalformedAttribute,
+    /// A further attribute is of a type that stands there already (RFC 5652 section 5.3).
+    #[error("the signed attribute {0} would stand in the signature twice")]
+    AttributeTwice(ObjectIdentifier),
     /// Could not be encoded.
     #[error("the signature could not be encoded: {0}")]
     Encoding(#[from] der::Error),
@@ -84,6 +94,8 @@ impl SignError {
             Self::Key(error) => key_error_code(error),
             Self::UnsupportedKey(_) => "unsupported-key",
             Self::WrongKey => "wrong-key",
+            Self::MalformedAttribute => "attribute-malformed",
+            Self::AttributeTwice(_) => "attribute-twice",
             Self::Encoding(_) => "not-encodable",
             Self::Io(_) => "input-output",
         }
@@ -205,10 +217,25 @@ pub fn sign_digest(
     identity: SigningIdentity<'_>,
     signing_time: Timestamp,
 ) -> Result<Content, SignError> {
+    let certificates = identity.intermediates;
+    let made = make(content_digest, identity, &SignedAttributesPlan::mail(signing_time))?;
+    made.signed_data(inside, certificates, &[])
+}
+
+/// Makes a signature of any kind, for content whose digest, by [`SigningAlgorithm::digest`], is known. The key is used once;
+/// what may follow, a time stamp above all, needs it no more.
+///
+/// # Errors
+/// See [`SignError`].
+pub fn make(
+    content_digest: &[u8],
+    identity: SigningIdentity<'_>,
+    plan: &SignedAttributesPlan,
+) -> Result<MadeSignature, SignError> {
     let algorithm = SigningAlgorithm::of(identity.certificate.public_key(), identity.rsa_padding)?;
-    let prepared = PreparedSignature::new(content_digest, algorithm, identity.certificate, signing_time)?;
+    let prepared = PreparedSignature::planned(content_digest, algorithm, identity.certificate, plan)?;
     let value = identity.signer.sign(prepared.scheme(), prepared.to_be_signed())?;
-    prepared.finish(&value, inside, identity.intermediates)
+    prepared.checked(value)
 }
 
 /// The digest of content that is to be signed; `look` gets all its octets on the way.
@@ -240,6 +267,7 @@ pub struct PreparedSignature {
     certificate: Certificate,
     algorithm: SigningAlgorithm,
     scheme: SignatureScheme,
+    content_type: ObjectIdentifier,
     digest_algorithm: Vec<u8>,
     signature_algorithm: Vec<u8>,
     /// DER of the SET OF signed attributes, tag 31.
@@ -249,7 +277,7 @@ pub struct PreparedSignature {
 }
 
 impl PreparedSignature {
-    /// Fixes the signed attributes for content with this digest (by [`SigningAlgorithm::digest`]).
+    /// Fixes the signed attributes of mail for content with this digest (by [`SigningAlgorithm::digest`]).
     ///
     /// # Errors
     /// See [`SignError`].
@@ -259,23 +287,30 @@ impl PreparedSignature {
         certificate: &Certificate,
         signing_time: Timestamp,
     ) -> Result<Self, SignError> {
+        Self::planned(content_digest, algorithm, certificate, &SignedAttributesPlan::mail(signing_time))
+    }
+
+    /// Fixes the signed attributes that `plan` wants.
+    ///
+    /// # Errors
+    /// See [`SignError`].
+    pub fn planned(
+        content_digest: &[u8],
+        algorithm: SigningAlgorithm,
+        certificate: &Certificate,
+        plan: &SignedAttributesPlan,
+    ) -> Result<Self, SignError> {
         let scheme = algorithm.for_key()?;
         let signature_algorithm = algorithm.identifier()?;
         // RFC 5754 section 2: parameters of the SHA-2 digests are absent.
         let digest_algorithm = content_info::algorithm(algorithm.digest().identifier(), &[])?;
-        let attributes = attributes::write(
-            ID_DATA,
-            content_digest,
-            certificate,
-            signing_time,
-            &digest_algorithm,
-            &signature_algorithm,
-        )?;
+        let attributes = plan.write(content_digest, certificate, &digest_algorithm, &signature_algorithm)?;
         let digest = (scheme != SignatureScheme::Ed25519).then(|| algorithm.digest().digest(&attributes));
         Ok(Self {
             certificate: certificate.clone(),
             algorithm,
             scheme,
+            content_type: plan.content_type,
             digest_algorithm,
             signature_algorithm,
             attributes,
@@ -293,6 +328,18 @@ impl PreparedSignature {
         self.digest.as_deref().unwrap_or(&self.attributes)
     }
 
+    /// Takes the signature value and verifies it with the certificate.
+    ///
+    /// # Errors
+    /// [`SignError::WrongKey`] when the value does not verify.
+    pub fn checked(self, value: Vec<u8>) -> Result<MadeSignature, SignError> {
+        let message = Message::Whole(&self.attributes);
+        let key = self.certificate.public_key();
+        signature::verify(key, self.algorithm.0, message, &value, Acceptance::Current)
+            .map_err(|_| SignError::WrongKey)?;
+        Ok(MadeSignature { prepared: self, value })
+    }
+
     /// Puts the signature value in; `content` goes inside for the opaque form. Answers the DER of the `ContentInfo`.
     ///
     /// # Errors
@@ -303,27 +350,72 @@ impl PreparedSignature {
         content: Option<&Content>,
         intermediates: &[Certificate],
     ) -> Result<Content, SignError> {
-        let message = Message::Whole(&self.attributes);
-        let key = self.certificate.public_key();
-        signature::verify(key, self.algorithm.0, message, signature, Acceptance::Current)
-            .map_err(|_| SignError::WrongKey)?;
-        let mut certificates = vec![self.certificate.der().to_vec()];
-        certificates.extend(intermediates.iter().map(|certificate| certificate.der().to_vec()));
-        certificates.sort();
-        certificates.dedup();
-        let mut after = set_of(tag::context_constructed(0), certificates);
-        after.extend(element(tag::SET, &[&self.signer_info(signature)?]));
+        self.checked(signature.to_vec())?.signed_data(content, intermediates, &[])
+    }
+}
+
+/// A signature that verifies, to be written as often as needed: without a time stamp, with one, with another.
+pub struct MadeSignature {
+    prepared: PreparedSignature,
+    value: Vec<u8>,
+}
+
+impl MadeSignature {
+    /// The signature value: what a time stamp of the signature stamps (RFC 3161 appendix A).
+    pub fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// The signed attributes as the DER of their SET (tag 31).
+    pub fn signed_attributes(&self) -> &[u8] {
+        &self.prepared.attributes
+    }
+
+    /// The digest algorithm of content and attributes.
+    pub fn digest_algorithm(&self) -> DigestAlgorithm {
+        self.prepared.algorithm.digest()
+    }
+
+    /// The DER of the `ContentInfo`, small where no content goes inside; see [`Self::signed_data`].
+    ///
+    /// # Errors
+    /// See [`SignError`].
+    pub fn detached(&self, certificates: &[Certificate], unsigned: &[Vec<u8>]) -> Result<Vec<u8>, SignError> {
+        let object = self.signed_data(None, certificates, unsigned)?;
+        Ok(object.to_vec(usize::MAX)?.map(|octets| octets.to_vec()).unwrap_or_default())
+    }
+
+    /// The DER of the `ContentInfo`. `content` goes inside for the opaque form; `certificates` go along beside the signer's
+    /// own; `unsigned` are unsigned attributes, each the DER of an `Attribute`.
+    ///
+    /// # Errors
+    /// An unsigned attribute is malformed.
+    pub fn signed_data(
+        &self,
+        content: Option<&Content>,
+        certificates: &[Certificate],
+        unsigned: &[Vec<u8>],
+    ) -> Result<Content, SignError> {
+        let own = &self.prepared;
+        let mut along = vec![own.certificate.der().to_vec()];
+        along.extend(certificates.iter().map(|certificate| certificate.der().to_vec()));
+        along.sort();
+        along.dedup();
+        let mut after = set_of(tag::context_constructed(0), along);
+        after.extend(element(tag::SET, &[&self.signer_info(unsigned)?]));
 
         let inside = content.map_or(0, Content::len);
         let rest = inside + after.len() as u64;
-        let mut encapsulated = ID_DATA.to_der()?;
+        let mut encapsulated = own.content_type.to_der()?;
         if content.is_some() {
             let octets = open_element(tag::OCTET_STRING, &[], inside);
             encapsulated.extend(open_element(tag::context_constructed(0), &octets, inside));
         }
+        // RFC 5652 section 5.1.
+        let version = if own.content_type == ID_DATA { VERSION_1 } else { VERSION_3 };
         let head = [
-            &VERSION_1[..],
-            &element(tag::SET, &[&self.digest_algorithm]),
+            &version[..],
+            &element(tag::SET, &[&own.digest_algorithm]),
             &open_element(tag::SEQUENCE, &encapsulated, inside),
         ]
         .concat();
@@ -342,21 +434,30 @@ impl PreparedSignature {
     ///     signedAttrs [0] IMPLICIT SignedAttributes OPTIONAL, signatureAlgorithm SignatureAlgorithmIdentifier,
     ///     signature SignatureValue, unsignedAttrs [1] IMPLICIT UnsignedAttributes OPTIONAL }
     /// ```
-    fn signer_info(&self, signature: &[u8]) -> Result<Vec<u8>, SignError> {
-        let serial = element(tag::INTEGER, &[self.certificate.serial_octets()]);
-        let issuer_and_serial = element(tag::SEQUENCE, &[&self.certificate.issuer_der()?, &serial]);
-        let mut attributes = self.attributes.clone();
+    fn signer_info(&self, unsigned: &[Vec<u8>]) -> Result<Vec<u8>, SignError> {
+        let own = &self.prepared;
+        let serial = element(tag::INTEGER, &[own.certificate.serial_octets()]);
+        let issuer_and_serial = element(tag::SEQUENCE, &[&own.certificate.issuer_der()?, &serial]);
+        let mut attributes = own.attributes.clone();
         if let Some(identifier) = attributes.first_mut() {
             *identifier = tag::context_constructed(0);
         }
-        let signature = element(tag::OCTET_STRING, &[signature]);
-        let parts: [&[u8]; 6] = [
+        let signature = element(tag::OCTET_STRING, &[&self.value]);
+        for attribute in unsigned {
+            attribute_type(attribute).map_err(|_| SignError::MalformedAttribute)?;
+        }
+        let unsigned = match unsigned {
+            [] => Vec::new(),
+            some => set_of(tag::context_constructed(1), some.to_vec()),
+        };
+        let parts: [&[u8]; 7] = [
             &VERSION_1,
             &issuer_and_serial,
-            &self.digest_algorithm,
+            &own.digest_algorithm,
             &attributes,
-            &self.signature_algorithm,
+            &own.signature_algorithm,
             &signature,
+            &unsigned,
         ];
         Ok(element(tag::SEQUENCE, &parts))
     }

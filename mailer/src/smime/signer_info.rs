@@ -208,6 +208,8 @@ impl<'a> SignerInfo<'a> {
             capabilities: None,
             value: self.signature.to_vec(),
             time_stamp_tokens: attributes::time_stamp_tokens(self.unsigned_attributes),
+            signed_attributes: attributes.map(|attributes| attributes.der.clone()),
+            names_certificate: attributes.is_some_and(SignedAttributes::names_certificate),
         };
         if let Some(attributes) = attributes {
             attributes.check_certificate(certificate)?;

@@ -4,12 +4,13 @@ use std::io;
 use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
 
+use super::attributes::SignedAttributes;
 use super::ber_reader::ReadError;
 use super::content_digest::{DigestedContent, Digesting};
 use super::object_identifiers::ID_DATA;
 use super::signed_data::SignedData;
 use super::signer_info::SignerInfo;
-use crate::certificate::tlv::Malformed;
+use crate::certificate::tlv::{Element, Malformed, tag};
 use crate::certificate::{Certificate, DigestAlgorithm};
 use crate::content::{Content, Replay};
 
@@ -52,6 +53,28 @@ pub struct Signature {
     pub value: Vec<u8>,
     /// Time-stamp tokens over the value (DER of their ContentInfo), as unsigned attributes carry them; unchecked.
     pub time_stamp_tokens: Vec<Vec<u8>>,
+    /// The signed attributes as the DER of their SET (tag 31), if there are any: what the signature value is over.
+    pub signed_attributes: Option<Vec<u8>>,
+    /// Whether signing-certificate or signing-certificate-v2 was signed (RFC 5035); it fits the certificate.
+    pub names_certificate: bool,
+}
+
+impl Signature {
+    /// The value (DER) of a signed attribute that may stand there once, with one value.
+    ///
+    /// # Errors
+    /// [`SignatureFault::Malformed`]: it stands there twice, or has not exactly one value.
+    pub fn signed_attribute(
+        &self,
+        attribute_type: ObjectIdentifier,
+    ) -> Result<Option<Vec<u8>>, SignatureFault> {
+        let Some(set) = &self.signed_attributes else { return Ok(None) };
+        let set = Element::only(set, tag::SET)
+            .map_err(|_| SignatureFault::malformed("the signed attributes are malformed"))?;
+        let attributes = SignedAttributes::read(set)?;
+        let value = attributes.value(attribute_type, &attribute_type.to_string())?;
+        Ok(value.map(|value| value.bytes.to_vec()))
+    }
 }
 
 /// Why one signature does not count.
