@@ -11,6 +11,8 @@ use crate::certificate::signature::{self, SignatureProblem};
 use crate::certificate::tlv::Elements;
 use crate::certificate::{Acceptance, Certificate};
 use crate::content::Content;
+use crate::documents::pdf::Reference;
+use crate::documents::seal::{Frame, Seal, SealFont, SealImage, appearance};
 use crate::keys::{KeyRing, KeysError};
 use crate::message::parse;
 use crate::protection::open::{ReleasePolicy, open};
@@ -174,4 +176,29 @@ pub fn path(input: &[u8], world: &World) -> bool {
         Some((subject, others)) => world.examine(subject, others, &[], &[]),
         None => false,
     }
+}
+
+/// A picture of a seal. Whether it could be embedded.
+pub fn seal_image(input: &[u8]) -> bool {
+    let Ok(image) = SealImage::read(input) else { return false };
+    is_sealed(Seal { image: Some(image), ..seal(None) })
+}
+
+/// The font of a seal, the first in its file. Whether it could be embedded.
+pub fn seal_font(input: &[u8]) -> bool {
+    let Ok(font) = SealFont::read(input.to_vec(), 0) else { return false };
+    is_sealed(Seal { lines: vec!["Sealed".to_owned(), "by (ABC) 123".to_owned()], ..seal(Some(font)) })
+}
+
+fn seal(font: Option<SealFont>) -> Seal {
+    Seal { lines: Vec::new(), image: None, frame: Frame::Thin, width: 200.0, height: 80.0, font }
+}
+
+fn is_sealed(seal: Seal) -> bool {
+    let mut number = 0;
+    let allocate = &mut || {
+        number += 1;
+        Reference { number, generation: 0 }
+    };
+    appearance(&seal, allocate).is_ok()
 }

@@ -326,6 +326,52 @@ fn path() {
     run("path", &corpus.paths, 1, |input| fuzz::path(input, &corpus.world));
 }
 
+#[test]
+fn seal_image() {
+    let mut gray = Vec::new();
+    let mut encoder = png::Encoder::new(&mut gray, 12, 7);
+    encoder.set_color(png::ColorType::GrayscaleAlpha);
+    let samples: Vec<u8> = (0..12 * 7 * 2).collect();
+    encoder.write_header().unwrap().write_image_data(&samples).unwrap();
+    let mut palette = Vec::new();
+    let mut encoder = png::Encoder::new(&mut palette, 16, 3);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(png::BitDepth::Four);
+    encoder.set_palette((0..48).collect::<Vec<u8>>());
+    encoder.set_trns(vec![0, 128]);
+    encoder.write_header().unwrap().write_image_data(&samples[..24]).unwrap();
+    let mut seeds = vec![gray, palette];
+    let folder = tempfile::tempdir().unwrap();
+    let document = folder.path().join("page.pdf");
+    std::fs::write(&document, PAGE).unwrap();
+    for options in
+        [&["-jpeg"][..], &["-jpeg", "-jpegopt", "progressive=y"], &["-jpegcmyk"], &["-jpeg", "-gray"]]
+    {
+        let stem = folder.path().join("page");
+        let mut render = std::process::Command::new("pdftoppm");
+        let status =
+            render.args(options).args(["-r", "72", "-singlefile"]).arg(&document).arg(&stem).status();
+        assert!(status.expect("poppler-utils must be installed").success());
+        seeds.push(std::fs::read(stem.with_extension("jpg")).unwrap());
+    }
+    run("seal_image", &seeds, 6, fuzz::seal_image);
+}
+
+/// A page with a line, without a cross-reference table.
+const PAGE: &str = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n\
+    3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 33 21]/Contents 4 0 R>>endobj\n\
+    4 0 obj<</Length 30>>stream\n1 0 0 RG 4 w 3 3 m 30 18 l S  \nendstream endobj\ntrailer<</Root 1 0 R>>\n";
+
+#[test]
+fn seal_font() {
+    let files = ["dejavu/DejaVuSansMono-Bold.ttf", "inconsolata/Inconsolata.otf"];
+    let seeds = files.map(|file| {
+        std::fs::read(format!("/usr/share/fonts/truetype/{file}"))
+            .expect("fonts-dejavu-core and fonts-inconsolata must be installed")
+    });
+    run("seal_font", &seeds, 2, fuzz::seal_font);
+}
+
 /// A runner that finds nothing is shown to find a planted fault.
 #[test]
 fn a_planted_panic_is_found() {

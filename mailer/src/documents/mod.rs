@@ -1,4 +1,6 @@
 //! Official documents: PDF files read, signed, checked and sealed. Map of the module:
 //!
 //! - [`pdf`]: ISO 32000-2 files: objects, a lazy reader, an appender; no cryptography.
+//! - [`seal`]: what a signature field shows: text and pictures, fonts embedded.
 pub mod pdf;
+pub mod seal;

@@ -169,6 +169,19 @@ impl Dictionary {
         is_new
     }
 
+    /// Of what a reader found, in its order; the key that stands twice is the error.
+    pub(super) fn from_entries(entries: Vec<(Name, Object)>) -> Result<Self, Name> {
+        let mut keys: Vec<&Name> = entries.iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        match keys.windows(2).find_map(|pair| match pair {
+            [first, second] if first == second => Some((*first).clone()),
+            _ => None,
+        }) {
+            Some(key) => Err(key),
+            None => Ok(Self(entries)),
+        }
+    }
+
     /// Takes a key out.
     pub fn remove(&mut self, key: &str) -> Option<Object> {
         let position = self.0.iter().position(|(name, _)| name.is(key))?;
