@@ -17,6 +17,7 @@ use crate::keys::{KeyRing, KeysError};
 use crate::message::parse;
 use crate::protection::open::{ReleasePolicy, open};
 use crate::smime::{self, vectors};
+use crate::time_stamping::{ClockTolerance, TimeStampInfo, TimeStampRequest, Token};
 use crate::trust::examination::Examination;
 use crate::trust::{Anchors, CertificateList, Judge, PolicyInputs, Purpose};
 
@@ -201,4 +202,23 @@ fn is_sealed(seal: Seal) -> bool {
         Reference { number, generation: 0 }
     };
     appearance(&seal, allocate).is_ok()
+}
+
+/// A time-stamp response, checked against what was asked for. Whether it is the answer.
+pub fn time_stamp_response(input: &[u8], request: &TimeStampRequest, at: Timestamp) -> bool {
+    match request.check(input, at, ClockTolerance::default()) {
+        Ok(stamp) => stamp.token.info.at_latest() >= stamp.token.info.made,
+        Err(problem) => {
+            let _ = (problem.code(), problem.to_string());
+            false
+        }
+    }
+}
+
+/// A time-stamp token with everything that is read of it. Whether its signature is right.
+pub fn time_stamp_token(input: &[u8]) -> bool {
+    let _ = TimeStampInfo::from_der(input);
+    let Ok(token) = Token::read(input, &[]) else { return false };
+    let _ = (token.authority.subject(), token.info.at_latest(), token.info.has_nonce_of(&[1]));
+    true
 }

@@ -4,6 +4,7 @@
 //! - [`certificate`]: certificates as bytes, names, addresses and signatures; nothing is judged.
 //! - [`smime`]: RFC 8551 and CMS: sign, verify, encrypt, decrypt.
 //! - [`keys`]: the only door to the middleware.
+//! - [`time_stamping`]: RFC 3161: time stamps asked for, read, checked.
 //! - [`trust`]: anchors, paths, revocation, verdicts.
 //! - [`documents`]: official documents: PDF files read, signed, checked, sealed.
 //! - [`directory`]: where other people's certificates come from.
@@ -29,5 +30,6 @@ pub mod keys;
 pub mod message;
 pub mod protection;
 pub mod smime;
+pub mod time_stamping;
 pub mod transport;
 pub mod trust;

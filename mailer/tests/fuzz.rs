@@ -12,17 +12,21 @@
 mod forgery;
 mod mutation;
 mod openssl_pki;
+mod time_stamp_server;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use forgery::{Hand, SignedData, message, multipart_signed, pkcs7_mime};
+use mailer::certificate::DigestAlgorithm;
 use mailer::clock::{Clock, SystemClock};
 use mailer::fuzz::{self, World};
+use mailer::time_stamping::{MessageImprint, Nonce, TimeStampRequest};
 use mailer::trust::{Anchor, Anchors, Certificate, CertificateList, Judge, Source, UnknownRevocation};
 use mutation::{Chance, mutated};
 use openssl_pki::{CA, Identity, Key, Pki, VALID, now, openssl, try_openssl};
+use time_stamp_server::OpensslAuthority;
 
 /// Inputs of a run in CI; a long run has a time instead.
 const INPUTS: usize = 600;
@@ -370,6 +374,31 @@ fn seal_font() {
             .expect("fonts-dejavu-core and fonts-inconsolata must be installed")
     });
     run("seal_font", &seeds, 2, fuzz::seal_font);
+}
+
+/// A request, and responses to it with and without a stamp.
+fn stamps() -> (TimeStampRequest, Vec<Vec<u8>>) {
+    let authority = OpensslAuthority::new();
+    let imprint = MessageImprint::of(DigestAlgorithm::Sha256, b"stamped");
+    let request = TimeStampRequest::new(imprint, None, Nonce::from_random([7; Nonce::OCTETS])).unwrap();
+    let der = request.to_der().unwrap();
+    let responses = ["sha256", "sha256", "sha512"].map(|digests| authority.reply(&der, digests));
+    (request, responses.to_vec())
+}
+
+#[test]
+fn time_stamp_response() {
+    let (request, responses) = stamps();
+    let at = SystemClock.now();
+    run("time_stamp_response", &responses, 2, |input| fuzz::time_stamp_response(input, &request, at));
+}
+
+#[test]
+fn time_stamp_token() {
+    let (_, responses) = stamps();
+    let token = |response: &Vec<u8>| mailer::time_stamping::response::token(response).unwrap().to_vec();
+    let tokens: Vec<Vec<u8>> = responses[..2].iter().map(token).collect();
+    run("time_stamp_token", &tokens, 2, fuzz::time_stamp_token);
 }
 
 /// A runner that finds nothing is shown to find a planted fault.

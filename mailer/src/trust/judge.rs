@@ -251,7 +251,7 @@ impl Judge<'_> {
     /// The same for a token that was read.
     fn believe_token(
         &mut self,
-        token: &time_stamp::Token,
+        token: &time_stamp::Stamp,
         wanted: &[String],
         along: &mut Along<'_>,
     ) -> Result<Timestamp, TimeStampError> {
