@@ -7,8 +7,8 @@ use crate::certificate::mail_address::{MailAddress, a_labels};
 pub struct Anchor {
     /// The CA's certificate.
     pub certificate: Certificate,
-    /// The mail domains whose addresses it may certify; one that begins with a dot stands for everything below it. With
-    /// none it speaks for nobody's address, only for the time (of time-stamping authorities below it).
+    /// The mail domains whose addresses it may certify; one that begins with a dot stands for everything below it, and `*`
+    /// for every domain. With none it speaks for nobody's address, only for the time (of time-stamping authorities below it).
     pub domains: Vec<String>,
 }
 
@@ -17,6 +17,7 @@ impl Anchor {
     pub fn covers(&self, address: &str) -> bool {
         let Some(address) = MailAddress::parse(address) else { return false };
         self.domains.iter().any(|domain| match domain.strip_prefix('.') {
+            _ if domain == "*" => true,
             Some(parent) => a_labels(parent).is_some_and(|parent| is_below(address.domain(), &parent)),
             None => a_labels(domain).as_deref() == Some(address.domain()),
         })

@@ -5,13 +5,13 @@ use std::cell::RefCell;
 
 use jiff::Timestamp;
 
+pub use self::documents::{DocumentVerdict, Enclosed};
 use super::inquiry::{Inquiry, RevocationKnowledge};
 use super::path::{self, Builder, Effort};
 use super::problem::CertificateProblem;
 use super::revocation::{CLOCK_TOLERANCE, UnknownRevocation};
 use super::time_stamp::{self, TimeStampError};
 use super::validate::{Purpose, Rules, ValidPath};
-pub use self::documents::{DocumentVerdict, Enclosed};
 use super::{
     Anchors, CertificateList, CheckedRecipient, OcspAnswer, RecipientProblem, Revocation, RevocationReason,
     Verdict,

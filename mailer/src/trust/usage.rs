@@ -15,8 +15,7 @@ const ANY_EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2
 const DOCUMENT_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.36");
 /// What stood in its place before: Adobe's and Microsoft's.
 const AUTHENTIC_DOCUMENTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113583.1.1.5");
-const MICROSOFT_DOCUMENT_SIGNING: ObjectIdentifier =
-    ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.10.3.12");
+const MICROSOFT_DOCUMENT_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.10.3.12");
 
 const FOR_MAIL: &[ObjectIdentifier] = &[EMAIL_PROTECTION, ANY_EXTENDED_KEY_USAGE];
 const FOR_DOCUMENTS: &[ObjectIdentifier] = &[

@@ -55,6 +55,9 @@ pub enum PdfError {
         /// The limit.
         most: u64,
     },
+    /// It can be read, but what it says makes no sense.
+    #[error("the PDF file is refused: {0}")]
+    Senseless(&'static str),
     /// Allowed by the standard, not supported here.
     #[error("the PDF file uses {0}, which is not supported")]
     Unsupported(String),
@@ -85,6 +88,7 @@ impl PdfError {
             Self::TooDeep { .. } => "pdf-too-deep",
             Self::TooMany { .. } => "pdf-too-many",
             Self::TooLarge { .. } => "pdf-too-large",
+            Self::Senseless(_) => "pdf-senseless",
             Self::Unsupported(_) => "pdf-unsupported",
             Self::NoRoom { .. } => "signature-too-large",
             Self::BadUpdate(_) => "pdf-bad-update",

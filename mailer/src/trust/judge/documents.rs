@@ -33,6 +33,15 @@ pub struct DocumentVerdict {
     pub as_of: Option<Timestamp>,
     /// Whether what the document brings along suffices, as of its time stamp: nobody needs to be asked, ever.
     pub is_proven_by_enclosed: bool,
+    /// A time stamp that was made for something else, or was changed: somebody put it there.
+    pub forged_time_stamp: Option<TimeStampError>,
+}
+
+impl DocumentVerdict {
+    /// A verdict that needed no judge.
+    pub fn plain(verdict: Verdict) -> Self {
+        Self { verdict, as_of: None, is_proven_by_enclosed: false, forged_time_stamp: None }
+    }
 }
 
 impl Judge<'_> {
@@ -44,6 +53,7 @@ impl Judge<'_> {
         let now = self.approve_document(signature, enclosed);
         let past = self.in_the_past(signature, enclosed);
         let is_proven_by_enclosed = past.is_some();
+        let forged_time_stamp = forged(signature, enclosed);
         let undecided = matches!(
             now,
             Err(CertificateProblem::RevocationUnknown { .. } | CertificateProblem::Expired { .. })
@@ -51,10 +61,15 @@ impl Judge<'_> {
         );
         if undecided && let Some((moment, approval)) = past {
             let verdict = about_document(signature, &Ok(approval)).as_of(moment);
-            return DocumentVerdict { verdict, as_of: Some(moment), is_proven_by_enclosed };
+            return DocumentVerdict {
+                verdict,
+                as_of: Some(moment),
+                is_proven_by_enclosed,
+                forged_time_stamp,
+            };
         }
         let verdict = about_document(signature, &now);
-        DocumentVerdict { verdict, as_of: None, is_proven_by_enclosed }
+        DocumentVerdict { verdict, as_of: None, is_proven_by_enclosed, forged_time_stamp }
     }
 
     /// Judges a time stamp of a document: the last moment at which it can have been made.
@@ -67,7 +82,8 @@ impl Judge<'_> {
         octets: &Content,
         enclosed: &Enclosed,
     ) -> Result<Timestamp, TimeStampError> {
-        let token = time_stamp::read_over(token, &|algorithm| digest(octets, algorithm), &enclosed.certificates)?;
+        let token =
+            time_stamp::read_over(token, &|algorithm| digest(octets, algorithm), &enclosed.certificates)?;
         let mut source = WithAnswers { inner: &mut *self.source, answers: &enclosed.answers };
         let mut judge = Judge {
             anchors: self.anchors,
@@ -75,12 +91,14 @@ impl Judge<'_> {
             at: self.at,
             unknown_revocation: self.unknown_revocation,
         };
-        let mut along = Along { certificates: &enclosed.certificates, lists: &enclosed.lists, ..Along::default() };
+        let mut along =
+            Along { certificates: &enclosed.certificates, lists: &enclosed.lists, ..Along::default() };
         let now = judge.believe_token(&token, &[], &mut along);
         if now.is_ok() || token.authority.not_after() < self.at {
             return now;
         }
-        let moment = enclosed.newest_statement().map_or(token.at_latest, |newest| newest.max(token.at_latest));
+        let moment =
+            enclosed.newest_statement().map_or(token.at_latest, |newest| newest.max(token.at_latest));
         let mut source = WithAnswers { inner: &mut AtHand(&mut *self.source), answers: &enclosed.answers };
         let mut judge = Judge {
             anchors: self.anchors,
@@ -88,7 +106,8 @@ impl Judge<'_> {
             at: moment.min(self.at),
             unknown_revocation: UnknownRevocation::Reject,
         };
-        let mut along = Along { certificates: &enclosed.certificates, lists: &enclosed.lists, ..Along::default() };
+        let mut along =
+            Along { certificates: &enclosed.certificates, lists: &enclosed.lists, ..Along::default() };
         judge.believe_token(&token, &[], &mut along).or(now)
     }
 
@@ -172,6 +191,15 @@ impl Judge<'_> {
             Some((judge.at, approval))
         })
     }
+}
+
+/// The first time stamp of the signature that does not belong to it.
+fn forged(signature: &Signature, enclosed: &Enclosed) -> Option<TimeStampError> {
+    let read = |token: &Vec<u8>| time_stamp::read(token, &signature.value, &enclosed.certificates).err();
+    let is_forged = |problem: &TimeStampError| {
+        matches!(problem, TimeStampError::OtherImprint | TimeStampError::BadSignature(_))
+    };
+    signature.time_stamp_tokens.iter().take(super::MOST_TIME_STAMPS).filter_map(read).find(is_forged)
 }
 
 impl Enclosed {
