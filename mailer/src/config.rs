@@ -49,6 +49,9 @@ pub struct Config {
     /// How it is found out whether certificates were revoked.
     #[serde(default, skip_serializing_if = "RevocationConfig::is_default")]
     pub revocation: RevocationConfig,
+    /// Who stamps documents and receipts with the time.
+    #[serde(default, skip_serializing_if = "TimeStampConfig::is_default")]
+    pub time_stamps: TimeStampConfig,
     /// Whose certificates are believed, for which mail domains. Copied here at setup, so that nobody can exchange the file.
     pub anchors: Vec<AnchorConfig>,
 }
@@ -77,6 +80,26 @@ pub struct RevocationConfig {
 }
 
 impl RevocationConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Who stamps documents and receipts with the time (RFC 3161): the table `[time_stamps]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimeStampConfig {
+    /// The servers, `http://HOST:PORT/PATH` or https; the next is asked when one fails.
+    pub servers: Vec<String>,
+    /// The policy that is asked for, an object identifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Seconds that each server has; 10 unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u32>,
+}
+
+impl TimeStampConfig {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -267,6 +290,11 @@ mod tests {
                 ocsp_nonce: OcspNonce::Require,
                 private_hosts: vec!["pki.mail.test".to_owned()],
                 ..RevocationConfig::default()
+            },
+            time_stamps: TimeStampConfig {
+                servers: vec!["http://time.mail.test/".to_owned()],
+                policy: None,
+                seconds: Some(5),
             },
             anchors: vec![AnchorConfig {
                 domains: vec!["mail.test".to_owned()],

@@ -8,7 +8,7 @@ use super::headers::Headers;
 use super::report::{Exit, Failure, print_text, tell};
 use crate::certificate::Certificate;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{AnchorConfig, Config, Home, RevocationConfig};
+use crate::config::{AnchorConfig, Config, Home, RevocationConfig, TimeStampConfig};
 use crate::directory::Location;
 use crate::durable_file::create_private_folder;
 use crate::keys::{Locator, SecretSource};
@@ -62,6 +62,9 @@ pub(super) struct Setup {
     /// What stays readable of the header of encrypted mail; see send --help
     #[arg(long, value_name = "POLICY")]
     headers: Option<Headers>,
+    /// A time-stamp server (RFC 3161), http or https; repeat for others that are asked when it fails
+    #[arg(long = "time-stamp-server", value_name = "URL")]
+    time_stamp_servers: Vec<String>,
     /// Believe certificates about whose revocation nothing is known (no current CRL at hand)
     #[arg(long)]
     accept_unknown_revocation: bool,
@@ -114,8 +117,21 @@ impl Setup {
             maildir: self.maildir.as_deref().map(absolute).transpose()?,
             tls_anchor: self.tls_anchor.as_deref().map(tls_anchor).transpose()?,
             headers: self.headers.map(|headers| headers.to_string()),
+            time_stamps: self.time_stamps()?,
             anchors: vec![AnchorConfig { domains: self.domains()?, certificate: anchor(&self.anchor)? }],
         })
+    }
+
+    fn time_stamps(&self) -> Result<TimeStampConfig, Failure> {
+        for server in &self.time_stamp_servers {
+            let url = url::Url::parse(server).ok();
+            if !url.is_some_and(|url| matches!(url.scheme(), "http" | "https")) {
+                let message =
+                    format!("{server:?} is not the address of a time-stamp server: http://HOST:PORT/PATH");
+                return Err(Failure::usage(message));
+            }
+        }
+        Ok(TimeStampConfig { servers: self.time_stamp_servers.clone(), ..TimeStampConfig::default() })
     }
 
     fn domains(&self) -> Result<Vec<String>, Failure> {
