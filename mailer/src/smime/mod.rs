@@ -9,6 +9,7 @@
 //!   `content_digest`.
 //! - [`mod@encrypt`] and [`mod@decrypt`]: `envelope` (the stream), `recipient_match` (which recipient infos are ours),
 //!   `key_transport` (RSA), `key_agreement` (ECDH, X25519), `content_cipher` (AES-CBC, AES-GCM, ChaCha20-Poly1305).
+//! - `stamped`: a time stamp put into a signature that stands already.
 //! - `capabilities` and `algorithm_choice`: what readers can read, and what is written for them.
 //! - [`mod@decompress`]: CompressedData, read only.
 //! - `vectors`: ciphers by name for published test vectors.
@@ -33,6 +34,7 @@ mod recipient_match;
 pub mod sign;
 mod signed_data;
 mod signer_info;
+mod stamped;
 pub(crate) mod vectors;
 pub mod verify;
 
@@ -45,5 +47,6 @@ pub use encrypt::{EncryptError, Encrypted, Enveloping, Recipient, encrypt};
 pub use sign::{
     Form, MadeSignature, PreparedSignature, RsaPadding, SignError, SigningAlgorithm, SigningIdentity, sign,
 };
+pub use stamped::{signature_value, signed_data_with_time_stamp};
 pub(crate) use verify::verify_object;
 pub use verify::{Signature, SignatureFault, SignedMessage, SignerReport, VerifyError, verify};

@@ -1,0 +1,15 @@
+//! Official documents against foreign tools: pyHanko, poppler, qpdf, MuPDF and openssl judge what we sign; what others sign
+//! and what attackers make is judged by us.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail this way"
+)]
+mod attacks;
+mod judges;
+mod material;
+#[path = "../openssl_pki/mod.rs"]
+mod openssl_pki;
+mod signing;
