@@ -33,6 +33,11 @@ enum Cipher {
 }
 
 impl AlgorithmOptions {
+    /// For signing alone.
+    pub(super) fn signing(rsa_pss: bool) -> Self {
+        Self { cipher: Cipher::Automatic, rsa_pss }
+    }
+
     /// Encrypted content without a signature must at least prove its own integrity.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod certificate;
 mod certificate_files;
 mod certificate_verify;
 mod context;
+mod document;
 mod fetch;
 mod generate;
 mod headers;
@@ -62,6 +63,7 @@ enum Command {
     Protect(protect::Protect),
     Open(open::Open),
     Certificate(certificate::Certificate),
+    Document(document::Document),
     Verify(verify::Verify),
     Completions(generate::Completions),
     Man(generate::Man),
@@ -106,6 +108,7 @@ pub fn run(arguments: Arguments) -> Exit {
         Command::Protect(command) => (command.json, command.run(home)),
         Command::Open(command) => (command.json, command.run(home)),
         Command::Certificate(command) => (command.json(), command.run(home)),
+        Command::Document(command) => (command.json(), command.run(home)),
         Command::Verify(command) => (command.json, command.run(home)),
         Command::Completions(command) => (false, command.run()),
         Command::Man(command) => (false, command.run()),

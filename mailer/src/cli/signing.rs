@@ -8,12 +8,13 @@ use crate::certificate::Certificate;
 use crate::content::Content;
 use crate::correspondents::Correspondents;
 use crate::directory::Directory;
+use crate::documents::validation_data::ValidationData;
 use crate::keys::{CardKeys, KeysError};
 use crate::message::address::Address;
 use crate::protection::protect::{self, ProtectedEntity};
 use crate::protection::recipients::{RecipientCheck, Refusal};
 use crate::smime::{Recipient, SigningAlgorithm, SigningIdentity};
-use crate::trust::{Anchors, CertificateProblem, CheckedRecipient, Judge};
+use crate::trust::{Anchors, CertificateProblem, CheckedRecipient, Judge, Purpose};
 
 /// The account's card, anchors and directory, opened once for one command.
 pub(super) struct Desk<'c> {
@@ -94,29 +95,81 @@ impl<'c> Desk<'c> {
         author: &Address,
         boundary: &str,
     ) -> Result<ProtectedEntity, Failure> {
-        let certificate = self.card.signing_certificate().cloned();
-        if let Some(certificate) = &certificate {
+        if let Some(certificate) = self.card.signing_certificate() {
             check_address(certificate, author)?;
         }
-        let mut judge = Judge {
-            anchors: &self.anchors,
-            source: &mut self.directory,
-            at: self.context.now,
-            unknown_revocation: self.context.unknown_revocation(),
-        };
+        let at = self.context.now;
+        self.with_identity(|identity| Ok(protect::sign(entity, identity, at, boundary)?))
+    }
+
+    /// The certificate of the key that signs.
+    pub(super) fn signing_certificate(&self) -> Result<Certificate, Failure> {
+        Ok(self.card.signing_certificate().ok_or(KeysError::NoSigningCertificate)?.clone())
+    }
+
+    /// Lends the key that signs, with its certificate and those above it; the PIN is asked when the key is used.
+    pub(super) fn with_identity<T>(
+        &mut self,
+        sign: impl FnOnce(SigningIdentity<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let certificate = self.card.signing_certificate().cloned();
+        let mut judge = self.judge();
         if let Some(certificate) = &certificate {
             check_own(&mut judge, certificate)?;
         }
         let intermediates = certificate.as_ref().map(|own| judge.intermediates(own)).unwrap_or_default();
+        let rsa_padding = self.algorithms.rsa_padding();
         let mut signer = self.card.signer()?;
         let certificate = signer.certificate().clone();
-        let identity = SigningIdentity {
+        sign(SigningIdentity {
             signer: &mut signer,
             certificate: &certificate,
             intermediates: &intermediates,
-            rsa_padding: self.algorithms.rsa_padding(),
-        };
-        Ok(protect::sign(entity, identity, self.context.now, boundary)?)
+            rsa_padding,
+        })
+    }
+
+    /// What proves one's own signatures for a long time: path, CRLs, OCSP answers.
+    pub(super) fn proof_of_signer(&mut self) -> Result<ValidationData, Failure> {
+        let certificate = self.signing_certificate()?;
+        self.proof(&certificate, Purpose::SigningDocuments, &[], "your signature certificate")
+    }
+
+    /// The same for a time-stamping authority; `along` came with its time stamp.
+    pub(super) fn proof_of_authority(
+        &mut self,
+        authority: &Certificate,
+        along: &[Certificate],
+    ) -> Result<ValidationData, Failure> {
+        let whose = "the certificate of the time-stamping authority";
+        self.proof(authority, Purpose::TimeStamping, along, whose)
+    }
+
+    fn proof(
+        &mut self,
+        certificate: &Certificate,
+        purpose: Purpose,
+        along: &[Certificate],
+        whose: &str,
+    ) -> Result<ValidationData, Failure> {
+        let proven = self.judge().proof_of(certificate, purpose, along);
+        let enclosed = proven.map_err(|problem| {
+            let message = format!(
+                "{}, so the document cannot be proven for long; --level b-b signs without",
+                problem.in_words(whose)
+            );
+            Failure::new(problem.code(), message)
+        })?;
+        Ok(ValidationData::from_enclosed(&enclosed))
+    }
+
+    fn judge(&mut self) -> Judge<'_> {
+        Judge {
+            anchors: &self.anchors,
+            source: &mut self.directory,
+            at: self.context.now,
+            unknown_revocation: self.context.unknown_revocation(),
+        }
     }
 }
 

@@ -1,0 +1,73 @@
+//! Documents as files: read where they lie, written whole or not at all.
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::super::input::file_content;
+use super::super::report::Failure;
+use crate::content::Content;
+use crate::documents::pdf::Document;
+use crate::durable_file::sync_folder;
+
+const PDF_MARK: &[u8] = b"%PDF-";
+/// How far from its beginning a PDF file may say what it is (as readers take it).
+const MARK_WITHIN: usize = 1024;
+
+/// The file's octets.
+pub(super) fn read(path: &Path) -> Result<Content, Failure> {
+    file_content(path)
+}
+
+/// Whether it is a PDF file.
+pub(super) fn is_pdf(content: &Content) -> Result<bool, Failure> {
+    let head = content
+        .head(MARK_WITHIN)
+        .map_err(|problem| Failure::new("input-output", format!("the file cannot be read: {problem}")))?;
+    Ok(memchr::memmem::find(&head, PDF_MARK).is_some())
+}
+
+/// The document.
+pub(super) fn open(path: &Path, content: &Content) -> Result<Document, Failure> {
+    Document::open(content)
+        .map_err(|error| Failure::new(error.code(), format!("{}: {error}", path.display())))
+}
+
+/// Where the result goes: as told, or beside the file, which itself is never touched.
+pub(super) fn output(input: &Path, told: Option<PathBuf>, otherwise: &str) -> Result<PathBuf, Failure> {
+    let output = told.unwrap_or_else(|| {
+        let stem = input.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let extension = input.extension().map(|found| format!(".{}", found.to_string_lossy()));
+        input.with_file_name(format!("{stem}{otherwise}{}", extension.unwrap_or_default()))
+    });
+    if output.file_name().is_none() {
+        return Err(Failure::usage(format!("{} names no file", output.display())));
+    }
+    if is_same_file(input, &output) {
+        let message = "the result would replace the document itself; name another file with --output";
+        return Err(Failure::usage(message));
+    }
+    Ok(output)
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+/// Writes a file with the usual permissions: it is there whole, or as it was before.
+pub(super) fn write(path: &Path, content: &Content) -> Result<(), Failure> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = || {
+        let mut file = tempfile::Builder::new()
+            .prefix(".new-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(folder)?;
+        content.write_to(file.as_file_mut())?;
+        file.flush()?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|refused| refused.error)?;
+        sync_folder(folder)
+    };
+    written().map_err(|problem| Failure::file(path, &problem))
+}
