@@ -19,6 +19,7 @@ use crate::registry::RegistryUrl;
 /// registry.db              people, cards, certificates (unless --registry names another place)
 /// master.key               from which PUK and management key of each card derive; encrypted under the passphrase
 /// keys/root.pem ...        keys of the authorities, encrypted PKCS#8 under the passphrase
+/// tsa/                     the time-stamp service, unless it is made elsewhere
 /// ```
 #[derive(Clone, Debug)]
 pub struct Home(PathBuf);
@@ -52,6 +53,11 @@ impl Home {
     /// `keys/NAME.pem`.
     pub fn key_file(&self, authority: AuthorityName) -> PathBuf {
         self.keys().join(format!("{authority}.pem"))
+    }
+
+    /// `tsa`: the time-stamp service that is used unless another is named.
+    pub fn time_stamp_folder(&self) -> PathBuf {
+        self.0.join("tsa")
     }
 
     /// The registry that is used unless another is named.

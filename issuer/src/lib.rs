@@ -5,17 +5,21 @@
 //! - [`registry`]: what is stored, and how.
 //! - [`personalization`]: the steps that turn a blank card into somebody's card.
 //! - [`publication`]: certificates and CRLs for everybody, as files and over HTTP.
+//! - [`time_stamp`]: the time-stamp service (RFC 3161), with a key and a log of its own.
 //! - [`desk`]: what the desk can do, and its command line.
 //! - [`config`]: the home directory and `config.toml`; [`clock`]: what time it is.
 //!
 //! Arrows point inward: `desk → personalization → registry, ca → domain`. `domain` knows none of the others; `ca` and
-//! `registry` do not know each other; `publication` knows `ca` only, so that what serves strangers holds no key.
+//! `registry` do not know each other; `publication` and `time_stamp` know `ca` only, so that what serves strangers holds no CA key and no
+//! registry; both take connections through `guarded_listener`.
 
 pub mod ca;
 pub mod clock;
 pub mod config;
 pub mod desk;
 pub mod domain;
+mod guarded_listener;
 pub mod personalization;
 pub mod publication;
 pub mod registry;
+pub mod time_stamp;

@@ -67,6 +67,16 @@ pub(crate) fn digest_of(scheme: SignatureScheme) -> Result<DigestAlgorithm, CaEr
     }
 }
 
+/// The algorithm identifier of a digest in CMS: no parameters (RFC 5754 section 2).
+pub(crate) fn digest_identifier(digest: DigestAlgorithm) -> AlgorithmIdentifierOwned {
+    let oid = match digest {
+        DigestAlgorithm::Sha256 => rfc5912::ID_SHA_256,
+        DigestAlgorithm::Sha384 => rfc5912::ID_SHA_384,
+        DigestAlgorithm::Sha512 => rfc5912::ID_SHA_512,
+    };
+    AlgorithmIdentifierOwned { oid, parameters: None }
+}
+
 /// A digest under way.
 pub(crate) enum Digester {
     Sha256(Sha256),

@@ -169,7 +169,7 @@ fn sign_certificate(
 
 /// A signature that does not verify never leaves the authority: a fault in a signing device would give the
 /// key away.
-fn checked_signature(
+pub(super) fn checked_signature(
     signer: &mut dyn Signer,
     scheme: SignatureScheme,
     digest: &[u8],

@@ -4,7 +4,7 @@
 //! The way of a certificate: a key proves itself ([`possession`], [`request`]), a [`profile`] and the key
 //! become an [`certificate::UnsignedCertificate`] ([`authority::Authority::prepare`]), [`lint`] turns that
 //! into a [`lint::LintedCertificate`], and [`authority::Authority::sign`] spends it. Revocations leave
-//! through [`crl`].
+//! through [`crl`]. What services sign leaves as [`signed_data`].
 
 mod algorithm;
 pub mod authority;
@@ -17,6 +17,7 @@ pub mod possession;
 pub mod profile;
 pub mod request;
 pub mod serial_number;
+pub mod signed_data;
 #[cfg(test)]
 #[path = "../../tests/support/test_key.rs"]
 mod test_key;

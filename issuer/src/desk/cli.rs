@@ -15,7 +15,7 @@ use rand_core::UnwrapErr;
 use super::failure::{Failure, Status};
 use super::office::Surroundings;
 use super::output::{self, Format};
-use super::{certify, find, init, issue, lint, publish, revoke, serve, staff, stock};
+use super::{certify, find, init, issue, lint, publish, revoke, serve, staff, stock, tsa};
 use crate::ca::profile::PivExtensions;
 use crate::clock::SystemClock;
 use crate::config::{Config, Home};
@@ -95,6 +95,12 @@ enum Command {
         #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
     },
+    /// The time-stamp service (RFC 3161); it runs with a folder of its own, without registry and CA keys
+    #[command(
+        after_help = "Examples:\n  issuer --home pki tsa init\n  issuer --home pki tsa --listen 127.0.0.1:8318\n  \
+        openssl ts -query -data FILE -sha256 -cert | curl -s -H 'Content-Type: application/timestamp-query' --data-binary @- URL"
+    )]
+    Tsa(tsa::Arguments),
     /// Find people, cards and certificates
     #[command(after_help = "Examples:\n  issuer --home pki find alice\n  issuer --home pki find 4f3a")]
     Find {
@@ -338,6 +344,7 @@ async fn carry_out(command: Command, surroundings: Surroundings, format: Format)
         }
         Command::Publish { to } => publish::run(&surroundings.open().await?, &to, format).await,
         Command::Serve { from, listen } => serve::run(from, listen, format).await,
+        Command::Tsa(arguments) => tsa::run(&surroundings, arguments, format).await,
         Command::Find { text } => find::run(&surroundings.open().await?, &text, format).await,
         Command::Lint { file } => lint::run(&file, format),
         Command::Certify { request, profile: ServerProfile::MailServer, out } => {

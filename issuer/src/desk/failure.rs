@@ -12,6 +12,8 @@ use crate::personalization::PersonalizationError;
 use crate::personalization::custody::CustodyError;
 use crate::publication::PublicationError;
 use crate::registry::RegistryError;
+use crate::time_stamp::TimeStampError;
+use crate::time_stamp::server::ServeError;
 
 /// How a command ends: 0 done, 1 refused or failed, 2 usage, 3 partly done, 4 not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,6 +180,21 @@ impl From<CaError> for Failure {
 impl From<PublicationError> for Failure {
     fn from(error: PublicationError) -> Self {
         Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<TimeStampError> for Failure {
+    fn from(error: TimeStampError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Service(error) => error.into(),
+            error => Self::new("serve", error.to_string()),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::office::{Passphrase, Surroundings, read_passphrase};
 use super::output::{self, Format};
 use crate::ca::lint::lint;
 use crate::ca::profile::{Assurance, Branch, Validity};
-use crate::ca::{self, Certificate, Profile, ProvenKey, SerialNumber};
+use crate::ca::{self, Certificate, Organization, Profile, ProvenKey, SerialNumber};
 use crate::clock::Clock;
 use crate::config::{Config, Home, write_new};
 use crate::domain::AuthorityName;
@@ -56,7 +56,7 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let home = surroundings.home()?;
     refuse_existing(home)?;
-    let passphrase = new_passphrase(&surroundings.passphrase)?;
+    let passphrase = new_passphrase(&surroundings.passphrase, "New passphrase for the issuer's keys")?;
     let parent =
         home.path().parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).map_err(|error| Failure::file(parent, &error))?;
@@ -70,7 +70,7 @@ pub async fn run(
     let url = surroundings.registry.clone().unwrap_or_else(|| staged.default_registry());
     let root = establish(&staged, &url, &plan, &passphrase, clock.now(), random).await?;
     plan.config.write(&staged.config_file())?;
-    put_in_place(staging, home)?;
+    put_in_place(staging, home.path())?;
 
     let url = surroundings.registry.clone().unwrap_or_else(|| home.default_registry());
     match surroundings.format {
@@ -105,8 +105,9 @@ fn refuse_existing(home: &Home) -> Result<(), Failure> {
     Err(Failure::new("exists", format!("{}: {what}; nothing was changed", home.path().display())))
 }
 
-fn new_passphrase(source: &SecretSource) -> Result<Passphrase, Failure> {
-    let passphrase = read_passphrase(source, "New passphrase for the issuer's keys")?;
+/// A passphrase that nothing has yet, long enough, and asked for twice at a terminal.
+pub(super) fn new_passphrase(source: &SecretSource, prompt: &str) -> Result<Passphrase, Failure> {
+    let passphrase = read_passphrase(source, prompt)?;
     if passphrase.as_str().chars().count() < MINIMUM_PASSPHRASE {
         return Err(Failure::new(
             "weak-passphrase",
@@ -153,18 +154,29 @@ async fn establish(
     )?;
     write_secret(&home.master_key_file(), &master_key)?;
     store(&registry, AuthorityName::Root, &certificate).await?;
+    let assurance = match plan.emulated {
+        EmulatedCards::Allowed => Assurance::Emulated,
+        EmulatedCards::Refused => Assurance::Production,
+    };
     for (name, branch) in [(AuthorityName::People, Branch::People), (AuthorityName::Servers, Branch::Servers)]
     {
         let mut key = new_key(home, name, plan.key_algorithm, passphrase)?;
         let proven = ProvenKey::of_signer(&mut key, random)?;
-        let issuing = certify(&registry, &mut root, plan, branch, &proven, now, random).await?;
+        let request = CertificateRequest {
+            organization: &plan.config.organization,
+            profile: Profile::IssuingAuthority(branch),
+            assurance,
+            key: &proven,
+        };
+        let issuing = certify(&registry, (AuthorityName::Root, &mut root), request, now, random).await?;
         store(&registry, name, &issuing).await?;
     }
     registry.close().await;
     Ok(certificate)
 }
 
-fn new_key(
+/// A new key, in a file of its own.
+pub(super) fn new_key(
     home: &Home,
     name: AuthorityName,
     algorithm: KeyAlgorithm,
@@ -175,60 +187,68 @@ fn new_key(
     Ok(key)
 }
 
-async fn certify(
+/// What shall be certified.
+pub(super) struct CertificateRequest<'a> {
+    pub(super) organization: &'a Organization,
+    pub(super) profile: Profile,
+    pub(super) assurance: Assurance,
+    pub(super) key: &'a ProvenKey,
+}
+
+/// Certifies a key of the organisation's own: stored before it is signed.
+pub(super) async fn certify(
     registry: &Registry,
-    root: &mut ca::Authority,
-    plan: &Plan,
-    branch: Branch,
-    key: &ProvenKey,
+    (authority, signer): (AuthorityName, &mut ca::Authority),
+    request: CertificateRequest<'_>,
     now: Timestamp,
     random: &mut dyn CryptoRng,
 ) -> Result<Certificate, Failure> {
-    let profile = Profile::IssuingAuthority(branch);
-    let assurance = match plan.emulated {
-        EmulatedCards::Allowed => Assurance::Emulated,
-        EmulatedCards::Refused => Assurance::Production,
-    };
+    let CertificateRequest { organization, profile, assurance, key } = request;
     let validity = Validity::for_days(now, profile.maximum_days());
     let number = SerialNumber::random(random);
-    let linted =
-        lint(root.prepare(&plan.config.organization, &profile, assurance, key, number.clone(), validity)?)?;
+    let linted = lint(signer.prepare(organization, &profile, assurance, key, number.clone(), validity)?)?;
     let serial = domain_serial(&number)?;
     let reserved = NewCertificate {
         serial: serial.clone(),
-        authority: AuthorityName::Root,
+        authority,
         profile: profile.name().to_owned(),
-        subject: format!("{} ({})", plan.config.organization.name, profile.name()),
+        subject: format!("{} ({})", organization.name, profile.name()),
         mail: None,
         on_card: None,
         not_before: validity.not_before,
-        not_after: validity.not_after.min(root.certificate().not_after()),
+        not_after: validity.not_after.min(signer.certificate().not_after()),
         to_be_signed: linted.as_der().to_vec(),
     };
     registry.reserve_certificate(&reserved, now).await?;
-    let certificate = root.sign(linted)?;
+    let certificate = signer.sign(linted)?;
     registry.record_signature(&serial, certificate.as_der(), now).await?;
     registry.confirm_delivery(&serial, now).await?;
     Ok(certificate)
 }
 
-async fn store(registry: &Registry, name: AuthorityName, certificate: &Certificate) -> Result<(), Failure> {
+/// Enters an authority in the registry.
+pub(super) async fn store(
+    registry: &Registry,
+    name: AuthorityName,
+    certificate: &Certificate,
+) -> Result<(), Failure> {
     let authority = registry::Authority { name, certificate: certificate.as_der().to_vec() };
     Ok(registry.add_authority(&authority).await?)
 }
 
-fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
+/// Writes a new file that only its owner reads.
+pub(super) fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
     write_new(path, 0o600, text.as_bytes()).map_err(|error| Failure::file(path, &error))
 }
 
-fn put_in_place(staging: tempfile::TempDir, home: &Home) -> Result<(), Failure> {
-    let failed = |error| Failure::file(home.path(), &error);
+/// Makes a finished folder the one of this name, durably.
+pub(super) fn put_in_place(staging: tempfile::TempDir, place: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::file(place, &error);
     std::fs::File::open(staging.path()).and_then(|directory| directory.sync_all()).map_err(failed)?;
     // A directory may take the place of an empty one.
-    std::fs::rename(staging.path(), home.path()).map_err(failed)?;
+    std::fs::rename(staging.path(), place).map_err(failed)?;
     // Renamed: there is nothing left to remove.
     let _ = staging.keep();
-    let parent =
-        home.path().parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(parent).and_then(|directory| directory.sync_all()).map_err(failed)
 }

@@ -5,10 +5,11 @@
 //! - [`failure`]: every error as a sentence, a stable code and an exit status.
 //! - [`output`]: lines, tables and JSON.
 //! - one module per command: [`init`], [`staff`], [`stock`], [`issue`], [`revoke`], [`publish`], [`serve`], [`find`],
-//!   [`lint`], [`certify`].
+//!   [`lint`], [`certify`], [`tsa`]; `documents_authority`: made when it is first needed.
 
 pub mod certify;
 pub mod cli;
+mod documents_authority;
 pub mod failure;
 pub mod find;
 pub mod init;
@@ -22,5 +23,6 @@ pub mod serve;
 pub mod staff;
 pub mod staff_file;
 pub mod stock;
+pub mod tsa;
 
 pub use failure::Failure;

@@ -113,13 +113,20 @@ impl Office {
         passphrase: &Passphrase,
     ) -> Result<Authority, Failure> {
         let certificate = self.authority_certificate(name).await?;
+        Ok(Authority::open(certificate, Box::new(self.authority_key(name, passphrase)?))?)
+    }
+
+    /// Opens the key of an authority.
+    ///
+    /// # Errors
+    /// Wrong passphrase, or no key file.
+    pub fn authority_key(&self, name: AuthorityName, passphrase: &Passphrase) -> Result<FileKey, Failure> {
         let path = self.home.key_file(name);
         let pem = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
-        let key = FileKey::from_encrypted_pkcs8_pem(&pem, passphrase.as_str()).map_err(|error| Failure {
+        FileKey::from_encrypted_pkcs8_pem(&pem, passphrase.as_str()).map_err(|error| Failure {
             message: format!("{}: {error}", path.display()),
             ..Failure::from(error)
-        })?;
-        Ok(Authority::open(certificate, Box::new(key))?)
+        })
     }
 
     /// The certificate of an authority.

@@ -50,9 +50,9 @@ pub async fn run(office: &Office, directory: &Path, format: Format) -> Result<St
     let mut authorities = Vec::new();
     let mut ends = Vec::new();
     let mut warnings = Vec::new();
-    for name in AuthorityName::ALL {
+    for registry::Authority { name, certificate } in office.registry.authorities().await? {
         let (crl, summary) = new_crl(office, name, &passphrase, now, &mut warnings).await?;
-        let certificate = office.authority_certificate(name).await?;
+        let certificate = Certificate::from_der(certificate)?;
         ends.extend(ends_of(&office.registry, name, &certificate).await?);
         authorities.push(certificate);
         crls.push(crl);
@@ -115,7 +115,9 @@ fn refuse_home(office: &Office, directory: &Path) -> Result<(), Failure> {
 const fn lifetime(name: AuthorityName) -> SignedDuration {
     match name {
         AuthorityName::Root => SignedDuration::from_hours(90 * 24),
-        AuthorityName::People | AuthorityName::Servers => SignedDuration::from_hours(7 * 24),
+        AuthorityName::People | AuthorityName::Servers | AuthorityName::Documents => {
+            SignedDuration::from_hours(7 * 24)
+        }
     }
 }
 

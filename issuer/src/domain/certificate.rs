@@ -51,17 +51,19 @@ impl fmt::Debug for SerialNumber {
 /// Which of the organisation's certification authorities signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AuthorityName {
-    /// The trust anchor; signs the other two.
+    /// The trust anchor; signs the others.
     Root,
     /// Signs what is on people's cards.
     People,
     /// Signs the certificates of the organisation's servers.
     Servers,
+    /// Signs the certificates of services around documents; made when the first of them is.
+    Documents,
 }
 
 impl AuthorityName {
-    /// All three, the anchor first.
-    pub const ALL: [Self; 3] = [Self::Root, Self::People, Self::Servers];
+    /// All of them, the anchor first.
+    pub const ALL: [Self; 4] = [Self::Root, Self::People, Self::Servers, Self::Documents];
 
     /// The name in the registry and of the key file.
     pub const fn as_str(self) -> &'static str {
@@ -69,6 +71,7 @@ impl AuthorityName {
             Self::Root => "root",
             Self::People => "people",
             Self::Servers => "servers",
+            Self::Documents => "documents",
         }
     }
 

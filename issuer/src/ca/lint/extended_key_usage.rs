@@ -4,7 +4,7 @@ use x509_cert::ext::pkix::ExtendedKeyUsage;
 
 use super::{CertificateRule, Sample};
 use crate::ca::profile::extension::{
-    EMAIL_PROTECTION, PIV_CARD_AUTHENTICATION, SERVER_AUTHENTICATION, SMART_CARD_LOGON,
+    EMAIL_PROTECTION, PIV_CARD_AUTHENTICATION, SERVER_AUTHENTICATION, SMART_CARD_LOGON, TIME_STAMPING,
 };
 
 pub(super) const RULE: CertificateRule = CertificateRule {
@@ -48,7 +48,7 @@ const ANY_EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2
 const NOT_BESIDE_MAIL: [ObjectIdentifier; 4] = [
     SMART_CARD_LOGON,
     ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3"),
-    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8"),
+    TIME_STAMPING,
     ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9"),
 ];
 

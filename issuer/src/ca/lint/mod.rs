@@ -22,6 +22,7 @@ mod serial_number;
 mod signature_algorithm;
 mod subject;
 mod subject_alternative_name;
+mod time_stamping;
 mod validity;
 mod version;
 
@@ -193,7 +194,7 @@ fn findings(rule: &'static str, clause: &'static str, check: impl FnOnce(&mut Ve
 }
 
 /// In the order of the fields of a certificate.
-const CERTIFICATE_RULES: [CertificateRule; 15] = [
+const CERTIFICATE_RULES: [CertificateRule; 16] = [
     version::RULE,
     serial_number::RULE,
     signature_algorithm::RULE,
@@ -207,6 +208,7 @@ const CERTIFICATE_RULES: [CertificateRule; 15] = [
     subject_alternative_name::RULE,
     basic_constraints::RULE,
     extended_key_usage::RULE,
+    time_stamping::RULE,
     crl_distribution_points::RULE,
     authority_information_access::RULE,
 ];

@@ -31,12 +31,14 @@ pub(super) fn profiles() -> Vec<Profile> {
         Profile::Root,
         Profile::IssuingAuthority(Branch::People),
         Profile::IssuingAuthority(Branch::Servers),
+        Profile::IssuingAuthority(Branch::Documents),
         Profile::PivAuthentication(holder("alice@example.org")),
         Profile::DigitalSignature(holder("alice@example.org")),
         Profile::DigitalSignature(holder("jürgen@bücher.example")),
         Profile::KeyManagement(holder("alice@example.org")),
         Profile::CardAuthentication(CardUuid([0x5A; 16])),
         mail_server(),
+        Profile::TimeStamping,
     ]
 }
 

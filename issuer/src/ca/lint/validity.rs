@@ -2,6 +2,7 @@
 use x509_cert::time::Time;
 
 use super::{CertificateRule, Sample};
+use crate::ca::profile::extension::TIME_STAMPING;
 
 pub(super) const RULE: CertificateRule =
     CertificateRule { name: "validity", clause: "RFC 5280 section 4.1.2.5, S/MIME BR 6.3.2", check };
@@ -21,10 +22,17 @@ fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
     };
     // Both ends are inclusive: 824 days end one second before the begin of day 825.
     let days = (length.as_secs() + 1).div_ceil(86_400);
-    if !sample.is_authority() && days > 824 {
-        messages.push(format!("it is {days} days long, which is more than 824"));
+    // A time stamp outlives its maker's certificate only with the help of another; so that one lives long.
+    let longest = if sample.purposes() == [TIME_STAMPING] { LONGEST_OF_TIME_STAMPS } else { LONGEST };
+    if !sample.is_authority() && days > longest {
+        messages.push(format!("it is {days} days long, which is more than {longest}"));
     }
 }
+
+/// Days; S/MIME Baseline Requirements 6.3.2 allow one more, counted inclusively.
+const LONGEST: u64 = 824;
+/// Days; 135 months, as the Baseline Requirements for code signing (6.3.2) allow time-stamping certificates.
+const LONGEST_OF_TIME_STAMPS: u64 = 4_108;
 
 #[cfg(test)]
 mod tests {
@@ -54,6 +62,14 @@ mod tests {
             tbs.validity.not_after = time(end).unwrap();
         };
         assert_finding(&RULE, "825 days", &changed(longer));
+    }
+
+    #[test]
+    fn bad_time_stamping_for_twelve_years() {
+        let mut tbs = super::super::samples::good(&crate::ca::Profile::TimeStamping);
+        let end = timestamp(tbs.validity.not_before) + jiff::SignedDuration::from_secs(12 * 366 * 86_400);
+        tbs.validity.not_after = time(end).unwrap();
+        assert_finding(&RULE, "more than 4108", &tbs);
     }
 
     #[test]

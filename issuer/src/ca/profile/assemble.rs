@@ -112,6 +112,11 @@ fn of_profile(
             extension::extended_key_usage(Criticality::No, &[extension::SERVER_AUTHENTICATION])?,
             extension::server_alternative_name(server)?,
         ],
+        // RFC 3161 section 2.3: one purpose, critical.
+        Profile::TimeStamping => vec![
+            extension::key_usage(signing)?,
+            extension::extended_key_usage(Criticality::Yes, &[extension::TIME_STAMPING])?,
+        ],
     };
     if organization.piv_extensions == PivExtensions::Included {
         extensions.extend(card_of(profile).map(extension::card_alternative_name).transpose()?);
@@ -160,6 +165,7 @@ fn purposes_below(branch: Branch) -> &'static [ObjectIdentifier] {
             extension::PIV_CARD_AUTHENTICATION,
         ],
         Branch::Servers => &[extension::SERVER_AUTHENTICATION],
+        Branch::Documents => &[extension::TIME_STAMPING],
     }
 }
 

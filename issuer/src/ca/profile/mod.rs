@@ -45,13 +45,15 @@ pub enum PivExtensions {
     Included,
 }
 
-/// Which of the two issuing authorities below the root.
+/// Which of the issuing authorities below the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Branch {
     /// Certificates on staff cards.
     People,
     /// Certificates of mail servers.
     Servers,
+    /// Certificates of services around documents: time stamps.
+    Documents,
 }
 
 /// What a certificate is for, and for whom.
@@ -71,17 +73,20 @@ pub enum Profile {
     CardAuthentication(CardUuid),
     /// The organisation's SMTP and IMAP servers.
     MailServer(MailServer),
+    /// The organisation's time-stamp service (RFC 3161 section 2.3).
+    TimeStamping,
 }
 
 impl Profile {
     /// The longest validity that the profile allows, in days; what is asked for beyond is cut.
     ///
     /// S/MIME Baseline Requirements 6.3.2 allow 825 days, seconds counted inclusively; TLS clients take 397
-    /// for servers.
+    /// for servers. A time stamp can be checked for as long as its certificate is valid: as long as the
+    /// authority's.
     pub fn maximum_days(&self) -> u32 {
         match self {
             Self::Root => 20 * 365 + 5,
-            Self::IssuingAuthority(_) => 10 * 365 + 3,
+            Self::IssuingAuthority(_) | Self::TimeStamping => 10 * 365 + 3,
             Self::MailServer(_) => 397,
             _ => 824,
         }
@@ -93,11 +98,13 @@ impl Profile {
             Self::Root => "root",
             Self::IssuingAuthority(Branch::People) => "issuing-authority-people",
             Self::IssuingAuthority(Branch::Servers) => "issuing-authority-servers",
+            Self::IssuingAuthority(Branch::Documents) => "issuing-authority-documents",
             Self::PivAuthentication(_) => "piv-authentication",
             Self::DigitalSignature(_) => "digital-signature",
             Self::KeyManagement(_) => "key-management",
             Self::CardAuthentication(_) => "card-authentication",
             Self::MailServer(_) => "mail-server",
+            Self::TimeStamping => "time-stamping",
         }
     }
 }

@@ -24,6 +24,9 @@ pub(crate) fn subject(organization: &Organization, profile: &Profile) -> Result<
         Profile::IssuingAuthority(Branch::Servers) => {
             company()?.text("name", rfc4519::CN, &authority_name(organization, "Servers CA"))?.build()
         }
+        Profile::IssuingAuthority(Branch::Documents) => {
+            company()?.text("name", rfc4519::CN, &authority_name(organization, "Documents CA"))?.build()
+        }
         Profile::PivAuthentication(holder) => person(company()?, holder),
         Profile::DigitalSignature(holder) | Profile::KeyManagement(holder) => {
             match &organization.identifier {
@@ -38,6 +41,9 @@ pub(crate) fn subject(organization: &Organization, profile: &Profile) -> Result<
         }
         Profile::CardAuthentication(card) => card_name(company()?, *card),
         Profile::MailServer(server) => server_name(company()?, server),
+        Profile::TimeStamping => {
+            company()?.text("name", rfc4519::CN, &authority_name(organization, "Time Stamps"))?.build()
+        }
     }
 }
 

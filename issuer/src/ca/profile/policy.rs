@@ -7,7 +7,7 @@ use const_oid::ObjectIdentifier;
 use super::{Branch, Organization, Profile};
 use crate::ca::error::CaError;
 
-/// Arc below which the certificate policies lie: `.1` staff, `.2` servers, `.3` emulated cards (test only).
+/// Arc below which the policies lie: `.1` staff, `.2` servers, `.3` emulated cards (test only), `.4` time stamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PolicyArc(ObjectIdentifier);
 
@@ -25,6 +25,11 @@ impl PolicyArc {
     /// Certificates on emulated cards: for tests only.
     pub fn emulated(self) -> ObjectIdentifier {
         self.below(3)
+    }
+
+    /// Time stamps: of the certificate that signs them and, unless another is chosen, of the stamps themselves.
+    pub fn time_stamps(self) -> ObjectIdentifier {
+        self.below(4)
     }
 
     fn below(self, arc: u32) -> ObjectIdentifier {
@@ -96,6 +101,7 @@ pub(crate) fn policies(
         }
         Profile::IssuingAuthority(Branch::People) => vec![arc.staff(), mail],
         Profile::IssuingAuthority(Branch::Servers) | Profile::MailServer(_) => vec![arc.servers()],
+        Profile::IssuingAuthority(Branch::Documents) | Profile::TimeStamping => vec![arc.time_stamps()],
         Profile::PivAuthentication(_) | Profile::CardAuthentication(_) => vec![person],
         Profile::DigitalSignature(_) | Profile::KeyManagement(_) => vec![person, mail],
     }

@@ -1,12 +1,11 @@
 //! The HTTP server of a published directory: its files, and searches after RFC 4387.
 //!
-//! - this file: the start and the end; `connection`: strangers' connections;
+//! - this file: the start and the end; connections are guarded by `guarded_listener`;
 //! - `answer`: what a request gets; `static_file`: paths;
 //! - `search`: queries; `index`: by what certificates are found.
 //!
 //! It reads the published directory and nothing else: no CA key, no registry. It lists nothing.
 mod answer;
-mod connection;
 mod index;
 mod search;
 mod static_file;
@@ -23,8 +22,8 @@ use axum::http::{Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::guarded_listener::GuardedListener;
 use answer::Server;
-use connection::GuardedListener;
 
 /// Serves a published directory until `stop` completes; answers under way are finished, for ten seconds at
 /// most. The caller binds the listener (to loopback unless told otherwise) and prints its address.

@@ -13,14 +13,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// Accepts connections while there are fewer than a limit; the others wait.
-pub(super) struct GuardedListener {
+pub(crate) struct GuardedListener {
     listener: TcpListener,
     places: Arc<Semaphore>,
     patience: Duration,
 }
 
 impl GuardedListener {
-    pub(super) fn new(listener: TcpListener, limit: usize, patience: Duration) -> Self {
+    pub(crate) fn new(listener: TcpListener, limit: usize, patience: Duration) -> Self {
         Self { listener, places: Arc::new(Semaphore::new(limit)), patience }
     }
 }
@@ -45,7 +45,7 @@ impl Listener for GuardedListener {
 }
 
 /// A connection that ends when nothing has moved for a while, in either direction.
-pub(super) struct GuardedConnection {
+pub(crate) struct GuardedConnection {
     stream: TcpStream,
     deadline: Pin<Box<Sleep>>,
     patience: Duration,

@@ -1,0 +1,279 @@
+//! CMS `SignedData` (RFC 5652 section 5) with its content inside and one signer: what our services sign.
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc5911;
+use der::asn1::{Any, Int, OctetString, SetOfVec};
+use der::{Decode, Encode, EncodeValue, Sequence, Tagged};
+use jiff::Timestamp;
+use middleware::{DigestAlgorithm, SignatureScheme, Signer};
+use spki::AlgorithmIdentifierOwned;
+use x509_cert::attr::Attribute;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::name::Name;
+
+use super::algorithm::{self, Digester, KeyKind};
+use super::authority::checked_signature;
+use super::certificate::{Certificate, time};
+use super::error::CaError;
+
+/// Who signs: everything about a signer that is the same in each of its signatures.
+pub struct SignerIdentity {
+    certificate: Certificate,
+    chain: Vec<Any>,
+    identifier: IssuerAndSerialNumber,
+    signing_certificate: Attribute,
+    scheme: SignatureScheme,
+    digest: DigestAlgorithm,
+}
+
+/// Whether the certificates travel with the signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certificates {
+    /// The signer's, and those of the authorities above it that are no root.
+    Included,
+    /// None.
+    Omitted,
+}
+
+impl SignerIdentity {
+    /// A signer by its certificate; `authorities` are those above it, in any order.
+    ///
+    /// # Errors
+    /// A key or name that cannot be named in CMS.
+    pub fn new(certificate: Certificate, authorities: &[Certificate]) -> Result<Self, CaError> {
+        let scheme = KeyKind::of(certificate.public_key())?.scheme();
+        let tbs = certificate.tbs();
+        let identifier =
+            IssuerAndSerialNumber { issuer: tbs.issuer.clone(), serial_number: tbs.serial_number.clone() };
+        let above = authorities.iter().filter(|authority| !authority.is_self_issued());
+        let chain = std::iter::once(&certificate).chain(above).map(|one| Any::from_der(one.as_der()));
+        Ok(Self {
+            chain: chain.collect::<Result<_, _>>().map_err(malformed)?,
+            signing_certificate: signing_certificate(&certificate, &identifier)?,
+            digest: algorithm::digest_of(scheme)?,
+            identifier,
+            scheme,
+            certificate,
+        })
+    }
+
+    /// Its certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// Signs: a `ContentInfo` in DER. Signed attributes are contentType, signingTime, messageDigest and
+    /// signingCertificateV2 (RFC 5035 section 3).
+    ///
+    /// # Errors
+    /// The key's failure, or a signature that does not verify: it never leaves.
+    pub fn sign(
+        &self,
+        signer: &mut dyn Signer,
+        content_type: ObjectIdentifier,
+        content: &[u8],
+        signing_time: Timestamp,
+        certificates: Certificates,
+    ) -> Result<Vec<u8>, CaError> {
+        let attributes = self.signed_attributes(content_type, content, signing_time).map_err(malformed)?;
+        let signed = Digester::digest(self.digest, &attributes.to_der().map_err(malformed)?);
+        let signature = checked_signature(signer, self.scheme, &signed)?;
+        self.assemble(content_type, content, attributes, signature, certificates)
+    }
+
+    fn signed_attributes(
+        &self,
+        content_type: ObjectIdentifier,
+        content: &[u8],
+        signing_time: Timestamp,
+    ) -> der::Result<SetOfVec<Attribute>> {
+        let message_digest = OctetString::new(Digester::digest(self.digest, content))?;
+        let signing_time = time(signing_time).map_err(|_| der::ErrorKind::DateTime)?;
+        SetOfVec::try_from(vec![
+            attribute(rfc5911::ID_CONTENT_TYPE, &content_type)?,
+            attribute(rfc5911::ID_SIGNING_TIME, &signing_time)?,
+            attribute(rfc5911::ID_MESSAGE_DIGEST, &message_digest)?,
+            self.signing_certificate.clone(),
+        ])
+    }
+
+    fn assemble(
+        &self,
+        content_type: ObjectIdentifier,
+        content: &[u8],
+        attributes: SetOfVec<Attribute>,
+        signature: Vec<u8>,
+        certificates: Certificates,
+    ) -> Result<Vec<u8>, CaError> {
+        let digest = algorithm::digest_identifier(self.digest);
+        let signer_info = SignerInfo {
+            version: 1,
+            identifier: self.identifier.clone(),
+            digest_algorithm: digest.clone(),
+            signed_attributes: Some(attributes),
+            signature_algorithm: algorithm::identifier(self.scheme)?,
+            signature: OctetString::new(signature).map_err(malformed)?,
+        };
+        let assemble = || -> der::Result<Vec<u8>> {
+            let certificates = match certificates {
+                Certificates::Included => Some(SetOfVec::try_from(self.chain.clone())?),
+                Certificates::Omitted => None,
+            };
+            let signed_data = SignedData {
+                // Section 5.1: 3, because the content is no id-data.
+                version: 3,
+                digest_algorithms: SetOfVec::try_from(vec![digest])?,
+                content: EncapsulatedContentInfo {
+                    content_type,
+                    content: Some(OctetString::new(content.to_vec())?),
+                },
+                certificates,
+                signer_infos: SetOfVec::try_from(vec![signer_info])?,
+            };
+            ContentInfo { content_type: rfc5911::ID_SIGNED_DATA, content: any(&signed_data)? }.to_der()
+        };
+        assemble().map_err(malformed)
+    }
+}
+
+/// The signer's certificate, named by its SHA-256 (the default, therefore absent), issuer and serial number.
+fn signing_certificate(
+    certificate: &Certificate,
+    identifier: &IssuerAndSerialNumber,
+) -> Result<Attribute, CaError> {
+    let hash = Digester::digest(DigestAlgorithm::Sha256, certificate.as_der());
+    let attribute = || -> der::Result<Attribute> {
+        let identified = EssCertIdV2 {
+            certificate_hash: OctetString::new(hash)?,
+            issuer_serial: IssuerSerial {
+                issuer: vec![GeneralName::DirectoryName(identifier.issuer.clone())],
+                serial_number: identifier.serial_number.clone(),
+            },
+        };
+        attribute(ID_AA_SIGNING_CERTIFICATE_V2, &SigningCertificateV2 { certificates: vec![identified] })
+    };
+    attribute().map_err(malformed)
+}
+
+fn attribute<T: Encode + Tagged + EncodeValue>(oid: ObjectIdentifier, value: &T) -> der::Result<Attribute> {
+    Ok(Attribute { oid, values: SetOfVec::try_from(vec![any(value)?])? })
+}
+
+fn any<T: Encode>(value: &T) -> der::Result<Any> {
+    Any::from_der(&value.to_der()?)
+}
+
+fn malformed(error: der::Error) -> CaError {
+    CaError::malformed("signed data", error)
+}
+
+/// ```text
+/// ContentInfo ::= SEQUENCE {
+///   contentType ContentType,
+///   content [0] EXPLICIT ANY DEFINED BY contentType }
+/// ```
+#[derive(Sequence)]
+struct ContentInfo {
+    content_type: ObjectIdentifier,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
+    content: Any,
+}
+
+/// ```text
+/// SignedData ::= SEQUENCE {
+///   version CMSVersion,
+///   digestAlgorithms DigestAlgorithmIdentifiers,
+///   encapContentInfo EncapsulatedContentInfo,
+///   certificates [0] IMPLICIT CertificateSet OPTIONAL,
+///   crls [1] IMPLICIT RevocationInfoChoices OPTIONAL,
+///   signerInfos SignerInfos }
+/// ```
+#[derive(Sequence)]
+struct SignedData {
+    version: u8,
+    digest_algorithms: SetOfVec<AlgorithmIdentifierOwned>,
+    content: EncapsulatedContentInfo,
+    #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
+    certificates: Option<SetOfVec<Any>>,
+    signer_infos: SetOfVec<SignerInfo>,
+}
+
+/// ```text
+/// EncapsulatedContentInfo ::= SEQUENCE {
+///   eContentType ContentType,
+///   eContent [0] EXPLICIT OCTET STRING OPTIONAL }
+/// ```
+#[derive(Sequence)]
+struct EncapsulatedContentInfo {
+    content_type: ObjectIdentifier,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    content: Option<OctetString>,
+}
+
+/// ```text
+/// SignerInfo ::= SEQUENCE {
+///   version CMSVersion,
+///   sid SignerIdentifier,
+///   digestAlgorithm DigestAlgorithmIdentifier,
+///   signedAttrs [0] IMPLICIT SignedAttributes OPTIONAL,
+///   signatureAlgorithm SignatureAlgorithmIdentifier,
+///   signature SignatureValue,
+///   unsignedAttrs [1] IMPLICIT UnsignedAttributes OPTIONAL }
+/// ```
+#[derive(Sequence, der::ValueOrd)]
+struct SignerInfo {
+    version: u8,
+    identifier: IssuerAndSerialNumber,
+    digest_algorithm: AlgorithmIdentifierOwned,
+    #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
+    signed_attributes: Option<SetOfVec<Attribute>>,
+    signature_algorithm: AlgorithmIdentifierOwned,
+    signature: OctetString,
+}
+
+/// ```text
+/// IssuerAndSerialNumber ::= SEQUENCE {
+///   issuer Name,
+///   serialNumber CertificateSerialNumber }
+/// ```
+#[derive(Clone, Sequence, der::ValueOrd)]
+struct IssuerAndSerialNumber {
+    issuer: Name,
+    serial_number: Int,
+}
+
+/// ```text
+/// SigningCertificateV2 ::= SEQUENCE {
+///   certs SEQUENCE OF ESSCertIDv2,
+///   policies SEQUENCE OF PolicyInformation OPTIONAL }
+/// ```
+#[derive(Sequence)]
+struct SigningCertificateV2 {
+    certificates: Vec<EssCertIdV2>,
+}
+
+/// ```text
+/// ESSCertIDv2 ::= SEQUENCE {
+///   hashAlgorithm AlgorithmIdentifier DEFAULT {algorithm id-sha256},
+///   certHash Hash,
+///   issuerSerial IssuerSerial OPTIONAL }
+/// ```
+#[derive(Sequence)]
+struct EssCertIdV2 {
+    certificate_hash: OctetString,
+    issuer_serial: IssuerSerial,
+}
+
+/// ```text
+/// IssuerSerial ::= SEQUENCE {
+///   issuer GeneralNames,
+///   serialNumber CertificateSerialNumber }
+/// ```
+#[derive(Sequence)]
+struct IssuerSerial {
+    issuer: Vec<GeneralName>,
+    serial_number: Int,
+}
+
+/// id-aa-signingCertificateV2, RFC 5035 section 3.
+const ID_AA_SIGNING_CERTIFICATE_V2: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.47");
