@@ -82,7 +82,7 @@ impl Signature {
 #[non_exhaustive]
 pub enum SignatureFault {
     /// The content is not the one that was signed.
-    #[error("the message was changed after it was signed")]
+    #[error("the content was changed after it was signed")]
     ContentChanged,
     /// The signature value does not verify with the signer's key.
     #[error("the signature is wrong: it was not made with the key of its certificate, or it was changed")]

@@ -216,7 +216,11 @@ impl Office {
             .arg("--home")
             .arg(self.path(&format!("home-{name}")))
             .args(arguments);
-        if matches!(arguments.first(), Some(&("send" | "read" | "open" | "verify" | "protect"))) {
+        let needs_pin = matches!(
+            arguments,
+            ["send" | "read" | "open" | "verify" | "protect", ..] | ["document", "sign", ..]
+        );
+        if needs_pin {
             command.arg("--pin-file").arg(&pin_file);
         }
         run(&mut command, stdin)

@@ -7,9 +7,14 @@
     clippy::panic,
     reason = "a test may fail this way"
 )]
+#[path = "../accounts/mod.rs"]
+mod accounts;
 mod attacks;
+mod commands;
 mod judges;
 mod material;
 #[path = "../openssl_pki/mod.rs"]
 mod openssl_pki;
 mod signing;
+#[path = "../time_stamp_server/mod.rs"]
+mod time_stamp_server;

@@ -7,6 +7,7 @@ use super::super::input::read_file;
 use super::super::report::Failure;
 use crate::certificate::Certificate;
 use crate::documents::preparation::Placement;
+use crate::documents::seal::font::system_folders;
 use crate::documents::seal::{Frame, Seal, SealFont, SealImage};
 use crate::trust::in_words;
 
@@ -68,7 +69,12 @@ impl SealOptions {
         };
         let font = match &self.font {
             Some(path) => Some(SealFont::read(read_file(path)?, 0).map_err(failure)?),
-            None => None,
+            None if lines.is_empty() => None,
+            None => {
+                let home = directories::BaseDirs::new().map(|folders| folders.home_dir().to_owned());
+                let texts: Vec<&str> = lines.iter().map(String::as_str).collect();
+                Some(SealFont::find_for(&texts, &system_folders(home.as_deref())).map_err(failure)?)
+            }
         };
         let [width, height] = self.size.0;
         let seal = Seal { lines, image, frame: Frame::Thin, width, height, font };

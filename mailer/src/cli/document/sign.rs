@@ -71,10 +71,13 @@ pub(in super::super) struct Sign {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(super) enum LevelArgument {
     /// Signed
+    #[value(name = "b-b")]
     BB,
     /// With a trusted time stamp
+    #[value(name = "b-t")]
     BT,
     /// With everything that proves it, so that nobody needs to be asked later
+    #[value(name = "b-lt")]
     BLt,
 }
 

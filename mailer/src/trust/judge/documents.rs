@@ -9,6 +9,7 @@ use crate::content::Content;
 use crate::smime::Signature;
 use crate::trust::ocsp::{self, Nonce, OcspAnswer};
 use crate::trust::problem::CertificateProblem;
+use crate::trust::revocation::CLOCK_TOLERANCE;
 use crate::trust::time_stamp::TimeStampError;
 use crate::trust::validate::Purpose;
 use crate::trust::{CertificateList, UnknownRevocation, Verdict, time_stamp};
@@ -136,6 +137,10 @@ impl Judge<'_> {
         Ok(Enclosed { certificates, lists: source.lists, answers: source.answers })
     }
 
+    fn is_future(&self, moment: Timestamp) -> bool {
+        moment > self.at.saturating_add(CLOCK_TOLERANCE).unwrap_or(self.at)
+    }
+
     fn approve_document(
         &mut self,
         signature: &Signature,
@@ -170,7 +175,7 @@ impl Judge<'_> {
             .time_stamp_tokens
             .iter()
             .filter_map(|token| time_stamp::read(token, &signature.value, &enclosed.certificates).ok())
-            .filter(|token| token.authority.not_after() >= self.at && token.at_latest <= self.at)
+            .filter(|token| token.authority.not_after() >= self.at && !self.is_future(token.at_latest))
             .map(|token| token.at_latest)
             .collect();
         moments.sort();
