@@ -16,7 +16,10 @@ use crate::documents::seal::{Frame, Seal, SealFont, SealImage, appearance};
 use crate::keys::{KeyRing, KeysError};
 use crate::message::parse;
 use crate::protection::open::{ReleasePolicy, open};
-use crate::smime::{self, vectors};
+use crate::smime::{
+    self, ContentIdentifier, Delivery, Receipt, ReceiptRequest, ReceiptToSign, ReceivedReceipt,
+    SecurityLabel, SentRecord, vectors,
+};
 use crate::time_stamping::{ClockTolerance, TimeStampInfo, TimeStampRequest, Token};
 use crate::trust::examination::Examination;
 use crate::trust::{Anchors, CertificateList, Judge, PolicyInputs, Purpose};
@@ -221,4 +224,34 @@ pub fn time_stamp_token(input: &[u8]) -> bool {
     let Ok(token) = Token::read(input, &[]) else { return false };
     let _ = (token.authority.subject(), token.info.at_latest(), token.info.has_nonce_of(&[1]));
     true
+}
+
+/// A signed receipt with everything in it, matched with a message that was sent. Whether it is one for that message.
+pub fn receipt(input: &[u8], sent: &SentRecord) -> bool {
+    let _ = (Receipt::from_der(input).is_ok(), ReceiptRequest::from_der(input).is_ok());
+    let _ = SecurityLabel::from_der(input).map(|label| label.to_attribute());
+    let received = match ReceivedReceipt::read(&Content::from_vec(input.to_vec()), &[]) {
+        Ok(received) => received,
+        Err(problem) => {
+            let _ = (problem.code(), problem.to_string());
+            return false;
+        }
+    };
+    let _ = ReceiptToSign::answering(&received.message, sent.signed).is_ok();
+    match sent.check(&received, &[]) {
+        Ok(_) => true,
+        Err(problem) => {
+            let _ = (problem.code(), problem.to_string());
+            false
+        }
+    }
+}
+
+/// A signed message that may ask for a receipt and carry a label. Whether a receipt would be given.
+pub fn receipt_request(input: &[u8], at: Timestamp) -> bool {
+    let Ok(signed) = smime::verify(&Content::from_vec(input.to_vec()), None, &[]) else { return false };
+    let _ = (SecurityLabel::of(&signed).is_ok(), Delivery::told_by([&signed]));
+    let first = signed.signers.iter().find_map(|signer| signer.outcome.as_ref().ok());
+    let _ = first.map(ContentIdentifier::of);
+    ReceiptToSign::answering(&signed, at).is_ok()
 }

@@ -22,6 +22,7 @@ use forgery::{Hand, SignedData, message, multipart_signed, pkcs7_mime};
 use mailer::certificate::DigestAlgorithm;
 use mailer::clock::{Clock, SystemClock};
 use mailer::fuzz::{self, World};
+use mailer::smime::{self, ReceiptRequest, ReceiptToSign, SentRecord};
 use mailer::time_stamping::{MessageImprint, Nonce, TimeStampRequest};
 use mailer::trust::{Anchor, Anchors, Certificate, CertificateList, Judge, Source, UnknownRevocation};
 use mutation::{Chance, mutated};
@@ -399,6 +400,53 @@ fn time_stamp_token() {
     let token = |response: &Vec<u8>| mailer::time_stamping::response::token(response).unwrap().to_vec();
     let tokens: Vec<Vec<u8>> = responses[..2].iter().map(token).collect();
     run("time_stamp_token", &tokens, 2, fuzz::time_stamp_token);
+}
+
+/// A message that asks, by openssl, and receipts for it.
+fn asked_and_receipted() -> (Vec<u8>, SentRecord, Vec<Vec<u8>>) {
+    let pki = Pki::new();
+    let (alice, bob) = (pki.signer("alice", Key::P256), pki.signer("bob", Key::P256));
+    pki.write("text", b"Content-Type: text/plain\r\n\r\nHello.\r\n");
+    let sign = "cms -sign -nodetach -binary -in text -signer alice.pem -inkey alice.key -outform DER -out asked.der \
+                -receipt_request_from bob@example.test -receipt_request_to alice@example.test";
+    openssl(pki.path(), &sign.split_whitespace().collect::<Vec<_>>());
+    let asked = pki.read("asked.der");
+    let message = smime::verify(&openssl_pki::content(&asked), None, &[]).unwrap();
+    let (signature, request) = ReceiptRequest::of(&message).unwrap().unwrap();
+    let attributes = signature.signed_attributes.as_ref().unwrap();
+    let sent = SentRecord {
+        content_type: message.content_type,
+        signed_content_identifier: request.signed_content_identifier,
+        signature_value: signature.value.clone(),
+        message_signature_digest: signature.digest.digest(attributes),
+        receipts_from: request.receipts_from,
+        recipients: vec!["bob@example.test".to_owned()],
+        signed: signature.signing_time.unwrap(),
+    };
+    let receipt = "cms -sign_receipt -inform DER -in asked.der -signer bob.pem -inkey bob.key -outform DER";
+    let by_openssl = openssl(pki.path(), &receipt.split_whitespace().collect::<Vec<_>>());
+    let (mut ring, certificate) = (bob.ring(), bob.certificate());
+    let identity = smime::SigningIdentity {
+        signer: ring.signer(0).unwrap(),
+        certificate: &certificate,
+        intermediates: &[],
+        rsa_padding: smime::RsaPadding::default(),
+    };
+    let ours = ReceiptToSign::answering(&message, sent.signed).unwrap().sign(identity).unwrap();
+    let ours = ours.to_der(&[alice.certificate()], &[]).unwrap();
+    (asked, sent, vec![by_openssl, ours])
+}
+
+#[test]
+fn receipt() {
+    let (_, sent, receipts) = asked_and_receipted();
+    run("receipt", &receipts, 2, |input| fuzz::receipt(input, &sent));
+}
+
+#[test]
+fn receipt_request() {
+    let (asked, _, _) = asked_and_receipted();
+    run("receipt_request", &[asked], 1, |input| fuzz::receipt_request(input, now()));
 }
 
 /// A runner that finds nothing is shown to find a planted fault.

@@ -60,6 +60,10 @@ pub(crate) enum Malformed {
     Twice,
     #[error("a subtree has a minimum or maximum distance")]
     Distance,
+    #[error("the members of a set are not in the order that DER demands")]
+    Order,
+    #[error("it is longer, or has more parts, than is read")]
+    TooMuch,
 }
 
 /// One element: its identifier octet, its contents, and the whole of it.

@@ -8,7 +8,8 @@ use crate::message::base64::Base64Writer;
 use crate::message::canonical::LineScan;
 use crate::message::secured::{multipart_signed, pkcs7_mime_header};
 use crate::smime::{
-    self, EncryptError, Encrypted, Enveloping, Recipient, SignError, SigningAlgorithm, SigningIdentity,
+    self, EncryptError, Encrypted, Enveloping, MadeSignature, Recipient, SignError, SignedAttributesPlan,
+    SigningAlgorithm, SigningIdentity,
 };
 
 /// An entity that was protected. Its body is put together only while it is written.
@@ -82,18 +83,34 @@ pub fn sign(
     at: Timestamp,
     boundary: &str,
 ) -> Result<ProtectedEntity, SignError> {
+    sign_planned(entity, identity, &SignedAttributesPlan::mail(at), boundary).map(|(entity, _)| entity)
+}
+
+/// The same with attributes of the caller's choice, a request for receipts or a security label; answers the signature too,
+/// from which a sender keeps what receipts are matched with.
+///
+/// # Errors
+/// See [`SignError`].
+pub fn sign_planned(
+    entity: &Content,
+    identity: SigningIdentity<'_>,
+    plan: &SignedAttributesPlan,
+    boundary: &str,
+) -> Result<(ProtectedEntity, MadeSignature), SignError> {
     let algorithm = SigningAlgorithm::of(identity.certificate.public_key(), identity.rsa_padding)?;
+    let intermediates = identity.intermediates;
     let mut lines = LineScan::default();
     let digest = smime::sign::digest(entity, algorithm, &mut |octets| lines.update(octets))?;
-    if lines.finish().is_seven_bit() {
-        let signature = smime::sign::sign_digest(&digest, None, identity, at)?;
-        let signature = signature.to_vec(usize::MAX)?.unwrap_or_default();
+    let made = smime::sign::make(&digest, identity, plan)?;
+    let protected = if lines.finish().is_seven_bit() {
+        let signature = made.detached(intermediates, &[])?;
         let (header, body) = multipart_signed(entity, &signature, algorithm.micalg(), boundary);
-        Ok(ProtectedEntity { header, body: Body::AsItIs(body) })
+        ProtectedEntity { header, body: Body::AsItIs(body) }
     } else {
-        let object = smime::sign::sign_digest(&digest, Some(entity), identity, at)?;
-        Ok(ProtectedEntity { header: pkcs7_mime_header("signed-data"), body: Body::Object(object) })
-    }
+        let object = made.signed_data(Some(entity), intermediates, &[])?;
+        ProtectedEntity { header: pkcs7_mime_header("signed-data"), body: Body::Object(object) }
+    };
+    Ok((protected, made))
 }
 
 /// Encrypts a canonical entity to every recipient: the keys are wrapped now, the content while it is written.

@@ -11,6 +11,8 @@
 //!   `key_transport` (RSA), `key_agreement` (ECDH, X25519), `content_cipher` (AES-CBC, AES-GCM, ChaCha20-Poly1305).
 //! - `stamped`: a time stamp put into a signature that stands already.
 //! - `capabilities` and `algorithm_choice`: what readers can read, and what is written for them.
+//! - [`receipt_request`], [`receipt`], [`receipt_check`]: signed receipts asked for, given, matched with what was sent;
+//!   [`security_label`]: who may see a message; [`ess`]: what these share (RFC 2634).
 //! - [`mod@decompress`]: CompressedData, read only.
 //! - `vectors`: ciphers by name for published test vectors.
 mod algorithm_choice;
@@ -27,10 +29,15 @@ pub mod decrypt;
 mod der_rope;
 pub mod encrypt;
 mod envelope;
+pub mod ess;
 mod key_agreement;
 mod key_transport;
 mod object_identifiers;
+pub mod receipt;
+pub mod receipt_check;
+pub mod receipt_request;
 mod recipient_match;
+pub mod security_label;
 pub mod sign;
 mod signed_data;
 mod signer_info;
@@ -44,6 +51,11 @@ pub use capabilities::{Capabilities, LONGEST_CAPABILITIES};
 pub use decompress::{DecompressError, decompress};
 pub use decrypt::{DecryptError, Decrypted, decrypt};
 pub use encrypt::{EncryptError, Encrypted, Enveloping, Recipient, encrypt};
+pub use ess::{ContentIdentifier, Entity, EssError};
+pub use receipt::{NoReceipt, Receipt, ReceiptToSign, SignedReceipt, receipt_entity};
+pub use receipt_check::{ReceiptProblem, ReceivedReceipt, SentRecord};
+pub use receipt_request::{Delivery, ReceiptRequest, ReceiptsFrom};
+pub use security_label::{SecurityCategory, SecurityClassification, SecurityLabel};
 pub use sign::{
     Form, MadeSignature, PreparedSignature, RsaPadding, SignError, SigningAlgorithm, SigningIdentity, sign,
 };

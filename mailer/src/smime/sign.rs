@@ -203,23 +203,9 @@ pub fn sign(
 ) -> Result<Content, SignError> {
     let algorithm = SigningAlgorithm::of(identity.certificate.public_key(), identity.rsa_padding)?;
     let digest = digest(content, algorithm, &mut |_| {})?;
-    sign_digest(&digest, (form == Form::Opaque).then_some(content), identity, signing_time)
-}
-
-/// The same for content whose digest, by [`SigningAlgorithm::digest`], is known already; `inside` is the content if it goes
-/// into the object.
-///
-/// # Errors
-/// See [`SignError`].
-pub fn sign_digest(
-    content_digest: &[u8],
-    inside: Option<&Content>,
-    identity: SigningIdentity<'_>,
-    signing_time: Timestamp,
-) -> Result<Content, SignError> {
     let certificates = identity.intermediates;
-    let made = make(content_digest, identity, &SignedAttributesPlan::mail(signing_time))?;
-    made.signed_data(inside, certificates, &[])
+    let made = make(&digest, identity, &SignedAttributesPlan::mail(signing_time))?;
+    made.signed_data((form == Form::Opaque).then_some(content), certificates, &[])
 }
 
 /// Makes a signature of any kind, for content whose digest, by [`SigningAlgorithm::digest`], is known. The key is used once;
@@ -364,6 +350,11 @@ impl MadeSignature {
     /// The signature value: what a time stamp of the signature stamps (RFC 3161 appendix A).
     pub fn value(&self) -> &[u8] {
         &self.value
+    }
+
+    /// The type of the content.
+    pub fn content_type(&self) -> ObjectIdentifier {
+        self.prepared.content_type
     }
 
     /// The signed attributes as the DER of their SET (tag 31).
