@@ -207,6 +207,16 @@ impl Home {
         self.0.join("mail")
     }
 
+    /// Who was sent what, and who has given a receipt.
+    pub fn ledger(&self) -> PathBuf {
+        self.0.join("ledger")
+    }
+
+    /// Which receipts were given.
+    pub fn receipts_given(&self) -> PathBuf {
+        self.0.join("receipts-given")
+    }
+
     /// The Maildir of sent messages, protected too.
     pub fn sent(&self) -> PathBuf {
         self.0.join("sent")

@@ -3,6 +3,7 @@
 //! - [`message`]: RFC 5322 and MIME: build, parse, canonical form; no cryptography.
 //! - [`certificate`]: certificates as bytes, names, addresses and signatures; nothing is judged.
 //! - [`smime`]: RFC 8551 and CMS: sign, verify, encrypt, decrypt.
+//! - [`ledger`]: who was sent which document, and who has given a receipt.
 //! - [`keys`]: the only door to the middleware.
 //! - [`time_stamping`]: RFC 3161: time stamps asked for, read, checked.
 //! - [`trust`]: anchors, paths, revocation, verdicts.
@@ -27,6 +28,7 @@ pub mod durable_file;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod keys;
+pub mod ledger;
 pub mod message;
 pub mod protection;
 pub mod smime;

@@ -83,6 +83,13 @@ pub(super) fn numbered_entry(
     Ok((maildir, entries.swap_remove(number - 1)))
 }
 
+/// All messages.
+pub(super) fn all_entries(context: &Context, sent: bool) -> Result<(Maildir, Vec<Entry>), Failure> {
+    let maildir = store(context, sent)?;
+    let entries = entries(&maildir)?;
+    Ok((maildir, entries))
+}
+
 fn store(context: &Context, sent: bool) -> Result<Maildir, Failure> {
     let folder = if sent { context.home.sent() } else { context.home.mail() };
     Maildir::create(&folder).map_err(|problem| Failure::file(&folder, &problem))

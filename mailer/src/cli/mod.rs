@@ -17,6 +17,8 @@ mod open;
 mod outbox;
 mod protect;
 mod read;
+mod receipts;
+mod recipient_list;
 pub mod report;
 mod send;
 mod setup;
@@ -64,6 +66,7 @@ enum Command {
     Open(open::Open),
     Certificate(certificate::Certificate),
     Document(document::Document),
+    Receipts(receipts::Receipts),
     Verify(verify::Verify),
     Completions(generate::Completions),
     Man(generate::Man),
@@ -109,6 +112,7 @@ pub fn run(arguments: Arguments) -> Exit {
         Command::Open(command) => (command.json, command.run(home)),
         Command::Certificate(command) => (command.json(), command.run(home)),
         Command::Document(command) => (command.json(), command.run(home)),
+        Command::Receipts(command) => (command.json(), command.run(home)),
         Command::Verify(command) => (command.json, command.run(home)),
         Command::Completions(command) => (false, command.run()),
         Command::Man(command) => (false, command.run()),

@@ -8,6 +8,7 @@ use crate::config::ConfigError;
 use crate::correspondents::CorrespondentsError;
 use crate::directory::DirectoryError;
 use crate::keys::KeysError;
+use crate::ledger::LedgerError;
 use crate::message::address::AddressError;
 use crate::message::authors::AuthorProblem;
 use crate::message::build::DraftError;
@@ -115,6 +116,7 @@ failure_with_code!(
     DirectoryError,
     EncryptError,
     KeysError,
+    LedgerError,
     OutboxError,
     SignError,
     TransportError

@@ -211,7 +211,7 @@ impl Send {
 }
 
 /// The header that stays outside, and the entity with the header that goes inside.
-fn with_protected_header(
+pub(super) fn with_protected_header(
     composed: Composed,
     headers: Headers,
     protecting: Protecting,

@@ -13,7 +13,7 @@ use crate::keys::{CardKeys, KeysError};
 use crate::message::address::Address;
 use crate::protection::protect::{self, ProtectedEntity};
 use crate::protection::recipients::{RecipientCheck, Refusal};
-use crate::smime::{Recipient, SigningAlgorithm, SigningIdentity};
+use crate::smime::{MadeSignature, Recipient, SignedAttributesPlan, SigningAlgorithm, SigningIdentity};
 use crate::trust::{Anchors, CertificateProblem, CheckedRecipient, Judge, Purpose};
 
 /// The account's card, anchors and directory, opened once for one command.
@@ -23,6 +23,7 @@ pub(super) struct Desk<'c> {
     directory: Directory,
     card: CardKeys,
     algorithms: AlgorithmOptions,
+    remembered: Option<Correspondents>,
 }
 
 impl<'c> Desk<'c> {
@@ -31,7 +32,8 @@ impl<'c> Desk<'c> {
         card: CardKeys,
         algorithms: AlgorithmOptions,
     ) -> Result<Self, Failure> {
-        Ok(Self { context, anchors: context.anchors()?, directory: context.directory()?, card, algorithms })
+        let (anchors, directory) = (context.anchors()?, context.directory()?);
+        Ok(Self { context, anchors, directory, card, algorithms, remembered: None })
     }
 
     /// The algorithm of the signatures.
@@ -102,6 +104,60 @@ impl<'c> Desk<'c> {
         self.with_identity(|identity| Ok(protect::sign(entity, identity, at, boundary)?))
     }
 
+    /// The same with signed attributes of the caller's choice; answers the signature too.
+    pub(super) fn sign_planned(
+        &mut self,
+        entity: &Content,
+        author: &Address,
+        plan: &SignedAttributesPlan,
+        boundary: &str,
+    ) -> Result<(ProtectedEntity, MadeSignature), Failure> {
+        if let Some(certificate) = self.card.signing_certificate() {
+            check_address(certificate, author)?;
+        }
+        self.with_identity(|identity| Ok(protect::sign_planned(entity, identity, plan, boundary)?))
+    }
+
+    /// One's own encryption certificate, checked.
+    pub(super) fn oneself(&mut self) -> Result<Recipient, Failure> {
+        let address = self.context.address()?;
+        let own: Vec<Certificate> = self.card.encryption_certificate().cloned().into_iter().collect();
+        let chosen = self.recipient_check().choose(&address, &own);
+        let chosen = chosen
+            .map_err(|refusal| Failure::new(refusal.code, format!("your own card: {}", refusal.message)))?;
+        Ok(chosen.recipient().clone().counted_as_ours(true))
+    }
+
+    /// One recipient's certificate, found and checked; or why not.
+    pub(super) fn one_recipient(&mut self, address: &Address) -> Result<Result<Recipient, Refusal>, Failure> {
+        let own_address = self.context.address()?;
+        let found = match self.recipient_check().find(address) {
+            Ok(found) => found.recipient().clone(),
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if self.remembered.is_none() {
+            self.remembered = Some(Correspondents::load(&self.context.home.correspondents_file())?);
+        }
+        let capabilities =
+            self.remembered.as_ref().and_then(|remembered| remembered.capabilities(&address.key()));
+        let is_ours = self.is_one_of_us(&own_address, address);
+        Ok(Ok(found.counted_as_ours(is_ours).with_capabilities(capabilities)))
+    }
+
+    /// The card's keys, to open what was encrypted to oneself.
+    pub(super) fn keys(&mut self) -> &mut CardKeys {
+        &mut self.card
+    }
+
+    fn recipient_check(&mut self) -> RecipientCheck<'_> {
+        RecipientCheck {
+            directory: &mut self.directory,
+            anchors: &self.anchors,
+            at: self.context.now,
+            unknown_revocation: self.context.unknown_revocation(),
+        }
+    }
+
     /// The certificate of the key that signs.
     pub(super) fn signing_certificate(&self) -> Result<Certificate, Failure> {
         Ok(self.card.signing_certificate().ok_or(KeysError::NoSigningCertificate)?.clone())
@@ -132,7 +188,7 @@ impl<'c> Desk<'c> {
     /// What proves one's own signatures for a long time: path, CRLs, OCSP answers.
     pub(super) fn proof_of_signer(&mut self) -> Result<ValidationData, Failure> {
         let certificate = self.signing_certificate()?;
-        self.proof(&certificate, Purpose::SigningDocuments, &[], "your signature certificate")
+        self.proof_or_refusal(&certificate, Purpose::SigningDocuments, &[], "your signature certificate")
     }
 
     /// The same for a time-stamping authority; `along` came with its time stamp.
@@ -142,25 +198,34 @@ impl<'c> Desk<'c> {
         along: &[Certificate],
     ) -> Result<ValidationData, Failure> {
         let whose = "the certificate of the time-stamping authority";
-        self.proof(authority, Purpose::TimeStamping, along, whose)
+        self.proof_or_refusal(authority, Purpose::TimeStamping, along, whose)
     }
 
-    fn proof(
+    fn proof_or_refusal(
         &mut self,
         certificate: &Certificate,
         purpose: Purpose,
         along: &[Certificate],
         whose: &str,
     ) -> Result<ValidationData, Failure> {
-        let proven = self.judge().proof_of(certificate, purpose, along);
-        let enclosed = proven.map_err(|problem| {
+        self.proof(certificate, purpose, along).map_err(|problem| {
             let message = format!(
                 "{}, so the document cannot be proven for long; --level b-b signs without",
                 problem.in_words(whose)
             );
             Failure::new(problem.code(), message)
-        })?;
-        Ok(ValidationData::from_enclosed(&enclosed))
+        })
+    }
+
+    /// What proves a certificate, if it is good now.
+    pub(super) fn proof(
+        &mut self,
+        certificate: &Certificate,
+        purpose: Purpose,
+        along: &[Certificate],
+    ) -> Result<ValidationData, CertificateProblem> {
+        let proven = self.judge().proof_of(certificate, purpose, along)?;
+        Ok(ValidationData::from_enclosed(&proven))
     }
 
     fn judge(&mut self) -> Judge<'_> {

@@ -8,7 +8,7 @@ use mail_builder::headers::message_id::MessageId;
 use mail_builder::headers::text::Text;
 use mail_builder::mime::{BodyPart, MimePart};
 
-use super::address::Mailbox;
+use super::address::{Address, Mailbox};
 use super::canonical::to_crlf;
 use super::legacy_display::{PARAMETER, lines};
 use super::transfer_encoding::{encode_base64, encode_quoted_printable, is_transport_safe};
@@ -91,6 +91,21 @@ pub struct Composed {
     pub fields: Vec<u8>,
     /// The MIME entity: its Content fields, an empty line, its body. 7-bit, CRLF.
     pub entity: Vec<u8>,
+}
+
+/// The header of a receipt: it tells nothing of the message that it is for.
+pub fn receipt_fields(from: &Mailbox, to: &[Address], date: Timestamp, unique: &mut Unique) -> Vec<u8> {
+    let to = to.iter().map(|address| Mailbox { display_name: None, address: address.clone() });
+    let draft = Draft {
+        from: from.clone(),
+        to: to.collect(),
+        cc: Vec::new(),
+        subject: "Receipt".to_owned(),
+        text: String::new(),
+        repeats_subject: false,
+        attachments: Vec::new(),
+    };
+    draft.fields(date, unique)
 }
 
 impl Draft {

@@ -20,7 +20,8 @@ use crate::message::outer::{assemble_header, revealed_header, separate};
 use crate::message::part::Part;
 use crate::message::shown_text::Reading;
 use crate::protection::inner_parts::{InnerPart, inner_parts};
-use crate::smime::{DecompressError, DecryptError};
+use crate::smime::receipt_request::Delivery;
+use crate::smime::{DecompressError, DecryptError, SignedMessage};
 use crate::trust::{Judge, Verdict};
 
 /// How many layers of protection are taken off.
@@ -46,6 +47,7 @@ pub struct Opened {
     verdict: Verdict,
     header: Option<Revealed>,
     inner_parts: Vec<InnerPart>,
+    innermost: Option<(SignedMessage, Delivery)>,
     content: Option<Content>,
 }
 
@@ -159,18 +161,19 @@ pub fn open(
     if is_open_to_changes(&layers) {
         whole = inert(&whole)?;
     }
-    Ok(Opened { layers, verdict, header: Some(content.revealed), inner_parts, content: Some(whole) })
+    let (header, innermost) = (Some(content.revealed), unwrapping.take_innermost());
+    Ok(Opened { layers, verdict, header, inner_parts, innermost, content: Some(whole) })
 }
 
 impl Opened {
     fn unprotected(original: &Content, message: &Part, inner_parts: Vec<InnerPart>) -> Self {
         let verdict = with_senders(Verdict::unsigned(), message.header());
         let content = Some(original.clone());
-        Self { layers: Vec::new(), verdict, header: None, inner_parts, content }
+        Self { layers: Vec::new(), verdict, header: None, inner_parts, innermost: None, content }
     }
 
     fn withheld(layers: Vec<Layer>, verdict: Verdict) -> Self {
-        Self { layers, verdict, header: None, inner_parts: Vec::new(), content: None }
+        Self { layers, verdict, header: None, inner_parts: Vec::new(), innermost: None, content: None }
     }
 
     /// The layers that were taken off, from the outside in.
@@ -181,6 +184,11 @@ impl Opened {
     /// Who signed the content, and whether to believe it.
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
+    }
+
+    /// The innermost signature, which may ask for a receipt, and how the message came.
+    pub fn innermost(&self) -> Option<&(SignedMessage, Delivery)> {
+        self.innermost.as_ref()
     }
 
     /// How the header was protected, and where inside and outside disagree; only for a protected message with content.

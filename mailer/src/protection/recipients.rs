@@ -46,7 +46,11 @@ impl RecipientCheck<'_> {
         if refusals.is_empty() { Ok(found) } else { Err(refusals) }
     }
 
-    fn find(&mut self, address: &Address) -> Result<CheckedRecipient, Refusal> {
+    /// Finds and checks the certificate of one address.
+    ///
+    /// # Errors
+    /// Why there is none that may be used.
+    pub fn find(&mut self, address: &Address) -> Result<CheckedRecipient, Refusal> {
         let candidates = self.directory.certificates_for(&address.key()).map_err(|error| Refusal {
             address: address.to_string(),
             code: error.code(),

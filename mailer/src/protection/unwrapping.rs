@@ -11,6 +11,7 @@ use crate::message::header_protection::{Around, is_announced};
 use crate::message::mime::MimeError;
 use crate::message::part::Part;
 use crate::message::secured::{ObjectKind, Protection, protection};
+use crate::smime::receipt_request::Delivery;
 use crate::smime::{self, DecompressError, DecryptError, SignedMessage, VerifyError};
 use crate::trust::{Judge, Verdict};
 
@@ -171,6 +172,20 @@ impl<'k, 'f> Unwrapping<'k, 'f> {
     pub(super) fn judge_layers(&self, judge: &mut Judge<'_>, header: &[u8]) -> Vec<Layer> {
         let authors = authors(header);
         self.layers.iter().map(|layer| layer.judge(judge, &authors)).collect()
+    }
+
+    /// The innermost signature, and how the signatures around it say that the message came (RFC 2634 section 2.2).
+    pub(super) fn take_innermost(&mut self) -> Option<(SignedMessage, Delivery)> {
+        let position = self.layers.iter().rposition(|layer| matches!(layer, UnjudgedLayer::Signed(_)))?;
+        let mut rest = self.layers.split_off(position).into_iter();
+        let Some(UnjudgedLayer::Signed(innermost)) = rest.next() else { return None };
+        let outer = self.layers.iter().filter_map(|layer| match layer {
+            UnjudgedLayer::Signed(message) => Some(message),
+            UnjudgedLayer::Encrypted { .. } | UnjudgedLayer::Compressed => None,
+        });
+        // An envelope inside the signature hides who signed what.
+        let is_last = rest.next().is_none();
+        is_last.then(|| (innermost, Delivery::told_by(outer)))
     }
 
     fn has_broken_signature(&self) -> bool {

@@ -1,8 +1,12 @@
 //! `mailer document`: official documents signed, checked, sealed to their readers.
+mod distribute;
+mod evidence;
 mod files;
+mod issue;
 mod seal_options;
 mod sign;
 mod stamp;
+mod status;
 pub(super) mod time;
 mod verify;
 
@@ -24,6 +28,9 @@ enum Command {
     Sign(sign::Sign),
     Stamp(stamp::Stamp),
     Verify(verify::Verify),
+    Distribute(distribute::Distribute),
+    Status(status::Status),
+    Evidence(evidence::Evidence),
 }
 
 impl Document {
@@ -32,6 +39,9 @@ impl Document {
             Command::Sign(command) => command.json,
             Command::Stamp(command) => command.json,
             Command::Verify(command) => command.json,
+            Command::Distribute(command) => command.json,
+            Command::Status(command) => command.json,
+            Command::Evidence(command) => command.json,
         }
     }
 
@@ -40,6 +50,9 @@ impl Document {
             Command::Sign(command) => command.run(home),
             Command::Stamp(command) => command.run(home),
             Command::Verify(command) => command.run(home),
+            Command::Distribute(command) => command.run(home),
+            Command::Status(command) => command.run(home),
+            Command::Evidence(command) => command.run(home),
         }
     }
 }

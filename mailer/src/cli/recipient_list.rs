@@ -1,0 +1,89 @@
+//! To whom: addresses on the command line, or a list in a file.
+use std::path::Path;
+
+use super::report::Failure;
+use crate::message::address::{Address, parse_mailboxes};
+
+/// The most people of one list.
+const MOST: usize = 100_000;
+
+/// Everybody once, in the order of the lists. Each of `lists` is the name of a file, or addresses with commas.
+pub(super) fn recipients(lists: &[String]) -> Result<Vec<Address>, Failure> {
+    let mut found: Vec<Address> = Vec::new();
+    let mut known = std::collections::HashSet::new();
+    for list in lists {
+        let path = Path::new(list);
+        let addresses = if path.is_file() { from_file(path)? } else { from_words(list)? };
+        found.extend(addresses.into_iter().filter(|address| known.insert(address.key())));
+    }
+    match found.len() {
+        0 => Err(Failure::usage("the list has no address; name recipients or a file with --to")),
+        length if length > MOST => Err(Failure::usage(format!("the list has more than {MOST} addresses"))),
+        _ => Ok(found),
+    }
+}
+
+fn from_words(list: &str) -> Result<Vec<Address>, Failure> {
+    let mailboxes = parse_mailboxes(list).map_err(|error| {
+        let looks_like_file = !list.contains('@');
+        let hint = if looks_like_file { "; there is no such file either" } else { "" };
+        Failure::usage(format!("{error}{hint}"))
+    })?;
+    Ok(mailboxes.into_iter().map(|mailbox| mailbox.address).collect())
+}
+
+/// A line each: an address alone or with a name; empty lines and those that begin with `#` say nothing. Or a table with
+/// commas whose first line names the columns, one of them `mail`.
+fn from_file(path: &Path) -> Result<Vec<Address>, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|problem| Failure::file(path, &problem))?;
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
+    let mut table = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let is_mail = |name: &str| name.eq_ignore_ascii_case("mail");
+    let column = table.headers().ok().and_then(|names| names.iter().position(is_mail));
+    let Some(column) = column else {
+        let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
+        let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        return lines.map(|(number, line)| one_address(path, number as u64, line)).collect();
+    };
+    let rows = table.records().map(|row| {
+        let row = row.map_err(|problem| Failure::usage(format!("{}: {problem}", path.display())))?;
+        let number = row.position().map_or(0, csv::Position::line);
+        one_address(path, number, row.get(column).unwrap_or_default())
+    });
+    rows.collect()
+}
+
+fn one_address(path: &Path, line: u64, text: &str) -> Result<Address, Failure> {
+    match parse_mailboxes(text).as_deref() {
+        Ok([one]) => Ok(one.address.clone()),
+        _ => Err(Failure::usage(format!("{}, line {line}: {text:?} is no address", path.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(list: &[Address]) -> Vec<&str> {
+        list.iter().map(|address| address.local()).collect()
+    }
+
+    #[test]
+    fn lists_are_addresses_or_tables_and_everybody_stands_there_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let plain = write("plain", "# staff\nBob <bob@x.test>\n\ncarol@x.test\n");
+        let table = write("table", "name,mail\nDave,dave@x.test\n\"Bob\",\"bob@x.test\"\n");
+        let found = recipients(&[plain, table, "erin@x.test, BOB@x.test".to_owned()]).unwrap();
+        assert_eq!(local(&found), ["bob", "carol", "dave", "erin"]);
+        let broken = write("broken", "mail\nx@x.test\nnobody\n");
+        let problem = recipients(&[broken]).unwrap_err();
+        assert!(problem.message.contains("line 3"), "{}", problem.message);
+        assert!(recipients(&["absent.csv".to_owned()]).unwrap_err().message.contains("no such file"));
+        assert!(recipients(&[]).is_err());
+    }
+}
