@@ -12,6 +12,8 @@
 mod forgery;
 mod mutation;
 mod openssl_pki;
+#[path = "pdf_files/maker.rs"]
+mod pdf_maker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
@@ -324,6 +326,39 @@ fn ocsp() {
 fn path() {
     let corpus = corpus();
     run("path", &corpus.paths, 1, |input| fuzz::path(input, &corpus.world));
+}
+
+#[test]
+fn pdf_value() {
+    let seeds = [
+        "<</Type/Page/Kids[1 0 R 22 65535 R]/A#42 (a(b)\\)\\053\\n)/B<901FA>/C -.5/D +17/E true/F null>>",
+        "[/Name (text) <00FF> 1 2 3 0 R [[[<<>>]]] % comment\n false]",
+        "[[[[[[[[[[[[[[<</A<</A<</A[]>>>>>>]]]]]]]]]]]]]]",
+    ];
+    let seeds: Vec<Vec<u8>> = seeds.iter().map(|seed| seed.as_bytes().to_vec()).collect();
+    run("pdf_value", &seeds, 3, fuzz::pdf_value);
+}
+
+/// Every shape of file, written by hand.
+fn pdf_files() -> Vec<Vec<u8>> {
+    let octets = |maker: pdf_maker::Maker| maker.octets;
+    vec![
+        pdf_maker::plain(),
+        pdf_maker::packed(),
+        pdf_maker::hybrid(),
+        octets(pdf_maker::updated(3)),
+        [b"moved", &pdf_maker::plain()[..]].concat(),
+    ]
+}
+
+#[test]
+fn pdf_reader() {
+    run("pdf_reader", &pdf_files(), 5, fuzz::pdf_reader);
+}
+
+#[test]
+fn pdf_update() {
+    run("pdf_update", &pdf_files(), 5, fuzz::pdf_update);
 }
 
 /// A runner that finds nothing is shown to find a planted fault.

@@ -110,9 +110,7 @@ fn section(
         let Some(offset) = hidden.as_integer().and_then(|offset| u64::try_from(offset).ok()) else {
             return Err(PdfError::damaged(start, "/XRefStm is no offset"));
         };
-        let mut lexer = Lexer::new(content, offset);
-        lexer.skip_white_space()?;
-        entries.push(stream::read(&mut lexer, allowance)?.0);
+        entries.push(stream::read(&mut Lexer::new(content, offset), allowance)?.0);
         kind = SectionKind::Hybrid;
     }
     // An object that is hidden from old readers is free in the table and in use in the stream.
