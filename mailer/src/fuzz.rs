@@ -1,6 +1,8 @@
 //! Plain functions over bytes, for published test vectors and for fuzzing; no command calls them.
 //!
 //! Each takes whatever it is given: bad input ends in an answer, never in a panic.
+pub mod pdf;
+
 use const_oid::ObjectIdentifier;
 use der::Decode;
 use jiff::Timestamp;
@@ -11,7 +13,6 @@ use crate::certificate::signature::{self, SignatureProblem};
 use crate::certificate::tlv::Elements;
 use crate::certificate::{Acceptance, Certificate};
 use crate::content::Content;
-use crate::documents::pdf;
 use crate::keys::{KeyRing, KeysError};
 use crate::message::parse;
 use crate::protection::open::{ReleasePolicy, open};
@@ -175,71 +176,4 @@ pub fn path(input: &[u8], world: &World) -> bool {
         Some((subject, others)) => world.examine(subject, others, &[], &[]),
         None => false,
     }
-}
-
-/// The most objects, pages and revisions of one PDF file that are looked at.
-const MOST_OF_A_DOCUMENT: usize = 200;
-
-/// A value of a PDF file, written and read again. Whether it could be read.
-pub fn pdf_value(input: &[u8]) -> bool {
-    let Ok(object) = pdf::Object::parse(input) else { return false };
-    let mut written = Vec::new();
-    object.write(&mut written);
-    assert_eq!(pdf::Object::parse(&written).ok(), Some(object), "it is written as it was read");
-    true
-}
-
-/// A PDF file, with everything that can be asked of it; a damaged one is made sound first. Whether it could be read.
-pub fn pdf_reader(input: &[u8]) -> bool {
-    let content = Content::from_vec(input.to_vec());
-    let Some(document) = pdf_document(&content) else { return false };
-    for (reference, object) in pdf_objects(&document) {
-        let _ = (document.span(reference), document.value_span(reference, "Contents"));
-        if let Ok(pdf::Object::Stream(stream)) = object {
-            let _ = document.decoded(&stream, 1 << 16);
-        }
-    }
-    for page in document.pages().take(MOST_OF_A_DOCUMENT) {
-        let _ = page.and_then(|page| document.page_attribute(page, "MediaBox"));
-    }
-    let _ = (document.version(), document.is_linearized(), document.file_identifier());
-    for revision in document.revisions().iter().take(MOST_OF_A_DOCUMENT) {
-        let _ = document.at_revision(revision.end).map(|then| then.locations().count());
-    }
-    true
-}
-
-/// A PDF file that is appended to: it opens again, and what was not changed reads as before. Whether it could be appended to.
-pub fn pdf_update(input: &[u8]) -> bool {
-    let content = Content::from_vec(input.to_vec());
-    let Some(document) = pdf_document(&content) else { return false };
-    let Ok(mut update) = pdf::Update::new(&document) else { return false };
-    let (note, signature) = (update.allocate(), update.allocate());
-    update.set(note, pdf::Object::text("note"));
-    update.set_signature(signature, pdf::Dictionary::new(), 4);
-    let Ok(appended) = update.finish([0; 16]) else { return false };
-    let after = pdf::Document::open(&appended.whole);
-    let after = after.expect("a file that was appended to is as sound as before");
-    assert_eq!(after.object(note).ok(), Some(pdf::Object::text("note")));
-    let gap = appended.signature.map(|gap| gap.contents);
-    assert_eq!(after.value_span(signature, "Contents").ok().flatten(), gap);
-    for (reference, before) in pdf_objects(&document) {
-        assert_eq!(after.object(reference).ok(), before.ok(), "{reference}");
-    }
-    true
-}
-
-fn pdf_document(content: &Content) -> Option<pdf::Document> {
-    pdf::Document::open(content).ok().or_else(|| {
-        let sound = pdf::normalise(content).ok()?;
-        pdf::Document::open(&sound).ok()
-    })
-}
-
-fn pdf_objects(document: &pdf::Document) -> Vec<(pdf::Reference, Result<pdf::Object, pdf::PdfError>)> {
-    let references = document.locations().map(|(number, location)| match location {
-        pdf::Location::Offset { generation, .. } => pdf::Reference { number, generation },
-        pdf::Location::InStream { .. } => pdf::Reference { number, generation: 0 },
-    });
-    references.take(MOST_OF_A_DOCUMENT).map(|reference| (reference, document.object(reference))).collect()
 }

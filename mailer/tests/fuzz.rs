@@ -336,7 +336,7 @@ fn pdf_value() {
         "[[[[[[[[[[[[[[<</A<</A<</A[]>>>>>>]]]]]]]]]]]]]]",
     ];
     let seeds: Vec<Vec<u8>> = seeds.iter().map(|seed| seed.as_bytes().to_vec()).collect();
-    run("pdf_value", &seeds, 3, fuzz::pdf_value);
+    run("pdf_value", &seeds, 3, fuzz::pdf::value);
 }
 
 /// Every shape of file, written by hand.
@@ -353,12 +353,12 @@ fn pdf_files() -> Vec<Vec<u8>> {
 
 #[test]
 fn pdf_reader() {
-    run("pdf_reader", &pdf_files(), 5, fuzz::pdf_reader);
+    run("pdf_reader", &pdf_files(), 5, fuzz::pdf::reader);
 }
 
 #[test]
 fn pdf_update() {
-    run("pdf_update", &pdf_files(), 5, fuzz::pdf_update);
+    run("pdf_update", &pdf_files(), 5, fuzz::pdf::update);
 }
 
 /// A runner that finds nothing is shown to find a planted fault.

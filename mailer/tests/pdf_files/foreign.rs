@@ -58,7 +58,10 @@ pub(crate) fn page_counts(file: &Path) -> Result<[usize; 3], String> {
         let line = text.lines().find_map(|line| line.strip_prefix(before));
         let count = line.and_then(|line| line.trim().parse().ok());
         match count {
-            Some(count) if output.status.success() && !text.contains("repair") && !text.contains("rror") => {
+            Some(count)
+                if output.status.success()
+                    && !["repair", "xref", "trailer"].iter().any(|word| text.contains(word)) =>
+            {
                 Ok(count)
             }
             _ => Err(format!("{}: {text}", command[0])),

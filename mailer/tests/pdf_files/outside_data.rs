@@ -39,7 +39,7 @@ const FILES: [(&str, Outcome); 17] = [
     ("minimal-linearize-pass1.pdf", Normalised("no cross-reference section begins here", 1)),
     ("minimal.pdf", Appended),
     ("outlines-with-actions.pdf", Appended),
-    ("xref-with-short-size.pdf", Normalised("longer than its /Index says", 30)),
+    ("xref-with-short-size.pdf", Normalised("longer than its /Index says", 1)),
 ];
 
 /// What lopdf reads otherwise, and which of the two is right.
