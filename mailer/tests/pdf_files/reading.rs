@@ -80,6 +80,39 @@ fn each_of_many_revisions_is_as_it_was() {
     }
 }
 
+/// A cross-reference stream may stand anywhere in its revision.
+#[test]
+fn objects_may_follow_the_section_that_has_them() {
+    let mut maker = Maker::new();
+    for (number, body) in PAGES {
+        maker.object(number, body);
+    }
+    maker.stream(7, "", TEXT);
+    let start = maker.octets.len();
+    // Its own length does not depend on the offset, which has the same width whatever it is.
+    let note = |maker: &mut Maker, at: usize| {
+        maker.pending.insert(10, (at, 0));
+        maker.hidden_section(21, &format!("{ROOT}/Filler({:0300})", 0), &[]);
+        let at = maker.octets.len();
+        maker.object(10, "(behind it)");
+        maker.pending.clear();
+        at
+    };
+    let mut at = 0;
+    for _ in 0..3 {
+        let mut trial = maker.clone();
+        at = note(&mut trial, at);
+    }
+    note(&mut maker, at);
+    maker.end(start).object(9, "(updated)").table(ROOT);
+    let document = open(&maker.octets).unwrap();
+    document.check_offsets().unwrap();
+    assert_eq!(document.object(reference(10)).unwrap(), Object::text("behind it"));
+    let [first, _] = document.revisions() else { panic!("two revisions") };
+    assert_eq!(first.end, document.span(reference(9)).unwrap().unwrap().start);
+    assert_eq!(document.at_revision(first.end).unwrap().catalog().unwrap(), document.catalog().unwrap());
+}
+
 #[test]
 fn pages_inherit_what_they_do_not_say() {
     let document = open(&maker::plain()).unwrap();

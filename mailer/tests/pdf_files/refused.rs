@@ -258,6 +258,12 @@ fn bad_files() -> Vec<(&'static str, Vec<u8>, &'static str, &'static str)> {
             "no cross-reference stream",
         ),
         (
+            "a hybrid that disagrees with itself",
+            hybrid_that_disagrees(),
+            "pdf-damaged",
+            "object 9 is, so it can be read",
+        ),
+        (
             "an object stream that has another",
             packed(&[(10, 20, 0)], "(a)", 11),
             "pdf-damaged",
@@ -319,6 +325,18 @@ fn start_at(offset: &str) -> Vec<u8> {
     let mut octets = maker::plain();
     octets.truncate(memchr::memmem::rfind(&octets, b"startxref").unwrap());
     [&octets[..], b"startxref\n", offset.as_bytes(), b"\n%%EOF\n"].concat()
+}
+
+/// Readers of tables find another object 9 than readers of streams.
+fn hybrid_that_disagrees() -> Vec<u8> {
+    let mut maker = maker::pages("\n");
+    let visible = maker.pending.clone();
+    maker.object(9, "(another)");
+    maker.pending.retain(|number, _| *number == 9);
+    let hidden = maker.octets.len();
+    maker.hidden_section(21, &format!("{ROOT}/Size 22"), &[]);
+    maker.pending = visible;
+    maker.table(&format!("{ROOT}/Size 22/XRefStm {hidden}")).octets.clone()
 }
 
 /// The pages in object streams, with something changed in the cross-reference stream's dictionary.

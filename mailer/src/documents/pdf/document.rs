@@ -140,7 +140,8 @@ impl Document {
                 value => return Ok(value),
             }
         }
-        Err(PdfError::TooDeep { at: 0, what: "a reference to a reference", most: MOST_STEPS })
+        let at = object.as_reference().map_or(0, |reference| self.place(reference.number));
+        Err(PdfError::TooDeep { at, what: "a reference to a reference", most: MOST_STEPS })
     }
 
     /// The value of a key, references followed; none when it is absent or null.
@@ -275,6 +276,18 @@ impl Document {
             }
         }
         Ok(())
+    }
+
+    /// Where in the file an object is, or the object stream in which it is: for messages.
+    pub(super) fn place(&self, number: u32) -> u64 {
+        let stream = match self.location(number) {
+            Some(Location::InStream { stream, .. }) => self.location(stream),
+            location => location,
+        };
+        match stream {
+            Some(Location::Offset { offset, .. }) => offset,
+            _ => 0,
+        }
     }
 
     /// The lowest object number that was never used.
