@@ -15,6 +15,7 @@ use crate::certificate::{Acceptance, Certificate};
 use crate::content::Content;
 use crate::documents::pdf::Reference;
 use crate::documents::seal::{Frame, Seal, SealFont, SealImage, appearance};
+use crate::documents::sealed;
 use crate::keys::{KeyRing, KeysError};
 use crate::message::parse;
 use crate::protection::open::{ReleasePolicy, open};
@@ -194,6 +195,11 @@ pub fn seal_image(input: &[u8]) -> bool {
 pub fn seal_font(input: &[u8]) -> bool {
     let Ok(font) = SealFont::read(input.to_vec(), 0) else { return false };
     is_sealed(Seal { lines: vec!["Sealed".to_owned(), "by (ABC) 123".to_owned()], ..seal(Some(font)) })
+}
+
+/// A document that is sealed to its readers. Whether it was opened.
+pub fn sealed_document(input: &[u8], ring: &mut dyn KeyRing) -> bool {
+    sealed::open(&Content::from_vec(input.to_vec()), ring).is_ok()
 }
 
 fn seal(font: Option<SealFont>) -> Seal {

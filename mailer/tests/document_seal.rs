@@ -1,9 +1,11 @@
 //! Visible seals on a page, judged by qpdf and poppler: fonts embedded, text that comes back, pixels where they belong.
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail this way")]
+mod foreign_pdf;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use foreign_pdf::run;
 use mailer::documents::pdf::{Dictionary, Object, Reference};
 use mailer::documents::seal::{Appearance, Frame, Seal, SealError, SealFont, SealImage, appearance, font};
 
@@ -87,17 +89,6 @@ fn page(folder: &Path, appearance: &Appearance) -> PathBuf {
     let path = folder.join("seal.pdf");
     std::fs::write(&path, file).unwrap();
     path
-}
-
-fn run(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program)
-        .args(arguments)
-        .output()
-        .unwrap_or_else(|_| panic!("{program} must be installed"));
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    assert!(output.status.success(), "{program} {arguments:?}: {said}");
-    said
 }
 
 /// What qpdf, pdffonts and pdftotext say of a sealed page; the text without white space.

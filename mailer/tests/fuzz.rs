@@ -9,6 +9,7 @@
     clippy::print_stdout,
     reason = "a test may fail this way"
 )]
+mod foreign_pdf;
 mod forgery;
 mod mutation;
 mod openssl_pki;
@@ -23,8 +24,10 @@ use std::time::{Duration, Instant};
 use forgery::{Hand, SignedData, message, multipart_signed, pkcs7_mime};
 use mailer::certificate::DigestAlgorithm;
 use mailer::clock::{Clock, SystemClock};
+use mailer::content::Content;
+use mailer::documents::sealed::{Explanation, FileName, seal};
 use mailer::fuzz::{self, World};
-use mailer::smime::{self, ReceiptRequest, ReceiptToSign, SentRecord};
+use mailer::smime::{self, ReceiptRequest, ReceiptToSign, Recipient, SentRecord};
 use mailer::time_stamping::{MessageImprint, Nonce, TimeStampRequest};
 use mailer::trust::{Anchor, Anchors, Certificate, CertificateList, Judge, Source, UnknownRevocation};
 use mutation::{Chance, mutated};
@@ -482,6 +485,24 @@ fn pdf_reader() {
 #[test]
 fn pdf_update() {
     run("pdf_update", &pdf_files(), 5, fuzz::pdf::update);
+#[test]
+fn sealed_document() {
+    let pki = Pki::new();
+    let reader = pki.reader("reader", Key::P256);
+    let document = b"%PDF-1.7 a short document";
+    let name = FileName::new("x.pdf").unwrap();
+    let recipients = [Recipient::unchecked(reader.certificate(), false)];
+    let content = Content::from_vec(document.to_vec());
+    let ours = seal(&content, &name, &recipients, &Explanation::english()).unwrap().into_content().unwrap();
+    pki.write("document.pdf", document);
+    let commands: [&[&str]; 2] = [
+        &["wrap", "document.pdf", "wrap.pdf", "x.pdf", "reader.pem"],
+        &["encrypt", "document.pdf", "encrypt.pdf", "x.pdf", "reader.pem"],
+    ];
+    foreign_pdf::pyhanko(pki.path(), &commands).into_iter().for_each(|answer| drop(answer.unwrap()));
+    let seeds = [openssl_pki::bytes(&ours), pki.read("wrap.pdf"), pki.read("encrypt.pdf")];
+    let mut ring = reader.ring();
+    run("sealed_document", &seeds, 3, |input| fuzz::sealed_document(input, &mut ring));
 }
 
 /// A runner that finds nothing is shown to find a planted fault.

@@ -6,7 +6,8 @@
 //! - [`preparation`]: a document with a gap for a signature; [`mod@sign`]: the gap filled, with a time stamp; [`stamp`]:
 //!   a time stamp that failed then.
 //! - [`signature`]: the signatures of a document; [`changes`]: what changed since; [`mod@verify`]: all of it judged.
-//! - [`seal`]: what a signature looks like.
+//! - [`seal`]: what a signature field shows: text and pictures, fonts embedded.
+//! - [`sealed`]: documents encrypted to their readers, in a wrapper that every PDF reader opens.
 pub mod changes;
 pub mod date;
 pub mod form;
@@ -14,6 +15,7 @@ pub mod pdf;
 pub mod permission;
 pub mod preparation;
 pub mod seal;
+pub mod sealed;
 pub mod sign;
 pub mod signature;
 pub mod stamp;

@@ -13,6 +13,16 @@ pub struct AlgorithmChoice {
     pub(super) content: ContentEncryption,
     /// One for each recipient.
     pub(super) keys: Vec<KeyEncryption>,
+    pub(super) curve: EphemeralCurve,
+}
+
+/// Whether the curve of an ephemeral key is named beside it (RFC 5753 section 7.1.2): it is the recipient's in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EphemeralCurve {
+    /// What every mail program reads.
+    Absent,
+    /// What some readers of PDF files cannot do without.
+    Named,
 }
 
 /// How the content key reaches one recipient.
@@ -58,14 +68,18 @@ impl AlgorithmChoice {
             Enveloping::Authenticated => first_read_by_all(&AUTHENTICATED, Capabilities::among_ourselves)
                 .unwrap_or(ContentEncryption::Aes256Gcm),
             Enveloping::ChaCha20Poly1305 => ContentEncryption::ChaCha20Poly1305,
-            Enveloping::Compatible => ContentEncryption::Aes256Cbc,
+            Enveloping::Compatible | Enveloping::Document => ContentEncryption::Aes256Cbc,
         };
         let keys = recipients
             .iter()
             .zip(&known)
             .map(|(recipient, known)| KeyEncryption::of(recipient, known.as_ref(), enveloping))
             .collect::<Result<_, _>>()?;
-        Ok(Self { content, keys })
+        let curve = match enveloping {
+            Enveloping::Document => EphemeralCurve::Named,
+            _ => EphemeralCurve::Absent,
+        };
+        Ok(Self { content, keys, curve })
     }
 
     /// The content encryption in a word for programs, for example `aes-256-gcm`.
@@ -110,7 +124,9 @@ impl KeyEncryption {
             PublicKeyKind::X25519 => Ok(Self::X25519),
             PublicKeyKind::Rsa => {
                 let oaep = match (enveloping, known) {
-                    (Enveloping::Compatible, _) | (Enveloping::Automatic, None) => false,
+                    (Enveloping::Compatible | Enveloping::Document, _) | (Enveloping::Automatic, None) => {
+                        false
+                    }
                     (Enveloping::Authenticated | Enveloping::ChaCha20Poly1305, None) => true,
                     (_, Some(capabilities)) => capabilities.reads_oaep(),
                 };

@@ -18,17 +18,17 @@ use super::object_identifiers::{
 use crate::certificate::tlv::{Element, Malformed, element, tag};
 
 /// The nonce length of ChaCha20-Poly1305, and the one that RFC 5084 recommends for AES-GCM: no other is used.
-pub(super) const NONCE_LENGTH: usize = 12;
+pub(crate) const NONCE_LENGTH: usize = 12;
 /// The initialization vector of AES-CBC: one block.
-pub(super) const IV_LENGTH: usize = 16;
+pub(crate) const IV_LENGTH: usize = 16;
 /// The tags that we write, and the longest that are read.
-pub(super) const TAG_LENGTH: usize = 16;
+pub(crate) const TAG_LENGTH: usize = 16;
 /// The shortest tag of AES-GCM that is read (RFC 5084 section 3.2).
-pub(super) const SHORTEST_TAG: usize = 12;
+pub(crate) const SHORTEST_TAG: usize = 12;
 
 /// A content encryption algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ContentEncryption {
+pub(crate) enum ContentEncryption {
     Aes128Cbc,
     Aes192Cbc,
     Aes256Cbc,
@@ -42,15 +42,15 @@ pub(super) enum ContentEncryption {
 
 /// The content did not decrypt: wrong key, or not the content that was encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotDecrypted;
+pub(crate) struct NotDecrypted;
 
 /// The content is longer than the algorithm allows under one key and nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ContentTooLong;
+pub(crate) struct ContentTooLong;
 
 impl ContentEncryption {
     /// The algorithm that the identifier names.
-    pub(super) fn from_identifier(identifier: ObjectIdentifier) -> Option<Self> {
+    pub(crate) fn from_identifier(identifier: ObjectIdentifier) -> Option<Self> {
         Some(match identifier {
             AES_128_CBC => Self::Aes128Cbc,
             AES_192_CBC => Self::Aes192Cbc,
@@ -65,7 +65,7 @@ impl ContentEncryption {
     }
 
     /// Its identifier.
-    pub(super) fn identifier(self) -> ObjectIdentifier {
+    pub(crate) fn identifier(self) -> ObjectIdentifier {
         match self {
             Self::Aes128Cbc => AES_128_CBC,
             Self::Aes192Cbc => AES_192_CBC,
@@ -79,7 +79,7 @@ impl ContentEncryption {
     }
 
     /// The length of the content key in bytes.
-    pub(super) fn key_length(self) -> usize {
+    pub(crate) fn key_length(self) -> usize {
         match self {
             Self::Aes128Cbc | Self::Aes128Gcm => 16,
             Self::Aes192Cbc | Self::Aes192Gcm | Self::TripleDesCbc => 24,
@@ -88,7 +88,7 @@ impl ContentEncryption {
     }
 
     /// The length of initialization vector or nonce in bytes.
-    pub(super) fn iv_length(self) -> usize {
+    pub(crate) fn iv_length(self) -> usize {
         match self {
             Self::Aes128Cbc | Self::Aes192Cbc | Self::Aes256Cbc => IV_LENGTH,
             Self::TripleDesCbc => 8,
@@ -97,12 +97,12 @@ impl ContentEncryption {
     }
 
     /// Whether a tag proves that the content was not changed.
-    pub(super) fn is_authenticated(self) -> bool {
+    pub(crate) fn is_authenticated(self) -> bool {
         matches!(self, Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm | Self::ChaCha20Poly1305)
     }
 
     /// The length of the encrypted content, without the tag.
-    pub(super) fn encrypted_length(self, content: u64) -> u64 {
+    pub(crate) fn encrypted_length(self, content: u64) -> u64 {
         if self.is_authenticated() {
             return content;
         }
@@ -111,7 +111,7 @@ impl ContentEncryption {
     }
 
     /// The parameters of the AlgorithmIdentifier for this initialization vector or nonce, the tag being 16 bytes long.
-    pub(super) fn parameters(self, iv: &[u8]) -> Vec<u8> {
+    pub(crate) fn parameters(self, iv: &[u8]) -> Vec<u8> {
         let octets = element(tag::OCTET_STRING, &[iv]);
         match self {
             Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm => {
@@ -127,7 +127,7 @@ impl ContentEncryption {
     /// GCMParameters ::= SEQUENCE { aes-nonce OCTET STRING, aes-ICVlen INTEGER DEFAULT 12 }
     /// AEADChaCha20Poly1305Nonce ::= OCTET STRING (SIZE(12))
     /// ```
-    pub(super) fn read_parameters(self, parameters: &[u8]) -> Result<(&[u8], usize), Malformed> {
+    pub(crate) fn read_parameters(self, parameters: &[u8]) -> Result<(&[u8], usize), Malformed> {
         match self {
             Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm => {
                 let mut fields = Element::only(parameters, tag::SEQUENCE)?.elements();
@@ -164,7 +164,7 @@ impl std::fmt::Display for ContentEncryption {
 }
 
 /// Encrypts content as it comes.
-pub(super) struct Sealing(SealingCipher);
+pub(crate) struct Sealing(SealingCipher);
 
 enum SealingCipher {
     Chained(Encrypting),
@@ -174,7 +174,7 @@ enum SealingCipher {
 impl Sealing {
     /// Begins; `None` if key or initialization vector (nonce) have not the length that belongs to the algorithm, or if it
     /// is one that is only read. `associated_data` counts for authenticated encryption only.
-    pub(super) fn new(
+    pub(crate) fn new(
         encryption: ContentEncryption,
         key: &[u8],
         iv: &[u8],
@@ -188,7 +188,7 @@ impl Sealing {
     }
 
     /// Appends the next encrypted octets to `out`.
-    pub(super) fn update(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), ContentTooLong> {
+    pub(crate) fn update(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), ContentTooLong> {
         match &mut self.0 {
             SealingCipher::Chained(cipher) => cipher.update(content, out),
             SealingCipher::Authenticated(cipher) => {
@@ -199,7 +199,7 @@ impl Sealing {
     }
 
     /// Appends what is still to come (the padding) to `out`; answers the tag, which is empty for CBC.
-    pub(super) fn finish(self, out: &mut Vec<u8>) -> Vec<u8> {
+    pub(crate) fn finish(self, out: &mut Vec<u8>) -> Vec<u8> {
         match self.0 {
             SealingCipher::Chained(cipher) => {
                 cipher.finish(out);
@@ -211,7 +211,7 @@ impl Sealing {
 }
 
 /// Decrypts content as it comes.
-pub(super) struct Opening(OpeningCipher);
+pub(crate) struct Opening(OpeningCipher);
 
 enum OpeningCipher {
     Chained(Decrypting),
@@ -220,7 +220,7 @@ enum OpeningCipher {
 
 impl Opening {
     /// Begins; `None` if key or initialization vector (nonce) have not the length that belongs to the algorithm.
-    pub(super) fn new(
+    pub(crate) fn new(
         encryption: ContentEncryption,
         key: &[u8],
         iv: &[u8],
@@ -234,7 +234,7 @@ impl Opening {
     }
 
     /// Appends the next decrypted octets, which are not to be believed yet, to `out`.
-    pub(super) fn update(
+    pub(crate) fn update(
         &mut self,
         encrypted: &[u8],
         out: &mut Zeroizing<Vec<u8>>,
@@ -248,7 +248,7 @@ impl Opening {
 
     /// Appends the last octets to `out`, if padding or tag are right. A tag of authenticated encryption has 12 to 16 bytes
     /// (16 for ChaCha20-Poly1305); one that is given for CBC is not looked at.
-    pub(super) fn finish(self, tag: &[u8], out: &mut Zeroizing<Vec<u8>>) -> Result<(), NotDecrypted> {
+    pub(crate) fn finish(self, tag: &[u8], out: &mut Zeroizing<Vec<u8>>) -> Result<(), NotDecrypted> {
         match self.0 {
             OpeningCipher::Chained(cipher) => cipher.finish(out),
             OpeningCipher::Authenticated(cipher) => cipher.check(tag),

@@ -6,7 +6,7 @@ use getrandom::SysRng;
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
-use super::algorithm_choice::{AlgorithmChoice, KeyEncryption};
+use super::algorithm_choice::{AlgorithmChoice, EphemeralCurve, KeyEncryption};
 use super::capabilities::Capabilities;
 use super::content_cipher::{ContentTooLong, Sealing, TAG_LENGTH};
 use super::der_rope::open_element;
@@ -30,6 +30,8 @@ pub enum Enveloping {
     /// AES-256-CBC in EnvelopedData; RSA PKCS #1 v1.5, or ECDH. CBC proves nothing about the content: only ever
     /// around a signature.
     Compatible,
+    /// The same for the key of an encrypted PDF file (ISO 32000-2 section 7.6.5): the curve of ephemeral keys is named.
+    Document,
 }
 
 /// A certificate to encrypt to, with what its holder's program can read as far as it is known.
@@ -222,7 +224,7 @@ pub fn encrypt_with<R: TryCryptoRng>(
 ) -> Result<Encrypted, EncryptError> {
     let choice = AlgorithmChoice::of(recipients, enveloping)?;
     let key = random_octets(choice.content.key_length(), random)?;
-    let infos = wrap(recipients, &choice.keys, &key, random)?;
+    let infos = wrap(recipients, &choice.keys, choice.curve, &key, random)?;
     envelope(content, infos, key, choice, random)
 }
 
@@ -249,9 +251,11 @@ fn wrap_side_by_side(
     let Some((first, first_keys)) = shares.next() else { return Ok(Vec::new()) };
     std::thread::scope(|scope| {
         let running: Vec<_> = shares
-            .map(|(recipients, keys)| scope.spawn(|| wrap(recipients, keys, content_key, &mut SysRng)))
+            .map(|(recipients, keys)| {
+                scope.spawn(|| wrap(recipients, keys, choice.curve, content_key, &mut SysRng))
+            })
             .collect();
-        let mut infos = wrap(first, first_keys, content_key, &mut SysRng)?;
+        let mut infos = wrap(first, first_keys, choice.curve, content_key, &mut SysRng)?;
         for thread in running {
             infos.extend(thread.join().map_err(|_| EncryptError::Randomness)??);
         }
@@ -263,6 +267,7 @@ fn wrap_side_by_side(
 fn wrap<R: TryCryptoRng>(
     recipients: &[Recipient],
     keys: &[KeyEncryption],
+    curve: EphemeralCurve,
     content_key: &[u8],
     random: &mut R,
 ) -> Result<Vec<Vec<u8>>, EncryptError> {
@@ -272,13 +277,13 @@ fn wrap<R: TryCryptoRng>(
             KeyEncryption::RsaOaepSha256 => key_transport::write(certificate, true, content_key, random),
             KeyEncryption::RsaPkcs1v15 => key_transport::write(certificate, false, content_key, random),
             KeyEncryption::EcdhP256 => {
-                key_agreement::write(certificate, PublicKeyKind::P256, content_key, random)
+                key_agreement::write(certificate, PublicKeyKind::P256, curve, content_key, random)
             }
             KeyEncryption::EcdhP384 => {
-                key_agreement::write(certificate, PublicKeyKind::P384, content_key, random)
+                key_agreement::write(certificate, PublicKeyKind::P384, curve, content_key, random)
             }
             KeyEncryption::X25519 => {
-                key_agreement::write(certificate, PublicKeyKind::X25519, content_key, random)
+                key_agreement::write(certificate, PublicKeyKind::X25519, curve, content_key, random)
             }
         }
     };

@@ -5,12 +5,14 @@ use std::borrow::Cow;
 
 use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, PrivateKey, UnparsedPublicKey};
 use const_oid::ObjectIdentifier;
+use der::Encode;
 use p256::elliptic_curve::sec1::ToSec1Point;
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
 pub(super) use self::derivation::KeyWrap;
 use self::derivation::{KeyDerivation, shared_info};
+use super::algorithm_choice::EphemeralCurve;
 use super::content_info::{algorithm, object_identifier};
 use super::encrypt::EncryptError;
 use super::key_transport::issuer_and_serial_number;
@@ -37,6 +39,7 @@ const P384_OCTETS: usize = 48;
 pub(super) fn write<R: TryCryptoRng>(
     certificate: &Certificate,
     kind: PublicKeyKind,
+    curve: EphemeralCurve,
     content_key: &[u8],
     random: &mut R,
 ) -> Result<Vec<u8>, EncryptError> {
@@ -69,9 +72,14 @@ pub(super) fn write<R: TryCryptoRng>(
         .and_then(|key| KeyWrap::Aes256.wrap(&key, content_key))
         .ok_or_else(unusable)?;
 
+    let named_curve = match (curve, kind) {
+        (EphemeralCurve::Named, PublicKeyKind::P256) => P256.to_der()?,
+        (EphemeralCurve::Named, PublicKeyKind::P384) => P384.to_der()?,
+        _ => Vec::new(),
+    };
     let originator_key = element(
         tag::context_constructed(1),
-        &[&algorithm(identifier, &[])?, &element(tag::BIT_STRING, &[&[0], &agreed.public])],
+        &[&algorithm(identifier, &named_curve)?, &element(tag::BIT_STRING, &[&[0], &agreed.public])],
     );
     let encrypted_key = element(
         tag::SEQUENCE,

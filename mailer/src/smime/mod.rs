@@ -48,6 +48,7 @@ pub mod verify;
 pub use algorithm_choice::AlgorithmChoice;
 pub use attribute_plan::{SignedAttributesPlan, unsigned_time_stamp};
 pub use capabilities::{Capabilities, LONGEST_CAPABILITIES};
+pub(crate) use content_cipher::{ContentEncryption, Opening, Sealing};
 pub use decompress::{DecompressError, decompress};
 pub use decrypt::{DecryptError, Decrypted, decrypt};
 pub use encrypt::{EncryptError, Encrypted, Enveloping, Recipient, encrypt};
