@@ -39,6 +39,7 @@ fn judgements(rsa: bool) -> Vec<Judgement> {
         judgement(Profile::CardAuthentication(CardUuid([0x11; 16])), None, false),
         judgement(mail_server(), Some("sslserver"), false),
         judgement(Profile::TimeStamping, Some("timestampsign"), false),
+        judgement(Profile::DocumentSigning, None, false),
         judgement(
             Profile::DigitalSignature(holder("Jürgen Groß", "jürgen@bücher.example.com")),
             Some("smimesign"),

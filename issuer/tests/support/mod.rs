@@ -84,7 +84,7 @@ impl World {
         let serial_number = SerialNumber::random(&mut random());
         let authority = match profile {
             Profile::MailServer(_) => &mut self.servers,
-            Profile::TimeStamping => &mut self.documents,
+            Profile::TimeStamping | Profile::DocumentSigning => &mut self.documents,
             _ => &mut self.people,
         };
         let unsigned =
