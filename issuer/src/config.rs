@@ -18,7 +18,7 @@ use crate::registry::RegistryUrl;
 /// config.toml              the organisation, its domains, where its certificates are published
 /// registry.db              people, cards, certificates (unless --registry names another place)
 /// master.key               from which PUK and management key of each card derive; encrypted under the passphrase
-/// keys/root.pem ...        keys of the authorities, encrypted PKCS#8 under the passphrase
+/// keys/root.pem ...        keys of the authorities and of the list of classes, encrypted PKCS#8 under the passphrase
 /// tsa/                     the time-stamp service, unless it is made elsewhere
 /// ```
 #[derive(Clone, Debug)]
@@ -53,6 +53,11 @@ impl Home {
     /// `keys/NAME.pem`.
     pub fn key_file(&self, authority: AuthorityName) -> PathBuf {
         self.keys().join(format!("{authority}.pem"))
+    }
+
+    /// `keys/reader-classes.pem`: the key that signs the list of classes of readers.
+    pub fn class_list_key_file(&self) -> PathBuf {
+        self.keys().join("reader-classes.pem")
     }
 
     /// `tsa`: the time-stamp service that is used unless another is named.

@@ -7,6 +7,7 @@
 //! - [`publication`]: certificates and CRLs for everybody, as files and over HTTP.
 //! - [`time_stamp`]: the time-stamp service (RFC 3161), with a key and a log of its own.
 //! - [`desk`]: what the desk can do, and its command line.
+//! - [`fuzz`]: readers of strangers' bytes as plain functions.
 //! - [`config`]: the home directory and `config.toml`; [`clock`]: what time it is.
 //!
 //! Arrows point inward: `desk → personalization → registry, ca → domain`. `domain` knows none of the others; `ca` and
@@ -18,6 +19,7 @@ pub mod clock;
 pub mod config;
 pub mod desk;
 pub mod domain;
+pub mod fuzz;
 mod guarded_listener;
 pub mod personalization;
 pub mod publication;

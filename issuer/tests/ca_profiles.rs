@@ -38,6 +38,8 @@ fn judgements(rsa: bool) -> Vec<Judgement> {
         judgement(Profile::KeyManagement(alice()), rsa.then_some("smimeencrypt"), true),
         judgement(Profile::CardAuthentication(CardUuid([0x11; 16])), None, false),
         judgement(mail_server(), Some("sslserver"), false),
+        judgement(Profile::TimeStamping, Some("timestampsign"), false),
+        judgement(Profile::DocumentSigning, None, false),
         judgement(
             Profile::DigitalSignature(holder("Jürgen Groß", "jürgen@bücher.example.com")),
             Some("smimesign"),
@@ -60,7 +62,7 @@ fn judge_all(world: &mut World, new_key: fn() -> TestKey, rsa: bool, smime_type:
         let file = write(directory.path(), &format!("{number}.pem"), certificate.to_pem());
         judge(directory.path(), &file, &judgement, smime_type);
     }
-    for name in ["root.pem", "people.pem", "servers.pem"] {
+    for name in ["root.pem", "people.pem", "servers.pem", "documents.pem"] {
         assert_pkilint_clean("lint_pkix_cert", &[], &directory.path().join(name));
     }
 }

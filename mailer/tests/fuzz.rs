@@ -13,9 +13,9 @@ mod foreign_pdf;
 mod forgery;
 mod mutation;
 mod openssl_pki;
-mod time_stamp_server;
 #[path = "pdf_files/maker.rs"]
 mod pdf_maker;
+mod time_stamp_server;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
@@ -485,6 +485,8 @@ fn pdf_reader() {
 #[test]
 fn pdf_update() {
     run("pdf_update", &pdf_files(), 5, fuzz::pdf::update);
+}
+
 #[test]
 fn sealed_document() {
     let pki = Pki::new();

@@ -20,7 +20,7 @@ pub mod serial_number;
 pub mod signed_data;
 #[cfg(test)]
 #[path = "../../tests/support/test_key.rs"]
-mod test_key;
+pub(crate) mod test_key;
 
 pub use authority::Authority;
 pub use certificate::{Certificate, UnsignedCertificate};

@@ -119,8 +119,8 @@ impl SignerIdentity {
                 Certificates::Omitted => None,
             };
             let signed_data = SignedData {
-                // Section 5.1: 3, because the content is no id-data.
-                version: 3,
+                // Section 5.1: the issuer and serial number of the signer ask for no more than 1.
+                version: if content_type == rfc5911::ID_DATA { 1 } else { 3 },
                 digest_algorithms: SetOfVec::try_from(vec![digest])?,
                 content: EncapsulatedContentInfo {
                     content_type,
@@ -133,6 +133,18 @@ impl SignerIdentity {
         };
         assemble().map_err(malformed)
     }
+}
+
+/// The content of a `SignedData`, unverified.
+///
+/// # Errors
+/// Not the DER of one with its content inside.
+pub fn unverified_content(der: &[u8]) -> Result<Vec<u8>, CaError> {
+    let outer = ContentInfo::from_der(der).map_err(malformed)?;
+    let inner: SignedData = outer.content.decode_as().map_err(malformed)?;
+    let content = inner.content.content.filter(|_| outer.content_type == rfc5911::ID_SIGNED_DATA);
+    let content = content.map(|content| content.as_bytes().to_vec());
+    content.ok_or_else(|| CaError::malformed("signed data", "its content is not inside"))
 }
 
 /// The signer's certificate, named by its SHA-256 (the default, therefore absent), issuer and serial number.

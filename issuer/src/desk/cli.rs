@@ -15,7 +15,7 @@ use rand_core::UnwrapErr;
 use super::failure::{Failure, Status};
 use super::office::Surroundings;
 use super::output::{self, Format};
-use super::{certify, find, init, issue, lint, publish, revoke, serve, staff, stock, tsa};
+use super::{certify, class, find, init, issue, lint, publish, revoke, serve, staff, stock, tsa};
 use crate::ca::profile::PivExtensions;
 use crate::clock::SystemClock;
 use crate::config::{Config, Home};
@@ -101,6 +101,13 @@ enum Command {
         openssl ts -query -data FILE -sha256 -cert | curl -s -H 'Content-Type: application/timestamp-query' --data-binary @- URL"
     )]
     Tsa(tsa::Arguments),
+    /// Classes of readers: who may read documents of a kind
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  issuer --home pki class add board alice@example.org bob@example.org --clearance 3\n  \
+        issuer --home pki class publish --to /srv/pki"
+    )]
+    Class(class::Command),
     /// Find people, cards and certificates
     #[command(after_help = "Examples:\n  issuer --home pki find alice\n  issuer --home pki find 4f3a")]
     Find {
@@ -345,6 +352,7 @@ async fn carry_out(command: Command, surroundings: Surroundings, format: Format)
         Command::Publish { to } => publish::run(&surroundings.open().await?, &to, format).await,
         Command::Serve { from, listen } => serve::run(from, listen, format).await,
         Command::Tsa(arguments) => tsa::run(&surroundings, arguments, format).await,
+        Command::Class(command) => class::run(&mut surroundings.open().await?, command, format).await,
         Command::Find { text } => find::run(&surroundings.open().await?, &text, format).await,
         Command::Lint { file } => lint::run(&file, format),
         Command::Certify { request, profile: ServerProfile::MailServer, out } => {

@@ -5,9 +5,10 @@
 //! - [`failure`]: every error as a sentence, a stable code and an exit status.
 //! - [`output`]: lines, tables and JSON.
 //! - one module per command: [`init`], [`staff`], [`stock`], [`issue`], [`revoke`], [`publish`], [`serve`], [`find`],
-//!   [`lint`], [`certify`], [`tsa`]; `documents_authority`: made when it is first needed.
+//!   [`lint`], [`certify`], [`tsa`], [`class`]; `documents_authority`: made when it is first needed.
 
 pub mod certify;
+pub mod class;
 pub mod cli;
 mod documents_authority;
 pub mod failure;

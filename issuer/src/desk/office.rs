@@ -178,7 +178,9 @@ impl Office {
         let event = self.registry.newest_event().await?.map(|at| (at, "the newest event".to_owned()));
         let crl = self.registry.latest_crl().await?;
         let crl = crl.map(|(authority, at)| (at, format!("the newest CRL of the authority {authority}")));
-        match event.into_iter().chain(crl).max() {
+        let list =
+            self.registry.latest_class_list().await?.map(|at| (at, "the newest list of classes".to_owned()));
+        match event.into_iter().chain(crl).chain(list).max() {
             Some((newest, what)) if newest.as_second() - now.as_second() > CLOCK_TOLERANCE_SECONDS => {
                 Err(Failure::new(
                     "clock-behind",

@@ -98,7 +98,7 @@ pub async fn run(office: &Office, directory: &Path, format: Format) -> Result<St
 }
 
 /// What is published is read by everybody; the home is not for everybody.
-fn refuse_home(office: &Office, directory: &Path) -> Result<(), Failure> {
+pub(super) fn refuse_home(office: &Office, directory: &Path) -> Result<(), Failure> {
     let place = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let (home, keys, target) = (place(office.home.path()), place(&office.home.keys()), place(directory));
     if home.starts_with(&target) || target.starts_with(keys) {

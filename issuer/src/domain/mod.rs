@@ -6,11 +6,13 @@
 //! - [`cardholder`]: who may hold a card, mail addresses.
 //! - [`card`]: one card, from stock to its holder to its end.
 //! - [`certificate`]: one certificate, from the bytes that will be signed to its revocation.
+//! - [`reader_class`]: who may read documents of a kind.
 //! - [`unicode`]: text that people read.
 
 pub mod card;
 pub mod cardholder;
 pub mod certificate;
+pub mod reader_class;
 pub mod unicode;
 
 pub use card::{
@@ -23,3 +25,4 @@ pub use certificate::{
     AuthorityName, Certificate, CertificateCommand, CertificateEvent, CertificateRefusal, CertificateState,
     RevocationReason, SerialNumber, is_sayable,
 };
+pub use reader_class::{ClassDescription, ClassName, Clearance, ReaderClass};

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::class_list;
 use super::crl_succession::{CrlRefusal, check_succession};
 use super::error::PublicationError;
 use super::layout;
@@ -79,6 +80,19 @@ impl PublishedDirectory {
         files.extend(self.checked_certificates(publication, &issuers)?);
         let expired = self.expired(publication.now, &issuers)?;
         self.apply(files, expired)
+    }
+
+    /// Puts a signed list of classes in the place of an older one.
+    ///
+    /// # Errors
+    /// [`PublicationError::ClassListBehind`], or a published list that cannot be read.
+    pub fn replace_class_list(&self, signed: &[u8]) -> Result<Report, PublicationError> {
+        let _lock = self.store.lock()?;
+        let path = PathBuf::from(layout::CLASSES);
+        if let Some(published) = self.store.read(&path)? {
+            class_list::check_succession(&published, signed)?;
+        }
+        self.apply(vec![(path, signed.to_vec())], Vec::new())
     }
 
     fn apply(

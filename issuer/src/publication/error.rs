@@ -23,6 +23,16 @@ pub enum PublicationError {
         /// Why.
         refusal: CrlRefusal,
     },
+    /// A list of classes must not replace the published one.
+    #[error(
+        "the list of classes was not published: number {number} does not follow the published number {published}; publish into the right directory, or restore the newest backup of the registry"
+    )]
+    ClassListBehind {
+        /// Its number.
+        number: u64,
+        /// The published one's.
+        published: u64,
+    },
     /// Something handed in is not what it should be.
     #[error("nothing was published: {0}")]
     Malformed(String),
@@ -43,6 +53,7 @@ impl PublicationError {
         match self {
             Self::Io { .. } => "io",
             Self::Crl { .. } => "crl-refused",
+            Self::ClassListBehind { .. } => "class-list-refused",
             Self::Malformed(_) => "malformed",
             Self::NotPublished(_) => "not-published",
             Self::InUse(_) => "in-use",

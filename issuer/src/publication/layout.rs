@@ -4,6 +4,7 @@
 //! anchor.pem  ca-chain.pem  crl.pem                              for openssl and its kind
 //! ca/<subjectKeyIdentifier>.cer                                  CA certificates, the root included
 //! crl/<issuing CA's subjectKeyIdentifier>.crl                    its newest CRL
+//! classes.p7m                                                    classes of readers, a signed list
 //! certificates/by-email/<address>/<serial number>.cer            certificates of 9C and 9D
 //! .revision                                                      changes after every publication; absent during one
 //! ```
@@ -17,6 +18,8 @@ pub const ANCHOR: &str = "anchor.pem";
 pub const CA_CHAIN: &str = "ca-chain.pem";
 /// All CRLs, PEM.
 pub const CRLS: &str = "crl.pem";
+/// Classes of readers, CMS SignedData.
+pub const CLASSES: &str = "classes.p7m";
 /// Folder of CA certificates.
 pub const AUTHORITIES: &str = "ca";
 /// Folder of CRLs.

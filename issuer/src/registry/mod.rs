@@ -1,4 +1,4 @@
-//! What is stored, and how: people, cards, certificates, events, CRLs and the journal of personalisation.
+//! What is stored, and how: people, cards, certificates, events, CRLs, classes of readers and the journal of personalisation.
 //!
 //! A registry is named by a URL. `sqlite:FILE` is one file (mode 0600, WAL, every commit synchronous); the statements
 //! are in `sqlite/`, so that another database is another folder beside it with the same operations.
@@ -15,8 +15,9 @@ mod url;
 
 pub use error::RegistryError;
 pub use records::{
-    Authority, CardRecord, CertificateRecord, EmulatedCards, IssuedCrl, JournalEntry, JournalPhase,
-    NewCertificate, NewStockCard, PresentedIdentity, RevokedCertificate, RevokedForCardholder, SearchHits,
+    Authority, CardRecord, CertificateRecord, ClassChange, EmulatedCards, IssuedCrl, JournalEntry,
+    JournalPhase, NewCertificate, NewStockCard, PresentedIdentity, RevokedCertificate, RevokedForCardholder,
+    SearchHits,
 };
 pub use sqlite::Registry;
 pub use url::RegistryUrl;

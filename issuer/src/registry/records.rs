@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::domain::{
-    AuthorityName, Card, CardId, CardKey, Cardholder, CardholderId, Certificate, Guid, RevocationReason,
-    SerialNumber, StockIdentity,
+    AuthorityName, Card, CardId, CardKey, Cardholder, CardholderId, Certificate, ClassDescription, ClassName,
+    Clearance, Guid, RevocationReason, SerialNumber, StockIdentity,
 };
 
 /// Whether cards that show the mark of an emulated card are personalised. Fixed when the registry is made.
@@ -94,6 +94,23 @@ pub struct CertificateRecord {
     pub certificate: Option<Vec<u8>>,
     /// Where it stands.
     pub state: Certificate,
+}
+
+/// Members to be added to a class of readers.
+#[derive(Clone, Debug)]
+pub struct ClassChange {
+    /// Which class.
+    pub name: ClassName,
+    /// What it is; what was said before stays where nothing is said.
+    pub description: Option<ClassDescription>,
+    /// Its security policy; likewise.
+    pub policy: Option<String>,
+    /// The policy of a new class of which nothing is said.
+    pub default_policy: String,
+    /// Who is added.
+    pub members: Vec<CardholderId>,
+    /// Up to what they may read; 0 for a new member of whom nothing is said.
+    pub clearance: Option<Clearance>,
 }
 
 /// What a CRL says about one certificate.

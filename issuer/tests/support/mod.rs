@@ -27,12 +27,13 @@ pub fn random() -> SystemRandom {
     UnwrapErr(SysRng)
 }
 
-/// Root, people's and servers' authorities.
+/// Root, and the authorities for people, servers and documents.
 pub struct World {
     pub organization: Organization,
     pub root: Authority,
     pub people: Authority,
     pub servers: Authority,
+    pub documents: Authority,
     /// The day on which everything is made; the foreign tools look at the real clock.
     pub now: Timestamp,
 }
@@ -63,7 +64,8 @@ impl World {
             Authority::open(certificate, Box::new(key)).unwrap()
         };
         let (people, servers) = (issuing(Branch::People), issuing(Branch::Servers));
-        Self { organization, root, people, servers, now }
+        let documents = issuing(Branch::Documents);
+        Self { organization, root, people, servers, documents, now }
     }
 
     /// Certifies a key of somebody's.
@@ -80,8 +82,11 @@ impl World {
     ) -> Result<Certificate, CaError> {
         let proof = ProvenKey::of_signer(key, &mut random())?;
         let serial_number = SerialNumber::random(&mut random());
-        let authority =
-            if matches!(profile, Profile::MailServer(_)) { &mut self.servers } else { &mut self.people };
+        let authority = match profile {
+            Profile::MailServer(_) => &mut self.servers,
+            Profile::TimeStamping | Profile::DocumentSigning => &mut self.documents,
+            _ => &mut self.people,
+        };
         let unsigned =
             authority.prepare(&self.organization, profile, assurance, &proof, serial_number, validity)?;
         authority.sign(lint(unsigned)?)
@@ -115,14 +120,17 @@ impl World {
         }
     }
 
-    /// `root.pem`, `chain.pem` (the issuing authorities) and `crl.pem` (all three) in a directory.
+    /// `root.pem`, `chain.pem` (the issuing authorities) and `crl.pem` (of all) in a directory.
     pub fn write_chain(&mut self, directory: &Path, revoked: &[RevokedCertificate]) {
         let pem = |authority: &Authority| authority.certificate().to_pem();
         write(directory, "root.pem", pem(&self.root));
         write(directory, "people.pem", pem(&self.people));
         write(directory, "servers.pem", pem(&self.servers));
-        write(directory, "chain.pem", pem(&self.people) + &pem(&self.servers));
-        let crls = [self.crl(1, revoked), self.root_crl(1, &[]), self.servers_crl(1)];
+        write(directory, "documents.pem", pem(&self.documents));
+        write(directory, "chain.pem", pem(&self.people) + &pem(&self.servers) + &pem(&self.documents));
+        let header = self.crl_header(1);
+        let documents = sign_crl(&mut self.documents, header, &[]);
+        let crls = [self.crl(1, revoked), self.root_crl(1, &[]), self.servers_crl(1), documents];
         write(directory, "crl.pem", crls.iter().map(|crl| crl_pem(crl)).collect::<String>());
     }
 }

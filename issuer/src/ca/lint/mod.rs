@@ -11,6 +11,7 @@ mod crl_entries;
 mod crl_extensions;
 mod crl_form;
 mod crl_times;
+mod document_signing;
 mod extended_key_usage;
 mod extensions;
 mod key_identifiers;
@@ -194,7 +195,7 @@ fn findings(rule: &'static str, clause: &'static str, check: impl FnOnce(&mut Ve
 }
 
 /// In the order of the fields of a certificate.
-const CERTIFICATE_RULES: [CertificateRule; 16] = [
+const CERTIFICATE_RULES: [CertificateRule; 17] = [
     version::RULE,
     serial_number::RULE,
     signature_algorithm::RULE,
@@ -209,6 +210,7 @@ const CERTIFICATE_RULES: [CertificateRule; 16] = [
     basic_constraints::RULE,
     extended_key_usage::RULE,
     time_stamping::RULE,
+    document_signing::RULE,
     crl_distribution_points::RULE,
     authority_information_access::RULE,
 ];

@@ -39,6 +39,7 @@ pub(super) fn profiles() -> Vec<Profile> {
         Profile::CardAuthentication(CardUuid([0x5A; 16])),
         mail_server(),
         Profile::TimeStamping,
+        Profile::DocumentSigning,
     ]
 }
 

@@ -117,6 +117,10 @@ fn of_profile(
             extension::key_usage(signing)?,
             extension::extended_key_usage(Criticality::Yes, &[extension::TIME_STAMPING])?,
         ],
+        Profile::DocumentSigning => vec![
+            extension::key_usage(signing)?,
+            extension::extended_key_usage(Criticality::No, &[extension::DOCUMENT_SIGNING])?,
+        ],
     };
     if organization.piv_extensions == PivExtensions::Included {
         extensions.extend(card_of(profile).map(extension::card_alternative_name).transpose()?);
@@ -165,7 +169,7 @@ fn purposes_below(branch: Branch) -> &'static [ObjectIdentifier] {
             extension::PIV_CARD_AUTHENTICATION,
         ],
         Branch::Servers => &[extension::SERVER_AUTHENTICATION],
-        Branch::Documents => &[extension::TIME_STAMPING],
+        Branch::Documents => &[extension::TIME_STAMPING, extension::DOCUMENT_SIGNING],
     }
 }
 

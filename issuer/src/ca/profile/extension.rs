@@ -149,6 +149,8 @@ pub(crate) const CLIENT_AUTHENTICATION: ObjectIdentifier = ObjectIdentifier::new
 pub(crate) const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
 /// id-kp-timeStamping.
 pub(crate) const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
+/// id-kp-documentSigning, RFC 9336.
+pub(crate) const DOCUMENT_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.36");
 /// Microsoft smart card logon.
 pub(crate) const SMART_CARD_LOGON: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.20.2.2");
 /// id-PIV-cardAuth, FIPS 201-3 appendix B.

@@ -52,7 +52,7 @@ pub enum Branch {
     People,
     /// Certificates of mail servers.
     Servers,
-    /// Certificates of services around documents: time stamps.
+    /// Certificates of what is signed around documents: time stamps, lists of readers.
     Documents,
 }
 
@@ -75,6 +75,8 @@ pub enum Profile {
     MailServer(MailServer),
     /// The organisation's time-stamp service (RFC 3161 section 2.3).
     TimeStamping,
+    /// The organisation's own lists, such as the classes of readers (RFC 9336).
+    DocumentSigning,
 }
 
 impl Profile {
@@ -105,6 +107,7 @@ impl Profile {
             Self::CardAuthentication(_) => "card-authentication",
             Self::MailServer(_) => "mail-server",
             Self::TimeStamping => "time-stamping",
+            Self::DocumentSigning => "document-signing",
         }
     }
 }

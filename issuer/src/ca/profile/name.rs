@@ -44,6 +44,9 @@ pub(crate) fn subject(organization: &Organization, profile: &Profile) -> Result<
         Profile::TimeStamping => {
             company()?.text("name", rfc4519::CN, &authority_name(organization, "Time Stamps"))?.build()
         }
+        Profile::DocumentSigning => {
+            company()?.text("name", rfc4519::CN, &authority_name(organization, "Reader Classes"))?.build()
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use const_oid::ObjectIdentifier;
 use super::{Branch, Organization, Profile};
 use crate::ca::error::CaError;
 
-/// Arc below which the policies lie: `.1` staff, `.2` servers, `.3` emulated cards (test only), `.4` time stamps.
+/// Arc below which the policies lie: `.1` staff, `.2` servers, `.3` emulated cards (test only), `.4` time stamps, `.5`
+/// signed lists, `.6` what security labels mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PolicyArc(ObjectIdentifier);
 
@@ -30,6 +31,16 @@ impl PolicyArc {
     /// Time stamps: of the certificate that signs them and, unless another is chosen, of the stamps themselves.
     pub fn time_stamps(self) -> ObjectIdentifier {
         self.below(4)
+    }
+
+    /// Lists that the organisation signs.
+    pub fn lists(self) -> ObjectIdentifier {
+        self.below(5)
+    }
+
+    /// The security policy under which documents are classified, unless another is chosen (RFC 2634 section 3.2).
+    pub fn classification(self) -> ObjectIdentifier {
+        self.below(6)
     }
 
     fn below(self, arc: u32) -> ObjectIdentifier {
@@ -101,7 +112,9 @@ pub(crate) fn policies(
         }
         Profile::IssuingAuthority(Branch::People) => vec![arc.staff(), mail],
         Profile::IssuingAuthority(Branch::Servers) | Profile::MailServer(_) => vec![arc.servers()],
-        Profile::IssuingAuthority(Branch::Documents) | Profile::TimeStamping => vec![arc.time_stamps()],
+        Profile::IssuingAuthority(Branch::Documents) => vec![arc.time_stamps(), arc.lists()],
+        Profile::TimeStamping => vec![arc.time_stamps()],
+        Profile::DocumentSigning => vec![arc.lists()],
         Profile::PivAuthentication(_) | Profile::CardAuthentication(_) => vec![person],
         Profile::DigitalSignature(_) | Profile::KeyManagement(_) => vec![person, mail],
     }

@@ -160,11 +160,13 @@ fn http_date(time: Option<SystemTime>) -> Option<HeaderValue> {
     HeaderValue::from_str(&DateTimePrinter::new().timestamp_to_rfc9110_string(&timestamp).ok()?).ok()
 }
 
-/// RFC 2585 section 4 and RFC 8555 section 9.1.
+/// RFC 2585 section 4, RFC 8551 section 3.2.1 and RFC 8555 section 9.1.
 fn content_type(file: &Path) -> &'static str {
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("cer") => "application/pkix-cert",
         Some("crl") => "application/pkix-crl",
+        // RFC 8551 section 3.2.1.
+        Some("p7m") => "application/pkcs7-mime; smime-type=signed-data",
         _ if file == Path::new(super::super::layout::CRLS) => "application/x-pem-file",
         _ => "application/pem-certificate-chain",
     }

@@ -13,7 +13,9 @@ pub(super) fn resolve(path: &str) -> Option<PathBuf> {
     let parts = path.strip_prefix('/')?.split('/').map(decode).collect::<Option<Vec<String>>>()?;
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match parts.as_slice() {
-        [file @ (layout::ANCHOR | layout::CA_CHAIN | layout::CRLS)] => Some(PathBuf::from(file)),
+        [file @ (layout::ANCHOR | layout::CA_CHAIN | layout::CRLS | layout::CLASSES)] => {
+            Some(PathBuf::from(file))
+        }
         [folder @ layout::AUTHORITIES, file] if is_hexadecimal(file.strip_suffix(".cer")?) => {
             Some(Path::new(folder).join(file))
         }
@@ -62,6 +64,7 @@ mod tests {
             ("/anchor.pem", "anchor.pem"),
             ("/ca-chain.pem", "ca-chain.pem"),
             ("/crl.pem", "crl.pem"),
+            ("/classes.p7m", "classes.p7m"),
             ("/ca/00ff.cer", "ca/00ff.cer"),
             ("/crl/00ff.crl", "crl/00ff.crl"),
             ("/certificates/by-email/a@example.org/01.cer", "certificates/by-email/a@example.org/01.cer"),

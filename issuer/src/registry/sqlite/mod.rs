@@ -2,6 +2,7 @@
 
 mod cards;
 mod certificates;
+mod classes;
 mod crls;
 mod people;
 mod search;

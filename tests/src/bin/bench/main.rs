@@ -1,4 +1,4 @@
-//! Speed, ours and a peer by turns: `bench [card|middleware|issuer|mail] [--json]`, run in release by `scripts/bench`.
+//! Speed, ours and a peer by turns: `bench [card|middleware|issuer|mail|time-stamps] [--json]`, run in release by `scripts/bench`.
 //!
 //! PC/SC clients find their pcscd by an environment variable, so what talks to a reader is this program once more:
 //! `bench client AREA ...` with that variable set.
@@ -12,6 +12,7 @@ mod plot;
 mod recipients;
 mod response_times;
 mod revocation;
+mod time_stamps;
 mod usage;
 
 use std::path::Path;
@@ -21,9 +22,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use sealwright_tests::measure::{Row, table};
 
-const AREAS: [&str; 4] = ["card", "middleware", "issuer", "mail"];
+const AREAS: [&str; 5] = ["card", "middleware", "issuer", "mail", "time-stamps"];
 const USAGE: &str =
-    "usage: bench [card|middleware|issuer|mail] [--json] [--small] [--only PART] [--plot FILE.svg]
+    "usage: bench [card|middleware|issuer|mail|time-stamps] [--json] [--small] [--only PART] [--plot FILE.svg]
 parts of mail: letters, recipients, revocation, large, response-times";
 
 /// What to measure and how to show it.
@@ -87,6 +88,7 @@ fn bench(options: &Options) -> Result<()> {
             "card" => card::rows()?,
             "middleware" => middleware::rows()?,
             "issuer" => issuer::rows()?,
+            "time-stamps" => time_stamps::rows()?,
             _ => mail(options)?,
         });
     }

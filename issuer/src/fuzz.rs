@@ -1,0 +1,43 @@
+//! Plain functions over bytes of strangers, for fuzzing; no command calls them.
+//!
+//! Each takes whatever it is given: bad input ends in an answer, never in a panic.
+use const_oid::ObjectIdentifier;
+use der::Encode;
+use jiff::Timestamp;
+
+use crate::ca::SerialNumber;
+use crate::time_stamp::request::TimeStampRequest;
+use crate::time_stamp::serial_log::line::Line;
+use crate::time_stamp::token::{Accuracy, Stamp};
+
+/// A time-stamp request, and what would be signed for it; whether it is one that gets a stamp.
+///
+/// # Panics
+/// A stamp that does not hold imprint and nonce octet by octet, or a refusal that cannot be said.
+pub fn time_stamp_request(input: &[u8]) -> bool {
+    let request = match TimeStampRequest::parse(input) {
+        Ok(request) => request,
+        Err(rejection) => {
+            assert!(rejection.to_der().is_ok(), "a refusal that cannot be said");
+            return false;
+        }
+    };
+    let stamp = Stamp {
+        policy: ObjectIdentifier::new_unwrap("1.2.3"),
+        serial_number: SerialNumber::from_bytes(&[0x42; 16]).expect("16 octets are a serial number"),
+        time: Timestamp::UNIX_EPOCH,
+        accuracy: Accuracy::from_milliseconds(1).expect("a millisecond is an accuracy"),
+    };
+    let info = stamp.to_tst_info(&request).expect("what was parsed can be encoded");
+    let holds = |part: Vec<u8>| !part.is_empty() && info.windows(part.len()).any(|window| window == part);
+    assert!(holds(request.message_imprint.to_der().unwrap_or_default()), "another imprint");
+    if let Some(nonce) = &request.nonce {
+        assert!(holds(nonce.to_der().unwrap_or_default()), "another nonce");
+    }
+    true
+}
+
+/// A line of the log of serial numbers; whether it is of the form of one.
+pub fn serial_log_line(input: &[u8]) -> bool {
+    std::str::from_utf8(input).is_ok_and(|text| Line::parse(text).is_some())
+}

@@ -1,0 +1,192 @@
+//! The time-stamp service: stamps by many clients at a time, beside a process of openssl for each stamp.
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use sealwright_tests::desk::Desk;
+use sealwright_tests::measure::{Row, medians};
+use sealwright_tests::process::{Run, Server};
+use sealwright_tests::programs::program;
+
+use crate::microseconds;
+
+/// Connections that ask at a time, each for its next stamp when it has the last.
+const CLIENTS: usize = 32;
+const STAMPS_EACH: usize = 100;
+const PEER_STAMPS: u32 = 20;
+const ROUNDS: usize = 3;
+
+/// Wall time for each stamp with a P-256 key, over HTTP on loopback; every stamp is in the log and on the disk. The limit,
+/// 1000 us, is 1,000 stamps a second.
+pub(crate) fn rows() -> Result<Vec<Row>> {
+    let folder = tempfile::tempdir()?;
+    let desk = Desk::at(&folder.path().join("desk"))?;
+    desk.init("example.org", "http://pki.example.org")?.ok()?;
+    let passphrase = folder.path().join("service-passphrase");
+    fs::write(&passphrase, "of the service alone\n")?;
+    let tsa = folder.path().join("tsa");
+    desk.keyed(&["tsa", "init", "--rate", "1000000", "--folder"])?
+        .arg(&tsa)
+        .arg("--service-passphrase-file")
+        .arg(&passphrase)
+        .ok()?;
+    desk.publish()?.ok()?;
+    let (server, address) = serve(&tsa, &passphrase, &folder.path().join("log"))?;
+    let peer = Peer::make(folder.path(), &desk)?;
+    let query = fs::read(&peer.query)?;
+    let mut times = Vec::new();
+    for round in 0..=ROUNDS {
+        let once = (by_many(&address, &query)?, peer.stamps()?);
+        // The first does not count.
+        if round > 0 {
+            times.push(once);
+        }
+    }
+    verify(folder.path(), &desk, &address, &query)?;
+    drop(server);
+    let (ours, peer) = medians(times);
+    Ok(vec![Row {
+        area: "time-stamps",
+        name: "a time stamp, P-256, of 32 clients at a time",
+        size: "-",
+        ours: microseconds(ours),
+        peer: microseconds(peer),
+        peer_name: "openssl ts -reply, a process each, no HTTP, no log",
+        limit: 1000.0,
+        unit: "us",
+    }])
+}
+
+fn serve(tsa: &Path, passphrase: &Path, log: &Path) -> Result<(Server, String)> {
+    let run = Run::new(program("issuer")?).args(["tsa", "--folder"]).arg(tsa);
+    let mut server = run.arg("--service-passphrase-file").arg(passphrase).serve(log)?;
+    let mut address = String::new();
+    server.wait_until("it prints its URL", || {
+        let said = fs::read_to_string(log)?;
+        let url = said.lines().find_map(|line| line.strip_prefix("http://"));
+        address = url.unwrap_or_default().to_owned();
+        Ok(url.is_some() && said.ends_with('\n'))
+    })?;
+    Ok((server, address))
+}
+
+/// Wall time for one stamp when many clients ask.
+fn by_many(address: &str, query: &[u8]) -> Result<Duration> {
+    let start = Instant::now();
+    thread::scope(|scope| {
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|_| scope.spawn(|| Client::connect(address)?.ask(query, STAMPS_EACH))).collect();
+        clients.into_iter().try_for_each(|client| client.join().ok().context("a client panicked")?.map(drop))
+    })?;
+    Ok(start.elapsed() / u32::try_from(CLIENTS * STAMPS_EACH)?)
+}
+
+struct Client {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    fn connect(address: &str) -> Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::new() })
+    }
+
+    /// So many stamps over one connection; the last reply.
+    fn ask(&mut self, query: &[u8], times: usize) -> Result<Vec<u8>> {
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: tsa\r\nContent-Type: application/timestamp-query\r\nContent-Length: {}\r\n\r\n",
+            query.len()
+        );
+        let request = [head.as_bytes(), query].concat();
+        let mut reply = Vec::new();
+        for _ in 0..times {
+            self.stream.write_all(&request)?;
+            reply = self.reply()?;
+        }
+        Ok(reply)
+    }
+
+    fn reply(&mut self) -> Result<Vec<u8>> {
+        self.buffer.clear();
+        let mut chunk = [0; 8192];
+        loop {
+            let length = self.stream.read(&mut chunk)?;
+            ensure!(length > 0, "the service closed the connection");
+            self.buffer
+                .extend_from_slice(chunk.get(..length).context("a read is no longer than its buffer")?);
+            let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+            let (head, body) = self.buffer.split_at(end + 4);
+            let head = std::str::from_utf8(head)?.to_lowercase();
+            ensure!(head.starts_with("http/1.1 200"), "the service answered {head}");
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() == length.context("no content-length")?.parse::<usize>()? {
+                return Ok(body.to_vec());
+            }
+        }
+    }
+}
+
+/// What was measured were stamps.
+fn verify(folder: &Path, desk: &Desk, address: &str, query: &[u8]) -> Result<()> {
+    let reply = folder.join("reply.tsr");
+    fs::write(&reply, Client::connect(address)?.ask(query, 1)?)?;
+    let run = Run::new("openssl").args(["ts", "-verify", "-queryfile", "query.tsq", "-in"]).arg(&reply);
+    run.arg("-CAfile").arg(desk.anchor()).folder(folder).ok().map(drop)
+}
+
+/// `openssl ts -reply` with a P-256 key of its own.
+struct Peer {
+    folder: PathBuf,
+    query: PathBuf,
+}
+
+impl Peer {
+    fn make(folder: &Path, desk: &Desk) -> Result<Self> {
+        let openssl = || Run::new("openssl").folder(folder);
+        let query = folder.join("query.tsq");
+        openssl()
+            .args(["ts", "-query", "-sha256", "-cert", "-out", "query.tsq", "-data"])
+            .arg(desk.anchor())
+            .ok()?;
+        openssl()
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-subj",
+                "/CN=Peer",
+            ])
+            .args([
+                "-addext",
+                "extendedKeyUsage=critical,timeStamping",
+                "-addext",
+                "keyUsage=digitalSignature",
+            ])
+            .args(["-keyout", "peer.key", "-out", "peer.pem"])
+            .ok()?;
+        let settings = "[tsa]\ndefault_tsa=t\n[t]\nserial=serial\nsigner_cert=peer.pem\nsigner_key=peer.key\ncerts=peer.pem\n\
+            signer_digest=sha256\ndefault_policy=1.2.3.4\ndigests=sha256\naccuracy=secs:1\ness_cert_id_alg=sha256\n";
+        fs::write(folder.join("peer.cnf"), settings)?;
+        fs::write(folder.join("serial"), "01\n")?;
+        Ok(Self { folder: folder.to_owned(), query })
+    }
+
+    fn stamps(&self) -> Result<Duration> {
+        let start = Instant::now();
+        for _ in 0..PEER_STAMPS {
+            let run = Run::new("openssl").args(["ts", "-reply", "-config", "peer.cnf", "-section", "t"]);
+            run.args(["-queryfile", "query.tsq", "-out", "peer.tsr"]).folder(&self.folder).ok()?;
+        }
+        Ok(start.elapsed() / PEER_STAMPS)
+    }
+}
