@@ -157,7 +157,7 @@ impl Verdict {
     }
 
     /// The same verdict, judged as of a moment in the past by what came along.
-    pub(super) fn as_of(self, moment: Timestamp) -> Self {
+    pub(super) fn judged_as_of(self, moment: Timestamp) -> Self {
         let remark = format!("This was judged as of {} by what the document brings along.", in_words(moment));
         Self { sentence: format!("{} {remark}", self.sentence), ..self }
     }

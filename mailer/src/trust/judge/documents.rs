@@ -61,7 +61,7 @@ impl Judge<'_> {
                 | Ok(Approval { revocation: super::RevocationKnowledge::Unknown { .. }, .. })
         );
         if undecided && let Some((moment, approval)) = past {
-            let verdict = about_document(signature, &Ok(approval)).as_of(moment);
+            let verdict = about_document(signature, &Ok(approval)).judged_as_of(moment);
             return DocumentVerdict {
                 verdict,
                 as_of: Some(moment),
