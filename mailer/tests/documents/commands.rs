@@ -204,6 +204,11 @@ fn what_cannot_be_signed_is_refused_with_its_reason_and_nothing_is_written() {
         assert_eq!(said.json()["error"]["code"], code, "{file}: {}", said.stderr);
         assert!(!chancery.exists("out.pdf"), "{file}");
     }
+    chancery.run(&["normalise", "damaged.pdf"]).expect(0);
+    chancery.run(&["sign", "damaged-normalised.pdf"]).expect(0);
+    assert_eq!(chancery.verify("damaged-normalised-signed.pdf", 0)["standing"], "trusted");
+    let said = chancery.run(&["normalise", "certified.pdf", "--json"]).expect(1);
+    assert_eq!(said.json()["error"]["code"], "pdf-signed");
     for (arguments, code) in [
         (&["--output", "notice.pdf"][..], 2),
         (&["--field", "a.b"], 1),

@@ -3,6 +3,7 @@ mod distribute;
 mod evidence;
 mod files;
 mod issue;
+mod normalise;
 mod seal_options;
 mod sign;
 mod stamp;
@@ -28,6 +29,7 @@ enum Command {
     Sign(sign::Sign),
     Stamp(stamp::Stamp),
     Verify(verify::Verify),
+    Normalise(normalise::Normalise),
     Distribute(distribute::Distribute),
     Status(status::Status),
     Evidence(evidence::Evidence),
@@ -39,6 +41,7 @@ impl Document {
             Command::Sign(command) => command.json,
             Command::Stamp(command) => command.json,
             Command::Verify(command) => command.json,
+            Command::Normalise(command) => command.json,
             Command::Distribute(command) => command.json,
             Command::Status(command) => command.json,
             Command::Evidence(command) => command.json,
@@ -50,6 +53,7 @@ impl Document {
             Command::Sign(command) => command.run(home),
             Command::Stamp(command) => command.run(home),
             Command::Verify(command) => command.run(home),
+            Command::Normalise(command) => command.run(),
             Command::Distribute(command) => command.run(home),
             Command::Status(command) => command.run(home),
             Command::Evidence(command) => command.run(home),
