@@ -102,8 +102,8 @@ fn encoded(tag: u8, contents: &[u8]) -> Vec<u8> {
     let length = contents.len().to_be_bytes();
     let header = match contents.len() {
         ..0x80 => vec![tag, length[7]],
-        ..0x100 => vec![tag, 0x81, length[7]],
-        ..0x1_0000 => vec![tag, 0x82, length[6], length[7]],
+        0x80..0x100 => vec![tag, 0x81, length[7]],
+        0x100..0x1_0000 => vec![tag, 0x82, length[6], length[7]],
         _ => vec![tag, 0x83, length[5], length[6], length[7]],
     };
     [&header, contents].concat()

@@ -65,7 +65,7 @@ pub(super) fn write(number: u64, batch: u64, entry: &Entry, before: &Chain) -> (
 impl Line {
     /// Reads a line without its end.
     ///
-    /// Whether its chain value fits is another question: [`Line::follows`].
+    /// Whether its chain value fits is another question.
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.split(' ');
         let mut next = || fields.next();

@@ -16,7 +16,7 @@
 //! synchronisation. A batch is written only after the one before it is durable; so after a power cut only the last can be
 //! torn, and none of its stamps had left.
 //!
-//! - [`line`]: the form of a line; `recovery`: what is found at the start; `writer`: batches.
+//! - [`mod@line`]: the form of a line; `recovery`: what is found at the start; `writer`: batches.
 pub mod line;
 mod recovery;
 mod writer;
