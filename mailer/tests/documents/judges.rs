@@ -8,7 +8,7 @@ use mailer::documents::signature::signatures;
 use crate::material::{Notary, tool};
 
 /// The Python environment that `scripts/setup` makes.
-fn python_tool(name: &str) -> String {
+pub(crate) fn python_tool(name: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let path = root.join(".venv/bin").join(name);
     assert!(path.exists(), "{} is missing; scripts/setup makes it", path.display());
@@ -37,7 +37,11 @@ pub(crate) fn all_accept(notary: &Notary, name: &str, signed: &[u8]) {
     // It has no way to be given our root, so what it says of certificates is left out.
     let good = said.matches("unchanged since signing").count() + said.matches("signature is valid").count();
     assert_eq!(good, count, "{name}: mutool: {said}");
-    let (code, said) = pyhanko(notary, &["validate", "--pretty-print"], &file);
+    let (mut code, mut said) = pyhanko(notary, &["validate", "--pretty-print"], &file);
+    if said.contains("hybrid-reference") {
+        // It reads such files only when it is told to be lenient.
+        (code, said) = pyhanko(notary, &["validate", "--pretty-print", "--no-strict-syntax"], &file);
+    }
     assert_eq!(code, 0, "{name}: pyhanko validate: {said}");
     openssl_accepts(notary, name, signed);
 }

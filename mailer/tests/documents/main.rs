@@ -5,16 +5,19 @@
     clippy::string_slice,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "a test may fail this way"
 )]
 #[path = "../accounts/mod.rs"]
 mod accounts;
 mod attacks;
 mod commands;
+mod foreign;
 mod judges;
 mod material;
 #[path = "../openssl_pki/mod.rs"]
 mod openssl_pki;
+mod outside_data;
 mod signing;
 #[path = "../time_stamp_server/mod.rs"]
 mod time_stamp_server;

@@ -5,6 +5,7 @@ use std::process::Command;
 use jiff::{SignedDuration, Timestamp};
 use mailer::clock::{Clock, SystemClock};
 use mailer::content::Content;
+use mailer::documents::SignDocumentError;
 use mailer::documents::pdf::Document;
 use mailer::documents::preparation::SigningRequest;
 use mailer::documents::sign::{SignedDocument, TimeStamper, sign_document};
@@ -98,13 +99,28 @@ impl Notary {
         self.sign_with(file, request, None).content.to_vec(usize::MAX).unwrap().unwrap().to_vec()
     }
 
+    /// The signed file, or why there is none.
+    pub(crate) fn try_sign(&self, file: &[u8], request: &SigningRequest) -> Result<Vec<u8>, String> {
+        let signed = self.signed(file, request, None).map_err(|error| error.to_string())?;
+        Ok(signed.content.to_vec(usize::MAX).unwrap().unwrap().to_vec())
+    }
+
     pub(crate) fn sign_with(
         &self,
         file: &[u8],
         request: &SigningRequest,
         stamper: Option<(&mut dyn TimeStamper, usize)>,
     ) -> SignedDocument {
-        let document = Document::open(&Content::from_vec(file.to_vec())).unwrap();
+        self.signed(file, request, stamper).unwrap()
+    }
+
+    fn signed(
+        &self,
+        file: &[u8],
+        request: &SigningRequest,
+        stamper: Option<(&mut dyn TimeStamper, usize)>,
+    ) -> Result<SignedDocument, SignDocumentError> {
+        let document = Document::open(&Content::from_vec(file.to_vec()))?;
         let mut ring = self.signer.ring();
         let identity = SigningIdentity {
             signer: ring.signer(0).unwrap(),
@@ -112,7 +128,7 @@ impl Notary {
             intermediates: &[self.pki.people.certificate()],
             rsa_padding: RsaPadding::Pkcs1v15,
         };
-        sign_document(&document, request, identity, stamper, self.at, [7; 16]).unwrap()
+        sign_document(&document, request, identity, stamper, self.at, [7; 16])
     }
 
     pub(crate) fn verify(&self, file: &[u8]) -> DocumentReport {
@@ -191,7 +207,11 @@ pub(crate) const TSA: &str = "keyUsage=critical,digitalSignature\nextendedKeyUsa
 
 impl<'n> Stamper<'n> {
     pub(crate) fn new(notary: &'n Notary) -> Self {
-        Self { notary, authority: notary.pki.root.issue("Stamper", Key::P256, TSA) }
+        Self::with(notary, Key::P256)
+    }
+
+    pub(crate) fn with(notary: &'n Notary, key: Key) -> Self {
+        Self { notary, authority: notary.pki.root.issue("Stamper", key, TSA) }
     }
 }
 
