@@ -9,13 +9,14 @@ use jiff::Timestamp;
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use zeroize::Zeroizing;
 
-use crate::certificate::signature::{self, SignatureProblem};
+use crate::certificate::signature::{SignatureProblem, verify_signed};
 use crate::certificate::tlv::Elements;
 use crate::certificate::{Acceptance, Certificate};
 use crate::content::Content;
-use crate::documents::pdf::Reference;
+use crate::documents::pdf::{Document, Reference};
 use crate::documents::seal::{Frame, Seal, SealFont, SealImage, appearance};
 use crate::documents::sealed;
+use crate::documents::{changes, signature};
 use crate::keys::{KeyRing, KeysError};
 use crate::message::parse;
 use crate::protection::open::{ReleasePolicy, open};
@@ -52,7 +53,7 @@ pub fn signature(
     let key = SubjectPublicKeyInfoOwned::from_der(public_key);
     let algorithm = AlgorithmIdentifierOwned::from_der(algorithm);
     let (Ok(key), Ok(algorithm)) = (key, algorithm) else { return Answer::Refused };
-    match signature::verify_signed(&key, &algorithm, message, signature, acceptance) {
+    match verify_signed(&key, &algorithm, message, signature, acceptance) {
         Ok(()) => Answer::Accepted,
         Err(SignatureProblem::Invalid) => Answer::Refused,
         Err(SignatureProblem::Unsupported(what)) => Answer::Unsupported(what),
@@ -183,6 +184,18 @@ pub fn path(input: &[u8], world: &World) -> bool {
         Some((subject, others)) => world.examine(subject, others, &[], &[]),
         None => false,
     }
+}
+
+/// A signed document: its signatures, and what changed since each. How many signatures could be read.
+pub fn signed_document(input: &[u8]) -> usize {
+    let Ok(document) = Document::open(&Content::from_vec(input.to_vec())) else { return 0 };
+    let Ok(found) = signature::signatures(&document) else { return 0 };
+    let readable = found.iter().filter_map(|found| found.signature.as_ref().ok());
+    for signed in readable.clone().filter_map(|signature| signature.signed_document(&document).ok()) {
+        let changes = changes::between(&signed, &document).unwrap_or_default();
+        let _ = changes.iter().map(ToString::to_string).collect::<Vec<_>>();
+    }
+    readable.count()
 }
 
 /// A picture of a seal. Whether it could be embedded.

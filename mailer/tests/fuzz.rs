@@ -25,7 +25,10 @@ use forgery::{Hand, SignedData, message, multipart_signed, pkcs7_mime};
 use mailer::certificate::DigestAlgorithm;
 use mailer::clock::{Clock, SystemClock};
 use mailer::content::Content;
+use mailer::documents::pdf::Document;
+use mailer::documents::preparation::SigningRequest;
 use mailer::documents::sealed::{Explanation, FileName, seal};
+use mailer::documents::sign::sign_document;
 use mailer::fuzz::{self, World};
 use mailer::smime::{self, ReceiptRequest, ReceiptToSign, Recipient, SentRecord};
 use mailer::time_stamping::{MessageImprint, Nonce, TimeStampRequest};
@@ -505,6 +508,29 @@ fn sealed_document() {
     let seeds = [openssl_pki::bytes(&ours), pki.read("wrap.pdf"), pki.read("encrypt.pdf")];
     let mut ring = reader.ring();
     run("sealed_document", &seeds, 3, |input| fuzz::sealed_document(input, &mut ring));
+}
+
+#[test]
+fn signed_document() {
+    let pki = Pki::new();
+    let signer = pki.signer("signer", Key::P256);
+    let (mut ring, certificate) = (signer.ring(), signer.certificate());
+    let mut sign = |file: Vec<u8>| {
+        let document = Document::open(&Content::from_vec(file)).unwrap();
+        let identity = smime::SigningIdentity {
+            signer: ring.signer(0).unwrap(),
+            certificate: &certificate,
+            intermediates: &[],
+            rsa_padding: smime::RsaPadding::default(),
+        };
+        let signed =
+            sign_document(&document, &SigningRequest::default(), identity, None, now(), [7; 16]).unwrap();
+        signed.content.to_vec(usize::MAX).unwrap().unwrap().to_vec()
+    };
+    let once = sign(pdf_maker::plain());
+    let twice = sign(once.clone());
+    assert_eq!(fuzz::signed_document(&twice), 2);
+    run("signed_document", &[once, twice], 1, |input| fuzz::signed_document(input) > 0);
 }
 
 /// A runner that finds nothing is shown to find a planted fault.

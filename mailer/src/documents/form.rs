@@ -1,4 +1,6 @@
 //! The interactive form of a document and its signature fields (ISO 32000-2 sections 12.7 and 12.8).
+use std::collections::HashSet;
+
 use super::pdf::{Dictionary, Document, Object, PdfError, Reference};
 
 /// How deep fields may nest, and how many there may be.
@@ -48,7 +50,7 @@ pub fn form(document: &Document) -> Result<Option<(Option<Reference>, Dictionary
 /// The document is damaged, or has more fields than are looked at.
 pub fn fields(document: &Document) -> Result<Vec<Field>, PdfError> {
     let Some((_, form)) = form(document)? else { return Ok(Vec::new()) };
-    let mut walk = Walk { document, found: Vec::new(), visited: Vec::new() };
+    let mut walk = Walk { document, found: Vec::new(), visited: HashSet::new() };
     if let Some(Object::Array(roots)) = document.get(&form, "Fields")? {
         for root in &roots {
             walk.visit(root, &Inherited::default(), 0)?;
@@ -67,7 +69,7 @@ struct Inherited {
 struct Walk<'d> {
     document: &'d Document,
     found: Vec<Field>,
-    visited: Vec<Reference>,
+    visited: HashSet<Reference>,
 }
 
 impl Walk<'_> {
@@ -77,10 +79,9 @@ impl Walk<'_> {
         }
         let reference = node.as_reference();
         if let Some(reference) = reference {
-            if self.visited.contains(&reference) {
+            if !self.visited.insert(reference) {
                 return Err(PdfError::Senseless("a field of the form stands below itself, or twice"));
             }
-            self.visited.push(reference);
         }
         let Object::Dictionary(dictionary) = self.document.resolve(node)? else { return Ok(()) };
         let own = self.inherit(&dictionary, inherited)?;

@@ -1,7 +1,5 @@
 //! The document security store: certificates, CRLs and OCSP answers that prove signatures without a network (EN 319 142-1
 //! section 5.4, ISO 32000-2 section 12.8.4.3).
-use sha1::{Digest, Sha1};
-
 use super::pdf::{Dictionary, Document, Name, Object, PdfError, Reference, Stream, Update};
 use crate::content::Content;
 use crate::trust::{Certificate, CertificateList, Enclosed};
@@ -144,28 +142,6 @@ impl ValidationData {
         catalog.set("DSS", reference);
         declare_extension(document, catalog)
     }
-}
-
-/// Adds validation data to a signed document, in a revision of its own; also what belongs to the signature with these
-/// `/Contents` (`/VRI`).
-///
-/// # Errors
-/// The document is damaged.
-pub fn append(
-    document: &Document,
-    data: &ValidationData,
-    new_identifier: [u8; 16],
-) -> Result<Content, PdfError> {
-    let mut update = Update::new(document)?;
-    let (reference, mut catalog) = document.catalog()?;
-    data.append_to(document, &mut update, &mut catalog)?;
-    update.set(reference, catalog);
-    Ok(update.finish(new_identifier)?.whole)
-}
-
-/// The key of a signature in `/VRI`: the SHA-1 of its contents in capital hexadecimal digits (EN 319 142-1 section 5.4.2.3).
-pub fn related_information_key(contents: &[u8]) -> String {
-    hex::encode_upper(Sha1::digest(contents))
 }
 
 /// Before PDF 2.0 the store is an extension (EN 319 142-1 section 5.6).

@@ -156,7 +156,7 @@ pub fn verify(document: &Document, judge: &mut Judge<'_>) -> Result<DocumentRepo
         return Err(PdfError::Senseless("the document has too many signatures"));
     }
     let store = ValidationData::of_document(document)?.enclosed();
-    let certified = found.iter().find_map(|found| found.signature.as_ref().ok()?.certifies);
+    let certified = certification(&found);
     let covered = found.iter().filter_map(|found| Some(found.signature.as_ref().ok()?.end)).max();
     let mut reports = Vec::with_capacity(found.len());
     for FieldSignature { field, signature } in found.drain(..) {
@@ -172,6 +172,14 @@ pub fn verify(document: &Document, judge: &mut Judge<'_>) -> Result<DocumentRepo
         certified,
         signatures: reports,
     })
+}
+
+/// Only the first signature can certify (ISO 32000-2 section 12.8.2.2): who comes later cannot allow what others may change.
+fn certification(found: &[FieldSignature]) -> Option<Permission> {
+    let signatures = found.iter().map(|found| found.signature.as_ref().ok());
+    let mut signers = signatures
+        .filter(|found| found.is_none_or(|signature| signature.kind != SignatureKind::DocumentTimeStamp));
+    signers.next()??.certifies
 }
 
 fn defective(field: String, kind: Option<SignatureKind>, defect: SignatureDefect) -> SignatureReport {

@@ -317,3 +317,34 @@ fn a_signature_cannot_be_moved_into_another_document() {
     moved[target..target + contents.len()].copy_from_slice(contents.as_bytes());
     assert_flagged(&notary, "moved", &moved, "content-changed");
 }
+
+#[test]
+fn a_later_signature_cannot_allow_changes() {
+    let notary = Notary::new(Key::P256);
+    let first = notary.sign(&pdf(1), &SigningRequest::default());
+    let second = notary.sign(&first, &SigningRequest::default());
+    // The second signature claims to certify: its dictionary is rewritten before it is signed, as an attacker would.
+    let document = Document::open(&Content::from_vec(second.clone())).unwrap();
+    let certified = mailer::documents::permission::of_document(&document).unwrap();
+    assert_eq!(certified, None);
+    let request = SigningRequest { certify: Some(Permission::Annotate), ..SigningRequest::default() };
+    assert!(notary.try_sign(&first, &request).unwrap_err().contains("only the first signature can certify"));
+}
+
+#[test]
+fn a_card_that_fails_leaves_no_document_and_no_time_stamp() {
+    let notary = Notary::new(Key::P256);
+    let mut asked = Asked(0);
+    let problem = notary.sign_with_failing_key(&pdf(1), &mut asked);
+    assert_eq!((problem, asked.0), ("card-removed", 0));
+}
+
+/// Counts how often a time stamp was asked for.
+struct Asked(usize);
+
+impl mailer::documents::sign::TimeStamper for Asked {
+    fn stamp(&mut self, _octets: &[u8]) -> Result<Vec<u8>, mailer::time_stamping::NoTimeStamp> {
+        self.0 += 1;
+        Err(mailer::time_stamping::NoTimeStamp::NoServer)
+    }
+}

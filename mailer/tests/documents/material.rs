@@ -11,6 +11,7 @@ use mailer::documents::preparation::SigningRequest;
 use mailer::documents::sign::{SignedDocument, TimeStamper, sign_document};
 use mailer::documents::validation_data::ValidationData;
 use mailer::documents::verify::{DocumentReport, verify};
+use mailer::keys::{CardError, KeyError, SignatureScheme, Signer};
 use mailer::smime::{RsaPadding, SigningIdentity};
 use mailer::time_stamping::NoTimeStamp;
 use mailer::trust::{
@@ -114,6 +115,24 @@ impl Notary {
         self.signed(file, request, stamper).unwrap()
     }
 
+    /// What comes of it when the card is pulled before it signs: the code of the error.
+    pub(crate) fn sign_with_failing_key(&self, file: &[u8], stamper: &mut dyn TimeStamper) -> &'static str {
+        let document = Document::open(&Content::from_vec(file.to_vec())).unwrap();
+        let certificate = self.signer.certificate();
+        let identity = SigningIdentity {
+            signer: &mut Pulled(certificate.clone()),
+            certificate: &certificate,
+            intermediates: &[],
+            rsa_padding: RsaPadding::Pkcs1v15,
+        };
+        let request = SigningRequest::default();
+        let stamper = Some((stamper, 4000));
+        match sign_document(&document, &request, identity, stamper, self.at, [7; 16]) {
+            Ok(_) => "signed",
+            Err(error) => error.code(),
+        }
+    }
+
     fn signed(
         &self,
         file: &[u8],
@@ -178,6 +197,19 @@ impl Notary {
             unknown_revocation: UnknownRevocation::Reject,
         };
         verify(&document, &mut judge).unwrap()
+    }
+}
+
+/// A card that was pulled.
+struct Pulled(Certificate);
+
+impl Signer for Pulled {
+    fn public_key(&self) -> &spki::SubjectPublicKeyInfoOwned {
+        self.0.public_key()
+    }
+
+    fn sign(&mut self, _scheme: SignatureScheme, _digest: &[u8]) -> Result<Vec<u8>, KeyError> {
+        Err(KeyError::Card(CardError::CardRemoved))
     }
 }
 
