@@ -1,6 +1,8 @@
 //! Plain functions over bytes, for published test vectors and for fuzzing; no command calls them.
 //!
 //! Each takes whatever it is given: bad input ends in an answer, never in a panic.
+pub mod pdf;
+
 use const_oid::ObjectIdentifier;
 use der::Decode;
 use jiff::Timestamp;

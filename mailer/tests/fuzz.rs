@@ -13,6 +13,8 @@ mod foreign_pdf;
 mod forgery;
 mod mutation;
 mod openssl_pki;
+#[path = "pdf_files/maker.rs"]
+mod pdf_maker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
@@ -394,6 +396,39 @@ fn sealed_document() {
     let seeds = [openssl_pki::bytes(&ours), pki.read("wrap.pdf"), pki.read("encrypt.pdf")];
     let mut ring = reader.ring();
     run("sealed_document", &seeds, 3, |input| fuzz::sealed_document(input, &mut ring));
+}
+
+#[test]
+fn pdf_value() {
+    let seeds = [
+        "<</Type/Page/Kids[1 0 R 22 65535 R]/A#42 (a(b)\\)\\053\\n)/B<901FA>/C -.5/D +17/E true/F null>>",
+        "[/Name (text) <00FF> 1 2 3 0 R [[[<<>>]]] % comment\n false]",
+        "[[[[[[[[[[[[[[<</A<</A<</A[]>>>>>>]]]]]]]]]]]]]]",
+    ];
+    let seeds: Vec<Vec<u8>> = seeds.iter().map(|seed| seed.as_bytes().to_vec()).collect();
+    run("pdf_value", &seeds, 3, fuzz::pdf::value);
+}
+
+/// Every shape of file, written by hand.
+fn pdf_files() -> Vec<Vec<u8>> {
+    let octets = |maker: pdf_maker::Maker| maker.octets;
+    vec![
+        pdf_maker::plain(),
+        pdf_maker::packed(),
+        pdf_maker::hybrid(),
+        octets(pdf_maker::updated(3)),
+        [b"moved", &pdf_maker::plain()[..]].concat(),
+    ]
+}
+
+#[test]
+fn pdf_reader() {
+    run("pdf_reader", &pdf_files(), 5, fuzz::pdf::reader);
+}
+
+#[test]
+fn pdf_update() {
+    run("pdf_update", &pdf_files(), 5, fuzz::pdf::update);
 }
 
 /// A runner that finds nothing is shown to find a planted fault.

@@ -38,7 +38,7 @@ impl Document {
     pub fn open(content: &Content) -> Result<Self, PdfError> {
         let (header, version) = header(content)?;
         let chain = cross_reference::read(content)?;
-        if header > 0 && begins_section(content, chain.revisions.last(), header) {
+        if header > 0 && begins_section(content, chain.revisions.last(), header)? {
             let what =
                 "offsets fit both with and without the octets before %PDF-, so it can be read in two ways";
             return Err(PdfError::damaged(0, what));
@@ -140,7 +140,8 @@ impl Document {
                 value => return Ok(value),
             }
         }
-        Err(PdfError::TooDeep { at: 0, what: "a reference to a reference", most: MOST_STEPS })
+        let at = object.as_reference().map_or(0, |reference| self.place(reference.number));
+        Err(PdfError::TooDeep { at, what: "a reference to a reference", most: MOST_STEPS })
     }
 
     /// The value of a key, references followed; none when it is absent or null.
@@ -277,6 +278,18 @@ impl Document {
         Ok(())
     }
 
+    /// Where in the file an object is, or the object stream in which it is: for messages.
+    pub(super) fn place(&self, number: u32) -> u64 {
+        let stream = match self.location(number) {
+            Some(Location::InStream { stream, .. }) => self.location(stream),
+            location => location,
+        };
+        match stream {
+            Some(Location::Offset { offset, .. }) => offset,
+            _ => 0,
+        }
+    }
+
     /// The lowest object number that was never used.
     pub(super) fn next_number(&self) -> u32 {
         let size = self.chain.trailer.get("Size").and_then(Object::as_integer);
@@ -286,7 +299,7 @@ impl Document {
 }
 
 /// Offset and version of the header (section 7.5.2).
-fn header(content: &Content) -> Result<(u64, (u8, u8)), PdfError> {
+pub(super) fn header(content: &Content) -> Result<(u64, (u8, u8)), PdfError> {
     const MARK: &[u8] = b"%PDF-";
     let head = content.head(MOST_JUNK + 16)?;
     let found = memchr::memmem::find(&head, MARK).filter(|found| *found <= MOST_JUNK);
@@ -307,13 +320,13 @@ fn version_of(text: &[u8]) -> Option<(u8, u8)> {
 }
 
 /// Whether a cross-reference section also begins so many octets later.
-fn begins_section(content: &Content, newest: Option<&RevisionMark>, later: u64) -> bool {
+fn begins_section(content: &Content, newest: Option<&RevisionMark>, later: u64) -> Result<bool, PdfError> {
     let Some(offset) = newest.and_then(|newest| newest.start_cross_reference.checked_add(later)) else {
-        return false;
+        return Ok(false);
     };
     let mut lexer = Lexer::new(content, offset);
-    let is_table = lexer.take_all(b"xref").unwrap_or_default();
-    is_table || Parser::new(&mut lexer).header().is_ok()
+    lexer.skip_white_space()?;
+    Ok(lexer.take_all(b"xref")? || Parser::new(&mut lexer).header().is_ok())
 }
 
 /// The length that a linearised file says it has (section F.3.3).

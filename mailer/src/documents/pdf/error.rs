@@ -9,10 +9,11 @@ pub enum PdfError {
     NotPdf(&'static str),
     /// It is a PDF file that does not keep the rules; readers would have to guess.
     #[error(
-        "the PDF file is damaged at octet {at}: {what}; run `mailer document normalise` on it, if it is not signed"
+        "the PDF file is damaged{}: {what}; run `mailer document normalise` on it, if it is not signed",
+        place(*at)
     )]
     Damaged {
-        /// Offset in the file.
+        /// Offset in the file; 0 where it is the file as a whole or not known.
         at: u64,
         /// What is wrong there.
         what: String,
@@ -26,7 +27,7 @@ pub enum PdfError {
     )]
     Signed,
     /// Values lie deeper in one another than any honest file has them.
-    #[error("the PDF file is refused at octet {at}: {what} is nested more than {most} levels deep")]
+    #[error("the PDF file is refused{}: {what} is nested more than {most} levels deep", place(*at))]
     TooDeep {
         /// Offset in the file.
         at: u64,
@@ -36,7 +37,7 @@ pub enum PdfError {
         most: usize,
     },
     /// More of something than any honest file has.
-    #[error("the PDF file is refused at octet {at}: there are more than {most} {what}")]
+    #[error("the PDF file is refused{}: there are more than {most} {what}", place(*at))]
     TooMany {
         /// Offset in the file.
         at: u64,
@@ -46,7 +47,7 @@ pub enum PdfError {
         most: u64,
     },
     /// Something is longer than any honest file has it, or than the caller allows.
-    #[error("the PDF file is refused at octet {at}: {what} is longer than {most} octets")]
+    #[error("the PDF file is refused{}: {what} is longer than {most} octets", place(*at))]
     TooLarge {
         /// Offset in the file.
         at: u64,
@@ -96,4 +97,9 @@ impl PdfError {
     pub(super) fn damaged(at: u64, what: impl Into<String>) -> Self {
         Self::Damaged { at, what: what.into() }
     }
+}
+
+/// At offset 0 there is only the header, so it says that the place is not known.
+fn place(at: u64) -> String {
+    if at == 0 { String::new() } else { format!(" at octet {at}") }
 }

@@ -5,8 +5,9 @@ use super::error::PdfError;
 use super::object::{Name, Real};
 use crate::content::Content;
 
-/// How much is read at once.
-const WINDOW: u64 = 4096;
+/// How much is read at once, at first and at most.
+const FIRST_WINDOW: u64 = 512;
+const MOST_WINDOW: u64 = 16 << 10;
 /// The most octets that one indirect object may have before its stream data.
 const MOST_TEXT: u64 = 32 << 20;
 /// The longest number or keyword.
@@ -84,22 +85,28 @@ impl<'c> Lexer<'c> {
     }
 
     /// The next octet, which stays the next.
+    #[inline]
     pub(super) fn peek(&mut self) -> Result<Option<u8>, PdfError> {
-        if let Some(octet) = self.window.get(self.position) {
-            return Ok(Some(*octet));
+        match self.window.get(self.position) {
+            Some(octet) => Ok(Some(*octet)),
+            None => self.refill(),
         }
+    }
+
+    /// Reads a window from here, longer each time: most objects are short.
+    #[cold]
+    fn refill(&mut self) -> Result<Option<u8>, PdfError> {
         let offset = self.offset();
         if offset >= self.limit {
-            return Err(PdfError::TooLarge {
-                at: offset,
-                what: "an object without its stream",
-                most: MOST_TEXT,
-            });
+            let (what, most) = ("an object without its stream", MOST_TEXT);
+            return Err(PdfError::TooLarge { at: offset, what, most });
         }
-        self.window.clear();
+        let length = (2 * self.window.len() as u64).clamp(FIRST_WINDOW, MOST_WINDOW);
+        let end = offset.saturating_add(length).min(self.limit).min(self.content.len());
+        let length = usize::try_from(end.saturating_sub(offset)).unwrap_or_default();
+        self.window.resize(length, 0);
         (self.start, self.position) = (offset, 0);
-        let end = offset.saturating_add(WINDOW).min(self.limit);
-        self.content.slice(offset..end).reader().read_to_end(&mut self.window)?;
+        self.content.slice(offset..end).reader().read_exact(&mut self.window)?;
         Ok(self.window.first().copied())
     }
 
@@ -175,23 +182,25 @@ impl<'c> Lexer<'c> {
     }
 
     fn number_or_keyword(&mut self, at: u64) -> Result<Token, PdfError> {
-        let mut run = Vec::new();
+        let (mut run, mut length) = ([0; MOST_REGULAR], 0);
         while let Some(octet) = self.peek()?.filter(|octet| is_regular(*octet)) {
-            if run.len() == MOST_REGULAR {
+            let Some(place) = run.get_mut(length) else {
                 return Err(PdfError::damaged(at, "a number or keyword has no end"));
-            }
-            run.push(octet);
+            };
+            *place = octet;
+            length += 1;
             self.position += 1;
         }
+        let run = run.get(..length).unwrap_or_default();
         if !run.first().is_some_and(|first| b"+-.0123456789".contains(first)) {
-            return Ok(Token::Keyword(run));
+            return Ok(Token::Keyword(run.to_vec()));
         }
-        let text = std::str::from_utf8(&run).unwrap_or_default();
+        let text = std::str::from_utf8(run).unwrap_or_default();
         text.parse()
             .map(Token::Integer)
             .ok()
             .or_else(|| Real::parse(text).map(Token::Real))
-            .ok_or_else(|| PdfError::damaged(at, format!("{:?} is no number", String::from_utf8_lossy(&run))))
+            .ok_or_else(|| PdfError::damaged(at, format!("{:?} is no number", String::from_utf8_lossy(run))))
     }
 
     /// After the solidus (section 7.3.5).

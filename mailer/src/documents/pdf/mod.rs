@@ -5,7 +5,7 @@
 //! - `cross_reference`: where the objects are; revisions.
 //! - `object_stream`, `filters`: what lies compressed in streams.
 //! - `document`: the reader; `pages`: the page tree.
-//! - `update`: the appender.
+//! - `update`: the appender. `normalise`: a damaged file that is not signed, written anew.
 //! - `error`: why a file is not read or not changed.
 //!
 //! **What is refused.** A file that two readers could read in two ways, because then a signature would vouch for both: an
@@ -19,6 +19,7 @@ mod document;
 mod error;
 mod filters;
 mod lexer;
+mod normalise;
 pub mod object;
 mod object_stream;
 mod pages;
@@ -29,6 +30,7 @@ mod update;
 pub use cross_reference::{Location, RevisionMark, SectionKind};
 pub use document::Document;
 pub use error::PdfError;
+pub use normalise::normalise;
 pub use object::{Dictionary, Name, Object, Reference, Stream};
 pub use pages::Pages;
 pub use update::{Appended, SignatureGap, Update};

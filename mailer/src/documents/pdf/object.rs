@@ -182,6 +182,11 @@ impl Dictionary {
         }
     }
 
+    /// The same keys with other values.
+    pub(super) fn map(&self, change: impl Fn(&Object) -> Object) -> Self {
+        Self(self.0.iter().map(|(key, value)| (key.clone(), change(value))).collect())
+    }
+
     /// Takes a key out.
     pub fn remove(&mut self, key: &str) -> Option<Object> {
         let position = self.0.iter().position(|(name, _)| name.is(key))?;

@@ -36,7 +36,7 @@ impl<'d> Pages<'d> {
                 self.levels.push(vec![*root]);
                 Ok(())
             }
-            _ => Err(damaged(format!("{catalog}, the catalog, refers to no pages"))),
+            _ => Err(self.document.damaged(catalog, "is the catalog and refers to no pages")),
         }
     }
 
@@ -51,7 +51,7 @@ impl<'d> Pages<'d> {
                 continue;
             };
             let Object::Dictionary(node) = self.document.object(next)? else {
-                return Err(damaged(format!("{next} should be a page and is no dictionary")));
+                return Err(self.document.damaged(next, "should be a page and is no dictionary"));
             };
             if node.get("Kids").is_none() {
                 return Ok(Some(next));
@@ -63,18 +63,18 @@ impl<'d> Pages<'d> {
 
     fn enter(&mut self, reference: Reference, node: &Dictionary) -> Result<(), PdfError> {
         if !self.nodes.insert(reference) {
-            return Err(damaged(format!("{reference} stands twice in the page tree")));
+            return Err(self.document.damaged(reference, "stands twice in the page tree"));
         }
         if self.levels.len() >= MOST_LEVELS {
-            return Err(PdfError::TooDeep { at: 0, what: "the page tree", most: MOST_LEVELS });
+            let at = self.document.place(reference.number);
+            return Err(PdfError::TooDeep { at, what: "the page tree", most: MOST_LEVELS });
         }
         let Some(Object::Array(kids)) = self.document.get(node, "Kids")? else {
-            return Err(damaged(format!("/Kids of {reference} is no array")));
+            return Err(self.document.damaged(reference, "has /Kids that is no array"));
         };
         let kids: Option<Vec<Reference>> = kids.iter().rev().map(Object::as_reference).collect();
-        self.levels.push(
-            kids.ok_or_else(|| damaged(format!("/Kids of {reference} has something that is no reference")))?,
-        );
+        let wrong = || self.document.damaged(reference, "has something in /Kids that is no reference");
+        self.levels.push(kids.ok_or_else(wrong)?);
         Ok(())
     }
 }
@@ -103,7 +103,7 @@ impl Document {
         let mut next = page;
         for _ in 0..MOST_LEVELS {
             let Object::Dictionary(node) = self.object(next)? else {
-                return Err(damaged(format!("{next} should be in the page tree and is no dictionary")));
+                return Err(self.damaged(next, "should be in the page tree and is no dictionary"));
             };
             if let Some(value) = self.get(&node, key)? {
                 return Ok(Some(value));
@@ -113,10 +113,11 @@ impl Document {
                 _ => return Ok(None),
             }
         }
-        Err(PdfError::TooDeep { at: 0, what: "the page tree", most: MOST_LEVELS })
+        Err(PdfError::TooDeep { at: self.place(page.number), what: "the page tree", most: MOST_LEVELS })
     }
-}
 
-fn damaged(what: String) -> PdfError {
-    PdfError::damaged(0, what)
+    /// An object that is not what it should be.
+    fn damaged(&self, reference: Reference, what: &str) -> PdfError {
+        PdfError::damaged(self.place(reference.number), format!("{reference} {what}"))
+    }
 }

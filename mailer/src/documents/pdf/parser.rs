@@ -4,6 +4,7 @@ use std::ops::Range;
 use super::error::PdfError;
 use super::lexer::{Lexer, Token, is_white_space};
 use super::object::{Dictionary, Name, Object, Reference, Stream};
+use crate::content::Content;
 
 /// How deep values may lie in one another.
 const MOST_LEVELS: usize = 128;
@@ -83,14 +84,13 @@ impl<'l, 'c> Parser<'l, 'c> {
         let Ok(number) = u32::try_from(number) else { return Ok(None) };
         let after = self.lexer.offset();
         self.lexer.skip_white_space()?;
-        if self.lexer.peek()?.is_some_and(|octet| octet.is_ascii_digit()) {
-            if let Token::Integer(generation) = self.lexer.token()?
-                && let Ok(generation) = u16::try_from(generation)
-            {
-                self.lexer.skip_white_space()?;
-                if self.lexer.peek()? == Some(b'R') && self.lexer.token()?.is("R") {
-                    return Ok(Some(Reference { number, generation }));
-                }
+        if self.lexer.peek()?.is_some_and(|octet| octet.is_ascii_digit())
+            && let Token::Integer(generation) = self.lexer.token()?
+            && let Ok(generation) = u16::try_from(generation)
+        {
+            self.lexer.skip_white_space()?;
+            if self.lexer.peek()? == Some(b'R') && self.lexer.token()?.is("R") {
+                return Ok(Some(Reference { number, generation }));
             }
         }
         self.lexer.seek(after);
@@ -233,6 +233,24 @@ impl<'l, 'c> Parser<'l, 'c> {
             return Ok(());
         }
         Err(PdfError::damaged(at, format!("{of} has no {keyword} here")))
+    }
+}
+
+impl Object {
+    /// A single value, as it stands in a file; a stream is none.
+    ///
+    /// # Errors
+    /// It is damaged, or something follows it.
+    pub fn parse(octets: &[u8]) -> Result<Self, PdfError> {
+        let content = Content::from_vec(octets.to_vec());
+        let mut lexer = Lexer::new(&content, 0);
+        let value = Parser::new(&mut lexer).value()?;
+        lexer.skip_white_space()?;
+        let at = lexer.offset();
+        match lexer.token()? {
+            Token::End => Ok(value),
+            _ => Err(PdfError::damaged(at, "something follows where nothing may")),
+        }
     }
 }
 

@@ -2,14 +2,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::cross_reference::SectionKind;
+use super::cross_reference::{MOST_TABLE_OFFSET, SectionKind};
 use super::document::Document;
 use super::error::PdfError;
 use super::object::{Dictionary, Object, Reference};
 use crate::content::Content;
 
-/// The last offset that a cross-reference table can hold: ten digits.
-const MOST_TABLE_OFFSET: u64 = 9_999_999_999;
 /// Digits that are kept for each number of /ByteRange: enough for any offset.
 const DIGITS: usize = 20;
 /// Keys of a trailer that belong to one section, or are written anew.
@@ -133,7 +131,8 @@ impl<'d> Update<'d> {
 
     fn section(&self, body: &mut Body, mut places: Vec<(Reference, u64)>, new_identifier: [u8; 16]) {
         let newest = self.document.revisions().last();
-        let size = self.objects.keys().next_back().map_or(0, |last| last.saturating_add(1)).max(self.next);
+        let highest = self.objects.keys().next_back().map_or(0, |last| last.saturating_add(1));
+        let size = highest.max(self.document.next_number());
         let mut trailer = Dictionary::new().with("Size", i64::from(size));
         for (key, value) in self.document.trailer().iter() {
             if !OF_ONE_SECTION.iter().any(|other| key.is(other)) {
@@ -173,12 +172,9 @@ fn check(reference: Reference, object: &Object) -> Result<(), PdfError> {
     if reference.number == 0 || reference.number == u32::MAX {
         return Err(PdfError::BadUpdate(format!("{reference} cannot be")));
     }
-    let inner: &Object = object;
-    let nested = match inner {
+    let nested = match object {
         Object::Stream(stream) => stream.dictionary.iter().any(|(_, value)| has_stream(value)),
-        Object::Array(elements) => elements.iter().any(has_stream),
-        Object::Dictionary(dictionary) => dictionary.iter().any(|(_, value)| has_stream(value)),
-        _ => false,
+        other => has_stream(other),
     };
     if nested {
         return Err(PdfError::BadUpdate(format!("{reference} has a stream inside another value")));

@@ -110,14 +110,34 @@ fn section(
         let Some(offset) = hidden.as_integer().and_then(|offset| u64::try_from(offset).ok()) else {
             return Err(PdfError::damaged(start, "/XRefStm is no offset"));
         };
-        let mut lexer = Lexer::new(content, offset);
-        lexer.skip_white_space()?;
-        entries.push(stream::read(&mut lexer, allowance)?.0);
+        let hidden = stream::read(&mut Lexer::new(content, offset), allowance)?.0;
+        agree(&entries, &hidden, start)?;
+        entries.push(hidden);
         kind = SectionKind::Hybrid;
     }
     // An object that is hidden from old readers is free in the table and in use in the stream.
     entries.push(table.free);
     Ok((Section { start, end, kind, trailer: table.trailer }, entries))
+}
+
+/// What is in use for readers of tables must be the same for readers of streams.
+fn agree(in_use: &[Vec<Entry>], hidden: &[Entry], at: u64) -> Result<(), PdfError> {
+    let other = in_use.iter().flatten().find(|entry| {
+        let found = hidden.binary_search_by_key(&entry.number, |hidden| hidden.number);
+        found
+            .ok()
+            .and_then(|found| hidden.get(found))
+            .is_some_and(|hidden| !hidden.is_free() && hidden != *entry)
+    });
+    match other {
+        Some(Entry { number, .. }) => {
+            let what = format!(
+                "the table and /XRefStm disagree where object {number} is, so it can be read in two ways"
+            );
+            Err(PdfError::damaged(at, what))
+        }
+        None => Ok(()),
+    }
 }
 
 fn previous(section: &Section) -> Result<Option<u64>, PdfError> {

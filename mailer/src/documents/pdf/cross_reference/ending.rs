@@ -9,6 +9,8 @@ const MOST_JUNK: u64 = 1024;
 const TAIL: u64 = 2 * MOST_JUNK;
 /// How far after a section its `startxref` is looked for.
 const MOST_DISTANCE: u64 = 1 << 20;
+/// How much is looked at at once.
+const MOST_CHUNK: u64 = 64 << 10;
 
 /// `startxref`, an offset, `%%EOF`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +42,13 @@ pub(super) fn after(
     section_end: u64,
     wanted: impl Fn(Ending) -> bool,
 ) -> Result<Option<Ending>, PdfError> {
-    const CHUNK: u64 = 64 << 10;
     let finder = memchr::memmem::Finder::new(b"startxref");
     let overlap = finder.needle().len() as u64 - 1;
     let most = content.len().min(section_end.saturating_add(MOST_DISTANCE));
-    let mut start = section_end;
+    // It comes next, or far behind.
+    let (mut start, mut length) = (section_end, 256);
     while start < most {
-        let chunk = content.slice(start..(start + CHUNK + overlap).min(most));
-        let octets = chunk.head(usize::try_from(CHUNK + overlap).unwrap_or(usize::MAX))?;
+        let octets = content.slice(start..(start + length + overlap).min(most)).head(usize::MAX)?;
         for found in finder.find_iter(&octets) {
             if let Some(ending) = read(content, start + found as u64)?
                 && wanted(ending)
@@ -55,7 +56,8 @@ pub(super) fn after(
                 return Ok(Some(ending));
             }
         }
-        start += CHUNK;
+        start += length;
+        length = MOST_CHUNK.min(2 * length);
     }
     Ok(None)
 }

@@ -13,6 +13,8 @@ pub use chain::{RevisionMark, SectionKind};
 
 use super::error::PdfError;
 
+/// The last offset that a cross-reference table can hold: ten digits.
+pub(super) const MOST_TABLE_OFFSET: u64 = 9_999_999_999;
 /// The most objects of a file: Annex C's limit of object numbers.
 const MOST_OBJECTS: u64 = 8_388_607;
 

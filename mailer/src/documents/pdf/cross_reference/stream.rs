@@ -4,9 +4,10 @@ use std::io::Read;
 use super::super::error::PdfError;
 use super::super::filters;
 use super::super::lexer::Lexer;
-use super::super::object::{Dictionary, Object, Stream};
+use super::super::object::{Dictionary, Object, Reference, Stream};
 use super::super::parser::Parser;
-use super::{Allowance, Entry, sorted};
+use super::{Allowance, Entry, Location, sorted};
+use crate::content::Content;
 
 /// The widest field.
 const MOST_WIDTH: usize = 8;
@@ -16,6 +17,7 @@ pub(super) fn read(
     lexer: &mut Lexer<'_>,
     allowance: &mut Allowance,
 ) -> Result<(Vec<Entry>, Dictionary), PdfError> {
+    lexer.skip_white_space()?;
     let start = lexer.offset();
     let indirect = Parser::new(lexer).indirect(&|_| {
         Err(PdfError::damaged(start, "the length of a cross-reference stream is a reference"))
@@ -26,8 +28,31 @@ pub(super) fn read(
     if !stream.dictionary.is_type("XRef") {
         return Err(PdfError::damaged(start, "a stream that is no cross-reference stream stands here"));
     }
-    let entries = entries(&stream, start, allowance)?;
-    Ok((sorted(entries, start)?, stream.dictionary))
+    let mut entries = sorted(entries(&stream, start, allowance)?, start)?;
+    own_entry(lexer.content(), &mut entries, indirect.reference, indirect.span.start)?;
+    Ok((entries, stream.dictionary))
+}
+
+/// The entry of the stream itself, which nothing refers to and which some writers get wrong: it is here, unless another
+/// object of its number really is where its entry leads.
+fn own_entry(content: &Content, entries: &mut [Entry], own: Reference, start: u64) -> Result<(), PdfError> {
+    let Some(entry) = entries.iter_mut().find(|entry| entry.number == own.number) else { return Ok(()) };
+    let offset = match entry.location() {
+        None => return Ok(()),
+        Some(Location::Offset { offset, .. }) if offset < content.len() => offset,
+        Some(_) => start,
+    };
+    let found = Parser::new(&mut Lexer::new(content, offset)).header();
+    match found {
+        Ok((other, at)) if other == own && at != start => Err(PdfError::damaged(
+            at,
+            format!("{own} is here, and so is a cross-reference stream at octet {start}"),
+        )),
+        _ => {
+            *entry = Entry::at(own.number, start, own.generation);
+            Ok(())
+        }
+    }
 }
 
 fn entries(stream: &Stream, at: u64, allowance: &mut Allowance) -> Result<Vec<Entry>, PdfError> {

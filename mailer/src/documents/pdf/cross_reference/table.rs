@@ -103,9 +103,10 @@ fn entry(number: u32, octets: &[u8; 20]) -> Option<Entry> {
         return None;
     }
     let offset = decimal(offset)?;
-    let generation = u16::try_from(decimal(&[*g1, *g2, *g3, *g4, *g5])?).ok()?;
+    let generation = decimal(&[*g1, *g2, *g3, *g4, *g5])?;
     match kind {
-        b'n' => Some(Entry::at(number, offset, generation)),
+        b'n' => Some(Entry::at(number, offset, u16::try_from(generation).ok()?)),
+        // MuPDF gives object 0 the generation 65536.
         b'f' => Some(Entry::free(number)),
         _ => None,
     }
@@ -129,7 +130,8 @@ mod tests {
             (b"0000000000 65535 f \r", Some(Entry::free(3))),
             (b"0000000000 00000 n \n", Some(Entry::free(3))),
             (b"0000000017 00000 n1\n", None),
-            (b"0000000017 99999 n \n", None),
+            (b"0000000000 65536 f \n", Some(Entry::free(3))),
+            (b"0000000017 65536 n \n", None),
             (b"+000000017 00000 n \n", None),
             (b" 000000017 00000 n \n", None),
             (b"0000000017 00000 x \n", None),

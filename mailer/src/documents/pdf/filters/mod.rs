@@ -58,13 +58,13 @@ pub(super) fn reader(stream: &Stream, resolve: &Resolve<'_>, at: u64) -> Result<
             Some(_) => return Err(wrong("/DecodeParms")),
         };
         let buffered = BufReader::with_capacity(BUFFER, source);
-        source = match &name.text()[..] {
-            "FlateDecode" => {
+        source = match name.0.as_slice() {
+            b"FlateDecode" => {
                 let inflated = flate2::bufread::ZlibDecoder::new(buffered);
                 predictor::reader(Box::new(inflated), &parameters, resolve)?
                     .ok_or_else(|| wrong("a predictor"))?
             }
-            "LZWDecode" => {
+            b"LZWDecode" => {
                 let early = match resolve(parameters.get("EarlyChange").unwrap_or(&Object::Null))? {
                     Object::Null | Object::Integer(1) => true,
                     Object::Integer(0) => false,
@@ -74,10 +74,10 @@ pub(super) fn reader(stream: &Stream, resolve: &Resolve<'_>, at: u64) -> Result<
                 predictor::reader(Box::new(unpacked), &parameters, resolve)?
                     .ok_or_else(|| wrong("a predictor"))?
             }
-            "ASCIIHexDecode" => Box::new(Decoded::new(buffered, text::Hexadecimal)),
-            "ASCII85Decode" => Box::new(Decoded::new(buffered, text::Base85)),
-            "RunLengthDecode" => Box::new(Decoded::new(buffered, packed::RunLength)),
-            other => return Err(PdfError::Unsupported(format!("the filter {other}"))),
+            b"ASCIIHexDecode" => Box::new(Decoded::new(buffered, text::Hexadecimal)),
+            b"ASCII85Decode" => Box::new(Decoded::new(buffered, text::Base85)),
+            b"RunLengthDecode" => Box::new(Decoded::new(buffered, packed::RunLength)),
+            _ => return Err(PdfError::Unsupported(format!("the filter {}", name.text()))),
         };
     }
     Ok(source)
