@@ -96,8 +96,10 @@ pub(super) fn unlock(
                 });
             }
             Err(DecryptError::NotForUs) => {}
-            Err(error @ DecryptError::Keys(_)) => return Err(SealedError::Envelope(error)),
-            Err(error) => outcome = error,
+            // What others get need not be readable for us.
+            Err(error @ (DecryptError::Malformed(_) | DecryptError::Unsupported(_))) => outcome = error,
+            // An envelope that names us and does not open: another one would only cost the card more work.
+            Err(error) => return Err(SealedError::Envelope(error)),
         }
     }
     Err(SealedError::Envelope(outcome))

@@ -54,8 +54,12 @@ pub fn open(wrapper: &Content, keys: &mut dyn KeyRing) -> Result<Opened, SealedE
     }
     let (_, catalog) = outer.catalog()?;
     let embedded = embedded_files(&outer, &catalog)?;
-    let payload = embedded.iter().find(|embedded| embedded.is_related_as(ENCRYPTED_PAYLOAD));
-    let stream = payload.ok_or(SealedError::NotSealed)?.stream(&outer)?;
+    let mut payloads = embedded.iter().filter(|embedded| embedded.is_related_as(ENCRYPTED_PAYLOAD));
+    let payload = payloads.next().ok_or(SealedError::NotSealed)?;
+    if payloads.next().is_some() {
+        return Err(SealedError::Unsupported("a file with several sealed documents".to_owned()));
+    }
+    let stream = payload.stream(&outer)?;
     let content = match filters(&outer, &stream)?.as_slice() {
         [] => stream.data.clone(),
         [(name, parameters)] if name == "FlateDecode" && parameters.is_empty() => {
