@@ -66,17 +66,25 @@ impl SealFont {
         let lines = text.iter().map(|line| characters::shown(line)).collect::<Result<Vec<_>, _>>()?;
         let wanted = distinct(&lines);
         let mut fewest: Option<Vec<char>> = None;
+        let mut slanted_or_bold = None;
         for file in font_files(folders, &wanted) {
             let Ok(octets) = std::fs::read(&file) else { continue };
             for font in Self::of_file(octets, &wanted) {
                 let missing = font.missing(&wanted);
-                if missing.is_empty() {
+                if missing.is_empty() && font.face().is_ok_and(|face| is_plain(&face)) {
                     return Ok(font);
+                }
+                if missing.is_empty() {
+                    slanted_or_bold = slanted_or_bold.or(Some(font));
+                    continue;
                 }
                 if fewest.as_ref().is_none_or(|fewest| missing.len() < fewest.len()) {
                     fewest = Some(missing);
                 }
             }
+        }
+        if let Some(font) = slanted_or_bold {
+            return Ok(font);
         }
         Err(SealError::NoFontFound { characters: fewest.unwrap_or(wanted), folders: folders.to_vec() })
     }
@@ -189,6 +197,11 @@ fn font_files(folders: &[PathBuf], wanted: &[char]) -> Vec<PathBuf> {
     found
 }
 
+/// Upright, and neither bold nor light.
+fn is_plain(face: &Face<'_>) -> bool {
+    !face.is_italic() && !face.is_oblique() && (300..=500).contains(&face.weight().to_number())
+}
+
 /// How little a file's name promises an upright sans serif of ordinary weight.
 fn penalty(name: &str, wide: bool) -> u32 {
     const ODD: &[&str] = &[
@@ -211,6 +224,7 @@ fn penalty(name: &str, wide: bool) -> u32 {
     ];
     const EAST_ASIAN: &[&str] = &["cjk", "hei", "han", "song", "ming", "kai", "wqy", "fallback", "gothic"];
     let odd = ODD.iter().filter(|word| name.replace("sans-serif", "").contains(**word)).count();
+    let odd = odd + usize::from(!wide && !name.contains("sans"));
     let fits = !wide || EAST_ASIAN.iter().any(|word| name.contains(word));
     u32::try_from(odd).unwrap_or(u32::MAX) + if fits { 0 } else { 100 }
 }
