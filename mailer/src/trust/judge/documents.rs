@@ -85,7 +85,7 @@ impl Judge<'_> {
     ) -> Result<Timestamp, TimeStampError> {
         let token =
             time_stamp::read_over(token, &|algorithm| digest(octets, algorithm), &enclosed.certificates)?;
-        let mut source = WithAnswers { inner: &mut *self.source, answers: &enclosed.answers };
+        let mut source = WithAnswers::new(&mut *self.source, &enclosed.answers);
         let mut judge = Judge {
             anchors: self.anchors,
             source: &mut source,
@@ -100,7 +100,8 @@ impl Judge<'_> {
         }
         let moment =
             enclosed.newest_statement().map_or(token.at_latest, |newest| newest.max(token.at_latest));
-        let mut source = WithAnswers { inner: &mut AtHand(&mut *self.source), answers: &enclosed.answers };
+        let mut at_hand = AtHand(&mut *self.source);
+        let mut source = WithAnswers::new(&mut at_hand, &enclosed.answers);
         let mut judge = Judge {
             anchors: self.anchors,
             source: &mut source,
@@ -123,7 +124,7 @@ impl Judge<'_> {
         purpose: Purpose,
         along: &[Certificate],
     ) -> Result<Enclosed, CertificateProblem> {
-        let mut source = Recorder { inner: &mut *self.source, lists: Vec::new(), answers: Vec::new() };
+        let mut source = WithAnswers::new(&mut *self.source, &[]);
         let mut judge = Judge {
             anchors: self.anchors,
             source: &mut source,
@@ -134,7 +135,7 @@ impl Judge<'_> {
         let approval = judge.approve(certificate, &mut found, (purpose, &[]), Reach::Directory)?;
         let mut certificates = approval.path.certificates().to_vec();
         certificates.push(approval.path.anchor().certificate.clone());
-        Ok(Enclosed { certificates, lists: source.lists, answers: source.answers })
+        Ok(Enclosed { certificates, lists: source.genuine_lists, answers: source.genuine_answers })
     }
 
     fn is_future(&self, moment: Timestamp) -> bool {
@@ -146,7 +147,7 @@ impl Judge<'_> {
         signature: &Signature,
         enclosed: &Enclosed,
     ) -> Result<Approval, CertificateProblem> {
-        let mut source = WithAnswers { inner: &mut *self.source, answers: &enclosed.answers };
+        let mut source = WithAnswers::new(&mut *self.source, &enclosed.answers);
         let mut judge = Judge {
             anchors: self.anchors,
             source: &mut source,
@@ -182,8 +183,8 @@ impl Judge<'_> {
         moments.dedup();
         moments.into_iter().take(super::MOST_TIME_STAMPS).find_map(|stamped| {
             let moment = enclosed.newest_statement().map_or(stamped, |newest| newest.max(stamped));
-            let mut source =
-                WithAnswers { inner: &mut AtHand(&mut *self.source), answers: &enclosed.answers };
+            let mut at_hand = AtHand(&mut *self.source);
+            let mut source = WithAnswers::new(&mut at_hand, &enclosed.answers);
             let mut judge = Judge {
                 anchors: self.anchors,
                 source: &mut source,
@@ -216,10 +217,18 @@ impl Enclosed {
     }
 }
 
-/// A source, and OCSP answers that came along.
+/// A source, OCSP answers that came along, and every genuine statement about revocation, written down.
 struct WithAnswers<'a> {
     inner: &'a mut dyn Source,
     answers: &'a [Vec<u8>],
+    genuine_lists: Vec<CertificateList>,
+    genuine_answers: Vec<Vec<u8>>,
+}
+
+impl<'a> WithAnswers<'a> {
+    fn new(inner: &'a mut dyn Source, answers: &'a [Vec<u8>]) -> Self {
+        Self { inner, answers, genuine_lists: Vec::new(), genuine_answers: Vec::new() }
+    }
 }
 
 impl Source for WithAnswers<'_> {
@@ -236,6 +245,7 @@ impl Source for WithAnswers<'_> {
     }
 
     fn remember(&mut self, key_identifier: &[u8], list: &CertificateList) {
+        self.genuine_lists.push(list.clone());
         self.inner.remember(key_identifier, list);
     }
 
@@ -254,45 +264,7 @@ impl Source for WithAnswers<'_> {
     }
 
     fn remember_answer(&mut self, certificate: &Certificate, issuer: &Certificate, answer: &OcspAnswer) {
-        self.inner.remember_answer(certificate, issuer, answer);
-    }
-}
-
-/// A source, and every genuine statement about revocation that came from it.
-struct Recorder<'a> {
-    inner: &'a mut dyn Source,
-    lists: Vec<CertificateList>,
-    answers: Vec<Vec<u8>>,
-}
-
-impl Source for Recorder<'_> {
-    fn issuers_at_hand(&mut self, key_identifier: &[u8]) -> Vec<Certificate> {
-        self.inner.issuers_at_hand(key_identifier)
-    }
-
-    fn issuers(&mut self, key_identifier: &[u8]) -> Vec<Certificate> {
-        self.inner.issuers(key_identifier)
-    }
-
-    fn revocation_lists(&mut self, key_identifier: &[u8]) -> Vec<CertificateList> {
-        self.inner.revocation_lists(key_identifier)
-    }
-
-    fn remember(&mut self, key_identifier: &[u8], list: &CertificateList) {
-        self.lists.push(list.clone());
-        self.inner.remember(key_identifier, list);
-    }
-
-    fn revocation_lists_of(&mut self, certificate: &Certificate) -> Vec<CertificateList> {
-        self.inner.revocation_lists_of(certificate)
-    }
-
-    fn ocsp_answers(&mut self, certificate: &Certificate, issuer: &Certificate) -> Vec<OcspAnswer> {
-        self.inner.ocsp_answers(certificate, issuer)
-    }
-
-    fn remember_answer(&mut self, certificate: &Certificate, issuer: &Certificate, answer: &OcspAnswer) {
-        self.answers.push(answer.der.clone());
+        self.genuine_answers.push(answer.der.clone());
         self.inner.remember_answer(certificate, issuer, answer);
     }
 }
