@@ -1,5 +1,7 @@
 //! `mailer document`: official documents signed, checked, sealed to their readers.
+mod decrypt;
 mod distribute;
+mod encrypt;
 mod evidence;
 mod files;
 mod issue;
@@ -28,6 +30,8 @@ enum Command {
     Sign(sign::Sign),
     Stamp(stamp::Stamp),
     Verify(verify::Verify),
+    Encrypt(encrypt::Encrypt),
+    Decrypt(decrypt::Decrypt),
     Distribute(distribute::Distribute),
     Status(status::Status),
     Evidence(evidence::Evidence),
@@ -39,6 +43,8 @@ impl Document {
             Command::Sign(command) => command.json,
             Command::Stamp(command) => command.json,
             Command::Verify(command) => command.json,
+            Command::Encrypt(command) => command.json,
+            Command::Decrypt(command) => command.json,
             Command::Distribute(command) => command.json,
             Command::Status(command) => command.json,
             Command::Evidence(command) => command.json,
@@ -50,6 +56,8 @@ impl Document {
             Command::Sign(command) => command.run(home),
             Command::Stamp(command) => command.run(home),
             Command::Verify(command) => command.run(home),
+            Command::Encrypt(command) => command.run(home),
+            Command::Decrypt(command) => command.run(home),
             Command::Distribute(command) => command.run(home),
             Command::Status(command) => command.run(home),
             Command::Evidence(command) => command.run(home),
