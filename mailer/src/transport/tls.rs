@@ -44,7 +44,7 @@ impl TlsAnchors {
     }
 
     /// The same for connections that others make.
-    pub(crate) fn client_config(&self) -> Arc<ClientConfig> {
+    pub fn client_config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.0)
     }
 

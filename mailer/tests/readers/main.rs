@@ -8,7 +8,11 @@
 )]
 #[path = "../accounts/mod.rs"]
 mod accounts;
+mod classes;
+mod labels;
+mod ldap;
 mod material;
 #[path = "../openssl_pki/mod.rs"]
 mod openssl_pki;
 mod sealing;
+mod slapd;

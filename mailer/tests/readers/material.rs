@@ -1,8 +1,8 @@
 //! Documents and people for these tests.
 use std::path::Path;
 
-use crate::accounts::Office;
-use crate::openssl_pki::Key;
+use crate::accounts::{Office, Person};
+use crate::openssl_pki::{Key, encryption, openssl, signing};
 
 /// A small PDF file; `words` stand in it readable.
 pub(crate) fn pdf(words: &str) -> Vec<u8> {
@@ -52,3 +52,89 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+/// The DER of a policy's object identifier: 1.2.3.4.
+pub(crate) const POLICY: &str = "1.2.3.4";
+
+/// subjectDirectoryAttributes with a clearance for [`POLICY`], or for 1.2.3.5 if `other` (RFC 5913), as openssl takes it.
+fn clearance(bits: u8, other: bool) -> String {
+    let last = if other { "05" } else { "04" };
+    format!("2.5.29.9=DER:301430120603550437310b300906032a03{last}030202{bits:02x}")
+}
+
+/// A person whose encryption certificate carries a clearance: the bits from unmarked (80) to topSecret (04).
+pub(crate) fn cleared(office: &Office, name: &str, bits: u8, other: bool) -> Person {
+    let address = format!("{name}@example.test");
+    let people = &office.pki.people;
+    let extensions = format!("{}\n{}", encryption(&address, Key::P256), clearance(bits, other));
+    let person = Person {
+        name: name.to_owned(),
+        signer: people.issue(&format!("{name}-sign"), Key::P256, &signing(&address)),
+        reader: people.issue(&format!("{name}-read"), Key::P256, &extensions),
+    };
+    office.publish(&person);
+    office.make_card(&person);
+    office.setup(name, &["--maildir", "spool"]).expect(0);
+    person
+}
+
+/// A certificate for signing lists of classes (RFC 9336).
+pub(crate) const FOR_LISTS: &str = "keyUsage=critical,digitalSignature\nextendedKeyUsage=1.3.6.1.5.5.7.3.36\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid";
+
+/// A list of classes: `classes` is JSON.
+pub(crate) fn class_list(number: u64, expires: &str, classes: &str) -> String {
+    format!(
+        r#"{{"version":1,"number":{number},"organization":"Example","issued":"2026-01-01T00:00:00Z","expires":"{expires}","classes":[{classes}]}}"#
+    )
+}
+
+/// A class as JSON, its members with their clearance.
+pub(crate) fn class(name: &str, members: &[(&str, Option<u8>)]) -> String {
+    let members: Vec<String> = members
+        .iter()
+        .map(|(name, clearance)| {
+            let clearance = clearance.map_or("null".to_owned(), |clearance| clearance.to_string());
+            format!(r#"{{"address":"{name}@example.test","clearance":{clearance}}}"#)
+        })
+        .collect();
+    format!(r#"{{"name":"{name}","description":"","policy":"{POLICY}","members":[{}]}}"#, members.join(","))
+}
+
+/// Signs a list with openssl; answers its octets.
+pub(crate) fn sign_list(folder: &Path, signer: &str, authority: &str, json: &str) -> Vec<u8> {
+    std::fs::write(folder.join("list.json"), json).unwrap();
+    let (certificate, key, chain) =
+        (format!("{signer}.pem"), format!("{signer}.key"), format!("{authority}.pem"));
+    openssl(
+        folder,
+        &[
+            "cms",
+            "-sign",
+            "-binary",
+            "-nodetach",
+            "-md",
+            "sha256",
+            "-in",
+            "list.json",
+            "-signer",
+            &certificate,
+            "-inkey",
+            &key,
+            "-certfile",
+            &chain,
+            "-outform",
+            "DER",
+        ],
+    )
+}
+
+/// Makes the key for lists once, and publishes a list.
+pub(crate) fn publish_list(office: &Office, json: &str) {
+    if !office.path("lists.pem").exists() {
+        office.pki.people.issue("lists", Key::P256, FOR_LISTS);
+    }
+    office.pki.write("published/classes.p7m", &sign_list(office.pki.path(), "lists", "People", json));
+}
+
+/// A moment at which tests do not run any more.
+pub(crate) const FAR: &str = "2047-01-01T00:00:00Z";
