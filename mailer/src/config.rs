@@ -52,6 +52,9 @@ pub struct Config {
     /// Who stamps documents and receipts with the time.
     #[serde(default, skip_serializing_if = "TimeStampConfig::is_default")]
     pub time_stamps: TimeStampConfig,
+    /// Where classes of readers are found, if not in the directory.
+    #[serde(default, skip_serializing_if = "ReadersConfig::is_default")]
+    pub readers: ReadersConfig,
     /// Whose certificates are believed, for which mail domains. Copied here at setup, so that nobody can exchange the file.
     pub anchors: Vec<AnchorConfig>,
 }
@@ -100,6 +103,21 @@ pub struct TimeStampConfig {
 }
 
 impl TimeStampConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Where classes of readers are found: the table `[readers]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReadersConfig {
+    /// Groups of this server are the classes, instead of the signed list in the directory: `ldap://HOST:PORT/BASE` or ldaps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ldap: Option<String>,
+}
+
+impl ReadersConfig {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -212,6 +230,11 @@ impl Home {
         self.0.join("ledger")
     }
 
+    /// The newest list of classes of readers that was seen.
+    pub fn classes(&self) -> PathBuf {
+        self.0.join("classes")
+    }
+
     /// Which receipts were given.
     pub fn receipts_given(&self) -> PathBuf {
         self.0.join("receipts-given")
@@ -306,6 +329,7 @@ mod tests {
                 policy: None,
                 seconds: Some(5),
             },
+            readers: ReadersConfig { ldap: Some("ldaps://dir.mail.test/dc=mail,dc=test".to_owned()) },
             anchors: vec![AnchorConfig {
                 domains: vec!["mail.test".to_owned()],
                 certificate: "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".to_owned(),

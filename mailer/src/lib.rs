@@ -8,6 +8,7 @@
 //! - [`time_stamping`]: RFC 3161: time stamps asked for, read, checked.
 //! - [`trust`]: anchors, paths, revocation, verdicts.
 //! - [`documents`]: official documents: PDF files read, signed, checked, sealed.
+//! - [`readers`]: classes of readers, and what readers are cleared for.
 //! - [`directory`]: where other people's certificates come from.
 //! - [`protection`]: messages protected and opened: the modules above put together.
 //! - [`content`]: bytes of any length in little memory; temporary files are encrypted.
@@ -31,6 +32,7 @@ pub mod keys;
 pub mod ledger;
 pub mod message;
 pub mod protection;
+pub mod readers;
 pub mod smime;
 pub mod time_stamping;
 pub mod transport;

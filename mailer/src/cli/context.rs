@@ -95,6 +95,14 @@ impl Context {
     /// # Errors
     /// Its location or the cache cannot be used.
     pub(super) fn directory(&self) -> Result<Directory, Failure> {
+        self.directory_on(Network::Online)
+    }
+
+    /// The same; with [`Network::Offline`] nobody is asked, whatever is configured.
+    ///
+    /// # Errors
+    /// Its location or the cache cannot be used.
+    pub(super) fn directory_on(&self, network: Network) -> Result<Directory, Failure> {
         let configured = &self.config.revocation;
         let responder = configured.ocsp_responder.as_deref().map(responder).transpose()?;
         let certificate_addresses = match configured.follow_certificate_addresses {
@@ -102,7 +110,7 @@ impl Context {
             true => CertificateAddresses::Follow { private_hosts: configured.private_hosts.clone() },
         };
         let settings = Settings {
-            network: if configured.offline || is_offline() { Network::Offline } else { Network::Online },
+            network: if configured.offline || is_offline() { Network::Offline } else { network },
             responder,
             nonce: match configured.ocsp_nonce {
                 OcspNonce::Send => NoncePolicy::Send,
@@ -114,6 +122,11 @@ impl Context {
         };
         let location = self.config.directory.parse()?;
         Ok(Directory::open_with(&location, &self.home.cache(), self.now, settings)?)
+    }
+
+    /// Whether the user wants nobody to be asked.
+    pub(super) fn is_offline(&self) -> bool {
+        self.config.revocation.offline || is_offline()
     }
 
     /// What to think of unknown revocation.

@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 use super::algorithms::remember;
 use super::context::{Context, PinOptions};
 use super::input::stdin_content;
+use super::labels::own_clearance;
 use super::report::{Exit, Failure, write_out};
 use super::verdict::{Finding, ReleaseOptions};
 use crate::content::Content;
 use crate::keys::KeyRing;
 use crate::message::terminal_text::safe_text;
 use crate::protection::inner_parts::separate_message;
+use crate::protection::labels::ClearanceQuestion;
 use crate::protection::open::{self as opening, Opened, ReleasePolicy};
 use crate::trust::Judge;
 
@@ -108,7 +110,9 @@ pub(super) fn open_message(
     message: &Content,
 ) -> Result<(Opened, Vec<String>), Failure> {
     let mut keys = || context.card(pin).map(|card| Box::new(card) as Box<dyn KeyRing>);
-    let (opened, mut notes) = judging(context, |judge| Ok(opening::open(message, &mut keys, judge)?))?;
+    let mut clearance = |question: &mut ClearanceQuestion<'_>| own_clearance(context, question);
+    let (opened, mut notes) =
+        judging(context, |judge| Ok(opening::open_cleared(message, &mut keys, judge, &mut clearance)?))?;
     if let Err(problem) = remember(context, &opened) {
         notes.push(problem.to_string());
     }

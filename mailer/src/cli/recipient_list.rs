@@ -1,19 +1,47 @@
-//! To whom: addresses on the command line, or a list in a file.
+//! To whom: addresses on the command line, a list in a file, or a class of readers.
 use std::path::Path;
 
+use super::classes::Classes;
+use super::context::Context;
 use super::report::Failure;
 use crate::message::address::{Address, parse_mailboxes};
 
 /// The most people of one list.
 const MOST: usize = 100_000;
 
-/// Everybody once, in the order of the lists. Each of `lists` is the name of a file, or addresses with commas.
-pub(super) fn recipients(lists: &[String]) -> Result<Vec<Address>, Failure> {
+/// What a list begins with that is the name of a class of readers.
+const CLASS: &str = "class:";
+
+/// Everybody once, in the order of the lists. Each of `lists` is the name of a file, `class:NAME`, or addresses with commas.
+pub(super) fn recipients(context: &Context, lists: &[String]) -> Result<Vec<Address>, Failure> {
+    recipients_and_classes(context, lists, &[])
+}
+
+/// The same, and everybody of these classes of readers.
+pub(super) fn recipients_and_classes(
+    context: &Context,
+    lists: &[String],
+    classes: &[String],
+) -> Result<Vec<Address>, Failure> {
+    let mut source = Classes::new(context);
+    let classes = classes.iter().map(|name| format!("{CLASS}{name}"));
+    let lists: Vec<String> = lists.iter().cloned().chain(classes).collect();
+    expanded(&lists, &mut |name| source.addresses(name))
+}
+
+fn expanded(
+    lists: &[String],
+    class: &mut dyn FnMut(&str) -> Result<Vec<Address>, Failure>,
+) -> Result<Vec<Address>, Failure> {
     let mut found: Vec<Address> = Vec::new();
     let mut known = std::collections::HashSet::new();
     for list in lists {
         let path = Path::new(list);
-        let addresses = if path.is_file() { from_file(path)? } else { from_words(list)? };
+        let addresses = match list.strip_prefix(CLASS) {
+            Some(name) => class(name)?,
+            None if path.is_file() => from_file(path)?,
+            None => from_words(list)?,
+        };
         found.extend(addresses.into_iter().filter(|address| known.insert(address.key())));
     }
     match found.len() {
@@ -76,14 +104,24 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             path.display().to_string()
         };
+        let mut board = |name: &str| match name {
+            "board" => from_words("frank@x.test, bob@x.test"),
+            _ => Err(Failure::usage("no such class")),
+        };
         let plain = write("plain", "# staff\nBob <bob@x.test>\n\ncarol@x.test\n");
         let table = write("table", "name,mail\nDave,dave@x.test\n\"Bob\",\"bob@x.test\"\n");
-        let found = recipients(&[plain, table, "erin@x.test, BOB@x.test".to_owned()]).unwrap();
-        assert_eq!(local(&found), ["bob", "carol", "dave", "erin"]);
+        let found = expanded(
+            &[plain, table, "class:board".to_owned(), "erin@x.test, BOB@x.test".to_owned()],
+            &mut board,
+        )
+        .unwrap();
+        assert_eq!(local(&found), ["bob", "carol", "dave", "frank", "erin"]);
         let broken = write("broken", "mail\nx@x.test\nnobody\n");
-        let problem = recipients(&[broken]).unwrap_err();
+        let problem = expanded(&[broken], &mut board).unwrap_err();
         assert!(problem.message.contains("line 3"), "{}", problem.message);
-        assert!(recipients(&["absent.csv".to_owned()]).unwrap_err().message.contains("no such file"));
-        assert!(recipients(&[]).is_err());
+        assert!(
+            expanded(&["absent.csv".to_owned()], &mut board).unwrap_err().message.contains("no such file")
+        );
+        assert!(expanded(&[], &mut board).is_err());
     }
 }

@@ -15,6 +15,7 @@ use crate::message::build::DraftError;
 use crate::message::mime::MimeError;
 use crate::message::terminal_text::safe_text;
 use crate::protection::open::OpenError;
+use crate::readers::ReadersError;
 use crate::smime::{DecompressError, DecryptError, EncryptError, SignError};
 use crate::transport::TransportError;
 use crate::transport::outbox::OutboxError;
@@ -118,6 +119,7 @@ failure_with_code!(
     KeysError,
     LedgerError,
     OutboxError,
+    ReadersError,
     SignError,
     TransportError
 );
@@ -150,7 +152,7 @@ impl From<MimeError> for Failure {
 }
 
 impl From<OpenError> for Failure {
-    /// A message that was damaged on its way is not to be trusted; a key that is not here is only a failure.
+    /// A message that was damaged on its way, or is not for this reader, is not to be trusted; a key that is not here is only a failure.
     fn from(error: OpenError) -> Self {
         let is_damage = match &error {
             OpenError::Decrypt(problem) => !matches!(
@@ -163,7 +165,10 @@ impl From<OpenError> for Failure {
             OpenError::Decompress(problem) => {
                 !matches!(problem, DecompressError::Unsupported(_) | DecompressError::Io(_))
             }
-            OpenError::TooManyLayers(_) => true,
+            OpenError::TooManyLayers(_)
+            | OpenError::Clearance(_)
+            | OpenError::LabelsDiffer
+            | OpenError::Label(_) => true,
             OpenError::Keys(_) | OpenError::Unsupported(_) | OpenError::Malformed(_) | OpenError::Io(_) => {
                 false
             }

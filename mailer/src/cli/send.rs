@@ -5,9 +5,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::algorithms::AlgorithmOptions;
+use super::classes::Classes;
 use super::context::{Context, PinOptions, unique};
 use super::headers::{HeaderOptions, Headers};
 use super::input::{content_of, read_file};
+use super::labels;
 use super::outbox::{courier, delivered, entry_json, keep_copy, recipient_text};
 use super::report::{Exit, Failure, print_text, tell};
 use super::signing::Desk;
@@ -19,7 +21,7 @@ use crate::message::header::Fields;
 use crate::message::header_protection::Protecting;
 use crate::message::outer::assemble;
 use crate::protection::protect;
-use crate::smime::Recipient;
+use crate::smime::{Recipient, SecurityLabel, SignedAttributesPlan};
 use crate::transport::outbox::{Entry, Outbox, OutboxError, Protected};
 
 /// Writes a message: signed on the card (the PIN is asked once), encrypted to every recipient and to oneself.
@@ -30,7 +32,7 @@ use crate::transport::outbox::{Entry, Outbox, OutboxError, Protected};
 /// does not.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  mailer send --to 'Bob <bob@mail.test>' --cc carol@mail.test --subject Minutes --body minutes.txt --attach plan.pdf"
+    after_help = "Example:\n  mailer send --to 'Bob <bob@mail.test>' --cc carol@mail.test --subject Minutes --body minutes.txt --attach plan.pdf\n  mailer send --readers board --label 1.3.6.1.4.1.32473.1.6:confidential --subject Budget --body budget.txt"
 )]
 pub(super) struct Send {
     /// Recipient; several with commas or by repeating
@@ -42,6 +44,14 @@ pub(super) struct Send {
     /// Hidden recipient of a copy
     #[arg(long, value_name = "ADDRESS")]
     bcc: Vec<String>,
+    /// Everybody of this class of readers, visible as recipients; repeat for several
+    #[arg(long, value_name = "CLASS")]
+    readers: Vec<String>,
+    /// Sign a security label into the message, inside and around the encryption: the object identifier of a policy, a
+    /// classification (0 to 5, or unmarked, unclassified, restricted, confidential, secret, top-secret), and a remark if you
+    /// like. Every recipient, and you, must be cleared for it
+    #[arg(long, value_name = "POLICY:CLASSIFICATION[:MARK]", value_parser = labels::label, conflicts_with_all = ["no_sign", "no_encrypt"])]
+    label: Option<SecurityLabel>,
     /// The subject; in an encrypted message it is encrypted too (see --headers)
     #[arg(long)]
     subject: String,
@@ -85,7 +95,7 @@ struct Destinations {
 impl Send {
     pub(super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
         let context = Context::load(home)?;
-        let destinations = Destinations::new(&self.to, &self.cc, &self.bcc)?;
+        let destinations = self.destinations(&context)?;
         // Whatever can be refused is refused before the PIN is asked.
         let mut courier = courier(&context, self.maildir.as_ref(), self.password_file.as_ref())?;
         let headers = self.headers.chosen(&context)?;
@@ -116,6 +126,15 @@ impl Send {
             keep_copy(&context, message)?;
         }
         self.tell(&entry)
+    }
+
+    fn destinations(&self, context: &Context) -> Result<Destinations, Failure> {
+        let mut to = self.to.clone();
+        let mut classes = Classes::new(context);
+        for name in &self.readers {
+            to.extend(classes.addresses(name)?.iter().map(ToString::to_string));
+        }
+        Destinations::new(&to, &self.cc, &self.bcc)
     }
 
     fn draft(&self, context: &Context, destinations: &Destinations) -> Result<Draft, Failure> {
@@ -157,9 +176,16 @@ impl Send {
             .collect();
         let all: Vec<Address> = groups.concat();
         let certificates = if self.no_encrypt { Vec::new() } else { desk.recipients(&all)? };
+        if let Some(label) = &self.label {
+            labels::check_recipients(context, label, &all, &certificates)?;
+        }
+        let plan = self.plan(context)?;
+        let sign = |entity: &Content, desk: &mut Desk<'_>, boundary: String| {
+            let (signed, _) = desk.sign_planned(entity, author, &plan, &boundary)?;
+            content_of(signed)
+        };
         let plain = Content::from_vec(composed.entity);
-        let entity =
-            if self.no_sign { plain } else { content_of(desk.sign(&plain, author, &unique.boundary())?)? };
+        let entity = if self.no_sign { plain } else { sign(&plain, &mut desk, unique.boundary())? };
         if self.no_encrypt {
             let message = in_memory(&composed.fields, &entity)?;
             return Ok(groups.into_iter().map(|group| (group, message.clone())).collect());
@@ -170,10 +196,23 @@ impl Send {
         for group in groups {
             let recipients: Vec<Recipient> =
                 others.by_ref().take(group.len()).chain(oneself.clone()).collect();
-            let encrypted = protect::encrypt(&entity, &recipients, enveloping)?;
-            messages.push((group, in_memory(&composed.fields, &content_of(encrypted)?)?));
+            let mut protected = content_of(protect::encrypt(&entity, &recipients, enveloping)?)?;
+            // RFC 2634 section 1.1: signed around the envelope too, so that the label is seen before the card is asked.
+            if self.label.is_some() {
+                protected = sign(&protected, &mut desk, unique.boundary())?;
+            }
+            messages.push((group, in_memory(&composed.fields, &protected)?));
         }
         Ok(messages)
+    }
+
+    /// What is signed beside the content, in every signature of the message alike.
+    fn plan(&self, context: &Context) -> Result<SignedAttributesPlan, Failure> {
+        let plan = SignedAttributesPlan::mail(context.now);
+        let Some(label) = &self.label else { return Ok(plan) };
+        let attribute =
+            label.to_attribute().map_err(|error| Failure::new("not-encodable", error.to_string()))?;
+        Ok(plan.with(attribute))
     }
 
     fn tell(&self, entry: &Entry) -> Result<Exit, Failure> {
@@ -239,7 +278,7 @@ impl Destinations {
             distinct(bcc, &mut known)?.into_iter().map(|mailbox| mailbox.address).collect();
         let visible: Vec<Address> = to.iter().chain(&cc).map(|mailbox| mailbox.address.clone()).collect();
         if visible.is_empty() && hidden.is_empty() {
-            return Err(Failure::usage("name at least one recipient with --to, --cc or --bcc"));
+            return Err(Failure::usage("name at least one recipient with --to, --cc, --bcc or --readers"));
         }
         Ok(Self { to, cc, visible, hidden })
     }

@@ -8,12 +8,13 @@ use super::headers::Headers;
 use super::report::{Exit, Failure, print_text, tell};
 use crate::certificate::Certificate;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{AnchorConfig, Config, Home, RevocationConfig, TimeStampConfig};
+use crate::config::{AnchorConfig, Config, Home, ReadersConfig, RevocationConfig, TimeStampConfig};
 use crate::directory::Location;
 use crate::durable_file::create_private_folder;
 use crate::keys::{Locator, SecretSource};
 use crate::message::address::Address;
 use crate::message::terminal_text::safe_line;
+use crate::readers::ldap::LdapUrl;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::tls::TlsAnchors;
 
@@ -65,6 +66,10 @@ pub(super) struct Setup {
     /// A time-stamp server (RFC 3161), http or https; repeat for others that are asked when it fails
     #[arg(long = "time-stamp-server", value_name = "URL")]
     time_stamp_servers: Vec<String>,
+    /// Where classes of readers are groups (groupOfNames, groupOfUniqueNames): ldap://HOST:PORT/BASE or ldaps://HOST:PORT/BASE
+    /// [default: the signed list in the directory]
+    #[arg(long, value_name = "URL")]
+    readers_ldap: Option<String>,
     /// Believe certificates about whose revocation nothing is known (no current CRL at hand)
     #[arg(long)]
     accept_unknown_revocation: bool,
@@ -118,6 +123,7 @@ impl Setup {
             tls_anchor: self.tls_anchor.as_deref().map(tls_anchor).transpose()?,
             headers: self.headers.map(|headers| headers.to_string()),
             time_stamps: self.time_stamps()?,
+            readers: self.readers()?,
             anchors: vec![AnchorConfig { domains: self.domains()?, certificate: anchor(&self.anchor)? }],
         })
     }
@@ -132,6 +138,13 @@ impl Setup {
             }
         }
         Ok(TimeStampConfig { servers: self.time_stamp_servers.clone(), ..TimeStampConfig::default() })
+    }
+
+    fn readers(&self) -> Result<ReadersConfig, Failure> {
+        if let Some(url) = &self.readers_ldap {
+            url.parse::<LdapUrl>().map_err(|error| Failure { exit: Exit::Usage, ..error.into() })?;
+        }
+        Ok(ReadersConfig { ldap: self.readers_ldap.clone() })
     }
 
     fn domains(&self) -> Result<Vec<String>, Failure> {

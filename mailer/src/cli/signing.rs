@@ -44,6 +44,15 @@ impl<'c> Desk<'c> {
 
     /// Checks every recipient; answers their certificates in the order of `addresses`, one's own last.
     pub(super) fn recipients(&mut self, addresses: &[Address]) -> Result<Vec<Recipient>, Failure> {
+        self.recipients_of(addresses, "sent")
+    }
+
+    /// The same for something that is not sent: what was not done is `sealed`, for example.
+    pub(super) fn recipients_of(
+        &mut self,
+        addresses: &[Address],
+        deed: &str,
+    ) -> Result<Vec<Recipient>, Failure> {
         let own_address = self.context.address()?;
         let own: Vec<Certificate> = self.card.encryption_certificate().cloned().into_iter().collect();
         let mut check = RecipientCheck {
@@ -63,7 +72,7 @@ impl<'c> Desk<'c> {
             }
             (others, oneself) => {
                 let refusals = others.err().into_iter().flatten().chain(oneself.err());
-                return Err(refused(&refusals.collect::<Vec<_>>()));
+                return Err(refused(&refusals.collect::<Vec<_>>(), deed));
             }
         };
         for recipient in &checked {
@@ -272,7 +281,7 @@ fn check_address(certificate: &Certificate, author: &Address) -> Result<(), Fail
     Err(Failure::new("not-your-address", message))
 }
 
-fn refused(refusals: &[Refusal]) -> Failure {
+pub(super) fn refused(refusals: &[Refusal], deed: &str) -> Failure {
     let lines: Vec<String> = refusals.iter().map(|refusal| format!("  {}", refusal.message)).collect();
     let recipients: Vec<Value> = refusals
         .iter()
@@ -282,7 +291,7 @@ fn refused(refusals: &[Refusal]) -> Failure {
         .collect();
     Failure::new(
         "recipients-refused",
-        format!("nothing was sent, because of these recipients:\n{}", lines.join("\n")),
+        format!("nothing was {deed}, because of these recipients:\n{}", lines.join("\n")),
     )
     .with_details(json!({ "recipients": recipients }))
 }

@@ -1,6 +1,7 @@
 //! A verdict in words and in JSON.
 use serde_json::{Value, json};
 
+use super::labels::{label_json, sentence};
 use super::report::{Exit, plain_words, tell};
 use crate::message::header_protection::Revealed;
 use crate::message::terminal_text::{safe_line, safe_text};
@@ -29,7 +30,7 @@ impl ReleaseOptions {
 pub(super) struct Finding {
     pub(super) exit: Exit,
     sentence: String,
-    /// Of parts that are protected by themselves, and of contradictions in the header.
+    /// Of the security label, of parts that are protected by themselves, and of contradictions in the header.
     remarks: Vec<String>,
     withheld: Option<&'static str>,
     notes: Vec<String>,
@@ -54,13 +55,15 @@ impl Finding {
             "verdict": verdict_json(verdict),
             "encrypted": opened.was_encrypted(),
             "layers": opened.layers().iter().map(layer_json).collect::<Vec<_>>(),
+            "label": opened.label().map(label_json),
             "header": opened.header().map(header_json),
             "parts": opened.inner_parts().iter().map(part_json).collect::<Vec<_>>(),
             "content": if withheld.is_none() { "shown" } else { "withheld" },
             "notes": notes,
             "exit": exit.code(),
         });
-        let mut remarks: Vec<String> = opened.inner_parts().iter().map(part_in_words).collect();
+        let mut remarks: Vec<String> = opened.label().map(sentence).into_iter().collect();
+        remarks.extend(opened.inner_parts().iter().map(part_in_words));
         let disagreements = opened.header().map(|header| &header.disagreements[..]).unwrap_or_default();
         remarks.extend(disagreements.iter().filter(|found| found.is_alarming()).map(ToString::to_string));
         let encryption = if opened.was_encrypted() { "It was encrypted." } else { "It was not encrypted." };

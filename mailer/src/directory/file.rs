@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use sha2::{Digest, Sha256};
 
-use super::{DirectoryError, LARGEST_CERTIFICATE, LARGEST_REVOCATION_LIST, MOST_RESULTS};
+use super::{CLASS_LIST, DirectoryError, LARGEST_CERTIFICATE, LARGEST_REVOCATION_LIST, MOST_RESULTS};
 use crate::certificate::Certificate;
 use crate::trust::CertificateList;
 
@@ -65,6 +65,11 @@ impl FileStore {
     pub(super) fn ca_certificate(&self, key_identifier: &[u8]) -> Result<Option<Vec<u8>>, DirectoryError> {
         let path = self.root.join("ca").join(format!("{}.cer", hex::encode(key_identifier)));
         Ok(self.read(&path, LARGEST_CERTIFICATE)?.map(from_pem))
+    }
+
+    /// The signed list of classes of readers.
+    pub(super) fn class_list(&self, largest: u64) -> Result<Option<Vec<u8>>, DirectoryError> {
+        self.read(&self.root.join(CLASS_LIST), largest)
     }
 
     /// The CRLs of the CA with this subject key identifier: `crl/KEY.crl`, and its parts and differences `crl/KEY-*.crl`.

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::multipart;
 use super::targets::Targets;
-use super::{DirectoryError, LARGEST_CERTIFICATE, MOST_RESULTS};
+use super::{CLASS_LIST, DirectoryError, LARGEST_CERTIFICATE, MOST_RESULTS};
 use crate::certificate::Certificate;
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -71,11 +71,27 @@ impl HttpStore {
     ) -> Result<Vec<Vec<u8>>, DirectoryError> {
         let mut url = self.base.join(path).map_err(|error| self.unreachable(&error.to_string()))?;
         url.query_pairs_mut().append_pair(attribute, value);
+        let Some((content_type, body)) = self.get(&url, largest)? else { return Ok(Vec::new()) };
+        match multipart::boundary(&content_type) {
+            None => Ok(vec![body]),
+            Some(boundary) => multipart::parts(&body, &boundary, MOST_RESULTS)
+                .ok_or_else(|| self.unreachable("its answer is not a proper multipart one")),
+        }
+    }
+
+    /// The signed list of classes of readers.
+    pub(super) fn class_list(&self, largest: u64) -> Result<Option<Vec<u8>>, DirectoryError> {
+        let url = self.base.join(CLASS_LIST).map_err(|error| self.unreachable(&error.to_string()))?;
+        Ok(self.get(&url, largest)?.map(|(_, body)| body))
+    }
+
+    /// Content type and content; `None` for 404.
+    fn get(&self, url: &Url, largest: u64) -> Result<Option<(String, Vec<u8>)>, DirectoryError> {
         let mut response =
             self.agent.get(url.as_str()).call().map_err(|error| self.unreachable(&error.to_string()))?;
         match response.status().as_u16() {
             200 => {}
-            404 => return Ok(Vec::new()),
+            404 => return Ok(None),
             status => return Err(self.unreachable(&format!("it answered with HTTP status {status}"))),
         }
         let content_type = response
@@ -91,11 +107,7 @@ impl HttpStore {
                 }
                 error => self.unreachable(&error.to_string()),
             })?;
-        match multipart::boundary(&content_type) {
-            None => Ok(vec![body]),
-            Some(boundary) => multipart::parts(&body, &boundary, MOST_RESULTS)
-                .ok_or_else(|| self.unreachable("its answer is not a proper multipart one")),
-        }
+        Ok(Some((content_type, body)))
     }
 
     fn unreachable(&self, problem: &str) -> DirectoryError {

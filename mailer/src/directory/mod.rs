@@ -36,6 +36,9 @@ const MOST_RESULTS: usize = 64;
 const LARGEST_CERTIFICATE: u64 = 64 * 1024;
 const LARGEST_REVOCATION_LIST: u64 = 64 * 1024 * 1024;
 
+/// What the list of classes of readers is called below the directory's address.
+const CLASS_LIST: &str = "classes.p7m";
+
 /// Why the directory gave no answer. "No such certificate" is an empty answer, not an error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -177,6 +180,25 @@ impl Directory {
             certificate.mail_addresses().iter().any(|own| mail_address::same_mailbox(own, address))
         };
         Ok(certificates.filter(holds_address).collect())
+    }
+
+    /// The signed list of classes of readers, as it is published; `None` where there is none.
+    ///
+    /// # Errors
+    /// The directory cannot be asked, or the list is longer than `largest`.
+    pub fn class_list(&self, largest: u64) -> Result<Option<Vec<u8>>, DirectoryError> {
+        match &self.store {
+            Store::File(store) => store.class_list(largest),
+            Store::Http(_) if self.settings.network == Network::Offline => {
+                Err(DirectoryError::Offline { location: self.location.to_string() })
+            }
+            Store::Http(store) => store.class_list(largest),
+        }
+    }
+
+    /// Where the directory is.
+    pub fn location(&self) -> &Location {
+        &self.location
     }
 
     /// What went wrong while a [`Source`] question was answered, oldest first.

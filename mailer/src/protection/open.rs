@@ -6,6 +6,7 @@
 //! is never decrypted into it (EFAIL): see [`super::inner_parts`].
 use std::io;
 
+use super::labels::ClearanceSource;
 use super::unwrapping::{Announced, Unwrapped, Unwrapping};
 use crate::content::Content;
 use crate::keys::{KeyRing, KeysError};
@@ -20,8 +21,9 @@ use crate::message::outer::{assemble_header, revealed_header, separate};
 use crate::message::part::Part;
 use crate::message::shown_text::Reading;
 use crate::protection::inner_parts::{InnerPart, inner_parts};
+use crate::readers::ClearanceProblem;
 use crate::smime::receipt_request::Delivery;
-use crate::smime::{DecompressError, DecryptError, SignedMessage};
+use crate::smime::{DecompressError, DecryptError, EssError, SecurityLabel, SignedMessage};
 use crate::trust::{Judge, Verdict};
 
 /// How many layers of protection are taken off.
@@ -46,6 +48,7 @@ pub struct Opened {
     layers: Vec<Layer>,
     verdict: Verdict,
     header: Option<Revealed>,
+    label: Option<SecurityLabel>,
     inner_parts: Vec<InnerPart>,
     innermost: Option<(SignedMessage, Delivery)>,
     content: Option<Content>,
@@ -76,6 +79,15 @@ pub enum OpenError {
     /// A CMS object of an unknown kind.
     #[error("the message is {0}, which this program cannot open")]
     Unsupported(&'static str),
+    /// A label that the reader is not cleared for.
+    #[error("the message is not for you: {0}; ask the issuance desk about your clearance")]
+    Clearance(#[from] ClearanceProblem),
+    /// The signatures of the message label it differently.
+    #[error("the security labels inside and outside the message differ, so nobody can say who may read it")]
+    LabelsDiffer,
+    /// A label that cannot be read, or is not the same for all signers.
+    #[error("nobody can say who may read the message: {0}")]
+    Label(#[from] EssError),
     /// More layers than anybody needs.
     #[error("the message is protected more than {0} times over")]
     TooManyLayers(usize),
@@ -95,6 +107,9 @@ impl OpenError {
             Self::Decompress(error) => error.code(),
             Self::Keys(error) => error.code(),
             Self::Unsupported(_) => "unsupported",
+            Self::Clearance(problem) => problem.code(),
+            Self::LabelsDiffer => "labels-differ",
+            Self::Label(error) => error.code(),
             Self::TooManyLayers(_) => "too-many-layers",
             Self::Malformed(error) => error.code(),
             Self::Io(_) => "input-output",
@@ -114,7 +129,7 @@ impl From<MimeError> for OpenError {
 /// Where the keys come from; asked at most once, and only for an encrypted message.
 pub type KeySource<'a> = dyn FnMut() -> Result<Box<dyn KeyRing>, KeysError> + 'a;
 
-/// Takes every layer of protection off a message and judges its signatures.
+/// Takes every layer of protection off a message and judges its signatures; for a reader who has no clearance.
 ///
 /// # Errors
 /// See [`OpenError`]. A broken signature is no error but a verdict.
@@ -123,6 +138,20 @@ pub fn open(
     keys: &mut KeySource<'_>,
     judge: &mut Judge<'_>,
 ) -> Result<Opened, OpenError> {
+    open_cleared(original, keys, judge, &mut |_| Ok(None))
+}
+
+/// The same for a reader whose clearance can be asked for. It is checked before any envelope inside a labelled signature is
+/// decrypted, and again when all layers are off.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn open_cleared<'f>(
+    original: &Content,
+    keys: &mut KeySource<'f>,
+    judge: &mut Judge<'_>,
+    clearance: &mut ClearanceSource<'f>,
+) -> Result<Opened, OpenError> {
     let message = Part::read(original)?;
     if !may_be_protected(&message) {
         return Ok(Opened::unprotected(original, &message, Vec::new()));
@@ -130,8 +159,8 @@ pub fn open(
     let canonical = received(original)?;
     let message = Part::read(&canonical)?;
     let outer = separate(&message, &[]);
-    let mut unwrapping = Unwrapping::new(keys);
-    let entity = match unwrapping.unwrap(outer.entity())? {
+    let mut unwrapping = Unwrapping::new(keys, clearance);
+    let entity = match unwrapping.unwrap(outer.entity(), judge)? {
         Unwrapped::Entity(entity) => entity,
         Unwrapped::Unreadable(verdict) => {
             let layers = unwrapping.judge_layers(judge, message.header());
@@ -161,19 +190,21 @@ pub fn open(
     if is_open_to_changes(&layers) {
         whole = inert(&whole)?;
     }
-    let (header, innermost) = (Some(content.revealed), unwrapping.take_innermost());
-    Ok(Opened { layers, verdict, header, inner_parts, innermost, content: Some(whole) })
+    let (header, label) = (Some(content.revealed), unwrapping.take_label());
+    let innermost = unwrapping.take_innermost();
+    Ok(Opened { layers, verdict, header, label, inner_parts, innermost, content: Some(whole) })
 }
 
 impl Opened {
     fn unprotected(original: &Content, message: &Part, inner_parts: Vec<InnerPart>) -> Self {
         let verdict = with_senders(Verdict::unsigned(), message.header());
         let content = Some(original.clone());
-        Self { layers: Vec::new(), verdict, header: None, inner_parts, innermost: None, content }
+        Self { layers: Vec::new(), verdict, header: None, label: None, inner_parts, innermost: None, content }
     }
 
     fn withheld(layers: Vec<Layer>, verdict: Verdict) -> Self {
-        Self { layers, verdict, header: None, inner_parts: Vec::new(), innermost: None, content: None }
+        let inner_parts = Vec::new();
+        Self { layers, verdict, header: None, label: None, inner_parts, innermost: None, content: None }
     }
 
     /// The layers that were taken off, from the outside in.
@@ -189,6 +220,11 @@ impl Opened {
     /// The innermost signature, which may ask for a receipt, and how the message came.
     pub fn innermost(&self) -> Option<&(SignedMessage, Delivery)> {
         self.innermost.as_ref()
+    }
+
+    /// The security label that its signatures carry, for which the reader was found cleared.
+    pub fn label(&self) -> Option<&SecurityLabel> {
+        self.label.as_ref()
     }
 
     /// How the header was protected, and where inside and outside disagree; only for a protected message with content.

@@ -2,9 +2,10 @@
 //! header inside says by whom.
 use std::io;
 
+use super::labels::{ClearanceQuestion, ClearanceSource, check, common_label};
 use super::open::{KeySource, Layer, MAXIMUM_LAYERS, OpenError};
 use crate::content::{Content, Replay};
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, KeysError};
 use crate::message::authors::{AuthorProblem, authors};
 use crate::message::canonical::received;
 use crate::message::header_protection::{Around, is_announced};
@@ -12,7 +13,7 @@ use crate::message::mime::MimeError;
 use crate::message::part::Part;
 use crate::message::secured::{ObjectKind, Protection, protection};
 use crate::smime::receipt_request::Delivery;
-use crate::smime::{self, DecompressError, DecryptError, SignedMessage, VerifyError};
+use crate::smime::{self, DecompressError, DecryptError, SecurityLabel, SignedMessage, VerifyError};
 use crate::trust::{Judge, Verdict};
 
 /// How far the layers came off.
@@ -33,6 +34,13 @@ enum UnjudgedLayer {
 }
 
 impl UnjudgedLayer {
+    fn signed(&self) -> Option<&SignedMessage> {
+        match self {
+            Self::Signed(message) => Some(message),
+            Self::Encrypted { .. } | Self::Compressed => None,
+        }
+    }
+
     fn judge(&self, judge: &mut Judge<'_>, authors: &Result<Vec<String>, AuthorProblem>) -> Layer {
         match self {
             Self::Encrypted { authenticated } => Layer::Encrypted { authenticated: *authenticated },
@@ -65,22 +73,25 @@ pub(super) struct Announced {
 /// Takes layers off.
 pub(super) struct Unwrapping<'k, 'f> {
     keys: &'k mut KeySource<'f>,
+    clearance: &'k mut ClearanceSource<'f>,
+    /// The label that the reader was found cleared for.
+    cleared: Option<SecurityLabel>,
     ring: Option<Box<dyn KeyRing>>,
     layers: Vec<UnjudgedLayer>,
     announced: Option<Announced>,
 }
 
 impl<'k, 'f> Unwrapping<'k, 'f> {
-    pub(super) fn new(keys: &'k mut KeySource<'f>) -> Self {
-        Self { keys, ring: None, layers: Vec::new(), announced: None }
+    pub(super) fn new(keys: &'k mut KeySource<'f>, clearance: &'k mut ClearanceSource<'f>) -> Self {
+        Self { keys, clearance, cleared: None, ring: None, layers: Vec::new(), announced: None }
     }
 
     /// Takes off every layer that there is.
-    pub(super) fn unwrap(&mut self, entity: Content) -> Result<Unwrapped, OpenError> {
+    pub(super) fn unwrap(&mut self, entity: Content, judge: &mut Judge<'_>) -> Result<Unwrapped, OpenError> {
         let mut entity = entity;
         for _ in 0..=MAXIMUM_LAYERS {
             self.note_announced(&entity);
-            let inner = match self.take_off(&entity) {
+            let inner = match self.take_off(&entity, judge) {
                 Ok(inner) => inner,
                 Err(Broken::Fails(error)) => return Err(error),
                 Err(Broken::Unreadable(problem)) => {
@@ -88,7 +99,10 @@ impl<'k, 'f> Unwrapping<'k, 'f> {
                 }
             };
             match inner {
-                None => return Ok(Unwrapped::Entity(entity)),
+                None => {
+                    self.check_label(judge)?;
+                    return Ok(Unwrapped::Entity(entity));
+                }
                 Some(_) if self.has_broken_signature() => return Ok(Unwrapped::Changed),
                 Some(content) => entity = received(&content)?,
             }
@@ -107,7 +121,7 @@ impl<'k, 'f> Unwrapping<'k, 'f> {
     }
 
     /// The content under the outermost layer; `None` where there is none.
-    fn take_off(&mut self, entity: &Content) -> Result<Option<Content>, Broken> {
+    fn take_off(&mut self, entity: &Content, judge: &mut Judge<'_>) -> Result<Option<Content>, Broken> {
         match protection(&Part::read(entity)?)? {
             Protection::None => Ok(None),
             Protection::Detached { content, signature } => {
@@ -120,6 +134,8 @@ impl<'k, 'f> Unwrapping<'k, 'f> {
                 Ok(self.signed(signed, content))
             }
             Protection::Object { kind: ObjectKind::Enveloped | ObjectKind::AuthEnveloped, cms } => {
+                // Before the card is asked for anything (RFC 2634 section 3).
+                self.check_label(judge)?;
                 Ok(Some(self.decrypt(&cms)?))
             }
             Protection::Object { kind: ObjectKind::Compressed, cms } => {
@@ -143,11 +159,30 @@ impl<'k, 'f> Unwrapping<'k, 'f> {
         Some(content.unwrap_or_default())
     }
 
-    fn decrypt(&mut self, cms: &dyn Replay) -> Result<Content, OpenError> {
-        if self.ring.is_none() {
-            self.ring = Some((self.keys)()?);
+    /// Whether the reader may see what the layers so far are around.
+    fn check_label(&mut self, judge: &mut Judge<'_>) -> Result<(), OpenError> {
+        let signed = self.layers.iter().filter_map(UnjudgedLayer::signed);
+        let Some(label) = common_label(signed.clone())? else { return Ok(()) };
+        if self.cleared.as_ref() == Some(&label) {
+            return Ok(());
         }
-        let ring = self.ring.as_deref_mut().expect("the key ring was opened above");
+        let signer_is_trusted = signed.clone().any(|layer| judge.signed_message(layer, &[]).is_trusted());
+        let (ring, keys) = (&mut self.ring, &mut *self.keys);
+        let mut certificates = || Ok(opened(ring, keys)?.certificates().to_vec());
+        let mut question =
+            ClearanceQuestion { label: &label, signer_is_trusted, certificates: &mut certificates };
+        check(&mut question, self.clearance)?;
+        self.cleared = Some(label);
+        Ok(())
+    }
+
+    /// The label that all labelled layers have.
+    pub(super) fn take_label(&mut self) -> Option<SecurityLabel> {
+        self.cleared.take()
+    }
+
+    fn decrypt(&mut self, cms: &dyn Replay) -> Result<Content, OpenError> {
+        let ring = opened(&mut self.ring, self.keys)?;
         let decrypted = smime::decrypt(cms, ring)?;
         self.layers.push(UnjudgedLayer::Encrypted { authenticated: decrypted.authenticated });
         Ok(decrypted.content)
@@ -179,10 +214,7 @@ impl<'k, 'f> Unwrapping<'k, 'f> {
         let position = self.layers.iter().rposition(|layer| matches!(layer, UnjudgedLayer::Signed(_)))?;
         let mut rest = self.layers.split_off(position).into_iter();
         let Some(UnjudgedLayer::Signed(innermost)) = rest.next() else { return None };
-        let outer = self.layers.iter().filter_map(|layer| match layer {
-            UnjudgedLayer::Signed(message) => Some(message),
-            UnjudgedLayer::Encrypted { .. } | UnjudgedLayer::Compressed => None,
-        });
+        let outer = self.layers.iter().filter_map(UnjudgedLayer::signed);
         // An envelope inside the signature hides who signed what.
         let is_last = rest.next().is_none();
         is_last.then(|| (innermost, Delivery::told_by(outer)))
@@ -191,6 +223,17 @@ impl<'k, 'f> Unwrapping<'k, 'f> {
     fn has_broken_signature(&self) -> bool {
         matches!(self.layers.last(), Some(UnjudgedLayer::Signed(signed)) if has_broken_signature(signed))
     }
+}
+
+/// The key ring, opened once.
+fn opened<'r>(
+    ring: &'r mut Option<Box<dyn KeyRing>>,
+    keys: &mut KeySource<'_>,
+) -> Result<&'r mut dyn KeyRing, KeysError> {
+    if ring.is_none() {
+        *ring = Some(keys()?);
+    }
+    Ok(ring.as_deref_mut().expect("the key ring was opened above"))
 }
 
 /// Whether a signature shows that the content is not what was signed.

@@ -43,6 +43,11 @@ impl TlsAnchors {
         Ok(Self(Arc::new(config)))
     }
 
+    /// The same for connections that others make.
+    pub fn client_config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.0)
+    }
+
     /// Makes the connection secure, or says why the server cannot be trusted.
     pub(super) async fn secure(
         &self,
@@ -85,6 +90,17 @@ fn refusal(server: String, error: &std::io::Error) -> TransportError {
         }
         Some(other) => TransportError::Tls { server, problem: breakdown_in_words(other).to_owned() },
         None => TransportError::Tls { server, problem: error.to_string() },
+    }
+}
+
+/// Why a handshake failed.
+pub(crate) fn handshake_in_words(error: &std::io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(problem)) => {
+            format!("its certificate is refused: {}", in_words(problem))
+        }
+        Some(other) => breakdown_in_words(other).to_owned(),
+        None => error.to_string(),
     }
 }
 

@@ -218,7 +218,7 @@ impl Office {
             .args(arguments);
         let needs_pin = matches!(
             arguments,
-            ["send" | "read" | "open" | "verify" | "protect", ..] | ["document", "sign", ..]
+            ["send" | "read" | "open" | "verify" | "protect", ..] | ["document", "sign" | "decrypt", ..]
         );
         if needs_pin {
             command.arg("--pin-file").arg(&pin_file);

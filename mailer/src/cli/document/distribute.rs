@@ -49,7 +49,8 @@ pub(in super::super) struct Distribute {
     /// The document
     #[arg(value_name = "FILE", required_unless_present = "resume")]
     file: Option<PathBuf>,
-    /// A file with an address a line, or a table with a column `mail`; or addresses. Repeat for several
+    /// A file with an address a line, or a table with a column `mail`; class:NAME for a class of readers; or addresses. Repeat
+    /// for several
     #[arg(long, value_name = "LIST", required_unless_present = "resume")]
     to: Vec<String>,
     /// The subject
@@ -134,7 +135,7 @@ impl Distribute {
         ledger: &Ledger,
         desk: &mut Desk<'_>,
     ) -> Result<(Case, Letter), Failure> {
-        let recipients = recipient_list::recipients(&self.to)?;
+        let recipients = recipient_list::recipients(context, &self.to)?;
         let file = self.file.as_ref().ok_or_else(|| Failure::usage("name the document"))?;
         let original = files::read(file)?;
         let mut unique = unique()?;

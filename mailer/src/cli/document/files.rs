@@ -57,13 +57,34 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 
 /// Writes a file with the usual permissions: it is there whole, or as it was before.
 pub(super) fn write(path: &Path, content: &Content) -> Result<(), Failure> {
+    write_by(path, &mut |out| content.write_to(out))
+}
+
+/// The same for what is made while it is written.
+pub(super) fn write_by(
+    path: &Path,
+    write: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), Failure> {
+    write_with(path, 0o644, write)
+}
+
+/// Writes a file for its owner alone.
+pub(super) fn write_private(path: &Path, content: &Content) -> Result<(), Failure> {
+    write_with(path, 0o600, &mut |out| content.write_to(out))
+}
+
+fn write_with(
+    path: &Path,
+    mode: u32,
+    write: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), Failure> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = || {
+    let mut written = || {
         let mut file = tempfile::Builder::new()
             .prefix(".new-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
             .tempfile_in(folder)?;
-        content.write_to(file.as_file_mut())?;
+        write(file.as_file_mut())?;
         file.flush()?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|refused| refused.error)?;

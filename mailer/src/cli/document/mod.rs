@@ -1,5 +1,7 @@
 //! `mailer document`: official documents signed, checked, sealed to their readers.
+mod decrypt;
 mod distribute;
+mod encrypt;
 mod evidence;
 mod files;
 mod issue;
@@ -30,6 +32,8 @@ enum Command {
     Stamp(stamp::Stamp),
     Verify(verify::Verify),
     Normalise(normalise::Normalise),
+    Encrypt(encrypt::Encrypt),
+    Decrypt(decrypt::Decrypt),
     Distribute(distribute::Distribute),
     Status(status::Status),
     Evidence(evidence::Evidence),
@@ -42,6 +46,8 @@ impl Document {
             Command::Stamp(command) => command.json,
             Command::Verify(command) => command.json,
             Command::Normalise(command) => command.json,
+            Command::Encrypt(command) => command.json,
+            Command::Decrypt(command) => command.json,
             Command::Distribute(command) => command.json,
             Command::Status(command) => command.json,
             Command::Evidence(command) => command.json,
@@ -54,6 +60,8 @@ impl Document {
             Command::Stamp(command) => command.run(home),
             Command::Verify(command) => command.run(home),
             Command::Normalise(command) => command.run(),
+            Command::Encrypt(command) => command.run(home),
+            Command::Decrypt(command) => command.run(home),
             Command::Distribute(command) => command.run(home),
             Command::Status(command) => command.run(home),
             Command::Evidence(command) => command.run(home),

@@ -84,10 +84,7 @@ impl Verify {
 
     fn judge(&self, content: &Content, judge: &mut Judge<'_>) -> Result<Finding, Failure> {
         if files::is_pdf(content)? && self.content.is_none() {
-            let document = files::open(&self.file, content)?;
-            let report = verify(&document, judge)
-                .map_err(|error| Failure::new(error.code(), format!("{}: {error}", self.file.display())))?;
-            return Ok(Finding::Pdf(report));
+            return pdf_report(&self.file, content, judge).map(Finding::Pdf);
         }
         let beside = match &self.content {
             Some(path) => path.clone(),
@@ -113,6 +110,17 @@ impl Verify {
         };
         self.judge(content, &mut judge)
     }
+}
+
+/// Judges a PDF file; `name` is how it is called in errors.
+pub(super) fn pdf_report(
+    name: &Path,
+    content: &Content,
+    judge: &mut Judge<'_>,
+) -> Result<DocumentReport, Failure> {
+    let document = files::open(name, content)?;
+    verify(&document, judge)
+        .map_err(|error| Failure::new(error.code(), format!("{}: {error}", name.display())))
 }
 
 /// Whoever names an anchor for one document lets it speak for everybody.
@@ -197,16 +205,20 @@ impl Finding {
             Self::Detached(found) => {
                 json!({ "signatures": [{ "kind": "detached", "verdict": verdict_json(&found.verdict) }] })
             }
-            Self::Pdf(report) => json!({
-                "signatures": report.signatures.iter().map(signature_json).collect::<Vec<_>>(),
-                "certified": report.certified.map(|permission| permission.number()),
-                "uncovered_octets": report.uncovered,
-            }),
+            Self::Pdf(report) => pdf_json(report),
         }
     }
 }
 
-fn pdf_in_words(report: &DocumentReport) -> String {
+pub(super) fn pdf_json(report: &DocumentReport) -> Value {
+    json!({
+        "signatures": report.signatures.iter().map(signature_json).collect::<Vec<_>>(),
+        "certified": report.certified.map(|permission| permission.number()),
+        "uncovered_octets": report.uncovered,
+    })
+}
+
+pub(super) fn pdf_in_words(report: &DocumentReport) -> String {
     let first = match report.standing() {
         Standing::Trusted => "Trusted: the document is as it was signed, apart from what is named below.",
         Standing::Unsigned => "Not trusted: this document is not signed.",
