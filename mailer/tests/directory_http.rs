@@ -282,7 +282,7 @@ fn the_list_of_classes_is_a_file_below_the_address() {
         _ => none(),
     });
     let directory = open(&location, folder.path());
-    assert_eq!(directory.class_list(4), Ok(Some(b"list".to_vec())));
+    assert_eq!(directory.class_list(5), Ok(Some(b"list".to_vec())));
     assert!(matches!(directory.class_list(3), Err(DirectoryError::TooLarge { .. })));
     assert_eq!(*asked.lock().unwrap(), ["/classes.p7m", "/classes.p7m"]);
     let (location, _) = serve(|_| none());

@@ -136,8 +136,7 @@ fn a_sealed_document_that_was_changed_gives_nothing() {
     through(&office, "notice.pdf", &[], 0);
     std::fs::remove_file(office.path("opened.pdf")).unwrap();
     let sealed = office.pki.read("sealed.pdf");
-    // The long stream is the document; one bit of it, and its end.
-    let middle = sealed.len() / 2;
+    let middle = middle_of_longest_stream_inside(&sealed);
     let mut changed = sealed.clone();
     changed[middle] ^= 1;
     for file in [&changed, &sealed[..middle].to_vec()] {
@@ -152,6 +151,17 @@ fn a_sealed_document_that_was_changed_gives_nothing() {
     }
     let wrong = office.run_with_pin("bob", "999999", &["document", "decrypt", "sealed.pdf", "--json"], b"");
     assert_eq!(wrong.expect(1).json()["error"]["code"], "wrong-pin");
+}
+
+/// In the file inside, that is the document.
+fn middle_of_longest_stream_inside(sealed: &[u8]) -> usize {
+    let payload = memchr::memmem::rfind(sealed, b"%PDF-2.0").unwrap();
+    assert!(payload > 0);
+    let starts = memchr::memmem::find_iter(&sealed[payload..], b">>stream")
+        .chain(memchr::memmem::find_iter(&sealed[payload..], b"\nstream"));
+    let length = |start: &usize| memchr::memmem::find(&sealed[payload + start..], b"endstream").unwrap();
+    let longest = starts.max_by_key(length).unwrap();
+    payload + longest + length(&longest) / 2
 }
 
 #[test]
