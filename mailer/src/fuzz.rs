@@ -20,6 +20,8 @@ use crate::documents::{changes, signature};
 use crate::keys::{KeyRing, KeysError};
 use crate::message::parse;
 use crate::protection::open::{ReleasePolicy, open};
+use crate::readers::ldap::message as ldap;
+use crate::readers::{ClassList, ReadersError};
 use crate::smime::{
     self, ContentIdentifier, Delivery, Receipt, ReceiptRequest, ReceiptToSign, ReceivedReceipt,
     SecurityLabel, SentRecord, vectors,
@@ -152,6 +154,7 @@ pub fn certificate(input: &[u8], world: &World) -> bool {
     let Ok(read) = Certificate::from_der(input) else { return false };
     let words = [read.subject(), read.issuer(), read.serial_number(), read.mail_addresses_in_words()];
     let _ = (words, read.not_before(), read.not_after(), read.subject_key_identifier());
+    let _ = (read.clearance().map(|found| found.map(|found| found.highest())), read.clearance_constraints());
     world.examine(&read, &[], &[], &[]);
     true
 }
@@ -275,4 +278,22 @@ pub fn receipt_request(input: &[u8], at: Timestamp) -> bool {
     let first = signed.signers.iter().find_map(|signer| signer.outcome.as_ref().ok());
     let _ = first.map(ContentIdentifier::of);
     ReceiptToSign::answering(&signed, at).is_ok()
+}
+
+/// A signed list of classes of readers, judged; and the same octets as what such a list signs. Whether it was believed.
+pub fn class_list(input: &[u8], judge: &mut Judge<'_>) -> bool {
+    let told = |error: ReadersError| (error.code(), error.to_string());
+    let _ = ClassList::from_json(input).map_err(told);
+    ClassList::judged(input, judge).map_err(told).is_ok()
+}
+
+/// What a signed list of classes of readers says, without its signature. Whether it could be read.
+pub fn class_list_content(input: &[u8]) -> bool {
+    ClassList::from_json(input).is_ok()
+}
+
+/// An answer of an LDAP server. Whether it could be read.
+pub fn ldap_answer(input: &[u8]) -> bool {
+    let _ = ldap::length(input);
+    ldap::read(input).is_ok()
 }

@@ -273,3 +273,21 @@ fn https_needs_an_anchor_for_the_server() {
     let mut directory = Directory::open_with_tls_anchors(&location, pki.path(), now(), &anchors).unwrap();
     assert_eq!(directory.certificates_for("bob@example.test").unwrap_err().code(), "directory-unreachable");
 }
+
+#[test]
+fn the_list_of_classes_is_a_file_below_the_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let (location, asked) = serve(|target| match target {
+        "/classes.p7m" => ("200 OK\r\nContent-Type: application/pkcs7-mime".to_owned(), b"list".to_vec()),
+        _ => none(),
+    });
+    let directory = open(&location, folder.path());
+    assert_eq!(directory.class_list(5), Ok(Some(b"list".to_vec())));
+    assert!(matches!(directory.class_list(3), Err(DirectoryError::TooLarge { .. })));
+    assert_eq!(*asked.lock().unwrap(), ["/classes.p7m", "/classes.p7m"]);
+    let (location, _) = serve(|_| none());
+    assert_eq!(open(&location, folder.path()).class_list(4), Ok(None));
+    let (location, _) = serve(|_| ("503 Busy".to_owned(), Vec::new()));
+    let refused = open(&location, folder.path()).class_list(4).unwrap_err();
+    assert_eq!(refused.code(), "directory-unreachable");
+}

@@ -545,3 +545,46 @@ fn a_planted_panic_is_found() {
     });
     assert!(found.is_err(), "removing one element of the two was never tried");
 }
+
+const CLASSES: &str = r#"{"version":1,"number":7,"organization":"Example","issued":"2026-05-01T00:00:00Z","expires":"2047-01-01T00:00:00Z","classes":[{"name":"board","description":"Members","policy":"1.2.3.4","members":[{"address":"alice@example.test","clearance":3},{"address":"bob@example.test","clearance":null}]}]}"#;
+
+#[test]
+fn class_list() {
+    let pki = Pki::new();
+    let extensions = "keyUsage=critical,digitalSignature\nextendedKeyUsage=1.3.6.1.5.5.7.3.36\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid";
+    pki.people.issue("lists", Key::P256, extensions);
+    pki.write("list.json", CLASSES.as_bytes());
+    let sign = "cms -sign -binary -nodetach -in list.json -signer lists.pem -inkey lists.key -certfile People.pem -outform DER";
+    let seeds: Vec<Vec<u8>> = ["", " -cades", " -stream -indef"]
+        .iter()
+        .map(|more| openssl(pki.path(), &format!("{sign}{more}").split_whitespace().collect::<Vec<_>>()))
+        .collect();
+    let anchors = Anchors(vec![Anchor {
+        certificate: pki.root.certificate(),
+        domains: vec!["example.test".to_owned()],
+    }]);
+    let mut source = Authorities(pki.people.certificate(), vec![pki.root.crl(), pki.people.crl()]);
+    let mut judge = Judge {
+        anchors: &anchors,
+        source: &mut source,
+        at: now(),
+        unknown_revocation: UnknownRevocation::Reject,
+    };
+    run("class_list", &seeds, 3, |input| fuzz::class_list(input, &mut judge));
+}
+
+#[test]
+fn class_list_content() {
+    run("class_list_content", &[CLASSES.as_bytes().to_vec()], 1, fuzz::class_list_content);
+}
+
+#[test]
+fn ldap_answer() {
+    let seeds = [
+        "30250201026420040463 6e3d61301830160406 6d656d6265723 10c04047569643d61 04047569643d62",
+        "300c02010165070a012004000400",
+        "3084000000100201056184000000070a010004000400",
+    ];
+    let seeds = seeds.map(|seed| hex::decode(seed.replace(' ', "")).unwrap());
+    run("ldap_answer", &seeds, 2, fuzz::ldap_answer);
+}

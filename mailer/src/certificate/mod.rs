@@ -1,4 +1,5 @@
 //! Certificates as bytes, names, addresses and signatures: what smime and trust both need. Nothing is judged here.
+mod clearance;
 mod digest;
 mod dsa;
 pub(crate) mod extensions;
@@ -13,6 +14,7 @@ pub(crate) mod time;
 pub(crate) mod tlv;
 mod x509;
 
+pub use clearance::Clearance;
 pub use digest::{DigestAlgorithm, RunningDigest};
 pub use signature::Acceptance;
 pub use x509::{Certificate, CertificateError};

@@ -14,7 +14,8 @@ use crate::protection::labels::ClearanceQuestion;
 use crate::protection::open::OpenError;
 use crate::protection::recipients::{RecipientCheck, Refusal};
 use crate::readers::clearance::{in_words, suffices};
-use crate::smime::{Recipient, SecurityClassification, SecurityLabel};
+use crate::smime::{SecurityClassification, SecurityLabel};
+use crate::trust::CheckedRecipient;
 
 /// Reads `POLICY:CLASSIFICATION[:MARK]`.
 pub(super) fn label(text: &str) -> Result<SecurityLabel, String> {
@@ -51,13 +52,13 @@ pub(super) fn check_recipients(
     context: &Context,
     label: &SecurityLabel,
     addresses: &[Address],
-    recipients: &[Recipient],
+    recipients: &[CheckedRecipient],
 ) -> Result<(), Failure> {
     let own = context.address()?;
     let mut classes = Classes::new(context);
     let mut refusals = Vec::new();
     for (address, recipient) in addresses.iter().chain([&own]).zip(recipients) {
-        let certified = certified(recipient.certificate(), label.policy);
+        let certified = certified(recipient, label.policy);
         if suffices(label, certified).is_ok() {
             continue;
         }
@@ -77,10 +78,10 @@ pub(super) fn check_recipients(
     if refusals.is_empty() { Ok(()) } else { Err(refused(&refusals, "sent")) }
 }
 
-/// What a certificate says about a policy; a malformed clearance is none.
-fn certified(certificate: &Certificate, policy: ObjectIdentifier) -> Option<SecurityClassification> {
-    let clearance = certificate.clearance().ok().flatten()?;
-    (clearance.policy == policy).then_some(clearance.highest)
+/// What a certificate says about a policy.
+fn certified(recipient: &CheckedRecipient, policy: ObjectIdentifier) -> Option<SecurityClassification> {
+    let clearance = recipient.clearance().filter(|clearance| clearance.policy == policy)?;
+    clearance.highest().and_then(SecurityClassification::from_number)
 }
 
 /// One's own clearance: by the certificate on the card, if it is believed, or by the signed list of classes. For a signer who
@@ -91,8 +92,8 @@ pub(super) fn own_clearance(
 ) -> Result<Option<SecurityClassification>, OpenError> {
     let network = if question.signer_is_trusted { Network::Online } else { Network::Offline };
     let certificates = (question.certificates)()?;
-    let certified = own_certificate(context, network, &certificates)
-        .and_then(|certificate| certified(&certificate, question.label.policy));
+    let certified = oneself(context, network, &certificates)
+        .and_then(|oneself| certified(&oneself, question.label.policy));
     if suffices(question.label, certified).is_ok() {
         return Ok(certified);
     }
@@ -102,7 +103,7 @@ pub(super) fn own_clearance(
     Ok(certified.max(listed))
 }
 
-fn own_certificate(context: &Context, network: Network, certificates: &[Certificate]) -> Option<Certificate> {
+fn oneself(context: &Context, network: Network, certificates: &[Certificate]) -> Option<CheckedRecipient> {
     let (own, anchors) = (context.address().ok()?, context.anchors().ok()?);
     let mut directory = context.directory_on(network).ok()?;
     let mut check = RecipientCheck {
@@ -111,8 +112,7 @@ fn own_certificate(context: &Context, network: Network, certificates: &[Certific
         at: context.now,
         unknown_revocation: context.unknown_revocation(),
     };
-    let chosen = check.choose(&own, certificates).ok()?;
-    Some(chosen.recipient().certificate().clone())
+    check.choose(&own, certificates).ok()
 }
 
 /// A label in words, as a sentence of its own.

@@ -23,6 +23,7 @@ use crate::message::outer::assemble;
 use crate::protection::protect;
 use crate::smime::{Recipient, SecurityLabel, SignedAttributesPlan};
 use crate::transport::outbox::{Entry, Outbox, OutboxError, Protected};
+use crate::trust::CheckedRecipient;
 
 /// Writes a message: signed on the card (the PIN is asked once), encrypted to every recipient and to oneself.
 ///
@@ -175,10 +176,12 @@ impl Send {
             .chain(destinations.hidden.iter().map(|address| vec![address.clone()]))
             .collect();
         let all: Vec<Address> = groups.concat();
-        let certificates = if self.no_encrypt { Vec::new() } else { desk.recipients(&all)? };
-        if let Some(label) = &self.label {
-            labels::check_recipients(context, label, &all, &certificates)?;
-        }
+        let mut cleared = |checked: &[CheckedRecipient]| match &self.label {
+            Some(label) => labels::check_recipients(context, label, &all, checked),
+            None => Ok(()),
+        };
+        let certificates =
+            if self.no_encrypt { Vec::new() } else { desk.recipients_if(&all, "sent", &mut cleared)? };
         let plan = self.plan(context)?;
         let sign = |entity: &Content, desk: &mut Desk<'_>, boundary: String| {
             let (signed, _) = desk.sign_planned(entity, author, &plan, &boundary)?;

@@ -44,14 +44,15 @@ impl<'c> Desk<'c> {
 
     /// Checks every recipient; answers their certificates in the order of `addresses`, one's own last.
     pub(super) fn recipients(&mut self, addresses: &[Address]) -> Result<Vec<Recipient>, Failure> {
-        self.recipients_of(addresses, "sent")
+        self.recipients_if(addresses, "sent", &mut |_| Ok(()))
     }
 
-    /// The same for something that is not sent: what was not done is `sealed`, for example.
-    pub(super) fn recipients_of(
+    /// The same where more is asked of those who were checked; `deed` is what is not done otherwise: `sealed`, for example.
+    pub(super) fn recipients_if(
         &mut self,
         addresses: &[Address],
         deed: &str,
+        condition: &mut dyn FnMut(&[CheckedRecipient]) -> Result<(), Failure>,
     ) -> Result<Vec<Recipient>, Failure> {
         let own_address = self.context.address()?;
         let own: Vec<Certificate> = self.card.encryption_certificate().cloned().into_iter().collect();
@@ -75,6 +76,7 @@ impl<'c> Desk<'c> {
                 return Err(refused(&refusals.collect::<Vec<_>>(), deed));
             }
         };
+        condition(&checked)?;
         for recipient in &checked {
             if let Some(note) = recipient.note() {
                 tell(&format!("mailer: {}", crate::message::terminal_text::safe_line(note)));

@@ -2,7 +2,8 @@
 use super::inquiry::RevocationKnowledge;
 use super::judge::Approval;
 use super::problem::CertificateProblem;
-use crate::certificate::Certificate;
+use super::validate::ValidPath;
+use crate::certificate::{Certificate, Clearance};
 use crate::smime::Recipient;
 
 /// A recipient whose certificate passed every check; only [`super::Judge`] makes one.
@@ -10,6 +11,7 @@ use crate::smime::Recipient;
 pub struct CheckedRecipient {
     recipient: Recipient,
     note: Option<String>,
+    clearance: Option<Clearance>,
 }
 
 impl CheckedRecipient {
@@ -20,7 +22,8 @@ impl CheckedRecipient {
                 Some(format!("whether the certificate was revoked is unknown: {why}"))
             }
         };
-        Self { recipient: Recipient::unchecked(certificate, true), note }
+        let clearance = effective_clearance(&certificate, &approval.path);
+        Self { recipient: Recipient::unchecked(certificate, true), note, clearance }
     }
 
     /// For [`crate::smime::encrypt()`].
@@ -28,10 +31,26 @@ impl CheckedRecipient {
         &self.recipient
     }
 
+    /// What the certificate clears its holder for, as far as every authority above it may (RFC 5913 section 4).
+    pub fn clearance(&self) -> Option<Clearance> {
+        self.clearance
+    }
+
     /// What the checks could not cover, in a sentence (for example: revocation unknown).
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
+}
+
+/// A malformed clearance, or constraint of an authority, clears for nothing.
+fn effective_clearance(certificate: &Certificate, path: &ValidPath) -> Option<Clearance> {
+    let mut clearance = certificate.clearance().ok().flatten()?;
+    for authority in path.intermediates().iter().chain([&path.anchor().certificate]) {
+        if let Some(permitted) = authority.clearance_constraints().ok()? {
+            clearance = clearance.within(&permitted)?;
+        }
+    }
+    Some(clearance)
 }
 
 /// Why nobody's mail is encrypted to this address.

@@ -153,15 +153,27 @@ fn classes_with_nobody_or_with_somebody_who_cannot_read_are_refused() {
 }
 
 #[test]
-fn the_list_seen_last_serves_while_the_directory_is_away() {
+fn the_list_seen_last_serves_while_the_directory_cannot_give_one() {
     let office = with_notice(&["alice", "bob"]);
+    let away = || {
+        // Something stands there that cannot be read.
+        let _ = std::fs::remove_file(office.path("published/classes.p7m"));
+        std::fs::create_dir(office.path("published/classes.p7m")).unwrap();
+    };
+    away();
+    assert_eq!(refused(&office, "board")["code"], "directory-unreachable");
+    std::fs::remove_dir(office.path("published/classes.p7m")).unwrap();
     board(&office, 1, &[("bob", None)]);
     seal(&office, "board").expect(0);
-    // The folder of the lists is away, the rest stands elsewhere by another name.
-    std::fs::rename(office.path("published"), office.path("elsewhere")).unwrap();
-    let error = refused(&office, "board");
-    // The certificates are away too: everybody is refused for that, not for the class.
-    assert_eq!(error["code"], "class-list-untrusted", "{error}");
-    std::fs::rename(office.path("elsewhere"), office.path("published")).unwrap();
-    seal(&office, "board").expect(0);
+    away();
+    let said = seal(&office, "board").expect(0);
+    assert!(said.stderr.contains("the list of classes seen last is used"), "{}", said.stderr);
+    // It is judged anew each time.
+    let lists =
+        crate::openssl_pki::Identity { folder: office.pki.path().to_owned(), name: "lists".to_owned() };
+    office.revoke(&lists);
+    assert_eq!(refused(&office, "board")["code"], "class-list-untrusted");
+    // And what somebody put in its place is no better than anywhere else.
+    std::fs::write(office.path("home-alice/classes/classes.p7m"), b"nonsense").unwrap();
+    assert_eq!(refused(&office, "board")["code"], "class-list-malformed");
 }

@@ -1,4 +1,8 @@
 //! Security labels (RFC 2634 section 3): refused before sending, and before the card decrypts.
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use mailer::content::Content;
 use mailer::message::outer::assemble;
 use mailer::protection::protect;
@@ -7,9 +11,9 @@ use mailer::smime::{
     SigningIdentity,
 };
 
-use crate::accounts::Office;
-use crate::material::{FAR, POLICY, card_state, class, class_list, cleared, publish_list};
-use crate::openssl_pki::{Identity, Key, Pki, content, now, openssl};
+use crate::accounts::{Office, Person};
+use crate::material::{FAR, POLICY, card_state, class, class_list, clearance, cleared, publish_list};
+use crate::openssl_pki::{CA, Identity, Key, Pki, content, encryption, now, openssl, signing};
 
 const CONFIDENTIAL: u8 = 0b0001_0000;
 const SECRET: u8 = 0b0000_1000;
@@ -234,4 +238,68 @@ fn the_signed_list_clears_its_members_and_a_new_one_takes_it_away() {
     office.run("carol", &["open", "--json"], &mail).expect(4);
     let error = send(&office, "carol@example.test", &format!("{POLICY}:2")).expect(1).json();
     assert!(error["error"]["message"].as_str().unwrap().contains("malformed"), "{error}");
+}
+
+/// How often somebody connects.
+fn counter() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let location = format!("http://{}", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            drop(stream);
+        }
+    });
+    (location, count)
+}
+
+#[test]
+fn a_label_of_a_stranger_causes_no_question_to_any_network() {
+    let office = Office::new();
+    let alice = cleared(&office, "alice", SECRET, false).signer;
+    let bob = cleared(&office, "bob", SECRET, false).reader;
+    let stranger = Pki::new();
+    let mallory = stranger.signer("mallory", Key::P256);
+    let (location, count) = counter();
+    let config = office.path("home-bob/config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let published = text.lines().find(|line| line.starts_with("directory")).unwrap().to_owned();
+    std::fs::write(&config, text.replace(&published, &format!("directory = \"{location}\""))).unwrap();
+    let from = |signer| wrapped(&bob, (signer, Some(2)), Some((signer, Some(2))));
+    let said = office.run("bob", &["open", "--json"], &from(&mallory)).expect(4);
+    assert_eq!(said.json()["error"]["code"], "clearance-missing");
+    assert_eq!(count.load(Ordering::SeqCst), 0);
+    office.run("bob", &["open", "--json"], &from(&alice)).expect(4);
+    assert!(count.load(Ordering::SeqCst) > 0);
+}
+
+#[test]
+fn an_authority_clears_no_higher_than_it_may() {
+    let office = Office::new();
+    cleared(&office, "alice", SECRET, false);
+    // RFC 5913 section 3: at most confidential of this policy.
+    let constraints = "1.3.6.1.5.5.7.1.21=DER:300b300906032a0304030202f0";
+    let branch = office.pki.root.subordinate("Branch", &format!("{CA}\n{constraints}"));
+    let key_identifier = hex::encode(branch.certificate().subject_key_identifier().unwrap());
+    std::fs::write(office.path(&format!("published/ca/{key_identifier}.cer")), branch.certificate().der())
+        .unwrap();
+    let list = branch.crl_with("", ("20240101000000Z", "20480101000000Z"));
+    std::fs::write(office.path(&format!("published/crl/{key_identifier}.crl")), list.der()).unwrap();
+    for (name, bits) in [("bob", 0b0001_1000), ("carol", 0b0000_1000)] {
+        let address = format!("{name}@example.test");
+        let extensions = format!("{}\n{}", encryption(&address, Key::P256), clearance(bits, false));
+        let reader = branch.issue(&format!("{name}-read"), Key::P256, &extensions);
+        let signer = office.pki.people.issue(&format!("{name}-sign"), Key::P256, &signing(&address));
+        office.publish(&Person { name: name.to_owned(), signer, reader });
+    }
+    send(&office, "bob@example.test", &format!("{POLICY}:confidential")).expect(0);
+    let error = send(&office, "bob@example.test", &format!("{POLICY}:secret")).expect(1).json();
+    assert!(
+        error["error"]["message"].as_str().unwrap().contains("there is one for confidential (3) only"),
+        "{error}"
+    );
+    let error = send(&office, "carol@example.test", &format!("{POLICY}:unclassified")).expect(1).json();
+    assert!(error["error"]["message"].as_str().unwrap().contains("there is none for this policy"), "{error}");
 }

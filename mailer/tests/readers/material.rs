@@ -57,7 +57,7 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
 pub(crate) const POLICY: &str = "1.2.3.4";
 
 /// subjectDirectoryAttributes with a clearance for [`POLICY`], or for 1.2.3.5 if `other` (RFC 5913), as openssl takes it.
-fn clearance(bits: u8, other: bool) -> String {
+pub(crate) fn clearance(bits: u8, other: bool) -> String {
     let last = if other { "05" } else { "04" };
     format!("2.5.29.9=DER:301430120603550437310b300906032a03{last}030202{bits:02x}")
 }

@@ -132,20 +132,47 @@ fn what_is_inside_is_judged_as_mail_is() {
 #[test]
 fn a_sealed_document_that_was_changed_gives_nothing() {
     let office = office(&["alice", "bob"]);
-    office.pki.write("notice.pdf", &pdf(WORDS));
+    office.pki.write("notice.pdf", &pdf(&"Words and words. ".repeat(500)));
     through(&office, "notice.pdf", &[], 0);
+    std::fs::remove_file(office.path("opened.pdf")).unwrap();
     let sealed = office.pki.read("sealed.pdf");
-    let at = memchr::memmem::find(&sealed, b"/EmbeddedFile").unwrap();
-    let at = at + memchr::memmem::find(&sealed[at..], b"stream").unwrap() + 40;
+    let middle = middle_of_longest_stream_inside(&sealed);
     let mut changed = sealed.clone();
-    changed[at + 400] ^= 1;
-    office.pki.write("changed.pdf", &changed);
-    let _ = std::fs::remove_file(office.path("opened.pdf"));
-    let arguments = ["document", "decrypt", "changed.pdf", "--output", "opened.pdf", "--json"];
-    let said = office.run("bob", &arguments, b"");
-    assert!(said.code == 4 || said.code == 1, "{}", said.stderr);
-    assert!(said.json()["error"]["code"].is_string());
-    assert!(!office.path("opened.pdf").exists());
+    changed[middle] ^= 1;
+    for file in [&changed, &sealed[..middle].to_vec()] {
+        office.pki.write("changed.pdf", file);
+        let arguments =
+            ["document", "decrypt", "changed.pdf", "--output", "opened.pdf", "--show-untrusted", "--json"];
+        let said = office.run("bob", &arguments, b"");
+        let code = said.json()["error"]["code"].as_str().unwrap().to_owned();
+        let expected = if file.len() == sealed.len() { (4, "sealed-damaged") } else { (1, "pdf-damaged") };
+        assert_eq!((said.code, code.as_str()), expected, "{}", said.stderr);
+        assert!(!office.path("opened.pdf").exists());
+    }
     let wrong = office.run_with_pin("bob", "999999", &["document", "decrypt", "sealed.pdf", "--json"], b"");
     assert_eq!(wrong.expect(1).json()["error"]["code"], "wrong-pin");
+}
+
+/// In the file inside, that is the document.
+fn middle_of_longest_stream_inside(sealed: &[u8]) -> usize {
+    let payload = memchr::memmem::rfind(sealed, b"%PDF-2.0").unwrap();
+    assert!(payload > 0);
+    let starts = memchr::memmem::find_iter(&sealed[payload..], b">>stream")
+        .chain(memchr::memmem::find_iter(&sealed[payload..], b"\nstream"));
+    let length = |start: &usize| memchr::memmem::find(&sealed[payload + start..], b"endstream").unwrap();
+    let longest = starts.max_by_key(length).unwrap();
+    payload + longest + length(&longest) / 2
+}
+
+#[test]
+fn a_document_that_cannot_be_judged_is_withheld_and_said_to_be_so() {
+    let office = office(&["alice", "bob"]);
+    let mut damaged = pdf(WORDS);
+    let at = memchr::memmem::find(&damaged, b"startxref").unwrap();
+    damaged.splice(at..at + 14, *b"startxref\n99\n%");
+    office.pki.write("damaged.pdf", &damaged);
+    let found = through(&office, "damaged.pdf", &[], 4);
+    assert_eq!((&found["standing"], &found["content"]), (&"pdf-damaged".into(), &"withheld".into()));
+    assert_eq!(through(&office, "damaged.pdf", &["--show-untrusted"], 4)["content"], "written");
+    assert_eq!(office.pki.read("opened.pdf"), damaged);
 }

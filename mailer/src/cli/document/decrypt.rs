@@ -47,6 +47,8 @@ struct Found {
     opened: Opened,
     /// `None` for what is no PDF file: there a signature would stand beside it.
     report: Option<DocumentReport>,
+    /// Why a PDF file cannot be judged.
+    unreadable: Option<Failure>,
     notes: Vec<String>,
 }
 
@@ -85,7 +87,7 @@ impl Decrypt {
                 "command": "document decrypt", "output": output.map(|path| path.display().to_string()),
                 "name": safe_line(found.opened.file_name.as_str()),
                 "seal_is_intact": found.opened.integrity == Integrity::Authenticated,
-                "standing": found.standing().code(), "trusted": found.standing() == Standing::Trusted,
+                "standing": found.code(), "trusted": found.standing() == Standing::Trusted,
                 "content": if output.is_some() { "written" } else { "withheld" },
                 "notes": found.notes.iter().map(|note| safe_line(&plain_words(note))).collect::<Vec<_>>(),
                 "exit": exit.code(),
@@ -99,6 +101,10 @@ impl Decrypt {
             return print_text(&format!("{object}\n"));
         }
         let mut words = match (&found.report, found.standing()) {
+            _ if found.unreadable.is_some() => {
+                let problem = found.unreadable.as_ref().map(|failure| plain_words(&failure.message));
+                format!("Not trusted: the document cannot be judged: {}\n", problem.unwrap_or_default())
+            }
             (Some(report), standing) if standing != Standing::Unsigned => safe_text(&pdf_in_words(report)),
             _ if found.opened.integrity == Integrity::Authenticated => {
                 "Not signed: nothing says who wrote this document. Nobody changed it since it was sealed.\n"
@@ -123,16 +129,25 @@ impl Decrypt {
 impl Found {
     fn judge(context: &Context, opened: Opened) -> Result<Self, Failure> {
         if !files::is_pdf(&opened.document)? {
-            return Ok(Self { opened, report: None, notes: Vec::new() });
+            return Ok(Self { opened, report: None, unreadable: None, notes: Vec::new() });
         }
         let name = PathBuf::from(opened.file_name.as_str());
         let document: &Content = &opened.document;
-        let (report, notes) = judging(context, |judge| pdf_report(&name, document, judge))?;
-        Ok(Self { opened, report: Some(report), notes })
+        let (found, notes) = judging(context, |judge| Ok(pdf_report(&name, document, judge)))?;
+        let (report, unreadable) = match found {
+            Ok(report) => (Some(report), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        Ok(Self { opened, report, unreadable, notes })
     }
 
     fn standing(&self) -> Standing {
-        self.report.as_ref().map_or(Standing::Unsigned, DocumentReport::standing)
+        let otherwise = if self.unreadable.is_some() { Standing::Untrusted } else { Standing::Unsigned };
+        self.report.as_ref().map_or(otherwise, DocumentReport::standing)
+    }
+
+    fn code(&self) -> &'static str {
+        self.unreadable.as_ref().map_or(self.standing().code(), |failure| failure.code)
     }
 
     /// As for mail: unsigned is acceptable where the encryption proves that nothing was changed.
