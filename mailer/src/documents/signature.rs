@@ -181,6 +181,9 @@ fn read(document: &Document, field: &Field) -> Result<Result<DocumentSignature, 
     }))
 }
 
+/// The longest place of a signature.
+const LARGEST_GAP: usize = 16 * 1024 * 1024;
+
 struct ByteRange {
     gap: Range<u64>,
     end: u64,
@@ -207,6 +210,15 @@ fn byte_range(
     let contents = document.value_span(reference, "Contents")?;
     if start != 0 || before >= after || end > document.content().len() || contents.as_ref() != Some(&gap) {
         return Ok(Err(SignatureDefect::ByteRange));
+    }
+    // In a string of another kind half of the octets could be anything.
+    let octets = document.content().slice(gap.clone()).to_vec(LARGEST_GAP)?;
+    let is_hexadecimal = octets.is_some_and(|octets| match octets.as_slice() {
+        [b'<', digits @ .., b'>'] => digits.iter().all(u8::is_ascii_hexdigit),
+        _ => false,
+    });
+    if !is_hexadecimal {
+        return Ok(Err(malformed("its Contents are not written in hexadecimal digits")));
     }
     Ok(Ok(ByteRange { gap, end }))
 }

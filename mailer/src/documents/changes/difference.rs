@@ -2,6 +2,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
+use super::shown::Shown;
 use crate::content::Content;
 use crate::documents::pdf::{Document, Location, Object, PdfError, Reference};
 
@@ -10,6 +11,8 @@ pub(super) struct Difference {
     /// Numbers, and whether the signed document had such an object.
     differing: BTreeMap<u32, bool>,
     explained: BTreeSet<u32>,
+    /// Streams that a form field looks like, and nothing else.
+    own_appearances: BTreeSet<u32>,
 }
 
 impl Difference {
@@ -20,13 +23,15 @@ impl Difference {
             let before = signed.location(number);
             // An object in a stream stands elsewhere when the stream was replaced.
             let moved = before != Some(location) || is_in_moved_stream(location, signed, now);
-            if moved && !same_object(number, signed, now)? {
+            // References name the generation too: under another one the object is gone for them.
+            let same_name = before.is_none_or(|before| generation(before) == generation(location));
+            if moved && !(same_name && same_object(number, signed, now)?) {
                 differing.insert(number, before.is_some());
             }
         }
         let gone = signed.locations().filter(|(number, _)| now.location(*number).is_none());
         differing.extend(gone.map(|(number, _)| (number, true)));
-        Ok(Self { differing, explained: BTreeSet::new() })
+        Ok(Self { differing, explained: BTreeSet::new(), own_appearances: BTreeSet::new() })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -46,6 +51,12 @@ impl Difference {
         self.explained.insert(reference.number);
     }
 
+    /// Explains a stream that a form field alone looks like.
+    pub(super) fn explain_appearance(&mut self, reference: Reference) {
+        self.explained.insert(reference.number);
+        self.own_appearances.insert(reference.number);
+    }
+
     /// Explains an object only if the signed document did not have it.
     pub(super) fn explain_new(&mut self, reference: Reference) {
         if self.is_new(reference) {
@@ -53,26 +64,43 @@ impl Difference {
         }
     }
 
-    /// Objects of the signed document that differ and were not explained. New ones that nothing refers to do nothing; the
-    /// containers of cross-references and of other objects are judged by what they contain.
-    pub(super) fn unexplained(&self, signed: &Document, now: &Document) -> Result<Vec<u32>, PdfError> {
+    /// Objects that differ and that no rule explains, or that a rule explains although the signed document shows them. Also
+    /// new ones to which the signed document refers: what was nothing when it was signed would be something now.
+    ///
+    /// Containers of cross-references and of other objects are judged by what they contain.
+    pub(super) fn unexplained(
+        &self,
+        shown: &Shown,
+        signed: &Document,
+        now: &Document,
+    ) -> Result<Vec<u32>, PdfError> {
         let mut found = Vec::new();
         for (number, was_there) in &self.differing {
-            if !was_there || self.explained.contains(number) {
-                continue;
-            }
-            let is_container = |document: &Document| {
-                let object = object(document, *number)?;
-                let dictionary = object.as_dictionary();
-                Ok::<_, PdfError>(
-                    dictionary.is_some_and(|found| found.is_type("XRef") || found.is_type("ObjStm")),
-                )
+            let is_harmless = match (was_there, self.explained.contains(number)) {
+                (false, _) => !shown.refers_to(*number),
+                (true, true) => !shown.shows(*number) || self.own_appearances.contains(number),
+                (true, false) => {
+                    !shown.refers_to(*number) && is_container(signed, *number)? && is_container(now, *number)?
+                }
             };
-            if !(is_container(signed)? && is_container(now)?) {
+            if !is_harmless {
                 found.push(*number);
             }
         }
         Ok(found)
+    }
+}
+
+fn is_container(document: &Document, number: u32) -> Result<bool, PdfError> {
+    let object = object(document, number)?;
+    let dictionary = object.as_dictionary();
+    Ok(dictionary.is_some_and(|found| found.is_type("XRef") || found.is_type("ObjStm")))
+}
+
+fn generation(location: Location) -> u16 {
+    match location {
+        Location::Offset { generation, .. } => generation,
+        Location::InStream { .. } => 0,
     }
 }
 

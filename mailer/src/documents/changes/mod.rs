@@ -1,14 +1,20 @@
 //! What later revisions changed of a signed document: object by object, in words, and whether it was allowed.
 //!
 //! - this file: the kinds of change, and the comparison from the catalog down;
-//! - `difference`: which objects differ at all; `fields`: the form; `pages`: pages and annotations.
+//! - `difference`: which objects differ at all; `fields`: the form; `pages`: pages and annotations;
+//! - `shown`: what the signed document shows; `leftovers`: octets that belong to no object.
 //!
 //! Only changes on a list are explained; an object that differs and that nothing on the list explains counts as tampering.
 mod difference;
 mod fields;
+mod leftovers;
 mod pages;
+mod shown;
+
+use std::rc::Rc;
 
 use self::difference::Difference;
+use self::shown::Shown;
 use super::form;
 use super::pdf::{Dictionary, Document, Object, PdfError, Reference};
 use super::permission::Permission;
@@ -19,6 +25,8 @@ use super::validation_data;
 pub enum Change {
     /// Certificates, CRLs or OCSP answers were added to prove signatures for longer.
     ValidationData,
+    /// A version of PDF was named.
+    Version,
     /// A signature was added.
     Signature {
         /// Its field.
@@ -86,7 +94,7 @@ impl Change {
     /// The permission that the change needs; `None` for what nothing allows.
     fn needs(&self) -> Option<Permission> {
         match self {
-            Self::ValidationData | Self::TimeStamp { .. } => Some(Permission::NoChanges),
+            Self::ValidationData | Self::Version | Self::TimeStamp { .. } => Some(Permission::NoChanges),
             Self::Signature { .. } | Self::Filled { .. } | Self::Metadata => Some(Permission::FillIn),
             Self::Annotation { .. } => Some(Permission::Annotate),
             _ => None,
@@ -110,6 +118,7 @@ impl Change {
     pub fn code(&self) -> &'static str {
         match self {
             Self::ValidationData => "validation-data-added",
+            Self::Version => "version-named",
             Self::Signature { .. } => "signature-added",
             Self::TimeStamp { .. } => "time-stamp-added",
             Self::Filled { .. } => "field-filled",
@@ -129,6 +138,7 @@ impl std::fmt::Display for Change {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::ValidationData => formatter.write_str("proofs for signatures were added"),
+            Self::Version => formatter.write_str("another version of PDF was named"),
             Self::Signature { field } => write!(formatter, "a signature was added ({field})"),
             Self::TimeStamp { field } => write!(formatter, "a time stamp was added ({field})"),
             Self::Filled { field, from, to } => {
@@ -143,7 +153,8 @@ impl std::fmt::Display for Change {
                 write!(formatter, "page {page} shows something else ({what} changed)")
             }
             Self::Document { what } => write!(formatter, "{what} of the document changed"),
-            Self::Beyond => formatter.write_str("octets were put behind the end of the document"),
+            Self::Beyond => formatter
+                .write_str("octets were added that belong to no object, and that some programs may show"),
             Self::Object { number } => {
                 write!(formatter, "object {number}, which the signed document uses, was replaced")
             }
@@ -156,8 +167,17 @@ impl std::fmt::Display for Change {
 /// # Errors
 /// One of them is damaged.
 pub fn between(signed: &Document, now: &Document) -> Result<Vec<Change>, PdfError> {
-    let mut comparison =
-        Comparison { signed, now, difference: Difference::between(signed, now)?, changes: Vec::new() };
+    let mut comparison = Comparison {
+        signed,
+        now,
+        difference: Difference::between(signed, now)?,
+        shown: None,
+        signature_widgets: Vec::new(),
+        changes: Vec::new(),
+    };
+    if signed.trailer().get("Encrypt") != now.trailer().get("Encrypt") {
+        comparison.report_document("the encryption (Encrypt)");
+    }
     comparison.beyond()?;
     if comparison.difference.is_empty()
         && comparison.changes.is_empty()
@@ -178,6 +198,10 @@ struct Comparison<'d> {
     signed: &'d Document,
     now: &'d Document,
     difference: Difference,
+    /// What the signed document shows, once it was asked for.
+    shown: Option<Rc<Shown>>,
+    /// Widgets of signature fields that got their signature since.
+    signature_widgets: Vec<Reference>,
     changes: Vec<Change>,
 }
 
@@ -225,8 +249,7 @@ impl Comparison<'_> {
                     self.explain_value(new);
                     self.report(Change::Metadata);
                 }
-                // The version may only rise with what is appended; it changes nothing that is shown.
-                "Version" => {}
+                "Version" => self.report(Change::Version),
                 _ => self.report_document(&key),
             }
         }
@@ -260,22 +283,29 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// White space does no harm behind the end; anything else may be a document for programs that repair what they read.
+    /// Octets that belong to nothing may be a document for programs that repair what they read.
     fn beyond(&mut self) -> Result<(), PdfError> {
-        let content = self.now.content();
-        let end = self.now.revisions().last().map_or(0, |newest| newest.end);
-        let tail = content.slice(end..content.len());
-        let is_blank =
-            tail.to_vec(LONGEST_TAIL)?.is_some_and(|tail| tail.iter().all(u8::is_ascii_whitespace));
-        if !is_blank {
+        if leftovers::are_there(self.signed.content().len(), self.now)? {
             self.report(Change::Beyond);
         }
         Ok(())
     }
 
+    fn shown(&mut self) -> Result<Rc<Shown>, PdfError> {
+        match &self.shown {
+            Some(shown) => Ok(Rc::clone(shown)),
+            None => {
+                let shown = Rc::new(Shown::by(self.signed)?);
+                self.shown = Some(Rc::clone(&shown));
+                Ok(shown)
+            }
+        }
+    }
+
     /// Whatever nothing has explained.
     fn rest(&mut self) -> Result<(), PdfError> {
-        for number in self.difference.unexplained(self.signed, self.now)? {
+        let shown = self.shown()?;
+        for number in self.difference.unexplained(&shown, self.signed, self.now)? {
             self.report(Change::Object { number });
         }
         Ok(())
@@ -315,7 +345,6 @@ impl Comparison<'_> {
 }
 
 const MOST_BELOW: usize = 10_000;
-const LONGEST_TAIL: usize = 4096;
 
 /// The keys of both, each once.
 fn keys(before: &Dictionary, now: &Dictionary) -> Vec<String> {

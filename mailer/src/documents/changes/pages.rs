@@ -1,11 +1,6 @@
 //! What changed of the pages and their annotations.
-use std::collections::BTreeSet;
-
 use super::{Change, Comparison, keys};
 use crate::documents::pdf::{Dictionary, Document, Object, PdfError, Reference};
-
-/// The most objects that pages may use for it to be told what else uses them.
-const MOST_USED: usize = 1_000_000;
 
 impl Comparison<'_> {
     /// `same_root`: the catalog refers to the same page tree.
@@ -71,7 +66,9 @@ impl Comparison<'_> {
         for added in new.iter().filter(|annotation| !old.contains(annotation)) {
             let object = self.now.resolve(added)?;
             let dictionary = object.as_dictionary().cloned().unwrap_or_default();
-            if !self.is_signature_widget(&dictionary, added)? {
+            let is_expected =
+                added.as_reference().is_some_and(|found| self.signature_widgets.contains(&found));
+            if !is_expected {
                 self.explain_new_below(added)?;
                 self.report(Change::Annotation { page, what: format!("{} was added", kind(&dictionary)) });
             }
@@ -95,50 +92,6 @@ impl Comparison<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The widget of a signature field that the form knows.
-    fn is_signature_widget(&self, widget: &Dictionary, annotation: &Object) -> Result<bool, PdfError> {
-        let Some(reference) = annotation.as_reference() else { return Ok(false) };
-        let fields = crate::documents::form::fields(self.now)?;
-        let is_widget = widget.name("Subtype").is_some_and(|kind| kind.is("Widget"));
-        let parent = widget.get("Parent").and_then(Object::as_reference);
-        Ok(is_widget
-            && fields.iter().any(|field| {
-                let own = field.reference;
-                field.is_signature() && (own == Some(reference) || (own.is_some() && own == parent))
-            }))
-    }
-
-    /// The objects of the signed document that its pages show: everything below them but annotations.
-    pub(super) fn shown_by_pages(&self) -> Result<BTreeSet<u32>, PdfError> {
-        let mut used = BTreeSet::new();
-        let mut open: Vec<Object> = Vec::new();
-        for page in self.signed.pages() {
-            let object = self.signed.object(page?)?;
-            let mut dictionary = object.as_dictionary().cloned().unwrap_or_default();
-            dictionary.remove("Annots");
-            dictionary.remove("Parent");
-            open.push(dictionary.into());
-            while let Some(value) = open.pop() {
-                match value {
-                    Object::Reference(reference) => {
-                        if used.insert(reference.number) {
-                            if used.len() > MOST_USED {
-                                return Err(PdfError::Senseless("the pages use too many objects"));
-                            }
-                            open.push(self.signed.object(reference)?);
-                        }
-                    }
-                    Object::Array(elements) => open.extend(elements),
-                    other => {
-                        let values = other.as_dictionary().map(Dictionary::iter).into_iter().flatten();
-                        open.extend(values.map(|(_, value)| value.clone()));
-                    }
-                }
-            }
-        }
-        Ok(used)
     }
 }
 

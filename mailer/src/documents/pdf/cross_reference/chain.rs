@@ -172,11 +172,20 @@ fn merged(sections: &[Section]) -> Result<Dictionary, PdfError> {
     Ok(trailer)
 }
 
+/// Beyond this number other programs repair the file, and may find another document in it (ISO 32000-1 Annex C).
+const MOST_OBJECTS: u32 = 8_388_608;
+
 fn size(sections: &[Section]) -> Result<u32, PdfError> {
     let Some(newest) = sections.first() else { return Ok(0) };
     let size = newest.trailer.get("Size").and_then(Object::as_integer);
-    size.and_then(|size| u32::try_from(size).ok())
-        .ok_or_else(|| PdfError::damaged(newest.start, "the trailer has no /Size that can be"))
+    let size = size
+        .and_then(|size| u32::try_from(size).ok())
+        .ok_or_else(|| PdfError::damaged(newest.start, "the trailer has no /Size that can be"))?;
+    if size > MOST_OBJECTS {
+        let most = u64::from(MOST_OBJECTS);
+        return Err(PdfError::TooMany { at: newest.start, what: "objects, by its /Size,", most });
+    }
+    Ok(size)
 }
 
 /// Finds where each revision ends. A linearised file has two sections in its first revision, and the `startxref` that
