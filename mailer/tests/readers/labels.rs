@@ -53,6 +53,8 @@ fn everybody_must_be_cleared_before_anything_leaves() {
     // Oneself keeps a copy, and must be able to read it.
     let error = send(&office, "carol@example.test", &format!("{POLICY}:5")).expect(1).json();
     assert!(error["error"]["message"].as_str().unwrap().contains("alice@example.test"), "{error}");
+    let error = send(&office, "alice@example.test", &format!("{POLICY}:5")).expect(1).json();
+    assert_eq!(error["error"]["recipients"].as_array().unwrap().len(), 1, "{error}");
     assert!(std::fs::read_dir(office.path("spool")).unwrap().next().is_none());
     send(&office, "bob@example.test", "1.2.3.4:unheard-of").expect(2);
     send(&office, "bob@example.test", "nonsense:1").expect(2);
