@@ -56,8 +56,11 @@ pub(super) fn check_recipients(
 ) -> Result<(), Failure> {
     let own = context.address()?;
     let mut classes = Classes::new(context);
-    let mut refusals = Vec::new();
+    let mut refusals: Vec<Refusal> = Vec::new();
     for (address, recipient) in addresses.iter().chain([&own]).zip(recipients) {
+        if refusals.iter().any(|known| known.address == address.to_string()) {
+            continue;
+        }
         let certified = certified(recipient, label.policy);
         if suffices(label, certified).is_ok() {
             continue;

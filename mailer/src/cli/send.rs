@@ -131,9 +131,12 @@ impl Send {
 
     fn destinations(&self, context: &Context) -> Result<Destinations, Failure> {
         let mut to = self.to.clone();
-        let mut classes = Classes::new(context);
+        let (mut classes, own) = (Classes::new(context), context.address()?.key());
         for name in &self.readers {
-            to.extend(classes.addresses(name)?.iter().map(ToString::to_string));
+            // Whoever writes to a class of their own keeps a copy in any case.
+            let members = classes.addresses(name)?;
+            let others = members.iter().filter(|member| member.key() != own || members.len() == 1);
+            to.extend(others.map(ToString::to_string));
         }
         Destinations::new(&to, &self.cc, &self.bcc)
     }

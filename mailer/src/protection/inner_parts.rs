@@ -14,7 +14,7 @@ use crate::message::mime::MimeError;
 use crate::message::parse::{MAXIMUM_DEPTH, MAXIMUM_PARTS, read_header};
 use crate::message::part::Part;
 use crate::message::secured::{ObjectKind, Protection, protection};
-use crate::smime::{self, SignedMessage};
+use crate::smime::{self, SecurityLabel, SignedMessage};
 use crate::trust::{Judge, Verdict};
 
 /// The most protected parts that are looked into.
@@ -46,15 +46,21 @@ pub enum InnerProtection {
     Other,
 }
 
-/// Finds the protected parts below the top of a message.
+/// A security label that a part carries, and whether somebody trusted signed it.
+pub(super) type PartLabel = (SecurityLabel, bool);
+
+/// Finds the protected parts below the top of a message, and their labels.
 ///
 /// # Errors
-/// Nested too deep, too many parts, or a message that cannot be read.
-pub(super) fn inner_parts(message: &Content, judge: &mut Judge<'_>) -> Result<Vec<InnerPart>, OpenError> {
+/// Nested too deep, too many parts, a label that cannot be read, or a message that cannot be read.
+pub(super) fn inner_parts(
+    message: &Content,
+    judge: &mut Judge<'_>,
+) -> Result<(Vec<InnerPart>, Vec<PartLabel>), OpenError> {
     let whole = Part::read(message)?;
-    let mut walk = Walk { judge, looked_at: 0, found: Vec::new() };
+    let mut walk = Walk { judge, looked_at: 0, found: Vec::new(), labels: Vec::new() };
     walk.children(&whole, &[], &Enclosing { header: whole.header(), name: None })?;
-    Ok(walk.found)
+    Ok((walk.found, walk.labels))
 }
 
 /// The part at a position as a message of its own: nothing of what stands around it is in it. A message inside the message
@@ -90,6 +96,7 @@ struct Walk<'w, 'j> {
     judge: &'w mut Judge<'j>,
     looked_at: usize,
     found: Vec<InnerPart>,
+    labels: Vec<PartLabel>,
 }
 
 impl Walk<'_, '_> {
@@ -185,6 +192,8 @@ impl Walk<'_, '_> {
             Ok(mut signed) => {
                 let covered = signed.content.take().or_else(|| content.cloned());
                 let verdict = self.judge(&signed, covered.as_ref(), enclosing)?;
+                let label = SecurityLabel::of(&signed)?;
+                self.labels.extend(label.map(|label| (label, verdict.is_trusted())));
                 Ok((verdict, covered))
             }
             Err(error) => match Broken::from(error) {

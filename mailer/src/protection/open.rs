@@ -177,7 +177,8 @@ pub fn open_cleared<'f>(
     };
     // What carries no protection passes untouched, line ends included.
     if unwrapping.is_unprotected() {
-        let inner = inner_parts(&canonical, judge)?;
+        let (inner, labels) = inner_parts(&canonical, judge)?;
+        unwrapping.check_parts(&labels)?;
         return Ok(Opened::unprotected(original, &message, inner));
     }
     let mut content = Whole::new(&outer.fields, &entity, unwrapping.take_announced())?;
@@ -186,7 +187,8 @@ pub fn open_cleared<'f>(
         return Ok(Opened::withheld(layers, verdict));
     }
     let mut whole = content.content();
-    let inner_parts = inner_parts(&whole, judge)?;
+    let (inner_parts, labels) = inner_parts(&whole, judge)?;
+    unwrapping.check_parts(&labels)?;
     if is_open_to_changes(&layers) {
         whole = inert(&whole)?;
     }

@@ -2,6 +2,7 @@
 //! header inside says by whom.
 use std::io;
 
+use super::inner_parts::PartLabel;
 use super::labels::{ClearanceQuestion, ClearanceSource, check, common_label};
 use super::open::{KeySource, Layer, MAXIMUM_LAYERS, OpenError};
 use crate::content::{Content, Replay};
@@ -167,13 +168,21 @@ impl<'k, 'f> Unwrapping<'k, 'f> {
             return Ok(());
         }
         let signer_is_trusted = signed.clone().any(|layer| judge.signed_message(layer, &[]).is_trusted());
-        let (ring, keys) = (&mut self.ring, &mut *self.keys);
-        let mut certificates = || Ok(opened(ring, keys)?.certificates().to_vec());
-        let mut question =
-            ClearanceQuestion { label: &label, signer_is_trusted, certificates: &mut certificates };
-        check(&mut question, self.clearance)?;
+        self.ask(&label, signer_is_trusted)?;
         self.cleared = Some(label);
         Ok(())
+    }
+
+    /// The same for labels of parts inside, which may say something else than the message around them.
+    pub(super) fn check_parts(&mut self, labels: &[PartLabel]) -> Result<(), OpenError> {
+        labels.iter().try_for_each(|(label, signer_is_trusted)| self.ask(label, *signer_is_trusted))
+    }
+
+    fn ask(&mut self, label: &SecurityLabel, signer_is_trusted: bool) -> Result<(), OpenError> {
+        let (ring, keys) = (&mut self.ring, &mut *self.keys);
+        let mut certificates = || Ok(opened(ring, keys)?.certificates().to_vec());
+        let mut question = ClearanceQuestion { label, signer_is_trusted, certificates: &mut certificates };
+        check(&mut question, self.clearance)
     }
 
     /// The label that all labelled layers have.

@@ -42,7 +42,9 @@ fn a_class_is_everybody_in_it() {
         let mail = office.last_in_spool(name);
         assert!(office.run(name, &["open"], &mail).expect(0).text().contains("Words."));
     }
-    assert!(!office.path("spool/dave@example.test").exists());
+    for name in ["alice", "dave"] {
+        assert!(!office.path(&format!("spool/{name}@example.test")).exists());
+    }
     let arguments = [
         "document",
         "distribute",

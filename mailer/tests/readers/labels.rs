@@ -53,6 +53,8 @@ fn everybody_must_be_cleared_before_anything_leaves() {
     // Oneself keeps a copy, and must be able to read it.
     let error = send(&office, "carol@example.test", &format!("{POLICY}:5")).expect(1).json();
     assert!(error["error"]["message"].as_str().unwrap().contains("alice@example.test"), "{error}");
+    let error = send(&office, "alice@example.test", &format!("{POLICY}:5")).expect(1).json();
+    assert_eq!(error["error"]["recipients"].as_array().unwrap().len(), 1, "{error}");
     assert!(std::fs::read_dir(office.path("spool")).unwrap().next().is_none());
     send(&office, "bob@example.test", "1.2.3.4:unheard-of").expect(2);
     send(&office, "bob@example.test", "nonsense:1").expect(2);
@@ -302,4 +304,31 @@ fn an_authority_clears_no_higher_than_it_may() {
     );
     let error = send(&office, "carol@example.test", &format!("{POLICY}:unclassified")).expect(1).json();
     assert!(error["error"]["message"].as_str().unwrap().contains("there is none for this policy"), "{error}");
+}
+
+#[test]
+fn a_labelled_part_below_the_footer_of_a_list_is_not_shown_either() {
+    let office = Office::new();
+    let alice = cleared(&office, "alice", SECRET, false).signer;
+    let bob = cleared(&office, "bob", CONFIDENTIAL, false).reader;
+    let footed = |number| {
+        let letter = wrapped(&bob, (&alice, Some(number)), None);
+        // What bob's card would show, inside a list's frame.
+        office.pki.write("letter.eml", &letter);
+        let opened = openssl(
+            office.pki.path(),
+            &["cms", "-decrypt", "-in", "letter.eml", "-inkey", &bob.key(), "-recip", &bob.pem()],
+        );
+        let part = String::from_utf8(opened).unwrap();
+        format!(
+            "From: list@example.test\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=list\r\n\r\n\
+             --list\r\n{part}\r\n--list\r\nContent-Type: text/plain\r\n\r\nFooter\r\n--list--\r\n"
+        )
+    };
+    let said = office.run("bob", &["open", "--json"], footed(4).as_bytes()).expect(4);
+    assert_eq!(said.json()["error"]["code"], "clearance-missing");
+    assert!(said.stdout.is_empty());
+    let said = office.run("bob", &["open", "--json"], footed(3).as_bytes()).expect(0);
+    assert!(said.text().contains(WORDS));
+    assert_eq!(said.json()["parts"][0]["is"], "signed");
 }
