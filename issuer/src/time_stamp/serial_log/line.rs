@@ -85,8 +85,10 @@ impl Line {
     }
 
     /// Whether this is the line that was written after the one with this chain value.
-    pub(super) fn follows(&self, text: &str, before: &Chain) -> bool {
-        text.rsplit_once(' ').is_some_and(|(said, _)| chain(before, said) == self.chain)
+    /// Its chain value was written in small digits; it does not cover itself.
+    pub(super) fn follows(text: &str, before: &Chain) -> bool {
+        let fits = |said: &str, written: &str| hex::encode(chain(before, said)) == written;
+        text.rsplit_once(' ').is_some_and(|(said, written)| fits(said, written))
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn read(path: &Path, file: &File, certificate: &Certificate) -> Resul
             Read1::Cut => break "it has no end",
             Read1::Whole(text) => match text.as_deref().map(|text| (text, Line::parse(text))) {
                 Some((text, Some(line))) if line.number == summary.stamps + 1 => {
-                    if !line.follows(text, &summary.chain) {
+                    if !Line::follows(text, &summary.chain) {
                         break "its chain value does not fit";
                     }
                     summary.stamps = line.number;

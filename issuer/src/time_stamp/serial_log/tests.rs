@@ -391,7 +391,7 @@ proptest! {
         prop_assert!(u64::try_from(text.len()).unwrap() < line::LONGEST);
         let text = text.trim_end();
         let line = Line::parse(text).unwrap();
-        prop_assert!(line.follows(text, &before));
+        prop_assert!(Line::follows(text, &before));
         prop_assert_eq!(line, Line { number, batch, entry, chain });
     }
 
