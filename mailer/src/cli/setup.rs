@@ -3,12 +3,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::context::{Context, PinOptions};
+use super::context::{Context, PinMemory, PinOptions};
 use super::headers::Headers;
 use super::report::{Exit, Failure, print_text, tell};
 use crate::certificate::Certificate;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{AnchorConfig, Config, Home, RevocationConfig, TimeStampConfig};
+use crate::config::{AnchorConfig, Config, Home, ReceiptPolicy, RevocationConfig, TimeStampConfig};
 use crate::directory::Location;
 use crate::durable_file::create_private_folder;
 use crate::keys::{Locator, SecretSource};
@@ -65,6 +65,9 @@ pub(super) struct Setup {
     /// A time-stamp server (RFC 3161), http or https; repeat for others that are asked when it fails
     #[arg(long = "time-stamp-server", value_name = "URL")]
     time_stamp_servers: Vec<String>,
+    /// What happens when a message asks for a receipt
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    receipts: ReceiptPolicy,
     /// Believe certificates about whose revocation nothing is known (no current CRL at hand)
     #[arg(long)]
     accept_unknown_revocation: bool,
@@ -78,7 +81,7 @@ impl Setup {
         if let Some(folder) = &config.maildir {
             create_private_folder(folder).map_err(|problem| Failure::file(folder, &problem))?;
         }
-        let context = Context { home, config, now: SystemClock.now() };
+        let context = Context { home, config, now: SystemClock.now(), pin: PinMemory::default() };
         for warning in warnings(&context) {
             tell(&format!("mailer: note: {}", safe_line(&warning)));
         }
@@ -118,6 +121,7 @@ impl Setup {
             tls_anchor: self.tls_anchor.as_deref().map(tls_anchor).transpose()?,
             headers: self.headers.map(|headers| headers.to_string()),
             time_stamps: self.time_stamps()?,
+            receipts: self.receipts,
             anchors: vec![AnchorConfig { domains: self.domains()?, certificate: anchor(&self.anchor)? }],
         })
     }
