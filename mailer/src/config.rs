@@ -46,6 +46,9 @@ pub struct Config {
     /// What stays readable of the header of encrypted mail: `baseline`, `shy`, `no-confidentiality` or `unprotected`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<String>,
+    /// What happens when a message asks for a receipt.
+    #[serde(default, skip_serializing_if = "ReceiptPolicy::is_default")]
+    pub receipts: ReceiptPolicy,
     /// How it is found out whether certificates were revoked.
     #[serde(default, skip_serializing_if = "RevocationConfig::is_default")]
     pub revocation: RevocationConfig,
@@ -118,6 +121,26 @@ pub struct ReadersConfig {
 }
 
 impl ReadersConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What happens when a message asks for a receipt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReceiptPolicy {
+    /// `read` says so; the user gives it
+    #[default]
+    Ask,
+    /// `read` gives it, if it goes to the signer alone and the PIN is known
+    Automatic,
+    /// `read` says nothing
+    Never,
+}
+
+impl ReceiptPolicy {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // the shape that serde wants
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -330,6 +353,7 @@ mod tests {
                 seconds: Some(5),
             },
             readers: ReadersConfig { ldap: Some("ldaps://dir.mail.test/dc=mail,dc=test".to_owned()) },
+            receipts: ReceiptPolicy::Automatic,
             anchors: vec![AnchorConfig {
                 domains: vec!["mail.test".to_owned()],
                 certificate: "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".to_owned(),

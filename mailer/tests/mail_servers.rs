@@ -99,7 +99,7 @@ fn a_message_that_is_refused_at_its_end_is_refused_for_everybody() {
 }
 
 #[test]
-fn a_connection_that_breaks_after_the_message_is_no_delivery() {
+fn after_a_connection_that_breaks_behind_the_message_nobody_knows() {
     let server = ScriptedServer::start(
         Tls::Immediate,
         &[
@@ -117,7 +117,7 @@ fn a_connection_that_breaks_after_the_message_is_no_delivery() {
         .unwrap()
         .send(&address("a@mail.test"), &[address("b@mail.test")], b"x\r\n")
         .unwrap_err();
-    assert!(matches!(error, TransportError::Unreachable { .. }), "{error:?}");
+    assert!(matches!(error, TransportError::Unconfirmed { .. }), "{error:?}");
 }
 
 #[test]

@@ -123,14 +123,27 @@ impl Desk {
     pub fn serve(&self, log: &Path) -> Result<(Server, String)> {
         let serve = Run::new(program("issuer")?).args(["serve", "--listen", "127.0.0.1:0", "--from"]);
         let mut server = serve.arg(&self.published).serve(log)?;
-        let mut url = String::new();
-        server.wait_until("it prints its URL", || {
-            let said = fs::read_to_string(log)?;
-            let address = said.split("http://").nth(1).and_then(|rest| rest.split(['/', ' ', '\n']).next());
-            url = format!("http://{}", address.unwrap_or_default());
-            Ok(address.is_some() && said.ends_with('\n'))
-        })?;
+        let url = printed_url(&mut server, log)?;
         Ok((server, url))
+    }
+
+    /// Makes a time-stamp service in a folder of its own.
+    pub fn make_time_stamp_service(&self) -> Result<Run> {
+        let passphrase = self.time_stamp_passphrase();
+        write_secret(&passphrase, "a passphrase for the clock alone")?;
+        Ok(self.keyed(&["tsa", "init"])?.arg("--service-passphrase-file").arg(passphrase))
+    }
+
+    /// Starts the time-stamp service; the server and its `http://HOST:PORT`.
+    pub fn serve_time_stamps(&self, log: &Path) -> Result<(Server, String)> {
+        let tsa = self.command(&["tsa", "--listen", "127.0.0.1:0", "--service-passphrase-file"])?;
+        let mut server = tsa.arg(self.time_stamp_passphrase()).serve(log)?;
+        let url = printed_url(&mut server, log)?;
+        Ok((server, url))
+    }
+
+    fn time_stamp_passphrase(&self) -> PathBuf {
+        self.home.with_file_name("time-stamp-passphrase")
     }
 
     /// The published folder.
@@ -152,4 +165,16 @@ impl Desk {
     pub fn certificates_of(&self, address: &str) -> Result<Vec<PathBuf>> {
         crate::disk::files(&self.published.join("certificates/by-email").join(address))
     }
+}
+
+/// Waits for the `http://HOST:PORT` that a server prints when it is ready.
+fn printed_url(server: &mut Server, log: &Path) -> Result<String> {
+    let mut url = String::new();
+    server.wait_until("it prints its URL", || {
+        let said = fs::read_to_string(log)?;
+        let address = said.split("http://").nth(1).and_then(|rest| rest.split(['/', ' ', '\n']).next());
+        url = format!("http://{}", address.unwrap_or_default());
+        Ok(address.is_some() && said.ends_with('\n'))
+    })?;
+    Ok(url)
 }

@@ -13,6 +13,7 @@
 //! | `postfix`, `dovecot` | real mail servers on free loopback ports |
 //! | `relay` | a TCP relay that records what passes: the wire-tapper |
 //! | `openssl` | keys, requests, verification and `cms` by the OpenSSL program |
+//! | `paper` | one-page PDF files |
 //! | `disk` | search of files for plaintext and secrets |
 //! | `process` | running a program to its end, keeping a server until it is dropped, waiting for a condition |
 //! | `programs` | where our binaries are; builds them once where no script did |
@@ -29,6 +30,7 @@ pub mod mail;
 pub mod measure;
 pub mod namespace;
 pub mod openssl;
+pub mod paper;
 pub mod pcscd;
 pub mod ports;
 pub mod postfix;

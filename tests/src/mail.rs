@@ -103,6 +103,11 @@ impl Person {
         Ok(self.mailer()?.arg(command).arg("--pin-file").arg(self.pin_file()))
     }
 
+    /// A command of documents or receipts that uses the card, such as `document distribute`.
+    pub fn keyed_words(&self, words: &[&str]) -> Result<Run> {
+        Ok(self.mailer()?.args(words).arg("--pin-file").arg(self.pin_file()))
+    }
+
     fn program(&self, name: &str) -> Result<Run> {
         Ok(Run::new(program(name)?).env("HOME", &self.home).envs(&self.environment))
     }

@@ -1,10 +1,10 @@
 //! One temporary folder with a desk, people and servers. Dropping it ends the servers and removes the folder.
 
-use std::cell::Cell;
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -36,7 +36,8 @@ pub const STAFF: [(&str, &str); 4] = [
 pub struct World {
     /// The issuance desk, with its staff imported.
     pub desk: Desk,
-    next_serial: Cell<u32>,
+    staff: Vec<(String, String)>,
+    next_serial: AtomicU32,
     servers: TempDir,
     folder: Folder,
 }
@@ -73,10 +74,21 @@ pub struct MailServers {
 impl World {
     /// A desk with its CAs and its staff; nobody has a card yet.
     pub fn new() -> Result<Self> {
-        let world = Self::in_folder(Folder::Temporary(open_folder()?))?;
-        world.desk.init(DOMAIN, BASE_URL)?.ok()?;
-        world.desk.import_staff(&STAFF)?.ok()?;
-        Ok(world)
+        Self::empty()?.opened()
+    }
+
+    /// The same with more people: name and address of each.
+    pub fn with_more_staff(more: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        let mut world = Self::empty()?;
+        world.staff.extend(more);
+        world.opened()
+    }
+
+    fn opened(self) -> Result<Self> {
+        self.desk.init(DOMAIN, BASE_URL)?.ok()?;
+        let staff: Vec<(&str, &str)> = self.staff.iter().map(|(name, mail)| (&**name, &**mail)).collect();
+        self.desk.import_staff(&staff)?.ok()?;
+        Ok(self)
     }
 
     /// Nothing yet, in a temporary folder.
@@ -92,7 +104,8 @@ impl World {
 
     fn in_folder(folder: Folder) -> Result<Self> {
         let desk = Desk::at(&folder.path().join("desk"))?;
-        Ok(Self { desk, next_serial: Cell::new(10_000_001), servers: open_folder()?, folder })
+        let staff = STAFF.map(|(name, mail)| (name.to_owned(), mail.to_owned())).to_vec();
+        Ok(Self { desk, staff, next_serial: AtomicU32::new(10_000_001), servers: open_folder()?, folder })
     }
 
     /// The world's folder.
@@ -113,8 +126,7 @@ impl World {
 
     /// A blank card with firmware 5.7 and a serial number of its own.
     pub fn blank_card(&self, name: &str) -> Result<CardFile> {
-        let serial = self.next_serial.get();
-        self.next_serial.set(serial + 1);
+        let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         CardFile::yubikey(self.folder.path(), name, "5.7", serial)
     }
 
@@ -141,13 +153,19 @@ impl World {
 
     /// Stock, issue, hand over, change the PIN, publish.
     pub fn issue(&self, name: &str, card: &CardFile, locator: &str, more: &[&str]) -> Result<Person> {
-        let (full_name, address) = staff(name)?;
+        let person = self.hand_out(name, card, locator, more)?;
+        self.desk.publish()?.ok()?;
+        Ok(person)
+    }
+
+    /// The same, but nothing is published yet.
+    pub fn hand_out(&self, name: &str, card: &CardFile, locator: &str, more: &[&str]) -> Result<Person> {
+        let (full_name, address) = among(&self.staff, name)?;
         self.desk.stock(card)?.ok()?;
         self.desk.issue(address, locator)?.args(more).ok()?;
         let mut person = Person::new(self.folder.path(), full_name, address, locator)?;
         person.use_readers(self.desk.readers());
         person.change_pin(&self.desk.transport_pin_file(address))?.ok()?;
-        self.desk.publish()?.ok()?;
         Ok(person)
     }
 
@@ -180,7 +198,7 @@ impl World {
     /// Mail servers with this TLS identity.
     pub fn start_servers(&self, root: Root, tls: &Identity) -> Result<MailServers> {
         let known: Vec<&str> =
-            STAFF.iter().map(|(_, mail)| *mail).filter(|mail| !mail.starts_with("dave")).collect();
+            self.staff.iter().map(|(_, mail)| &**mail).filter(|mail| !mail.starts_with("dave")).collect();
         let mut attempt = 1;
         loop {
             let folder = self.servers.path().join(format!("mail{attempt}"));
@@ -228,8 +246,18 @@ pub const BASE_URL: &str = "http://pki.example.org";
 
 /// Full name and address of one of the staff by the address' local part.
 pub fn staff(name: &str) -> Result<(&'static str, &'static str)> {
-    let found = STAFF.into_iter().find(|(_, mail)| mail.strip_suffix(DOMAIN) == Some(&format!("{name}@")));
+    let found = STAFF.into_iter().find(|(_, mail)| is_of(name, mail));
     found.with_context(|| format!("{name} is not one of the staff"))
+}
+
+fn among<'s>(staff: &'s [(String, String)], name: &str) -> Result<(&'s str, &'s str)> {
+    let found = staff.iter().find(|(_, mail)| is_of(name, mail));
+    let (full_name, address) = found.with_context(|| format!("{name} is not one of the staff"))?;
+    Ok((full_name, address))
+}
+
+fn is_of(name: &str, mail: &str) -> bool {
+    mail.strip_suffix(DOMAIN).and_then(|rest| rest.strip_suffix('@')) == Some(name)
 }
 
 /// A temporary folder that servers running as other users may search; short, because paths of Unix sockets end at

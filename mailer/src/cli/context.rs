@@ -1,6 +1,8 @@
 //! What nearly every command needs: the account, the time, the card, the directory, the secrets.
+use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
@@ -38,6 +40,19 @@ pub(super) struct Context {
     pub(super) config: Config,
     /// The moment for which everything is judged.
     pub(super) now: Timestamp,
+    /// The PIN, once it was asked.
+    pub(super) pin: PinMemory,
+}
+
+/// The PIN for the rest of the command, however often the card is opened.
+#[derive(Clone, Default)]
+pub(super) struct PinMemory(Rc<RefCell<Option<Zeroizing<String>>>>);
+
+impl PinMemory {
+    /// Whether the user has been asked.
+    pub(super) fn is_known(&self) -> bool {
+        self.0.borrow().is_some()
+    }
 }
 
 impl Context {
@@ -48,7 +63,7 @@ impl Context {
     pub(super) fn load(home: Option<PathBuf>) -> Result<Self, Failure> {
         let home = Home::new(home)?;
         let config = home.load()?;
-        Ok(Self { home, config, now: SystemClock.now() })
+        Ok(Self { home, config, now: SystemClock.now(), pin: PinMemory::default() })
     }
 
     /// The user as author.
@@ -154,7 +169,7 @@ impl Context {
         let last_try = if options.last_try { LastTry::Spend } else { LastTry::Refuse };
         let open = || {
             let source = source.clone();
-            CardKeys::open(&locator, Box::new(PinOnce { source, pin: None }), last_try)
+            CardKeys::open(&locator, Box::new(PinOnce { source, pin: self.pin.clone() }), last_try)
         };
         let mut opened = open();
         for _ in 0..TRIES_FOR_BUSY_CARD {
@@ -236,19 +251,30 @@ pub(super) fn unique() -> Result<Unique, Failure> {
     Ok(Unique::new(seed))
 }
 
+/// Sixteen octets that nobody can guess.
+///
+/// # Errors
+/// The system gave no randomness.
+pub(super) fn new_identifier() -> Result<[u8; 16], Failure> {
+    let mut identifier = [0; 16];
+    getrandom::fill(&mut identifier)
+        .map_err(|error| Failure::new("randomness", format!("the system's random source failed: {error}")))?;
+    Ok(identifier)
+}
+
 /// Asks for the PIN the first time, and remembers it for the rest of the command.
 struct PinOnce {
     source: SecretSource,
-    pin: Option<Zeroizing<String>>,
+    pin: PinMemory,
 }
 
 impl PinProvider for PinOnce {
     fn pin(&mut self, prompt: &str) -> io::Result<Zeroizing<String>> {
-        if let Some(pin) = &self.pin {
+        if let Some(pin) = self.pin.0.borrow().as_ref() {
             return Ok(pin.clone());
         }
         let pin = self.source.read(prompt)?;
-        self.pin = Some(pin.clone());
+        self.pin.0.replace(Some(pin.clone()));
         Ok(pin)
     }
 }

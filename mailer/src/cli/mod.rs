@@ -3,6 +3,7 @@
 //! Content goes to stdout; verdicts, notes and errors to stderr. Exit codes: 0 done, 1 refused or failed, 2 usage,
 //! 3 partly done, 4 not trusted.
 mod algorithms;
+mod asking;
 mod certificate;
 mod certificate_files;
 mod certificate_verify;

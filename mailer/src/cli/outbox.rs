@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::context::{Context, unique};
 use super::report::{Exit, Failure, plain_words, print_text, tell};
 use crate::keys::SecretSource;
+use crate::ledger::distribution::settle;
+use crate::ledger::{Event, Ledger};
+use crate::message::address::Address;
 use crate::message::terminal_text::safe_line;
 use crate::transport::courier::{Courier, MaildirCourier, SmtpCourier};
 use crate::transport::endpoint::Endpoint;
@@ -63,7 +66,9 @@ impl Outbox {
             }
             Some(Action::Remove { id }) => {
                 let _lock = outbox.lock()?;
-                outbox.remove(&outbox.entry(&id)?)?;
+                let entry = outbox.entry(&id)?;
+                give_up(&context, &entry)?;
+                outbox.remove(&entry)?;
                 print_text(&format!("{id} was removed from the outbox; it will not be sent.\n"))?;
                 Ok(Exit::Done)
             }
@@ -97,8 +102,10 @@ fn flush(
     if !entries.is_empty() {
         let mut courier = courier(context, None, password)?;
         for entry in entries {
-            // At the first delivery: what never left is not among the sent messages.
-            let unsent = if delivered(&entry) == 0 { outbox.first_message(&entry).ok() } else { None };
+            // At the first delivery: what never left is not among the sent messages. What a distribution sends is kept there.
+            let is_letter = entry.case.as_ref().is_none_or(|case| *case == entry.id);
+            let unsent =
+                if is_letter && delivered(&entry) == 0 { outbox.first_message(&entry).ok() } else { None };
             match outbox.deliver(entry, &lock, courier.as_mut()) {
                 Ok(entry) => {
                     if delivered(&entry) > 0
@@ -106,6 +113,7 @@ fn flush(
                     {
                         keep_copy(context, &message)?;
                     }
+                    write_down(context, outbox, &entry);
                     after.push(entry);
                 }
                 Err(problem) => damaged.push(problem.to_string()),
@@ -128,6 +136,41 @@ fn flush(
         print_text(&after.iter().map(entry_text).collect::<String>())?;
     }
     finish(exit, &damaged, json)
+}
+
+/// What became of an entry of a case goes into the ledger; where it cannot, the entry stays until it can.
+pub(super) fn write_down(context: &Context, outbox: &Store, entry: &Entry) {
+    let Some(id) = &entry.case else { return };
+    let written = Ledger::open(&context.home.ledger()).and_then(|ledger| {
+        let case = ledger.case(id)?;
+        let lock = case.lock()?;
+        Ok((case, lock))
+    });
+    let settled = written.map_err(|problem| problem.to_string()).and_then(|(case, _lock)| {
+        settle(&case, outbox, entry, context.now).map_err(|problem| problem.to_string())
+    });
+    if let Err(problem) = settled {
+        tell(&format!("mailer: {}", plain_words(&problem)));
+    }
+}
+
+/// Whoever gets nothing because the entry was removed stands in the ledger.
+fn give_up(context: &Context, entry: &Entry) -> Result<(), Failure> {
+    let Some(id) = &entry.case else { return Ok(()) };
+    // A case that is gone has nobody to tell.
+    let Ok(case) = Ledger::open(&context.home.ledger())?.case(id) else { return Ok(()) };
+    let _lock = case.lock()?;
+    for recipient in entry.recipients() {
+        let event = match recipient.state {
+            DeliveryState::Delivered => Event::Submitted,
+            DeliveryState::Attempted => Event::Attempted,
+            _ => Event::NotTaken { reason: "it was removed from the outbox".to_owned(), is_final: true },
+        };
+        if let Ok(address) = recipient.address.parse::<Address>() {
+            case.note(&address, event, context.now)?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn delivered(entry: &Entry) -> usize {
@@ -195,6 +238,7 @@ pub(super) fn entry_json(entry: &Entry) -> Value {
             let (state, reason) = match &recipient.state {
                 DeliveryState::Waiting { reason } => ("waiting", reason.clone()),
                 DeliveryState::Refused { reason } => ("refused", Some(reason.clone())),
+                DeliveryState::Attempted => ("uncertain", None),
                 DeliveryState::Delivered => ("delivered", None),
             };
             json!({ "address": recipient.address, "state": state, "reason": reason.map(|text| safe_line(&text)) })
@@ -213,6 +257,9 @@ pub(super) fn recipient_text(recipient: &Recipient) -> String {
     let address = &recipient.address;
     safe_line(&match &recipient.state {
         DeliveryState::Delivered => format!("{address}: delivered"),
+        DeliveryState::Attempted => format!(
+            "{address}: uncertain, for nobody knows whether it is there; mailer document distribute --resume CASE --uncertain-again sends it again"
+        ),
         DeliveryState::Waiting { reason: None } => format!("{address}: waiting"),
         DeliveryState::Waiting { reason: Some(reason) } => {
             format!("{address}: waiting: {}", plain_words(reason))

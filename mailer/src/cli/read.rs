@@ -8,10 +8,14 @@ use serde_json::{Value, json};
 use super::context::{Context, PinOptions};
 use super::list::numbered_entry;
 use super::open::{PartOption, facts};
-use super::report::{Exit, Failure, print_text};
+use super::outbox::courier;
+use super::receipts::Wanted;
+use super::report::{Exit, Failure, plain_words, print_text, tell};
 use super::verdict::{Finding, ReleaseOptions};
+use crate::config::ReceiptPolicy;
 use crate::message::attachment::{safe_name, save};
 use crate::message::parse::{self, Readable};
+use crate::protection::open::Opened;
 use crate::trust::in_words;
 
 /// Reads a message: decrypted with the card, signature judged in one sentence (on stderr).
@@ -50,6 +54,7 @@ impl Read {
         let policy = self.release.policy();
         let (opened, notes) = self.part.open(&context, &self.pin, &message, policy)?;
         let finding = Finding::new(&opened, policy, &notes);
+        let asked = if self.sent { None } else { Asked::of(&context, &opened) };
         let reading = opened.reading();
         let Some(content) = opened.release(policy) else {
             finding.print(self.json, &json!({ "command": "read", "number": self.number }));
@@ -58,18 +63,81 @@ impl Read {
         let readable = parse::read(&content, reading)?;
         let saved =
             self.save_attachments.as_deref().map_or(Ok(Vec::new()), |folder| save_all(folder, &readable))?;
+        let asked = asked.map(|asked| asked.answered(&context, &self.pin, &readable));
         if self.json {
             print_text(&readable.text)?;
-            finding.print(true, &merged(self.number, &readable, &saved));
+            finding.print(true, &merged(self.number, &readable, &saved, asked.as_ref()));
         } else {
             finding.print(false, &Value::Null);
             print_text(&shown(&readable, &saved))?;
+            if let Some(asked) = &asked {
+                tell(&asked.in_words(self.number));
+            }
         }
         // The mark is a convenience; a store that is read-only still shows its messages.
         if let Err(problem) = maildir.mark_seen(&entry) {
             tracing::warn!("message {} could not be marked as read: {problem}", self.number);
         }
         Ok(finding.exit)
+    }
+}
+
+/// A receipt that the message asks for, where the user wants to hear of it.
+struct Asked {
+    wanted: Wanted,
+    gives_itself: bool,
+}
+
+/// What became of it.
+struct Answered {
+    is_given: bool,
+    /// What was done about it just now.
+    sentence: Option<String>,
+}
+
+impl Asked {
+    fn of(context: &Context, opened: &Opened) -> Option<Self> {
+        let policy = context.config.receipts;
+        if policy == ReceiptPolicy::Never {
+            return None;
+        }
+        // What is not believed, or asks others, does not ask the user.
+        let wanted = Wanted::of(context, opened).ok()?;
+        let signer = opened.verdict().certificate();
+        let gives_itself = policy == ReceiptPolicy::Automatic
+            && signer.is_some_and(|signer| wanted.goes_only_to(signer))
+            && context.pin.is_known()
+            && !wanted.is_given();
+        Some(Self { wanted, gives_itself })
+    }
+
+    /// Gives it where that was configured. The message is read all the same if it cannot be given.
+    fn answered(self, context: &Context, pin: &PinOptions, readable: &Readable) -> Answered {
+        if !self.gives_itself {
+            return Answered { is_given: self.wanted.is_given(), sentence: None };
+        }
+        let given = courier(context, None, None)
+            .and_then(|mut courier| self.wanted.give(context, pin, readable, courier.as_mut()));
+        match given {
+            Ok(given) => {
+                given.tell_problem();
+                Answered { is_given: true, sentence: Some(given.in_words()) }
+            }
+            Err(problem) => {
+                tell(&format!("mailer: the receipt was not given: {}", plain_words(&problem.message)));
+                Answered { is_given: false, sentence: None }
+            }
+        }
+    }
+}
+
+impl Answered {
+    fn in_words(&self, number: usize) -> String {
+        match &self.sentence {
+            Some(sentence) => sentence.clone(),
+            None if self.is_given => "A receipt was asked for, and given.".to_owned(),
+            None => format!("A receipt is asked for: mailer receipts give {number}"),
+        }
     }
 }
 
@@ -86,8 +154,9 @@ fn save_all(folder: &Path, readable: &Readable) -> Result<Vec<PathBuf>, Failure>
         .map_err(|problem| Failure::file(folder, &problem))
 }
 
-fn merged(number: usize, readable: &Readable, saved: &[PathBuf]) -> Value {
-    let mut object = json!({ "command": "read", "number": number, "saved": saved });
+fn merged(number: usize, readable: &Readable, saved: &[PathBuf], asked: Option<&Answered>) -> Value {
+    let receipt = asked.map(|asked| json!({ "asked": true, "given": asked.is_given }));
+    let mut object = json!({ "command": "read", "number": number, "saved": saved, "receipt": receipt });
     if let (Some(object), Some(facts)) = (object.as_object_mut(), facts(readable).as_object()) {
         object.extend(facts.clone());
     }

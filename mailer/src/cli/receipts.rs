@@ -13,6 +13,7 @@ use super::open::{judging, open_message};
 use super::outbox::{courier, delivered};
 use super::report::{Exit, Failure, plain_words, print_text, tell};
 use super::signing::Desk;
+use crate::certificate::{Certificate, mail_address};
 use crate::content::Content;
 use crate::documents::sign::TimeStamper;
 use crate::durable_file::{create_private_folder, replace};
@@ -23,13 +24,16 @@ use crate::ledger::{Case, Ledger};
 use crate::message::address::Address;
 use crate::message::build::receipt_fields;
 use crate::message::outer::assemble;
-use crate::message::parse;
+use crate::message::parse::{self, Readable};
 use crate::message::part::Part;
 use crate::message::terminal_text::safe_line;
 use crate::protection::open::{Opened, ReleasePolicy};
-use crate::smime::{ReceiptToSign, ReceivedReceipt, receipt_entity, unsigned_time_stamp};
+use crate::smime::receipt_check::claimed_identifier;
+use crate::smime::{ReceiptRequest, ReceiptToSign, ReceivedReceipt, receipt_entity, unsigned_time_stamp};
+use crate::time_stamping::NoTimeStamp;
+use crate::transport::courier::Courier;
 use crate::transport::outbox::{Outbox, OutboxError};
-use crate::trust::in_words;
+use crate::trust::{Judge, in_words};
 
 /// Receipts: taken in (the default), and given.
 #[derive(Debug, Args)]
@@ -132,11 +136,8 @@ fn take(context: &Context, json: bool) -> Result<Exit, Failure> {
             if known.contains(&digest(&message)) {
                 continue;
             }
-            match received(&message).map(|received| matching::take(&cases, &received, &message, judge)) {
-                Some(outcome) => match outcome? {
-                    Some(found) => matched.push(found),
-                    None => strangers += 1,
-                },
+            match take_one(&cases, &message, judge)? {
+                Some(found) => matched.push(found),
                 None => strangers += 1,
             }
         }
@@ -175,6 +176,9 @@ fn known_receipts(cases: &[Case]) -> Result<std::collections::HashSet<[u8; 32]>,
                 known.insert(digest(&case.kept(&file)?));
             }
         }
+        for receipt in case.strangers_receipts()? {
+            known.insert(digest(&case.kept(&receipt.file)?));
+        }
     }
     Ok(known)
 }
@@ -195,9 +199,17 @@ fn is_receipt(start: &[u8]) -> bool {
     })
 }
 
-fn received(message: &[u8]) -> Option<ReceivedReceipt> {
-    let part = Part::read(&Content::from_vec(message.to_vec())).ok()?;
-    ReceivedReceipt::read(&part.decoded_body().ok()?, &[]).ok()
+/// Puts it to its case; `None` where no case asked for it.
+fn take_one(cases: &[Case], message: &[u8], judge: &mut Judge<'_>) -> Result<Option<Matched>, Failure> {
+    let object = Part::read(&Content::from_vec(message.to_vec())).and_then(|part| part.decoded_body());
+    let Ok(object) = object else { return Ok(None) };
+    Ok(match ReceivedReceipt::read(&object, &[]) {
+        Ok(received) => matching::take(cases, &received, message, judge)?,
+        Err(problem) => match claimed_identifier(&object) {
+            Some(named) => matching::refuse_unreadable(cases, &named, message, problem, judge.at)?,
+            None => None,
+        },
+    })
 }
 
 fn matched_in_words(found: &Matched) -> String {
@@ -215,6 +227,9 @@ fn matched_in_words(found: &Matched) -> String {
             }
             (None, None) => format!("{case}: receipt of {from}."),
         },
+        Err(problem) if from.is_empty() => {
+            format!("{case}: something that came as a receipt does not count and was kept: {problem}.")
+        }
         Err(problem) => format!("{case}: a receipt of {from} does not count and was kept: {problem}."),
     }
 }
@@ -235,23 +250,96 @@ impl Give {
         })?;
         let mut courier = courier(context, self.maildir.as_ref(), self.password_file.as_ref())?;
         let (opened, _) = open_message(context, &self.pin, &message)?;
-        let receipt = to_sign(&opened, context.now)?;
-        let own = context.address()?;
-        let asked = receipt.request().clone();
-        let (_, delivery) = opened.innermost().ok_or_else(not_asked)?;
-        if !asked.receipts_from.asks(&[own.to_string()], *delivery) {
-            return Err(Failure::new("receipt-not-asked", "the sender asks others for a receipt, not you"));
-        }
-        let mark = context.home.receipts_given().join(hex::encode(digest(receipt.content())));
-        if mark.exists() && !self.again {
+        let wanted = Wanted::of(context, &opened)?;
+        if wanted.is_given() && !self.again {
             let message = "a receipt was given for this message before; --again gives another";
             return Err(Failure::new("receipt-given", message));
         }
-        let receivers = receivers(&asked)?;
-        check_document(opened, &receipt)?;
+        let reading = opened.reading();
+        let policy = ReleasePolicy { require_signed: true, show_untrusted: false };
+        let content = opened.release(policy).ok_or_else(not_asked)?;
+        let given = wanted.give(context, &self.pin, &parse::read(&content, reading)?, courier.as_mut())?;
+        self.report(&given)
+    }
 
+    fn report(&self, given: &GivenReceipt) -> Result<Exit, Failure> {
+        let to: Vec<String> = given.receivers.iter().map(ToString::to_string).collect();
+        let exit = if given.is_sent { Exit::Done } else { Exit::Partly };
+        if self.json {
+            let object = json!({
+                "command": "receipts give", "to": to, "sent": given.is_sent,
+                "time_stamped": given.is_stamped, "exit": exit.code(),
+            });
+            print_text(&format!("{object}\n"))?;
+        } else {
+            print_text(&format!("{}\n", given.in_words()))?;
+        }
+        given.tell_problem();
+        Ok(exit)
+    }
+}
+
+/// A receipt that a message asks of its reader.
+pub(super) struct Wanted {
+    receipt: ReceiptToSign,
+    receivers: Vec<Address>,
+    /// Is there once a receipt was given.
+    mark: PathBuf,
+}
+
+/// A receipt that was signed and is on its way.
+pub(super) struct GivenReceipt {
+    receivers: Vec<Address>,
+    is_sent: bool,
+    is_stamped: bool,
+    problem: Option<NoTimeStamp>,
+}
+
+impl Wanted {
+    /// The receipt that a message asks of us.
+    ///
+    /// # Errors
+    /// The message is not believed, asks for none, or asks others.
+    pub(super) fn of(context: &Context, opened: &Opened) -> Result<Self, Failure> {
+        let receipt = to_sign(opened, context.now)?;
+        let own = context.address()?;
+        let (_, delivery) = opened.innermost().ok_or_else(not_asked)?;
+        if !receipt.request().receipts_from.asks(&[own.to_string()], *delivery) {
+            return Err(Failure::new("receipt-not-asked", "the sender asks others for a receipt, not you"));
+        }
+        let mark = context.home.receipts_given().join(hex::encode(digest(receipt.content())));
+        Ok(Self { receivers: receivers(receipt.request())?, receipt, mark })
+    }
+
+    /// Whether one was given before.
+    pub(super) fn is_given(&self) -> bool {
+        self.mark.exists()
+    }
+
+    /// Whether it goes to the signer of the message, and to nobody else.
+    pub(super) fn goes_only_to(&self, signer: &Certificate) -> bool {
+        let addresses = signer.mail_addresses();
+        let is_own = |receiver: &Address| {
+            addresses.iter().any(|own| mail_address::same_mailbox(own, &receiver.to_string()))
+        };
+        self.receivers.iter().all(is_own)
+    }
+
+    /// Signs it, has it stamped, and hands it over; `readable` is what the message says.
+    ///
+    /// # Errors
+    /// The document that it would confirm is not there; the card; the outbox.
+    pub(super) fn give(
+        self,
+        context: &Context,
+        pin: &PinOptions,
+        readable: &Readable,
+        courier: &mut dyn Courier,
+    ) -> Result<GivenReceipt, Failure> {
+        check_document(readable, &self.receipt)?;
+        let Self { receipt, receivers, mark } = self;
         let mut stamps = Stamps::configured(context)?;
-        let mut desk = Desk::new(context, context.card(&self.pin)?, AlgorithmOptions::signing(false))?;
+        let mut desk = Desk::new(context, context.card(pin)?, AlgorithmOptions::signing(false))?;
         stamps.as_mut().map(|stamps| stamps.rehearse(&mut desk)).transpose()?;
         let (der, stamped) = desk.with_identity(|identity| {
             let intermediates = identity.intermediates;
@@ -265,50 +353,41 @@ impl Give {
         })?;
         let mut unique = unique()?;
         let fields = receipt_fields(&context.author()?, &receivers, context.now, &mut unique);
-        let receipt = assemble(&fields, &receipt_entity(&der));
+        let message = assemble(&fields, &receipt_entity(&der));
 
         let outbox = Outbox::open(&context.home.outbox())?;
         let id = format!("{}-{}", context.now.strftime("%Y%m%dT%H%M%SZ"), unique.short());
-        let mut entry = outbox.store(&id, context.now, &own, &[(receivers.clone(), receipt)])?;
+        let own = context.address()?;
+        let mut entry = outbox.store(&id, context.now, &own, &[(receivers.clone(), message)])?;
         // From here on it is given: the outbox has it.
         let noted = create_private_folder(&context.home.receipts_given()).and_then(|()| replace(&mark, b""));
         noted.map_err(|problem| Failure::file(&mark, &problem))?;
         match outbox.lock() {
-            Ok(lock) => entry = outbox.deliver(entry, &lock, courier.as_mut())?,
+            Ok(lock) => entry = outbox.deliver(entry, &lock, courier)?,
             Err(OutboxError::InUse) => {}
             Err(error) => return Err(error.into()),
         }
-        self.report(&receivers, delivered(&entry) == receivers.len(), stamped.as_ref())
+        let is_sent = delivered(&entry) == receivers.len();
+        let is_stamped = matches!(stamped, Some(Ok(_)));
+        Ok(GivenReceipt { receivers, is_sent, is_stamped, problem: stamped.and_then(Result::err) })
+    }
+}
+
+impl GivenReceipt {
+    /// Where it went.
+    pub(super) fn in_words(&self) -> String {
+        let to = self.receivers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match self.is_sent {
+            true => format!("The receipt was sent to {to}."),
+            false => format!("The receipt for {to} is signed and waits in the outbox: mailer outbox flush"),
+        }
     }
 
-    fn report(
-        &self,
-        receivers: &[Address],
-        is_sent: bool,
-        stamped: Option<&Result<Vec<u8>, crate::time_stamping::NoTimeStamp>>,
-    ) -> Result<Exit, Failure> {
-        let to: Vec<String> = receivers.iter().map(ToString::to_string).collect();
-        let exit = if is_sent { Exit::Done } else { Exit::Partly };
-        let problem = stamped.and_then(|stamped| stamped.as_ref().err()).map(ToString::to_string);
-        if self.json {
-            let object = json!({
-                "command": "receipts give", "to": to, "sent": is_sent,
-                "time_stamped": matches!(stamped, Some(Ok(_))), "exit": exit.code(),
-            });
-            print_text(&format!("{object}\n"))?;
-        } else {
-            let to = to.join(", ");
-            print_text(&match is_sent {
-                true => format!("The receipt was sent to {to}.\n"),
-                false => {
-                    format!("The receipt for {to} is signed and waits in the outbox: mailer outbox flush\n")
-                }
-            })?;
+    /// Says why it has no time stamp, if one was to be had.
+    pub(super) fn tell_problem(&self) {
+        if let Some(problem) = &self.problem {
+            tell(&format!("mailer: it has no time stamp: {}", plain_words(&problem.to_string())));
         }
-        if let Some(problem) = problem {
-            tell(&format!("mailer: it has no time stamp: {}", plain_words(&problem)));
-        }
-        Ok(exit)
     }
 }
 
@@ -332,7 +411,7 @@ fn to_sign(opened: &Opened, now: Timestamp) -> Result<ReceiptToSign, Failure> {
 }
 
 /// Whom the receipt goes to; every one must be a mail address.
-fn receivers(request: &crate::smime::ReceiptRequest) -> Result<Vec<Address>, Failure> {
+fn receivers(request: &ReceiptRequest) -> Result<Vec<Address>, Failure> {
     let mut receivers = Vec::new();
     for entity in &request.receipts_to {
         for address in &entity.addresses {
@@ -352,12 +431,8 @@ fn receivers(request: &crate::smime::ReceiptRequest) -> Result<Vec<Address>, Fai
 }
 
 /// A request that names a document is answered only if that document is here.
-fn check_document(opened: Opened, receipt: &ReceiptToSign) -> Result<(), Failure> {
+fn check_document(readable: &Readable, receipt: &ReceiptToSign) -> Result<(), Failure> {
     let Some(named) = document_of(&receipt.request().signed_content_identifier) else { return Ok(()) };
-    let reading = opened.reading();
-    let policy = ReleasePolicy { require_signed: true, show_untrusted: false };
-    let content = opened.release(policy).ok_or_else(not_asked)?;
-    let readable = parse::read(&content, reading)?;
     let is_named = |attached: &parse::Attached| {
         let octets = attached.to_vec(crate::message::MAXIMUM_MESSAGE_BYTES).ok().flatten();
         octets.is_some_and(|octets| hex::encode(digest(&octets)) == named)

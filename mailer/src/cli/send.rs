@@ -5,23 +5,24 @@ use clap::Args;
 use serde_json::json;
 
 use super::algorithms::AlgorithmOptions;
+use super::asking::{Asking, Letter, in_memory};
 use super::classes::Classes;
 use super::context::{Context, PinOptions, unique};
 use super::headers::{HeaderOptions, Headers};
 use super::input::{content_of, read_file};
 use super::labels;
-use super::outbox::{courier, delivered, entry_json, keep_copy, recipient_text};
+use super::outbox::{courier, delivered, entry_json, keep_copy, recipient_text, write_down};
 use super::report::{Exit, Failure, print_text, tell};
 use super::signing::Desk;
 use crate::content::Content;
 use crate::keys::SecretSource;
+use crate::ledger::{Case, Ledger};
 use crate::message::address::{Address, Mailbox, parse_mailboxes};
 use crate::message::build::{Attachment, Composed, Draft, Unique};
 use crate::message::header::Fields;
 use crate::message::header_protection::Protecting;
-use crate::message::outer::assemble;
 use crate::protection::protect;
-use crate::smime::{Recipient, SecurityLabel, SignedAttributesPlan};
+use crate::smime::{Entity, ReceiptsFrom, Recipient, SecurityLabel, SignedAttributesPlan};
 use crate::transport::outbox::{Entry, Outbox, OutboxError, Protected};
 use crate::trust::CheckedRecipient;
 
@@ -68,6 +69,9 @@ pub(super) struct Send {
     /// Encrypt only: nobody can tell whether it is from you
     #[arg(long)]
     no_sign: bool,
+    /// Ask every visible recipient for a signed receipt: mailer receipts takes them in, mailer document status shows them
+    #[arg(long, conflicts_with = "no_sign")]
+    request_receipt: bool,
     #[command(flatten)]
     headers: HeaderOptions,
     /// Deliver into this folder, which holds one Maildir for each address, instead of the configured way out
@@ -97,6 +101,11 @@ impl Send {
     pub(super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
         let context = Context::load(home)?;
         let destinations = self.destinations(&context)?;
+        if self.request_receipt && destinations.visible.is_empty() {
+            return Err(Failure::usage(
+                "hidden recipients are not asked for receipts; name others with --to",
+            ));
+        }
         // Whatever can be refused is refused before the PIN is asked.
         let mut courier = courier(&context, self.maildir.as_ref(), self.password_file.as_ref())?;
         let headers = self.headers.chosen(&context)?;
@@ -107,7 +116,8 @@ impl Send {
         };
         let mut unique = unique()?;
         let composed = with_protected_header(draft.compose(context.now, &mut unique)?, headers, protecting)?;
-        let messages = self.protect(&context, &destinations, &draft.from.address, composed, &mut unique)?;
+        let author = &draft.from.address;
+        let (messages, case) = self.protect(&context, &destinations, author, composed, &mut unique)?;
         let outbox = Outbox::open(&context.home.outbox())?;
         outbox.sweep(context.now);
         // While another process sends, the message is stored all the same, and waits.
@@ -116,10 +126,22 @@ impl Send {
             Err(OutboxError::InUse) => None,
             Err(error) => return Err(error.into()),
         };
-        let id = format!("{}-{}", context.now.strftime("%Y%m%dT%H%M%SZ"), unique.short());
-        let mut entry = outbox.store(&id, context.now, &draft.from.address, &messages)?;
-        if let Some(lock) = lock {
-            entry = outbox.deliver(entry, &lock, courier.as_mut())?;
+        let mut entry = match &case {
+            // The outbox knows a letter by the name of its case.
+            Some(case) => {
+                let id = &case.record().id;
+                outbox.store_for_case(id, id, context.now, author, &messages)?
+            }
+            None => {
+                let id = format!("{}-{}", context.now.strftime("%Y%m%dT%H%M%SZ"), unique.short());
+                outbox.store(&id, context.now, author, &messages)?
+            }
+        };
+        if let Some(lock) = &lock {
+            entry = outbox.deliver(entry, lock, courier.as_mut())?;
+        }
+        if entry.case.is_some() {
+            write_down(&context, &outbox, &entry);
         }
         if delivered(&entry) > 0
             && let Some((_, message)) = messages.first()
@@ -169,7 +191,7 @@ impl Send {
         author: &Address,
         composed: Composed,
         unique: &mut Unique,
-    ) -> Result<Vec<Protected>, Failure> {
+    ) -> Result<(Vec<Protected>, Option<Case>), Failure> {
         let enveloping = self.algorithms.enveloping(!self.no_sign)?;
         let mut desk = Desk::new(context, context.card(&self.pin)?, self.algorithms)?;
         let groups: Vec<Vec<Address>> = [&destinations.visible]
@@ -190,11 +212,21 @@ impl Send {
             let (signed, _) = desk.sign_planned(entity, author, &plan, &boundary)?;
             content_of(signed)
         };
-        let plain = Content::from_vec(composed.entity);
-        let entity = if self.no_sign { plain } else { sign(&plain, &mut desk, unique.boundary())? };
+        let mut case = None;
+        let letter = if self.request_receipt {
+            let ledger = Ledger::open(&context.home.ledger())?;
+            let asking = self.asking(context, &ledger, destinations, plan.clone());
+            let (opened, letter) = asking.open_case(&mut desk, composed, unique)?;
+            case = Some(opened);
+            letter
+        } else {
+            let plain = Content::from_vec(composed.entity);
+            let entity = if self.no_sign { plain } else { sign(&plain, &mut desk, unique.boundary())? };
+            Letter { fields: composed.fields, entity }
+        };
         if self.no_encrypt {
-            let message = in_memory(&composed.fields, &entity)?;
-            return Ok(groups.into_iter().map(|group| (group, message.clone())).collect());
+            let message = in_memory(&letter.fields, &letter.entity)?;
+            return Ok((groups.into_iter().map(|group| (group, message.clone())).collect(), case));
         }
         let oneself = certificates.last().cloned();
         let mut others = certificates.into_iter();
@@ -202,14 +234,34 @@ impl Send {
         for group in groups {
             let recipients: Vec<Recipient> =
                 others.by_ref().take(group.len()).chain(oneself.clone()).collect();
-            let mut protected = content_of(protect::encrypt(&entity, &recipients, enveloping)?)?;
+            let mut protected = content_of(protect::encrypt(&letter.entity, &recipients, enveloping)?)?;
             // RFC 2634 section 1.1: signed around the envelope too, so that the label is seen before the card is asked.
             if self.label.is_some() {
                 protected = sign(&protected, &mut desk, unique.boundary())?;
             }
-            messages.push((group, in_memory(&composed.fields, &protected)?));
+            messages.push((group, in_memory(&letter.fields, &protected)?));
         }
-        Ok(messages)
+        Ok((messages, case))
+    }
+
+    fn asking<'a>(
+        &'a self,
+        context: &'a Context,
+        ledger: &'a Ledger,
+        destinations: &'a Destinations,
+        plan: SignedAttributesPlan,
+    ) -> Asking<'a> {
+        let asked = destinations.visible.iter().map(|address| Entity::of(&address.to_string()));
+        Asking {
+            context,
+            ledger,
+            plan,
+            subject: &self.subject,
+            document: None,
+            receipts_from: ReceiptsFrom::ReceiptList(asked.collect()),
+            recipients: &destinations.visible,
+            receipts_until: None,
+        }
     }
 
     /// What is signed beside the content, in every signature of the message alike.
@@ -230,6 +282,7 @@ impl Send {
         if self.json {
             let mut object = entry_json(entry);
             if let Some(object) = object.as_object_mut() {
+                object.insert("case".to_owned(), json!(entry.case));
                 object.insert("exit".to_owned(), json!(exit.code()));
             }
             print_text(&format!("{object}\n"))?;
@@ -267,12 +320,6 @@ pub(super) fn with_protected_header(
     let (fields, entity_header) = headers.apply(composed.fields, entity_header, protecting)?;
     let entity = [&entity_header[..], body].concat();
     Ok(Composed { fields, entity })
-}
-
-/// The outbox keeps messages in memory while it stores them; what was composed came from there too.
-fn in_memory(fields: &[u8], entity: &Content) -> Result<Vec<u8>, Failure> {
-    let entity = entity.to_vec(usize::MAX).map_err(crate::message::mime::MimeError::from)?;
-    Ok(assemble(fields, &entity.unwrap_or_default()))
 }
 
 impl Destinations {

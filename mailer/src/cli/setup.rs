@@ -3,12 +3,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::context::{Context, PinOptions};
+use super::context::{Context, PinMemory, PinOptions};
 use super::headers::Headers;
 use super::report::{Exit, Failure, print_text, tell};
 use crate::certificate::Certificate;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{AnchorConfig, Config, Home, ReadersConfig, RevocationConfig, TimeStampConfig};
+use crate::config::{
+    AnchorConfig, Config, Home, ReadersConfig, ReceiptPolicy, RevocationConfig, TimeStampConfig,
+};
 use crate::directory::Location;
 use crate::durable_file::create_private_folder;
 use crate::keys::{Locator, SecretSource};
@@ -70,6 +72,9 @@ pub(super) struct Setup {
     /// [default: the signed list in the directory]
     #[arg(long, value_name = "URL")]
     readers_ldap: Option<String>,
+    /// What happens when a message asks for a receipt
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    receipts: ReceiptPolicy,
     /// Believe certificates about whose revocation nothing is known (no current CRL at hand)
     #[arg(long)]
     accept_unknown_revocation: bool,
@@ -83,7 +88,7 @@ impl Setup {
         if let Some(folder) = &config.maildir {
             create_private_folder(folder).map_err(|problem| Failure::file(folder, &problem))?;
         }
-        let context = Context { home, config, now: SystemClock.now() };
+        let context = Context { home, config, now: SystemClock.now(), pin: PinMemory::default() };
         for warning in warnings(&context) {
             tell(&format!("mailer: note: {}", safe_line(&warning)));
         }
@@ -124,6 +129,7 @@ impl Setup {
             headers: self.headers.map(|headers| headers.to_string()),
             time_stamps: self.time_stamps()?,
             readers: self.readers()?,
+            receipts: self.receipts,
             anchors: vec![AnchorConfig { domains: self.domains()?, certificate: anchor(&self.anchor)? }],
         })
     }

@@ -1,5 +1,5 @@
 //! What happened to a case: one line of JSON for each event, only ever appended.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -120,6 +120,31 @@ pub(super) fn heal(file: &mut File) -> io::Result<()> {
     file.seek(SeekFrom::Start(whole)).map(drop)
 }
 
+/// A receipt that does not count, of somebody to whom the message was not sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrangersReceipt {
+    /// Whose it says that it is; empty where even that cannot be told.
+    pub from: String,
+    /// The file that was kept.
+    pub file: String,
+    /// Why it does not count, as a stable code.
+    pub code: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// Receipts that belong to nobody of the list.
+pub(super) fn strangers(record: &Record, journal: &[u8]) -> Result<Vec<StrangersReceipt>, String> {
+    let known: HashSet<String> = record.recipients.iter().map(|address| key(address)).collect();
+    let receipts = lines(journal)?.into_iter().filter_map(|line| match line.event {
+        Event::ReceiptRefused { file, code, reason } if !known.contains(&key(&line.recipient)) => {
+            Some(StrangersReceipt { from: line.recipient, file, code, reason })
+        }
+        _ => None,
+    });
+    Ok(receipts.collect())
+}
+
 /// Reads the journal. A last line that a power cut left unfinished was never relied on, and is passed over.
 pub(super) fn states(record: &Record, journal: &[u8]) -> Result<Vec<RecipientState>, String> {
     let mut states: Vec<RecipientState> = record
@@ -134,11 +159,7 @@ pub(super) fn states(record: &Record, journal: &[u8]) -> Result<Vec<RecipientSta
         .collect();
     let positions: HashMap<String, usize> =
         states.iter().enumerate().map(|(position, state)| (key(&state.address), position)).collect();
-    let whole = journal.iter().rposition(|octet| *octet == b'\n').map_or(0, |end| end + 1);
-    let lines = journal.get(..whole).unwrap_or_default().split(|octet| *octet == b'\n');
-    for (number, text) in lines.enumerate().filter(|(_, text)| !text.is_empty()) {
-        let line: Line =
-            serde_json::from_slice(text).map_err(|error| format!("line {}: {error}", number + 1))?;
+    for line in lines(journal)? {
         // Receipts from strangers belong to nobody of the list.
         let position = positions.get(&key(&line.recipient)).copied();
         if let Some(state) = position.and_then(|position| states.get_mut(position)) {
@@ -146,6 +167,18 @@ pub(super) fn states(record: &Record, journal: &[u8]) -> Result<Vec<RecipientSta
         }
     }
     Ok(states)
+}
+
+fn lines(journal: &[u8]) -> Result<Vec<Line>, String> {
+    let whole = journal.iter().rposition(|octet| *octet == b'\n').map_or(0, |end| end + 1);
+    let lines = journal.get(..whole).unwrap_or_default().split(|octet| *octet == b'\n');
+    lines
+        .enumerate()
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(number, text)| {
+            serde_json::from_slice(text).map_err(|error| format!("line {}: {error}", number + 1))
+        })
+        .collect()
 }
 
 fn key(address: &str) -> String {

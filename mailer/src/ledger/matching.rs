@@ -1,8 +1,9 @@
 //! A receipt that came: the case that it belongs to, and whether it counts (RFC 2634 section 2.6).
 use jiff::Timestamp;
 
-use super::{Case, Event, Given, LedgerError};
-use crate::message::address::Address;
+use super::{Case, Event, Given, LedgerError, RecipientState, journal};
+use crate::certificate::mail_address;
+use crate::smime::ess::ContentIdentifier;
 use crate::smime::receipt_check::{ReceiptProblem, ReceivedReceipt};
 use crate::trust::{Judge, Verdict, in_words};
 
@@ -81,17 +82,17 @@ pub fn take(
                 proven: verdict.proven_time(),
                 signer: received.signature.certificate.subject(),
             };
-            note(case, &recipient, Event::Receipt(given.clone()), judge.at)?;
+            case.append(&journal::line(&recipient, Event::Receipt(given.clone()), judge.at))?;
             (recipient, Ok(given))
         }
         Err(problem) => {
-            let from = received.signature.certificate.mail_addresses_in_words();
-            let file = case.keep(false, &stem, message)?;
-            let (code, reason) = (problem.code().to_owned(), problem.to_string());
-            let known = states.iter().flat_map(|state| &state.refused).any(|(kept, ..)| *kept == file);
-            if !known {
-                note(case, &from, Event::ReceiptRefused { file, code, reason }, judge.at)?;
-            }
+            let certified = received.signature.certificate.mail_addresses();
+            let is_own = |state: &&RecipientState| {
+                certified.iter().any(|own| mail_address::same_mailbox(own, &state.address))
+            };
+            let from = states.iter().find(is_own).map(|state| state.address.clone());
+            let from = from.unwrap_or_else(|| received.signature.certificate.mail_addresses_in_words());
+            refuse(case, &from, &stem, message, &problem, judge.at)?;
             (from, Err(problem))
         }
     };
@@ -120,13 +121,43 @@ fn count(
     Ok((recipient, verdict))
 }
 
-/// An address that is none stands for nobody of the list.
-fn note(case: &Case, whose: &str, event: Event, at: Timestamp) -> Result<(), LedgerError> {
-    let address = whose.parse::<Address>().or_else(|_| case.record().sender.parse());
-    match address {
-        Ok(address) => case.note(&address, event, at),
-        Err(_) => Ok(()),
+/// Keeps what came as a receipt and cannot even be read as one, such as one whose signature is broken, if it names a case;
+/// `None` when it names none.
+///
+/// # Errors
+/// The ledger cannot be read or written.
+pub fn refuse_unreadable(
+    cases: &[Case],
+    named: &ContentIdentifier,
+    message: &[u8],
+    problem: ReceiptProblem,
+    at: Timestamp,
+) -> Result<Option<Matched>, LedgerError> {
+    let Some(case) = cases.iter().find(|case| case.record().is_named_by(named)) else { return Ok(None) };
+    let _lock = case.lock()?;
+    let problem = NotCounted::Receipt(problem);
+    refuse(case, "", &stem("unreadable", message), message, &problem, at)?;
+    Ok(Some(Matched { case: case.record().id.clone(), from: String::new(), outcome: Err(problem) }))
+}
+
+/// Keeps it as it came, and writes down why it does not count; once.
+fn refuse(
+    case: &Case,
+    from: &str,
+    stem: &str,
+    message: &[u8],
+    problem: &NotCounted,
+    at: Timestamp,
+) -> Result<(), LedgerError> {
+    let file = case.keep(false, stem, message)?;
+    let states = case.states()?;
+    let of_others = case.strangers_receipts()?;
+    let mut kept = states.iter().flat_map(|state| &state.refused).map(|(kept, ..)| kept);
+    if kept.any(|kept| *kept == file) || of_others.iter().any(|receipt| receipt.file == file) {
+        return Ok(());
     }
+    let (code, reason) = (problem.code().to_owned(), problem.to_string());
+    case.append(&journal::line(from, Event::ReceiptRefused { file, code, reason }, at))
 }
 
 /// The same receipt always gets the same name.
@@ -140,6 +171,10 @@ fn file_stem(received: &ReceivedReceipt, message: &[u8]) -> String {
                 if character.is_ascii_alphanumeric() || "@.-_+".contains(character) { character } else { '_' }
             })
             .collect();
+    stem(plain.trim_start_matches('.'), message)
+}
+
+fn stem(whose: &str, message: &[u8]) -> String {
     let digest = crate::certificate::DigestAlgorithm::Sha256.digest(message);
-    format!("{}-{}", plain.trim_start_matches('.'), hex::encode(digest.get(..8).unwrap_or_default()))
+    format!("{whose}-{}", hex::encode(digest.get(..8).unwrap_or_default()))
 }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-pub use self::journal::{Delivery, Event, Given, RecipientState};
+pub use self::journal::{Delivery, Event, Given, RecipientState, StrangersReceipt};
 pub use self::record::{DocumentFacts, Record};
 use crate::durable_file::{create_private_folder, replace, sync_folder};
 use crate::message::address::Address;
@@ -210,8 +210,11 @@ impl Case {
     /// # Errors
     /// The disk is full or not writable.
     pub fn note(&self, recipient: &Address, event: Event, at: Timestamp) -> Result<(), LedgerError> {
+        self.append(&journal::line(&recipient.to_string(), event, at))
+    }
+
+    fn append(&self, line: &str) -> Result<(), LedgerError> {
         let path = self.folder.join(JOURNAL);
-        let line = journal::line(&recipient.to_string(), event, at);
         let append = || -> io::Result<()> {
             let mut file = OpenOptions::new().read(true).write(true).open(&path)?;
             journal::heal(&mut file)?;
@@ -229,6 +232,16 @@ impl Case {
         let path = self.folder.join(JOURNAL);
         let text = fs::read(&path).map_err(|problem| LedgerError::storage(&path, problem))?;
         journal::states(&self.record, &text).map_err(|problem| LedgerError::damaged(&path, problem))
+    }
+
+    /// Receipts that came from others than the recipients; none of them counts.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn strangers_receipts(&self) -> Result<Vec<StrangersReceipt>, LedgerError> {
+        let path = self.folder.join(JOURNAL);
+        let text = fs::read(&path).map_err(|problem| LedgerError::storage(&path, problem))?;
+        journal::strangers(&self.record, &text).map_err(|problem| LedgerError::damaged(&path, problem))
     }
 
     /// Keeps a receipt as it came, good or refused; answers its file's name.

@@ -162,6 +162,13 @@ impl ReceivedReceipt {
     }
 }
 
+/// The identifier that stands in what came as a receipt, whether its signature counts or not; nobody vouches for it.
+pub fn claimed_identifier(cms: &dyn Replay) -> Option<ContentIdentifier> {
+    let message = verify_object(cms, None, &[], ID_CT_RECEIPT).ok()?;
+    let content = message.content?.to_vec(LARGEST_RECEIPT).ok()??;
+    Receipt::from_der(&content).ok().map(|receipt| receipt.signed_content_identifier)
+}
+
 /// What a sender keeps of a message for which receipts were asked (section 2.2.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentRecord {

@@ -64,7 +64,7 @@ impl Courier for SmtpCourier {
         if let Err(error) = &replies {
             // After a refused or broken transaction the next message gets a connection of its own, or the same error.
             self.session = match error {
-                TransportError::Refused { .. } => Ok(None),
+                TransportError::Refused { .. } | TransportError::Unconfirmed { .. } => Ok(None),
                 broken => Err(broken.clone()),
             };
         }

@@ -85,6 +85,14 @@ pub enum TransportError {
         /// Whether trying later may help (SMTP 4yz).
         is_transient: bool,
     },
+    /// The connection ended between the message and its confirmation.
+    #[error("{server} got the message and did not confirm it, so nobody knows whether it took it: {problem}")]
+    Unconfirmed {
+        /// `host:port`
+        server: String,
+        /// What happened instead.
+        problem: String,
+    },
     /// The server does not keep to the protocol.
     #[error("{server} answered something that is not {protocol}: {problem}")]
     Protocol {
@@ -114,8 +122,13 @@ impl TransportError {
             Self::NoAuthentication { .. } => "no-authentication",
             Self::AuthenticationRefused { .. } => "authentication-refused",
             Self::Refused { .. } => "server-refused",
+            Self::Unconfirmed { .. } => "delivery-unconfirmed",
             Self::Protocol { .. } => "server-protocol",
             Self::Storage(_) => "storage",
         }
+    }
+    /// Whether the server may have taken the message all the same.
+    pub fn is_unconfirmed(&self) -> bool {
+        matches!(self, Self::Unconfirmed { .. })
     }
 }

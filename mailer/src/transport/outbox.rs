@@ -2,6 +2,10 @@
 //!
 //! An entry is one `send`: the protected messages (`ID.0.eml`, `ID.1.eml`, ...) and, written last, `ID.json`, which names
 //! them with their recipients. Without its JSON file an entry does not exist. Only protected bytes are kept here.
+//!
+//! An entry of a case of the ledger stays, delivered or not, until the ledger has written down what became of it; and nobody is
+//! handed it twice: a delivery is marked as attempted before it begins, and one of which nobody knows the end is not repeated
+//! unless somebody says so.
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -35,6 +39,9 @@ pub struct Entry {
     pub created: Timestamp,
     /// The sender's address.
     pub sender: String,
+    /// The case of the ledger that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<String>,
     /// One for the visible recipients together, one for each hidden recipient.
     pub envelopes: Vec<Envelope>,
 }
@@ -72,6 +79,8 @@ pub enum DeliveryState {
         /// The server's words.
         reason: String,
     },
+    /// Of a case: it was being handed over when the program or the connection ended. Nobody knows whether it is there.
+    Attempted,
     /// The server, or the Maildir, has it.
     Delivered,
 }
@@ -165,6 +174,31 @@ impl Outbox {
         sender: &Address,
         messages: &[Protected],
     ) -> Result<Entry, OutboxError> {
+        self.put(id, None, (created, sender), messages)
+    }
+
+    /// The same for a case of the ledger.
+    ///
+    /// # Errors
+    /// The disk is full or not writable: then there is no entry.
+    pub fn store_for_case(
+        &self,
+        id: &str,
+        case: &str,
+        created: Timestamp,
+        sender: &Address,
+        messages: &[Protected],
+    ) -> Result<Entry, OutboxError> {
+        self.put(id, Some(case.to_owned()), (created, sender), messages)
+    }
+
+    fn put(
+        &self,
+        id: &str,
+        case: Option<String>,
+        (created, sender): (Timestamp, &Address),
+        messages: &[Protected],
+    ) -> Result<Entry, OutboxError> {
         let mut envelopes = Vec::with_capacity(messages.len());
         for (number, (recipients, content)) in messages.iter().enumerate() {
             let message = format!("{id}.{number}.eml");
@@ -179,7 +213,8 @@ impl Outbox {
                 .collect();
             envelopes.push(Envelope { message, recipients });
         }
-        let entry = Entry { version: 1, id: id.to_owned(), created, sender: sender.to_string(), envelopes };
+        let sender = sender.to_string();
+        let entry = Entry { version: 1, id: id.to_owned(), created, sender, case, envelopes };
         self.update(&entry)?;
         Ok(entry)
     }
@@ -211,7 +246,7 @@ impl Outbox {
     }
 
     /// Tries to deliver what waits or was refused; records each envelope's outcome before the next is tried. A finished
-    /// entry is removed.
+    /// entry is removed, unless it is of a case.
     ///
     /// # Errors
     /// The outcome could not be recorded. That a message was not delivered is no error here: it is in the entry.
@@ -223,18 +258,24 @@ impl Outbox {
     ) -> Result<Entry, OutboxError> {
         for number in 0..entry.envelopes.len() {
             let sender: Option<Address> = entry.sender.parse().ok();
-            let Some(envelope) = entry.envelopes.get_mut(number) else { continue };
-            let pending: Vec<&mut Recipient> =
-                envelope.recipients.iter_mut().filter(|recipient| !recipient.is_delivered()).collect();
+            let Some(envelope) = entry.envelopes.get(number) else { continue };
+            let pending: Vec<usize> = envelope.pending();
             if pending.is_empty() {
                 continue;
             }
             let path = self.root.join(&envelope.message);
             let message = fs::read(&path).map_err(|problem| storage(&path, problem))?;
-            carry(sender.as_ref(), pending, &message, courier);
+            let repeats = if entry.case.is_some() { Repeats::Never } else { Repeats::RatherThanLose };
+            if repeats == Repeats::Never {
+                for recipient in entry.chosen(number, &pending) {
+                    recipient.state = DeliveryState::Attempted;
+                }
+                self.update(&entry)?;
+            }
+            carry(sender.as_ref(), entry.chosen(number, &pending), &message, courier, repeats);
             self.update(&entry)?;
         }
-        if entry.is_delivered() {
+        if entry.is_delivered() && entry.case.is_none() {
             self.remove(&entry)?;
         }
         Ok(entry)
@@ -297,7 +338,43 @@ impl Outbox {
     }
 }
 
+/// What is done where nobody knows whether a message is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeats {
+    Never,
+    RatherThanLose,
+}
+
+impl Envelope {
+    /// The positions of those who are to be tried.
+    fn pending(&self) -> Vec<usize> {
+        let is_pending = |recipient: &Recipient| {
+            !matches!(recipient.state, DeliveryState::Delivered | DeliveryState::Attempted)
+        };
+        let recipients = self.recipients.iter().enumerate();
+        recipients.filter(|(_, recipient)| is_pending(recipient)).map(|(position, _)| position).collect()
+    }
+}
+
 impl Entry {
+    /// Lets those be tried again of whom nobody knows whether they have it.
+    pub fn repeat_attempted(&mut self) {
+        for recipient in self.envelopes.iter_mut().flat_map(|envelope| &mut envelope.recipients) {
+            if recipient.state == DeliveryState::Attempted {
+                recipient.state = DeliveryState::Waiting { reason: None };
+            }
+        }
+    }
+
+    fn chosen(&mut self, envelope: usize, positions: &[usize]) -> Vec<&mut Recipient> {
+        let recipients = self.envelopes.get_mut(envelope).map(|envelope| envelope.recipients.iter_mut());
+        let numbered = recipients.into_iter().flatten().enumerate();
+        numbered
+            .filter(|(position, _)| positions.contains(position))
+            .map(|(_, recipient)| recipient)
+            .collect()
+    }
+
     /// All recipients of all envelopes.
     pub fn recipients(&self) -> impl Iterator<Item = &Recipient> {
         self.envelopes.iter().flat_map(|envelope| &envelope.recipients)
@@ -316,17 +393,25 @@ impl Recipient {
     }
 }
 
-fn carry(sender: Option<&Address>, pending: Vec<&mut Recipient>, message: &[u8], courier: &mut dyn Courier) {
+fn carry(
+    sender: Option<&Address>,
+    pending: Vec<&mut Recipient>,
+    message: &[u8],
+    courier: &mut dyn Courier,
+    repeats: Repeats,
+) {
     let addresses: Result<Vec<Address>, _> =
         pending.iter().map(|recipient| recipient.address.parse()).collect();
     let replies = match (sender, addresses) {
-        (Some(sender), Ok(addresses)) => {
-            courier.deliver(sender, &addresses, message).map_err(|error| error.to_string())
-        }
-        _ => Err("the entry names an address that cannot be read".to_owned()),
+        (Some(sender), Ok(addresses)) => courier
+            .deliver(sender, &addresses, message)
+            .map_err(|error| (error.is_unconfirmed(), error.to_string())),
+        _ => Err((false, "the entry names an address that cannot be read".to_owned())),
     };
     match replies {
-        Err(reason) => {
+        // It stays marked as attempted.
+        Err((true, _)) if repeats == Repeats::Never => {}
+        Err((_, reason)) => {
             for recipient in pending {
                 recipient.state = DeliveryState::Waiting { reason: Some(reason.clone()) };
             }

@@ -255,7 +255,8 @@ async fn send(
     }
     let accepted = match command(connection, server, "DATA", Data).await {
         Ok(()) => {
-            in_time(server, "message", connection.message(without_last_line_end(message))).await.map(|_| ())
+            let sent = in_time(server, "message", connection.message(without_last_line_end(message))).await;
+            sent.map(drop).map_err(|error| unconfirmed(server, error))
         }
         Err(refused) => Err(refused),
     };
@@ -270,6 +271,16 @@ async fn send(
         }
         Err(broken) => Err(broken),
     }
+}
+
+/// RFC 5321 section 4.5.4.1: whoever gets no answer to the end of DATA cannot know whether the message was taken.
+fn unconfirmed(server: &str, error: TransportError) -> TransportError {
+    let problem = match error {
+        TransportError::Refused { .. } => return error,
+        TransportError::Unreachable { problem, .. } | TransportError::Protocol { problem, .. } => problem,
+        other => other.to_string(),
+    };
+    TransportError::Unconfirmed { server: server.to_owned(), problem }
 }
 
 async fn command(

@@ -207,6 +207,11 @@ impl Office {
     }
 
     pub(crate) fn run_with_pin(&self, name: &str, pin: &str, arguments: &[&str], stdin: &[u8]) -> Said {
+        run(&mut self.command(name, pin, arguments), stdin)
+    }
+
+    /// The program with somebody's account and PIN.
+    pub(crate) fn command(&self, name: &str, pin: &str, arguments: &[&str]) -> Command {
         let pin_file = self.path(&format!("{name}.pin"));
         std::fs::write(&pin_file, format!("{pin}\n")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_mailer"));
@@ -218,12 +223,14 @@ impl Office {
             .args(arguments);
         let needs_pin = matches!(
             arguments,
-            ["send" | "read" | "open" | "verify" | "protect", ..] | ["document", "sign" | "decrypt", ..]
+            ["send" | "read" | "open" | "verify" | "protect", ..]
+                | ["document", "sign" | "decrypt" | "distribute" | "evidence", ..]
+                | ["receipts", "give", ..]
         );
         if needs_pin {
             command.arg("--pin-file").arg(&pin_file);
         }
-        run(&mut command, stdin)
+        command
     }
 
     /// The one message in somebody's Maildir in the spool that came last.

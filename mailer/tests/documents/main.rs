@@ -12,12 +12,16 @@
 mod accounts;
 mod attacks;
 mod commands;
+mod distribution;
 mod foreign;
 mod judges;
 mod material;
 #[path = "../openssl_pki/mod.rs"]
 mod openssl_pki;
 mod outside_data;
+mod receipts;
+#[path = "../scripted_server/mod.rs"]
+mod scripted_server;
 mod signing;
 #[path = "../time_stamp_server/mod.rs"]
 mod time_stamp_server;

@@ -213,7 +213,7 @@ impl Signer for Pulled {
     }
 }
 
-struct Lists<'a>(&'a [CertificateList]);
+pub(crate) struct Lists<'a>(pub(crate) &'a [CertificateList]);
 
 impl Source for Lists<'_> {
     fn issuers_at_hand(&mut self, _key_identifier: &[u8]) -> Vec<Certificate> {

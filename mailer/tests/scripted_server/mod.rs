@@ -1,5 +1,12 @@
 //! A mail server for one connection that follows a script, with real TLS.
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test code")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "each test program uses its part"
+)]
+pub(crate) mod sink;
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;

@@ -13,6 +13,7 @@ use sealwright_tests::card::CardFile;
 use sealwright_tests::disk::Needle;
 use sealwright_tests::mail::{Account, Person};
 use sealwright_tests::openssl::{CardEngine, OPENSC_MODULE, verify_signed};
+use sealwright_tests::paper::page;
 use sealwright_tests::pcscd::{Inserted, Pcscd};
 use sealwright_tests::privilege::Root;
 use sealwright_tests::process::{Run, wait_until};
@@ -79,6 +80,7 @@ fn circle(keep: Option<&Path>) -> Result<()> {
     set_up(&show, &world, servers.as_ref(), [&alice, &bob])?;
     send_and_read(&show, &world, servers.as_ref(), &alice, &bob)?;
     openssl_reads(&show, &world, pcscd.as_ref(), &bob)?;
+    official_document(&show, &world, servers.as_ref(), &alice, &bob)?;
     lose_the_card(&show, &world, &alice, &bob)?;
     close(&show, &world, keep, root, started)?;
     drop(inserted);
@@ -288,6 +290,77 @@ fn openssl_reads(show: &Show, world: &World, pcscd: Option<&Pcscd>, bob: &Person
     show.run(verify_signed(world.desk.published(), &signed, &plain)?)?;
     let letter = fs::read_to_string(&plain)?;
     ensure!(letter.contains("the crane arrives"), "OpenSSL read something else");
+    Ok(())
+}
+
+fn official_document(
+    show: &Show,
+    world: &World,
+    servers: Option<&MailServers>,
+    alice: &Person,
+    bob: &Person,
+) -> Result<()> {
+    show.chapter(
+        "An official document",
+        "A PDF file is signed on Alice's card with a seal and a trusted time stamp, sent to a list, and confirmed by signed \
+         receipts; what proves all of it goes into a folder for anybody who has openssl.",
+    );
+    show.run(world.desk.make_time_stamp_service()?)?;
+    show.run(world.desk.publish()?)?;
+    let (_tsa, url) = world.desk.serve_time_stamps(&world.path("tsa.log"))?;
+    show.remark("$ issuer tsa --listen 127.0.0.1:0 &");
+    for person in [alice, bob] {
+        let account = match servers {
+            Some(servers) => world.server_account(servers, person)?,
+            None => world.maildir_account(),
+        };
+        show.run(person.set_up(&account.with("--time-stamp-server", &url))?)?;
+    }
+    let (notice, signed) = (world.path("notice.pdf"), world.path("notice-signed.pdf"));
+    fs::write(&notice, page(&["Notice", "The harbour fee is 100 from January on."]))?;
+    let sign = alice.keyed_words(&["document", "sign"])?.arg(&notice).arg("--output").arg(&signed);
+    show.run(sign.args(["--reason", "Issued", "--seal", "--at", "340,60"]))?;
+    show.run(bob.mailer()?.args(["document", "verify"]).arg(&signed))?;
+    if servers.is_some() {
+        show.remark("(poppler says the same; it does not know our authority, and is told not to look.)");
+        show.run(Run::new("pdfsig").arg("-nocert").arg(&signed))?;
+    }
+    let distribute = alice.keyed_words(&["document", "distribute"])?.arg(&signed);
+    show.run(distribute.args(["--to", &bob.address, "--subject", "Fees from January"]))?;
+    arrived(servers, bob, 2)?;
+    show.run(bob.fetch()?)?;
+    show.run(bob.read(2)?)?;
+    show.run(bob.keyed_words(&["receipts", "give", "2"])?)?;
+    arrived(servers, alice, 1)?;
+    show.run(alice.fetch()?)?;
+    let taken = show.run(alice.mailer()?.arg("receipts"))?.out();
+    let case = taken.split(':').next().unwrap_or_default().to_owned();
+    let status = show.run(alice.mailer()?.args(["document", "status", &case]))?;
+    ensure!(status.out().contains("by a trusted time stamp"), "the receipt does not count");
+    prove(show, world, alice, &case)
+}
+
+fn arrived(servers: Option<&MailServers>, person: &Person, count: usize) -> Result<()> {
+    let Some(servers) = servers else { return Ok(()) };
+    wait_until("the mail is in Dovecot", || Ok(servers.dovecot.messages(&person.address)?.len() == count))
+}
+
+/// The evidence, and the commands of its README.md.
+fn prove(show: &Show, world: &World, alice: &Person, case: &str) -> Result<()> {
+    let folder = world.path("evidence");
+    show.run(alice.keyed_words(&["document", "evidence", case])?.arg("--to").arg(&folder))?;
+    let readme = fs::read_to_string(folder.join("README.md"))?;
+    let blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("\n```").next().unwrap_or_default());
+    show.remark("$ cd evidence    (and every command of its README.md)");
+    for command in blocks {
+        let mut words = command.split(' ');
+        let program = words.next().unwrap_or_default();
+        let run = match command.contains(" | ") {
+            true => Run::new("sh").args(["-c", command]),
+            false => Run::new(program).args(words),
+        };
+        show.run(run.folder(&folder))?;
+    }
     Ok(())
 }
 

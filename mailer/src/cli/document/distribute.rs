@@ -3,10 +3,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::super::algorithms::AlgorithmOptions;
+use super::super::asking::{Asking, Letter, in_memory, letter_of};
 use super::super::context::{Context, PinOptions, unique};
 use super::super::headers::Headers;
 use super::super::input::{content_of, read_file};
@@ -21,18 +22,14 @@ use super::{files, status};
 use crate::content::Content;
 use crate::keys::SecretSource;
 use crate::ledger::distribution::{Distribution, DistributionError, Uncertain};
-use crate::ledger::{Case, Delivery, DocumentFacts, Ledger, RecipientState, Record};
+use crate::ledger::{Case, Delivery, DocumentFacts, Ledger, RecipientState};
 use crate::message::address::Address;
 use crate::message::build::{Attachment, Composed, Draft, Unique};
 use crate::message::confidentiality::ConfidentialityLevel;
 use crate::message::header_protection::Protecting;
 use crate::message::mime::MimeError;
-use crate::message::outer::{assemble, separate};
-use crate::message::part::Part;
-use crate::message::secured::{Protection, protection};
 use crate::protection::protect;
-use crate::smime::{self, Entity, Enveloping, ReceiptRequest, ReceiptsFrom};
-use crate::smime::{SentRecord, SignedAttributesPlan};
+use crate::smime::{Enveloping, ReceiptsFrom, SignedAttributesPlan};
 use crate::transport::outbox::Outbox;
 
 /// Sends a document to everybody on a list: signed, encrypted to each alone, with a receipt asked of everybody.
@@ -84,12 +81,6 @@ pub(in super::super) struct Distribute {
     pin: PinOptions,
 }
 
-/// What is sent to everybody: the header outside, and the signed entity.
-pub(super) struct Letter {
-    pub(super) fields: Vec<u8>,
-    pub(super) entity: Content,
-}
-
 impl Distribute {
     pub(in super::super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
         let context = Context::load(home)?;
@@ -97,8 +88,8 @@ impl Distribute {
         let mut courier = courier(&context, self.maildir.as_ref(), self.password_file.as_ref())?;
         let ledger = Ledger::open(&context.home.ledger())?;
         let outbox = Outbox::open(&context.home.outbox())?;
-        let mut desk = Desk::new(&context, context.card(&self.pin)?, AlgorithmOptions::signing(false))?;
         let outbox_lock = outbox.lock()?;
+        let mut desk = Desk::new(&context, context.card(&self.pin)?, AlgorithmOptions::signing(false))?;
         let (case, letter) = match &self.resume {
             None => self.begin(&context, &ledger, &mut desk)?,
             Some(id) => {
@@ -139,7 +130,6 @@ impl Distribute {
         let file = self.file.as_ref().ok_or_else(|| Failure::usage("name the document"))?;
         let original = files::read(file)?;
         let mut unique = unique()?;
-        let oneself = desk.oneself()?;
         let (name, content) = self.document(context, desk, file, &original)?;
         let octets = content.to_vec(MOST_OCTETS).map_err(MimeError::from)?.ok_or_else(|| {
             Failure::new("too-large", format!("{} is larger than {} MiB", file.display(), MOST_OCTETS >> 20))
@@ -150,25 +140,20 @@ impl Distribute {
             sha256: hex::encode(crate::certificate::DigestAlgorithm::Sha256.digest(&octets)),
         };
         let composed = self.compose(context, &facts, octets.to_vec(), &mut unique)?;
-        let author = context.author()?.address;
-        let request = request(&facts, &author, context.now)?;
-        let attribute =
-            request.to_attribute().map_err(|error| Failure::new("not-encodable", error.to_string()))?;
-        let plan = SignedAttributesPlan::mail(context.now).with(attribute);
-        let plain = Content::from_vec(composed.entity);
-        let (signed, made) = desk.sign_planned(&plain, &author, &plan, &unique.boundary())?;
-        let letter = Letter { fields: composed.fields, entity: content_of(signed)? };
-        let addresses = recipients.iter().map(ToString::to_string).collect();
-        let sent = SentRecord::of(&made, &request, addresses, context.now);
-        let id = format!("{}-{}", context.now.strftime("%Y%m%dT%H%M%SZ"), unique.short());
         let until = self
             .receipts_within_days
             .map(|days| context.now + SignedDuration::from_hours(24 * i64::from(days)));
-        let about = (author.to_string(), self.subject.clone().unwrap_or_default());
-        let own = protect::encrypt(&letter.entity, &[oneself], Enveloping::Authenticated)?;
-        let own = in_memory(&letter.fields, &content_of(own)?)?;
-        let case = ledger.create(Record::new(id, about, Some(facts), &sent, until), &own)?;
-        Ok((case, letter))
+        let asking = Asking {
+            context,
+            ledger,
+            plan: SignedAttributesPlan::mail(context.now),
+            subject: self.subject.as_deref().unwrap_or_default(),
+            document: Some(facts),
+            receipts_from: ReceiptsFrom::AllReceipts,
+            recipients: &recipients,
+            receipts_until: until,
+        };
+        asking.open_case(desk, composed, &mut unique)
     }
 
     /// The document, signed if it is a PDF file that nobody has signed.
@@ -230,7 +215,7 @@ impl Distribute {
         };
         let id = &case.record().id;
         if self.json {
-            let mut object = status::case_json(case, states);
+            let mut object = status::case_json(case, states, &case.strangers_receipts()?);
             if let Some(object) = object.as_object_mut() {
                 object.insert("command".to_owned(), json!("document distribute"));
                 object.insert("exit".to_owned(), json!(exit.code()));
@@ -244,7 +229,9 @@ impl Distribute {
             tell(&format!("  {}: {why}", state.address));
         }
         if states.iter().any(|state| state.delivery == Delivery::Uncertain) {
-            tell("Ask the uncertain ones, or send again with --uncertain-again: they may get it twice then.");
+            tell(
+                "Ask the uncertain ones, or send again with --resume and --uncertain-again: they may get it twice then.",
+            );
         }
         if exit != Exit::Done {
             tell(&format!("Go on with: mailer document distribute --resume {id}"));
@@ -254,17 +241,6 @@ impl Distribute {
 }
 
 const MOST_OCTETS: usize = crate::message::MAXIMUM_MESSAGE_BYTES;
-
-/// Everybody is asked; the document is named, so that a receipt is bound to it.
-fn request(facts: &DocumentFacts, author: &Address, at: Timestamp) -> Result<ReceiptRequest, Failure> {
-    let identifier = facts.content_identifier(&author.to_string(), at, super::sign::new_identifier()?);
-    Ok(ReceiptRequest {
-        signed_content_identifier: identifier
-            .ok_or_else(|| Failure::new("not-encodable", "the request for receipts cannot be made"))?,
-        receipts_from: ReceiptsFrom::AllReceipts,
-        receipts_to: vec![Entity::of(&author.to_string())],
-    })
-}
 
 /// The message for one recipient: nobody else can open it, or see who else has it.
 fn envelope(
@@ -281,26 +257,6 @@ fn envelope(
         .map_err(|error| DistributionError::Protect(error.to_string()))?;
     let message = content_of(protected).and_then(|entity| in_memory(&letter.fields, &entity));
     message.map(Ok).map_err(refused)
-}
-
-/// The letter of a case, opened with the card.
-pub(super) fn letter_of(case: &Case, desk: &mut Desk<'_>) -> Result<Letter, Failure> {
-    let message = Content::from_vec(case.message()?);
-    let part = Part::read(&message)?;
-    let outer = separate(&part, &["MIME-Version"]);
-    let damaged =
-        || Failure::new("ledger-damaged", "the message that the ledger keeps is not what was written");
-    let Protection::Object { cms, .. } = protection(&Part::read(&outer.entity())?)? else {
-        return Err(damaged());
-    };
-    let opened = smime::decrypt(&cms, desk.keys())
-        .map_err(|error| Failure::new(error.code(), format!("the message that the ledger keeps: {error}")))?;
-    Ok(Letter { fields: outer.fields, entity: opened.content })
-}
-
-fn in_memory(fields: &[u8], entity: &Content) -> Result<Vec<u8>, Failure> {
-    let entity = entity.to_vec(usize::MAX).map_err(MimeError::from)?;
-    Ok(assemble(fields, &entity.unwrap_or_default()))
 }
 
 /// Nothing is shown where nobody looks.

@@ -8,18 +8,20 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::super::algorithms::AlgorithmOptions;
+use super::super::asking::{Letter, letter_of};
 use super::super::context::{Context, PinOptions};
 use super::super::report::{Exit, Failure, plain_words, print_text};
 use super::super::signing::Desk;
-use super::distribute::{Letter, letter_of};
 use super::status::case_json;
 use crate::certificate::Certificate;
+use crate::certificate::tlv::{element, tag};
 use crate::content::Content;
 use crate::documents::pdf::Document;
 use crate::documents::signature::signatures;
 use crate::documents::validation_data::ValidationData;
 use crate::ledger::{Case, Given, Ledger};
 use crate::message::attachment::safe_name;
+use crate::message::mime::MimeError;
 use crate::message::outer::assemble;
 use crate::message::parse;
 use crate::message::part::Part;
@@ -56,6 +58,8 @@ struct Signed {
     signature: Signature,
     along: Vec<Certificate>,
     what: String,
+    /// Where the value of the signature stands in the CMS object, so that openssl can cut it out.
+    value_at: Option<usize>,
 }
 
 /// The folder while it is written.
@@ -127,7 +131,7 @@ fn write_all(
     letter: &Letter,
     folder: &mut Folder<'_>,
 ) -> Result<usize, Failure> {
-    let entity = letter.entity.to_vec(usize::MAX).map_err(crate::message::mime::MimeError::from)?;
+    let entity = letter.entity.to_vec(usize::MAX).map_err(MimeError::from)?;
     let message = assemble(&letter.fields, &entity.unwrap_or_default());
     folder.write("message.eml", &message)?;
     let mut signed = vec![of_message(letter)?];
@@ -144,9 +148,13 @@ fn write_all(
             folder.write(file, &case.kept(file)?)?;
         }
     }
+    let strangers = case.strangers_receipts()?;
+    for receipt in &strangers {
+        folder.write(&receipt.file, &case.kept(&receipt.file)?)?;
+    }
     let stamped = write_time_stamps(&signed, folder)?;
     let believed = write_proofs(context, desk, &signed, &stamped, folder)?;
-    let status = serde_json::to_vec_pretty(&case_json(case, &states)).unwrap_or_default();
+    let status = serde_json::to_vec_pretty(&case_json(case, &states, &strangers)).unwrap_or_default();
     folder.write("status.json", &status)?;
     let readme = readme(context, case, &signed, &stamped, &believed);
     folder.write("README.md", readme.as_bytes())?;
@@ -174,18 +182,21 @@ fn of_message(letter: &Letter) -> Result<Signed, Failure> {
         signature: signature.ok_or_else(|| unreadable("the message"))?,
         along: verified.certificates,
         what: "the message".to_owned(),
+        value_at: None,
     })
 }
 
 fn of_receipt(case: &Case, given: &Given, address: &str, folder: &mut Folder<'_>) -> Result<Signed, Failure> {
     let octets = case.kept(&given.file)?;
     let what = || unreadable(&given.file);
-    let part = Part::read(&Content::from_vec(octets.clone()))?;
-    let received = ReceivedReceipt::read(&part.decoded_body()?, &[]).map_err(|_| what())?;
+    let object = Part::read(&Content::from_vec(octets.clone()))?.decoded_body()?;
+    let received = ReceivedReceipt::read(&object, &[]).map_err(|_| what())?;
+    let object = object.to_vec(crate::message::MAXIMUM_MESSAGE_BYTES).map_err(MimeError::from)?;
+    let value_at = value_at(&object.unwrap_or_default(), &received.signature.value);
     folder.write(&given.file, &octets)?;
     let stem = given.file.strip_suffix(".eml").unwrap_or(&given.file).to_owned();
     let what = format!("the receipt of {address}");
-    Ok(Signed { stem, signature: received.signature, along: received.message.certificates, what })
+    Ok(Signed { stem, signature: received.signature, along: received.message.certificates, what, value_at })
 }
 
 /// The document, and what its signatures cover, cut out so that no reader of PDF files is needed.
@@ -210,11 +221,12 @@ fn write_document(case: &Case, letter: &Letter, folder: &mut Folder<'_>) -> Resu
         let Some(good) = verified.signers.into_iter().find_map(|signer| signer.outcome.ok()) else {
             continue;
         };
-        let octets = covered.to_vec(usize::MAX).map_err(crate::message::mime::MimeError::from)?;
+        let octets = covered.to_vec(usize::MAX).map_err(MimeError::from)?;
         folder.write(&format!("{stem}.octets"), &octets.unwrap_or_default())?;
         folder.write(&format!("{stem}.p7s"), &signature.object)?;
         let what = format!("signature {} of the document", number + 1);
-        signed.push(Signed { stem, signature: good, along: verified.certificates, what });
+        let value_at = value_at(&signature.object, &good.value);
+        signed.push(Signed { stem, signature: good, along: verified.certificates, what, value_at });
     }
     Ok(signed)
 }
@@ -232,14 +244,31 @@ fn signed_content(letter: &Letter) -> Result<Content, Failure> {
     }
 }
 
-/// Signature values and the time stamps over them, one pair of files each.
+/// The OCTET STRING around the value of a signature in an object in DER, which openssl writes as it reads it. In BER, openssl
+/// would write it otherwise.
+fn value_at(object: &[u8], value: &[u8]) -> Option<usize> {
+    const INDEFINITE: u8 = 0x80;
+    if object.get(1) == Some(&INDEFINITE) {
+        return None;
+    }
+    let element = element(tag::OCTET_STRING, &[value]);
+    let mut found = object.windows(element.len()).enumerate().filter(|(_, window)| *window == element);
+    match (found.next(), found.next()) {
+        (Some((at, _)), None) => Some(at),
+        _ => None,
+    }
+}
+
+/// The time stamps over the values of signatures; a value too where openssl cannot cut it out.
 fn write_time_stamps(signed: &[Signed], folder: &mut Folder<'_>) -> Result<Vec<(String, Token)>, Failure> {
     let mut stamped = Vec::new();
-    for Signed { stem, signature, along, .. } in signed {
+    for Signed { stem, signature, along, value_at, .. } in signed {
         let token =
             signature.time_stamp_tokens.iter().find_map(|der| Some((der, Token::read(der, along).ok()?)));
         if let Some((der, token)) = token {
-            folder.write(&format!("{stem}.value"), &signature.value)?;
+            if value_at.is_none() {
+                folder.write(&format!("{stem}.value"), &signature.value)?;
+            }
             folder.write(&format!("{stem}.tst"), der)?;
             stamped.push((stem.clone(), token));
         }
@@ -343,11 +372,8 @@ fn readme(
     text.push_str("## When it was signed, by trusted time stamps\n\n");
     for (stem, token) in stamped {
         let _ = write!(text, "Before {}:\n\n", in_words(token.info.at_latest()));
-        let trust = "-CAfile certificates/anchors.pem -untrusted certificates/others.pem";
-        command(
-            &mut text,
-            &format!("openssl ts -verify -data {stem}.value -in {stem}.tst -token_in {trust}"),
-        );
+        let of_this = signed.iter().find(|found| found.stem == *stem);
+        command(&mut text, &time_stamp_command(stem, of_this.and_then(|found| found.value_at)));
     }
     let moment = context.now.as_second();
     let _ = write!(
@@ -370,6 +396,21 @@ fn readme(
         );
     }
     text
+}
+
+/// The value of the signature is cut out of the very file that carries it: nobody can put the time stamp of another beside it.
+fn time_stamp_command(stem: &str, value_at: Option<usize>) -> String {
+    let trust = "-CAfile certificates/anchors.pem -untrusted certificates/others.pem";
+    let verify = |data: &str| format!("openssl ts -verify -data {data} -in {stem}.tst -token_in {trust}");
+    let Some(at) = value_at else { return verify(&format!("{stem}.value")) };
+    let cut = format!("openssl asn1parse -inform DER -strparse {at} -noout -out /dev/stdout");
+    match stem.starts_with("receipts/") {
+        true => {
+            let object = format!("openssl cms -cmsout -in {stem}.eml -outform DER");
+            format!("{object} | {cut} | {}", verify("/dev/stdin"))
+        }
+        false => format!("{cut} -in {stem}.p7s | {}", verify("/dev/stdin")),
+    }
 }
 
 fn command(text: &mut String, line: &str) {

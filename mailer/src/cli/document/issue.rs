@@ -1,8 +1,7 @@
 //! A document signed as it is issued by default: certified, stamped, proven, without a seal.
-use super::super::context::Context;
+use super::super::context::{Context, new_identifier};
 use super::super::report::Failure;
 use super::super::signing::Desk;
-use super::sign::new_identifier;
 use super::time::Stamps;
 use crate::content::Content;
 use crate::documents::Permission;

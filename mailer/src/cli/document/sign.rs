@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::super::algorithms::AlgorithmOptions;
-use super::super::context::{Context, PinOptions};
+use super::super::context::{Context, PinOptions, new_identifier};
 use super::super::report::{Exit, Failure, plain_words, print_text, tell};
 use super::super::signing::Desk;
 use super::files;
@@ -251,12 +251,4 @@ fn appended(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-/// The second half of a file identifier changes with each revision (ISO 32000-2 section 14.4).
-pub(super) fn new_identifier() -> Result<[u8; 16], Failure> {
-    let mut identifier = [0; 16];
-    getrandom::fill(&mut identifier)
-        .map_err(|error| Failure::new("randomness", format!("the system's random source failed: {error}")))?;
-    Ok(identifier)
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::context::Context;
 use super::super::report::{Exit, Failure, plain_words, print_text, tell};
-use crate::ledger::{Case, Delivery, Ledger, RecipientState};
+use crate::ledger::{Case, Delivery, Ledger, RecipientState, StrangersReceipt};
 use crate::message::terminal_text::safe_line;
 use crate::trust::in_words;
 
@@ -46,8 +46,9 @@ impl Status {
         if self.missing {
             states.retain(|state| state.receipt.is_none());
         }
+        let strangers = case.strangers_receipts()?;
         if self.json {
-            print_text(&format!("{}\n", case_json(case, &states)))?;
+            print_text(&format!("{}\n", case_json(case, &states, &strangers)))?;
             return Ok(Exit::Done);
         }
         let record = case.record();
@@ -67,6 +68,7 @@ impl Status {
             safe_line(&record.subject),
             in_words(record.signed)
         ))?;
+        print_text(&not_counted(&states, &strangers))?;
         Ok(Exit::Done)
     }
 
@@ -74,8 +76,8 @@ impl Status {
         let mut table = table(["case", "document", "subject", "recipients", "have it", "receipts"]);
         let (mut objects, mut exit) = (Vec::new(), Exit::Done);
         for case in ledger.cases()? {
-            let facts = case.and_then(|case| Ok((case.states()?, case)));
-            let (states, case) = match facts {
+            let facts = case.and_then(|case| Ok((case.states()?, case.strangers_receipts()?, case)));
+            let (states, strangers, case) = match facts {
                 Ok(facts) => facts,
                 Err(problem) => {
                     tell(&format!("mailer: {}", plain_words(&problem.to_string())));
@@ -97,7 +99,7 @@ impl Status {
                 have.to_string(),
                 receipts.to_string(),
             ]);
-            objects.push(case_json(&case, &states));
+            objects.push(case_json(&case, &states, &strangers));
         }
         if self.json {
             print_text(&format!("{}\n", json!({ "cases": objects, "exit": exit.code() })))?;
@@ -128,10 +130,28 @@ pub(super) fn delivery_in_words(delivery: &Delivery) -> String {
     }
 }
 
+/// A line for each receipt that does not count, with the file that was kept.
+fn not_counted(states: &[RecipientState], strangers: &[StrangersReceipt]) -> String {
+    let own = states.iter().flat_map(|state| {
+        state.refused.iter().map(|(file, _, reason)| (state.address.as_str(), file.as_str(), reason.as_str()))
+    });
+    let of_others = strangers
+        .iter()
+        .map(|receipt| (receipt.from.as_str(), receipt.file.as_str(), receipt.reason.as_str()));
+    own.chain(of_others)
+        .map(|(from, file, reason)| {
+            let from = if from.is_empty() { "somebody" } else { from };
+            let line = format!("A receipt of {from} does not count: {reason} ({file})");
+            format!("{}\n", plain_words(&line))
+        })
+        .collect()
+}
+
 fn receipt_in_words(state: &RecipientState) -> String {
-    let refused = match state.refused.as_slice() {
-        [] => String::new(),
-        [.., (_, _, reason)] => format!("; refused: {reason}"),
+    let refused = match state.refused.len() {
+        0 => String::new(),
+        1 => "; one does not count".to_owned(),
+        count => format!("; {count} do not count"),
     };
     let given = match &state.receipt {
         None => "-".to_owned(),
@@ -145,7 +165,7 @@ fn receipt_in_words(state: &RecipientState) -> String {
 }
 
 /// A case with its recipients, for programs.
-pub(super) fn case_json(case: &Case, states: &[RecipientState]) -> Value {
+pub(super) fn case_json(case: &Case, states: &[RecipientState], strangers: &[StrangersReceipt]) -> Value {
     let record = case.record();
     let recipients: Vec<Value> = states
         .iter()
@@ -186,5 +206,8 @@ pub(super) fn case_json(case: &Case, states: &[RecipientState]) -> Value {
         })),
         "receipts_until": record.receipts_until.map(|until| until.to_string()),
         "recipients": recipients,
+        "refused_receipts_of_others": strangers.iter().map(|receipt| json!({
+            "from": safe_line(&receipt.from), "file": receipt.file, "code": receipt.code, "reason": safe_line(&receipt.reason),
+        })).collect::<Vec<_>>(),
     })
 }
