@@ -1,7 +1,8 @@
 //! A case handed over, recipient by recipient, so that it can be stopped anywhere and goes on, and nobody gets it twice.
 //!
 //! Before a message is handed over, that is written down. If the program ends before the outcome is written down too, nobody
-//! knows whether the server took it: such a recipient is *uncertain*, and is only tried again when somebody says so.
+//! knows whether the server took it: such a recipient is *uncertain*, and is only tried again when somebody says so. Messages are
+//! stored some at a time, but handed over one by one: no more than one recipient is ever uncertain.
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use super::{Case, CaseLock, Delivery, Event, LedgerError, RecipientState};
 use crate::message::address::Address;
 use crate::transport::courier::Courier;
-use crate::transport::outbox::{DeliveryState, Entry, Outbox, OutboxError, OutboxLock};
+use crate::transport::outbox::{DeliveryState, Entry, Outbox, OutboxError, OutboxLock, Protected};
 
 /// What to do about recipients of whom nobody knows whether they have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,28 @@ impl DistributionError {
 /// The message for one recipient, or why there is none.
 pub type Envelope<'e> = dyn FnMut(&Address) -> Result<Result<Vec<u8>, String>, DistributionError> + 'e;
 
+/// Recipients for whose messages the disk is waited for together.
+#[derive(Default)]
+struct Batch {
+    /// How many were looked at.
+    recipients: usize,
+    /// What is known about some without handing anything over.
+    events: Vec<(Address, Event)>,
+    /// Messages that wait in the outbox already.
+    stored: Vec<(Address, Entry)>,
+    /// New messages, by the names that they get there.
+    messages: Vec<(String, Vec<Protected>)>,
+    octets: usize,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        const MOST_MESSAGES: usize = 64;
+        const MOST_OCTETS: usize = 4 * 1024 * 1024;
+        self.messages.len() >= MOST_MESSAGES || self.octets >= MOST_OCTETS
+    }
+}
+
 /// Hands a case over.
 pub struct Distribution<'d> {
     /// The case.
@@ -80,49 +103,78 @@ impl Distribution<'_> {
         let sender: Address = self.address(&self.case.record().sender)?;
         let mut waiting: HashMap<String, Entry> =
             self.outbox.entries()?.into_iter().flatten().map(|entry| (entry.id.clone(), entry)).collect();
+        let mut batch = Batch::default();
         for (number, state) in self.case.states()?.into_iter().enumerate() {
             let entry = waiting.remove(&self.entry_name(number));
-            self.one(number, &state, entry, uncertain, &sender, envelope)?;
-            progress();
+            let added = self.add(&mut batch, number, &state, entry, uncertain, envelope);
+            if added.is_err() || batch.is_full() {
+                self.hand_over(std::mem::take(&mut batch), &sender, progress)?;
+            }
+            added?;
         }
+        self.hand_over(batch, &sender, progress)?;
         Ok(self.case.states()?)
     }
 
-    fn one(
-        &mut self,
+    /// What is to be done for one recipient.
+    fn add(
+        &self,
+        batch: &mut Batch,
         number: usize,
         state: &RecipientState,
         entry: Option<Entry>,
         uncertain: Uncertain,
-        sender: &Address,
         envelope: &mut Envelope<'_>,
     ) -> Result<(), DistributionError> {
         let recipient = self.address(&state.address)?;
-        let entry = match (&state.delivery, entry) {
-            (Delivery::Submitted(_), _) => return Ok(()),
-            (Delivery::Uncertain, _) if uncertain == Uncertain::Leave => return Ok(()),
+        batch.recipients += 1;
+        match (&state.delivery, entry) {
+            (Delivery::Submitted(_), _) => {}
+            (Delivery::Uncertain, _) if uncertain == Uncertain::Leave => {}
             // An entry goes away only when it was delivered: another program flushed the outbox.
-            (Delivery::Stored, None) => {
-                return Ok(self.case.note(&recipient, Event::Submitted, self.now)?);
-            }
-            (_, Some(entry)) => entry,
-            (_, None) => {
-                let message = match envelope(&recipient)? {
-                    Ok(message) => message,
-                    Err(reason) => {
-                        return Ok(self.case.note(&recipient, Event::NoCertificate { reason }, self.now)?);
-                    }
-                };
-                let name = self.entry_name(number);
-                let messages = [(vec![recipient.clone()], message)];
-                let entry = self.outbox.store(&name, self.now, sender, &messages)?;
-                self.case.note(&recipient, Event::Stored, self.now)?;
-                entry
-            }
-        };
-        self.case.note(&recipient, Event::Attempted, self.now)?;
+            (Delivery::Stored, None) => batch.events.push((recipient, Event::Submitted)),
+            (_, Some(entry)) => batch.stored.push((recipient, entry)),
+            (_, None) => match envelope(&recipient)? {
+                Err(reason) => batch.events.push((recipient, Event::NoCertificate { reason })),
+                Ok(message) => {
+                    batch.octets += message.len();
+                    batch.messages.push((self.entry_name(number), vec![(vec![recipient], message)]));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Stores the new messages together, then hands over one after the other. That one is being handed over is on the disk
+    /// before it is, in one write with what became of the one before.
+    fn hand_over(
+        &mut self,
+        mut batch: Batch,
+        sender: &Address,
+        progress: &mut dyn FnMut(),
+    ) -> Result<(), DistributionError> {
+        let mut due = std::mem::take(&mut batch.stored);
+        let entries = self.outbox.store_all(self.now, sender, &batch.messages)?;
+        let addresses = batch.messages.into_iter().flat_map(|(_, messages)| messages).flat_map(|(to, _)| to);
+        for (recipient, entry) in addresses.zip(entries) {
+            batch.events.push((recipient.clone(), Event::Stored));
+            due.push((recipient, entry));
+        }
+        self.case.note_all(batch.events, self.now)?;
+        (due.len()..batch.recipients).for_each(|_| progress());
+        let mut outcome = None;
+        for (recipient, entry) in due {
+            let attempted = (recipient.clone(), Event::Attempted);
+            self.case.note_all(outcome.take().into_iter().chain([attempted]).collect(), self.now)?;
+            outcome = Some((recipient, self.deliver(entry)?));
+            progress();
+        }
+        Ok(self.case.note_all(outcome.into_iter().collect(), self.now)?)
+    }
+
+    fn deliver(&mut self, entry: Entry) -> Result<Event, DistributionError> {
         let entry = self.outbox.deliver(entry, self.outbox_lock, self.courier)?;
-        let outcome = match entry.recipients().next().map(|recipient| &recipient.state) {
+        Ok(match entry.recipients().next().map(|recipient| &recipient.state) {
             None | Some(DeliveryState::Delivered) => Event::Submitted,
             Some(DeliveryState::Waiting { reason }) => {
                 Event::NotTaken { reason: reason.clone().unwrap_or_default(), is_final: false }
@@ -130,8 +182,7 @@ impl Distribution<'_> {
             Some(DeliveryState::Refused { reason }) => {
                 Event::NotTaken { reason: reason.clone(), is_final: true }
             }
-        };
-        Ok(self.case.note(&recipient, outcome, self.now)?)
+        })
     }
 
     /// The outbox's name for the message to one recipient.
@@ -142,5 +193,106 @@ impl Distribution<'_> {
     fn address(&self, text: &str) -> Result<Address, DistributionError> {
         let path = std::path::Path::new(&self.case.record().id);
         text.parse().map_err(|_| LedgerError::damaged(path, "an address cannot be read").into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::ledger::{Ledger, Record};
+    use crate::smime::ess::ContentIdentifier;
+    use crate::smime::receipt_check::SentRecord;
+    use crate::smime::receipt_request::ReceiptsFrom;
+    use crate::transport::TransportError;
+    use crate::transport::smtp::RecipientReply;
+
+    /// More than one batch.
+    const READERS: usize = 66;
+
+    /// Looks what is on the disk while a message is handed over, and dies with one of them in its hands.
+    struct Watching<'c> {
+        case: &'c Case,
+        delivered: Vec<String>,
+        dies_with: Option<usize>,
+        victim: Option<String>,
+    }
+
+    impl Courier for Watching<'_> {
+        fn deliver(
+            &mut self,
+            _: &Address,
+            recipients: &[Address],
+            message: &[u8],
+        ) -> Result<Vec<RecipientReply>, TransportError> {
+            let recipient = recipients[0].to_string();
+            assert_eq!(message, recipient.as_bytes());
+            let states = self.case.states().unwrap();
+            let uncertain: Vec<&str> = states
+                .iter()
+                .filter(|state| state.delivery == Delivery::Uncertain)
+                .map(|state| state.address.as_str())
+                .filter(|address| *address == recipient || self.victim.as_deref() != Some(*address))
+                .collect();
+            assert_eq!(uncertain, [recipient.as_str()]);
+            let submitted = states.iter().filter(|state| state.is_submitted()).count();
+            assert_eq!(submitted, self.delivered.len());
+            let dies = self.dies_with == Some(self.delivered.len());
+            self.delivered.push(recipient);
+            assert!(!dies, "killed");
+            Ok(vec![RecipientReply::Accepted])
+        }
+    }
+
+    fn case(folder: &std::path::Path) -> Case {
+        let sent = SentRecord {
+            content_type: const_oid::ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1"),
+            signed_content_identifier: ContentIdentifier::from_octets(b"one".to_vec()).unwrap(),
+            signature_value: vec![1],
+            message_signature_digest: vec![2],
+            receipts_from: ReceiptsFrom::AllReceipts,
+            recipients: (0..READERS).map(|number| format!("reader{number}@x.test")).collect(),
+            signed: Timestamp::UNIX_EPOCH,
+        };
+        let about = ("alice@x.test".to_owned(), "subject".to_owned());
+        let record = Record::new("case".to_owned(), about, None, &sent, None);
+        Ledger::open(&folder.join("ledger")).unwrap().create(record, b"message").unwrap()
+    }
+
+    fn run(case: &Case, outbox: &Outbox, courier: &mut Watching<'_>, uncertain: Uncertain) -> usize {
+        let (lock, outbox_lock) = (case.lock().unwrap(), outbox.lock().unwrap());
+        let now = Timestamp::UNIX_EPOCH;
+        let distribution =
+            Distribution { case, lock: &lock, outbox, outbox_lock: &outbox_lock, courier, now };
+        let mut told = 0;
+        let mut envelope = |recipient: &Address| Ok(Ok(recipient.to_string().into_bytes()));
+        distribution.run(uncertain, &mut envelope, &mut || told += 1).unwrap();
+        told
+    }
+
+    #[test]
+    fn whoever_is_killed_leaves_one_recipient_uncertain_and_nobody_gets_it_twice() {
+        for dies_with in [0, 63, 65] {
+            let folder = tempfile::tempdir().unwrap();
+            let case = case(folder.path());
+            let outbox = Outbox::open(&folder.path().join("outbox")).unwrap();
+            let mut courier =
+                Watching { case: &case, delivered: Vec::new(), dies_with: Some(dies_with), victim: None };
+            let killed =
+                catch_unwind(AssertUnwindSafe(|| run(&case, &outbox, &mut courier, Uncertain::Leave)));
+            assert!(killed.is_err());
+            let victim = courier.delivered.pop().unwrap();
+            (courier.dies_with, courier.victim) = (None, Some(victim.clone()));
+            assert_eq!(run(&case, &outbox, &mut courier, Uncertain::Leave), READERS);
+            assert!(!courier.delivered.contains(&victim));
+            assert_eq!(run(&case, &outbox, &mut courier, Uncertain::SendAgain), READERS);
+            assert_eq!(courier.delivered.last(), Some(&victim));
+            let mut delivered = courier.delivered.clone();
+            delivered.sort();
+            delivered.dedup();
+            assert_eq!((delivered.len(), courier.delivered.len()), (READERS, READERS));
+            assert!(outbox.entries().unwrap().is_empty());
+        }
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::courier::Courier;
 use super::smtp::RecipientReply;
-use crate::durable_file::{create_private_folder, replace, sweep, sync_folder};
+use crate::durable_file::{create_private_folder, replace, replace_all, sweep, sync_folder};
 use crate::message::address::Address;
 
 /// A protected message with everybody who gets it in one envelope.
@@ -165,23 +165,41 @@ impl Outbox {
         sender: &Address,
         messages: &[Protected],
     ) -> Result<Entry, OutboxError> {
-        let mut envelopes = Vec::with_capacity(messages.len());
-        for (number, (recipients, content)) in messages.iter().enumerate() {
-            let message = format!("{id}.{number}.eml");
-            let path = self.root.join(&message);
-            replace(&path, content).map_err(|problem| storage(&path, problem))?;
-            let recipients = recipients
-                .iter()
-                .map(|address| Recipient {
-                    address: address.to_string(),
-                    state: DeliveryState::Waiting { reason: None },
-                })
-                .collect();
-            envelopes.push(Envelope { message, recipients });
-        }
-        let entry = Entry { version: 1, id: id.to_owned(), created, sender: sender.to_string(), envelopes };
-        self.update(&entry)?;
+        let entry = Entry::new(id, created, sender, messages);
+        self.write(&[(&entry, messages)])?;
         Ok(entry)
+    }
+
+    /// Stores several entries, each with its name and its messages; the disk is waited for but twice.
+    ///
+    /// # Errors
+    /// The disk is full or not writable: then there may be some of the entries.
+    pub fn store_all(
+        &self,
+        created: Timestamp,
+        sender: &Address,
+        messages: &[(String, Vec<Protected>)],
+    ) -> Result<Vec<Entry>, OutboxError> {
+        let entry = |(id, messages): &(String, Vec<Protected>)| Entry::new(id, created, sender, messages);
+        let entries: Vec<Entry> = messages.iter().map(entry).collect();
+        let messages = messages.iter().map(|(_, messages)| &messages[..]);
+        self.write(&entries.iter().zip(messages).collect::<Vec<_>>())?;
+        Ok(entries)
+    }
+
+    /// The messages are on the disk before the first entry names one of them.
+    fn write(&self, entries: &[(&Entry, &[Protected])]) -> Result<(), OutboxError> {
+        let failed = |problem| storage(&self.root, problem);
+        let mut files: Vec<(PathBuf, &[u8])> = Vec::new();
+        for (entry, messages) in entries {
+            let names = entry.envelopes.iter().map(|envelope| self.root.join(&envelope.message));
+            files.extend(names.zip(messages.iter().map(|(_, content)| &content[..])));
+        }
+        replace_all(&self.root, &files).map_err(failed)?;
+        let json = entries.iter().map(|(entry, _)| Ok((self.path(entry), self.json(entry)?)));
+        let json: Vec<(PathBuf, Vec<u8>)> = json.collect::<Result<_, OutboxError>>()?;
+        let json: Vec<(PathBuf, &[u8])> = json.iter().map(|(path, json)| (path.clone(), &json[..])).collect();
+        replace_all(&self.root, &json).map_err(failed)
     }
 
     /// All entries, oldest first, each readable or not.
@@ -232,6 +250,10 @@ impl Outbox {
             let path = self.root.join(&envelope.message);
             let message = fs::read(&path).map_err(|problem| storage(&path, problem))?;
             carry(sender.as_ref(), pending, &message, courier);
+            if entry.is_delivered() {
+                // That the entry is gone says it as well.
+                break;
+            }
             self.update(&entry)?;
         }
         if entry.is_delivered() {
@@ -273,9 +295,12 @@ impl Outbox {
 
     fn update(&self, entry: &Entry) -> Result<(), OutboxError> {
         let path = self.path(entry);
-        let json =
-            serde_json::to_vec_pretty(entry).map_err(|error| storage(&path, io::Error::other(error)))?;
-        replace(&path, &json).map_err(|problem| storage(&path, problem))
+        replace(&path, &self.json(entry)?).map_err(|problem| storage(&path, problem))
+    }
+
+    fn json(&self, entry: &Entry) -> Result<Vec<u8>, OutboxError> {
+        let failed = |error| storage(&self.path(entry), io::Error::other(error));
+        serde_json::to_vec_pretty(entry).map_err(failed)
     }
 
     fn read(&self, path: &Path) -> Result<Entry, OutboxError> {
@@ -298,6 +323,20 @@ impl Outbox {
 }
 
 impl Entry {
+    /// Nobody has it yet.
+    fn new(id: &str, created: Timestamp, sender: &Address, messages: &[Protected]) -> Self {
+        let waiting = |address: &Address| Recipient {
+            address: address.to_string(),
+            state: DeliveryState::Waiting { reason: None },
+        };
+        let envelopes = messages.iter().enumerate().map(|(number, (recipients, _))| Envelope {
+            message: format!("{id}.{number}.eml"),
+            recipients: recipients.iter().map(waiting).collect(),
+        });
+        let (id, sender) = (id.to_owned(), sender.to_string());
+        Self { version: 1, id, created, sender, envelopes: envelopes.collect() }
+    }
+
     /// All recipients of all envelopes.
     pub fn recipients(&self) -> impl Iterator<Item = &Recipient> {
         self.envelopes.iter().flat_map(|envelope| &envelope.recipients)

@@ -27,7 +27,7 @@ use crate::message::build::{Attachment, Composed, Draft, Unique};
 use crate::message::confidentiality::ConfidentialityLevel;
 use crate::message::header_protection::Protecting;
 use crate::message::mime::MimeError;
-use crate::message::outer::{assemble, separate};
+use crate::message::outer::{assemble, assemble_header, separate};
 use crate::message::part::Part;
 use crate::message::secured::{Protection, protection};
 use crate::protection::protect;
@@ -278,8 +278,9 @@ fn envelope(
     };
     let protected = protect::encrypt(&letter.entity, &[certificate], Enveloping::Automatic)
         .map_err(|error| DistributionError::Protect(error.to_string()))?;
-    let message = content_of(protected).and_then(|entity| in_memory(&letter.fields, &entity));
-    message.map(Ok).map_err(refused)
+    let mut message = assemble_header(&letter.fields, protected.header());
+    protected.write_body(&mut message).map_err(|problem| DistributionError::Protect(problem.to_string()))?;
+    Ok(Ok(message))
 }
 
 /// The letter of a case, opened with the card.

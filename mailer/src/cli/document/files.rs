@@ -1,5 +1,4 @@
 //! Documents as files: read where they lie, written whole or not at all.
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::super::input::file_content;
@@ -63,8 +62,7 @@ pub(super) fn write(path: &Path, content: &Content) -> Result<(), Failure> {
             .prefix(".new-")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
             .tempfile_in(folder)?;
-        content.write_to(file.as_file_mut())?;
-        file.flush()?;
+        content.write_to_file(file.as_file_mut())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|refused| refused.error)?;
         sync_folder(folder)

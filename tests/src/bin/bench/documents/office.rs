@@ -72,7 +72,8 @@ impl TimeStampService {
         let passphrase = folder.join("service-passphrase");
         fs::write(&passphrase, "of the service alone\n")?;
         let tsa = folder.join("tsa");
-        desk.keyed(&["tsa", "init", "--rate", "1000000", "--folder"])?
+        desk.keyed(&["tsa", "init", "--rate", "1000000"])?
+            .arg("--folder")
             .arg(&tsa)
             .arg("--service-passphrase-file")
             .arg(&passphrase)
