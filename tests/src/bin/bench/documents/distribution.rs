@@ -11,11 +11,12 @@ use mailer::transport::endpoint::Endpoint;
 use mailer::transport::smtp::SmtpSession;
 use mailer::transport::tls::TlsAnchors;
 use sealwright_tests::dovecot::Dovecot;
+use sealwright_tests::mail::Account;
 use sealwright_tests::measure::Row;
 use sealwright_tests::postfix::Postfix;
 use sealwright_tests::privilege::Root;
 use sealwright_tests::process::Run;
-use sealwright_tests::world::{DOMAIN, MAIL_PASSWORD};
+use sealwright_tests::world::{DOMAIN, MAIL_PASSWORD, write_secret};
 use zeroize::Zeroizing;
 
 use super::files::{self, Kind};
@@ -34,7 +35,7 @@ pub(super) fn rows(small: bool) -> Result<Vec<Row>> {
     let addresses: Vec<String> = (1..=count).map(|number| format!("reader{number}@{DOMAIN}")).collect();
     let readers = Readers::certify(&office, &addresses)?;
     let servers = Servers::start(root, &office, &addresses)?;
-    office.set_up(servers.account(&office)?.with("--anchor", office.world.path("readers.pem")))?;
+    office.set_up(servers.account(&office)?)?;
     files::write(&office.world.path("notice.pdf"), DOCUMENT)?;
     fs::write(office.world.path("list.txt"), addresses.join("\n"))?;
     let mut rounds = Vec::new();
@@ -183,10 +184,21 @@ impl Servers {
         Ok(Self { postfix, _dovecot: dovecot })
     }
 
-    fn account(&self, office: &Office) -> Result<sealwright_tests::mail::Account> {
-        let smtp = format!("smtps://127.0.0.1:{}", self.postfix.submissions);
-        let imap = format!("imap://127.0.0.1:{}", self._dovecot.imap);
-        office.world.account_at([smtp, imap], &office.alice)
+    /// With two anchors: the desk's and that of the readers.
+    fn account(&self, office: &Office) -> Result<Account> {
+        let anchors = office.world.path("anchors.pem");
+        let own = fs::read_to_string(office.world.desk.anchor())?;
+        fs::write(&anchors, own + &fs::read_to_string(office.world.path("readers.pem"))?)?;
+        let password = office.alice.home().join("mail-password");
+        write_secret(&password, MAIL_PASSWORD)?;
+        Ok(Account::default()
+            .with("--anchor", anchors)
+            .with("--anchor-domain", DOMAIN)
+            .with("--directory", format!("file:{}", office.world.desk.published().display()))
+            .with("--smtp", format!("smtps://127.0.0.1:{}", self.postfix.submissions))
+            .with("--user", &office.alice.address)
+            .with("--password-file", password)
+            .with("--tls-anchor", office.world.desk.anchor()))
     }
 
     /// Seconds for as many messages of the same length over one connection.
