@@ -42,7 +42,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     let (ours, peer) = medians(times);
     Ok(vec![Row {
         area: "documents",
-        name: "a time stamp, P-256, of 32 clients at a time",
+        name: "a time stamp, P-256, 32 clients at a time",
         size: "-",
         ours: microseconds(ours),
         peer: microseconds(peer),
