@@ -203,6 +203,47 @@ impl Content {
     }
 }
 
+impl Content {
+    /// The same into a file, from its offset on. What lies in files is copied by the system, which may let both share it.
+    ///
+    /// # Errors
+    /// Those of the files.
+    pub fn write_to_file(&self, out: &mut File) -> io::Result<()> {
+        for piece in &self.pieces {
+            let copied = match &piece.store {
+                Store::File(file) => copied_by_system(file, piece.start, piece.length, out),
+                Store::Memory(_) | Store::Encrypted(_) => 0,
+            };
+            let (store, length) = (piece.store.clone(), piece.length - copied);
+            let rest = Piece { store, start: piece.start + copied, length };
+            Self { pieces: vec![rest], length }.write_to(out)?;
+        }
+        Ok(())
+    }
+}
+
+/// How many octets the system copied: all, or as many as it could before something was in the way. Whoever writes the rest
+/// finds out what.
+#[cfg(target_os = "linux")]
+fn copied_by_system(from: &File, mut start: u64, length: u64, to: &File) -> u64 {
+    /// One call cannot be interrupted.
+    const AT_ONCE: usize = 16 * 1024 * 1024;
+    let mut copied = 0;
+    while copied < length {
+        let wanted = usize::try_from(length - copied).unwrap_or(AT_ONCE).min(AT_ONCE);
+        match rustix::fs::copy_file_range(from, Some(&mut start), to, None, wanted) {
+            Ok(0) | Err(_) => break,
+            Ok(octets) => copied += octets as u64,
+        }
+    }
+    copied
+}
+
+#[cfg(not(target_os = "linux"))]
+fn copied_by_system(_: &File, _: u64, _: u64, _: &File) -> u64 {
+    0
+}
+
 impl Replay for Content {
     fn replay(&self) -> Box<dyn Read + '_> {
         Box::new(self.reader())
@@ -405,6 +446,30 @@ mod tests {
         }
         assert_eq!(rope.to_vec(7).unwrap(), None);
         assert_eq!(**rope.head(4).unwrap(), *b"abcd");
+    }
+
+    #[test]
+    fn a_rope_is_written_into_a_file_whatever_holds_its_pieces() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bytes, path) = (pattern(300_000), folder.path().join("source"));
+        std::fs::write(&path, &bytes).unwrap();
+        let source = Content::from_file(File::open(&path).unwrap()).unwrap();
+        let spooled = Spool::take(&mut &bytes[..]).unwrap();
+        let memory = Content::from_vec(b"between".to_vec());
+        let rope =
+            Content::concat([source.slice(5..200_000), memory, spooled, source.slice(299_999..300_000)]);
+        let expected = rope.to_vec(usize::MAX).unwrap().unwrap();
+        let target = folder.path().join("target");
+        let mut file = File::create(&target).unwrap();
+        file.write_all(b"before").unwrap();
+        rope.write_to_file(&mut file).unwrap();
+        file.write_all(b"after").unwrap();
+        assert!(std::fs::read(&target).unwrap() == [b"before", &expected[..], b"after"].concat());
+        std::fs::write(&path, &bytes[..100]).unwrap();
+        let refused = rope.write_to_file(&mut file).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::UnexpectedEof);
+        let mut readable = File::open(&target).unwrap();
+        assert!(rope.write_to_file(&mut readable).is_err());
     }
 
     #[test]

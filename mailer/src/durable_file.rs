@@ -2,7 +2,7 @@
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,11 +12,44 @@ use jiff::{SignedDuration, Timestamp};
 /// The folder cannot be written, or the disk is full; the old content is still there.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|refused| refused.error)?;
+    replace_all(folder, &[(path.to_owned(), content)])
+}
+
+/// The same for several files of one folder: each is the old or the new one, and when this returns all are on the disk.
+///
+/// # Errors
+/// Those of [`replace`]; some of the files may be the new ones then.
+pub fn replace_all(folder: &Path, files: &[(PathBuf, &[u8])]) -> io::Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let mut written = Vec::with_capacity(files.len());
+    for (path, content) in files {
+        let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+        file.write_all(content)?;
+        written.push((file, path));
+    }
+    let synced: Vec<&File> = written.iter().map(|(file, _)| file.as_file()).collect();
+    sync_together(&synced)?;
+    for (file, path) in written {
+        file.persist(path).map_err(|refused| refused.error)?;
+    }
     sync_folder(folder)
+}
+
+/// Several threads wait for the disk: a journalling file system then commits for all of them at once.
+fn sync_together(files: &[&File]) -> io::Result<()> {
+    const MOST_THREADS: usize = 8;
+    let share = files.len().div_ceil(MOST_THREADS).max(1);
+    let sync = |share: &[&File]| share.iter().try_for_each(|file| file.sync_all());
+    let mut shares = files.chunks(share);
+    let own = shares.next().unwrap_or_default();
+    std::thread::scope(|scope| {
+        let others: Vec<_> = shares.map(|share| scope.spawn(move || sync(share))).collect();
+        let failed = || io::Error::other("a thread that waited for the disk ended");
+        let own = sync(own);
+        others.into_iter().map(|other| other.join().unwrap_or_else(|_| Err(failed()))).fold(own, Result::and)
+    })
 }
 
 /// Makes a folder and those above it, mode 0700; existing ones stay as they are.
@@ -69,6 +102,25 @@ mod tests {
             });
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), left, "{hours}");
         }
+    }
+
+    #[test]
+    fn many_files_are_replaced_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let contents: Vec<Vec<u8>> = (0..37).map(|number| vec![number; 1000]).collect();
+        for round in 0..2 {
+            let path = |number: usize| folder.path().join((number + round).to_string());
+            let files: Vec<(PathBuf, &[u8])> =
+                contents.iter().enumerate().map(|(number, content)| (path(number), &content[..])).collect();
+            replace_all(folder.path(), &files).unwrap();
+            for (path, content) in &files {
+                assert_eq!(std::fs::read(path).unwrap(), *content);
+            }
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 37 + round);
+        }
+        replace_all(folder.path(), &[]).unwrap();
+        let missing = folder.path().join("missing");
+        assert!(replace_all(&missing, &[(missing.join("file"), b"x")]).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::json;
 /// One line of the benchmark's table: medians.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// `card`, `middleware`, `issuer`, `mail`.
+    /// `card`, `middleware`, `issuer`, `mail`, `documents`.
     pub area: &'static str,
     /// What was done.
     pub name: &'static str,
@@ -22,7 +22,7 @@ pub struct Row {
     pub peer_name: &'static str,
     /// The most that ours may be, in `unit`.
     pub limit: f64,
-    /// `us`, `ms`, `s CPU` or `MB`.
+    /// `us`, `ms`, `s`, `s CPU` or `MB`.
     pub unit: &'static str,
 }
 

@@ -78,10 +78,8 @@ impl Walk<'_> {
             return Err(PdfError::Senseless("the form's fields are nested too deeply, or too many"));
         }
         let reference = node.as_reference();
-        if let Some(reference) = reference {
-            if !self.visited.insert(reference) {
-                return Err(PdfError::Senseless("a field of the form stands below itself, or twice"));
-            }
+        if reference.is_some_and(|reference| !self.visited.insert(reference)) {
+            return Err(PdfError::Senseless("a field of the form stands below itself, or twice"));
         }
         let Object::Dictionary(dictionary) = self.document.resolve(node)? else { return Ok(()) };
         let own = self.inherit(&dictionary, inherited)?;

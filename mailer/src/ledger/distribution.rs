@@ -2,8 +2,9 @@
 //!
 //! Before a message is handed over, that is written down, here and in the outbox. If the program ends before the outcome is
 //! written down too, nobody knows whether the server took it: such a recipient is *uncertain*, and is only tried again when
-//! somebody says so. While a message is in the outbox, the outbox knows best: another program may have delivered it; it goes
-//! away when the ledger knows.
+//! somebody says so. Messages are stored some at a time, but handed over one by one: no more than one recipient is ever
+//! uncertain. While a message is in the outbox, the outbox knows best: another program may have delivered it; it goes away when
+//! the ledger knows.
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use super::{Case, CaseLock, Delivery, Event, LedgerError, RecipientState};
 use crate::message::address::Address;
 use crate::transport::courier::Courier;
-use crate::transport::outbox::{DeliveryState, Entry, Outbox, OutboxError, OutboxLock};
+use crate::transport::outbox::{DeliveryState, Entry, Outbox, OutboxError, OutboxLock, Protected};
 
 /// What to do about recipients of whom nobody knows whether they have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,30 @@ impl DistributionError {
 
 /// The message for one recipient, or why there is none.
 pub type Envelope<'e> = dyn FnMut(&Address) -> Result<Result<Vec<u8>, String>, DistributionError> + 'e;
+
+/// Recipients for whose messages the disk is waited for together.
+#[derive(Default)]
+struct Batch {
+    /// How many were looked at.
+    recipients: usize,
+    /// What is known about some without handing anything over.
+    events: Vec<(Address, Event)>,
+    /// What others delivered: the outbox may forget it.
+    delivered: Vec<Entry>,
+    /// Messages that wait in the outbox already.
+    stored: Vec<(Address, Entry)>,
+    /// New messages, by the names that they get there.
+    messages: Vec<(String, Vec<Protected>)>,
+    octets: usize,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        const MOST_MESSAGES: usize = 64;
+        const MOST_OCTETS: usize = 4 * 1024 * 1024;
+        self.messages.len() >= MOST_MESSAGES || self.octets >= MOST_OCTETS
+    }
+}
 
 /// Hands a case over.
 pub struct Distribution<'d> {
@@ -95,78 +120,111 @@ impl Distribution<'_> {
             settle(self.case, self.outbox, &letter, self.now)?;
             return Ok(self.case.states()?);
         }
+        let mut batch = Batch::default();
         for (number, state) in self.case.states()?.into_iter().enumerate() {
             let entry = waiting.remove(&self.entry_name(number));
-            self.one(number, &state, entry, uncertain, &sender, envelope)?;
-            progress();
+            let added = self.add(&mut batch, number, &state, entry, uncertain, envelope);
+            if added.is_err() || batch.is_full() {
+                self.hand_over(std::mem::take(&mut batch), &sender, progress)?;
+            }
+            added?;
         }
+        self.hand_over(batch, &sender, progress)?;
         Ok(self.case.states()?)
     }
 
-    fn one(
-        &mut self,
+    /// What is to be done for one recipient.
+    fn add(
+        &self,
+        batch: &mut Batch,
         number: usize,
         state: &RecipientState,
         entry: Option<Entry>,
         uncertain: Uncertain,
-        sender: &Address,
         envelope: &mut Envelope<'_>,
     ) -> Result<(), DistributionError> {
         let recipient = self.address(&state.address)?;
+        batch.recipients += 1;
         let known = entry.as_ref().and_then(|entry| entry.recipients().next()).map(|known| &known.state);
         let is_uncertain = match known {
             Some(known) => *known == DeliveryState::Attempted,
             None => state.delivery == Delivery::Uncertain,
         };
-        let entry = match (entry, &state.delivery) {
-            (None, Delivery::Submitted(_)) => return Ok(()),
+        match (entry, &state.delivery) {
+            (None, Delivery::Submitted(_)) => {}
             // Delivered by another program, or by one that ended before it was written down.
-            (Some(entry), _) if entry.is_delivered() => return self.close(&recipient, state, &entry),
+            (Some(entry), _) if entry.is_delivered() => {
+                if !state.is_submitted() {
+                    batch.events.push((recipient, Event::Submitted));
+                }
+                batch.delivered.push(entry);
+            }
             (entry, delivery) if is_uncertain && uncertain == Uncertain::Leave => {
                 if entry.is_some() && *delivery != Delivery::Uncertain {
-                    self.case.note(&recipient, Event::Attempted, self.now)?;
+                    batch.events.push((recipient, Event::Attempted));
                 }
-                return Ok(());
             }
             (Some(mut entry), _) => {
                 entry.repeat_attempted();
-                entry
+                batch.stored.push((recipient, entry));
             }
-            (None, _) => {
-                let message = match envelope(&recipient)? {
-                    Ok(message) => message,
-                    Err(reason) => {
-                        return Ok(self.case.note(&recipient, Event::NoCertificate { reason }, self.now)?);
-                    }
-                };
-                let name = self.entry_name(number);
-                let messages = [(vec![recipient.clone()], message)];
-                let id = &self.case.record().id;
-                let entry = self.outbox.store_for_case(&name, id, self.now, sender, &messages)?;
-                self.case.note(&recipient, Event::Stored, self.now)?;
-                entry
-            }
-        };
-        self.case.note(&recipient, Event::Attempted, self.now)?;
-        let entry = self.outbox.deliver(entry, self.outbox_lock, self.courier)?;
-        if entry.is_delivered() {
-            return self.close(&recipient, state, &entry);
+            (None, _) => match envelope(&recipient)? {
+                Err(reason) => batch.events.push((recipient, Event::NoCertificate { reason })),
+                Ok(message) => {
+                    batch.octets += message.len();
+                    batch.messages.push((self.entry_name(number), vec![(vec![recipient], message)]));
+                }
+            },
         }
-        let outcome = entry.recipients().next().and_then(|recipient| outcome(&recipient.state));
-        outcome.map_or(Ok(()), |outcome| Ok(self.case.note(&recipient, outcome, self.now)?))
+        Ok(())
     }
 
-    /// The ledger knows that it was delivered; the outbox may forget it.
-    fn close(
-        &self,
-        recipient: &Address,
-        state: &RecipientState,
-        entry: &Entry,
+    /// Stores the new messages together, then hands over one after the other. That one is being handed over is on the disk
+    /// before it is, in one write with what became of the one before, which the outbox then may forget.
+    fn hand_over(
+        &mut self,
+        mut batch: Batch,
+        sender: &Address,
+        progress: &mut dyn FnMut(),
     ) -> Result<(), DistributionError> {
-        if !state.is_submitted() {
-            self.case.note(recipient, Event::Submitted, self.now)?;
+        let mut due = std::mem::take(&mut batch.stored);
+        let id = &self.case.record().id;
+        let entries = self.outbox.store_all_for_case(id, self.now, sender, &batch.messages)?;
+        let addresses = batch.messages.into_iter().flat_map(|(_, messages)| messages).flat_map(|(to, _)| to);
+        for (recipient, entry) in addresses.zip(entries) {
+            batch.events.push((recipient.clone(), Event::Stored));
+            due.push((recipient, entry));
         }
-        Ok(self.outbox.remove(entry)?)
+        self.case.note_all(batch.events, self.now)?;
+        for entry in &batch.delivered {
+            self.outbox.remove(entry)?;
+        }
+        (due.len()..batch.recipients).for_each(|_| progress());
+        let mut last: Option<(Address, Entry)> = None;
+        for (recipient, entry) in due {
+            self.note_end(last.take(), Some((recipient.clone(), Event::Attempted)))?;
+            let entry = self.outbox.deliver(entry, self.outbox_lock, self.courier);
+            // Should the outbox fail, the ledger says that nobody knows.
+            last = Some((recipient, entry?));
+            progress();
+        }
+        self.note_end(last, None)
+    }
+
+    /// Writes down what became of a delivery, together with what follows.
+    fn note_end(
+        &self,
+        delivery: Option<(Address, Entry)>,
+        next: Option<(Address, Event)>,
+    ) -> Result<(), DistributionError> {
+        let (ended, entry) = delivery.unzip();
+        let became = entry.as_ref().and_then(|entry| entry.recipients().next());
+        let event = ended.zip(became.and_then(|recipient| outcome(&recipient.state)));
+        self.case.note_all(event.into_iter().chain(next).collect(), self.now)?;
+        match entry.filter(Entry::is_delivered) {
+            Some(entry) => Ok(self.outbox.remove(&entry)?),
+            None => Ok(()),
+        }
     }
 
     /// The outbox's name for the message to one recipient.
@@ -220,4 +278,105 @@ pub fn settle(case: &Case, outbox: &Outbox, entry: &Entry, now: Timestamp) -> Re
         outbox.remove(entry)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::ledger::{Ledger, Record};
+    use crate::smime::ess::ContentIdentifier;
+    use crate::smime::receipt_check::SentRecord;
+    use crate::smime::receipt_request::ReceiptsFrom;
+    use crate::transport::TransportError;
+    use crate::transport::smtp::RecipientReply;
+
+    /// More than one batch.
+    const READERS: usize = 66;
+
+    /// Looks what is on the disk while a message is handed over, and dies with one of them in its hands.
+    struct Watching<'c> {
+        case: &'c Case,
+        delivered: Vec<String>,
+        dies_with: Option<usize>,
+        victim: Option<String>,
+    }
+
+    impl Courier for Watching<'_> {
+        fn deliver(
+            &mut self,
+            _: &Address,
+            recipients: &[Address],
+            message: &[u8],
+        ) -> Result<Vec<RecipientReply>, TransportError> {
+            let recipient = recipients[0].to_string();
+            assert_eq!(message, recipient.as_bytes());
+            let states = self.case.states().unwrap();
+            let uncertain: Vec<&str> = states
+                .iter()
+                .filter(|state| state.delivery == Delivery::Uncertain)
+                .map(|state| state.address.as_str())
+                .filter(|address| *address == recipient || self.victim.as_deref() != Some(*address))
+                .collect();
+            assert_eq!(uncertain, [recipient.as_str()]);
+            let submitted = states.iter().filter(|state| state.is_submitted()).count();
+            assert_eq!(submitted, self.delivered.len());
+            let dies = self.dies_with == Some(self.delivered.len());
+            self.delivered.push(recipient);
+            assert!(!dies, "killed");
+            Ok(vec![RecipientReply::Accepted])
+        }
+    }
+
+    fn case(folder: &std::path::Path) -> Case {
+        let sent = SentRecord {
+            content_type: const_oid::ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1"),
+            signed_content_identifier: ContentIdentifier::from_octets(b"one".to_vec()).unwrap(),
+            signature_value: vec![1],
+            message_signature_digest: vec![2],
+            receipts_from: ReceiptsFrom::AllReceipts,
+            recipients: (0..READERS).map(|number| format!("reader{number}@x.test")).collect(),
+            signed: Timestamp::UNIX_EPOCH,
+        };
+        let about = ("alice@x.test".to_owned(), "subject".to_owned());
+        let record = Record::new("case".to_owned(), about, None, &sent, None);
+        Ledger::open(&folder.join("ledger")).unwrap().create(record, b"message").unwrap()
+    }
+
+    fn run(case: &Case, outbox: &Outbox, courier: &mut Watching<'_>, uncertain: Uncertain) -> usize {
+        let (lock, outbox_lock) = (case.lock().unwrap(), outbox.lock().unwrap());
+        let now = Timestamp::UNIX_EPOCH;
+        let distribution =
+            Distribution { case, lock: &lock, outbox, outbox_lock: &outbox_lock, courier, now };
+        let mut told = 0;
+        let mut envelope = |recipient: &Address| Ok(Ok(recipient.to_string().into_bytes()));
+        distribution.run(uncertain, &mut envelope, &mut || told += 1).unwrap();
+        told
+    }
+
+    #[test]
+    fn whoever_is_killed_leaves_one_recipient_uncertain_and_nobody_gets_it_twice() {
+        for dies_with in [0, 63, 65] {
+            let folder = tempfile::tempdir().unwrap();
+            let case = case(folder.path());
+            let outbox = Outbox::open(&folder.path().join("outbox")).unwrap();
+            let mut courier =
+                Watching { case: &case, delivered: Vec::new(), dies_with: Some(dies_with), victim: None };
+            let killed =
+                catch_unwind(AssertUnwindSafe(|| run(&case, &outbox, &mut courier, Uncertain::Leave)));
+            assert!(killed.is_err());
+            let victim = courier.delivered.pop().unwrap();
+            (courier.dies_with, courier.victim) = (None, Some(victim.clone()));
+            assert_eq!(run(&case, &outbox, &mut courier, Uncertain::Leave), READERS);
+            assert!(!courier.delivered.contains(&victim));
+            assert_eq!(run(&case, &outbox, &mut courier, Uncertain::SendAgain), READERS);
+            assert_eq!(courier.delivered.last(), Some(&victim));
+            let mut delivered = courier.delivered.clone();
+            delivered.sort();
+            delivered.dedup();
+            assert_eq!((delivered.len(), courier.delivered.len()), (READERS, READERS));
+            assert!(outbox.entries().unwrap().is_empty());
+        }
+    }
 }

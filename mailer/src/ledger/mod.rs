@@ -210,15 +210,28 @@ impl Case {
     /// # Errors
     /// The disk is full or not writable.
     pub fn note(&self, recipient: &Address, event: Event, at: Timestamp) -> Result<(), LedgerError> {
-        self.append(&journal::line(&recipient.to_string(), event, at))
+        self.note_all(vec![(recipient.clone(), event)], at)
     }
 
-    fn append(&self, line: &str) -> Result<(), LedgerError> {
+    /// The same for several events, in their order; the disk is waited for once.
+    ///
+    /// # Errors
+    /// The disk is full or not writable: some of them, from the first one on, may be written down.
+    pub fn note_all(&self, events: Vec<(Address, Event)>, at: Timestamp) -> Result<(), LedgerError> {
+        let lines =
+            events.into_iter().map(|(recipient, event)| journal::line(&recipient.to_string(), event, at));
+        self.append(&lines.collect::<String>())
+    }
+
+    fn append(&self, lines: &str) -> Result<(), LedgerError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
         let path = self.folder.join(JOURNAL);
         let append = || -> io::Result<()> {
             let mut file = OpenOptions::new().read(true).write(true).open(&path)?;
             journal::heal(&mut file)?;
-            file.write_all(line.as_bytes())?;
+            file.write_all(lines.as_bytes())?;
             file.sync_data()
         };
         append().map_err(|problem| LedgerError::storage(&path, problem))

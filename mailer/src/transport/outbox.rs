@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::courier::Courier;
 use super::smtp::RecipientReply;
-use crate::durable_file::{create_private_folder, replace, sweep, sync_folder};
+use crate::durable_file::{create_private_folder, replace, replace_all, sweep, sync_folder};
 use crate::message::address::Address;
 
 /// A protected message with everybody who gets it in one envelope.
@@ -174,7 +174,9 @@ impl Outbox {
         sender: &Address,
         messages: &[Protected],
     ) -> Result<Entry, OutboxError> {
-        self.put(id, None, (created, sender), messages)
+        let entry = Entry::new(id, None, created, sender, messages);
+        self.write(&[(&entry, messages)])?;
+        Ok(entry)
     }
 
     /// The same for a case of the ledger.
@@ -189,34 +191,43 @@ impl Outbox {
         sender: &Address,
         messages: &[Protected],
     ) -> Result<Entry, OutboxError> {
-        self.put(id, Some(case.to_owned()), (created, sender), messages)
+        let entry = Entry::new(id, Some(case), created, sender, messages);
+        self.write(&[(&entry, messages)])?;
+        Ok(entry)
     }
 
-    fn put(
+    /// Stores several entries of a case of the ledger, each with its name and its messages; the disk is waited for but twice.
+    ///
+    /// # Errors
+    /// The disk is full or not writable: then there may be some of the entries.
+    pub fn store_all_for_case(
         &self,
-        id: &str,
-        case: Option<String>,
-        (created, sender): (Timestamp, &Address),
-        messages: &[Protected],
-    ) -> Result<Entry, OutboxError> {
-        let mut envelopes = Vec::with_capacity(messages.len());
-        for (number, (recipients, content)) in messages.iter().enumerate() {
-            let message = format!("{id}.{number}.eml");
-            let path = self.root.join(&message);
-            replace(&path, content).map_err(|problem| storage(&path, problem))?;
-            let recipients = recipients
-                .iter()
-                .map(|address| Recipient {
-                    address: address.to_string(),
-                    state: DeliveryState::Waiting { reason: None },
-                })
-                .collect();
-            envelopes.push(Envelope { message, recipients });
+        case: &str,
+        created: Timestamp,
+        sender: &Address,
+        messages: &[(String, Vec<Protected>)],
+    ) -> Result<Vec<Entry>, OutboxError> {
+        let entry =
+            |(id, messages): &(String, Vec<Protected>)| Entry::new(id, Some(case), created, sender, messages);
+        let entries: Vec<Entry> = messages.iter().map(entry).collect();
+        let messages = messages.iter().map(|(_, messages)| &messages[..]);
+        self.write(&entries.iter().zip(messages).collect::<Vec<_>>())?;
+        Ok(entries)
+    }
+
+    /// The messages are on the disk before the first entry names one of them.
+    fn write(&self, entries: &[(&Entry, &[Protected])]) -> Result<(), OutboxError> {
+        let failed = |problem| storage(&self.root, problem);
+        let mut files: Vec<(PathBuf, &[u8])> = Vec::new();
+        for (entry, messages) in entries {
+            let names = entry.envelopes.iter().map(|envelope| self.root.join(&envelope.message));
+            files.extend(names.zip(messages.iter().map(|(_, content)| &content[..])));
         }
-        let sender = sender.to_string();
-        let entry = Entry { version: 1, id: id.to_owned(), created, sender, case, envelopes };
-        self.update(&entry)?;
-        Ok(entry)
+        replace_all(&self.root, &files).map_err(failed)?;
+        let json = entries.iter().map(|(entry, _)| Ok((self.path(entry), self.json(entry)?)));
+        let json: Vec<(PathBuf, Vec<u8>)> = json.collect::<Result<_, OutboxError>>()?;
+        let json: Vec<(PathBuf, &[u8])> = json.iter().map(|(path, json)| (path.clone(), &json[..])).collect();
+        replace_all(&self.root, &json).map_err(failed)
     }
 
     /// All entries, oldest first, each readable or not.
@@ -273,10 +284,11 @@ impl Outbox {
                 self.update(&entry)?;
             }
             carry(sender.as_ref(), entry.chosen(number, &pending), &message, courier, repeats);
+            if entry.is_delivered() && entry.case.is_none() {
+                // That the entry is gone says it as well.
+                return self.remove(&entry).map(|()| entry);
+            }
             self.update(&entry)?;
-        }
-        if entry.is_delivered() && entry.case.is_none() {
-            self.remove(&entry)?;
         }
         Ok(entry)
     }
@@ -314,9 +326,12 @@ impl Outbox {
 
     fn update(&self, entry: &Entry) -> Result<(), OutboxError> {
         let path = self.path(entry);
-        let json =
-            serde_json::to_vec_pretty(entry).map_err(|error| storage(&path, io::Error::other(error)))?;
-        replace(&path, &json).map_err(|problem| storage(&path, problem))
+        replace(&path, &self.json(entry)?).map_err(|problem| storage(&path, problem))
+    }
+
+    fn json(&self, entry: &Entry) -> Result<Vec<u8>, OutboxError> {
+        let failed = |error| storage(&self.path(entry), io::Error::other(error));
+        serde_json::to_vec_pretty(entry).map_err(failed)
     }
 
     fn read(&self, path: &Path) -> Result<Entry, OutboxError> {
@@ -373,6 +388,26 @@ impl Entry {
             .filter(|(position, _)| positions.contains(position))
             .map(|(_, recipient)| recipient)
             .collect()
+    }
+
+    /// Nobody has it yet.
+    fn new(
+        id: &str,
+        case: Option<&str>,
+        created: Timestamp,
+        sender: &Address,
+        messages: &[Protected],
+    ) -> Self {
+        let waiting = |address: &Address| Recipient {
+            address: address.to_string(),
+            state: DeliveryState::Waiting { reason: None },
+        };
+        let envelopes = messages.iter().enumerate().map(|(number, (recipients, _))| Envelope {
+            message: format!("{id}.{number}.eml"),
+            recipients: recipients.iter().map(waiting).collect(),
+        });
+        let (id, case, sender) = (id.to_owned(), case.map(str::to_owned), sender.to_string());
+        Self { version: 1, id, created, sender, case, envelopes: envelopes.collect() }
     }
 
     /// All recipients of all envelopes.

@@ -54,8 +54,6 @@ fn a_class_is_everybody_in_it() {
         "--subject",
         "Notice",
         "--as-it-is",
-        "--pin-file",
-        "alice.pin",
         "--json",
     ];
     let said = office.run("alice", &arguments, b"").expect(0);

@@ -7,10 +7,10 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::super::algorithms::AlgorithmOptions;
-use super::super::asking::{Asking, Letter, in_memory, letter_of};
+use super::super::asking::{Asking, Letter, letter_of};
 use super::super::context::{Context, PinOptions, unique};
 use super::super::headers::Headers;
-use super::super::input::{content_of, read_file};
+use super::super::input::read_file;
 use super::super::outbox::courier;
 use super::super::recipient_list;
 use super::super::report::{Exit, Failure, plain_words, print_text, tell};
@@ -28,6 +28,7 @@ use crate::message::build::{Attachment, Composed, Draft, Unique};
 use crate::message::confidentiality::ConfidentialityLevel;
 use crate::message::header_protection::Protecting;
 use crate::message::mime::MimeError;
+use crate::message::outer::assemble_header;
 use crate::protection::protect;
 use crate::smime::{Enveloping, ReceiptsFrom, SignedAttributesPlan};
 use crate::transport::outbox::Outbox;
@@ -255,8 +256,9 @@ fn envelope(
     };
     let protected = protect::encrypt(&letter.entity, &[certificate], Enveloping::Automatic)
         .map_err(|error| DistributionError::Protect(error.to_string()))?;
-    let message = content_of(protected).and_then(|entity| in_memory(&letter.fields, &entity));
-    message.map(Ok).map_err(refused)
+    let mut message = assemble_header(&letter.fields, protected.header());
+    protected.write_body(&mut message).map_err(|problem| DistributionError::Protect(problem.to_string()))?;
+    Ok(Ok(message))
 }
 
 /// Nothing is shown where nobody looks.

@@ -1,5 +1,7 @@
 //! Documents as files: read where they lie, written whole or not at all.
-use std::io::Write;
+use std::fs::{File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::super::input::file_content;
@@ -57,35 +59,34 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 
 /// Writes a file with the usual permissions: it is there whole, or as it was before.
 pub(super) fn write(path: &Path, content: &Content) -> Result<(), Failure> {
-    write_by(path, &mut |out| content.write_to(out))
+    write_with(path, 0o644, |file| content.write_to_file(file))
 }
 
 /// The same for what is made while it is written.
 pub(super) fn write_by(
     path: &Path,
-    write: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>,
+    write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Failure> {
-    write_with(path, 0o644, write)
+    write_with(path, 0o644, |file| write(file))
 }
 
 /// Writes a file for its owner alone.
 pub(super) fn write_private(path: &Path, content: &Content) -> Result<(), Failure> {
-    write_with(path, 0o600, &mut |out| content.write_to(out))
+    write_with(path, 0o600, |file| content.write_to_file(file))
 }
 
 fn write_with(
     path: &Path,
     mode: u32,
-    write: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), Failure> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut written = || {
+    let written = || {
         let mut file = tempfile::Builder::new()
             .prefix(".new-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
+            .permissions(Permissions::from_mode(mode))
             .tempfile_in(folder)?;
         write(file.as_file_mut())?;
-        file.flush()?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|refused| refused.error)?;
         sync_folder(folder)

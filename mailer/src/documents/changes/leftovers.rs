@@ -22,7 +22,7 @@ pub(super) fn are_there(start: u64, now: &Document) -> Result<bool, PdfError> {
     }
     known.sort_by_key(|range| range.start);
     let (mut at, mut rest) = (start, 0);
-    for range in known.into_iter().chain([now.content().len()..u64::MAX]) {
+    for range in known.into_iter().chain(std::iter::once(now.content().len()..u64::MAX)) {
         if range.start > at {
             let between = now.content().slice(at..range.start);
             rest += between.len();

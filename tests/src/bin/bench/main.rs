@@ -1,9 +1,10 @@
-//! Speed, ours and a peer by turns: `bench [card|middleware|issuer|mail|time-stamps] [--json]`, run in release by `scripts/bench`.
+//! Speed, ours and a peer by turns: `bench [card|middleware|issuer|mail|documents] [--json]`, run in release by `scripts/bench`.
 //!
 //! PC/SC clients find their pcscd by an environment variable, so what talks to a reader is this program once more:
 //! `bench client AREA ...` with that variable set.
 
 mod card;
+mod documents;
 mod issuer;
 mod large;
 mod mail;
@@ -12,7 +13,6 @@ mod plot;
 mod recipients;
 mod response_times;
 mod revocation;
-mod time_stamps;
 mod usage;
 
 use std::path::Path;
@@ -22,10 +22,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use sealwright_tests::measure::{Row, table};
 
-const AREAS: [&str; 5] = ["card", "middleware", "issuer", "mail", "time-stamps"];
+const AREAS: [&str; 5] = ["card", "middleware", "issuer", "mail", "documents"];
 const USAGE: &str =
-    "usage: bench [card|middleware|issuer|mail|time-stamps] [--json] [--small] [--only PART] [--plot FILE.svg]
-parts of mail: letters, recipients, revocation, large, response-times";
+    "usage: bench [card|middleware|issuer|mail|documents] [--json] [--small] [--only PART] [--plot FILE.svg]
+parts of mail: letters, recipients, revocation, large, response-times
+parts of documents: signing, verifying, sealing, time-stamps, distribution";
 
 /// What to measure and how to show it.
 #[derive(Default)]
@@ -34,10 +35,17 @@ struct Options {
     json: bool,
     /// Messages of at most 10 MB: a quick look, and no row of the issue's sizes.
     small: bool,
-    /// One part of the area `mail`.
+    /// One part of the areas `mail` and `documents`.
     only: Option<String>,
     /// Where to draw the response times.
     plot: Option<String>,
+}
+
+impl Options {
+    /// Whether a part of an area is wanted.
+    fn wants(&self, part: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == part)
+    }
 }
 
 fn main() -> ExitCode {
@@ -45,6 +53,10 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
         ["client", "card", ours, peer] => card::short_apdus(ours, peer),
+        ["client", "distribution", folder, to, count] => documents::distribution_client(folder, to, count),
+        ["client", "seal", document, certificate, output] => {
+            documents::sealing_client(document.as_ref(), certificate.as_ref(), output.as_ref())
+        }
         ["client", "mail", folder, card, pin] => mail::protect_by_turns(Path::new(folder), card, pin),
         ["client", "response-times", rest @ ..] => response_times::client(rest),
         ["client", "revocation", folder] => revocation::client(Path::new(folder)),
@@ -88,7 +100,7 @@ fn bench(options: &Options) -> Result<()> {
             "card" => card::rows()?,
             "middleware" => middleware::rows()?,
             "issuer" => issuer::rows()?,
-            "time-stamps" => time_stamps::rows()?,
+            "documents" => documents::rows(options)?,
             _ => mail(options)?,
         });
     }
@@ -101,21 +113,20 @@ fn bench(options: &Options) -> Result<()> {
 }
 
 fn mail(options: &Options) -> Result<Vec<Row>> {
-    let wanted = |part: &str| options.only.as_deref().is_none_or(|only| only == part);
     let mut rows = Vec::new();
-    if wanted("letters") {
+    if options.wants("letters") {
         rows.extend(mail::rows()?);
     }
-    if wanted("recipients") {
+    if options.wants("recipients") {
         rows.extend(recipients::rows()?);
     }
-    if wanted("revocation") {
+    if options.wants("revocation") {
         rows.extend(revocation::rows()?);
     }
-    if wanted("large") {
+    if options.wants("large") {
         rows.extend(large::rows(options.small)?);
     }
-    if wanted("response-times") {
+    if options.wants("response-times") {
         response_times::show(options)?;
     }
     Ok(rows)

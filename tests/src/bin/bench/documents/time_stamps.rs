@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use sealwright_tests::desk::Desk;
 use sealwright_tests::measure::{Row, medians};
-use sealwright_tests::process::{Run, Server};
-use sealwright_tests::programs::program;
+use sealwright_tests::process::Run;
 
+use super::office::TimeStampService;
 use crate::microseconds;
 
 /// Connections that ask at a time, each for its next stamp when it has the last.
@@ -26,29 +26,19 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
     let desk = Desk::at(&folder.path().join("desk"))?;
     desk.init("example.org", "http://pki.example.org")?.ok()?;
-    let passphrase = folder.path().join("service-passphrase");
-    fs::write(&passphrase, "of the service alone\n")?;
-    let tsa = folder.path().join("tsa");
-    desk.keyed(&["tsa", "init", "--rate", "1000000"])?
-        .arg("--folder")
-        .arg(&tsa)
-        .arg("--service-passphrase-file")
-        .arg(&passphrase)
-        .ok()?;
-    desk.publish()?.ok()?;
-    let (server, address) = serve(&tsa, &passphrase, &folder.path().join("log"))?;
+    let service = TimeStampService::start(&desk, folder.path())?;
     let peer = Peer::make(folder.path(), &desk)?;
     let query = fs::read(&peer.query)?;
     let mut times = Vec::new();
     for round in 0..=ROUNDS {
-        let once = (by_many(&address, &query)?, peer.stamps()?);
+        let once = (by_many(service.address(), &query)?, peer.stamps()?);
         // The first does not count.
         if round > 0 {
             times.push(once);
         }
     }
-    verify(folder.path(), &desk, &address, &query)?;
-    drop(server);
+    verify(folder.path(), &desk, service.address(), &query)?;
+    drop(service);
     let (ours, peer) = medians(times);
     Ok(vec![Row {
         area: "documents",
@@ -60,19 +50,6 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
         limit: 1000.0,
         unit: "us",
     }])
-}
-
-fn serve(tsa: &Path, passphrase: &Path, log: &Path) -> Result<(Server, String)> {
-    let run = Run::new(program("issuer")?).args(["tsa", "--folder"]).arg(tsa);
-    let mut server = run.arg("--service-passphrase-file").arg(passphrase).serve(log)?;
-    let mut address = String::new();
-    server.wait_until("it prints its URL", || {
-        let said = fs::read_to_string(log)?;
-        let url = said.lines().find_map(|line| line.strip_prefix("http://"));
-        address = url.unwrap_or_default().to_owned();
-        Ok(url.is_some() && said.ends_with('\n'))
-    })?;
-    Ok((server, address))
 }
 
 /// Wall time for one stamp when many clients ask.
