@@ -1,6 +1,8 @@
 //! `mailer document evidence`: everything that proves a case, for whoever has nothing but openssl.
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -21,6 +23,7 @@ use crate::documents::signature::signatures;
 use crate::documents::validation_data::ValidationData;
 use crate::ledger::{Case, Given, Ledger};
 use crate::message::attachment::safe_name;
+use crate::message::base64::Base64Writer;
 use crate::message::mime::MimeError;
 use crate::message::outer::assemble;
 use crate::message::parse;
@@ -60,6 +63,8 @@ struct Signed {
     what: String,
     /// Where the value of the signature stands in the CMS object, so that openssl can cut it out.
     value_at: Option<usize>,
+    /// The commands that show that the signed octets are those of the document.
+    binding: Vec<String>,
 }
 
 /// The folder while it is written.
@@ -102,9 +107,10 @@ impl Evidence {
             print_text(&format!("{object}\n"))?;
         } else {
             print_text(&format!(
-                "{}: the evidence of {} with {receipts} receipts; its README.md says how to check it.\n",
-                self.to.display(),
-                self.case
+                "{}: the evidence of {} with {receipts} {}; its README.md says how to check it.\n",
+                plain_words(&self.to.display().to_string()),
+                self.case,
+                if receipts == 1 { "receipt" } else { "receipts" }
             ))?;
         }
         Ok(Exit::Done)
@@ -135,7 +141,10 @@ fn write_all(
     let message = assemble(&letter.fields, &entity.unwrap_or_default());
     folder.write("message.eml", &message)?;
     let mut signed = vec![of_message(letter)?];
-    signed.extend(write_document(case, letter, folder)?);
+    let document = write_document(case, letter, folder)?;
+    if let Some(document) = &document {
+        signed.extend(write_signatures(document, folder)?);
+    }
     let states = case.states()?;
     let mut count = 0;
     for state in &states {
@@ -156,7 +165,8 @@ fn write_all(
     let believed = write_proofs(context, desk, &signed, &stamped, folder)?;
     let status = serde_json::to_vec_pretty(&case_json(case, &states, &strangers)).unwrap_or_default();
     folder.write("status.json", &status)?;
-    let readme = readme(context, case, &signed, &stamped, &believed);
+    let readme = Readme { context, case, signed: &signed, stamped: &stamped, believed: &believed }
+        .text(document.as_ref().and_then(|document| Some((&*document.file, document.attached.as_ref()?))));
     folder.write("README.md", readme.as_bytes())?;
     let sums: String = folder.sums.iter().map(|(name, sum)| format!("{sum}  {name}\n")).collect();
     let path = folder.root.join("SHA256SUMS");
@@ -183,6 +193,7 @@ fn of_message(letter: &Letter) -> Result<Signed, Failure> {
         along: verified.certificates,
         what: "the message".to_owned(),
         value_at: None,
+        binding: Vec::new(),
     })
 }
 
@@ -196,21 +207,47 @@ fn of_receipt(case: &Case, given: &Given, address: &str, folder: &mut Folder<'_>
     folder.write(&given.file, &octets)?;
     let stem = given.file.strip_suffix(".eml").unwrap_or(&given.file).to_owned();
     let what = format!("the receipt of {address}");
-    Ok(Signed { stem, signature: received.signature, along: received.message.certificates, what, value_at })
+    let along = received.message.certificates;
+    Ok(Signed { stem, signature: received.signature, along, what, value_at, binding: Vec::new() })
 }
 
-/// The document, and what its signatures cover, cut out so that no reader of PDF files is needed.
-fn write_document(case: &Case, letter: &Letter, folder: &mut Folder<'_>) -> Result<Vec<Signed>, Failure> {
-    let Some(facts) = &case.record().document else { return Ok(Vec::new()) };
-    let readable = parse::read(&signed_content(letter)?, Reading { omit_legacy_display: false })?;
+/// The document as the message carries it.
+struct Attached {
+    /// Its name in the folder, for a shell.
+    file: String,
+    octets: Content,
+    /// Where its base64 stands in the signed content of the message, as we write it.
+    attached: Option<Range<usize>>,
+}
+
+/// The document, out of the message.
+fn write_document(
+    case: &Case,
+    letter: &Letter,
+    folder: &mut Folder<'_>,
+) -> Result<Option<Attached>, Failure> {
+    let Some(facts) = &case.record().document else { return Ok(None) };
+    let signed = signed_content(letter)?;
+    let readable = parse::read(&signed, Reading { omit_legacy_display: false })?;
     let octets = readable.attachments.iter().find_map(|attached| {
         let octets = attached.to_vec(crate::message::MAXIMUM_MESSAGE_BYTES).ok().flatten()?;
         (hex::encode(Sha256::digest(&octets)) == facts.sha256).then_some(octets)
     });
     let octets = octets.ok_or_else(|| unreadable("the document"))?;
-    folder.write(&format!("document/{}", safe_name(&facts.name)), &octets)?;
-    let content = Content::from_vec(octets);
-    let Ok(document) = Document::open(&content) else { return Ok(Vec::new()) };
+    let name = format!("document/{}", safe_name(&facts.name));
+    folder.write(&name, &octets)?;
+    let mut lines = Base64Writer::new(Vec::new());
+    let encoded = lines.write_all(&octets).and_then(|()| lines.finish());
+    let encoded = encoded.map_err(|problem| Failure::new("input-output", problem.to_string()))?;
+    let signed = signed.to_vec(crate::message::MAXIMUM_MESSAGE_BYTES).map_err(MimeError::from)?;
+    let at = memchr::memmem::find(&signed.unwrap_or_default(), &encoded);
+    let attached = at.map(|at| at..at + encoded.len());
+    Ok(Some(Attached { file: quoted(&name), octets: Content::from_vec(octets.to_vec()), attached }))
+}
+
+/// What the signatures of the document cover, cut out so that no reader of PDF files is needed.
+fn write_signatures(attached: &Attached, folder: &mut Folder<'_>) -> Result<Vec<Signed>, Failure> {
+    let Ok(document) = Document::open(&attached.octets) else { return Ok(Vec::new()) };
     let mut signed = Vec::new();
     for (number, found) in signatures(&document).unwrap_or_default().into_iter().enumerate() {
         let Ok(signature) = found.signature else { continue };
@@ -224,11 +261,29 @@ fn write_document(case: &Case, letter: &Letter, folder: &mut Folder<'_>) -> Resu
         let octets = covered.to_vec(usize::MAX).map_err(MimeError::from)?;
         folder.write(&format!("{stem}.octets"), &octets.unwrap_or_default())?;
         folder.write(&format!("{stem}.p7s"), &signature.object)?;
-        let what = format!("signature {} of the document", number + 1);
-        let value_at = value_at(&signature.object, &good.value);
-        signed.push(Signed { stem, signature: good, along: verified.certificates, what, value_at });
+        let (file, gap, end) = (&attached.file, &signature.gap, signature.end);
+        signed.push(Signed {
+            value_at: value_at(&signature.object, &good.value),
+            what: format!("signature {} of the document", number + 1),
+            binding: vec![
+                format!("cmp -n {} {file} {stem}.octets", gap.start),
+                format!("head -c {end} {file} | cmp - {stem}.octets {} {}", gap.end, gap.start),
+            ],
+            stem,
+            signature: good,
+            along: verified.certificates,
+        });
     }
     Ok(signed)
+}
+
+/// One word for a shell.
+fn quoted(name: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-".contains(character);
+    match name.chars().all(is_plain) {
+        true => name.to_owned(),
+        false => format!("'{}'", name.replace('\'', r"'\''")),
+    }
 }
 
 /// The content that the message's signature covers.
@@ -326,81 +381,132 @@ fn pem(label: &'static str, der: &[u8]) -> Result<String, Failure> {
         .map_err(|error| Failure::new("not-encodable", error.to_string()))
 }
 
-const TRUST: &str = "-CAfile certificates/anchors.pem -certfile certificates/others.pem -purpose any";
+/// What the README tells.
+struct Readme<'r> {
+    context: &'r Context,
+    case: &'r Case,
+    signed: &'r [Signed],
+    stamped: &'r [(String, Token)],
+    believed: &'r [(Certificate, String)],
+}
 
-fn readme(
-    context: &Context,
-    case: &Case,
-    signed: &[Signed],
-    stamped: &[(String, Token)],
-    believed: &[(Certificate, String)],
-) -> String {
-    let record = case.record();
-    let mut text = format!(
-        "# Evidence of {}\n\nSubject: {}\n\nSent by {}; signed {}.\n",
-        record.id,
-        plain_words(&record.subject),
-        record.sender,
-        in_words(record.signed)
-    );
-    if let Some(document) = &record.document {
-        let _ = writeln!(
-            text,
-            "\nDocument: {}, {} octets, SHA-256 {}.",
-            plain_words(&document.name),
-            document.octets,
-            document.sha256
+impl Readme<'_> {
+    fn text(&self, attached: Option<(&str, &Range<usize>)>) -> String {
+        let Self { case, signed, stamped, .. } = self;
+        let trust = self.trust("-certfile");
+        let mut text = self.head();
+        text.push_str("## The message is from its sender\n\n");
+        let verify = format!("openssl cms -verify -in message.eml {trust} -purpose any");
+        command(&mut text, &format!("{verify} -out /dev/null"));
+        if let Some((file, at)) = attached {
+            text.push_str("## The document is the one in the message\n\n");
+            let cut = format!("tail -c +{} | head -c {}", at.start + 1, at.len());
+            command(&mut text, &format!("{verify} | {cut} | openssl base64 -d | cmp - {file}"));
+        }
+        for Signed { stem, what, binding, .. } in self.below("document/") {
+            let _ = write!(
+                text,
+                "## {}\n\nIt covers the document, without the signature itself:\n\n",
+                sentence(what)
+            );
+            binding.iter().for_each(|line| command(&mut text, line));
+            text.push_str("And it is good:\n\n");
+            let cut = format!("-binary -inform DER -in {stem}.p7s -content {stem}.octets");
+            command(&mut text, &format!("openssl cms -verify {cut} {trust} -purpose any -out /dev/null"));
+        }
+        text.push_str("## Who has confirmed it\n\n");
+        for Signed { stem, what, .. } in self.below("receipts/") {
+            let _ = write!(text, "{}:\n\n", sentence(what));
+            let receipt = format!("openssl cms -verify_receipt {stem}.eml -in message.eml");
+            command(&mut text, &format!("{receipt} {trust} -purpose any"));
+        }
+        if !self.below("receipts/").any(|_| true) {
+            text.push_str("Nobody, when this was written.\n\n");
+        }
+        text.push_str("## When it was signed, by trusted time stamps\n\n");
+        for (stem, token) in *stamped {
+            let of_this = signed.iter().find(|found| found.stem == *stem);
+            let what = of_this.map(|found| found.what.as_str()).unwrap_or_default();
+            let _ =
+                write!(text, "{} was there before {}:\n\n", sentence(what), in_words(token.info.at_latest()));
+            let value_at = of_this.and_then(|found| found.value_at);
+            command(&mut text, &time_stamp_command(stem, value_at, &self.trust("-untrusted")));
+        }
+        if stamped.is_empty() {
+            let _ = writeln!(
+                text,
+                "There are none: {} is what the sender's clock said.\n",
+                in_words(case.record().signed)
+            );
+        }
+        self.certificates(&mut text);
+        text
+    }
+
+    fn head(&self) -> String {
+        let record = self.case.record();
+        let mut text = format!(
+            "# Evidence of {}\n\nSubject: {}\n\nSent by {}; signed {}.\n",
+            record.id,
+            plain_words(&record.subject),
+            record.sender,
+            in_words(record.signed)
         );
-    }
-    text.push_str(
-        "\nEvery command below is run in this folder and ends with status 0. It needs openssl 3 and nothing of ours. You must know\n\
-         from elsewhere that `certificates/anchors.pem` is the authority that you trust.\n\n## Nothing was changed\n\n",
-    );
-    command(&mut text, "sha256sum --check --quiet SHA256SUMS");
-    text.push_str("## The message, with its document, is from its sender\n\n");
-    command(&mut text, &format!("openssl cms -verify -in message.eml {TRUST} -out /dev/null"));
-    for Signed { stem, what, .. } in signed.iter().filter(|found| found.stem.starts_with("document/")) {
-        let _ = write!(text, "## {what}\n\n");
-        let cut = format!("-binary -inform DER -in {stem}.p7s -content {stem}.octets");
-        command(&mut text, &format!("openssl cms -verify {cut} {TRUST} -out /dev/null"));
-    }
-    text.push_str("## Who has confirmed it\n\n");
-    for Signed { stem, what, .. } in signed.iter().filter(|found| found.stem.starts_with("receipts/")) {
-        let _ = write!(text, "{what}:\n\n");
-        command(&mut text, &format!("openssl cms -verify_receipt {stem}.eml -in message.eml {TRUST}"));
-    }
-    text.push_str("## When it was signed, by trusted time stamps\n\n");
-    for (stem, token) in stamped {
-        let _ = write!(text, "Before {}:\n\n", in_words(token.info.at_latest()));
-        let of_this = signed.iter().find(|found| found.stem == *stem);
-        command(&mut text, &time_stamp_command(stem, of_this.and_then(|found| found.value_at)));
-    }
-    let moment = context.now.as_second();
-    let _ = write!(
-        text,
-        "## Nobody's certificate was revoked when this was written, on {}\n\n",
-        in_words(context.now)
-    );
-    for (certificate, file) in believed {
-        let _ = write!(text, "{}:\n\n", plain_words(&certificate.subject()));
-        let trust = "-CAfile certificates/anchors.pem -untrusted certificates/others.pem -CRLfile certificates/crls.pem";
-        command(&mut text, &format!("openssl verify -crl_check_all -attime {moment} {trust} {file}"));
-    }
-    let is_doubtful =
-        |found: &&Signed| believed.iter().all(|(known, _)| *known != found.signature.certificate);
-    for Signed { what, signature, .. } in signed.iter().filter(is_doubtful) {
-        let _ = writeln!(
-            text,
-            "The certificate of {} ({what}) is not good any more, or was not known to be: `certificates/crls.pem` tells why. A time stamp above tells whether the signature is older.\n",
-            plain_words(&signature.certificate.subject())
+        if let Some(document) = &record.document {
+            let _ = writeln!(
+                text,
+                "\nDocument: {}, {} octets, SHA-256 {}.",
+                plain_words(&document.name),
+                document.octets,
+                document.sha256
+            );
+        }
+        text.push_str(
+            "\nEvery command below is run in this folder and ends with status 0. It needs openssl 3, and sha256sum, cmp, head and\n\
+             tail; nothing of ours. You must know from elsewhere that `certificates/anchors.pem` is the authority that you trust.\n\
+             Certificates are judged as of the moment when this was written.\n\n## Nothing was changed\n\n",
         );
+        command(&mut text, "sha256sum --check --quiet SHA256SUMS");
+        text
     }
-    text
+
+    fn certificates(&self, text: &mut String) {
+        let written = in_words(self.context.now);
+        let _ = write!(text, "## Nobody's certificate was revoked when this was written, on {written}\n\n");
+        for (certificate, file) in self.believed {
+            let _ = write!(text, "{}:\n\n", plain_words(&certificate.subject()));
+            let lists = format!("{} -CRLfile certificates/crls.pem", self.trust("-untrusted"));
+            command(text, &format!("openssl verify -crl_check_all {lists} {file}"));
+        }
+        let is_doubtful =
+            |found: &&Signed| self.believed.iter().all(|(known, _)| *known != found.signature.certificate);
+        for Signed { what, signature, .. } in self.signed.iter().filter(is_doubtful) {
+            let _ = writeln!(
+                text,
+                "The certificate of {} ({what}) is not good any more, or was not known to be: `certificates/crls.pem` tells why. A time stamp above tells whether the signature is older.\n",
+                plain_words(&signature.certificate.subject())
+            );
+        }
+    }
+
+    fn below<'s>(&'s self, folder: &'s str) -> impl Iterator<Item = &'s Signed> {
+        self.signed.iter().filter(move |found| found.stem.starts_with(folder))
+    }
+
+    fn trust(&self, others: &str) -> String {
+        let moment = self.context.now.as_second();
+        format!("-CAfile certificates/anchors.pem {others} certificates/others.pem -attime {moment}")
+    }
+}
+
+/// With a capital letter.
+fn sentence(words: &str) -> String {
+    let mut characters = words.chars();
+    characters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(characters).collect()
 }
 
 /// The value of the signature is cut out of the very file that carries it: nobody can put the time stamp of another beside it.
-fn time_stamp_command(stem: &str, value_at: Option<usize>) -> String {
-    let trust = "-CAfile certificates/anchors.pem -untrusted certificates/others.pem";
+fn time_stamp_command(stem: &str, value_at: Option<usize>, trust: &str) -> String {
     let verify = |data: &str| format!("openssl ts -verify -data {data} -in {stem}.tst -token_in {trust}");
     let Some(at) = value_at else { return verify(&format!("{stem}.value")) };
     let cut = format!("openssl asn1parse -inform DER -strparse {at} -noout -out /dev/stdout");
