@@ -195,7 +195,8 @@ pub fn signed_document(input: &[u8]) -> usize {
     let Ok(found) = signature::signatures(&document) else { return 0 };
     let readable = found.iter().filter_map(|found| found.signature.as_ref().ok());
     for signed in readable.clone().filter_map(|signature| signature.signed_document(&document).ok()) {
-        let changes = changes::between(&signed, &document).unwrap_or_default();
+        let mut changes = changes::between(&signed, &document).unwrap_or_default();
+        changes.extend(changes::for_a_while(&signed, &document).unwrap_or_default());
         let _ = changes.iter().map(ToString::to_string).collect::<Vec<_>>();
     }
     readable.count()

@@ -218,7 +218,13 @@ impl Examination<'_> {
         let changes = if signature.end == self.document.content().len() {
             Vec::new()
         } else {
-            self.changes(signature, changes::between(&signed, self.document)?)
+            let mut changes = self.changes(signature, changes::between(&signed, self.document)?);
+            // What was allowed and went its way, such as a field that was filled in twice, is nobody's concern.
+            let passing = self.changes(signature, changes::for_a_while(&signed, self.document)?);
+            changes.extend(passing.into_iter().filter(|(_, allowed)| !allowed));
+            changes.sort();
+            changes.dedup();
+            changes
         };
         let reason = signature.dictionary.get("Reason").map(|reason| self.document.resolve(reason));
         let reason = reason.transpose()?;

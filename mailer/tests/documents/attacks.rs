@@ -9,19 +9,19 @@ use mailer::documents::verify::{DocumentReport, Standing};
 use crate::material::{Notary, Stamper, pdf, pdf_with_form};
 use crate::openssl_pki::Key;
 
-fn number(number: u32) -> Reference {
+pub(crate) fn number(number: u32) -> Reference {
     Reference { number, generation: 0 }
 }
 
 /// Appends a revision to a signed document.
-fn changed(signed: &[u8], change: impl FnOnce(&Document, &mut Update<'_>)) -> Vec<u8> {
+pub(crate) fn changed(signed: &[u8], change: impl FnOnce(&Document, &mut Update<'_>)) -> Vec<u8> {
     let document = Document::open(&Content::from_vec(signed.to_vec())).unwrap();
     let mut update = Update::new(&document).unwrap();
     change(&document, &mut update);
     update.finish([9; 16]).unwrap().whole.to_vec(usize::MAX).unwrap().unwrap().to_vec()
 }
 
-fn edit(
+pub(crate) fn edit(
     document: &Document,
     update: &mut Update<'_>,
     reference: Reference,
@@ -32,11 +32,11 @@ fn edit(
     update.set(reference, dictionary);
 }
 
-fn stream(text: &str) -> Stream {
+pub(crate) fn stream(text: &str) -> Stream {
     Stream { dictionary: Dictionary::new(), data: Content::from_vec(text.as_bytes().to_vec()) }
 }
 
-fn catalog(document: &Document) -> Reference {
+pub(crate) fn catalog(document: &Document) -> Reference {
     document.catalog().unwrap().0
 }
 
@@ -50,7 +50,7 @@ fn assert_flagged(notary: &Notary, what: &str, file: &[u8], code: &str) {
 }
 
 /// The codes of everything that is not allowed.
-fn codes(report: &DocumentReport) -> Vec<&'static str> {
+pub(crate) fn codes(report: &DocumentReport) -> Vec<&'static str> {
     use mailer::documents::verify::Judgement;
     let mut codes = Vec::new();
     for signature in &report.signatures {
@@ -155,7 +155,93 @@ const ATTACKS: &[Attack] = &[
             widget.set("Rect", [70_i64, 700, 300, 740].map(Object::Integer).to_vec());
         });
     }),
+    ("a widget says that it belongs to the signature", "annotation-changed", |document, update| {
+        let look = update.allocate();
+        update.set(look, form_object("The fee is 900."));
+        let widget = update.allocate();
+        update.set(widget, over_the_page(look).with("Parent", signature_field(document)));
+        show_on_page(document, update, widget);
+    }),
+    ("the signature has one more widget", "field-changed", |document, update| {
+        let look = update.allocate();
+        update.set(look, form_object("The fee is 900."));
+        let (widget, field) = (update.allocate(), signature_field(document));
+        update.set(widget, over_the_page(look).with("Parent", field));
+        show_on_page(document, update, widget);
+        edit(document, update, field, |signature| signature.set("Kids", vec![widget.into()]));
+    }),
+    ("an empty signature field covers the page", "field-changed", |document, update| {
+        add_signature_field(document, update, None);
+    }),
+    ("a signature field with nothing as its signature", "signature-malformed", |document, update| {
+        add_signature_field(document, update, Some(number(5)));
+    }),
+    ("a signature field whose signature is missing", "signature-malformed", |document, update| {
+        add_signature_field(document, update, Some(number(90)));
+    }),
+    ("the content has another generation", "object-changed", |document, update| {
+        let content = document.object(number(5)).unwrap();
+        update.set(Reference { number: 5, generation: 1 }, content);
+    }),
+    ("the font has another generation", "object-changed", |document, update| {
+        let font = document.object(number(3)).unwrap();
+        update.set(Reference { number: 3, generation: 1 }, font);
+    }),
 ];
+
+/// What an appearance shows in place of the text.
+pub(crate) fn form_object(text: &str) -> Stream {
+    let mut look =
+        stream(&format!("1 1 1 rg 0 0 595 842 re f 0 0 0 rg BT /F 18 Tf 72 720 Td ({text}) Tj ET"));
+    look.dictionary = Dictionary::new()
+        .with("Type", Name::new("XObject"))
+        .with("Subtype", Name::new("Form"))
+        .with("BBox", [0_i64, 0, 595, 842].map(Object::Integer).to_vec())
+        .with("Resources", Dictionary::new().with("Font", Dictionary::new().with("F", number(3))));
+    look
+}
+
+/// A widget as large as the page.
+pub(crate) fn over_the_page(look: Reference) -> Dictionary {
+    Dictionary::new()
+        .with("Type", Name::new("Annot"))
+        .with("Subtype", Name::new("Widget"))
+        .with("F", 4_i64)
+        .with("Rect", [0_i64, 0, 595, 842].map(Object::Integer).to_vec())
+        .with("AP", Dictionary::new().with("N", look))
+}
+
+pub(crate) fn signature_field(document: &Document) -> Reference {
+    mailer::documents::form::fields(document).unwrap()[0].reference.unwrap()
+}
+
+pub(crate) fn show_on_page(document: &Document, update: &mut Update<'_>, widget: Reference) {
+    edit(document, update, number(4), |page| {
+        let mut shown = page.get("Annots").and_then(Object::as_array).unwrap_or_default().to_vec();
+        shown.push(widget.into());
+        page.set("Annots", shown);
+    });
+}
+
+/// A field on the first page that covers it.
+pub(crate) fn add_signature_field(document: &Document, update: &mut Update<'_>, value: Option<Reference>) {
+    let look = update.allocate();
+    update.set(look, form_object("The fee is 900."));
+    let field = update.allocate();
+    let mut widget = over_the_page(look).with("FT", Name::new("Sig")).with("T", Object::text("Other"));
+    if let Some(value) = value {
+        widget.set("V", value);
+    }
+    update.set(field, widget);
+    show_on_page(document, update, field);
+    edit(document, update, catalog(document), |root| {
+        let mut form = root.get("AcroForm").and_then(Object::as_dictionary).cloned().unwrap_or_default();
+        let mut fields = form.get("Fields").and_then(Object::as_array).unwrap_or_default().to_vec();
+        fields.push(field.into());
+        form.set("Fields", fields);
+        root.set("AcroForm", form);
+    });
+}
 
 #[test]
 fn later_changes_are_flagged_and_untouched_twins_are_not() {

@@ -10,6 +10,7 @@
 )]
 #[path = "../accounts/mod.rs"]
 mod accounts;
+mod attack_files;
 mod attacks;
 mod commands;
 mod distribution;

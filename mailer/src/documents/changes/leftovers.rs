@@ -17,8 +17,11 @@ pub(super) fn are_there(start: u64, now: &Document) -> Result<bool, PdfError> {
                 known.extend(then.span(Reference { number, generation })?);
             }
         }
-        // Section, trailer and end mark; a cross-reference stream is an object and stands there too.
-        known.push(mark.start_cross_reference..mark.end);
+        // Section and trailer; a cross-reference stream is an object and stands there too.
+        known.push(mark.start_cross_reference..mark.section_end);
+        if is_end_mark(now, mark.closing..mark.end)? {
+            known.push(mark.closing..mark.end);
+        }
     }
     known.sort_by_key(|range| range.start);
     let (mut at, mut rest) = (start, 0);
@@ -34,6 +37,17 @@ pub(super) fn are_there(start: u64, now: &Document) -> Result<bool, PdfError> {
         at = at.max(range.end.min(now.content().len()));
     }
     Ok(false)
+}
+
+/// `startxref` and an offset, and `%%EOF`, which is a comment like others.
+fn is_end_mark(document: &Document, range: Range<u64>) -> Result<bool, PdfError> {
+    const MOST: usize = 4096;
+    let Some(octets) = document.content().slice(range).to_vec(MOST)? else { return Ok(false) };
+    let lines = octets.split(|octet| matches!(octet, b'\n' | b'\r'));
+    let words = lines.map(|line| line.split(|octet| *octet == b'%').next().unwrap_or_default());
+    let words: Vec<&[u8]> =
+        words.flat_map(|line| line.split(u8::is_ascii_whitespace)).filter(|word| !word.is_empty()).collect();
+    Ok(matches!(words.as_slice(), [b"startxref", offset] if offset.iter().all(u8::is_ascii_digit)))
 }
 
 /// White space, and comments, which some writers begin a revision with.

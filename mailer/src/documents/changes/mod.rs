@@ -167,28 +167,31 @@ impl std::fmt::Display for Change {
 /// # Errors
 /// One of them is damaged.
 pub fn between(signed: &Document, now: &Document) -> Result<Vec<Change>, PdfError> {
-    let mut comparison = Comparison {
-        signed,
-        now,
-        difference: Difference::between(signed, now)?,
-        shown: None,
-        signature_widgets: Vec::new(),
-        changes: Vec::new(),
-    };
-    if signed.trailer().get("Encrypt") != now.trailer().get("Encrypt") {
-        comparison.report_document("the encryption (Encrypt)");
-    }
+    let mut shown = None;
+    let mut comparison = Comparison::new(signed, now, &mut shown)?;
     comparison.beyond()?;
-    if comparison.difference.is_empty()
-        && comparison.changes.is_empty()
-        && signed.trailer().get("Root") == now.trailer().get("Root")
-    {
-        return Ok(Vec::new());
+    comparison.run()
+}
+
+/// The most revisions after a signature that are looked at.
+const MOST_REVISIONS: usize = 256;
+
+/// What was changed in a revision between the two, and is gone again: programs that repair what they read may find it.
+///
+/// # Errors
+/// One of them is damaged, or there are too many.
+pub fn for_a_while(signed: &Document, now: &Document) -> Result<Vec<Change>, PdfError> {
+    let (start, end) = (signed.content().len(), now.content().len());
+    let between = now.revisions().iter().filter(|mark| start < mark.end && mark.end < end);
+    let (mut shown, mut changes) = (None, Vec::new());
+    for (number, mark) in between.enumerate() {
+        if number == MOST_REVISIONS {
+            let (what, most) = ("revisions after a signature", MOST_REVISIONS as u64);
+            return Err(PdfError::TooMany { at: mark.end, what, most });
+        }
+        let then = Document::open(&now.content().slice(0..mark.end))?;
+        changes.extend(Comparison::new(signed, &then, &mut shown)?.run()?);
     }
-    comparison.catalog()?;
-    comparison.information()?;
-    comparison.rest()?;
-    let mut changes = comparison.changes;
     changes.sort();
     changes.dedup();
     Ok(changes)
@@ -199,10 +202,37 @@ struct Comparison<'d> {
     now: &'d Document,
     difference: Difference,
     /// What the signed document shows, once it was asked for.
-    shown: Option<Rc<Shown>>,
+    shown: &'d mut Option<Rc<Shown>>,
     /// Widgets of signature fields that got their signature since.
     signature_widgets: Vec<Reference>,
     changes: Vec<Change>,
+}
+
+impl<'d> Comparison<'d> {
+    fn new(
+        signed: &'d Document,
+        now: &'d Document,
+        shown: &'d mut Option<Rc<Shown>>,
+    ) -> Result<Self, PdfError> {
+        let difference = Difference::between(signed, now)?;
+        Ok(Self { signed, now, difference, shown, signature_widgets: Vec::new(), changes: Vec::new() })
+    }
+
+    fn run(mut self) -> Result<Vec<Change>, PdfError> {
+        let (before, now) = (self.signed.trailer(), self.now.trailer());
+        if before.get("Encrypt") != now.get("Encrypt") {
+            self.report_document("the encryption (Encrypt)");
+        }
+        if self.difference.is_empty() && self.changes.is_empty() && before.get("Root") == now.get("Root") {
+            return Ok(Vec::new());
+        }
+        self.catalog()?;
+        self.information()?;
+        self.rest()?;
+        self.changes.sort();
+        self.changes.dedup();
+        Ok(self.changes)
+    }
 }
 
 impl Comparison<'_> {
@@ -292,11 +322,11 @@ impl Comparison<'_> {
     }
 
     fn shown(&mut self) -> Result<Rc<Shown>, PdfError> {
-        match &self.shown {
+        match &*self.shown {
             Some(shown) => Ok(Rc::clone(shown)),
             None => {
                 let shown = Rc::new(Shown::by(self.signed)?);
-                self.shown = Some(Rc::clone(&shown));
+                *self.shown = Some(Rc::clone(&shown));
                 Ok(shown)
             }
         }

@@ -29,7 +29,7 @@ use std::io::{self, Write};
 
 pub use error::SealedError;
 pub use file_name::FileName;
-pub use open::{Integrity, Opened, open};
+pub use open::{Integrity, Opened, is_wrapper, open};
 pub use page::Explanation;
 
 use self::payload::Payload;

@@ -71,6 +71,12 @@ pub fn open(wrapper: &Content, keys: &mut dyn KeyRing) -> Result<Opened, SealedE
     if payload.is_encrypted() { open_payload(&payload, keys) } else { Err(SealedError::NotSealed) }
 }
 
+/// Whether a document is but the wrapper of a sealed one.
+pub fn is_wrapper(document: &Document) -> bool {
+    let embedded = document.catalog().map(|(_, catalog)| embedded_files(document, &catalog));
+    matches!(embedded, Ok(Ok(embedded)) if embedded.iter().any(|file| file.is_related_as(ENCRYPTED_PAYLOAD)))
+}
+
 fn open_payload(file: &Document, keys: &mut dyn KeyRing) -> Result<Opened, SealedError> {
     let mut encryption = Encryption::read(file, keys)?;
     let (_, catalog) = file.catalog()?;

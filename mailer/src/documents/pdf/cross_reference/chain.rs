@@ -29,6 +29,10 @@ pub struct RevisionMark {
     pub end: u64,
     /// Offset of its newest cross-reference section.
     pub start_cross_reference: u64,
+    /// After that section and its trailer.
+    pub section_end: u64,
+    /// Where its `startxref` may begin: behind the section, or behind the second one of a linearised file.
+    pub closing: u64,
     /// How that section is written.
     pub kind: SectionKind,
 }
@@ -205,7 +209,8 @@ fn revisions(content: &Content, sections: &[Section], last: Ending) -> Result<Ve
             return Err(PdfError::damaged(section.start, what));
         };
         let (end, start_cross_reference) = (ending.end, section.start);
-        revisions.push(RevisionMark { end, start_cross_reference, kind: section.kind });
+        let (section_end, closing) = (section.end, behind.end);
+        revisions.push(RevisionMark { end, start_cross_reference, section_end, closing, kind: section.kind });
         later_start = section.start;
     }
     revisions.reverse();
