@@ -63,7 +63,10 @@ fn from_words(list: &str) -> Result<Vec<Address>, Failure> {
 /// A line each: an address alone or with a name; empty lines and those that begin with `#` say nothing. Or a table with
 /// commas whose first line names the columns, one of them `mail`.
 fn from_file(path: &Path) -> Result<Vec<Address>, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|problem| Failure::file(path, &problem))?;
+    let octets = std::fs::read(path).map_err(|problem| Failure::file(path, &problem))?;
+    let text = String::from_utf8(octets).map_err(|_| {
+        Failure::usage(format!("{} is no text in UTF-8; save it as UTF-8 and try again", path.display()))
+    })?;
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
     let mut table = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let is_mail = |name: &str| name.eq_ignore_ascii_case("mail");
@@ -74,11 +77,22 @@ fn from_file(path: &Path) -> Result<Vec<Address>, Failure> {
         return lines.map(|(number, line)| one_address(path, number as u64, line)).collect();
     };
     let rows = table.records().map(|row| {
-        let row = row.map_err(|problem| Failure::usage(format!("{}: {problem}", path.display())))?;
+        let row = row.map_err(|problem| unreadable_row(path, &problem))?;
         let number = row.position().map_or(0, csv::Position::line);
         one_address(path, number, row.get(column).unwrap_or_default())
     });
     rows.collect()
+}
+
+fn unreadable_row(path: &Path, problem: &csv::Error) -> Failure {
+    let line = problem.position().map_or(0, csv::Position::line);
+    Failure::usage(match problem.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => format!(
+            "{}, line {line}: {len} columns where the first line names {expected_len}; put quotation marks around commas",
+            path.display()
+        ),
+        _ => format!("{}, line {line}: the row cannot be read", path.display()),
+    })
 }
 
 fn one_address(path: &Path, line: u64, text: &str) -> Result<Address, Failure> {

@@ -13,7 +13,7 @@ use crate::message::address::AddressError;
 use crate::message::authors::AuthorProblem;
 use crate::message::build::DraftError;
 use crate::message::mime::MimeError;
-use crate::message::terminal_text::safe_text;
+use crate::message::terminal_text::{safe_line, safe_text};
 use crate::protection::open::OpenError;
 use crate::readers::ReadersError;
 use crate::smime::{DecompressError, DecryptError, EncryptError, SignError};
@@ -182,6 +182,11 @@ impl From<OpenError> for Failure {
         });
         Self { exit: Exit::NotTrusted, beside: json!({ "verdict": verdict }), ..failure }
     }
+}
+
+/// A path as it can be shown.
+pub(super) fn shown(path: &std::path::Path) -> String {
+    safe_line(&path.display().to_string())
 }
 
 /// Safe for a terminal, and without the numbers that the operating system has for its errors.

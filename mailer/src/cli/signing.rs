@@ -174,6 +174,12 @@ impl<'c> Desk<'c> {
         Ok(self.card.signing_certificate().ok_or(KeysError::NoSigningCertificate)?.clone())
     }
 
+    /// That one's own signature certificate is neither expired nor revoked, as far as can be known.
+    pub(super) fn check_signer(&mut self) -> Result<(), Failure> {
+        let certificate = self.signing_certificate()?;
+        check_own(&mut self.judge(), &certificate)
+    }
+
     /// Lends the key that signs, with its certificate and those above it; the PIN is asked when the key is used.
     pub(super) fn with_identity<T>(
         &mut self,

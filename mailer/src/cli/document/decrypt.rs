@@ -55,7 +55,8 @@ struct Found {
 impl Decrypt {
     pub(in super::super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
         let context = Context::load(home)?;
-        let told = self.output.clone().map(|told| files::output(&self.file, Some(told), "")).transpose()?;
+        let told = self.output.clone();
+        let told = told.map(|told| files::output(&self.file, Some(told), PathBuf::new())).transpose()?;
         let sealed = files::read(&self.file)?;
         let mut card = context.card(&self.pin)?;
         let opened = open(&sealed, &mut card).map_err(|error| refused(&self.file, &error))?;

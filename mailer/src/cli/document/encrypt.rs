@@ -45,7 +45,7 @@ pub(in super::super) struct Encrypt {
 impl Encrypt {
     pub(in super::super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
         let context = Context::load(home)?;
-        let output = files::output(&self.file, self.output.clone(), "-sealed")?;
+        let output = files::output(&self.file, self.output.clone(), files::beside(&self.file, "-sealed"))?;
         let document = files::read(&self.file)?;
         if !files::is_pdf(&document)? {
             let message = format!(

@@ -33,13 +33,17 @@ pub(super) fn open(path: &Path, content: &Content) -> Result<Document, Failure> 
         .map_err(|error| Failure::new(error.code(), format!("{}: {error}", path.display())))
 }
 
-/// Where the result goes: as told, or beside the file, which itself is never touched.
-pub(super) fn output(input: &Path, told: Option<PathBuf>, otherwise: &str) -> Result<PathBuf, Failure> {
-    let output = told.unwrap_or_else(|| {
-        let stem = input.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let extension = input.extension().map(|found| format!(".{}", found.to_string_lossy()));
-        input.with_file_name(format!("{stem}{otherwise}{}", extension.unwrap_or_default()))
-    });
+/// Where the result goes: as told, or to a file that is not there yet. The document itself is never touched.
+pub(super) fn output(input: &Path, told: Option<PathBuf>, otherwise: PathBuf) -> Result<PathBuf, Failure> {
+    let output = match told {
+        Some(told) => told,
+        None if otherwise.symlink_metadata().is_ok() => {
+            let message =
+                format!("{} is there already; name another file with --output", otherwise.display());
+            return Err(Failure::usage(message));
+        }
+        None => otherwise,
+    };
     if output.file_name().is_none() {
         return Err(Failure::usage(format!("{} names no file", output.display())));
     }
@@ -47,7 +51,28 @@ pub(super) fn output(input: &Path, told: Option<PathBuf>, otherwise: &str) -> Re
         let message = "the result would replace the document itself; name another file with --output";
         return Err(Failure::usage(message));
     }
+    // Told before a PIN is asked, not after it.
+    let folder = folder_of(&output);
+    if !folder.is_dir() {
+        let message = format!("{}: there is no folder {}", output.display(), folder.display());
+        return Err(Failure::new("file", message));
+    }
     Ok(output)
+}
+
+/// Beside the file: `notice-signed.pdf` for `notice.pdf`.
+pub(super) fn beside(input: &Path, addition: &str) -> PathBuf {
+    let mut name = input.file_stem().unwrap_or_default().to_owned();
+    name.push(addition);
+    if let Some(extension) = input.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    input.with_file_name(name)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn is_same_file(one: &Path, other: &Path) -> bool {
@@ -80,7 +105,7 @@ fn write_with(
     mode: u32,
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), Failure> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let written = || {
         let mut file = tempfile::Builder::new()
             .prefix(".new-")

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::super::report::{Exit, Failure, print_text};
+use super::super::report::{Exit, Failure, print_text, shown};
 use super::files;
 use crate::documents::pdf::normalise;
 
@@ -28,7 +28,7 @@ pub(in super::super) struct Normalise {
 
 impl Normalise {
     pub(in super::super) fn run(self) -> Result<Exit, Failure> {
-        let output = files::output(&self.file, self.output, "-normalised")?;
+        let output = files::output(&self.file, self.output, files::beside(&self.file, "-normalised"))?;
         let content = files::read(&self.file)?;
         let clean = normalise(&content)
             .map_err(|error| Failure::new(error.code(), format!("{}: {error}", self.file.display())))?;
@@ -38,7 +38,7 @@ impl Normalise {
                 json!({ "command": "document normalise", "output": output.display().to_string(), "exit": 0 });
             print_text(&format!("{object}\n"))?;
         } else {
-            print_text(&format!("{} was written anew as {}.\n", self.file.display(), output.display()))?;
+            print_text(&format!("{} was written anew as {}.\n", shown(&self.file), shown(&output)))?;
         }
         Ok(Exit::Done)
     }

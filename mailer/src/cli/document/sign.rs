@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::algorithms::AlgorithmOptions;
 use super::super::context::{Context, PinOptions, new_identifier};
-use super::super::report::{Exit, Failure, plain_words, print_text, tell};
+use super::super::report::{Exit, Failure, plain_words, print_text, shown, tell};
 use super::super::signing::Desk;
 use super::files;
 use super::seal_options::SealOptions;
@@ -114,6 +114,14 @@ impl Sign {
         let content = files::read(&self.file)?;
         let is_pdf = files::is_pdf(&content)?;
         let in_pdf = is_pdf && !self.detached;
+        let is_named_pdf = self.file.extension().is_some_and(|found| found.eq_ignore_ascii_case("pdf"));
+        if is_named_pdf && !is_pdf && !self.detached {
+            let message = format!(
+                "{} is no PDF file, whatever its name says; --detached puts the signature beside it",
+                self.file.display()
+            );
+            return Err(Failure::new("not-a-pdf", message));
+        }
         let stamps = Stamps::configured(&context)?;
         let level = self.level(stamps.is_some());
         let stamps = match (level, stamps) {
@@ -144,12 +152,13 @@ impl Sign {
         mut stamps: Option<Stamps>,
         level: LevelArgument,
     ) -> Result<Outcome, Failure> {
-        let output = files::output(&self.file, self.output.clone(), "-signed")?;
+        let output = files::output(&self.file, self.output.clone(), files::beside(&self.file, "-signed"))?;
         let document = files::open(&self.file, content)?;
         let is_first = crate::documents::signature::signatures(&document)
             .map_err(|error| Failure::new(error.code(), error.to_string()))?
             .is_empty();
         // Whatever can fail without the card fails before the PIN is asked.
+        desk.check_signer()?;
         let rehearsed = stamps.as_mut().map(|stamps| stamps.rehearse(desk)).transpose()?;
         let proof = match (level, &rehearsed) {
             (LevelArgument::BLt, Some(rehearsed)) => {
@@ -194,11 +203,7 @@ impl Sign {
         content: &Content,
         mut stamps: Option<Stamps>,
     ) -> Result<Outcome, Failure> {
-        let output = match &self.output {
-            Some(told) => told.clone(),
-            None => appended(&self.file, ".p7s"),
-        };
-        let output = files::output(&self.file, Some(output), "")?;
+        let output = files::output(&self.file, self.output.clone(), appended(&self.file, ".p7s"))?;
         stamps.as_mut().map(|stamps| stamps.rehearse(desk)).transpose()?;
         let algorithm = desk.signing_algorithm()?;
         let (object, stamped) = desk.with_identity(|identity| {
@@ -230,12 +235,12 @@ impl Sign {
             print_text(&format!("{object}\n"))?;
             return Ok(exit);
         }
-        print_text(&format!("{} was signed as {}.\n", self.file.display(), outcome.output.display()))?;
+        print_text(&format!("{} was signed as {}.\n", shown(&self.file), shown(&outcome.output)))?;
         if let Some(error) = failed {
             tell(&format!(
                 "mailer: the time stamp is missing: {}\nAdd it, without the card, with: mailer document stamp {}",
                 plain_words(&error.to_string()),
-                outcome.output.display()
+                shown(&outcome.output)
             ));
         }
         Ok(exit)

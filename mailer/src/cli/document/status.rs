@@ -73,7 +73,8 @@ impl Status {
     }
 
     fn all(&self, ledger: &Ledger) -> Result<Exit, Failure> {
-        let mut table = table(["case", "document", "subject", "recipients", "have it", "receipts"]);
+        let mut table =
+            table(["case", "document", "subject", "recipients", "have it", "uncertain", "receipts"]);
         let (mut objects, mut exit) = (Vec::new(), Exit::Done);
         for case in ledger.cases()? {
             let facts = case.and_then(|case| Ok((case.states()?, case.strangers_receipts()?, case)));
@@ -97,6 +98,7 @@ impl Status {
                 safe_line(&record.subject),
                 states.len().to_string(),
                 have.to_string(),
+                count(|state| state.delivery == Delivery::Uncertain).to_string(),
                 receipts.to_string(),
             ]);
             objects.push(case_json(&case, &states, &strangers));

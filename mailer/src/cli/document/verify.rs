@@ -12,6 +12,7 @@ use super::super::verdict::verdict_json;
 use super::files;
 use crate::clock::{Clock, SystemClock};
 use crate::content::Content;
+use crate::documents::sealed::is_wrapper;
 use crate::documents::verify::{DocumentReport, Judgement, SignatureReport, Standing, verify};
 use crate::message::terminal_text::{safe_line, safe_text};
 use crate::smime::{self, VerifyError};
@@ -56,7 +57,7 @@ enum Finding {
 impl Verify {
     pub(in super::super) fn run(self, home: Option<PathBuf>) -> Result<Exit, Failure> {
         let content = files::read(&self.file)?;
-        let (finding, notes) = if self.anchor.is_empty() {
+        let (finding, mut notes) = if self.anchor.is_empty() {
             judging(&Context::load(home)?, |judge| self.judge(&content, judge))?
         } else {
             (self.by_anchors(&content)?, Vec::new())
@@ -66,6 +67,10 @@ impl Verify {
             Finding::Detached(found) => (found.verdict.code(), found.verdict.is_trusted()),
         };
         let exit = if trusted { Exit::Done } else { Exit::NotTrusted };
+        if files::is_pdf(&content)? && files::open(&self.file, &content).is_ok_and(|file| is_wrapper(&file)) {
+            notes
+                .push("it is sealed; mailer document decrypt opens it, and judges what is inside".to_owned());
+        }
         if self.json {
             let mut object = json!({
                 "command": "document verify", "standing": code, "trusted": trusted, "exit": exit.code(),
@@ -250,7 +255,7 @@ fn signature_in_words(report: &SignatureReport) -> String {
         Judgement::TimeStamp(Err(problem)) => format!("A time stamp that proves nothing: {problem}."),
         Judgement::Defective(defect) => format!("Not trusted: the signature cannot be judged: {defect}."),
     };
-    let mut lines = vec![format!("{}{level}: {judgement}", report.field)];
+    let mut lines = vec![format!("{}{level}: {judgement}", safe_line(&report.field))];
     if let Some(reason) = &report.reason {
         lines.push(format!("  Reason given: {}", safe_line(reason)));
     }
