@@ -221,3 +221,43 @@ fn what_cannot_be_signed_is_refused_with_its_reason_and_nothing_is_written() {
         assert_eq!(said.code, code, "{arguments:?}: {}", said.stderr);
     }
 }
+
+#[test]
+fn what_would_surprise_is_told_before_anything_is_done() {
+    let chancery = Chancery::new(|_| true);
+    chancery.write("notice.pdf", &pdf(1));
+    chancery.run(&["sign", "notice.pdf"]).expect(0);
+    let first = chancery.office.pki.read("notice-signed.pdf");
+    let said = chancery.run(&["sign", "notice.pdf"]).expect(2);
+    assert!(said.stderr.contains("notice-signed.pdf is there already"), "{}", said.stderr);
+    assert_eq!(chancery.office.pki.read("notice-signed.pdf"), first);
+    chancery.run(&["sign", "notice.pdf", "--output", "notice-signed.pdf"]).expect(0);
+    assert_ne!(chancery.office.pki.read("notice-signed.pdf"), first);
+    // The wrong PIN is not spent where there is no folder.
+    let arguments = ["document", "sign", "notice.pdf", "--output", "absent/notice.pdf"];
+    let said = chancery.office.run_with_pin("alice", "999999", &arguments, b"").expect(1);
+    assert!(said.stderr.contains("there is no folder absent"), "{}", said.stderr);
+    chancery.write("words.pdf", b"only words");
+    let said = chancery.run(&["sign", "words.pdf", "--json"]).expect(1);
+    assert_eq!(said.json()["error"]["code"], "not-a-pdf");
+    chancery.run(&["sign", "words.pdf", "--detached"]).expect(0);
+    assert_eq!(chancery.verify("words.pdf.p7s", 0)["trusted"], true);
+    for (list, words) in [(&b"M\xFCller\n"[..], "UTF-8"), (b"name,mail\nBob\n", "line 2: 1 columns")] {
+        chancery.write("list.csv", list);
+        let said =
+            chancery.run(&["distribute", "notice.pdf", "--to", "list.csv", "--subject", "Fees"]).expect(2);
+        assert!(said.stderr.contains(words), "{}", said.stderr);
+    }
+}
+
+#[test]
+fn a_sealed_document_says_how_it_is_opened() {
+    let chancery = Chancery::new(|_| true);
+    chancery.person("bob", &[]);
+    chancery.write("notice.pdf", &pdf(1));
+    chancery.run(&["encrypt", "notice.pdf", "--to", "bob@example.test"]).expect(0);
+    let said = chancery.run(&["verify", "notice-sealed.pdf"]).expect(4);
+    assert!(said.text().contains("mailer document decrypt"), "{}", said.text());
+    let plain = chancery.run(&["verify", "notice.pdf"]).expect(4);
+    assert!(!plain.text().contains("decrypt"), "{}", plain.text());
+}
