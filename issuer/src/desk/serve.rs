@@ -35,6 +35,21 @@ pub async fn run(directory: PathBuf, address: SocketAddr, format: Format) -> Res
         );
         return Err(Failure::new("not-published", message));
     }
+    let (listener, stop) = listen(address, format).await?;
+    publication::serve(listener, directory, stop)
+        .await
+        .map_err(|error| Failure::new("serve", format!("the server stopped: {error}")))?;
+    Ok(Status::Done)
+}
+
+/// Listens, and says where; with it, what ends when the program is interrupted or terminated.
+///
+/// # Errors
+/// The address is taken.
+pub(super) async fn listen(
+    address: SocketAddr,
+    format: Format,
+) -> Result<(TcpListener, impl Future<Output = ()> + Send + 'static), Failure> {
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failure::new(
             "listen",
@@ -42,10 +57,9 @@ pub async fn run(directory: PathBuf, address: SocketAddr, format: Format) -> Res
         )
     })?;
     let local = listener.local_addr().map_err(|error| Failure::new("listen", error.to_string()))?;
-    let mut terminate =
-        signal(SignalKind::terminate()).map_err(|error| Failure::new("signal", error.to_string()))?;
-    let mut interrupt =
-        signal(SignalKind::interrupt()).map_err(|error| Failure::new("signal", error.to_string()))?;
+    let no_signal = |error: std::io::Error| Failure::new("signal", error.to_string());
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signal)?;
     let url = format!("http://{local}");
     match format {
         Format::Json => output::json(&Ready { url })?,
@@ -57,8 +71,5 @@ pub async fn run(directory: PathBuf, address: SocketAddr, format: Format) -> Res
             _ = interrupt.recv() => {}
         }
     };
-    publication::serve(listener, directory, stop)
-        .await
-        .map_err(|error| Failure::new("serve", format!("the server stopped: {error}")))?;
-    Ok(Status::Done)
+    Ok((listener, stop))
 }

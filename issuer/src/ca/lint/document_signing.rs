@@ -1,7 +1,4 @@
 //! Document signing: a key that signs and does nothing else.
-use der::flagset::FlagSet;
-use x509_cert::ext::pkix::{KeyUsage, KeyUsages};
-
 use super::{CertificateRule, Sample};
 use crate::ca::profile::extension::{DOCUMENT_SIGNING, SERVER_AUTHENTICATION};
 
@@ -15,10 +12,7 @@ fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
     if sample.has_purpose(SERVER_AUTHENTICATION) {
         messages.push("documents and servers signed by one key".into());
     }
-    let signing = KeyUsages::DigitalSignature | KeyUsages::NonRepudiation;
-    if let Some((_, KeyUsage(usage))) = sample.extension::<KeyUsage>()
-        && (usage - signing != FlagSet::default() || (usage & signing).is_empty())
-    {
+    if !sample.only_signs() {
         messages.push("a document-signing key is for digitalSignature and nonRepudiation alone".into());
     }
 }
@@ -28,7 +22,7 @@ mod tests {
     use super::super::samples::{assert_clean, assert_finding, good, replace};
     use super::*;
     use crate::ca::Profile;
-    use x509_cert::ext::pkix::ExtendedKeyUsage;
+    use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages};
 
     #[test]
     fn every_profile_is_clean() {

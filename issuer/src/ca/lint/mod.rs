@@ -30,7 +30,7 @@ mod version;
 use const_oid::{AssociatedOid, ObjectIdentifier};
 use der::Decode;
 use spki::AlgorithmIdentifierOwned;
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage};
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
 
 use super::certificate::{SignedCertificate, TbsCertificate, UnsignedCertificate, pem_contents};
 use super::crl::view::CrlView;
@@ -174,6 +174,13 @@ impl Sample<'_> {
 
     fn has_purpose(&self, purpose: ObjectIdentifier) -> bool {
         self.purposes().contains(&purpose)
+    }
+
+    /// A key for digitalSignature or nonRepudiation and nothing else; so is one that does not say.
+    fn only_signs(&self) -> bool {
+        let signing = KeyUsages::DigitalSignature | KeyUsages::NonRepudiation;
+        self.extension::<KeyUsage>()
+            .is_none_or(|(_, KeyUsage(usage))| (usage - signing).is_empty() && !(usage & signing).is_empty())
     }
 }
 

@@ -1,6 +1,5 @@
 //! Time stamping: a purpose of its own, and a key that does nothing else.
-use der::flagset::FlagSet;
-use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages};
+use x509_cert::ext::pkix::ExtendedKeyUsage;
 
 use super::{CertificateRule, Sample};
 use crate::ca::profile::extension::TIME_STAMPING;
@@ -17,10 +16,7 @@ fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
     {
         messages.push("time stamping must be critical and alone".into());
     }
-    let signing = KeyUsages::DigitalSignature | KeyUsages::NonRepudiation;
-    if let Some((_, KeyUsage(usage))) = sample.extension::<KeyUsage>()
-        && (usage - signing != FlagSet::default() || (usage & signing).is_empty())
-    {
+    if !sample.only_signs() {
         messages.push("a time-stamping key is for digitalSignature and nonRepudiation alone".into());
     }
 }
@@ -31,6 +27,7 @@ mod tests {
     use super::*;
     use crate::ca::Profile;
     use crate::ca::profile::extension::CLIENT_AUTHENTICATION;
+    use x509_cert::ext::pkix::{KeyUsage, KeyUsages};
 
     #[test]
     fn every_profile_is_clean() {

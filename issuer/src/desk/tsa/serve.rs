@@ -5,21 +5,14 @@ use std::thread::available_parallelism;
 
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
-use serde::Serialize;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::failure::{Failure, Status};
 use super::super::office::{Surroundings, read_passphrase};
 use super::super::output::{self, Format};
+use super::super::serve::listen;
 use super::{ServeArguments, secret};
 use crate::clock::SystemClock;
 use crate::time_stamp::{self, Service};
-
-#[derive(Serialize)]
-struct Ready {
-    url: String,
-}
 
 /// Serves until it is interrupted or terminated.
 ///
@@ -51,28 +44,7 @@ pub(super) async fn run(
             kept.display()
         ));
     }
-    let address = arguments.listen;
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(
-            "listen",
-            format!("cannot listen on {address}: {error}; name another address with --listen"),
-        )
-    })?;
-    let local = listener.local_addr().map_err(|error| Failure::new("listen", error.to_string()))?;
-    let no_signal = |error: std::io::Error| Failure::new("signal", error.to_string());
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signal)?;
-    let url = format!("http://{local}");
-    match format {
-        Format::Json => output::json(&Ready { url })?,
-        Format::Text => output::line(&url)?,
-    }
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
+    let (listener, stop) = listen(arguments.listen, format).await?;
     time_stamp::serve(listener, service, stop).await?;
     Ok(Status::Done)
 }
