@@ -51,7 +51,7 @@ impl Judge<'_> {
     /// What the document brings along counts beside the directory. Where nothing current is known, or the signer's
     /// certificate has ended, a trusted time stamp lets the signature be judged as of that moment by what is enclosed.
     pub fn document_signature(&mut self, signature: &Signature, enclosed: &Enclosed) -> DocumentVerdict {
-        let now = self.approve_document(signature, enclosed);
+        let now = self.now(enclosed, |judge| judge.approve_with(signature, enclosed));
         let past = self.in_the_past(signature, enclosed);
         let is_proven_by_enclosed = past.is_some();
         let forged_time_stamp = forged(signature, enclosed);
@@ -85,32 +85,46 @@ impl Judge<'_> {
     ) -> Result<Timestamp, TimeStampError> {
         let token =
             time_stamp::read_over(token, &|algorithm| digest(octets, algorithm), &enclosed.certificates)?;
-        let mut source = WithAnswers::new(&mut *self.source, &enclosed.answers);
-        let mut judge = Judge {
-            anchors: self.anchors,
-            source: &mut source,
-            at: self.at,
-            unknown_revocation: self.unknown_revocation,
+        let believe = |judge: &mut Judge<'_>| {
+            let mut along =
+                Along { certificates: &enclosed.certificates, lists: &enclosed.lists, ..Along::default() };
+            judge.believe_token(&token, &[], &mut along)
         };
-        let mut along =
-            Along { certificates: &enclosed.certificates, lists: &enclosed.lists, ..Along::default() };
-        let now = judge.believe_token(&token, &[], &mut along);
+        let now = self.now(enclosed, believe);
         if now.is_ok() || token.authority.not_after() < self.at {
             return now;
         }
         let moment =
             enclosed.newest_statement().map_or(token.at_latest, |newest| newest.max(token.at_latest));
+        self.as_of(moment, enclosed, believe).or(now)
+    }
+
+    /// Judges now, by what is enclosed beside the directory.
+    fn now<T>(&mut self, enclosed: &Enclosed, judge: impl FnOnce(&mut Judge<'_>) -> T) -> T {
+        let mut source = WithAnswers::new(&mut *self.source, &enclosed.answers);
+        judge(&mut Judge {
+            anchors: self.anchors,
+            source: &mut source,
+            at: self.at,
+            unknown_revocation: self.unknown_revocation,
+        })
+    }
+
+    /// Judges as of a moment, which is not in the future, by what is enclosed or at hand; nobody is asked.
+    fn as_of<T>(
+        &mut self,
+        moment: Timestamp,
+        enclosed: &Enclosed,
+        judge: impl FnOnce(&mut Judge<'_>) -> T,
+    ) -> T {
         let mut at_hand = AtHand(&mut *self.source);
         let mut source = WithAnswers::new(&mut at_hand, &enclosed.answers);
-        let mut judge = Judge {
+        judge(&mut Judge {
             anchors: self.anchors,
             source: &mut source,
             at: moment.min(self.at),
             unknown_revocation: UnknownRevocation::Reject,
-        };
-        let mut along =
-            Along { certificates: &enclosed.certificates, lists: &enclosed.lists, ..Along::default() };
-        judge.believe_token(&token, &[], &mut along).or(now)
+        })
     }
 
     /// What proves that a certificate is good, for as long as its signatures shall be provable: its path and every genuine
@@ -142,21 +156,6 @@ impl Judge<'_> {
         moment > self.at.saturating_add(CLOCK_TOLERANCE).unwrap_or(self.at)
     }
 
-    fn approve_document(
-        &mut self,
-        signature: &Signature,
-        enclosed: &Enclosed,
-    ) -> Result<Approval, CertificateProblem> {
-        let mut source = WithAnswers::new(&mut *self.source, &enclosed.answers);
-        let mut judge = Judge {
-            anchors: self.anchors,
-            source: &mut source,
-            at: self.at,
-            unknown_revocation: self.unknown_revocation,
-        };
-        judge.approve_with(signature, enclosed)
-    }
-
     fn approve_with(
         &mut self,
         signature: &Signature,
@@ -183,18 +182,11 @@ impl Judge<'_> {
         moments.dedup();
         moments.into_iter().take(super::MOST_TIME_STAMPS).find_map(|stamped| {
             let moment = enclosed.newest_statement().map_or(stamped, |newest| newest.max(stamped));
-            let mut at_hand = AtHand(&mut *self.source);
-            let mut source = WithAnswers::new(&mut at_hand, &enclosed.answers);
-            let mut judge = Judge {
-                anchors: self.anchors,
-                source: &mut source,
-                at: moment.min(self.at),
-                unknown_revocation: UnknownRevocation::Reject,
-            };
-            let approval = judge.approve_with(signature, enclosed).ok()?;
+            let approval =
+                self.as_of(moment, enclosed, |judge| judge.approve_with(signature, enclosed)).ok()?;
             // Without a time that is proven, the past is only claimed.
             approval.stamped.proven?;
-            Some((judge.at, approval))
+            Some((moment.min(self.at), approval))
         })
     }
 }
