@@ -16,6 +16,7 @@
 //! - [`durable_file`]: files that are either the old or the new one.
 //! - `fuzz`: plain functions for published vectors and for fuzzing.
 //! - [`transport`]: SMTP, IMAP, Maildir, outbox.
+//! - `web`: what the clients of HTTP keep to.
 //! - [`cli`]: the commands.
 pub mod certificate;
 pub mod cli;
@@ -37,3 +38,4 @@ pub mod smime;
 pub mod time_stamping;
 pub mod transport;
 pub mod trust;
+mod web;

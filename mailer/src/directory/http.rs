@@ -1,11 +1,9 @@
 //! A certificate store by HTTP (RFC 4387). Only the configured address is ever asked, and no redirect is followed.
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64ct::{Base64Unpadded, Encoding};
 use sha1::{Digest, Sha1};
 use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use ureq::unversioned::transport::DefaultConnector;
 use url::Url;
 
@@ -13,6 +11,7 @@ use super::multipart;
 use super::targets::Targets;
 use super::{CLASS_LIST, DirectoryError, LARGEST_CERTIFICATE, MOST_RESULTS};
 use crate::certificate::Certificate;
+use crate::web;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(30);
@@ -120,22 +119,8 @@ impl HttpStore {
 
 /// Asks servers whom `tls_anchors` vouch for, at addresses that `targets` allow. No proxy, no redirect.
 pub(super) fn agent(tls_anchors: &[Certificate], targets: Targets) -> Agent {
-    let anchors =
-        tls_anchors.iter().map(|anchor| ureq::tls::Certificate::from_der(anchor.der()).to_owned()).collect();
-    let tls = TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .root_certs(RootCerts::Specific(Arc::new(anchors)))
-        .build();
-    let config = Agent::config_builder()
-        .tls_config(tls)
-        .proxy(None)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .http_status_as_error(false)
-        .timeout_connect(Some(CONNECT))
-        .timeout_global(Some(WHOLE))
-        .build();
+    let config =
+        web::settings(tls_anchors).timeout_connect(Some(CONNECT)).timeout_global(Some(WHOLE)).build();
     Agent::with_parts(config, DefaultConnector::default(), targets)
 }
 

@@ -1,15 +1,14 @@
 //! Requests by HTTP POST (RFC 3161 section 3.4). Only configured addresses are asked, and no redirect is followed.
-use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use url::Url;
 
 use super::client::Exchange;
 use super::error::ServerProblem;
 use super::response::LARGEST_RESPONSE;
 use crate::certificate::{Certificate, names};
+use crate::web;
 
 const QUERY: &str = "application/timestamp-query";
 const REPLY: &str = "application/timestamp-reply";
@@ -25,23 +24,7 @@ pub(super) struct Http {
 impl Http {
     /// `tls_anchors` are the CAs that may vouch for https servers; `time_limit` is for one request and its whole response.
     pub(super) fn new(tls_anchors: &[Certificate], time_limit: Duration) -> Self {
-        let anchors = tls_anchors
-            .iter()
-            .map(|anchor| ureq::tls::Certificate::from_der(anchor.der()).to_owned())
-            .collect();
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .root_certs(RootCerts::Specific(Arc::new(anchors)))
-            .build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .proxy(None)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .timeout_global(Some(time_limit))
-            .build();
+        let config = web::settings(tls_anchors).timeout_global(Some(time_limit)).build();
         Self { agent: Agent::new_with_config(config), has_tls_anchor: !tls_anchors.is_empty(), time_limit }
     }
 
