@@ -10,16 +10,13 @@
 mod support;
 
 use support::openssl::OpenSsl;
-use support::{Hand, KINDS, PIN, tlv};
+use support::{Hand, KINDS, PIN, padded_digest, tlv};
 
 const RSA: u8 = 0x07;
 const P256: u8 = 0x11;
 
-/// EMSA-PKCS1-v1_5 of a SHA-256 digest (RFC 8017 section 9.2).
 fn padded(digest: &[u8]) -> Vec<u8> {
-    let info = hex::decode("3031300d060960864801650304020105000420").unwrap();
-    let fill = vec![0xFF; 256 - 3 - info.len() - digest.len()];
-    [&[0, 1], &fill[..], &[0], &info, digest].concat()
+    padded_digest(digest, 256)
 }
 
 fn message(openssl: &OpenSsl) -> Vec<u8> {

@@ -17,7 +17,8 @@ use std::path::Path;
 use card_sim::store::file::FileStore;
 use card_sim::store::{StoreError, image};
 use card_sim::{Card, store::Store as _};
-use support::{Hand, PIN, WRONG_PIN, blank, tlv};
+use support::openssl::OpenSsl;
+use support::{Hand, PIN, WRONG_PIN, blank, padded_digest, tlv};
 use tempfile::TempDir;
 
 fn make(path: &Path) {
@@ -104,6 +105,38 @@ fn what_a_cut_replacement_left_is_removed() {
     assert!(!leftover.exists());
 }
 
+/// A card that card-sim wrote when images had version 1: an imported RSA-2048 key in 9A and P-256 key in 9D, a generated
+/// one in 82, an object, and one PIN try spent.
+#[test]
+fn a_card_of_version_1_is_taken_over_with_all_it_has() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("card");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/state_files/version-1");
+    fs::copy(sample.with_extension("card"), &path).unwrap();
+    assert_eq!(fs::read(&path).unwrap()[8..10], [0, 1]);
+    let openssl = OpenSsl::new();
+    for name in ["9a", "9d"] {
+        openssl.write(name, &fs::read(sample.with_extension(format!("{name}.pem"))).unwrap());
+    }
+    openssl.write("message", b"from another time");
+    let digest = openssl.run("dgst -sha256 -binary message");
+    // The first round reads what version 1 wrote, the second what this version made of it.
+    for round in [1, 2] {
+        let mut hand = Hand::with_card(Card::open(&path).unwrap(), &blank("yubikey5 5.7"));
+        let tries_left = if round == 1 { 0x63C2 } else { 0x63C3 };
+        assert_eq!(hand.command(0x20, 0, 0x80, &[]).1, tries_left);
+        assert_eq!(hand.verify(PIN), 0x9000);
+        openssl.write("signature", &hand.use_key(0x07, 0x9A, 0x81, &padded_digest(&digest, 256)));
+        openssl.run("dgst -sha256 -verify 9a -signature signature message");
+        openssl.write("signature", &hand.use_key(0x11, 0x9D, 0x81, &digest));
+        openssl.run("dgst -sha256 -verify 9d -signature signature message");
+        assert_eq!(hand.try_key(0x11, 0x82, 0x81, &digest).1, 0x9000);
+        let object = hand.succeed(0xCB, 0x3F, 0xFF, &tlv(0x5C, &[0x5F, 0xC1, 0x05]));
+        assert_eq!(object, tlv(0x53, b"written by version 1"));
+    }
+    assert_eq!(fs::read(&path).unwrap()[8..10], [0, 2]);
+}
+
 #[test]
 fn bad_files_are_refused_by_name_and_left_alone() {
     let folder = TempDir::new().unwrap();
@@ -128,7 +161,7 @@ fn bad_files_are_refused_by_name_and_left_alone() {
         (flipped, "state-damaged", "checksum does not match"),
         ([&good[..], b"more"].concat(), "state-damaged", "bytes follow its end"),
         (nonsense, "state-damaged", "content is not a card"),
-        (newer, "state-newer-version", "version 258, this card-sim reads up to 1"),
+        (newer, "state-newer-version", "version 258, this card-sim reads up to 2"),
         (b"-----BEGIN PRIVATE KEY-----".to_vec(), "state-not-a-card", "not a card-sim state file"),
     ] {
         fs::write(&path, &content).unwrap();

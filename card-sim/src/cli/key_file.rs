@@ -47,7 +47,7 @@ fn rsa_key(content: &[u8]) -> Option<PrivateKeyMaterial> {
         let skip = bytes.len().checked_sub(RSA_PRIME)?;
         bytes.get(skip..).map(SecretBytes::from)
     };
-    has_right_form.then_some(PrivateKeyMaterial::Rsa2048 { p: prime(p)?, q: prime(q)? })
+    has_right_form.then_some(PrivateKeyMaterial::Rsa { p: prime(p)?, q: prime(q)? })
 }
 
 fn p256_key(content: &[u8]) -> Option<PrivateKeyMaterial> {

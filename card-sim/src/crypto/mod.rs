@@ -19,33 +19,65 @@ use crate::secret::SecretBytes;
 pub const RSA_PUBLIC_EXPONENT: [u8; 3] = [0x01, 0x00, 0x01];
 
 /// An asymmetric algorithm with its key size.
+///
+/// RSA-1024 is not among them: SP 800-78-5 has withdrawn it, and what it protected can be read by others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum AsymmetricAlgorithm {
     /// RSA with a modulus of 2048 bits.
     Rsa2048,
+    /// RSA with a modulus of 3072 bits.
+    Rsa3072,
+    /// RSA with a modulus of 4096 bits.
+    Rsa4096,
     /// The curve P-256: ECDSA and ECDH.
     P256,
+    /// The curve P-384: ECDSA and ECDH.
+    P384,
+    /// Signatures of RFC 8032.
+    Ed25519,
+    /// Key agreement of RFC 7748.
+    X25519,
 }
 
 impl AsymmetricAlgorithm {
-    /// Bytes of an RSA block, or of a coordinate on the curve.
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 7] =
+        [Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::P256, Self::P384, Self::Ed25519, Self::X25519];
+
+    /// Bytes of an RSA block, of a coordinate on a NIST curve, or of a key of RFC 8032 or RFC 7748.
     #[must_use]
     pub fn block_length(self) -> usize {
         match self {
             Self::Rsa2048 => 256,
-            Self::P256 => 32,
+            Self::Rsa3072 => 384,
+            Self::Rsa4096 => 512,
+            Self::P256 | Self::Ed25519 | Self::X25519 => 32,
+            Self::P384 => 48,
         }
+    }
+
+    /// Whether it is RSA of any size.
+    #[must_use]
+    pub fn is_rsa(self) -> bool {
+        matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
+    }
+
+    /// The RSA algorithm whose modulus has this many bytes.
+    #[must_use]
+    pub fn rsa_with_block_length(length: usize) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.is_rsa() && algorithm.block_length() == length)
     }
 }
 
 /// A private key as it is stored.
 #[derive(Clone, Serialize, Deserialize)]
 pub enum PrivateKeyMaterial {
-    /// The two primes; everything else is computed from them.
-    Rsa2048 {
-        /// The first prime, 128 bytes.
+    /// The two primes, each half as long as the modulus; everything else is computed from them.
+    #[serde(alias = "Rsa2048")]
+    Rsa {
+        /// The first prime.
         p: SecretBytes,
-        /// The second prime, 128 bytes.
+        /// The second prime, as long as the first.
         q: SecretBytes,
     },
     /// A scalar of 32 bytes.
@@ -53,15 +85,35 @@ pub enum PrivateKeyMaterial {
         /// The scalar, big-endian.
         scalar: SecretBytes,
     },
+    /// A scalar of 48 bytes.
+    P384 {
+        /// The scalar, big-endian.
+        scalar: SecretBytes,
+    },
+    /// The 32 bytes that RFC 8032 section 5.1.5 calls the private key.
+    Ed25519 {
+        /// The private key, before it is hashed.
+        seed: SecretBytes,
+    },
+    /// The 32 bytes that RFC 7748 section 5 decodes as a scalar.
+    X25519 {
+        /// The scalar, little-endian; clamped when it is used.
+        scalar: SecretBytes,
+    },
 }
 
 impl PrivateKeyMaterial {
-    /// The algorithm this key is for.
+    /// The algorithm this key is for. An RSA key whose size no algorithm has is RSA-2048 here, and
+    /// [`CryptoProvider::load`] refuses it.
     #[must_use]
     pub fn algorithm(&self) -> AsymmetricAlgorithm {
         match self {
-            Self::Rsa2048 { .. } => AsymmetricAlgorithm::Rsa2048,
+            Self::Rsa { p, .. } => AsymmetricAlgorithm::rsa_with_block_length(2 * p.expose().len())
+                .unwrap_or(AsymmetricAlgorithm::Rsa2048),
             Self::P256 { .. } => AsymmetricAlgorithm::P256,
+            Self::P384 { .. } => AsymmetricAlgorithm::P384,
+            Self::Ed25519 { .. } => AsymmetricAlgorithm::Ed25519,
+            Self::X25519 { .. } => AsymmetricAlgorithm::X25519,
         }
     }
 }
@@ -79,6 +131,21 @@ pub enum PublicKey {
     /// An uncompressed point, `04 || X || Y`.
     P256 {
         /// The point, 65 bytes.
+        point: Vec<u8>,
+    },
+    /// An uncompressed point, `04 || X || Y`.
+    P384 {
+        /// The point, 97 bytes.
+        point: Vec<u8>,
+    },
+    /// An encoded point of RFC 8032 section 5.1.2.
+    Ed25519 {
+        /// The point, 32 bytes.
+        point: Vec<u8>,
+    },
+    /// A u-coordinate of RFC 7748 section 5.
+    X25519 {
+        /// The coordinate, 32 bytes, little-endian.
         point: Vec<u8>,
     },
 }
@@ -138,24 +205,49 @@ pub trait PrivateKey: Send {
     /// below it, or the key is not RSA.
     fn rsa_private_operation(
         &self,
-        block: &[u8],
-        randomness: &mut Randomness,
-    ) -> Result<Zeroizing<Vec<u8>>, CryptoError>;
+        _block: &[u8],
+        _randomness: &mut Randomness,
+    ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        Err(CryptoError::InvalidInput)
+    }
 
-    /// ECDSA over a digest of 1 to 32 bytes, read as a big-endian number (FIPS 186-5 section 6.4).
-    /// The signature is the DER `SEQUENCE { r INTEGER, s INTEGER }`.
+    /// ECDSA over a digest of 1 byte to the length of a coordinate, read as a big-endian number (FIPS 186-5
+    /// section 6.4). The signature is the DER `SEQUENCE { r INTEGER, s INTEGER }`.
     ///
     /// # Errors
-    /// [`CryptoError::InvalidInput`] when the digest is empty or longer, or the key is RSA.
-    fn ecdsa_sign(&self, digest: &[u8]) -> Result<Vec<u8>, CryptoError>;
+    /// [`CryptoError::InvalidInput`] when the digest is empty or longer, or the key is not on a NIST curve.
+    fn ecdsa_sign(&self, _digest: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        Err(CryptoError::InvalidInput)
+    }
 
     /// ECDH with an uncompressed point; the result is the X coordinate (SP 800-56A section 5.7.1.2).
     ///
     /// # Errors
     /// [`CryptoError::InvalidInput`] when the point is not an uncompressed point on the curve, or
-    /// the key is RSA.
-    fn ecdh(&self, point: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError>;
+    /// the key is not on a NIST curve.
+    fn ecdh(&self, _point: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        Err(CryptoError::InvalidInput)
+    }
 
-    /// What an importing host may send along with the primes; `None` for other keys.
-    fn rsa_derived_values(&self) -> Option<RsaDerivedValues>;
+    /// Ed25519 over a message (RFC 8032 section 5.1.6); the signature has 64 bytes.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidInput`] when the key is not Ed25519.
+    fn ed25519_sign(&self, _message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        Err(CryptoError::InvalidInput)
+    }
+
+    /// X25519 with another's u-coordinate (RFC 7748 section 6.1); the result has 32 bytes.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidInput`] when the coordinate has another length than 32 bytes, is of a point of small
+    /// order, so that the result would be all zeros, or the key is not X25519.
+    fn x25519(&self, _point: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        Err(CryptoError::InvalidInput)
+    }
+
+    /// What an importing host may send along with the primes; `None` for keys that are not RSA.
+    fn rsa_derived_values(&self) -> Option<RsaDerivedValues> {
+        None
+    }
 }

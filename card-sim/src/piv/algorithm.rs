@@ -17,7 +17,12 @@ pub fn asymmetric(identifier: u8) -> Option<AsymmetricAlgorithm> {
 pub fn asymmetric_identifier(algorithm: AsymmetricAlgorithm) -> u8 {
     match algorithm {
         AsymmetricAlgorithm::Rsa2048 => 0x07,
+        AsymmetricAlgorithm::Rsa3072 => 0x05,
+        AsymmetricAlgorithm::Rsa4096 => 0x16,
         AsymmetricAlgorithm::P256 => 0x11,
+        AsymmetricAlgorithm::P384 => 0x14,
+        AsymmetricAlgorithm::Ed25519 => 0xE0,
+        AsymmetricAlgorithm::X25519 => 0xE1,
     }
 }
 
@@ -49,7 +54,12 @@ pub fn symmetric_identifier(algorithm: SymmetricAlgorithm) -> u8 {
 pub fn asymmetric_name(algorithm: AsymmetricAlgorithm) -> &'static str {
     match algorithm {
         AsymmetricAlgorithm::Rsa2048 => "RSA-2048",
+        AsymmetricAlgorithm::Rsa3072 => "RSA-3072",
+        AsymmetricAlgorithm::Rsa4096 => "RSA-4096",
         AsymmetricAlgorithm::P256 => "P-256",
+        AsymmetricAlgorithm::P384 => "P-384",
+        AsymmetricAlgorithm::Ed25519 => "Ed25519",
+        AsymmetricAlgorithm::X25519 => "X25519",
     }
 }
 

@@ -184,7 +184,25 @@ fn length_of_length(first: u8) -> usize {
     if first < 0x80 { 1 } else { 1 + usize::from(first & 0x7F) }
 }
 
+/// The first TLV of these bytes, with a one-byte tag: its tag, its value, and what follows it.
+pub(crate) fn parse_tlv(bytes: &[u8]) -> (u8, Vec<u8>, Vec<u8>) {
+    let header = 1 + length_of_length(bytes[1]);
+    let length = match &bytes[1..header] {
+        [short] => usize::from(*short),
+        [_, long @ ..] => long.iter().fold(0, |value, byte| value << 8 | usize::from(*byte)),
+        [] => panic!("no length"),
+    };
+    (bytes[0], bytes[header..header + length].to_vec(), bytes[header + length..].to_vec())
+}
+
 /// One TLV with a one-byte tag.
 pub(crate) fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
     [&[tag], &length(value.len())[..], value].concat()
+}
+
+/// EMSA-PKCS1-v1_5 of a SHA-256 digest (RFC 8017 section 9.2), as long as the modulus.
+pub(crate) fn padded_digest(digest: &[u8], block: usize) -> Vec<u8> {
+    let info = hex::decode("3031300d060960864801650304020105000420").unwrap();
+    let fill = vec![0xFF; block - 3 - info.len() - digest.len()];
+    [&[0, 1], &fill[..], &[0], &info, digest].concat()
 }

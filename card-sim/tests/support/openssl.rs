@@ -40,7 +40,7 @@ impl OpenSsl {
     /// Writes a public key as the card returned it (contents of 7F49) into a PEM file.
     pub(crate) fn write_public_key(&self, name: &str, parts: &[u8]) {
         let der = match parts[0] {
-            0x86 => p256_spki(&parts[2..]),
+            0x86 => point_spki(&super::parse_tlv(parts).1),
             _ => rsa_spki(parts),
         };
         self.write("public.der", &der);
@@ -57,17 +57,24 @@ impl OpenSsl {
     }
 }
 
-/// SubjectPublicKeyInfo of a point on P-256 (RFC 5480).
-fn p256_spki(point: &[u8]) -> Vec<u8> {
-    let header = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
+/// SubjectPublicKeyInfo of a point on P-256 or P-384 (RFC 5480) or of an Ed25519 key (RFC 8410); a card's answer does
+/// not tell the latter from an X25519 key.
+fn point_spki(point: &[u8]) -> Vec<u8> {
+    let header = match point.len() {
+        65 => "3059301306072a8648ce3d020106082a8648ce3d030107034200",
+        97 => "3076301006072a8648ce3d020106052b81040022036200",
+        32 => "302a300506032b6570032100",
+        other => panic!("no public key has {other} bytes"),
+    };
     [hex::decode(header).unwrap(), point.to_vec()].concat()
 }
 
-/// SubjectPublicKeyInfo of `81 82 0100 modulus 82 03 exponent` (RFC 8017 appendix A.1.1).
+/// SubjectPublicKeyInfo of `81 L modulus 82 L exponent` (RFC 8017 appendix A.1.1).
 fn rsa_spki(parts: &[u8]) -> Vec<u8> {
-    let (modulus, exponent) = (&parts[4..260], &parts[262..265]);
+    let (_, modulus, rest) = super::parse_tlv(parts);
+    let (_, exponent, _) = super::parse_tlv(&rest);
     let integer = |bytes: &[u8]| super::tlv(0x02, &[&[0], bytes].concat());
-    let key = super::tlv(0x30, &[integer(modulus), super::tlv(0x02, exponent)].concat());
+    let key = super::tlv(0x30, &[integer(&modulus), super::tlv(0x02, &exponent)].concat());
     let algorithm = hex::decode("300d06092a864886f70d0101010500").unwrap();
     super::tlv(0x30, &[algorithm, super::tlv(0x03, &[&[0], &key[..]].concat())].concat())
 }

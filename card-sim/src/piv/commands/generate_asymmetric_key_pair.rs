@@ -79,6 +79,9 @@ pub(in crate::piv) fn public_key_parts(key: &PublicKey) -> ResponseData {
             let parts = [encode(0x81, modulus), encode(0x82, exponent)];
             ResponseData::new(parts.iter().flat_map(|part| part.iter().copied()).collect())
         }
-        PublicKey::P256 { point } => encode(0x86, point),
+        PublicKey::P256 { point }
+        | PublicKey::P384 { point }
+        | PublicKey::Ed25519 { point }
+        | PublicKey::X25519 { point } => encode(0x86, point),
     }
 }

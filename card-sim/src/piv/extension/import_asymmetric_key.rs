@@ -50,7 +50,7 @@ impl ImportAsymmetricKey {
         let length = algorithm.block_length();
         let material = match (algorithm, p, q, scalar) {
             (AsymmetricAlgorithm::Rsa2048, Some(p), Some(q), None) => {
-                PrivateKeyMaterial::Rsa2048 { p: padded(&p, length / 2)?, q: padded(&q, length / 2)? }
+                PrivateKeyMaterial::Rsa { p: padded(&p, length / 2)?, q: padded(&q, length / 2)? }
             }
             (AsymmetricAlgorithm::P256, None, None, Some(scalar)) => {
                 PrivateKeyMaterial::P256 { scalar: padded(&scalar, length)? }
