@@ -35,4 +35,4 @@ pub use piv::{
     KeyReference, LastTry, ManagementKey, ManagementKeyAlgorithm, Pin, PinStatus, PrivateKey, Puk,
     RetiredNumber, Transaction,
 };
-pub use transport::{Locator, ReaderStatus, list_readers};
+pub use transport::{Locator, ReaderStatus, ReaderWatch, WatchEnd, WatchedReader, list_readers};

@@ -8,7 +8,10 @@
 mod in_process;
 #[cfg(feature = "pcsc")]
 mod pcsc;
+mod reader_watch;
 pub mod transcript;
+
+pub use reader_watch::{ReaderWatch, WatchEnd, WatchedReader};
 
 use std::path::PathBuf;
 

@@ -6,12 +6,13 @@ use std::ffi::CString;
 use std::time::Duration;
 
 use pcsc::{
-    Attribute, Context, Disposition, Error, Protocol, Protocols, ReaderState, Scope, ShareMode, State,
+    Attribute, Context, Disposition, Error, PNP_NOTIFICATION, Protocol, Protocols, ReaderState, Scope,
+    ShareMode, State,
 };
 
 use zeroize::Zeroize as _;
 
-use super::{Connection, Ending, Exclusive, ReaderStatus, TransportError};
+use super::{Connection, Ending, Exclusive, ReaderStatus, TransportError, WatchedReader};
 use crate::piv::error::CardError;
 
 /// How often a transaction is tried again when others keep resetting the card at its start.
@@ -38,6 +39,59 @@ pub(super) fn list_readers() -> Result<Vec<ReaderStatus>, CardError> {
             atr: state.event_state().contains(State::PRESENT).then(|| state.atr().to_vec()),
         })
         .collect())
+}
+
+/// One context that sees readers and cards come and go.
+pub(super) struct Watch {
+    context: Context,
+    states: Vec<ReaderState>,
+}
+
+impl Watch {
+    pub(super) fn new() -> Result<Option<Self>, CardError> {
+        Ok(establish()?.map(|context| Self { context, states: Vec::new() }))
+    }
+
+    pub(super) fn context(&self) -> Context {
+        self.context.clone()
+    }
+
+    pub(super) fn readers(&mut self) -> Result<Vec<WatchedReader>, CardError> {
+        let names = match self.context.list_readers_owned() {
+            Ok(names) => names,
+            Err(Error::NoReadersAvailable) => Vec::new(),
+            Err(error) => return Err(service_error(error)),
+        };
+        let mut states: Vec<ReaderState> =
+            names.into_iter().map(|name| ReaderState::new(name, State::UNAWARE)).collect();
+        if !states.is_empty() {
+            self.context.get_status_change(Duration::ZERO, &mut states).map_err(service_error)?;
+        }
+        for state in &mut states {
+            state.sync_current_state();
+        }
+        let readers = states.iter().map(|state| WatchedReader {
+            name: state.name().to_string_lossy().into_owned(),
+            has_card: state.event_state().contains(State::PRESENT)
+                && !state.event_state().contains(State::MUTE),
+            changes: state.event_count(),
+        });
+        let readers = readers.collect();
+        // The reader that is none stands for the list of readers.
+        states.push(ReaderState::new(PNP_NOTIFICATION(), State::UNAWARE));
+        self.states = states;
+        Ok(readers)
+    }
+
+    pub(super) fn wait(&mut self, longest: Duration) -> Result<(), CardError> {
+        if self.states.is_empty() {
+            self.states.push(ReaderState::new(PNP_NOTIFICATION(), State::UNAWARE));
+        }
+        match self.context.get_status_change(longest, &mut self.states) {
+            Ok(()) | Err(Error::Timeout | Error::Cancelled | Error::UnknownReader) => Ok(()),
+            Err(error) => Err(service_error(error)),
+        }
+    }
 }
 
 /// `None` on a system that starts its service only with the first reader (Windows).
