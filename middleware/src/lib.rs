@@ -31,8 +31,9 @@ pub use keys::{
     Signer,
 };
 pub use piv::{
-    Administration, Card, CardError, CardIdentity, CardKey, DataObject, EmulatedMark, FreshPin, KeyAlgorithm,
-    KeyReference, LastTry, ManagementKey, ManagementKeyAlgorithm, Pin, PinStatus, PrivateKey, Puk,
-    RetiredNumber, Transaction,
+    Administration, Card, CardContents, CardError, CardIdentity, CardKey, DataObject, EmulatedMark, FreshPin,
+    KeyAlgorithm, KeyEntry, KeyMetadata, KeyOrigin, KeyPolicies, KeyReference, LastTry, ManagementKey,
+    ManagementKeyAlgorithm, Pin, PinPolicy, PinStatus, PrivateKey, Puk, RetiredNumber, TouchPolicy,
+    Transaction,
 };
 pub use transport::{Locator, ReaderStatus, ReaderWatch, WatchEnd, WatchedReader, list_readers};

@@ -38,7 +38,8 @@ impl Framing {
 
     fn frames(self, command: &CommandApdu) -> Vec<Zeroizing<Vec<u8>>> {
         let header = [0x00, command.instruction, command.p1, command.p2];
-        if command.data.len() > SHORT
+        if (command.data.len() > SHORT || command.expects_long_data)
+            && !command.data.is_empty()
             && self.extended.is_some_and(|longest| command.data.len() + EXTENDED_OVERHEAD <= longest)
             && let Ok(length) = u16::try_from(command.data.len())
         {
@@ -275,6 +276,15 @@ mod tests {
         let command =
             CommandApdu::new("GENERAL AUTHENTICATE", 0x87, 0x07, 0x9A).with_data(data).expecting_data();
         run(&text, Framing::of(&announcing, Some(65_544), false), &command).unwrap();
+
+        // One long answer at once, where the line takes it.
+        let command = CommandApdu::new("GET DATA", 0xCB, 0x3F, 0xFF)
+            .with_data(vec![0x5C, 0x01, 0x7E])
+            .expecting_long_data();
+        let text = "> 00 CB 3F FF 00 00 03 5C 01 7E 00 00\n< 7E 00 90 00";
+        run(text, Framing::of(&announcing, Some(65_544), false), &command).unwrap();
+        let text = "> 00 CB 3F FF 03 5C 01 7E 00\n< 7E 00 90 00";
+        run(text, Framing::of(&silent, Some(65_544), false), &command).unwrap();
     }
 
     #[test]

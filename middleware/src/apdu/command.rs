@@ -10,12 +10,22 @@ pub(crate) struct CommandApdu {
     pub(crate) p2: u8,
     pub(crate) data: Zeroizing<Vec<u8>>,
     pub(crate) expects_data: bool,
+    /// More than a short answer holds may come: worth an extended Le where there is one.
+    pub(crate) expects_long_data: bool,
 }
 
 impl CommandApdu {
     /// Case 1: a header alone.
     pub(crate) fn new(name: &'static str, instruction: u8, p1: u8, p2: u8) -> Self {
-        Self { name, instruction, p1, p2, data: Zeroizing::new(Vec::new()), expects_data: false }
+        Self {
+            name,
+            instruction,
+            p1,
+            p2,
+            data: Zeroizing::new(Vec::new()),
+            expects_data: false,
+            expects_long_data: false,
+        }
     }
 
     /// Adds a data field.
@@ -27,6 +37,13 @@ impl CommandApdu {
     /// Asks for the whole answer (Le 00).
     pub(crate) fn expecting_data(mut self) -> Self {
         self.expects_data = true;
+        self
+    }
+
+    /// Asks for the whole answer, which may be longer than 256 bytes.
+    pub(crate) fn expecting_long_data(mut self) -> Self {
+        self.expects_data = true;
+        self.expects_long_data = true;
         self
     }
 }

@@ -49,7 +49,7 @@ impl FileKey {
             }
             KeyAlgorithm::P256 => Secret::P256(elliptic_curve::Generate::generate_from_rng(&mut rng)),
             KeyAlgorithm::P384 => Secret::P384(elliptic_curve::Generate::generate_from_rng(&mut rng)),
-            KeyAlgorithm::Ed25519 | KeyAlgorithm::X25519 => {
+            KeyAlgorithm::Rsa1024 | KeyAlgorithm::Ed25519 | KeyAlgorithm::X25519 => {
                 return Err(KeyError::Unsupported(format!("{algorithm} in a key file")));
             }
         })

@@ -56,6 +56,7 @@ impl PublicKey {
     pub(crate) fn algorithm(&self) -> Option<KeyAlgorithm> {
         match self {
             Self::Rsa(key) => match key.n().bits() {
+                1024 => Some(KeyAlgorithm::Rsa1024),
                 2048 => Some(KeyAlgorithm::Rsa2048),
                 3072 => Some(KeyAlgorithm::Rsa3072),
                 4096 => Some(KeyAlgorithm::Rsa4096),

@@ -11,7 +11,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::objects;
 use super::signing::{CHALLENGE, RESPONSE, TEMPLATE, WITNESS, response_value};
 use super::transaction::Repeat;
-use super::{CardError, DataObject, KeyAlgorithm, KeyReference, PrivateKey, Transaction};
+use super::{
+    CardError, DataObject, KeyAlgorithm, KeyReference, PinPolicy, PrivateKey, TouchPolicy, Transaction,
+};
 use crate::apdu::{CommandApdu, ResponseApdu, StatusWord, ber_tlv};
 
 const MANAGEMENT_KEY: u8 = 0x9B;
@@ -196,6 +198,15 @@ fn nine_b(algorithm: ManagementKeyAlgorithm, contents: &[u8]) -> CommandApdu {
         .expecting_data()
 }
 
+/// When the card shall want PIN and touch for a new key; `None` leaves it at what is usual for the key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyPolicies {
+    /// When it wants the PIN.
+    pub pin: Option<PinPolicy>,
+    /// When it wants a touch.
+    pub touch: Option<TouchPolicy>,
+}
+
 /// Proof that the management key was accepted in this transaction.
 #[must_use]
 pub struct Administration<'tx, 'card>(&'tx mut Transaction<'card>);
@@ -210,10 +221,26 @@ impl<'card> Administration<'_, 'card> {
         key: KeyReference,
         algorithm: KeyAlgorithm,
     ) -> Result<SubjectPublicKeyInfoOwned, CardError> {
-        let template = ber_tlv::encode(0xAC, &ber_tlv::encode(0x80, &[algorithm.to_byte()]));
+        self.generate_with(key, algorithm, KeyPolicies::default())
+    }
+
+    /// As [`Self::generate`], saying when the card shall want PIN and touch for the key (a vendor's extension).
+    ///
+    /// # Errors
+    /// As there; [`CardError::Unsupported`], by name, for policies on a card without that extension.
+    pub fn generate_with(
+        &mut self,
+        key: KeyReference,
+        algorithm: KeyAlgorithm,
+        policies: KeyPolicies,
+    ) -> Result<SubjectPublicKeyInfoOwned, CardError> {
+        let mut contents = ber_tlv::encode(0x80, &[algorithm.to_byte()]);
+        self.append_policies(&mut contents, policies)?;
+        let template = ber_tlv::encode(0xAC, &contents);
         let command = CommandApdu::new("GENERATE ASYMMETRIC KEY PAIR", 0x47, 0x00, key.to_byte())
             .with_data(template)
             .expecting_data();
+        self.0.forget_contents();
         let response = self.0.send(&command, Repeat::Never)?;
         done(&command, &response, || format!("generate a {algorithm} key in {key}"))?;
         let template = ber_tlv::find(&response.data, 0x7F49)?
@@ -226,16 +253,51 @@ impl<'card> Administration<'_, 'card> {
     /// # Errors
     /// [`CardError::Unsupported`], by name, on a card that has no such command: SP 800-73-5 defines none.
     pub fn import(&mut self, key: KeyReference, private_key: &PrivateKey) -> Result<(), CardError> {
+        self.import_with(key, private_key, KeyPolicies::default())
+    }
+
+    /// As [`Self::import`], saying when the card shall want PIN and touch for the key.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn import_with(
+        &mut self,
+        key: KeyReference,
+        private_key: &PrivateKey,
+        policies: KeyPolicies,
+    ) -> Result<(), CardError> {
         let algorithm = private_key.algorithm();
         if self.0.version()?.is_none() {
             return Err(CardError::Unsupported(
                 "import a private key (SP 800-73-5 has no command for it)".to_owned(),
             ));
         }
+        let mut template = private_key.import_template();
+        self.append_policies(&mut template, policies)?;
         let command = CommandApdu::new("IMPORT ASYMMETRIC KEY", 0xFE, algorithm.to_byte(), key.to_byte())
-            .with_data(private_key.import_template());
+            .with_data(template);
+        self.0.forget_contents();
         let response = self.0.send(&command, Repeat::Never)?;
         done(&command, &response, || format!("import a {algorithm} key into {key}"))
+    }
+
+    /// `AA 01 pin AB 01 touch`, the vendor's.
+    fn append_policies(&mut self, template: &mut Vec<u8>, policies: KeyPolicies) -> Result<(), CardError> {
+        if policies == KeyPolicies::default() {
+            return Ok(());
+        }
+        if self.0.version()?.is_none() {
+            return Err(CardError::Unsupported(
+                "set a PIN or touch policy of a key (SP 800-73-5 fixes it by key)".to_owned(),
+            ));
+        }
+        if let Some(policy) = policies.pin {
+            ber_tlv::append(template, 0xAA, &[policy.to_byte()]);
+        }
+        if let Some(policy) = policies.touch {
+            ber_tlv::append(template, 0xAB, &[policy.to_byte()]);
+        }
+        Ok(())
     }
 
     /// Writes a data object; `contents` goes inside `53` ([`DataObject::DISCOVERY`]: the whole `7E`). What was there
@@ -252,8 +314,8 @@ impl<'card> Administration<'_, 'card> {
             data
         };
         let command = CommandApdu::new("PUT DATA", 0xDB, 0x3F, 0xFF).with_data(data);
+        self.0.forget_contents();
         let response = self.0.send(&command, Repeat::Never)?;
-        self.0.forget_identity();
         if response.status == StatusWord::NOT_ENOUGH_MEMORY {
             return Err(CardError::CardFull(object));
         }

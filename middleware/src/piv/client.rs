@@ -1,7 +1,7 @@
 //! An open card, and what it answers to anybody.
 use std::collections::BTreeSet;
 
-use super::objects::{self, Chuid};
+use super::objects;
 use super::transaction::Memory;
 use super::{CardError, CardKey, DataObject, KeyReference, LastTry, Pin, Transaction};
 use crate::apdu::Framing;
@@ -41,7 +41,7 @@ pub struct EmulatedMark {
 
 impl EmulatedMark {
     /// `80 "card-sim" [81 01 flags]`.
-    fn from_bytes(contents: &[u8]) -> Option<Self> {
+    pub(super) fn from_bytes(contents: &[u8]) -> Option<Self> {
         let name = crate::apdu::ber_tlv::find(contents, 0x80).ok()??;
         if name != b"card-sim" {
             return None;
@@ -120,20 +120,7 @@ impl Card {
         if let Some(identity) = &self.memory.identity {
             return Ok(identity.clone());
         }
-        let mut transaction = self.transaction()?;
-        let version = transaction.version()?;
-        let serial = if version.is_some() { transaction.serial_number()? } else { None };
-        let guid = transaction
-            .read_if_present(DataObject::CHUID)?
-            .and_then(|contents| Chuid::from_bytes(&contents).ok())
-            .map(|chuid| chuid.guid);
-        let emulated = transaction
-            .read_if_present(DataObject::EMULATED_MARK)?
-            .and_then(|contents| EmulatedMark::from_bytes(&contents));
-        drop(transaction);
-        let identity = CardIdentity { guid, serial, version, emulated };
-        self.memory.identity = Some(identity.clone());
-        Ok(identity)
+        self.transaction()?.identity()
     }
 
     /// One exclusive use of the card, with PIV selected. Dropping it logs the PIN out (VERIFY P1=FF; if refused, a

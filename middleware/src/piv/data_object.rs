@@ -46,6 +46,11 @@ impl DataObject {
     }
 }
 
+/// The whole answer to GET DATA for an object with these contents: `53 L contents`.
+pub(crate) fn wrapped(contents: &[u8]) -> Vec<u8> {
+    crate::apdu::ber_tlv::encode(0x53, contents)
+}
+
 impl std::fmt::Display for DataObject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:X}", self.0)

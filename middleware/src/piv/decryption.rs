@@ -23,12 +23,16 @@ impl Transaction<'_> {
         encryption: RsaEncryption,
         ciphertext: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let algorithm = [KeyAlgorithm::Rsa2048, KeyAlgorithm::Rsa3072, KeyAlgorithm::Rsa4096]
-            .into_iter()
-            .find(|algorithm| algorithm.length() == ciphertext.len())
-            .ok_or_else(|| {
-                KeyError::Unsupported(format!("decrypt {} bytes with an RSA key of a card", ciphertext.len()))
-            })?;
+        let algorithm =
+            [KeyAlgorithm::Rsa1024, KeyAlgorithm::Rsa2048, KeyAlgorithm::Rsa3072, KeyAlgorithm::Rsa4096]
+                .into_iter()
+                .find(|algorithm| algorithm.length() == ciphertext.len())
+                .ok_or_else(|| {
+                    KeyError::Unsupported(format!(
+                        "decrypt {} bytes with an RSA key of a card",
+                        ciphertext.len()
+                    ))
+                })?;
         rsa_padding::check(encryption, algorithm.length())?;
         let response =
             self.general_authenticate(algorithm.to_byte(), key.to_byte(), CHALLENGE, ciphertext)?;

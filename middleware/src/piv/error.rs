@@ -74,6 +74,9 @@ pub enum CardError {
         "the card has no key {0} for this use: it is missing, or of another algorithm than its certificate says"
     )]
     KeyNotFound(KeyReference),
+    /// An RSA block that is not below the key's modulus.
+    #[error("the card refused the data: it is not below the key's modulus")]
+    InputRejected,
     /// A signature of the key does not verify with the public key that was given for it.
     #[error(
         "key {0} on the card does not belong to its certificate; the issuance desk must issue the card again"
@@ -145,6 +148,7 @@ impl CardError {
             Self::NewPinRefused => "new-pin-refused",
             Self::ObjectNotFound(_) => "object-not-found",
             Self::KeyNotFound(_) => "key-not-found",
+            Self::InputRejected => "input-rejected",
             Self::KeyMismatch(_) => "key-mismatch",
             Self::Unsupported(_) => "unsupported",
             Self::WrongManagementKey => "wrong-management-key",

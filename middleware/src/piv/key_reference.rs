@@ -121,6 +121,9 @@ impl std::str::FromStr for KeyReference {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyAlgorithm {
+    /// RSA with a 1024-bit modulus, in retired keys alone (SP 800-78-5 table 6-2): old mail is still decrypted and old
+    /// signatures are verified with it; nothing new is made.
+    Rsa1024,
     /// RSA with a 2048-bit modulus and exponent 65537.
     Rsa2048,
     /// RSA with a 3072-bit modulus and exponent 65537.
@@ -143,6 +146,17 @@ const RSA_ENCRYPTION: ObjectIdentifier = const_oid::db::rfc5912::RSA_ENCRYPTION;
 const EC_PUBLIC_KEY: ObjectIdentifier = const_oid::db::rfc5912::ID_EC_PUBLIC_KEY;
 
 impl KeyAlgorithm {
+    const ALL: [Self; 8] = [
+        Self::Rsa1024,
+        Self::Rsa2048,
+        Self::Rsa3072,
+        Self::Rsa4096,
+        Self::P256,
+        Self::P384,
+        Self::Ed25519,
+        Self::X25519,
+    ];
+
     /// The algorithm of a public key; `None` where PIV has none for it.
     pub fn of(public_key: &SubjectPublicKeyInfoOwned) -> Option<Self> {
         PublicKey::try_from(public_key).ok()?.algorithm()
@@ -151,6 +165,7 @@ impl KeyAlgorithm {
     /// The P1 byte (SP 800-78 table 6-2; the vendor's own for 4096 bits and Curve25519).
     pub(crate) fn to_byte(self) -> u8 {
         match self {
+            Self::Rsa1024 => 0x06,
             Self::Rsa2048 => 0x07,
             Self::Rsa3072 => 0x05,
             Self::P256 => 0x11,
@@ -161,9 +176,15 @@ impl KeyAlgorithm {
         }
     }
 
+    /// The inverse of [`Self::to_byte`].
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.to_byte() == byte)
+    }
+
     /// Bytes of the modulus, or of a coordinate.
-    pub(crate) fn length(self) -> usize {
+    pub fn length(self) -> usize {
         match self {
+            Self::Rsa1024 => 128,
             Self::Rsa2048 => 256,
             Self::Rsa3072 => 384,
             Self::Rsa4096 => 512,
@@ -172,19 +193,22 @@ impl KeyAlgorithm {
         }
     }
 
-    pub(crate) fn is_rsa(self) -> bool {
-        matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
+    /// Whether it is RSA, of whatever size.
+    pub fn is_rsa(self) -> bool {
+        matches!(self, Self::Rsa1024 | Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
     }
 
     /// Whether it is a curve on which ECDSA signs.
-    pub(crate) fn is_weierstrass(self) -> bool {
+    pub fn is_weierstrass(self) -> bool {
         matches!(self, Self::P256 | Self::P384)
     }
 
     /// Algorithm and parameters in a SubjectPublicKeyInfo (RFC 3279, RFC 5480, RFC 8410).
     fn identifier(self) -> AlgorithmIdentifierOwned {
         let (oid, parameters) = match self {
-            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => (RSA_ENCRYPTION, Some(AnyRef::NULL.into())),
+            Self::Rsa1024 | Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => {
+                (RSA_ENCRYPTION, Some(AnyRef::NULL.into()))
+            }
             Self::P256 => (EC_PUBLIC_KEY, Some((&const_oid::db::rfc5912::SECP_256_R_1).into())),
             Self::P384 => (EC_PUBLIC_KEY, Some((&const_oid::db::rfc5912::SECP_384_R_1).into())),
             Self::X25519 => (const_oid::db::rfc8410::ID_X_25519, None),
@@ -224,6 +248,7 @@ fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> der::Result<Vec<u8>> {
 impl std::fmt::Display for KeyAlgorithm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::Rsa1024 => "RSA-1024",
             Self::Rsa2048 => "RSA-2048",
             Self::Rsa3072 => "RSA-3072",
             Self::P256 => "P-256",

@@ -4,7 +4,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::transaction::Repeat;
-use super::{CardError, KeyReference, Transaction};
+use super::{CardError, KeyAlgorithm, KeyReference, Transaction};
 use crate::apdu::{CommandApdu, StatusWord, ber_tlv};
 use crate::keys::{KeyError, RsaEncryption, SignatureScheme};
 
@@ -247,6 +247,19 @@ impl FreshPin<'_, '_> {
         digest: &[u8],
     ) -> Result<Vec<u8>, CardError> {
         self.0.sign_digest(key, public_key, scheme, digest)
+    }
+
+    /// As [`Transaction::use_private_key`], with 9C too.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn use_private_key(
+        self,
+        key: KeyReference,
+        algorithm: KeyAlgorithm,
+        input: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CardError> {
+        self.0.raw_operation(key, algorithm, input)
     }
 
     /// As [`Transaction::decrypt`], for a key that wants the PIN before each use.

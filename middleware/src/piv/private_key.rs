@@ -36,8 +36,8 @@ impl PrivateKey {
     /// The data field of the vendor command IMPORT ASYMMETRIC KEY: `01 p 02 q 03 dP 04 dQ 05 qInv`, or `06 d`,
     /// each padded on the left to its full length.
     pub(super) fn import_template(&self) -> Zeroizing<Vec<u8>> {
-        // Room for all of it at once: a buffer that grows leaves copies behind.
-        let mut template = Zeroizing::new(Vec::with_capacity(5 * (self.algorithm.length() + 8)));
+        // Room for all of it at once, and for policies after it: a buffer that grows leaves copies behind.
+        let mut template = Zeroizing::new(Vec::with_capacity(5 * (self.algorithm.length() + 8) + 6));
         match &self.parts {
             Parts::Rsa(parts) => {
                 for (tag, part) in (0x01..).zip(parts) {

@@ -48,22 +48,86 @@ impl Transaction<'_> {
             .map_err(|_| CardError::Unsupported("sign with a key of this algorithm".to_owned()))?;
         let algorithm = verifier
             .algorithm()
+            .filter(|&algorithm| algorithm != KeyAlgorithm::Rsa1024)
             .ok_or_else(|| CardError::Unsupported("sign with a key of this size".to_owned()))?;
         let challenge = challenge(algorithm, scheme, digest)?;
-        let response =
-            self.general_authenticate(algorithm.to_byte(), key.to_byte(), CHALLENGE, &challenge)?;
+        let signature = self.private_key_operation(key, algorithm, &challenge)?.to_vec();
+        if verifier.verifies(scheme, digest, &signature) {
+            Ok(signature)
+        } else {
+            Err(CardError::KeyMismatch(key))
+        }
+    }
+
+    /// What the card itself does with a private key, for callers that do padding and hashing on their own (PKCS#11).
+    ///
+    /// RSA: `input` is as long as the modulus and is raised to the private exponent. ECDSA: `input` is a digest, cut
+    /// or filled to the field's length; the answer is a DER `Ecdsa-Sig-Value`. Ed25519: `input` is the message.
+    /// Nothing is checked against a public key.
+    ///
+    /// # Errors
+    /// [`CardError::PinRequired`] for 9C, which wants [`FreshPin::use_private_key`](super::FreshPin::use_private_key),
+    /// and where the card says so; [`CardError::KeyNotFound`]; [`CardError::InputRejected`] for an RSA block that is
+    /// not below the modulus; [`CardError::Unsupported`] for an input of the wrong length, and for X25519.
+    pub fn use_private_key(
+        &mut self,
+        key: KeyReference,
+        algorithm: KeyAlgorithm,
+        input: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CardError> {
+        if key == KeyReference::DigitalSignature {
+            return Err(CardError::PinRequired);
+        }
+        self.raw_operation(key, algorithm, input)
+    }
+
+    pub(super) fn raw_operation(
+        &mut self,
+        key: KeyReference,
+        algorithm: KeyAlgorithm,
+        input: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CardError> {
+        let length = algorithm.length();
+        match algorithm {
+            KeyAlgorithm::X25519 => Err(CardError::Unsupported("sign with X25519".to_owned())),
+            KeyAlgorithm::Ed25519 => self.private_key_operation(key, algorithm, input),
+            _ if algorithm.is_weierstrass() => {
+                self.private_key_operation(key, algorithm, &field_element(input, length))
+            }
+            _ if input.len() == length => {
+                self.private_key_operation(key, algorithm, input).map_err(|error| match error {
+                    // The card refuses the block or the key and does not say which; an odd modulus starts with a high
+                    // bit, so a block below 2^(bits - 1) is below it.
+                    CardError::KeyNotFound(_) if input.first().is_some_and(|&byte| byte & 0x80 != 0) => {
+                        CardError::InputRejected
+                    }
+                    error => error,
+                })
+            }
+            _ => Err(CardError::Unsupported(format!("use {algorithm} on {} bytes", input.len()))),
+        }
+    }
+
+    /// GENERAL AUTHENTICATE with a challenge of the form that the algorithm wants.
+    fn private_key_operation(
+        &mut self,
+        key: KeyReference,
+        algorithm: KeyAlgorithm,
+        challenge: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CardError> {
+        let response = self.general_authenticate(algorithm.to_byte(), key.to_byte(), CHALLENGE, challenge)?;
         match response.status {
             StatusWord::OK => {}
             // The challenge is well formed, so the card means the key (6A80: vendor cards without that key).
             StatusWord::INCORRECT_PARAMETER => return Err(CardError::KeyNotFound(key)),
             status => return Err(use_error(key, status)),
         }
-        let signature = response_value(&response, RESPONSE)?.to_vec();
-        if verifier.verifies(scheme, digest, &signature) {
-            Ok(signature)
-        } else {
-            Err(CardError::KeyMismatch(key))
+        let answer = response_value(&response, RESPONSE)?;
+        if algorithm.is_rsa() && answer.len() != algorithm.length() {
+            let what = format!("an RSA block of {} bytes", answer.len());
+            return Err(CardError::MalformedAnswer(what));
         }
+        Ok(Zeroizing::new(answer.to_vec()))
     }
 
     /// `7C { 82 00, tag value }`: asks for the response to a challenge or an exponentiation.
@@ -126,12 +190,16 @@ fn challenge(algorithm: KeyAlgorithm, scheme: SignatureScheme, digest: &[u8]) ->
             }),
         // The message itself: the card hashes it (RFC 8032 section 5.1.6).
         SignatureScheme::Ed25519 if algorithm == KeyAlgorithm::Ed25519 => Ok(digest.to_vec()),
-        SignatureScheme::Ecdsa(_) if algorithm.is_weierstrass() => {
-            let cut = digest.get(..length).unwrap_or(digest);
-            let mut block = vec![0; length - cut.len()];
-            block.extend_from_slice(cut);
-            Ok(block)
-        }
+        SignatureScheme::Ecdsa(_) if algorithm.is_weierstrass() => Ok(field_element(digest, length)),
         _ => Err(CardError::Unsupported(format!("sign with {algorithm} in this scheme"))),
     }
+}
+
+/// A digest as long as the field: longer ones are cut on the right, shorter ones filled with zeros on the left
+/// (FIPS 186-5 section 6.4.1).
+fn field_element(digest: &[u8], length: usize) -> Vec<u8> {
+    let cut = digest.get(..length).unwrap_or(digest);
+    let mut element = vec![0; length - cut.len()];
+    element.extend_from_slice(cut);
+    element
 }

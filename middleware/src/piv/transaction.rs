@@ -1,8 +1,12 @@
 //! One exclusive use of a card, and how it ends.
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
-use super::client::CardIdentity;
-use super::objects;
+use super::client::{CardIdentity, EmulatedMark};
+use super::contents::CardContents;
+use super::objects::{self, Chuid};
+use super::seal::Seal;
 use super::{CardError, DataObject, KeyReference};
 use crate::apdu::{CommandApdu, Framing, ResponseApdu, StatusWord, ber_tlv, exchange};
 use crate::transport::{Connection, Ending, Exclusive, TransportError};
@@ -16,6 +20,20 @@ pub(super) struct Memory {
     pub(super) identity: Option<CardIdentity>,
     /// Outer `None`: not asked yet.
     version: Option<Option<(u8, u8, u8)>>,
+    /// What was read, as long as the seal or this transaction proves that it holds.
+    contents: Option<Arc<CardContents>>,
+    seal: Option<Seal>,
+    /// The card does not cut its answers as asked: nothing is tried again.
+    cannot_be_sealed: bool,
+}
+
+impl Memory {
+    /// Somebody may have changed what the card shows.
+    fn forget(&mut self) {
+        self.identity = None;
+        self.contents = None;
+        self.seal = None;
+    }
 }
 
 /// Whether a command may be sent again after another program reset the card.
@@ -44,9 +62,21 @@ impl<'card> Transaction<'card> {
         memory: &'card mut Memory,
         reader: &str,
     ) -> Result<Self, CardError> {
-        let line = connection.begin()?;
-        let mut transaction =
-            Self { line: Some(line), framing, memory, pin_submitted: false, management_key_used: false };
+        let mut line = connection.begin()?;
+        if let Some(seal) = memory.seal.take() {
+            let is_intact = match seal.is_intact(line.as_mut()) {
+                Err(TransportError::Reset) => line.reconnect().map(|()| false),
+                result => result,
+            };
+            if is_intact? {
+                return Ok(Self::over(line, framing, memory));
+            }
+            memory.forget();
+        }
+        if memory.contents.is_some() {
+            memory.forget();
+        }
+        let mut transaction = Self::over(line, framing, memory);
         // Another program may have selected another application since: the reader is shared.
         let response = transaction.send(&select(), Repeat::Safe)?;
         match response.status {
@@ -58,13 +88,39 @@ impl<'card> Transaction<'card> {
         }
     }
 
+    fn over(line: Box<dyn Exclusive + 'card>, framing: Framing, memory: &'card mut Memory) -> Self {
+        Self { line: Some(line), framing, memory, pin_submitted: false, management_key_used: false }
+    }
+
+    /// See [`Card::identity`](super::Card::identity).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn identity(&mut self) -> Result<CardIdentity, CardError> {
+        if let Some(identity) = &self.memory.identity {
+            return Ok(identity.clone());
+        }
+        let version = self.version()?;
+        let serial = if version.is_some() { self.serial_number()? } else { None };
+        let guid = self
+            .read_if_present(DataObject::CHUID)?
+            .and_then(|contents| Chuid::from_bytes(&contents).ok())
+            .map(|chuid| chuid.guid);
+        let emulated = self
+            .read_if_present(DataObject::EMULATED_MARK)?
+            .and_then(|contents| EmulatedMark::from_bytes(&contents));
+        let identity = CardIdentity { guid, serial, version, emulated };
+        self.memory.identity = Some(identity.clone());
+        Ok(identity)
+    }
+
     /// Contents of `53`; for [`DataObject::DISCOVERY`] the whole answer with its tag `7E`.
     ///
     /// # Errors
     /// [`CardError::ObjectNotFound`]; [`CardError::PinRequired`] where the object is the holder's alone.
     pub fn read_object(&mut self, object: DataObject) -> Result<Zeroizing<Vec<u8>>, CardError> {
         let command =
-            CommandApdu::new("GET DATA", 0xCB, 0x3F, 0xFF).with_data(object.tag_list()).expecting_data();
+            CommandApdu::new("GET DATA", 0xCB, 0x3F, 0xFF).with_data(object.tag_list()).expecting_long_data();
         let response = self.send(&command, Repeat::Safe)?;
         match response.status {
             StatusWord::OK if response.data.is_empty() => Err(CardError::ObjectNotFound(object)),
@@ -147,8 +203,17 @@ impl<'card> Transaction<'card> {
         self.finish().map_err(CardError::from)
     }
 
-    pub(super) fn forget_identity(&mut self) {
-        self.memory.identity = None;
+    /// What the card shows has changed, by our own doing.
+    pub(super) fn forget_contents(&mut self) {
+        self.memory.forget();
+    }
+
+    pub(super) fn remembered_contents(&self) -> Option<Arc<CardContents>> {
+        self.memory.contents.clone()
+    }
+
+    pub(super) fn remember_contents(&mut self, contents: Arc<CardContents>) {
+        self.memory.contents = Some(contents);
     }
 
     /// From now on the transaction ends with a logout, whatever comes.
@@ -199,7 +264,23 @@ impl<'card> Transaction<'card> {
                 ending = Ending::Reset;
             }
         }
+        if ending == Ending::Leave {
+            self.put_seal_on(line.as_mut());
+        }
         line.end(ending)
+    }
+
+    /// Where something is worth remembering, so that the next transaction can tell whether it still holds.
+    fn put_seal_on(&mut self, line: &mut dyn Exclusive) {
+        // T=0 has no Le beside data, and readers fetch the rest of its answers by themselves.
+        if self.memory.cannot_be_sealed || self.framing.t0 {
+            return;
+        }
+        let Some((object, answer)) = self.memory.contents.as_deref().and_then(CardContents::sealing) else {
+            return;
+        };
+        self.memory.seal = Seal::put_on(line, object, answer);
+        self.memory.cannot_be_sealed = self.memory.seal.is_none();
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the management key opens: SP 800-73-5 Part 2 section 3.3, and what vendor cards add.
 use middleware::{
     Card, CardError, DataObject, Decryptor as _, DigestAlgorithm, FileKey, KeyAgreement as _, KeyAlgorithm,
-    KeyReference, LastTry, ManagementKey, ManagementKeyAlgorithm, RetiredNumber, RsaEncryption,
-    SignatureScheme, Signer as _,
+    KeyOrigin, KeyPolicies, KeyReference, LastTry, ManagementKey, ManagementKeyAlgorithm, PinPolicy,
+    RetiredNumber, RsaEncryption, SignatureScheme, Signer as _, TouchPolicy,
 };
 
 use crate::openssl::{openssl, openssl_verifies, point_of, write_public_key};
@@ -178,4 +178,30 @@ fn the_emulated_mark_cannot_be_written() {
         assert!(refused.is_err());
         assert!(card.identity().unwrap().emulated.is_some());
     }
+}
+
+/// The vendor's extension of GENERATE and IMPORT; metadata tells what became of it.
+#[test]
+fn policies_are_set_where_the_card_has_them_and_refused_by_name_elsewhere() {
+    let policies = KeyPolicies { pin: Some(PinPolicy::Never), touch: Some(TouchPolicy::Never) };
+    let test_card = TestCard::yubikey();
+    let mut card = test_card.open();
+    let file_key = FileKey::generate(KeyAlgorithm::P256).unwrap();
+    test_card.administer(&mut card, |administration| {
+        administration.generate_with(KeyReference::Authentication, KeyAlgorithm::P256, policies).unwrap();
+        administration.import_with(retired(2), &file_key.to_private_key(), policies).unwrap();
+    });
+    for (key, origin) in
+        [(KeyReference::Authentication, KeyOrigin::Generated), (retired(2), KeyOrigin::Imported)]
+    {
+        let metadata = card.transaction().unwrap().key_metadata(key).unwrap().unwrap();
+        assert_eq!((metadata.pin_policy, metadata.origin), (PinPolicy::Never, Some(origin)));
+    }
+    let standard = TestCard::new(Kind::Standard);
+    let mut card = standard.open();
+    let refused = standard.administer(&mut card, |administration| {
+        administration.generate_with(KeyReference::Authentication, KeyAlgorithm::P256, policies)
+    });
+    assert!(matches!(&refused, Err(CardError::Unsupported(what)) if what.contains("policy")));
+    assert_eq!(card.transaction().unwrap().key_metadata(KeyReference::Authentication).unwrap(), None);
 }

@@ -235,3 +235,47 @@ fn a_certificate_that_does_not_belong_to_its_key_is_found_out() {
         "{error}"
     );
 }
+
+/// What PKCS#11 builds on: the card's operation alone, padding and hashing being the caller's.
+#[test]
+fn the_bare_operation_is_the_cards_alone() {
+    let test_card = TestCard::yubikey();
+    let mut card = test_card.open();
+    let rsa = test_card.issue(&mut card, KeyReference::KeyManagement, KeyAlgorithm::Rsa2048);
+    let elliptic = test_card.issue(&mut card, KeyReference::DigitalSignature, KeyAlgorithm::P256);
+    let digest = sha256(b"text");
+    let mut transaction = card.transaction().unwrap();
+    let fresh = |transaction: &mut middleware::Transaction<'_>, key, algorithm, input: &[u8]| {
+        transaction
+            .verify_pin(&pin(FACTORY_PIN), LastTry::Refuse)
+            .unwrap_or_else(|error| panic!("{error}"))
+            .use_private_key(key, algorithm, input)
+    };
+    // A full-length RSA block, as CKM_RSA_X_509 gives it, is what openssl recovers with the public key.
+    let mut block = vec![0x5A; 256];
+    block[0] = 0;
+    let answer = fresh(&mut transaction, KeyReference::KeyManagement, KeyAlgorithm::Rsa2048, &block).unwrap();
+    std::fs::write(test_card.folder().join("answer"), &*answer).unwrap();
+    write_public_key(test_card.folder(), "rsa.pem", &rsa);
+    let command = ["pkeyutl", "-verifyrecover", "-pubin", "-inkey", "rsa.pem", "-in", "answer"];
+    let options = ["-pkeyopt", "rsa_padding_mode:none"];
+    assert_eq!(openssl(test_card.folder(), &[&command[..], &options].concat()), block);
+
+    // 9C: only right after the PIN.
+    let signature =
+        fresh(&mut transaction, KeyReference::DigitalSignature, KeyAlgorithm::P256, &digest).unwrap();
+    assert!(openssl_verifies(test_card.folder(), &elliptic, &digest, &signature));
+    let error =
+        transaction.use_private_key(KeyReference::DigitalSignature, KeyAlgorithm::P256, &digest).unwrap_err();
+    assert!(matches!(error, CardError::PinRequired), "{error}");
+
+    let mut bare = |key, algorithm, input: &[u8]| fresh(&mut transaction, key, algorithm, input).unwrap_err();
+    let error = bare(KeyReference::KeyManagement, KeyAlgorithm::Rsa2048, &[0xFF; 256]);
+    assert!(matches!(error, CardError::InputRejected), "{error}");
+    let error = bare(KeyReference::KeyManagement, KeyAlgorithm::Rsa2048, &[0; 255]);
+    assert!(matches!(error, CardError::Unsupported(_)), "{error}");
+    let error = bare(KeyReference::Authentication, KeyAlgorithm::P256, &digest);
+    assert!(matches!(error, CardError::KeyNotFound(KeyReference::Authentication)), "{error}");
+    let error = bare(KeyReference::KeyManagement, KeyAlgorithm::X25519, &[9; 32]);
+    assert!(matches!(error, CardError::Unsupported(_)), "{error}");
+}

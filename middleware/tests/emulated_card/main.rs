@@ -4,6 +4,7 @@
 
 mod administration;
 mod card_tool;
+mod contents;
 mod keys;
 mod left_behind;
 mod objects;
