@@ -5,9 +5,9 @@ use std::path::Path;
 use crate::crypto::{Randomness, RustCrypto};
 use crate::iso7816::apdu::ResponseData;
 use crate::iso7816::chaining::{Chained, CommandChain, ResponseChain};
-use crate::iso7816::{CommandApdu, ResponseApdu, StatusWord, aid};
+use crate::iso7816::{CommandApdu, Interface, ResponseApdu, StatusWord, aid};
+use crate::piv::access_rule;
 use crate::piv::applet::PivApplet;
-use crate::piv::command::Command;
 use crate::piv::commands::select;
 use crate::piv::extension::management_application;
 use crate::piv::persistent::Persistent;
@@ -24,6 +24,7 @@ pub struct Card {
     selected: Application,
     commands: CommandChain,
     responses: ResponseChain,
+    interface: Interface,
     is_powered: bool,
 }
 
@@ -59,8 +60,16 @@ impl Card {
             selected: Application::Piv,
             commands: CommandChain::default(),
             responses: ResponseChain::default(),
+            interface: Interface::Contact,
             is_powered: false,
         })
+    }
+
+    /// The same card in a reader of this interface, from the next reset on. At first it is the contact interface.
+    #[must_use]
+    pub fn over(mut self, interface: Interface) -> Self {
+        self.interface = interface;
+        self
     }
 
     /// Powers the card and returns its answer to reset.
@@ -78,7 +87,7 @@ impl Card {
 
     /// Warm reset: everything volatile is forgotten and PIV is selected (Part 2 section 2.3.1).
     pub fn reset(&mut self) {
-        self.applet.reset();
+        self.applet.reset(self.interface);
         self.selected = Application::Piv;
         self.commands.discard();
         self.responses.discard();
@@ -87,7 +96,7 @@ impl Card {
     /// The answer to reset, without touching the card.
     #[must_use]
     pub fn answer_to_reset(&self) -> Vec<u8> {
-        self.applet.personality().answer_to_reset().to_vec()
+        self.applet.personality().answer_to_reset(self.interface).to_vec()
     }
 
     /// Answers one command APDU. A card without power answers nothing. The answer may be a decrypted key: who takes
@@ -107,7 +116,7 @@ impl Card {
             return self.responses.fetch(apdu.expected_length);
         }
         self.responses.discard();
-        self.check_class(&apdu).inspect_err(|_| self.interrupt())?;
+        self.check_class_and_interface(&apdu).inspect_err(|_| self.interrupt())?;
         if !self.commands.is_continued_by(&apdu) {
             self.applet.begin_command();
         }
@@ -128,16 +137,28 @@ impl Card {
         self.responses.discard();
     }
 
-    /// Class 00, or 10 for a fragment. There is one logical channel and no secure messaging.
-    fn check_class(&self, apdu: &CommandApdu) -> Result<(), StatusWord> {
+    /// Class 00, or 10 for a fragment. There is one logical channel and no secure messaging. Then what table 2 of
+    /// Part 2 says of the command.
+    fn check_class_and_interface(&self, apdu: &CommandApdu) -> Result<(), StatusWord> {
         match apdu.class {
-            0x00 => Ok(()),
-            0x10 if Command::may_be_chained(apdu.instruction, self.applet.personality()) => Ok(()),
-            0x10 => Err(StatusWord::COMMAND_CHAINING_NOT_SUPPORTED),
-            0x0C | 0x1C | 0x04 | 0x14 | 0x08 | 0x18 => Err(StatusWord::SECURE_MESSAGING_NOT_SUPPORTED),
-            0x01..=0x1F | 0x40..=0x7F => Err(StatusWord::LOGICAL_CHANNEL_NOT_SUPPORTED),
-            _ => Err(StatusWord::CLASS_NOT_SUPPORTED),
+            0x00 | 0x10 => {}
+            0x0C | 0x1C | 0x04 | 0x14 | 0x08 | 0x18 => {
+                return Err(StatusWord::SECURE_MESSAGING_NOT_SUPPORTED);
+            }
+            0x01..=0x1F | 0x40..=0x7F => return Err(StatusWord::LOGICAL_CHANNEL_NOT_SUPPORTED),
+            _ => return Err(StatusWord::CLASS_NOT_SUPPORTED),
         }
+        let rule = match self.selected {
+            Application::Piv => access_rule::command(self.applet.personality(), apdu.instruction),
+            Application::YubiKeyManagement => None,
+        };
+        if self.interface == Interface::Contactless && rule.is_some_and(|rule| !rule.is_contactless) {
+            return Err(StatusWord::FUNCTION_NOT_SUPPORTED);
+        }
+        if apdu.is_chained() && !rule.is_some_and(|rule| rule.is_chainable) {
+            return Err(StatusWord::COMMAND_CHAINING_NOT_SUPPORTED);
+        }
+        Ok(())
     }
 
     fn process(&mut self, apdu: &CommandApdu) -> Result<ResponseData, StatusWord> {

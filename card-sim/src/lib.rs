@@ -6,7 +6,7 @@
 //! |---|---|
 //! | what a command does | `piv/commands/COMMAND.rs`, or `piv/extension/` for a vendor's |
 //! | which commands there are, and their syntax | `piv/command.rs` |
-//! | who may read, write and use what | `piv/access_rule.rs`, the one table |
+//! | who may do what over which interface, and status words | `piv/access_rule.rs`, the one table |
 //! | PIN and PUK format and counters | `piv/pin.rs` |
 //! | what a personality says differently | `piv/personality.rs` |
 //! | what the card remembers | `piv/state.rs`; its form on disk `store/image.rs` |

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! # Comment: what is shown, and where it is written.
-//! @ card yubikey5 5.7        a fresh blank seeded card; also: reset, power off, authenticate
+//! @ card yubikey5 5.7        a fresh blank seeded card; also: reset, power off, power on, authenticate
+//! @ card standard, contactless                  in a reader without contacts; `, Global PIN` gives it one
+//! @ contactless              the same card, moved to a reader without contacts; also: contact
 //! > 00 87 0A 9B 04 7C 02 80 00 00
 //! < 7C 12 80 10 witness=16 90 00
 //! > 00 87 0A 9B 16 7C 14 80 10 decrypt(witness) 81 00
@@ -24,6 +26,8 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use card_sim::iso7816::Interface;
+use card_sim::piv::blank::add_global_pin;
 use support::{Hand, blank};
 
 macro_rules! transcripts {
@@ -42,8 +46,10 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    biometric_group_template
     change_reference_data
     command_chaining
+    contactless
     discovery_object
     emulated_mark
     extended_length
@@ -55,10 +61,12 @@ transcripts! {
     get_response
     get_serial
     get_version
+    global_pin
     import_asymmetric_key
     instructions_and_classes
     key_history
     management_application
+    pairing_code
     pin_always
     power_and_reset
     put_data
@@ -92,6 +100,25 @@ fn run(name: &str) {
     assert!(player.answer.is_none(), "{name}.apdu: the last answer is not looked at");
 }
 
+/// A card as its directive describes it.
+fn new_card(description: &str, place: &str) -> Hand {
+    let mut words = description.split(", ");
+    let mut state = blank(words.next().expect(place));
+    let mut over = Interface::Contact;
+    for word in words {
+        match word {
+            "Global PIN" => add_global_pin(&mut state),
+            "contactless" => over = interface(word),
+            _ => panic!("{place}: no such card"),
+        }
+    }
+    Hand::holding(&state).over(over)
+}
+
+fn interface(name: &str) -> Interface {
+    if name == "contactless" { Interface::Contactless } else { Interface::Contact }
+}
+
 #[derive(Default)]
 struct Player {
     hand: Option<Hand>,
@@ -103,7 +130,12 @@ impl Player {
     fn direct(&mut self, directive: &str, place: &str) {
         assert!(self.answer.is_none(), "{place}: an answer was not looked at");
         if let Some(kind) = directive.strip_prefix("card ") {
-            self.hand = Some(Hand::holding(&blank(kind)));
+            self.hand = Some(new_card(kind, place));
+            return;
+        }
+        if let "contact" | "contactless" = directive {
+            let hand = self.hand.take().expect(place);
+            self.hand = Some(hand.over(interface(directive)));
             return;
         }
         let hand = self.hand.as_mut().expect(place);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use x509_cert::der::Decode as _;
 
+use crate::iso7816::Interface;
 use crate::iso7816::ber_tlv::Tlv;
 use crate::piv::algorithm::{asymmetric_name, symmetric_name};
 use crate::piv::key_reference::{AsymmetricKeyReference, RETIRED};
@@ -48,6 +49,7 @@ struct Description {
     atr: String,
     pin: Tries,
     puk: Tries,
+    global_pin: Option<Tries>,
     management_key_algorithm: &'static str,
     keys: Vec<KeyDescription>,
     certificates: Vec<CertificateDescription>,
@@ -100,9 +102,10 @@ impl Description {
             firmware: firmware.map(|version| version.map(|number| number.to_string()).join(".")),
             serial,
             guid: state.guid().map(hex::encode),
-            atr: hex::encode(state.personality.answer_to_reset()),
+            atr: hex::encode(state.personality.answer_to_reset(Interface::Contact)),
             pin: Tries::of(&state.pin),
             puk: Tries::of(&state.puk),
+            global_pin: state.global_pin.as_ref().map(Tries::of),
             management_key_algorithm: symmetric_name(state.management_key.algorithm),
             keys: references
                 .clone()
@@ -186,6 +189,9 @@ impl fmt::Display for Description {
         writeln!(out, "ATR             {}", self.atr)?;
         writeln!(out, "PIN             {} of {} tries left", self.pin.tries_left, self.pin.tries)?;
         writeln!(out, "PUK             {} of {} tries left", self.puk.tries_left, self.puk.tries)?;
+        if let Some(global_pin) = &self.global_pin {
+            writeln!(out, "Global PIN      {} of {} tries left", global_pin.tries_left, global_pin.tries)?;
+        }
         writeln!(out, "Management key  {}", self.management_key_algorithm)?;
         for KeyDescription { reference, algorithm, origin, pin_policy, touch_policy } in &self.keys {
             writeln!(

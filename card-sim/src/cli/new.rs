@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{Usage, key_file};
 use crate::crypto::{Randomness, SymmetricAlgorithm};
-use crate::piv::blank::{BlankCard, BlankKind, StockRecord};
+use crate::piv::blank::{BlankCard, BlankKind, StockRecord, add_global_pin};
 use crate::piv::key_reference::AsymmetricKeyReference;
 use crate::piv::personality::{Firmware, Personality};
 use crate::piv::state::{CardState, Key, KeyOrigin, PinPolicy, TouchPolicy};
@@ -28,6 +28,7 @@ use crate::store::{StoreError, image};
 #[command(after_help = "Examples:
   card-sim new alice.card
   card-sim new alice.card --personality standard --stock alice.stock.toml
+  card-sim new alice.card --personality standard --global-pin
   card-sim new alice.card --key 9D=old-key.pem")]
 pub(super) struct New {
     /// The state file to make; it must not exist
@@ -47,6 +48,9 @@ pub(super) struct New {
     /// Make a repeatable card from these bytes; it is marked as such for good
     #[arg(long, value_name = "HEX", value_parser = parse_seed)]
     seed: Option<SecretBytes>,
+    /// Give a standard card a Global PIN, also 123456, and a discovery object that enables it
+    #[arg(long)]
+    global_pin: bool,
     /// Where to write the stock file of a standard card [default: STATE.stock.toml]
     #[arg(long, value_name = "FILE")]
     stock: Option<PathBuf>,
@@ -107,7 +111,10 @@ impl New {
             None => Randomness::from_system().context("cannot get randomness from the system")?,
         };
         let blank = BlankCard { kind, keys: read_keys(&self.keys)?, seed: self.seed };
-        let (state, stock) = blank.manufacture(&mut randomness);
+        let (mut state, stock) = blank.manufacture(&mut randomness);
+        if self.global_pin {
+            add_global_pin(&mut state);
+        }
         if let Some(stock) = &stock {
             write_new_file(&stock_path, stock_text(stock).as_bytes())
                 .with_context(|| format!("{}: cannot write the stock file", stock_path.display()))?;
@@ -128,6 +135,11 @@ impl New {
     fn kind(&self) -> anyhow::Result<BlankKind> {
         match self.personality {
             PersonalityName::YubiKey5 => {
+                if self.global_pin {
+                    return Err(Usage::of(
+                        "--global-pin is for standard cards: a yubikey5 has no Global PIN; add --personality standard",
+                    ));
+                }
                 if self.stock.is_some() {
                     return Err(Usage::of(
                         "--stock is for standard cards: a yubikey5 has the factory values, its serial number is its identity",

@@ -15,6 +15,7 @@ use signal_hook::iterator::Signals;
 
 use super::Usage;
 use crate::Card;
+use crate::iso7816::Interface;
 use crate::transport::trace::{TraceSink, TracedCard};
 use crate::transport::{CardInReader, vpcd};
 
@@ -37,9 +38,9 @@ pub(super) struct Run {
     /// The reader of the first card
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:35963")]
     vpcd: String,
-    /// The interface the card is used over; contactless is not emulated yet
+    /// The interface the card is used over; contactless, only what SP 800-73-5 allows there works
     #[arg(long, value_enum, default_value = "contact")]
-    interface: Interface,
+    interface: InterfaceName,
     /// Whether the card is touched when it waits for it; refusing and asking are not emulated yet
     #[arg(long, value_enum, default_value = "yes")]
     touch: Touch,
@@ -52,8 +53,18 @@ pub(super) struct Run {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Interface {
+enum InterfaceName {
     Contact,
+    Contactless,
+}
+
+impl From<InterfaceName> for Interface {
+    fn from(name: InterfaceName) -> Self {
+        match name {
+            InterfaceName::Contact => Self::Contact,
+            InterfaceName::Contactless => Self::Contactless,
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -67,8 +78,8 @@ fn parse_descriptor(text: &str) -> Result<u32, String> {
 
 impl Run {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        // The only value each can have now.
-        let (Interface::Contact, Touch::Yes) = (self.interface, self.touch);
+        // The only value it can have now.
+        let Touch::Yes = self.touch;
         let addresses = addresses(&self.vpcd, self.states.len())?;
         let trace = self.trace.as_deref().map(open_trace).transpose()?;
         let ready = Arc::new(Ready::open(self.ready_fd)?);
@@ -77,6 +88,7 @@ impl Run {
         stop_on_signals(Arc::clone(&stop))?;
         let mut threads = Vec::new();
         for ((card, address), state) in cards.into_iter().zip(addresses).zip(self.states) {
+            let card = card.over(self.interface.into());
             let card: Box<dyn CardInReader + Send> = match &trace {
                 Some(sink) => Box::new(TracedCard::new(card, address.to_string(), Arc::clone(sink))),
                 None => Box::new(card),

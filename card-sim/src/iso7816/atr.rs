@@ -14,6 +14,19 @@ pub const STANDARD: [u8; 22] = [
     0x73, 0xC0, 0x21, 0xC0, 0x14,
 ];
 
+/// The YubiKey 5 over NFC, as Yubico's tools compare it.
+pub const YUBIKEY5_CONTACTLESS: [u8; 18] = [
+    0x3B, 0x8D, 0x80, 0x01, 0x80, 0x73, 0xC0, 0x21, 0xC0, 0x57, 0x59, 0x75, 0x62, 0x69, 0x4B, 0x65, 0x79,
+    0xF9,
+];
+
+/// The neutral card without contacts: `3B 8F 80 01` says so, then the same historical bytes (PC/SC Part 3
+/// section 3.1.3.2.3.1).
+pub const STANDARD_CONTACTLESS: [u8; 20] = [
+    0x3B, 0x8F, 0x80, 0x01, 0x80, 0xF9, 0xA0, 0x00, 0x00, 0x03, 0x08, 0x00, 0x00, 0x10, 0x00, 0x73, 0xC0,
+    0x21, 0xC0, 0x9E,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,7 +47,7 @@ mod tests {
 
     #[test]
     fn lengths_and_check_bytes_are_right() {
-        for atr in [&YUBIKEY5[..], &STANDARD] {
+        for atr in [&YUBIKEY5[..], &STANDARD, &YUBIKEY5_CONTACTLESS, &STANDARD_CONTACTLESS] {
             assert_eq!(expected_length(atr), atr.len());
             assert_eq!(atr[1..].iter().fold(0, |sum, byte| sum ^ byte), 0, "TCK of {atr:02X?}");
         }

@@ -7,7 +7,9 @@ pub mod apdu;
 pub mod atr;
 pub mod ber_tlv;
 pub mod chaining;
+pub mod interface;
 pub mod status_word;
 
 pub use apdu::{CommandApdu, ResponseApdu};
+pub use interface::Interface;
 pub use status_word::StatusWord;

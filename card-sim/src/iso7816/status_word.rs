@@ -7,6 +7,8 @@ pub struct StatusWord(u16);
 impl StatusWord {
     /// 9000: successful execution.
     pub const SUCCESS: Self = Self(0x9000);
+    /// 6300: verification failed, of what has no retry counter.
+    pub const VERIFICATION_FAILED: Self = Self(0x6300);
     /// 6581: the state could not be written durably.
     pub const MEMORY_FAILURE: Self = Self(0x6581);
     /// 6700: the lengths in the APDU disagree with the bytes received.
@@ -25,6 +27,8 @@ impl StatusWord {
     pub const CONDITIONS_OF_USE_NOT_SATISFIED: Self = Self(0x6985);
     /// 6A80: incorrect parameter in the command data field.
     pub const INCORRECT_DATA: Self = Self(0x6A80);
+    /// 6A81: function not supported over this interface.
+    pub const FUNCTION_NOT_SUPPORTED: Self = Self(0x6A81);
     /// 6A82: data object or application not found.
     pub const NOT_FOUND: Self = Self(0x6A82);
     /// 6A84: not enough memory.

@@ -10,7 +10,7 @@ use super::security_status::SecurityStatus;
 use super::state::Key;
 use crate::crypto::{CryptoProvider, PrivateKey, Randomness};
 use crate::iso7816::apdu::ResponseData;
-use crate::iso7816::{CommandApdu, StatusWord};
+use crate::iso7816::{CommandApdu, Interface, StatusWord};
 
 /// The application with everything it needs to answer.
 pub struct PivApplet {
@@ -38,9 +38,9 @@ impl PivApplet {
         self.persistent.state().personality
     }
 
-    /// The card lost its power or was reset: everything volatile goes.
-    pub fn reset(&mut self) {
-        self.deselect();
+    /// The card lost its power or was reset: everything volatile goes. From now on this interface is in use.
+    pub fn reset(&mut self, interface: Interface) {
+        self.status = SecurityStatus::over(interface);
         if self.persistent.is_uncertain() {
             self.loaded.clear();
             self.persistent.settle();
@@ -49,9 +49,9 @@ impl PivApplet {
         self.follow_seed();
     }
 
-    /// Another application was selected: all security status indicators go.
+    /// Another application was selected: all security status indicators go, but the global one.
     pub fn deselect(&mut self) {
-        self.status = SecurityStatus::default();
+        self.status.deselect();
     }
 
     /// A command begins, with its first fragment if it has several: what must follow immediately ends, unless this
@@ -80,7 +80,7 @@ impl PivApplet {
             Command::ChangeReferenceData(command) => command.handle(&mut self.persistent, &mut self.status),
             Command::ResetRetryCounter(command) => command.handle(&mut self.persistent, &mut self.status),
             Command::GeneralAuthenticate(command) => command.handle(self),
-            Command::PutData(command) => command.handle(&mut self.persistent, &self.status),
+            Command::PutData(command) => command.handle(&mut self.persistent, &mut self.status),
             Command::GenerateAsymmetricKeyPair(command) => command.handle(self),
             Command::Extension(command) => command.handle(self),
         }

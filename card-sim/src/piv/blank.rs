@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::data_object;
 use super::personality::{Firmware, Personality};
 use super::pin;
+use super::pin_usage_policy::PinUsagePolicy;
 use super::state::{CardState, Key, ManagementKey, Password};
 use crate::crypto::{Randomness, SymmetricAlgorithm};
 use crate::secret::SecretBytes;
@@ -85,6 +86,7 @@ impl BlankCard {
             cloned: false,
             pin: password(FACTORY_PIN),
             puk: password(puk.expose()),
+            global_pin: None,
             management_key,
             keys: self.keys,
             objects: BTreeMap::from([
@@ -97,6 +99,14 @@ impl BlankCard {
         };
         (state, stock)
     }
+}
+
+/// Gives a card a Global PIN, with the same factory value as the application PIN, and the discovery object that makes
+/// it count (SP 800-73-5 Part 1 section 3.3.2). Without either, reference 00 does not exist.
+pub fn add_global_pin(state: &mut CardState) {
+    state.global_pin = Some(password(FACTORY_PIN));
+    let discovery = SecretBytes::new(PinUsagePolicy::BOTH_PINS.discovery());
+    state.objects.insert(data_object::DISCOVERY, discovery);
 }
 
 fn password(value: &[u8]) -> Password {
@@ -128,7 +138,9 @@ pub fn is_factory_management_key(firmware: Firmware, key: &ManagementKey) -> boo
 #[must_use]
 pub fn is_factory_password(reference: super::key_reference::PasswordReference, password: &Password) -> bool {
     let factory = match reference {
-        super::key_reference::PasswordReference::Pin => FACTORY_PIN,
+        super::key_reference::PasswordReference::Pin | super::key_reference::PasswordReference::GlobalPin => {
+            FACTORY_PIN
+        }
         super::key_reference::PasswordReference::Puk => FACTORY_PUK,
     };
     password.value.matches(pin::padded(factory).expose())

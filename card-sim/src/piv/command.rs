@@ -56,12 +56,6 @@ impl Command {
             _ => Self::Extension(Extension::parse(apdu, personality)?),
         })
     }
-
-    /// Whether an instruction may come in fragments: those whose data can exceed 255 bytes.
-    #[must_use]
-    pub fn may_be_chained(instruction: u8, personality: Personality) -> bool {
-        matches!(instruction, 0x47 | 0x87 | 0xDB) || (instruction == 0xFE && personality.is_yubikey())
-    }
 }
 
 /// Two eight-byte values side by side, as CHANGE REFERENCE DATA and RESET RETRY COUNTER carry them.

@@ -1,7 +1,6 @@
 //! Data objects: their tags and what the card itself says in some (SP 800-73-5 Part 1 section 3).
 
-use crate::iso7816::aid;
-use crate::iso7816::ber_tlv::{encode, encode_constructed};
+use crate::iso7816::ber_tlv::{Tlv, encode};
 
 /// Card Capability Container.
 pub const CAPABILITY_CONTAINER: u32 = 0x5F_C107;
@@ -9,28 +8,28 @@ pub const CAPABILITY_CONTAINER: u32 = 0x5F_C107;
 pub const CHUID: u32 = 0x5F_C102;
 /// Cardholder fingerprints.
 pub const FINGERPRINTS: u32 = 0x5F_C103;
+/// Security object: signed hashes of the others.
+pub const SECURITY_OBJECT: u32 = 0x5F_C106;
 /// Cardholder facial image.
 pub const FACIAL_IMAGE: u32 = 0x5F_C108;
 /// Printed information; a YubiKey keeps the PIN-protected management key in it.
 pub const PRINTED_INFORMATION: u32 = 0x5F_C109;
 /// Key history.
 pub const KEY_HISTORY: u32 = 0x5F_C10C;
+/// Retired certificates for key management 1 to 20.
+pub const RETIRED_CERTIFICATES: std::ops::RangeInclusive<u32> = 0x5F_C10D..=0x5F_C120;
 /// Cardholder iris images.
 pub const IRIS_IMAGES: u32 = 0x5F_C121;
+/// The certificate that signed the secure messaging key's.
+pub const SIGNER_OF_SECURE_MESSAGING: u32 = 0x5F_C122;
 /// Pairing code reference data.
 pub const PAIRING_CODE: u32 = 0x5F_C123;
 /// Discovery object; its template is the object, without a `53` around it.
 pub const DISCOVERY: u32 = 0x7E;
-/// Biometric information templates group template.
+/// Biometric information templates group template; it has no `53` around it either.
 pub const BIOMETRIC_GROUP: u32 = 0x7F61;
 /// By which every emulated card can be told from a real one. Read-only.
 pub const EMULATED_MARK: u32 = 0x5F_FF53;
-
-/// Whether Part 1 table 3 has an object of this tag: 5FC101 to 5FC123, except 5FC104.
-#[must_use]
-pub fn is_standard(tag: u32) -> bool {
-    matches!(tag, 0x5F_C101..=0x5F_C103 | 0x5F_C105..=0x5F_C123)
-}
 
 /// Tags under which a YubiKey stores whatever it is given.
 pub const YUBIKEY_TAGS: std::ops::RangeInclusive<u32> = 0x5F_0000..=0x5F_FFFF;
@@ -44,10 +43,6 @@ const NON_FEDERAL_FASC_N: [u8; 25] = [
 
 /// Expiry of the CHUID of a blank card: the issuer sets a real one.
 const BLANK_EXPIRY: &[u8; 8] = b"20991231";
-
-/// PIN usage policy: the application PIN alone; the second byte is 00 because there is no Global
-/// PIN (Part 1 section 3.3.2).
-const PIN_USAGE_POLICY: [u8; 2] = [0x40, 0x00];
 
 /// The contents of the CHUID of a blank card: FASC-N, GUID, expiry, no signature yet.
 #[must_use]
@@ -81,10 +76,19 @@ pub fn blank_capability_container(identifier: &[u8; 14]) -> Vec<u8> {
     contents
 }
 
-/// The discovery object, tag included. It never changes.
+/// The pairing code that a pairing code reference data container holds: `99 08 digits FE 00` (Part 1 sections 3.3.8
+/// and 5.1.3). `None` when it holds something else.
 #[must_use]
-pub fn discovery() -> Vec<u8> {
-    encode_constructed(DISCOVERY, &[&encode(0x4F, &aid::PIV), &encode(0x5F2F, &PIN_USAGE_POLICY)]).to_vec()
+pub fn pairing_code(contents: &[u8]) -> Option<&[u8]> {
+    let parts = Tlv::parse_all(contents).ok()?;
+    let code = parts.iter().find(|part| part.tag == 0x99)?.value;
+    is_pairing_code(code).then_some(code)
+}
+
+/// Whether these bytes have the form of a pairing code: eight digits (Part 2 section 2.4.3).
+#[must_use]
+pub fn is_pairing_code(bytes: &[u8]) -> bool {
+    bytes.len() == 8 && bytes.iter().all(u8::is_ascii_digit)
 }
 
 /// The contents of a key history object for `on_card` retired keys with certificates on the card.
@@ -130,7 +134,15 @@ mod tests {
     #[test]
     fn sizes_are_those_of_the_standard() {
         assert_eq!(blank_chuid(&[7; 16]).len(), 0x3B);
-        assert_eq!(discovery().len(), 20);
-        assert_eq!(discovery()[..2], [0x7E, 0x12]);
+    }
+
+    #[test]
+    fn a_pairing_code_is_eight_digits() {
+        let container = |value: &[u8]| [&encode(0x99, value)[..], &[0xFE, 0x00]].concat();
+        assert_eq!(pairing_code(&container(b"12345678")), Some(&b"12345678"[..]));
+        for wrong in [&b"1234567"[..], b"123456789", b"1234567a", b""] {
+            assert_eq!(pairing_code(&container(wrong)), None, "{wrong:02X?}");
+        }
+        assert_eq!(pairing_code(b"12345678"), None);
     }
 }

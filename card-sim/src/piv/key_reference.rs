@@ -1,7 +1,5 @@
 //! Key references (SP 800-73-5 Part 1 tables 4 and 5).
 
-use crate::iso7816::StatusWord;
-
 /// The card application administration key: the management key.
 pub const ADMINISTRATION_KEY: u8 = 0x9B;
 
@@ -61,13 +59,13 @@ impl AsymmetricKeyReference {
 
     /// The tag of the data object that holds this key's certificate (Part 1 table 3).
     #[must_use]
-    pub fn certificate_tag(self) -> u32 {
+    pub const fn certificate_tag(self) -> u32 {
         match self {
             Self::PivAuthentication => 0x5F_C105,
             Self::DigitalSignature => 0x5F_C10A,
             Self::KeyManagement => 0x5F_C10B,
             Self::CardAuthentication => 0x5F_C101,
-            Self::RetiredKeyManagement(number) => 0x5F_C10C + u32::from(number.0),
+            Self::RetiredKeyManagement(number) => 0x5F_C10C + number.0 as u32,
         }
     }
 }
@@ -75,6 +73,8 @@ impl AsymmetricKeyReference {
 /// A key reference that names a PIN-like secret with a retry counter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PasswordReference {
+    /// 00: the Global PIN, which all applications of the card share.
+    GlobalPin,
     /// 80: the PIV card application PIN.
     Pin,
     /// 81: the PIN unblocking key.
@@ -86,23 +86,22 @@ impl PasswordReference {
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Self> {
         match byte {
+            0x00 => Some(Self::GlobalPin),
             0x80 => Some(Self::Pin),
             0x81 => Some(Self::Puk),
             _ => None,
         }
     }
 
-    /// For the commands that know the PIN alone: there is no on-card comparison, pairing code or Global PIN.
-    ///
-    /// # Errors
-    /// 6A88 unless P2 is 80.
-    pub(super) fn require_pin(p2: u8) -> Result<(), StatusWord> {
-        match Self::from_byte(p2) {
-            Some(Self::Pin) => Ok(()),
-            _ => Err(StatusWord::REFERENCE_NOT_FOUND),
-        }
+    /// Whether it is a PIN, rather than the key that unblocks one.
+    #[must_use]
+    pub fn is_pin(self) -> bool {
+        matches!(self, Self::GlobalPin | Self::Pin)
     }
 }
+
+/// Key reference 98: the pairing code, which has no retry counter.
+pub const PAIRING_CODE: u8 = 0x98;
 
 #[cfg(test)]
 mod tests {

@@ -15,5 +15,6 @@ pub mod key_reference;
 pub mod persistent;
 pub mod personality;
 pub mod pin;
+pub mod pin_usage_policy;
 pub mod security_status;
 pub mod state;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::SymmetricAlgorithm;
-use crate::iso7816::{StatusWord, atr};
+use crate::iso7816::{Interface, atr};
 
 /// Which card this is to the outside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -64,12 +64,14 @@ impl Personality {
         matches!(self, Self::YubiKey5 { .. })
     }
 
-    /// The answer to reset.
+    /// The answer to reset over an interface.
     #[must_use]
-    pub fn answer_to_reset(self) -> &'static [u8] {
-        match self {
-            Self::Standard => &atr::STANDARD,
-            Self::YubiKey5 { .. } => &atr::YUBIKEY5,
+    pub fn answer_to_reset(self, interface: Interface) -> &'static [u8] {
+        match (self, interface) {
+            (Self::Standard, Interface::Contact) => &atr::STANDARD,
+            (Self::Standard, Interface::Contactless) => &atr::STANDARD_CONTACTLESS,
+            (Self::YubiKey5 { .. }, Interface::Contact) => &atr::YUBIKEY5,
+            (Self::YubiKey5 { .. }, Interface::Contactless) => &atr::YUBIKEY5_CONTACTLESS,
         }
     }
 
@@ -80,26 +82,6 @@ impl Personality {
         match self {
             Self::Standard => 13_000,
             Self::YubiKey5 { .. } => 3063,
-        }
-    }
-
-    /// The answer when GENERAL AUTHENTICATE names a key that was never made. Part 2 section 3.2.4
-    /// says 6A86; Yubico's tools recognise an empty key by 6A80.
-    #[must_use]
-    pub fn missing_key(self) -> StatusWord {
-        match self {
-            Self::Standard => StatusWord::INCORRECT_P1_P2,
-            Self::YubiKey5 { .. } => StatusWord::INCORRECT_DATA,
-        }
-    }
-
-    /// The answer to a new PIN or PUK that breaks the rules: 6A80 (Part 2 section 3.2.2), or the
-    /// 6985 by which Yubico's tools explain it.
-    #[must_use]
-    pub fn malformed_new_value(self) -> StatusWord {
-        match self {
-            Self::Standard => StatusWord::INCORRECT_DATA,
-            Self::YubiKey5 { .. } => StatusWord::CONDITIONS_OF_USE_NOT_SATISFIED,
         }
     }
 }

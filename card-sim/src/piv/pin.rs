@@ -3,6 +3,7 @@
 use super::key_reference::PasswordReference;
 use super::persistent::Persistent;
 use super::personality::{Firmware, Personality};
+use super::state::Password;
 use crate::iso7816::StatusWord;
 use crate::secret::SecretBytes;
 
@@ -23,7 +24,7 @@ pub fn is_well_formed(personality: Personality, reference: PasswordReference, va
     }
     let allowed: fn(u8) -> bool = match (personality, reference) {
         (Personality::Standard, PasswordReference::Puk) => return true,
-        (Personality::Standard, PasswordReference::Pin) => |byte| byte.is_ascii_digit(),
+        (Personality::Standard, _) => |byte| byte.is_ascii_digit(),
         (Personality::YubiKey5 { firmware: Firmware::V5_7, .. }, _) => |byte| byte.is_ascii(),
         (Personality::YubiKey5 { firmware: Firmware::V5_4, .. }, _) => |byte| byte != PADDING,
     };
@@ -56,22 +57,37 @@ pub struct RightValue {
 /// cutting the power between the two gains nothing.
 ///
 /// # Errors
-/// 6983 when blocked, without comparison; 63CX when wrong; 6581 when the counter cannot be written.
+/// 6A88 for a reference that does not exist; 6983 when blocked, without comparison; 63CX when wrong; 6581 when the
+/// counter cannot be written.
 pub fn present(
     persistent: &mut Persistent,
     reference: PasswordReference,
     candidate: &[u8],
 ) -> Result<RightValue, StatusWord> {
-    let tries_before = persistent.state().password(reference).tries_left;
+    let password = persistent.state().password(reference).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
+    let tries_before = password.tries_left;
     let Some(tries_left) = tries_before.checked_sub(1) else {
         return Err(StatusWord::AUTHENTICATION_METHOD_BLOCKED);
     };
-    persistent.transaction(|state| state.password_mut(reference).tries_left = tries_left)?;
-    if persistent.state().password(reference).value.matches(candidate) {
+    change(persistent, reference, |password| password.tries_left = tries_left)?;
+    let password = persistent.state().password(reference);
+    if password.is_some_and(|password| password.value.matches(candidate)) {
         Ok(RightValue { reference, tries_before })
     } else {
         Err(StatusWord::tries_left(tries_left))
     }
+}
+
+fn change(
+    persistent: &mut Persistent,
+    reference: PasswordReference,
+    change: impl FnOnce(&mut Password),
+) -> Result<(), StatusWord> {
+    persistent.transaction(|state| {
+        if let Some(password) = state.password_mut(reference) {
+            change(password);
+        }
+    })
 }
 
 impl RightValue {
@@ -80,10 +96,7 @@ impl RightValue {
     /// # Errors
     /// 6581 when it cannot be written.
     pub fn accept(self, persistent: &mut Persistent) -> Result<(), StatusWord> {
-        persistent.transaction(|state| {
-            let password = state.password_mut(self.reference);
-            password.tries_left = password.tries;
-        })
+        change(persistent, self.reference, |password| password.tries_left = password.tries)
     }
 
     /// Stores a new value and sets the retry counter to its full value, in one step.
@@ -91,8 +104,7 @@ impl RightValue {
     /// # Errors
     /// 6581 when it cannot be written.
     pub fn replace(self, persistent: &mut Persistent, value: SecretBytes) -> Result<(), StatusWord> {
-        persistent.transaction(|state| {
-            let password = state.password_mut(self.reference);
+        change(persistent, self.reference, |password| {
             password.tries_left = password.tries;
             password.value = value;
         })
@@ -104,8 +116,7 @@ impl RightValue {
     /// 6581 when it cannot be written.
     pub fn reset_pin(self, persistent: &mut Persistent, value: SecretBytes) -> Result<(), StatusWord> {
         persistent.transaction(|state| {
-            let password = state.password_mut(self.reference);
-            password.tries_left = password.tries;
+            state.puk.tries_left = state.puk.tries;
             state.pin.tries_left = state.pin.tries;
             state.pin.value = value;
         })
@@ -116,7 +127,7 @@ impl RightValue {
     /// # Errors
     /// 6581 when it cannot be written.
     pub fn withdraw(self, persistent: &mut Persistent) -> Result<(), StatusWord> {
-        persistent.transaction(|state| state.password_mut(self.reference).tries_left = self.tries_before)
+        change(persistent, self.reference, |password| password.tries_left = self.tries_before)
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::data_object::{self, EMULATED_MARK, KEY_HISTORY};
+use super::data_object::{self, DISCOVERY, EMULATED_MARK, KEY_HISTORY};
 use super::key_reference::{AsymmetricKeyReference, PasswordReference, RETIRED};
 use super::personality::Personality;
+use super::pin_usage_policy::PinUsagePolicy;
 use crate::crypto::{PrivateKeyMaterial, SymmetricAlgorithm};
 use crate::secret::SecretBytes;
 
@@ -25,6 +26,9 @@ pub struct CardState {
     pub pin: Password,
     /// Reference 81.
     pub puk: Password,
+    /// Reference 00, on a card whose platform has one. It counts only while the discovery object says so.
+    #[serde(default)]
+    pub global_pin: Option<Password>,
     /// Reference 9B.
     pub management_key: ManagementKey,
     /// Asymmetric keys by key reference.
@@ -118,21 +122,45 @@ impl CardState {
         self.keys.get(&reference.byte())
     }
 
-    /// The PIN or PUK.
+    /// The PIN or PUK; `None` for a Global PIN that the card does not have, or that does not count.
     #[must_use]
-    pub fn password(&self, reference: PasswordReference) -> &Password {
+    pub fn password(&self, reference: PasswordReference) -> Option<&Password> {
         match reference {
-            PasswordReference::Pin => &self.pin,
-            PasswordReference::Puk => &self.puk,
+            PasswordReference::GlobalPin if self.pin_usage_policy()?.has_global_pin() => {
+                self.global_pin.as_ref()
+            }
+            PasswordReference::GlobalPin => None,
+            PasswordReference::Pin => Some(&self.pin),
+            PasswordReference::Puk => Some(&self.puk),
         }
     }
 
     /// The PIN or PUK, to change it.
-    pub fn password_mut(&mut self, reference: PasswordReference) -> &mut Password {
+    pub fn password_mut(&mut self, reference: PasswordReference) -> Option<&mut Password> {
+        self.password(reference)?;
         match reference {
-            PasswordReference::Pin => &mut self.pin,
-            PasswordReference::Puk => &mut self.puk,
+            PasswordReference::GlobalPin => self.global_pin.as_mut(),
+            PasswordReference::Pin => Some(&mut self.pin),
+            PasswordReference::Puk => Some(&mut self.puk),
         }
+    }
+
+    /// What the discovery object says; `None` when its issuer removed it.
+    #[must_use]
+    pub fn pin_usage_policy(&self) -> Option<PinUsagePolicy> {
+        match self.objects.get(&DISCOVERY) {
+            Some(written) => PinUsagePolicy::of_discovery(written.expose()),
+            None => Some(PinUsagePolicy::APPLICATION_PIN),
+        }
+    }
+
+    /// The pairing code, where the discovery object enables it and its container holds one.
+    #[must_use]
+    pub fn pairing_code(&self) -> Option<SecretBytes> {
+        let policy = self.pin_usage_policy()?;
+        let container = self.objects.get(&data_object::PAIRING_CODE)?;
+        let code = data_object::pairing_code(container.expose()).map(SecretBytes::from);
+        code.filter(|_| policy.has_virtual_contact_interface())
     }
 
     /// The contents of a data object as the card shows them, written or made up by the card.
@@ -141,8 +169,13 @@ impl CardState {
         if tag == EMULATED_MARK {
             return Some(SecretBytes::new(data_object::emulated_mark(self.emulated_flags())));
         }
-        let written = self.objects.get(&tag).cloned();
-        written.or_else(|| if tag == KEY_HISTORY { self.synthetic_key_history() } else { None })
+        match (self.objects.get(&tag), tag) {
+            // A discovery object that was removed leaves nothing behind: without it hosts know no PIN but 80.
+            (Some(written), _) => Some(written.clone()).filter(|written| !written.expose().is_empty()),
+            (None, DISCOVERY) => Some(SecretBytes::new(PinUsagePolicy::APPLICATION_PIN.discovery())),
+            (None, KEY_HISTORY) => self.synthetic_key_history(),
+            (None, _) => None,
+        }
     }
 
     /// Bit 0: seeded, so its keys can be computed by others. Bit 1: a copy of another card.

@@ -9,6 +9,7 @@ use std::path::Path;
 use aes::{Aes128, Aes192, Aes256};
 use card_sim::Card;
 use card_sim::crypto::{Randomness, SymmetricAlgorithm};
+use card_sim::iso7816::Interface;
 use card_sim::piv::blank::{BlankCard, BlankKind};
 use card_sim::piv::personality::Firmware;
 use card_sim::piv::state::CardState;
@@ -62,6 +63,13 @@ impl Hand {
     pub(crate) fn with_card(mut card: Card, state: &CardState) -> Self {
         assert!(!card.power_on().is_empty());
         Self { card, algorithm: state.management_key.algorithm, key: state.management_key.key.clone() }
+    }
+
+    /// The same card in a reader of this interface.
+    pub(crate) fn over(self, interface: Interface) -> Self {
+        let mut card = self.card.over(interface);
+        assert!(!card.power_on().is_empty());
+        Self { card, ..self }
     }
 
     /// Sends a command and returns data and status word; answers longer than one APDU are fetched.

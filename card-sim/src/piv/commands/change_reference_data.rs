@@ -2,6 +2,7 @@
 
 use crate::iso7816::StatusWord;
 use crate::iso7816::apdu::ResponseData;
+use crate::piv::access_rule::{self, Refusal};
 use crate::piv::command::OldAndNew;
 use crate::piv::key_reference::PasswordReference;
 use crate::piv::persistent::Persistent;
@@ -10,7 +11,7 @@ use crate::piv::pin;
 use crate::piv::security_status::SecurityStatus;
 use crate::secret::SecretBytes;
 
-/// A change of the PIN (80) or the PUK (81).
+/// A change of the Global PIN (00), the PIN (80) or the PUK (81).
 pub struct ChangeReferenceData {
     reference: PasswordReference,
     values: OldAndNew,
@@ -25,12 +26,7 @@ impl ChangeReferenceData {
         personality: Personality,
     ) -> Result<Self, StatusWord> {
         if p1 != 0x00 {
-            // Yubico documents 6A88 for a wrong P1 as well.
-            return Err(if personality.is_yubikey() {
-                StatusWord::REFERENCE_NOT_FOUND
-            } else {
-                StatusWord::INCORRECT_P1_P2
-            });
+            return Err(Refusal::WrongP1OfChangeReferenceData.status_word(personality));
         }
         let reference = PasswordReference::from_byte(p2).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
         Ok(Self { reference, values: OldAndNew::parse(data)? })
@@ -44,7 +40,9 @@ impl ChangeReferenceData {
     ) -> Result<ResponseData, StatusWord> {
         let Self { reference, values } = self;
         let personality = persistent.state().personality;
-        if persistent.state().password(reference).tries_left == 0 {
+        let password = persistent.state().password(reference).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
+        access_rule::password(reference).require(status)?;
+        if password.tries_left == 0 {
             return Err(StatusWord::AUTHENTICATION_METHOD_BLOCKED);
         }
         let is_new_well_formed = pin::is_well_formed(personality, reference, &values.new);
@@ -55,19 +53,16 @@ impl ChangeReferenceData {
         if !personality.is_yubikey() && !are_well_formed {
             return Err(StatusWord::INCORRECT_DATA);
         }
-        let right = pin::present(persistent, reference, &values.old).inspect_err(|_| {
-            if reference == PasswordReference::Pin {
-                status.pin_lost();
-            }
-        })?;
+        let right =
+            pin::present(persistent, reference, &values.old).inspect_err(|_| status.lost(reference))?;
         if !is_new_well_formed {
             right.withdraw(persistent)?;
-            return Err(personality.malformed_new_value());
+            return Err(Refusal::MalformedNewValue.status_word(personality));
         }
         right.replace(persistent, SecretBytes::from(&**values.new))?;
         // The standard calls the PIN verified now. A YubiKey still wants VERIFY.
-        if reference == PasswordReference::Pin && !personality.is_yubikey() {
-            status.pin_changed();
+        if !personality.is_yubikey() {
+            status.changed(reference);
         }
         Ok(ResponseData::default())
     }

@@ -4,7 +4,7 @@ use crate::iso7816::StatusWord;
 use crate::iso7816::apdu::ResponseData;
 use crate::iso7816::ber_tlv::{Tlv, encode};
 use crate::piv::access_rule;
-use crate::piv::data_object::{self, BIOMETRIC_GROUP, DISCOVERY};
+use crate::piv::data_object::{BIOMETRIC_GROUP, DISCOVERY};
 use crate::piv::security_status::SecurityStatus;
 use crate::piv::state::CardState;
 
@@ -32,14 +32,11 @@ impl GetData {
     ) -> Result<ResponseData, StatusWord> {
         let rule = access_rule::object(state.personality, self.tag).ok_or(StatusWord::NOT_FOUND)?;
         rule.read.require(status)?;
-        match self.tag {
-            DISCOVERY => Ok(ResponseData::new(data_object::discovery())),
-            // There is no on-card comparison, hence no group template.
-            BIOMETRIC_GROUP => Err(StatusWord::NOT_FOUND),
-            tag => {
-                state.object(tag).map(|contents| encode(0x53, contents.expose())).ok_or(StatusWord::NOT_FOUND)
-            }
-        }
+        let contents = state.object(self.tag).ok_or(StatusWord::NOT_FOUND)?;
+        Ok(match self.tag {
+            DISCOVERY | BIOMETRIC_GROUP => encode(self.tag, contents.expose()),
+            _ => encode(0x53, contents.expose()),
+        })
     }
 }
 

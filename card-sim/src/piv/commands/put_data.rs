@@ -2,12 +2,15 @@
 
 use crate::iso7816::StatusWord;
 use crate::iso7816::apdu::ResponseData;
-use crate::iso7816::ber_tlv::{Tlv, encode};
+use crate::iso7816::ber_tlv::Tlv;
 use crate::piv::access_rule;
 use crate::piv::commands::get_data::parse_tag;
-use crate::piv::data_object::{self, BIOMETRIC_GROUP, DISCOVERY};
+use crate::piv::data_object::{BIOMETRIC_GROUP, DISCOVERY, PAIRING_CODE};
+use crate::piv::key_reference::PasswordReference;
 use crate::piv::persistent::Persistent;
+use crate::piv::pin_usage_policy::PinUsagePolicy;
 use crate::piv::security_status::SecurityStatus;
+use crate::piv::state::CardState;
 use crate::secret::SecretBytes;
 
 /// New contents for one data object. Empty contents remove it.
@@ -21,7 +24,10 @@ impl PutData {
     pub(in crate::piv) fn parse(data: &[u8]) -> Result<Self, StatusWord> {
         let objects = Tlv::parse_all(data).map_err(|_| StatusWord::INCORRECT_DATA)?;
         let (tag, contents) = match objects.as_slice() {
-            [Tlv { tag: 0x5C, value: tag }, Tlv { tag: 0x53, value }] => (parse_tag(tag)?, *value),
+            [Tlv { tag: 0x5C, value: tag }, Tlv { tag: 0x53, value }] => match parse_tag(tag)? {
+                DISCOVERY | BIOMETRIC_GROUP => return Err(StatusWord::INCORRECT_DATA),
+                tag => (tag, *value),
+            },
             [Tlv { tag: tag @ (DISCOVERY | BIOMETRIC_GROUP), value }] => (*tag, *value),
             _ => return Err(StatusWord::INCORRECT_DATA),
         };
@@ -32,36 +38,49 @@ impl PutData {
     pub(in crate::piv) fn handle(
         self,
         persistent: &mut Persistent,
-        status: &SecurityStatus,
+        status: &mut SecurityStatus,
     ) -> Result<ResponseData, StatusWord> {
         let personality = persistent.state().personality;
         access_rule::ADMINISTRATION.require(status)?;
         let rule = access_rule::object(personality, self.tag).ok_or(StatusWord::INCORRECT_DATA)?;
         rule.write.require(status)?;
-        if matches!(self.tag, DISCOVERY | BIOMETRIC_GROUP) {
-            return self.handle_constant(personality.is_yubikey());
+        // A YubiKey's discovery object is fixed, and it has no group template.
+        let is_fixed = personality.is_yubikey() && matches!(self.tag, DISCOVERY | BIOMETRIC_GROUP);
+        if is_fixed || (self.tag == DISCOVERY && !self.is_true_discovery(persistent.state())) {
+            return Err(StatusWord::INCORRECT_DATA);
         }
         if self.contents.expose().len() > personality.object_capacity() {
             return Err(StatusWord::NOT_ENOUGH_MEMORY);
         }
+        let tag = self.tag;
         persistent.transaction(|state| {
-            if self.contents.expose().is_empty() {
-                state.objects.remove(&self.tag);
+            if self.contents.expose().is_empty() && tag != DISCOVERY {
+                state.objects.remove(&tag);
             } else {
-                state.objects.insert(self.tag, self.contents);
+                state.objects.insert(tag, self.contents);
             }
         })?;
+        forget_what_changed(persistent.state(), status, tag);
         Ok(ResponseData::default())
     }
 
-    /// The discovery object says what the card can do, so only what it says already can be written;
-    /// a YubiKey refuses even that.
-    fn handle_constant(&self, is_yubikey: bool) -> Result<ResponseData, StatusWord> {
-        let written = encode(self.tag, self.contents.expose());
-        if !is_yubikey && *written == data_object::discovery() {
-            Ok(ResponseData::default())
-        } else {
-            Err(StatusWord::INCORRECT_DATA)
-        }
+    /// A discovery object may promise only what the card has: no on-card comparison, and a Global PIN only if the
+    /// platform has one. Without contents, it is removed.
+    fn is_true_discovery(&self, state: &CardState) -> bool {
+        let contents = self.contents.expose();
+        contents.is_empty()
+            || PinUsagePolicy::of_discovery(contents).is_some_and(|policy| {
+                !policy.has_on_card_comparison() && (!policy.has_global_pin() || state.global_pin.is_some())
+            })
+    }
+}
+
+/// Nothing stays verified that no longer counts, or is no longer what was verified.
+fn forget_what_changed(state: &CardState, status: &mut SecurityStatus, tag: u32) {
+    if tag == DISCOVERY && state.password(PasswordReference::GlobalPin).is_none() {
+        status.lost(PasswordReference::GlobalPin);
+    }
+    if matches!(tag, DISCOVERY | PAIRING_CODE) {
+        status.set_pairing_code_verified(false);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::iso7816::StatusWord;
 use crate::iso7816::apdu::ResponseData;
+use crate::piv::access_rule::Refusal;
 use crate::piv::command::OldAndNew;
 use crate::piv::key_reference::PasswordReference;
 use crate::piv::persistent::Persistent;
@@ -20,7 +21,10 @@ impl ResetRetryCounter {
         if p1 != 0x00 {
             return Err(StatusWord::INCORRECT_P1_P2);
         }
-        PasswordReference::require_pin(p2)?;
+        // A Global PIN is unblocked by its platform, if at all (Part 1 table 4).
+        if PasswordReference::from_byte(p2) != Some(PasswordReference::Pin) {
+            return Err(StatusWord::REFERENCE_NOT_FOUND);
+        }
         Ok(Self { values: OldAndNew::parse(data)? })
     }
 
@@ -44,7 +48,7 @@ impl ResetRetryCounter {
             .inspect_err(|_| status.pin_lost())?;
         if !is_new_well_formed {
             right.withdraw(persistent)?;
-            return Err(personality.malformed_new_value());
+            return Err(Refusal::MalformedNewValue.status_word(personality));
         }
         right.reset_pin(persistent, SecretBytes::from(&**self.values.new))?;
         Ok(ResponseData::default())

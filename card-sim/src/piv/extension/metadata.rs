@@ -46,7 +46,7 @@ impl GetMetadata {
         firmware: Firmware,
     ) -> Result<ResponseData, StatusWord> {
         match self.0 {
-            Subject::Password(reference) => Ok(password(applet, reference)),
+            Subject::Password(reference) => password(applet, reference),
             Subject::ManagementKey => Ok(management_key(applet, firmware)),
             Subject::Key(reference) => key(applet, reference),
             Subject::Nothing => Err(StatusWord::REFERENCE_NOT_FOUND),
@@ -54,13 +54,13 @@ impl GetMetadata {
     }
 }
 
-fn password(applet: &PivApplet, reference: PasswordReference) -> ResponseData {
-    let password = applet.persistent.state().password(reference);
-    list(&[
+fn password(applet: &PivApplet, reference: PasswordReference) -> Result<ResponseData, StatusWord> {
+    let password = applet.persistent.state().password(reference).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
+    Ok(list(&[
         (0x01, &[0xFF]),
         (0x05, &[u8::from(blank::is_factory_password(reference, password))]),
         (0x06, &[password.tries, password.tries_left]),
-    ])
+    ]))
 }
 
 fn management_key(applet: &PivApplet, firmware: Firmware) -> ResponseData {

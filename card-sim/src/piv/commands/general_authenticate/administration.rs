@@ -4,6 +4,7 @@ use super::{Bytes, CHALLENGE, RESPONSE, Request, WITNESS, answer};
 use crate::crypto::SymmetricAlgorithm;
 use crate::iso7816::StatusWord;
 use crate::iso7816::apdu::ResponseData;
+use crate::piv::access_rule;
 use crate::piv::algorithm;
 use crate::piv::applet::PivApplet;
 use crate::piv::security_status::Exchange;
@@ -18,6 +19,7 @@ pub(super) fn handle(
     identifier: u8,
     request: Request,
 ) -> Result<ResponseData, StatusWord> {
+    access_rule::ADMINISTRATION_KEY_USE.require(&applet.status)?;
     let named = algorithm::symmetric(identifier).ok_or(StatusWord::INCORRECT_P1_P2)?;
     let is_of_the_key = named == applet.persistent.state().management_key.algorithm;
     match request {
@@ -39,8 +41,12 @@ pub(super) fn handle(
             }
             _ => Err(StatusWord::SECURITY_STATUS_NOT_SATISFIED),
         }),
-        // Encrypting what the host chose would let it answer the card's own challenge.
-        Request::Operation(_) => Err(StatusWord::SECURITY_STATUS_NOT_SATISFIED),
+        Request::Operation(challenge) => {
+            // Before that, encrypting what the host chose would let it answer the card's own challenge.
+            access_rule::ADMINISTRATION.require(&applet.status)?;
+            require_block(named, &challenge)?;
+            Ok(answer(RESPONSE, &encrypt(applet, named, &challenge)?))
+        }
         Request::Exponentiation(_) => Err(StatusWord::INCORRECT_DATA),
     }
 }

@@ -4,7 +4,7 @@ use super::{RESPONSE, Request, answer};
 use crate::crypto::{AsymmetricAlgorithm, CryptoError};
 use crate::iso7816::StatusWord;
 use crate::iso7816::apdu::ResponseData;
-use crate::piv::access_rule;
+use crate::piv::access_rule::{self, Refusal};
 use crate::piv::algorithm;
 use crate::piv::applet::PivApplet;
 use crate::piv::key_reference::AsymmetricKeyReference;
@@ -17,12 +17,12 @@ pub(super) fn handle(
 ) -> Result<ResponseData, StatusWord> {
     let state = applet.persistent.state();
     let personality = state.personality;
-    let key = state.key(reference).ok_or(personality.missing_key())?;
+    let key = state.key(reference).ok_or_else(|| Refusal::NoSuchKey.status_word(personality))?;
     let key_algorithm = key.material.algorithm();
     if algorithm::asymmetric(identifier) != Some(key_algorithm) {
         return Err(StatusWord::INCORRECT_P1_P2);
     }
-    access_rule::key(key.pin_policy).require(&applet.status)?;
+    access_rule::key(reference, key.pin_policy).require(&applet.status)?;
     let (key, randomness) = applet.loaded_key(reference)?;
     let result = match (request, key_algorithm) {
         // The same raw operation signs a padded digest and decrypts a transported key.
