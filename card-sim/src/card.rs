@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::crypto::{Randomness, RustCrypto};
+use crate::crypto::{self, Randomness, RustCrypto};
 use crate::iso7816::apdu::ResponseData;
 use crate::iso7816::chaining::{Chained, CommandChain, ResponseChain};
 use crate::iso7816::{CommandApdu, Interface, ResponseApdu, StatusWord, aid};
@@ -55,8 +55,11 @@ impl Card {
             action: "get randomness for it",
             source: error.into(),
         })?;
+        // A seeded card repeats itself to the byte, so its ECDSA nonces must be those of RFC 6979.
+        let is_seeded = persistent.state().seed.is_some();
+        let crypto = if is_seeded { Box::new(RustCrypto) } else { crypto::fastest() };
         Ok(Self {
-            applet: PivApplet::new(persistent, Box::new(RustCrypto), randomness),
+            applet: PivApplet::new(persistent, crypto, randomness),
             selected: Application::Piv,
             commands: CommandChain::default(),
             responses: ResponseChain::default(),

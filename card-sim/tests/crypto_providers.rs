@@ -19,7 +19,11 @@ use support::openssl::OpenSsl;
 type Algorithm = AsymmetricAlgorithm;
 
 fn providers() -> Vec<(&'static str, Box<dyn CryptoProvider>)> {
-    vec![("rust_crypto", Box::new(RustCrypto))]
+    vec![
+        ("rust_crypto", Box::new(RustCrypto)),
+        #[cfg(feature = "aws-lc")]
+        ("aws_lc", Box::new(card_sim::crypto::AwsLc)),
+    ]
 }
 
 fn randomness() -> Randomness {
@@ -296,6 +300,41 @@ fn a_generated_key_of_each_kind_survives_being_stored() {
             assert_eq!(restored.algorithm(), algorithm, "{name}");
             let public = |material| crypto.load(material).unwrap().public_key();
             assert!(public(&material) == public(&restored), "{name} {algorithm:?}");
+        }
+    }
+}
+
+#[test]
+fn all_implementations_compute_the_same() {
+    let providers = providers();
+    let ((_, first), others) = providers.split_first().unwrap();
+    for algorithm in Algorithm::ALL {
+        let [ours, theirs] =
+            [0, 1].map(|seed| first.generate(algorithm, &mut Randomness::from_seed(b"same", seed)).unwrap());
+        let reference = first.load(&ours).unwrap();
+        for (name, crypto) in others {
+            let key = crypto.load(&ours).unwrap();
+            assert!(key.public_key() == reference.public_key(), "{name} {algorithm:?}");
+            let peer = crypto.load(&theirs).unwrap();
+            match algorithm {
+                Algorithm::P256 | Algorithm::P384 => {
+                    let point = point(peer.as_ref());
+                    assert_eq!(key.ecdh(&point).unwrap(), reference.ecdh(&point).unwrap(), "{name}");
+                }
+                Algorithm::Ed25519 => assert_eq!(key.ed25519_sign(b"m"), reference.ed25519_sign(b"m")),
+                Algorithm::X25519 => {
+                    let point = point(peer.as_ref());
+                    assert_eq!(key.x25519(&point).unwrap(), reference.x25519(&point).unwrap(), "{name}");
+                }
+                _ => {
+                    let block = vec![0x42; algorithm.block_length()];
+                    let operate =
+                        |key: &dyn PrivateKey| key.rsa_private_operation(&block, &mut randomness()).unwrap();
+                    assert_eq!(operate(key.as_ref()), operate(reference.as_ref()), "{name} {algorithm:?}");
+                    let derived = |key: &dyn PrivateKey| key.rsa_derived_values().unwrap().coefficient;
+                    assert_eq!(derived(key.as_ref()), derived(reference.as_ref()), "{name}");
+                }
+            }
         }
     }
 }

@@ -10,7 +10,7 @@
 mod support;
 
 use support::openssl::OpenSsl;
-use support::{Hand, KINDS, PIN, padded_digest, tlv};
+use support::{Hand, KINDS, PIN, padded_digest, tlv, unseeded};
 
 const RSA: u8 = 0x07;
 const P256: u8 = 0x11;
@@ -29,13 +29,14 @@ fn an_rsa_signature_verifies() {
     for kind in KINDS {
         let openssl = OpenSsl::new();
         let digest = message(&openssl);
-        let mut hand = Hand::blank(kind);
-        let public_key = hand.generate(0x9A, RSA);
-        assert_eq!(hand.verify(PIN), 0x9000);
-        let signature = hand.use_key(RSA, 0x9A, 0x81, &padded(&digest));
-        openssl.write_public_key("public.pem", &public_key);
-        openssl.write("signature", &signature);
-        openssl.run("dgst -sha256 -verify public.pem -signature signature message");
+        for mut hand in Hand::blank_with_each_implementation(kind) {
+            let public_key = hand.generate(0x9A, RSA);
+            assert_eq!(hand.verify(PIN), 0x9000);
+            let signature = hand.use_key(RSA, 0x9A, 0x81, &padded(&digest));
+            openssl.write_public_key("public.pem", &public_key);
+            openssl.write("signature", &signature);
+            openssl.run("dgst -sha256 -verify public.pem -signature signature message");
+        }
     }
 }
 
@@ -44,15 +45,29 @@ fn an_ecdsa_signature_verifies_also_over_a_short_digest() {
     for kind in KINDS {
         let openssl = OpenSsl::new();
         message(&openssl);
-        let mut hand = Hand::blank(kind);
-        let public_key = hand.generate(0x9C, P256);
-        openssl.write_public_key("public.pem", &public_key);
-        for name in ["sha256", "sha1"] {
-            let digest = openssl.run(&format!("dgst -{name} -binary message"));
-            assert_eq!(hand.verify(PIN), 0x9000);
-            openssl.write("signature", &hand.use_key(P256, 0x9C, 0x81, &digest));
-            openssl.run(&format!("dgst -{name} -verify public.pem -signature signature message"));
+        for mut hand in Hand::blank_with_each_implementation(kind) {
+            let public_key = hand.generate(0x9C, P256);
+            openssl.write_public_key("public.pem", &public_key);
+            for name in ["sha256", "sha1"] {
+                let digest = openssl.run(&format!("dgst -{name} -binary message"));
+                assert_eq!(hand.verify(PIN), 0x9000);
+                openssl.write("signature", &hand.use_key(P256, 0x9C, 0x81, &digest));
+                openssl.run(&format!("dgst -{name} -verify public.pem -signature signature message"));
+            }
         }
+    }
+}
+
+#[test]
+fn a_seeded_card_repeats_its_keys_and_signatures_and_no_other_card_does() {
+    let run = |mut hand: Hand| {
+        let public_key = hand.generate(0x9E, P256);
+        (public_key, hand.use_key(P256, 0x9E, 0x81, &[7; 32]))
+    };
+    for kind in KINDS {
+        assert_eq!(run(Hand::blank(kind)), run(Hand::blank(kind)));
+        let fresh = || run(Hand::holding(&unseeded(kind)));
+        assert_ne!(fresh().0, fresh().0);
     }
 }
 
@@ -69,13 +84,14 @@ fn what_openssl_encrypts_the_card_decrypts() {
     let openssl = OpenSsl::new();
     message(&openssl);
     for reference in [0x9D, 0x82, 0x95] {
-        let mut hand = Hand::blank("yubikey5 5.7");
-        openssl.write_public_key("public.pem", &hand.generate(reference, RSA));
-        openssl.run("pkeyutl -encrypt -pubin -inkey public.pem -in message -out sealed");
-        assert_eq!(hand.verify(PIN), 0x9000);
-        let block = hand.use_key(RSA, reference, 0x81, &openssl.read("sealed"));
-        assert_eq!(block[..2], [0, 2]);
-        assert!(block.ends_with(b"\0sealed and delivered"));
+        for mut hand in Hand::blank_with_each_implementation("yubikey5 5.7") {
+            openssl.write_public_key("public.pem", &hand.generate(reference, RSA));
+            openssl.run("pkeyutl -encrypt -pubin -inkey public.pem -in message -out sealed");
+            assert_eq!(hand.verify(PIN), 0x9000);
+            let block = hand.use_key(RSA, reference, 0x81, &openssl.read("sealed"));
+            assert_eq!(block[..2], [0, 2]);
+            assert!(block.ends_with(b"\0sealed and delivered"));
+        }
     }
 }
 
@@ -102,11 +118,12 @@ fn the_card_and_openssl_agree_on_a_key() {
     for (kind, reference) in [("standard", 0x9D), ("yubikey5 5.7", 0x9D), ("yubikey5 5.7", 0x85)] {
         let openssl = OpenSsl::new();
         let point = peer(&openssl);
-        let mut hand = Hand::blank(kind);
-        openssl.write_public_key("public.pem", &hand.generate(reference, P256));
-        openssl.run("pkeyutl -derive -inkey peer.pem -peerkey public.pem -out secret");
-        assert_eq!(hand.verify(PIN), 0x9000);
-        assert_eq!(hand.use_key(P256, reference, 0x85, &point), openssl.read("secret"));
+        for mut hand in Hand::blank_with_each_implementation(kind) {
+            openssl.write_public_key("public.pem", &hand.generate(reference, P256));
+            openssl.run("pkeyutl -derive -inkey peer.pem -peerkey public.pem -out secret");
+            assert_eq!(hand.verify(PIN), 0x9000);
+            assert_eq!(hand.use_key(P256, reference, 0x85, &point), openssl.read("secret"));
+        }
     }
 }
 

@@ -2,13 +2,18 @@
 //!
 //! Nothing here knows PIV, APDUs or files. Randomness is handed in.
 
+#[cfg(feature = "aws-lc")]
+pub mod aws_lc;
 pub mod cipher;
 pub mod random;
+mod rsa_key;
 pub mod rust_crypto;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "aws-lc")]
+pub use aws_lc::AwsLc;
 pub use cipher::SymmetricAlgorithm;
 pub use random::Randomness;
 pub use rust_crypto::RustCrypto;
@@ -172,6 +177,15 @@ pub enum CryptoError {
     /// The computation failed its own check.
     #[error("the computation failed its own check")]
     Failed,
+}
+
+/// The fastest implementation that this build has.
+#[must_use]
+pub fn fastest() -> Box<dyn CryptoProvider> {
+    #[cfg(feature = "aws-lc")]
+    return Box::new(AwsLc);
+    #[cfg(not(feature = "aws-lc"))]
+    Box::new(RustCrypto)
 }
 
 /// Makes keys and loads them for use.

@@ -41,6 +41,11 @@ pub(crate) fn blank(kind: &str) -> CardState {
     BlankCard { kind, keys: BTreeMap::new(), seed }.manufacture(&mut Randomness::from_seed(SEED, u64::MAX)).0
 }
 
+/// The same card without a seed: it draws on the system's randomness and computes with the fastest implementation.
+pub(crate) fn unseeded(kind: &str) -> CardState {
+    CardState { seed: None, ..blank(kind) }
+}
+
 /// A powered card in memory, and the management key it begins with.
 pub(crate) struct Hand {
     pub(crate) card: Card,
@@ -51,6 +56,11 @@ pub(crate) struct Hand {
 impl Hand {
     pub(crate) fn blank(kind: &str) -> Self {
         Self::holding(&blank(kind))
+    }
+
+    /// One card for each implementation of the cryptography: a seeded card has another than others.
+    pub(crate) fn blank_with_each_implementation(kind: &str) -> [Self; 2] {
+        [Self::blank(kind), Self::holding(&unseeded(kind))]
     }
 
     pub(crate) fn holding(state: &CardState) -> Self {
