@@ -14,6 +14,7 @@
 //! | algorithms | `crypto/` |
 //! | APDUs, chaining, TLV, ATR | `iso7816/` |
 //! | how it reaches a reader | `transport/vpcd.rs` |
+//! | traces, and playing them again | `transcript/`, whose header is the format |
 //! | the program's commands | `cli/` |
 //!
 //! Invariants:
@@ -33,6 +34,7 @@ pub mod iso7816;
 pub mod piv;
 pub mod secret;
 pub mod store;
+pub mod transcript;
 pub mod transport;
 
 pub use card::Card;

@@ -16,7 +16,7 @@ use signal_hook::iterator::Signals;
 use super::Usage;
 use crate::Card;
 use crate::iso7816::Interface;
-use crate::transport::trace::{TraceSink, TracedCard};
+use crate::transcript::{Secrets, SharedTrace, Trace, TracedCard};
 use crate::transport::{CardInReader, vpcd};
 
 const FIRST_DELAY: Duration = Duration::from_millis(50);
@@ -47,9 +47,13 @@ pub(super) struct Run {
     /// Write one line `ready HOST:PORT STATE` to this file descriptor for each card that its reader has seen
     #[arg(long, value_name = "N", value_parser = parse_descriptor)]
     ready_fd: Option<u32>,
-    /// Append all APDUs to a file, secrets hidden
+    /// Append what passes between reader and card to a transcript for `replay`, secrets hidden; with several cards
+    /// once for all of them or once for each
     #[arg(long, value_name = "FILE")]
-    trace: Option<PathBuf>,
+    trace: Vec<PathBuf>,
+    /// Write PINs, keys and decrypted data into the trace, too
+    #[arg(long, requires = "trace")]
+    trace_secrets: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -81,16 +85,21 @@ impl Run {
         // The only value it can have now.
         let Touch::Yes = self.touch;
         let addresses = addresses(&self.vpcd, self.states.len())?;
-        let trace = self.trace.as_deref().map(open_trace).transpose()?;
+        let traces = self.open_traces()?;
         let ready = Arc::new(Ready::open(self.ready_fd)?);
         let cards = self.states.iter().map(|state| Card::open(state)).collect::<Result<Vec<_>, _>>()?;
         let stop = Arc::new(Stop::default());
         stop_on_signals(Arc::clone(&stop))?;
         let mut threads = Vec::new();
+        let is_shared = traces.len() < self.states.len();
+        let mut traces = traces.iter().cycle();
         for ((card, address), state) in cards.into_iter().zip(addresses).zip(self.states) {
             let card = card.over(self.interface.into());
-            let card: Box<dyn CardInReader + Send> = match &trace {
-                Some(sink) => Box::new(TracedCard::new(card, address.to_string(), Arc::clone(sink))),
+            let card: Box<dyn CardInReader + Send> = match traces.next() {
+                Some(trace) => {
+                    let reader = is_shared.then(|| address.to_string());
+                    Box::new(TracedCard::new(card, reader, Arc::clone(trace)))
+                }
                 None => Box::new(card),
             };
             let (stop, ready) = (Arc::clone(&stop), Arc::clone(&ready));
@@ -98,6 +107,20 @@ impl Run {
         }
         let ended = threads.into_iter().map(thread::JoinHandle::join).filter(Result::is_err).count();
         if ended > 0 { Err(anyhow!("{ended} cards ended by a fault of this program")) } else { Ok(()) }
+    }
+
+    /// No trace, one for all cards, or one for each.
+    fn open_traces(&self) -> anyhow::Result<Vec<SharedTrace>> {
+        if !matches!(self.trace.len(), 0 | 1) && self.trace.len() != self.states.len() {
+            return Err(Usage::of("--trace: give it once for all cards, or once for each in their order"));
+        }
+        if self.trace_secrets {
+            say(
+                "WARNING: --trace-secrets writes PINs, keys and decrypted data into the trace; delete it after use",
+            );
+        }
+        let secrets = if self.trace_secrets { Secrets::Shown } else { Secrets::Hidden };
+        self.trace.iter().map(|path| open_trace(path, secrets)).collect()
     }
 }
 
@@ -119,13 +142,13 @@ fn addresses(first: &str, count: usize) -> anyhow::Result<Vec<SocketAddr>> {
     Ok(ports.into_iter().map(|port| SocketAddr::new(host, port)).collect())
 }
 
-fn open_trace(path: &Path) -> anyhow::Result<TraceSink> {
+fn open_trace(path: &Path, secrets: Secrets) -> anyhow::Result<SharedTrace> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).with_context(|| format!("--trace {}: cannot write it", path.display()))?;
-    Ok(Arc::new(Mutex::new(file)))
+    Ok(Trace::new(Box::new(file), secrets))
 }
 
 /// Lets the signals that end a program remove the cards first.
