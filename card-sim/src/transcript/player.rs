@@ -296,6 +296,10 @@ impl<'a> Player<'a> {
     }
 
     fn compare(&mut self, words: &[Word], line: usize) -> Result<(), PlayError> {
+        let Some(last) = &self.last else {
+            return Err(PlayError::Unusable { line, what: "there is no answer".to_owned() });
+        };
+        let algorithm = algorithm_of(&last.command);
         let pattern = words
             .iter()
             .map(|word| {
@@ -304,13 +308,10 @@ impl<'a> Player<'a> {
                     Word::AnyByte => Expected::Any(1),
                     Word::Hidden(count) => Expected::Any(*count),
                     Word::Keep(name, count) => Expected::Keep(name.clone(), *count),
-                    word => Expected::Bytes(self.bytes(word, None, line)?),
+                    word => Expected::Bytes(self.bytes(word, algorithm, line)?),
                 })
             })
             .collect::<Result<Vec<_>, PlayError>>()?;
-        let Some(last) = &self.last else {
-            return Err(PlayError::Unusable { line, what: "there is no answer".to_owned() });
-        };
         if let Some(kept) = matched(&pattern, &last.answer) {
             self.kept.extend(kept);
         } else if self.comparison == Comparison::Alike
