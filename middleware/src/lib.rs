@@ -31,9 +31,9 @@ pub use keys::{
     Signer,
 };
 pub use piv::{
-    Administration, Card, CardContents, CardError, CardIdentity, CardKey, DataObject, EmulatedMark, FreshPin,
-    KeyAlgorithm, KeyEntry, KeyMetadata, KeyOrigin, KeyPolicies, KeyReference, LastTry, ManagementKey,
-    ManagementKeyAlgorithm, Pin, PinPolicy, PinStatus, PrivateKey, Puk, RetiredNumber, TouchPolicy,
-    Transaction,
+    Administration, Attestation, AttestationError, Card, CardContents, CardError, CardIdentity, CardKey,
+    DataObject, EmulatedMark, FreshPin, KeyAlgorithm, KeyEntry, KeyMetadata, KeyOrigin, KeyPolicies,
+    KeyReference, LastTry, ManagementKey, ManagementKeyAlgorithm, Pin, PinPolicy, PinStatus, PrivateKey, Puk,
+    RetiredNumber, TouchPolicy, Transaction,
 };
 pub use transport::{Locator, ReaderStatus, ReaderWatch, WatchEnd, WatchedReader, list_readers};
