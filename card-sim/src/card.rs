@@ -12,6 +12,7 @@ use crate::piv::commands::select;
 use crate::piv::extension::management_application;
 use crate::piv::persistent::Persistent;
 use crate::piv::personality::Personality;
+use crate::piv::touch::Finger;
 use crate::store::file::FileStore;
 use crate::store::{Store, StoreError};
 
@@ -73,6 +74,11 @@ impl Card {
     pub fn over(mut self, interface: Interface) -> Self {
         self.interface = interface;
         self
+    }
+
+    /// Gives the card the finger that some of its keys wait for. Without one it is touched whenever it asks.
+    pub fn set_finger(&mut self, finger: Box<dyn Finger>) {
+        self.applet.set_finger(finger);
     }
 
     /// Powers the card and returns its answer to reset.

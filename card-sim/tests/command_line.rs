@@ -297,11 +297,20 @@ fn keys_are_put_in_from_files_that_openssl_made() {
     openssl.run("rsa -in rsa.pem -traditional -out rsa1.pem");
     openssl.run("pkcs8 -topk8 -nocrypt -inform DER -in ec.der -out ec8.pem");
     desk.succeed(&format!("new a1.card --key 9D={} --key 82={}", file("rsa1.pem"), file("ec8.pem")));
-    assert_eq!(desk.inspect("a1.card")["keys"], desk.inspect("a.card")["keys"]);
+    // F9 is made with each card.
+    let described = |name| desk.inspect(name)["keys"].as_array().unwrap()[..2].to_vec();
+    assert_eq!(described("a1.card"), described("a.card"));
     let keys = desk.inspect("a.card")["keys"].clone();
     let described: Vec<_> =
         keys.as_array().unwrap().iter().map(|key| (&key["reference"], &key["algorithm"])).collect();
-    assert_eq!(described, [(&"9D".into(), &"RSA-2048".into()), (&"82".into(), &"P-256".into())]);
+    assert_eq!(
+        described,
+        [
+            (&"9D".into(), &"RSA-2048".into()),
+            (&"82".into(), &"P-256".into()),
+            (&"F9".into(), &"P-256".into())
+        ]
+    );
     assert_eq!(keys[0]["origin"], "imported");
     for name in ["small.pem", "ed.pem"] {
         let message = desk.fail(&format!("new b.card --key 9A={}", file(name)), 1);
@@ -309,6 +318,33 @@ fn keys_are_put_in_from_files_that_openssl_made() {
     }
     let twice = desk.fail(&format!("new b.card --key 9A={0} --key 9A={0}", file("rsa.pem")), 2);
     assert!(twice.contains("9A twice"), "{twice}");
+}
+
+#[test]
+fn the_root_of_a_card_s_attestations_is_printed_for_who_verifies_them() {
+    let desk = Desk::new();
+    let openssl = OpenSsl::new();
+    desk.succeed("new a.card --serial 4711");
+    desk.succeed("new b.card");
+    let root = |name| desk.succeed(&format!("inspect {name} --attestation-root"));
+    openssl.write("root.pem", root("a.card").as_bytes());
+    openssl.run("verify -x509_strict -CAfile root.pem root.pem");
+    let subject = text(&openssl.run("x509 -in root.pem -noout -subject -nameopt RFC2253"));
+    let described = desk.inspect("a.card");
+    assert_eq!(
+        subject.trim(),
+        format!("subject={}", described["attestation_root"]["subject"].as_str().unwrap())
+    );
+    assert!(subject.contains("4711") && subject.contains("Emulated"), "{subject}");
+    let f9 = &described["certificates"][0];
+    assert_eq!((&f9["reference"], &f9["compressed"]), (&"F9".into(), &false.into()));
+    assert!(desk.succeed("inspect a.card").contains("Root of F9"));
+    assert_ne!(root("a.card"), root("b.card"), "every card has an authority of its own");
+    desk.succeed("new s.card --personality standard");
+    let message = desk.fail("inspect s.card --attestation-root", 1);
+    assert!(message.contains("s.card") && message.contains("attests nothing"), "{message}");
+    assert!(desk.inspect("s.card")["attestation_root"].is_null());
+    desk.fail("inspect a.card --attestation-root --json", 2);
 }
 
 #[test]

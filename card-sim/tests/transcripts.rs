@@ -23,6 +23,7 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    attest
     biometric_group_template
     change_reference_data
     command_chaining
@@ -43,13 +44,17 @@ transcripts! {
     instructions_and_classes
     key_history
     management_application
+    move_key
     pairing_code
     pin_always
     power_and_reset
     put_data
+    reset
     reset_retry_counter
     select
     set_management_key
+    set_pin_retries
+    touch
     verify
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use super::finger::ScriptedFinger;
 use super::management::ManagementKey;
 use crate::Card;
 use crate::crypto::Randomness;
@@ -26,6 +27,9 @@ pub enum BenchError {
     /// The card stays in the reader in which it is.
     #[error("another reader is asked for, and this card stays where it is: play the file against `sim:`")]
     NoOtherReader,
+    /// Nobody but the cardholder touches the card, and time goes its own way.
+    #[error("a finger or a clock is asked for that does as it is told: play the file against `sim:`")]
+    NoFinger,
     /// There is no card yet.
     #[error("there is no card yet: the file must begin with `@ card KIND`")]
     NoCard,
@@ -78,6 +82,22 @@ pub trait Bench {
     /// [`BenchError::NoOtherReader`] where that cannot be done.
     fn over(&mut self, interface: Interface) -> Result<(), BenchError>;
 
+    /// Says whether the finger comes from now on when a key waits for it.
+    ///
+    /// # Errors
+    /// [`BenchError::NoFinger`] where nobody can say.
+    fn touch(&mut self, _comes: bool) -> Result<(), BenchError> {
+        Err(BenchError::NoFinger)
+    }
+
+    /// Lets so many seconds pass for the card.
+    ///
+    /// # Errors
+    /// [`BenchError::NoFinger`] where time cannot be told to.
+    fn pass(&mut self, _seconds: u32) -> Result<(), BenchError> {
+        Err(BenchError::NoFinger)
+    }
+
     /// One command APDU in, one response APDU out.
     ///
     /// # Errors
@@ -96,6 +116,7 @@ pub trait Bench {
 /// Blank ones are in memory and seeded: the same run twice gives the same bytes.
 pub struct EmulatedCards {
     card: Option<Card>,
+    finger: ScriptedFinger,
     has_blank_ones: bool,
 }
 
@@ -109,14 +130,16 @@ impl EmulatedCards {
     /// This card, as it is.
     #[must_use]
     pub fn one(mut card: Card) -> Self {
+        let finger = ScriptedFinger::default();
+        card.set_finger(Box::new(finger.clone()));
         card.power_on();
-        Self { card: Some(card), has_blank_ones: false }
+        Self { card: Some(card), finger, has_blank_ones: false }
     }
 
     /// No card yet: the transcript says which ones.
     #[must_use]
     pub fn blank_ones() -> Self {
-        Self { card: None, has_blank_ones: true }
+        Self { card: None, finger: ScriptedFinger::default(), has_blank_ones: true }
     }
 
     fn card(&mut self) -> Result<&mut Card, BenchError> {
@@ -148,6 +171,16 @@ impl Bench for EmulatedCards {
         Ok(())
     }
 
+    fn touch(&mut self, comes: bool) -> Result<(), BenchError> {
+        self.finger.come(comes);
+        Ok(())
+    }
+
+    fn pass(&mut self, seconds: u32) -> Result<(), BenchError> {
+        self.finger.pass(seconds);
+        Ok(())
+    }
+
     fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, BenchError> {
         Ok(Zeroizing::new(self.card()?.transmit(command)))
     }
@@ -162,6 +195,8 @@ impl Bench for EmulatedCards {
             .and_then(|image| Card::with_store(Box::new(MemoryStore::new(image)), path));
         let card = made.map_err(|error| BenchError::Unreachable { what: error.to_string() })?;
         let mut card = card.over(interface);
+        self.finger = ScriptedFinger::default();
+        card.set_finger(Box::new(self.finger.clone()));
         card.power_on();
         self.card = Some(card);
         Ok(ManagementKey(state.management_key.key))

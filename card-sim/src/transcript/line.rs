@@ -35,6 +35,10 @@ pub enum Event {
     Authenticate,
     /// The card is moved to a reader of this interface.
     Over(Interface),
+    /// Whether the finger comes from now on when a key waits for it.
+    Touch(bool),
+    /// So many seconds pass.
+    Seconds(u32),
     /// A fresh blank card of this kind.
     Card(String),
     /// What follows passed at this reader.
@@ -159,6 +163,11 @@ fn parse_event(text: &str) -> Result<Event, String> {
         ("reset", "") => Ok(Event::Reset),
         ("contact", "") => Ok(Event::Over(Interface::Contact)),
         ("contactless", "") => Ok(Event::Over(Interface::Contactless)),
+        ("touch", "yes") => Ok(Event::Touch(true)),
+        ("touch", "no") => Ok(Event::Touch(false)),
+        ("seconds", count) => {
+            count.parse().map(Event::Seconds).map_err(|_| format!("{count} is no number of seconds"))
+        }
         ("authenticate", "") => Ok(Event::Authenticate),
         ("card", kind) if !kind.is_empty() => Ok(Event::Card(kind.to_owned())),
         ("reader", name) if !name.is_empty() => Ok(Event::Reader(name.to_owned())),
@@ -280,6 +289,8 @@ mod tests {
             ("> 00\n@ reset\n< 90 00", "line 2: the command before it"),
             ("> 00", "line 1: the last command"),
             ("@ melt", "line 1: no such event: melt"),
+            ("@ touch perhaps", "line 1: no such event: touch perhaps"),
+            ("@ seconds -1", "line 1: -1 is no number"),
             ("> 00 ..\n<", "line 1: a command cannot hold"),
             ("> 00 [PIN\n<", "line 1: a [ without"),
             ("> 00 [16 left shoes]\n<", "line 1: [16 left shoes]"),

@@ -33,6 +33,8 @@
 //! | `@ power on`, `@ power off`, `@ reset` | what it says |
 //! | `@ authenticate` | single authentication with the management key |
 //! | `@ contact`, `@ contactless` | the card is moved to a reader of this interface and powered |
+//! | `@ touch no`, `@ touch yes` | the finger stays away, or comes whenever a key waits for it, as at first |
+//! | `@ seconds 15` | so much time passes for the card |
 //! | `@ card KIND` | a fresh blank seeded card: `standard`, `yubikey5 5.7` or `yubikey5 5.4`; behind it `, Global PIN` and `, contactless` |
 //! | `@ reader NAME` | what follows passed at this reader |
 //!
@@ -40,6 +42,7 @@
 //! commands and status words in words.
 
 mod bench;
+mod finger;
 mod likeness;
 mod line;
 mod management;

@@ -183,6 +183,8 @@ impl<'a> Player<'a> {
             Event::PowerOff => self.bench.power_off(),
             Event::Reset => self.bench.reset(),
             Event::Over(interface) => self.bench.over(*interface),
+            Event::Touch(comes) => self.bench.touch(*comes),
+            Event::Seconds(count) => self.bench.pass(*count),
             Event::Card(kind) => self.bench.fresh_card(kind).map(|key| self.management_key = Some(key)),
             Event::Authenticate => return self.authenticate(line),
             Event::Reader(_) => Ok(()),

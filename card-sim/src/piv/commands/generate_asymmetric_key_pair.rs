@@ -7,7 +7,7 @@ use crate::iso7816::ber_tlv::{Tlv, encode};
 use crate::piv::access_rule;
 use crate::piv::algorithm;
 use crate::piv::applet::PivApplet;
-use crate::piv::extension::policy::RequestedPolicies;
+use crate::piv::extension::policy::{self, RequestedPolicies};
 use crate::piv::key_reference::AsymmetricKeyReference;
 use crate::piv::personality::Personality;
 use crate::piv::state::{Key, KeyOrigin};
@@ -24,8 +24,9 @@ impl GenerateAsymmetricKeyPair {
     /// also `AA 01 pin-policy` and `AB 01 touch-policy` inside it.
     pub(in crate::piv) fn parse(p2: u8, data: &[u8], personality: Personality) -> Result<Self, StatusWord> {
         let reference = match AsymmetricKeyReference::from_byte(p2) {
+            _ if personality.is_yubikey() => AsymmetricKeyReference::from_yubikey_byte(p2),
             // Part 2 generates no retired keys: they were current once.
-            Some(AsymmetricKeyReference::RetiredKeyManagement(_)) if !personality.is_yubikey() => None,
+            Some(AsymmetricKeyReference::RetiredKeyManagement(_)) => None,
             reference => reference,
         };
         let reference = reference.ok_or(StatusWord::INCORRECT_P1_P2)?;
@@ -44,6 +45,7 @@ impl GenerateAsymmetricKeyPair {
             }
         }
         let algorithm = algorithm.ok_or(StatusWord::INCORRECT_DATA)?;
+        policy::require_suitable(reference, algorithm)?;
         Ok(Self { reference, algorithm, policies })
     }
 

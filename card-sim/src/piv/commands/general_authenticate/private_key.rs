@@ -23,6 +23,7 @@ pub(super) fn handle(
         return Err(StatusWord::INCORRECT_P1_P2);
     }
     access_rule::key(reference, key.pin_policy).require(&applet.status)?;
+    applet.touch.require(key.touch_policy, reference.byte())?;
     let (key, randomness) = applet.loaded_key(reference)?;
     let result = match (request, key_algorithm) {
         // The same raw operation signs a padded digest and decrypts a transported key.
