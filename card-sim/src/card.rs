@@ -8,7 +8,6 @@ use crate::iso7816::chaining::{Chained, CommandChain, ResponseChain};
 use crate::iso7816::{CommandApdu, Interface, ResponseApdu, StatusWord, aid};
 use crate::piv::access_rule;
 use crate::piv::applet::PivApplet;
-use crate::piv::commands::select;
 use crate::piv::extension::management_application;
 use crate::piv::persistent::Persistent;
 use crate::piv::personality::Personality;
@@ -191,7 +190,7 @@ impl Card {
         let personality = self.applet.personality();
         if aid::names(&apdu.data, &aid::PIV) {
             self.selected = Application::Piv;
-            return Ok(select::application_property_template(personality));
+            return Ok(self.applet.application_property_template());
         }
         match personality {
             Personality::YubiKey5 { firmware, .. } if aid::names(&apdu.data, &aid::YUBIKEY_MANAGEMENT) => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::command::Command;
+use super::commands::select;
 use super::key_reference::AsymmetricKeyReference;
 use super::persistent::Persistent;
 use super::personality::Personality;
@@ -44,6 +45,12 @@ impl PivApplet {
     #[must_use]
     pub fn personality(&self) -> Personality {
         self.persistent.state().personality
+    }
+
+    /// What SELECT answers.
+    #[must_use]
+    pub fn application_property_template(&self) -> ResponseData {
+        select::application_property_template(self.persistent.state())
     }
 
     /// The card lost its power or was reset: everything volatile goes. From now on this interface is in use.

@@ -11,6 +11,7 @@ use crate::piv::access_rule;
 use crate::piv::algorithm;
 use crate::piv::applet::PivApplet;
 use crate::piv::key_reference::AsymmetricKeyReference;
+use crate::piv::personality::Personality;
 use crate::piv::state::{Key, KeyOrigin};
 use crate::secret::SecretBytes;
 
@@ -51,8 +52,8 @@ struct Numbers {
 impl ImportAsymmetricKey {
     /// Parses P1 algorithm, P2 key reference, and `01 p 02 q [03 dP 04 dQ 05 qInv]`, `06 scalar`, `07 Ed25519 seed`
     /// or `08 X25519 scalar`, with `AA` and `AB` policies. Numbers may come without leading zeros, or with more.
-    pub(super) fn parse(p1: u8, p2: u8, data: &[u8]) -> Result<Self, StatusWord> {
-        let algorithm = algorithm::asymmetric(p1).ok_or(StatusWord::INCORRECT_P1_P2)?;
+    pub(super) fn parse(p1: u8, p2: u8, data: &[u8], personality: Personality) -> Result<Self, StatusWord> {
+        let algorithm = algorithm::asymmetric(personality, p1).ok_or(StatusWord::INCORRECT_P1_P2)?;
         let reference = AsymmetricKeyReference::from_yubikey_byte(p2).ok_or(StatusWord::INCORRECT_P1_P2)?;
         policy::require_suitable(reference, algorithm)?;
         let parts = Parts::parse(data)?;

@@ -63,7 +63,9 @@ impl Extension {
             (0xF9, p1, 0x00) => Self::Attest(Attest::parse(p1)?),
             (0xFA, p1, p2) => Self::SetPinRetries(SetPinRetries::parse(p1, p2)?),
             (0xFB, 0x00, 0x00) => Self::Reset(Reset),
-            (0xFE, p1, p2) => Self::ImportAsymmetricKey(ImportAsymmetricKey::parse(p1, p2, &apdu.data)?),
+            (0xFE, p1, p2) => {
+                Self::ImportAsymmetricKey(ImportAsymmetricKey::parse(p1, p2, &apdu.data, personality)?)
+            }
             (0xFF, 0xFF, p2) => Self::SetManagementKey(SetManagementKey::parse(p2, &apdu.data)?),
             (0xF7 | 0xF8 | 0xF9 | 0xFB | 0xFD | 0xFF, _, _) => return Err(StatusWord::INCORRECT_P1_P2),
             _ => return Err(StatusWord::INSTRUCTION_NOT_SUPPORTED),
