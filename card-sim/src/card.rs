@@ -44,6 +44,14 @@ impl Card {
         Self::with_store(Box::new(FileStore::open(path)?), path)
     }
 
+    /// Opens and locks a state file that may be encrypted under a passphrase.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`StoreError::WrongPassphrase`].
+    pub fn open_with_passphrase(path: &Path, passphrase: &[u8]) -> Result<Self, StoreError> {
+        Self::with_store(Box::new(FileStore::open_with_passphrase(path, passphrase)?), path)
+    }
+
     /// A card whose state another store holds; `path` names it in errors.
     ///
     /// # Errors
