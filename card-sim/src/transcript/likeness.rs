@@ -32,8 +32,8 @@ fn is_individual_object(tag: u32) -> bool {
 }
 
 /// Whether an answer of a command of that kind has the status word and the first byte, its tag, of the pattern. The
-/// count in a status word 61XX may be another; the rest of an answer begins with any byte.
-pub(super) fn is_alike(pattern: &[Expected], answer: &[u8], is_rest: bool) -> bool {
+/// count in a status word 61XX may be another; an answer that has no tag begins with any byte.
+pub(super) fn is_alike(pattern: &[Expected], answer: &[u8], has_no_tag: bool) -> bool {
     let Some(Expected::Bytes(end)) = pattern.last() else { return false };
     let ([.., high, low], [data @ .., answered_high, answered_low]) = (end.as_slice(), answer) else {
         return false;
@@ -42,7 +42,7 @@ pub(super) fn is_alike(pattern: &[Expected], answer: &[u8], is_rest: bool) -> bo
     let has_the_tag = match (pattern, data.first()) {
         ([Expected::Bytes(all)], None) => all.len() == 2,
         ([Expected::Bytes(all)], Some(_)) if all.len() == 2 => false,
-        ([Expected::Bytes(begin), ..], Some(first)) => is_rest || begin.first() == Some(first),
+        ([Expected::Bytes(begin), ..], Some(first)) => has_no_tag || begin.first() == Some(first),
         (_, Some(_)) => true,
         (_, None) => false,
     };

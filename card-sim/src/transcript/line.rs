@@ -1,5 +1,7 @@
 //! The lines of a transcript and their words.
 
+use std::collections::BTreeSet;
+
 use crate::iso7816::Interface;
 
 /// A line with its number in the file, from 1.
@@ -130,6 +132,34 @@ pub fn parse(text: &str) -> Result<Vec<Numbered>, Malformed> {
         }
         _ => Ok(lines),
     }
+}
+
+/// The lines of one reader's card, of a trace that several cards may share.
+///
+/// # Errors
+/// The readers of the trace, when it does not have this one, or several and none is chosen.
+pub fn at_reader(lines: Vec<Numbered>, reader: Option<&str>) -> Result<Vec<Numbered>, Vec<String>> {
+    let name_in = |line: &Line| match line {
+        Line::Event(Event::Reader(name)) => Some(name.clone()),
+        _ => None,
+    };
+    let readers: BTreeSet<String> = lines.iter().filter_map(|numbered| name_in(&numbered.line)).collect();
+    let is_there = match reader {
+        Some(name) => readers.contains(name),
+        None => readers.len() <= 1,
+    };
+    if !is_there {
+        return Err(readers.into_iter().collect());
+    }
+    let mut current = None;
+    let mut chosen = Vec::new();
+    for numbered in lines {
+        current = name_in(&numbered.line).or(current);
+        if reader.is_none() || current.as_deref() == reader {
+            chosen.push(numbered);
+        }
+    }
+    Ok(chosen)
 }
 
 fn parse_line(text: &str) -> Result<Option<Line>, String> {

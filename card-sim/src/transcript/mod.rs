@@ -42,18 +42,24 @@
 //! commands and status words in words.
 
 mod bench;
+mod caution;
 mod finger;
 mod likeness;
 mod line;
 mod management;
 mod masking;
 mod matching;
+#[cfg(feature = "pcsc")]
+mod pcsc;
 mod player;
 mod record;
 pub mod wording;
 
 pub use bench::{Bench, BenchError, EmulatedCards};
-pub use line::{Event, Line, Malformed, Numbered, Word, parse};
+pub use caution::{TryGuard, first_change};
+pub use line::{Event, Line, Malformed, Numbered, Word, at_reader, parse};
 pub use management::{ManagementKey, SecretValues, ValueError};
+#[cfg(feature = "pcsc")]
+pub use pcsc::PcscCard;
 pub use player::{Comparison, Difference, PlayError, Played, Player};
 pub use record::{Secrets, SharedTrace, Trace, TracedCard};

@@ -15,6 +15,7 @@ use crate::crypto::SymmetricAlgorithm;
 use crate::piv::algorithm;
 
 const GET_RESPONSE: u8 = 0xC0;
+const GET_SERIAL: u8 = 0xF8;
 
 /// When an answer counts as the expected one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,11 +112,14 @@ struct Last {
     answer: Zeroizing<Vec<u8>>,
     is_individual: bool,
     hidden: Hidden,
+    /// How many bytes waited when the transcript was recorded.
+    recorded_rest: Option<u8>,
 }
 
 impl Last {
-    fn is_rest(&self) -> bool {
-        self.command.get(1) == Some(&GET_RESPONSE)
+    /// Whether its first byte is no tag: the rest of an answer, a serial number.
+    fn has_no_tag(&self) -> bool {
+        matches!(self.command.get(1), Some(&(GET_RESPONSE | GET_SERIAL)))
     }
 }
 
@@ -231,15 +235,17 @@ impl<'a> Player<'a> {
         };
         let answer = self.exchange(&command, line)?;
         self.follow_management_key(&command, &answer);
-        self.last = Some(Last { command, answer, is_individual, hidden });
+        self.last = Some(Last { command, answer, is_individual, hidden, recorded_rest: None });
         Ok(())
     }
 
-    /// The rest of an answer that is only alike may have another length.
+    /// The rest of an answer that is only alike may have another length: whoever asked for all that waited then, asks
+    /// for all that waits now.
     fn ask_for_what_is_there(&self, command: &mut [u8]) {
-        if let Some(Last { answer, is_individual: true, .. }) = &self.last
+        if let Some(Last { answer, is_individual: true, recorded_rest: Some(recorded), .. }) = &self.last
             && self.comparison == Comparison::Alike
             && let ([.., 0x61, count], [_, _, _, _, expected]) = (answer.as_slice(), command)
+            && expected == recorded
         {
             *expected = *count;
         }
@@ -247,7 +253,9 @@ impl<'a> Player<'a> {
 
     /// SET MANAGEMENT KEY of a YubiKey: what the transcript encrypts from now on, it encrypts with the new key.
     fn follow_management_key(&mut self, command: &[u8], answer: &[u8]) {
-        if let ([_, 0xFF, 0xFF, _, _, _, 0x9B, _, key @ ..], [0x90, 0x00]) = (command, answer) {
+        if let ([_, 0xFF, 0xFF, _, _, _, 0x9B, length, rest @ ..], [0x90, 0x00]) = (command, answer)
+            && let Some(key) = rest.get(..usize::from(*length))
+        {
             self.management_key = Some(ManagementKey(key.into()));
         }
     }
@@ -301,37 +309,56 @@ impl<'a> Player<'a> {
         let Some(last) = &self.last else {
             return Err(PlayError::Unusable { line, what: "there is no answer".to_owned() });
         };
-        let algorithm = algorithm_of(&last.command);
-        let pattern = words
-            .iter()
-            .map(|word| {
-                Ok(match word {
-                    Word::AnyBytes => Expected::AnyBytes,
-                    Word::AnyByte => Expected::Any(1),
-                    Word::Hidden(count) => Expected::Any(*count),
-                    Word::Keep(name, count) => Expected::Keep(name.clone(), *count),
-                    word => Expected::Bytes(self.bytes(word, algorithm, line)?),
-                })
-            })
-            .collect::<Result<Vec<_>, PlayError>>()?;
+        let pattern = self.pattern(words, algorithm_of(&last.command), line)?;
         if let Some(kept) = matched(&pattern, &last.answer) {
             self.kept.extend(kept);
         } else if self.comparison == Comparison::Alike
             && last.is_individual
-            && likeness::is_alike(&pattern, &last.answer, last.is_rest())
+            && likeness::is_alike(&pattern, &last.answer, last.has_no_tag())
         {
             self.played.alike += 1;
         } else {
-            let difference = Difference {
+            return Err(PlayError::Differs(Box::new(Difference {
                 line,
                 command: wording::command(&last.command),
                 expected: show_pattern(words),
                 got: last.hidden.show_response(&last.answer),
-            };
-            return Err(PlayError::Differs(Box::new(difference)));
+            })));
+        }
+        if let Some(last) = &mut self.last {
+            last.recorded_rest = recorded_rest(&pattern);
         }
         self.played.commands += 1;
         Ok(())
+    }
+
+    fn pattern(
+        &self,
+        words: &[Word],
+        algorithm: Option<SymmetricAlgorithm>,
+        line: usize,
+    ) -> Result<Vec<Expected>, PlayError> {
+        let expected = |word: &Word| {
+            Ok(match word {
+                Word::AnyBytes => Expected::AnyBytes,
+                Word::AnyByte => Expected::Any(1),
+                Word::Hidden(count) => Expected::Any(*count),
+                Word::Keep(name, count) => Expected::Keep(name.clone(), *count),
+                word => Expected::Bytes(self.bytes(word, algorithm, line)?),
+            })
+        };
+        words.iter().map(expected).collect()
+    }
+}
+
+/// The count of a status word 61XX at the end of a pattern.
+fn recorded_rest(pattern: &[Expected]) -> Option<u8> {
+    match pattern.last() {
+        Some(Expected::Bytes(end)) => match end.as_slice() {
+            [.., 0x61, count] => Some(*count),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
