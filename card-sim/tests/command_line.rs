@@ -18,9 +18,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use card_sim::Card;
 use card_sim::iso7816::atr;
-use support::apdu;
+use card_sim::piv::state::CardState;
+use card_sim::store::image;
 use support::openssl::OpenSsl;
+use support::{Hand, apdu};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -165,6 +168,10 @@ impl Inserted {
 
     fn exchange(&mut self, payload: &[u8]) -> Vec<u8> {
         self.send(payload);
+        self.receive()
+    }
+
+    fn receive(&mut self) -> Vec<u8> {
         let mut length = [0; 2];
         self.0.read_exact(&mut length).unwrap();
         let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
@@ -268,7 +275,7 @@ fn options_that_do_not_fit_are_refused_by_name() {
         ("new x --key 9A", 2, "REF=FILE"),
         ("new x --key 9A=absent.pem", 1, "absent.pem"),
         ("run", 2, "STATES"),
-        ("run x --touch no", 2, "--touch"),
+        ("run x --touch perhaps", 2, "--touch"),
         ("run x --interface radio", 2, "--interface"),
         ("new x --global-pin", 2, "--global-pin is for standard cards"),
         ("run x --vpcd nowhere", 2, "HOST:PORT"),
@@ -318,6 +325,67 @@ fn keys_are_put_in_from_files_that_openssl_made() {
     }
     let twice = desk.fail(&format!("new b.card --key 9A={0} --key 9A={0}", file("rsa.pem")), 2);
     assert!(twice.contains("9A twice"), "{twice}");
+}
+
+/// A card whose key 9A needs no PIN and waits for touch each time.
+fn card_that_waits_for_touch(desk: &Desk, name: &str) {
+    desk.succeed(&format!("new {name}"));
+    let path = desk.path(name);
+    let state: CardState = image::decode(&fs::read(&path).unwrap(), &path).unwrap();
+    let mut hand = Hand::with_card(Card::open(&path).unwrap(), &state);
+    hand.authenticate();
+    hand.succeed(0x47, 0x00, 0x9A, &[0xAC, 0x09, 0x80, 0x01, 0x11, 0xAA, 0x01, 0x01, 0xAB, 0x01, 0x02]);
+}
+
+/// Signs a short digest with 9A.
+fn signature_request() -> Vec<u8> {
+    apdu(0x87, 0x11, 0x9A, &[0x7C, 0x06, 0x82, 0x00, 0x81, 0x02, 0x01, 0x02])
+}
+
+#[test]
+fn with_touch_ask_a_person_at_the_terminal_touches_by_enter() {
+    let desk = Desk::new();
+    card_that_waits_for_touch(&desk, "a.card");
+    let (reader, address) = Reader::one();
+    let mut command = desk.command(&format!("run a.card --vpcd {address} --touch ask"));
+    let mut running = Running::start({
+        command.stdin(Stdio::piped());
+        command
+    });
+    let mut keyboard = running.child.stdin.take().unwrap();
+    let mut card = reader.accept();
+    card.atr();
+    for _ in 0..2 {
+        card.send(&signature_request());
+        let question = running.wait_for("waits for touch");
+        assert!(
+            question.contains("a.card: key 9A") && question.contains("Enter within 15 seconds"),
+            "{question}"
+        );
+        keyboard.write_all(b"\n").unwrap();
+        assert!(card.receive().ends_with(&[0x90, 0x00]));
+    }
+    // Ctrl-C does not wait for the answer.
+    card.send(&signature_request());
+    running.wait_for("waits for touch");
+    running.signal("INT");
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn with_touch_no_and_where_nobody_can_be_asked_the_card_refuses_at_once() {
+    let desk = Desk::new();
+    card_that_waits_for_touch(&desk, "a.card");
+    for (touch, answer) in [("no", [0x69, 0x82]), ("ask", [0x69, 0x82]), ("yes", [0x90, 0x00])] {
+        let (reader, address) = Reader::one();
+        // Standard input is empty.
+        let running = Running::start(desk.command(&format!("run a.card --vpcd {address} --touch {touch}")));
+        let mut card = reader.accept();
+        card.atr();
+        assert!(card.exchange(&signature_request()).ends_with(&answer), "{touch}");
+        running.signal("TERM");
+        assert_eq!(running.exit_code(), Some(0));
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod key_file;
 mod new;
 mod replay;
 mod run;
+mod touch;
 
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};

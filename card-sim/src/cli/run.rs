@@ -14,6 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::Usage;
+use super::touch::{Terminal, Touch};
 use crate::Card;
 use crate::iso7816::Interface;
 use crate::transcript::{Secrets, SharedTrace, Trace, TracedCard};
@@ -30,6 +31,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Args)]
 #[command(after_help = "Examples:
   card-sim run alice.card
+  card-sim run alice.card --touch ask
   card-sim run alice.card bob.card --vpcd 127.0.0.1:35963 --trace apdus.txt")]
 pub(super) struct Run {
     /// The state files
@@ -41,7 +43,7 @@ pub(super) struct Run {
     /// The interface the card is used over; contactless, only what SP 800-73-5 allows there works
     #[arg(long, value_enum, default_value = "contact")]
     interface: InterfaceName,
-    /// Whether the card is touched when it waits for it; refusing and asking are not emulated yet
+    /// What happens when a key waits for touch
     #[arg(long, value_enum, default_value = "yes")]
     touch: Touch,
     /// Write one line `ready HOST:PORT STATE` to this file descriptor for each card that its reader has seen
@@ -71,30 +73,28 @@ impl From<InterfaceName> for Interface {
     }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Touch {
-    Yes,
-}
-
 fn parse_descriptor(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "a file descriptor is a number, such as 3".to_owned())
 }
 
 impl Run {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        // The only value it can have now.
-        let Touch::Yes = self.touch;
         let addresses = addresses(&self.vpcd, self.states.len())?;
         let traces = self.open_traces()?;
         let ready = Arc::new(Ready::open(self.ready_fd)?);
         let cards = self.states.iter().map(|state| Card::open(state)).collect::<Result<Vec<_>, _>>()?;
         let stop = Arc::new(Stop::default());
-        stop_on_signals(Arc::clone(&stop))?;
+        let terminal = Terminal::new();
+        stop_on_signals(Arc::clone(&stop), Arc::clone(&terminal))?;
+        if self.touch == Touch::Ask {
+            terminal.listen(io::stdin());
+        }
         let mut threads = Vec::new();
         let is_shared = traces.len() < self.states.len();
         let mut traces = traces.iter().cycle();
         for ((card, address), state) in cards.into_iter().zip(addresses).zip(self.states) {
-            let card = card.over(self.interface.into());
+            let mut card = card.over(self.interface.into());
+            card.set_finger(self.touch.finger(&terminal, &state));
             let card: Box<dyn CardInReader + Send> = match traces.next() {
                 Some(trace) => {
                     let reader = is_shared.then(|| address.to_string());
@@ -152,10 +152,11 @@ fn open_trace(path: &Path, secrets: Secrets) -> anyhow::Result<SharedTrace> {
 }
 
 /// Lets the signals that end a program remove the cards first.
-fn stop_on_signals(stop: Arc<Stop>) -> anyhow::Result<()> {
+fn stop_on_signals(stop: Arc<Stop>, terminal: Arc<Terminal>) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot watch for signals")?;
     thread::spawn(move || {
         if signals.forever().next().is_some() {
+            terminal.close();
             stop.request();
         }
     });
