@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::command::Command;
-use super::commands::select;
 use super::key_reference::AsymmetricKeyReference;
 use super::persistent::Persistent;
 use super::personality::Personality;
 use super::security_status::SecurityStatus;
-use super::state::{CardState, Key};
-use super::touch::{AlwaysTouches, Finger, TouchSensor};
+use super::state::Key;
 use crate::crypto::{CryptoProvider, PrivateKey, Randomness};
 use crate::iso7816::apdu::ResponseData;
 use crate::iso7816::{CommandApdu, Interface, StatusWord};
@@ -20,7 +18,6 @@ pub struct PivApplet {
     pub(super) status: SecurityStatus,
     pub(super) crypto: Box<dyn CryptoProvider>,
     pub(super) randomness: Randomness,
-    pub(super) touch: TouchSensor,
     /// Keys made ready for use, by key reference; only a cache.
     loaded: BTreeMap<u8, Box<dyn PrivateKey>>,
     /// The generation of the state for which `randomness` was keyed, on a seeded card.
@@ -32,13 +29,7 @@ impl PivApplet {
     #[must_use]
     pub fn new(persistent: Persistent, crypto: Box<dyn CryptoProvider>, randomness: Randomness) -> Self {
         let status = SecurityStatus::default();
-        let touch = TouchSensor::new(Box::new(AlwaysTouches));
-        Self { persistent, status, crypto, randomness, touch, loaded: BTreeMap::new(), seeded_for: None }
-    }
-
-    /// Gives the card the finger that its keys wait for; without one it is touched whenever it asks.
-    pub fn set_finger(&mut self, finger: Box<dyn Finger>) {
-        self.touch = TouchSensor::new(finger);
+        Self { persistent, status, crypto, randomness, loaded: BTreeMap::new(), seeded_for: None }
     }
 
     /// Which card this is.
@@ -47,16 +38,9 @@ impl PivApplet {
         self.persistent.state().personality
     }
 
-    /// What SELECT answers.
-    #[must_use]
-    pub fn application_property_template(&self) -> ResponseData {
-        select::application_property_template(self.persistent.state())
-    }
-
     /// The card lost its power or was reset: everything volatile goes. From now on this interface is in use.
     pub fn reset(&mut self, interface: Interface) {
         self.status = SecurityStatus::over(interface);
-        self.touch.forget();
         if self.persistent.is_uncertain() {
             self.loaded.clear();
             self.persistent.settle();
@@ -114,13 +98,6 @@ impl PivApplet {
             state.keys.insert(byte, key);
         })?;
         self.loaded.insert(byte, loaded);
-        Ok(())
-    }
-
-    /// Changes the state in a way that may change which key is behind which reference.
-    pub(super) fn change_keys(&mut self, change: impl FnOnce(&mut CardState)) -> Result<(), StatusWord> {
-        self.persistent.transaction(change)?;
-        self.loaded.clear();
         Ok(())
     }
 

@@ -18,4 +18,3 @@ pub mod pin;
 pub mod pin_usage_policy;
 pub mod security_status;
 pub mod state;
-pub mod touch;

@@ -2,12 +2,8 @@
 
 pub mod faulty;
 pub mod file;
-pub mod folder;
 pub mod image;
-mod journal;
 pub mod memory;
-mod patch;
-mod seal;
 
 use std::io;
 use std::path::PathBuf;
@@ -80,20 +76,8 @@ pub enum StoreError {
     Damaged {
         /// The state file.
         path: PathBuf,
-        /// Which part failed which check.
-        what: String,
-    },
-    /// The file is encrypted, and nobody gave a passphrase.
-    #[error("{}: the state file is encrypted; give its passphrase", path.display())]
-    PassphraseNeeded {
-        /// The state file.
-        path: PathBuf,
-    },
-    /// The file is encrypted under another passphrase.
-    #[error("{}: wrong passphrase", path.display())]
-    WrongPassphrase {
-        /// The state file.
-        path: PathBuf,
+        /// Which check failed.
+        what: &'static str,
     },
     /// A newer card-sim wrote the file.
     #[error(
@@ -131,8 +115,6 @@ impl StoreError {
             Self::NotAnImage { .. } => "state-not-a-card",
             Self::Truncated { .. } => "state-truncated",
             Self::Damaged { .. } => "state-damaged",
-            Self::PassphraseNeeded { .. } => "state-encrypted",
-            Self::WrongPassphrase { .. } => "state-wrong-passphrase",
             Self::NewerVersion { .. } => "state-newer-version",
             Self::Io { .. } => "state-io",
         }

@@ -1,5 +1,6 @@
-//! How a card reaches a reader. Nothing here knows PIV.
+//! How a card reaches a reader. Nothing here knows PIV, except what a trace must hide.
 
+pub mod trace;
 pub mod vpcd;
 
 use zeroize::Zeroizing;

@@ -1,23 +1,33 @@
-//! The C boundary of PKCS#11 2.40: the function list, pointers in and out, and no panic beyond it.
+//! The C boundary of PKCS#11 3.0 and 2.40: function lists, interfaces, pointers in and out, and no panic beyond it.
 //!
-//! All `unsafe` code of the module is here. What makes it sound is the application's part of the contract (Base 2.40
+//! All `unsafe` code of the module is here. What makes it sound is the application's part of the contract (Base 3.0
 //! section 5): a pointer argument is null or points to memory of its type that is the caller's to read and write for
-//! the time of the call. Null and misaligned pointers are refused with `CKR_ARGUMENTS_BAD`.
+//! the time of the call. Null and misaligned pointers, and lengths that no memory has, are refused.
 #![allow(unsafe_code, non_snake_case)]
 
-use std::ffi::{c_uchar, c_ulong, c_void};
+use std::ffi::{CStr, c_char, c_uchar, c_ulong, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::functions::{general, slot};
-use crate::module::Module;
+use zeroize::Zeroizing;
+
+use crate::attribute::{AttributeType, Attributes};
+use crate::functions::{decrypt, digest, encrypt, general, key, object, random, session, sign, slot, verify};
+use crate::mechanism::{MechanismType, Parameter, ParameterForm, Request};
+use crate::module::{Module, Process};
+use crate::object::{Object, Shown};
+use crate::output::{Output, Room};
 use crate::return_value::ReturnValue;
-use crate::structures::{Info, SlotInfo, TokenInfo, Version};
+use crate::structures::{Info, MechanismInfo, SessionInfo, SlotInfo, TokenInfo, Version};
 
 type Bytes = *mut c_uchar;
 type Length = *mut c_ulong;
 type Pointer = *mut c_void;
 type Session = c_ulong;
-type Object = c_ulong;
+type Handle = c_ulong;
+type Template = *mut Attribute;
+type Answer = Result<(), ReturnValue>;
 
 /// `CK_C_INITIALIZE_ARGS`.
 #[cfg_attr(not(windows), repr(C))]
@@ -29,11 +39,90 @@ pub(crate) struct InitializeArguments {
     reserved: Pointer,
 }
 
-const OS_LOCKING_OK: c_ulong = 0x0000_0002;
+/// `CK_ATTRIBUTE`.
+#[cfg_attr(not(windows), repr(C))]
+#[cfg_attr(windows, repr(C, packed))]
+#[derive(Clone, Copy)]
+pub(crate) struct Attribute {
+    kind: AttributeType,
+    value: Pointer,
+    length: c_ulong,
+}
 
-/// Declares every function in the standard's order: its symbol, its place in the list, its body.
-macro_rules! function_list {
-    ($($name:ident($($argument:ident: $type:ty),*) $body:block)*) => {
+/// `CK_MECHANISM`.
+#[cfg_attr(not(windows), repr(C))]
+#[cfg_attr(windows, repr(C, packed))]
+#[derive(Clone, Copy)]
+pub(crate) struct Mechanism {
+    kind: MechanismType,
+    parameter: Pointer,
+    length: c_ulong,
+}
+
+/// `CK_RSA_PKCS_OAEP_PARAMS`.
+#[cfg_attr(not(windows), repr(C))]
+#[cfg_attr(windows, repr(C, packed))]
+#[derive(Clone, Copy)]
+struct OaepParameters {
+    hash: c_ulong,
+    mask: c_ulong,
+    source: c_ulong,
+    label: Bytes,
+    label_length: c_ulong,
+}
+
+/// `CK_ECDH1_DERIVE_PARAMS`.
+#[cfg_attr(not(windows), repr(C))]
+#[cfg_attr(windows, repr(C, packed))]
+#[derive(Clone, Copy)]
+struct EcdhParameters {
+    function: c_ulong,
+    shared_length: c_ulong,
+    shared: Bytes,
+    public_length: c_ulong,
+    public: Bytes,
+}
+
+/// `CK_EDDSA_PARAMS`.
+#[cfg_attr(not(windows), repr(C))]
+#[cfg_attr(windows, repr(C, packed))]
+#[derive(Clone, Copy)]
+struct EddsaParameters {
+    prehash: c_uchar,
+    context_length: c_ulong,
+    context: Bytes,
+}
+
+/// `CK_INTERFACE`.
+#[cfg_attr(not(windows), repr(C))]
+#[cfg_attr(windows, repr(C, packed))]
+#[derive(Clone, Copy)]
+pub(crate) struct Interface {
+    name: *const c_char,
+    functions: *const c_void,
+    flags: c_ulong,
+}
+
+// SAFETY: both pointers are to statics that nobody writes.
+unsafe impl Sync for Interface {}
+
+const OS_LOCKING_OK: c_ulong = 0x0000_0002;
+const INTERFACE_NAME: &CStr = c"PKCS 11";
+/// Templates are short; a longer one is a mistake.
+const MOST_ATTRIBUTES: usize = 4096;
+/// No attribute of anything here is longer.
+const LONGEST_ATTRIBUTE: usize = 1 << 20;
+/// No PIN, PUK or management key is longer, however it is written.
+const LONGEST_PIN: usize = 256;
+/// No mechanism's parameter is longer.
+const LONGEST_PARAMETER: usize = 1 << 16;
+
+/// Declares every function in the standard's order: its symbol, its place in the lists, its body.
+macro_rules! function_lists {
+    (
+        2.40 { $($name:ident($($argument:ident: $type:ty),*) $body:block)* }
+        3.0 { $($name_3:ident($($argument_3:ident: $type_3:ty),*) $body_3:block)* }
+    ) => {
         /// `CK_FUNCTION_LIST` (section 3.6).
         #[cfg_attr(not(windows), repr(C))]
         #[cfg_attr(windows, repr(C, packed))]
@@ -42,8 +131,22 @@ macro_rules! function_list {
             $($name: unsafe extern "C" fn($($type),*) -> c_ulong,)*
         }
 
-        static FUNCTION_LIST: FunctionList = FunctionList { version: general::CRYPTOKI_VERSION, $($name,)* };
+        /// `CK_FUNCTION_LIST_3_0`.
+        #[cfg_attr(not(windows), repr(C))]
+        #[cfg_attr(windows, repr(C, packed))]
+        pub(crate) struct FunctionList3 {
+            version: Version,
+            $($name: unsafe extern "C" fn($($type),*) -> c_ulong,)*
+            $($name_3: unsafe extern "C" fn($($type_3),*) -> c_ulong,)*
+        }
 
+        static FUNCTION_LIST: FunctionList = FunctionList { version: general::EARLIER_VERSION, $($name,)* };
+        static FUNCTION_LIST_3: FunctionList3 =
+            FunctionList3 { version: general::CRYPTOKI_VERSION, $($name,)* $($name_3,)* };
+
+        function_lists!(@functions $($name($($argument: $type),*) $body)* $($name_3($($argument_3: $type_3),*) $body_3)*);
+    };
+    (@functions $($name:ident($($argument:ident: $type:ty),*) $body:block)*) => {
         $(
             // SAFETY: the name is the standard's, and no other symbol of this module has it.
             #[unsafe(no_mangle)]
@@ -57,87 +160,299 @@ macro_rules! function_list {
     };
 }
 
-const NOT_SUPPORTED: Result<(), ReturnValue> = Err(ReturnValue::FUNCTION_NOT_SUPPORTED);
+const NOT_SUPPORTED: Answer = Err(ReturnValue::FUNCTION_NOT_SUPPORTED);
 
-function_list! {
-    C_Initialize(arguments: *mut InitializeArguments) { general::initialize(locking(arguments)?.as_ref()) }
-    C_Finalize(reserved: Pointer) {
-        if reserved.is_null() { Module::finalize() } else { Err(ReturnValue::ARGUMENTS_BAD) }
+function_lists! {
+    2.40 {
+        C_Initialize(arguments: *mut InitializeArguments) { general::initialize(locking(arguments)?.as_ref()) }
+        C_Finalize(reserved: Pointer) {
+            if reserved.is_null() { Module::finalize() } else { Err(ReturnValue::ARGUMENTS_BAD) }
+        }
+        C_GetInfo(info: *mut Info) { fill(info, general::info) }
+        C_GetFunctionList(list: *mut *const FunctionList) { fill(list, || Ok(&raw const FUNCTION_LIST)) }
+        C_GetSlotList(only_with_token: c_uchar, list: Length, count: Length) {
+            fill_list(list, count, |refresh| slot::slot_list(only_with_token != 0, refresh))
+        }
+        C_GetSlotInfo(slot: c_ulong, info: *mut SlotInfo) { fill(info, || slot::slot_info(slot)) }
+        C_GetTokenInfo(slot: c_ulong, info: *mut TokenInfo) { fill(info, || slot::token_info(slot)) }
+        C_GetMechanismList(slot: c_ulong, list: Length, count: Length) {
+            fill_list(list, count, |_| slot::mechanism_list(slot))
+        }
+        C_GetMechanismInfo(slot: c_ulong, mechanism: MechanismType, info: *mut MechanismInfo) {
+            fill(info, || slot::mechanism_info(slot, mechanism))
+        }
+        C_InitToken(slot: c_ulong, pin: Bytes, length: c_ulong, label: Bytes) { unsupported() }
+        C_InitPIN(session: Session, pin: Bytes, length: c_ulong) { session::init_pin(session, &secret(pin, length)?) }
+        C_SetPIN(session: Session, old: Bytes, old_length: c_ulong, new: Bytes, new_length: c_ulong) {
+            session::set_pin(session, &secret(old, old_length)?, &secret(new, new_length)?)
+        }
+        C_OpenSession(slot: c_ulong, flags: c_ulong, application: Pointer, notify: Pointer, session: *mut Session) {
+            fill(session, || session::open(slot, flags))
+        }
+        C_CloseSession(session: Session) { session::close(session) }
+        C_CloseAllSessions(slot: c_ulong) { session::close_all(slot) }
+        C_GetSessionInfo(session: Session, info: *mut SessionInfo) { fill(info, || session::info(session)) }
+        C_GetOperationState(session: Session, state: Bytes, length: Length) { unsupported() }
+        C_SetOperationState(session: Session, state: Bytes, length: c_ulong, encryption: Handle, authentication: Handle) {
+            unsupported()
+        }
+        C_Login(session: Session, user: c_ulong, pin: Bytes, length: c_ulong) {
+            session::login(session, user, || secret(pin, length))
+        }
+        C_Logout(session: Session) { session::logout(session) }
+        C_CreateObject(session: Session, template: Template, count: c_ulong, object: *mut Handle) {
+            fill(object, || object::create(session, &attributes(template, count)?))
+        }
+        C_CopyObject(session: Session, from: Handle, template: Template, count: c_ulong, to: *mut Handle) {
+            fill(to, || object::copy(session, from, &attributes(template, count)?))
+        }
+        C_DestroyObject(session: Session, object: Handle) { object::destroy(session, object) }
+        C_GetObjectSize(session: Session, object: Handle, size: Length) { fill(size, || object::size(session, object)) }
+        C_GetAttributeValue(session: Session, object: Handle, template: Template, count: c_ulong) {
+            let template = entries(template, count)?;
+            let object = object::object(session, object)?;
+            show(&object, template)
+        }
+        C_SetAttributeValue(session: Session, object: Handle, template: Template, count: c_ulong) {
+            object::set_attributes(session, object, &attributes(template, count)?)
+        }
+        C_FindObjectsInit(session: Session, template: Template, count: c_ulong) {
+            object::find_init(session, &attributes(template, count)?)
+        }
+        C_FindObjects(session: Session, objects: *mut Handle, room: c_ulong, count: Length) {
+            fill_found(objects, room, count, |room| object::find(session, room))
+        }
+        C_FindObjectsFinal(session: Session) { object::find_final(session) }
+        C_EncryptInit(session: Session, mechanism: *mut Mechanism, key: Handle) {
+            encrypt::init(session, request(mechanism)?.as_ref(), key)
+        }
+        C_Encrypt(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) {
+            fill_bytes(out, out_length, |room| encrypt::encrypt(session, bytes(data, length)?, room))
+        }
+        C_EncryptUpdate(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) {
+            fill_part(out, out_length, |_| encrypt::update(session, bytes(data, length)?))
+        }
+        C_EncryptFinal(session: Session, out: Bytes, out_length: Length) {
+            fill_bytes(out, out_length, |room| encrypt::last(session, room))
+        }
+        C_DecryptInit(session: Session, mechanism: *mut Mechanism, key: Handle) {
+            decrypt::init(session, request(mechanism)?.as_ref(), key)
+        }
+        C_Decrypt(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) {
+            fill_bytes(out, out_length, |room| decrypt::decrypt(session, bytes(data, length)?, room))
+        }
+        C_DecryptUpdate(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) {
+            fill_part(out, out_length, |_| decrypt::update(session, bytes(data, length)?))
+        }
+        C_DecryptFinal(session: Session, out: Bytes, out_length: Length) {
+            fill_bytes(out, out_length, |room| decrypt::last(session, room))
+        }
+        C_DigestInit(session: Session, mechanism: *mut Mechanism) { digest::init(session, request(mechanism)?.as_ref()) }
+        C_Digest(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) {
+            fill_bytes(out, out_length, |room| digest::digest(session, bytes(data, length)?, room))
+        }
+        C_DigestUpdate(session: Session, data: Bytes, length: c_ulong) { digest::update(session, bytes(data, length)?) }
+        C_DigestKey(session: Session, key: Handle) { digest::key(session, key) }
+        C_DigestFinal(session: Session, out: Bytes, out_length: Length) {
+            fill_bytes(out, out_length, |room| digest::last(session, room))
+        }
+        C_SignInit(session: Session, mechanism: *mut Mechanism, key: Handle) {
+            sign::init(session, request(mechanism)?.as_ref(), key)
+        }
+        C_Sign(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) {
+            fill_bytes(out, out_length, |room| sign::sign(session, bytes(data, length)?, room))
+        }
+        C_SignUpdate(session: Session, data: Bytes, length: c_ulong) { sign::update(session, bytes(data, length)?) }
+        C_SignFinal(session: Session, out: Bytes, out_length: Length) {
+            fill_bytes(out, out_length, |room| sign::last(session, room))
+        }
+        C_SignRecoverInit(session: Session, mechanism: *mut Mechanism, key: Handle) { unsupported() }
+        C_SignRecover(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { unsupported() }
+        C_VerifyInit(session: Session, mechanism: *mut Mechanism, key: Handle) {
+            verify::init(session, request(mechanism)?.as_ref(), key)
+        }
+        C_Verify(session: Session, data: Bytes, length: c_ulong, signature: Bytes, signature_length: c_ulong) {
+            verify::verify(session, bytes(data, length)?, bytes(signature, signature_length)?)
+        }
+        C_VerifyUpdate(session: Session, data: Bytes, length: c_ulong) { verify::update(session, bytes(data, length)?) }
+        C_VerifyFinal(session: Session, signature: Bytes, length: c_ulong) {
+            verify::last(session, bytes(signature, length)?)
+        }
+        C_VerifyRecoverInit(session: Session, mechanism: *mut Mechanism, key: Handle) { unsupported() }
+        C_VerifyRecover(session: Session, signature: Bytes, length: c_ulong, out: Bytes, out_length: Length) { unsupported() }
+        C_DigestEncryptUpdate(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { unsupported() }
+        C_DecryptDigestUpdate(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { unsupported() }
+        C_SignEncryptUpdate(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { unsupported() }
+        C_DecryptVerifyUpdate(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { unsupported() }
+        C_GenerateKey(session: Session, mechanism: *mut Mechanism, template: Template, count: c_ulong, key: *mut Handle) {
+            unsupported()
+        }
+        C_GenerateKeyPair(
+            session: Session, mechanism: *mut Mechanism, public: Template, public_count: c_ulong, private: Template,
+            private_count: c_ulong, public_key: *mut Handle, private_key: *mut Handle
+        ) {
+            check(public_key)?;
+            check(private_key)?;
+            let request = request(mechanism)?.ok_or(ReturnValue::ARGUMENTS_BAD)?;
+            let (public, private) = (attributes(public, public_count)?, attributes(private, private_count)?);
+            let handles = key::generate_pair(session, &request, &public, &private)?;
+            fill(public_key, || Ok(handles.0))?;
+            fill(private_key, || Ok(handles.1))
+        }
+        C_WrapKey(
+            session: Session, mechanism: *mut Mechanism, wrapping: Handle, key: Handle, out: Bytes, out_length: Length
+        ) {
+            let request = request(mechanism)?.ok_or(ReturnValue::ARGUMENTS_BAD)?;
+            fill_bytes(out, out_length, |room| key::wrap(session, &request, wrapping, key, room))
+        }
+        C_UnwrapKey(
+            session: Session, mechanism: *mut Mechanism, unwrapping: Handle, wrapped: Bytes, length: c_ulong,
+            template: Template, count: c_ulong, key: *mut Handle
+        ) {
+            let request = request(mechanism)?.ok_or(ReturnValue::ARGUMENTS_BAD)?;
+            let (wrapped, template) = (bytes(wrapped, length)?, attributes(template, count)?);
+            fill(key, || key::unwrap(session, &request, unwrapping, wrapped, &template))
+        }
+        C_DeriveKey(
+            session: Session, mechanism: *mut Mechanism, base: Handle, template: Template, count: c_ulong,
+            key: *mut Handle
+        ) {
+            let request = request(mechanism)?.ok_or(ReturnValue::ARGUMENTS_BAD)?;
+            let template = attributes(template, count)?;
+            fill(key, || key::derive(session, &request, base, &template))
+        }
+        C_SeedRandom(session: Session, seed: Bytes, length: c_ulong) { random::seed(session) }
+        C_GenerateRandom(session: Session, out: Bytes, length: c_ulong) { random::generate(session, room(out, length)?) }
+        C_GetFunctionStatus(session: Session) { Err(ReturnValue::FUNCTION_NOT_PARALLEL) }
+        C_CancelFunction(session: Session) { Err(ReturnValue::FUNCTION_NOT_PARALLEL) }
+        C_WaitForSlotEvent(flags: c_ulong, slot: Length, reserved: Pointer) {
+            if !reserved.is_null() {
+                return Err(ReturnValue::ARGUMENTS_BAD);
+            }
+            fill(slot, || slot::wait_for_event(flags))
+        }
     }
-    C_GetInfo(info: *mut Info) { fill(info, general::info) }
-    C_GetFunctionList(list: *mut *const FunctionList) { fill(list, || Ok(&raw const FUNCTION_LIST)) }
-    C_GetSlotList(only_with_token: c_uchar, list: *mut c_ulong, count: Length) {
-        fill_list(list, count, |refresh| slot::slot_list(only_with_token != 0, refresh))
+    3.0 {
+        C_GetInterfaceList(list: *mut Interface, count: Length) { fill_list(list, count, |_| Ok(INTERFACES.to_vec())) }
+        C_GetInterface(name: *const c_char, version: *mut Version, interface: *mut *const Interface, flags: c_ulong) {
+            fill(interface, || find_interface(name, version, flags))
+        }
+        C_LoginUser(
+            session: Session, user: c_ulong, pin: Bytes, length: c_ulong, name: Bytes, name_length: c_ulong
+        ) {
+            // A card has one user, who has no name.
+            if name_length != 0 {
+                return Err(ReturnValue::ARGUMENTS_BAD);
+            }
+            session::login(session, user, || secret(pin, length))
+        }
+        C_SessionCancel(session: Session, flags: c_ulong) { session::cancel(session, flags) }
+        C_MessageEncryptInit(session: Session, mechanism: *mut Mechanism, key: Handle) { unsupported() }
+        C_EncryptMessage(
+            session: Session, parameter: Pointer, parameter_length: c_ulong, associated: Bytes, associated_length: c_ulong,
+            data: Bytes, length: c_ulong, out: Bytes, out_length: Length
+        ) { unsupported() }
+        C_EncryptMessageBegin(
+            session: Session, parameter: Pointer, parameter_length: c_ulong, associated: Bytes, associated_length: c_ulong
+        ) { unsupported() }
+        C_EncryptMessageNext(
+            session: Session, parameter: Pointer, parameter_length: c_ulong, data: Bytes, length: c_ulong, out: Bytes,
+            out_length: Length, flags: c_ulong
+        ) { unsupported() }
+        C_MessageEncryptFinal(session: Session) { unsupported() }
+        C_MessageDecryptInit(session: Session, mechanism: *mut Mechanism, key: Handle) { unsupported() }
+        C_DecryptMessage(
+            session: Session, parameter: Pointer, parameter_length: c_ulong, associated: Bytes, associated_length: c_ulong,
+            data: Bytes, length: c_ulong, out: Bytes, out_length: Length
+        ) { unsupported() }
+        C_DecryptMessageBegin(
+            session: Session, parameter: Pointer, parameter_length: c_ulong, associated: Bytes, associated_length: c_ulong
+        ) { unsupported() }
+        C_DecryptMessageNext(
+            session: Session, parameter: Pointer, parameter_length: c_ulong, data: Bytes, length: c_ulong, out: Bytes,
+            out_length: Length, flags: c_ulong
+        ) { unsupported() }
+        C_MessageDecryptFinal(session: Session) { unsupported() }
+        C_MessageSignInit(session: Session, mechanism: *mut Mechanism, key: Handle) { unsupported() }
+        C_SignMessage(
+            session: Session, parameter: Pointer, parameter_length: c_ulong, data: Bytes, length: c_ulong, out: Bytes,
+            out_length: Length
+        ) { unsupported() }
+        C_SignMessageBegin(session: Session, parameter: Pointer, parameter_length: c_ulong) { unsupported() }
+        C_SignMessageNext(
+            session: Session, parameter: Pointer, parameter_length: c_ulong, data: Bytes, length: c_ulong, out: Bytes,
+            out_length: Length
+        ) { unsupported() }
+        C_MessageSignFinal(session: Session) { unsupported() }
+        C_MessageVerifyInit(session: Session, mechanism: *mut Mechanism, key: Handle) { unsupported() }
+        C_VerifyMessage(
+            session: Session, parameter: Pointer, parameter_length: c_ulong, data: Bytes, length: c_ulong,
+            signature: Bytes, signature_length: c_ulong
+        ) { unsupported() }
+        C_VerifyMessageBegin(session: Session, parameter: Pointer, parameter_length: c_ulong) { unsupported() }
+        C_VerifyMessageNext(
+            session: Session, parameter: Pointer, parameter_length: c_ulong, data: Bytes, length: c_ulong,
+            signature: Bytes, signature_length: c_ulong
+        ) { unsupported() }
+        C_MessageVerifyFinal(session: Session) { unsupported() }
     }
-    C_GetSlotInfo(slot: c_ulong, info: *mut SlotInfo) { fill(info, || slot::slot_info(slot)) }
-    C_GetTokenInfo(slot: c_ulong, info: *mut TokenInfo) { fill(info, || slot::token_info(slot)) }
-    C_GetMechanismList(slot: c_ulong, list: Length, count: Length) { NOT_SUPPORTED }
-    C_GetMechanismInfo(slot: c_ulong, mechanism: c_ulong, info: Pointer) { NOT_SUPPORTED }
-    C_InitToken(slot: c_ulong, pin: Bytes, length: c_ulong, label: Bytes) { NOT_SUPPORTED }
-    C_InitPIN(session: Session, pin: Bytes, length: c_ulong) { NOT_SUPPORTED }
-    C_SetPIN(session: Session, old: Bytes, old_length: c_ulong, new: Bytes, new_length: c_ulong) { NOT_SUPPORTED }
-    C_OpenSession(slot: c_ulong, flags: c_ulong, application: Pointer, notify: Pointer, session: Length) { NOT_SUPPORTED }
-    C_CloseSession(session: Session) { NOT_SUPPORTED }
-    C_CloseAllSessions(slot: c_ulong) { NOT_SUPPORTED }
-    C_GetSessionInfo(session: Session, info: Pointer) { NOT_SUPPORTED }
-    C_GetOperationState(session: Session, state: Bytes, length: Length) { NOT_SUPPORTED }
-    C_SetOperationState(session: Session, state: Bytes, length: c_ulong, encryption: Object, authentication: Object) { NOT_SUPPORTED }
-    C_Login(session: Session, user: c_ulong, pin: Bytes, length: c_ulong) { NOT_SUPPORTED }
-    C_Logout(session: Session) { NOT_SUPPORTED }
-    C_CreateObject(session: Session, template: Pointer, count: c_ulong, object: Length) { NOT_SUPPORTED }
-    C_CopyObject(session: Session, from: Object, template: Pointer, count: c_ulong, to: Length) { NOT_SUPPORTED }
-    C_DestroyObject(session: Session, object: Object) { NOT_SUPPORTED }
-    C_GetObjectSize(session: Session, object: Object, size: Length) { NOT_SUPPORTED }
-    C_GetAttributeValue(session: Session, object: Object, template: Pointer, count: c_ulong) { NOT_SUPPORTED }
-    C_SetAttributeValue(session: Session, object: Object, template: Pointer, count: c_ulong) { NOT_SUPPORTED }
-    C_FindObjectsInit(session: Session, template: Pointer, count: c_ulong) { NOT_SUPPORTED }
-    C_FindObjects(session: Session, objects: Length, room: c_ulong, count: Length) { NOT_SUPPORTED }
-    C_FindObjectsFinal(session: Session) { NOT_SUPPORTED }
-    C_EncryptInit(session: Session, mechanism: Pointer, key: Object) { NOT_SUPPORTED }
-    C_Encrypt(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_EncryptUpdate(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_EncryptFinal(session: Session, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_DecryptInit(session: Session, mechanism: Pointer, key: Object) { NOT_SUPPORTED }
-    C_Decrypt(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_DecryptUpdate(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_DecryptFinal(session: Session, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_DigestInit(session: Session, mechanism: Pointer) { NOT_SUPPORTED }
-    C_Digest(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_DigestUpdate(session: Session, data: Bytes, length: c_ulong) { NOT_SUPPORTED }
-    C_DigestKey(session: Session, key: Object) { NOT_SUPPORTED }
-    C_DigestFinal(session: Session, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_SignInit(session: Session, mechanism: Pointer, key: Object) { NOT_SUPPORTED }
-    C_Sign(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_SignUpdate(session: Session, data: Bytes, length: c_ulong) { NOT_SUPPORTED }
-    C_SignFinal(session: Session, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_SignRecoverInit(session: Session, mechanism: Pointer, key: Object) { NOT_SUPPORTED }
-    C_SignRecover(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_VerifyInit(session: Session, mechanism: Pointer, key: Object) { NOT_SUPPORTED }
-    C_Verify(session: Session, data: Bytes, length: c_ulong, signature: Bytes, signature_length: c_ulong) { NOT_SUPPORTED }
-    C_VerifyUpdate(session: Session, data: Bytes, length: c_ulong) { NOT_SUPPORTED }
-    C_VerifyFinal(session: Session, signature: Bytes, length: c_ulong) { NOT_SUPPORTED }
-    C_VerifyRecoverInit(session: Session, mechanism: Pointer, key: Object) { NOT_SUPPORTED }
-    C_VerifyRecover(session: Session, signature: Bytes, length: c_ulong, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_DigestEncryptUpdate(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_DecryptDigestUpdate(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_SignEncryptUpdate(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_DecryptVerifyUpdate(session: Session, data: Bytes, length: c_ulong, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_GenerateKey(session: Session, mechanism: Pointer, template: Pointer, count: c_ulong, key: Length) { NOT_SUPPORTED }
-    C_GenerateKeyPair(session: Session, mechanism: Pointer, public: Pointer, public_count: c_ulong, private: Pointer, private_count: c_ulong, public_key: Length, private_key: Length) { NOT_SUPPORTED }
-    C_WrapKey(session: Session, mechanism: Pointer, wrapping: Object, key: Object, out: Bytes, out_length: Length) { NOT_SUPPORTED }
-    C_UnwrapKey(session: Session, mechanism: Pointer, unwrapping: Object, wrapped: Bytes, length: c_ulong, template: Pointer, count: c_ulong, key: Length) { NOT_SUPPORTED }
-    C_DeriveKey(session: Session, mechanism: Pointer, base: Object, template: Pointer, count: c_ulong, key: Length) { NOT_SUPPORTED }
-    C_SeedRandom(session: Session, seed: Bytes, length: c_ulong) { NOT_SUPPORTED }
-    C_GenerateRandom(session: Session, out: Bytes, length: c_ulong) { NOT_SUPPORTED }
-    C_GetFunctionStatus(session: Session) { Err(ReturnValue::FUNCTION_NOT_PARALLEL) }
-    C_CancelFunction(session: Session) { Err(ReturnValue::FUNCTION_NOT_PARALLEL) }
-    C_WaitForSlotEvent(flags: c_ulong, slot: Length, reserved: Pointer) { NOT_SUPPORTED }
+}
+
+/// Both function lists by name; the first is the default.
+static INTERFACES: [Interface; 2] = [
+    Interface { name: INTERFACE_NAME.as_ptr(), functions: (&raw const FUNCTION_LIST_3).cast(), flags: 0 },
+    Interface { name: INTERFACE_NAME.as_ptr(), functions: (&raw const FUNCTION_LIST).cast(), flags: 0 },
+];
+
+/// C_GetInterface: null stands for any name, any version. No interface survives a fork (`CKF_INTERFACE_FORK_SAFE`).
+fn find_interface(
+    name: *const c_char,
+    version: *const Version,
+    flags: c_ulong,
+) -> Result<*const Interface, ReturnValue> {
+    // SAFETY: not null; the application gives a string that ends with a zero byte.
+    let is_ours = name.is_null() || unsafe { CStr::from_ptr(name) } == INTERFACE_NAME;
+    let place = if version.is_null() {
+        Some(0)
+    } else {
+        check(version)?;
+        // SAFETY: checked above to be neither null nor misaligned; the rest is the application's contract.
+        let version = unsafe { version.read() };
+        [general::CRYPTOKI_VERSION, general::EARLIER_VERSION].iter().position(|ours| *ours == version)
+    };
+    let interface = place.filter(|_| is_ours && flags == 0).and_then(|place| INTERFACES.get(place));
+    interface.map(|interface| &raw const *interface).ok_or(ReturnValue::FUNCTION_FAILED)
+}
+
+/// A function that the standard has and no PIV card needs: refused, though not before the module is initialised.
+fn unsupported() -> Answer {
+    Module::current()?;
+    NOT_SUPPORTED
 }
 
 /// A panic must not cross into C. What it interrupted is behind a lock that survives it.
-fn guarded(body: impl FnOnce() -> Result<(), ReturnValue>) -> c_ulong {
+fn guarded(body: impl FnOnce() -> Answer) -> c_ulong {
     let result = catch_unwind(AssertUnwindSafe(body));
     ReturnValue::of(result.unwrap_or(Err(ReturnValue::GENERAL_ERROR)))
+}
+
+/// What belongs to this process. A forked child finds its parent's and begins anew, without touching a lock; the little
+/// that the parent left there stays where it is.
+pub(crate) fn process() -> &'static Process {
+    static CURRENT: AtomicPtr<Process> = AtomicPtr::new(null_mut());
+    let id = std::process::id();
+    loop {
+        let known = CURRENT.load(Ordering::Acquire);
+        // SAFETY: null, or from `Box::leak` below: never freed, and shared only.
+        if let Some(process) = unsafe { known.as_ref() }.filter(|process| process.id == id) {
+            return process;
+        }
+        let new: *mut Process = Box::leak(Box::new(Process::new(id)));
+        if CURRENT.compare_exchange(known, new, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            // SAFETY: another thread was first, so nobody else has this one.
+            drop(unsafe { Box::from_raw(new) });
+        }
+    }
 }
 
 /// Reads `CK_C_INITIALIZE_ARGS`; null means that one thread calls at a time.
@@ -158,8 +473,157 @@ fn locking(arguments: *const InitializeArguments) -> Result<Option<general::Lock
     }))
 }
 
+/// Bytes that the application gives; null only where there are none.
+fn bytes<'a>(data: *const u8, length: c_ulong) -> Result<&'a [u8], ReturnValue> {
+    let length = usize::try_from(length).map_err(|_| ReturnValue::ARGUMENTS_BAD)?;
+    if length == 0 {
+        return Ok(&[]);
+    }
+    check_many(data, length)?;
+    // SAFETY: checked above; the application lets us read so many bytes for the time of the call, and no longer is the
+    // slice kept.
+    Ok(unsafe { std::slice::from_raw_parts(data, length) })
+}
+
+/// Bytes that the application wants filled.
+fn room<'a>(out: Bytes, length: c_ulong) -> Result<&'a mut [u8], ReturnValue> {
+    let length = usize::try_from(length).map_err(|_| ReturnValue::ARGUMENTS_BAD)?;
+    if length == 0 {
+        return Ok(&mut []);
+    }
+    check_many(out, length)?;
+    // SAFETY: checked above; the application lets us write so many bytes for the time of the call, and no longer is the
+    // slice kept. Random bytes are all that it is used for.
+    Ok(unsafe { std::slice::from_raw_parts_mut(out, length) })
+}
+
+/// A PIN; one that is longer than any is cut, and wrong all the same.
+fn secret(pin: *const u8, length: c_ulong) -> Result<Zeroizing<Vec<u8>>, ReturnValue> {
+    if pin.is_null() {
+        return Err(ReturnValue::ARGUMENTS_BAD);
+    }
+    let length = usize::try_from(length).unwrap_or(usize::MAX).min(LONGEST_PIN);
+    let length = c_ulong::try_from(length).map_err(|_| ReturnValue::ARGUMENTS_BAD)?;
+    Ok(Zeroizing::new(bytes(pin, length)?.to_vec()))
+}
+
+/// The entries of a template, copied: their pointers still lead to the application's memory.
+fn entries(template: Template, count: c_ulong) -> Result<Vec<(Template, Attribute)>, ReturnValue> {
+    let count = usize::try_from(count).ok().filter(|&count| count <= MOST_ATTRIBUTES);
+    let count = count.ok_or(ReturnValue::ARGUMENTS_BAD)?;
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    check_many(template, count)?;
+    let places = (0..count).map(|number| template.wrapping_add(number));
+    // SAFETY: checked above; the application gives so many entries.
+    Ok(places.map(|place| (place, unsafe { place.read() })).collect())
+}
+
+/// Reads a template that says what is wanted.
+fn attributes(template: Template, count: c_ulong) -> Result<Attributes, ReturnValue> {
+    let mut read = Attributes::default();
+    for (_, entry) in entries(template, count)? {
+        let length = usize::try_from(entry.length).ok().filter(|&length| length <= LONGEST_ATTRIBUTE);
+        if length.is_none() || (entry.value.is_null() && entry.length != 0) {
+            return Err(ReturnValue::ATTRIBUTE_VALUE_INVALID);
+        }
+        let value = bytes(entry.value.cast(), entry.length)?;
+        // Said twice, it must be the same (section 4.1.1).
+        if read.get(entry.kind).is_some_and(|before| before != value) {
+            return Err(ReturnValue::TEMPLATE_INCONSISTENT);
+        }
+        read.set(entry.kind, value);
+    }
+    Ok(read)
+}
+
+/// Fills in a template by the rules of C_GetAttributeValue: every entry, and the worst of what went wrong.
+fn show(object: &Object, template: Vec<(Template, Attribute)>) -> Answer {
+    let mut answer = Ok(());
+    for (place, mut entry) in template {
+        let shown = match object.show(entry.kind) {
+            Shown::Value(value) => write_value(&mut entry, value),
+            Shown::Sensitive => Err(ReturnValue::ATTRIBUTE_SENSITIVE),
+            Shown::Unknown => Err(ReturnValue::ATTRIBUTE_TYPE_INVALID),
+        };
+        if shown.is_err() {
+            entry.length = crate::attribute::UNAVAILABLE;
+        }
+        // SAFETY: `entries` has checked and read this place; the application lets us write it.
+        unsafe { place.write(entry) };
+        answer = answer.and(shown);
+    }
+    answer
+}
+
+fn write_value(entry: &mut Attribute, value: &[u8]) -> Answer {
+    let length = c_ulong::try_from(value.len()).map_err(|_| ReturnValue::GENERAL_ERROR)?;
+    if !entry.value.is_null() {
+        if entry.length < length {
+            return Err(ReturnValue::BUFFER_TOO_SMALL);
+        }
+        // SAFETY: not null, and the application says that it has room for `entry.length` bytes, which is not less than
+        // what is written; our own value does not overlap it.
+        unsafe { entry.value.cast::<u8>().copy_from_nonoverlapping(value.as_ptr(), value.len()) };
+    }
+    entry.length = length;
+    Ok(())
+}
+
+/// Reads `CK_MECHANISM`; null is `None`.
+fn request(mechanism: *const Mechanism) -> Result<Option<Request>, ReturnValue> {
+    if mechanism.is_null() {
+        return Ok(None);
+    }
+    check(mechanism)?;
+    // SAFETY: checked above to be neither null nor misaligned; the rest is the application's contract.
+    let mechanism = unsafe { mechanism.read() };
+    let parameter = match ParameterForm::of(mechanism.kind) {
+        // What a mechanism without parameter gets is passed over, as other modules do.
+        ParameterForm::None => Parameter::None,
+        ParameterForm::Eddsa if mechanism.parameter.is_null() => Parameter::None,
+        ParameterForm::Pss => Parameter::Pss(parameter(&mechanism)?),
+        ParameterForm::Oaep => {
+            let read: OaepParameters = parameter(&mechanism)?;
+            let label = parameter_bytes(read.label, read.label_length)?;
+            Parameter::Oaep { hash: read.hash, mask: read.mask, source: read.source, label }
+        }
+        ParameterForm::Ecdh => {
+            let read: EcdhParameters = parameter(&mechanism)?;
+            let shared = parameter_bytes(read.shared, read.shared_length)?;
+            let public = parameter_bytes(read.public, read.public_length)?;
+            Parameter::Ecdh { function: read.function, shared, public }
+        }
+        ParameterForm::Eddsa => {
+            let read: EddsaParameters = parameter(&mechanism)?;
+            let context = parameter_bytes(read.context, read.context_length)?;
+            Parameter::Eddsa { prehash: read.prehash != 0, context }
+        }
+    };
+    Ok(Some(Request { kind: mechanism.kind, parameter }))
+}
+
+/// A parameter of a form that any bytes are; it may lie anywhere.
+fn parameter<T: Copy>(mechanism: &Mechanism) -> Result<T, ReturnValue> {
+    if mechanism.parameter.is_null() || usize::try_from(mechanism.length) != Ok(size_of::<T>()) {
+        return Err(ReturnValue::MECHANISM_PARAM_INVALID);
+    }
+    // SAFETY: not null and as long as it should be; every type that this is called with consists of numbers and raw
+    // pointers, which any bytes are.
+    Ok(unsafe { mechanism.parameter.cast::<T>().read_unaligned() })
+}
+
+fn parameter_bytes(data: *const u8, length: c_ulong) -> Result<Vec<u8>, ReturnValue> {
+    let invalid = ReturnValue::MECHANISM_PARAM_INVALID;
+    if usize::try_from(length).map_err(|_| invalid)? > LONGEST_PARAMETER {
+        return Err(invalid);
+    }
+    bytes(data, length).map(<[u8]>::to_vec).map_err(|_| invalid)
+}
+
 /// Writes one structure, if it could be made.
-fn fill<T>(to: *mut T, make: impl FnOnce() -> Result<T, ReturnValue>) -> Result<(), ReturnValue> {
+fn fill<T>(to: *mut T, make: impl FnOnce() -> Result<T, ReturnValue>) -> Answer {
     check(to)?;
     let value = make()?;
     // SAFETY: checked above to be neither null nor misaligned; the rest is the application's contract.
@@ -169,11 +633,11 @@ fn fill<T>(to: *mut T, make: impl FnOnce() -> Result<T, ReturnValue>) -> Result<
 
 /// Writes a list by the rules of section 5.2: a null list asks for the number of entries alone; too little room answers
 /// that number with `CKR_BUFFER_TOO_SMALL`. `make` hears whether only the number is asked for.
-fn fill_list(
-    list: *mut c_ulong,
+fn fill_list<T: Copy>(
+    list: *mut T,
     count: Length,
-    make: impl FnOnce(bool) -> Result<Vec<c_ulong>, ReturnValue>,
-) -> Result<(), ReturnValue> {
+    make: impl FnOnce(bool) -> Result<Vec<T>, ReturnValue>,
+) -> Answer {
     check(count)?;
     if !list.is_null() {
         check(list)?;
@@ -194,8 +658,87 @@ fn fill_list(
     Ok(())
 }
 
-fn check<T>(pointer: *const T) -> Result<(), ReturnValue> {
+/// Writes as many handles as there is room for (C_FindObjects).
+fn fill_found(
+    objects: *mut Handle,
+    room: c_ulong,
+    count: Length,
+    find: impl FnOnce(usize) -> Result<Vec<Handle>, ReturnValue>,
+) -> Answer {
+    check(count)?;
+    let room = usize::try_from(room).map_err(|_| ReturnValue::ARGUMENTS_BAD)?;
+    if room > 0 {
+        check(objects)?;
+    }
+    let found = find(room)?;
+    let length = c_ulong::try_from(found.len()).map_err(|_| ReturnValue::GENERAL_ERROR)?;
+    // SAFETY: checked above to be neither null nor misaligned; no more are written than there is room for.
+    unsafe {
+        if !found.is_empty() {
+            objects.copy_from_nonoverlapping(found.as_ptr(), found.len());
+        }
+        count.write(length);
+    }
+    Ok(())
+}
+
+/// Writes bytes by the rules of section 5.2: a null buffer asks for their number; too little room answers that number
+/// with `CKR_BUFFER_TOO_SMALL`, and the operation goes on.
+fn fill_bytes(
+    out: Bytes,
+    out_length: Length,
+    make: impl FnOnce(Room) -> Result<Output, ReturnValue>,
+) -> Answer {
+    check(out_length)?;
+    // SAFETY: checked above to be neither null nor misaligned; the rest is the application's contract.
+    let room = if out.is_null() { None } else { Some(unsafe { out_length.read() }) };
+    let room = room.map(|room| usize::try_from(room).unwrap_or(usize::MAX));
+    let (length, answer) = match make(room)? {
+        Output::Needs(length) if room.is_none() => (length, Ok(())),
+        Output::Needs(length) => (length, Err(ReturnValue::BUFFER_TOO_SMALL)),
+        Output::Bytes(made) => {
+            if made.len() > room.unwrap_or(0) {
+                return Err(ReturnValue::GENERAL_ERROR);
+            }
+            if !made.is_empty() {
+                // SAFETY: there is room for `room` bytes, which is not less than what is written and not 0, so `out` is
+                // not null; a fresh vector does not overlap it.
+                unsafe { out.copy_from_nonoverlapping(made.as_ptr(), made.len()) };
+            }
+            (made.len(), Ok(()))
+        }
+    };
+    let length = c_ulong::try_from(length).map_err(|_| ReturnValue::GENERAL_ERROR)?;
+    // SAFETY: as above.
+    unsafe { out_length.write(length) };
+    answer
+}
+
+/// The same for a part of an operation, whose output may be nothing: asking for its length takes the part in only once.
+fn fill_part(
+    out: Bytes,
+    out_length: Length,
+    make: impl FnOnce(Room) -> Result<Output, ReturnValue>,
+) -> Answer {
+    check(out_length)?;
+    if out.is_null() {
+        // SAFETY: checked above to be neither null nor misaligned; the rest is the application's contract.
+        unsafe { out_length.write(0) };
+        return Ok(());
+    }
+    fill_bytes(out, out_length, make)
+}
+
+fn check<T>(pointer: *const T) -> Answer {
     if pointer.is_null() || !pointer.is_aligned() { Err(ReturnValue::ARGUMENTS_BAD) } else { Ok(()) }
+}
+
+/// So many values must also fit into memory.
+fn check_many<T>(pointer: *const T, count: usize) -> Answer {
+    check(pointer)?;
+    let length = count.checked_mul(size_of::<T>()).filter(|&length| isize::try_from(length).is_ok());
+    let end = length.and_then(|length| pointer.addr().checked_add(length));
+    end.map(|_| ()).ok_or(ReturnValue::ARGUMENTS_BAD)
 }
 
 #[cfg(test)]
@@ -208,10 +751,10 @@ mod tests {
 
     const OK: c_ulong = 0;
     const SLOT_ID_INVALID: c_ulong = 0x03;
+    const FUNCTION_FAILED: c_ulong = 0x06;
     const ARGUMENTS_BAD: c_ulong = 0x07;
     const CANT_LOCK: c_ulong = 0x0A;
     const FUNCTION_NOT_PARALLEL: c_ulong = 0x51;
-    const FUNCTION_NOT_SUPPORTED: c_ulong = 0x54;
     const NOT_INITIALIZED: c_ulong = 0x190;
     const ALREADY_INITIALIZED: c_ulong = 0x191;
 
@@ -247,13 +790,43 @@ mod tests {
         assert_eq!(size_of::<FunctionList>(), 69 * size_of::<usize>());
         // SAFETY: these functions read no argument.
         unsafe {
-            assert_eq!((list.C_CloseSession)(1), FUNCTION_NOT_SUPPORTED);
-            assert_eq!((list.C_GenerateRandom)(1, null_mut(), 0), FUNCTION_NOT_SUPPORTED);
-            assert_eq!((list.C_WaitForSlotEvent)(0, null_mut(), null_mut()), FUNCTION_NOT_SUPPORTED);
             assert_eq!((list.C_GetFunctionStatus)(1), FUNCTION_NOT_PARALLEL);
             assert_eq!((list.C_CancelFunction)(1), FUNCTION_NOT_PARALLEL);
             assert_eq!(C_GetFunctionList(null_mut()), ARGUMENTS_BAD);
         }
+    }
+
+    /// Section 5.4: the default is the newest; a version or a name that is not there, and a promise that is not made,
+    /// find nothing.
+    #[test]
+    fn both_lists_are_found_as_interfaces() {
+        let mut interface: *const Interface = null();
+        let mut find = |name: Option<&CStr>, version: Option<(u8, u8)>, flags| {
+            let name = name.map_or(null(), CStr::as_ptr);
+            let mut version = version.map(|(major, minor)| Version { major, minor });
+            let version = version.as_mut().map_or(null_mut(), |version| &raw mut *version);
+            // SAFETY: every pointer is null or to something of the right type; what is found is a static, and both lists
+            // begin with their version.
+            unsafe {
+                match C_GetInterface(name, version, &mut interface, flags) {
+                    OK => Ok((*(*interface).functions.cast::<Version>(), CStr::from_ptr((*interface).name))),
+                    error => Err(error),
+                }
+            }
+        };
+        let newest = Ok((Version { major: 3, minor: 0 }, c"PKCS 11"));
+        assert_eq!(find(None, None, 0), newest);
+        assert_eq!(find(Some(c"PKCS 11"), Some((3, 0)), 0), newest);
+        assert_eq!(find(None, Some((2, 40)), 0), Ok((Version { major: 2, minor: 40 }, c"PKCS 11")));
+        for (name, version, flags) in [(Some(c"Vendor"), None, 0), (None, Some((3, 1)), 0), (None, None, 1)] {
+            assert_eq!(find(name, version, flags), Err(FUNCTION_FAILED));
+        }
+        // Section 3.6 and the 24 functions that 3.0 added.
+        assert_eq!(size_of::<FunctionList3>(), 93 * size_of::<usize>());
+        let mut count = 0;
+        // SAFETY: null asks for the number alone.
+        assert_eq!(unsafe { C_GetInterfaceList(null_mut(), &mut count) }, OK);
+        assert_eq!(count, 2);
     }
 
     #[test]
@@ -321,7 +894,7 @@ mod tests {
                 assert_eq!((list.C_GetInfo)(info.as_mut_ptr()), OK);
                 info.assume_init()
             };
-            assert_eq!(info.cryptoki_version, Version { major: 2, minor: 40 });
+            assert_eq!(info.cryptoki_version, Version { major: 3, minor: 0 });
             assert!(info.manufacturer_id.starts_with(b"Sealwright "));
             // SAFETY: null is refused before anything is written.
             assert_eq!(unsafe { (list.C_GetInfo)(null_mut()) }, ARGUMENTS_BAD);

@@ -1,4 +1,4 @@
-//! Structures that functions fill in (PKCS#11 Base 2.40 sections 3.1, 3.2 and 5.4). Windows packs them.
+//! Structures that functions fill in (PKCS#11 Base 3.0 sections 3 and 5). Windows packs them.
 use std::ffi::c_ulong;
 
 /// `CK_VERSION`.
@@ -66,17 +66,43 @@ pub(crate) struct TokenInfo {
 /// Bits of `CK_TOKEN_INFO.flags`.
 pub(crate) mod token_flag {
     use std::ffi::c_ulong;
-    pub(crate) const WRITE_PROTECTED: c_ulong = 0x0000_0002;
+    pub(crate) const RNG: c_ulong = 0x0000_0001;
     pub(crate) const LOGIN_REQUIRED: c_ulong = 0x0000_0004;
     pub(crate) const USER_PIN_INITIALIZED: c_ulong = 0x0000_0008;
     pub(crate) const TOKEN_INITIALIZED: c_ulong = 0x0000_0400;
     pub(crate) const USER_PIN_COUNT_LOW: c_ulong = 0x0001_0000;
     pub(crate) const USER_PIN_FINAL_TRY: c_ulong = 0x0002_0000;
     pub(crate) const USER_PIN_LOCKED: c_ulong = 0x0004_0000;
+    pub(crate) const SO_PIN_FINAL_TRY: c_ulong = 0x0020_0000;
+    pub(crate) const SO_PIN_LOCKED: c_ulong = 0x0040_0000;
 }
 
-/// `CK_UNAVAILABLE_INFORMATION`.
-pub(crate) const UNAVAILABLE: c_ulong = c_ulong::MAX;
+/// `CK_SESSION_INFO`.
+#[cfg_attr(not(windows), repr(C))]
+#[cfg_attr(windows, repr(C, packed))]
+pub(crate) struct SessionInfo {
+    pub(crate) slot_id: c_ulong,
+    pub(crate) state: c_ulong,
+    pub(crate) flags: c_ulong,
+    pub(crate) device_error: c_ulong,
+}
+
+/// Bits of `CK_SESSION_INFO.flags`.
+pub(crate) mod session_flag {
+    use std::ffi::c_ulong;
+    pub(crate) const RW_SESSION: c_ulong = 0x0000_0002;
+    pub(crate) const SERIAL_SESSION: c_ulong = 0x0000_0004;
+}
+
+/// `CK_MECHANISM_INFO`.
+#[cfg_attr(not(windows), repr(C))]
+#[cfg_attr(windows, repr(C, packed))]
+#[derive(Clone, Copy)]
+pub(crate) struct MechanismInfo {
+    pub(crate) min_key_size: c_ulong,
+    pub(crate) max_key_size: c_ulong,
+    pub(crate) flags: c_ulong,
+}
 
 /// Text in a field: UTF-8 filled with blanks, cut between characters where it is too long (section 3.1).
 pub(crate) fn padded<const N: usize>(text: &str) -> [u8; N] {

@@ -11,5 +11,4 @@ mod objects;
 #[path = "../judge/openssl.rs"]
 mod openssl;
 mod pin;
-mod pinentry;
 mod support;

@@ -6,4 +6,3 @@ mod file_key;
 #[path = "../judge/openssl.rs"]
 mod openssl;
 mod transcripts;
-mod vendor_commands;

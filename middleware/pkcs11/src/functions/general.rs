@@ -1,10 +1,12 @@
-//! General-purpose functions (PKCS#11 Base 2.40 section 5.4).
+//! General-purpose functions (PKCS#11 Base 3.0 section 5.4).
 use crate::module::Module;
 use crate::return_value::ReturnValue;
 use crate::structures::{Info, Version, padded};
 
-/// The edition of the standard that the function list follows.
-pub(crate) const CRYPTOKI_VERSION: Version = Version { major: 2, minor: 40 };
+/// The edition of the standard that the module follows.
+pub(crate) const CRYPTOKI_VERSION: Version = Version { major: 3, minor: 0 };
+/// The edition whose function list every application knows.
+pub(crate) const EARLIER_VERSION: Version = Version { major: 2, minor: 40 };
 
 const MANUFACTURER: &str = "Sealwright";
 
@@ -27,14 +29,13 @@ pub(crate) fn initialize(locking: Option<&Locking>) -> Result<(), ReturnValue> {
 
 /// C_GetInfo.
 pub(crate) fn info() -> Result<Info, ReturnValue> {
-    Module::with(|_| {
-        Ok(Info {
-            cryptoki_version: CRYPTOKI_VERSION,
-            manufacturer_id: padded(MANUFACTURER),
-            flags: 0,
-            library_description: padded("PIV cards"),
-            library_version: library_version(),
-        })
+    Module::current()?;
+    Ok(Info {
+        cryptoki_version: CRYPTOKI_VERSION,
+        manufacturer_id: padded(MANUFACTURER),
+        flags: 0,
+        library_description: padded("PIV cards"),
+        library_version: library_version(),
     })
 }
 
