@@ -8,10 +8,10 @@ use crate::iso7816::chaining::{Chained, CommandChain, ResponseChain};
 use crate::iso7816::{CommandApdu, Interface, ResponseApdu, StatusWord, aid};
 use crate::piv::access_rule;
 use crate::piv::applet::PivApplet;
-use crate::piv::commands::select;
 use crate::piv::extension::management_application;
 use crate::piv::persistent::Persistent;
 use crate::piv::personality::Personality;
+use crate::piv::touch::Finger;
 use crate::store::file::FileStore;
 use crate::store::{Store, StoreError};
 
@@ -44,6 +44,14 @@ impl Card {
         Self::with_store(Box::new(FileStore::open(path)?), path)
     }
 
+    /// Opens and locks a state file that may be encrypted under a passphrase.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`StoreError::WrongPassphrase`].
+    pub fn open_with_passphrase(path: &Path, passphrase: &[u8]) -> Result<Self, StoreError> {
+        Self::with_store(Box::new(FileStore::open_with_passphrase(path, passphrase)?), path)
+    }
+
     /// A card whose state another store holds; `path` names it in errors.
     ///
     /// # Errors
@@ -73,6 +81,11 @@ impl Card {
     pub fn over(mut self, interface: Interface) -> Self {
         self.interface = interface;
         self
+    }
+
+    /// Gives the card the finger that some of its keys wait for. Without one it is touched whenever it asks.
+    pub fn set_finger(&mut self, finger: Box<dyn Finger>) {
+        self.applet.set_finger(finger);
     }
 
     /// Powers the card and returns its answer to reset.
@@ -185,7 +198,7 @@ impl Card {
         let personality = self.applet.personality();
         if aid::names(&apdu.data, &aid::PIV) {
             self.selected = Application::Piv;
-            return Ok(select::application_property_template(personality));
+            return Ok(self.applet.application_property_template());
         }
         match personality {
             Personality::YubiKey5 { firmware, .. } if aid::names(&apdu.data, &aid::YUBIKEY_MANAGEMENT) => {

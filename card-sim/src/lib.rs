@@ -10,10 +10,12 @@
 //! | PIN and PUK format and counters | `piv/pin.rs` |
 //! | what a personality says differently | `piv/personality.rs` |
 //! | what the card remembers | `piv/state.rs`; its form on disk `store/image.rs` |
-//! | how changes become durable | `store/file.rs` |
+//! | how changes become durable | `store/file.rs`; the form of its journal `store/journal.rs` |
+//! | encryption of a state file | `store/seal.rs` |
 //! | algorithms | `crypto/` |
 //! | APDUs, chaining, TLV, ATR | `iso7816/` |
 //! | how it reaches a reader | `transport/vpcd.rs` |
+//! | traces, and playing them again | `transcript/`, whose header is the format |
 //! | the program's commands | `cli/` |
 //!
 //! Invariants:
@@ -33,6 +35,7 @@ pub mod iso7816;
 pub mod piv;
 pub mod secret;
 pub mod store;
+pub mod transcript;
 pub mod transport;
 
 pub use card::Card;

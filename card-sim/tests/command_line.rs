@@ -18,9 +18,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use card_sim::Card;
 use card_sim::iso7816::atr;
-use support::apdu;
+use card_sim::piv::state::CardState;
+use card_sim::store::image;
 use support::openssl::OpenSsl;
+use support::{Hand, apdu};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -165,6 +168,10 @@ impl Inserted {
 
     fn exchange(&mut self, payload: &[u8]) -> Vec<u8> {
         self.send(payload);
+        self.receive()
+    }
+
+    fn receive(&mut self) -> Vec<u8> {
         let mut length = [0; 2];
         self.0.read_exact(&mut length).unwrap();
         let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
@@ -268,7 +275,7 @@ fn options_that_do_not_fit_are_refused_by_name() {
         ("new x --key 9A", 2, "REF=FILE"),
         ("new x --key 9A=absent.pem", 1, "absent.pem"),
         ("run", 2, "STATES"),
-        ("run x --touch no", 2, "--touch"),
+        ("run x --touch perhaps", 2, "--touch"),
         ("run x --interface radio", 2, "--interface"),
         ("new x --global-pin", 2, "--global-pin is for standard cards"),
         ("run x --vpcd nowhere", 2, "HOST:PORT"),
@@ -297,11 +304,20 @@ fn keys_are_put_in_from_files_that_openssl_made() {
     openssl.run("rsa -in rsa.pem -traditional -out rsa1.pem");
     openssl.run("pkcs8 -topk8 -nocrypt -inform DER -in ec.der -out ec8.pem");
     desk.succeed(&format!("new a1.card --key 9D={} --key 82={}", file("rsa1.pem"), file("ec8.pem")));
-    assert_eq!(desk.inspect("a1.card")["keys"], desk.inspect("a.card")["keys"]);
+    // F9 is made with each card.
+    let described = |name| desk.inspect(name)["keys"].as_array().unwrap()[..2].to_vec();
+    assert_eq!(described("a1.card"), described("a.card"));
     let keys = desk.inspect("a.card")["keys"].clone();
     let described: Vec<_> =
         keys.as_array().unwrap().iter().map(|key| (&key["reference"], &key["algorithm"])).collect();
-    assert_eq!(described, [(&"9D".into(), &"RSA-2048".into()), (&"82".into(), &"P-256".into())]);
+    assert_eq!(
+        described,
+        [
+            (&"9D".into(), &"RSA-2048".into()),
+            (&"82".into(), &"P-256".into()),
+            (&"F9".into(), &"P-256".into())
+        ]
+    );
     assert_eq!(keys[0]["origin"], "imported");
     for name in ["small.pem", "ed.pem"] {
         let message = desk.fail(&format!("new b.card --key 9A={}", file(name)), 1);
@@ -309,6 +325,94 @@ fn keys_are_put_in_from_files_that_openssl_made() {
     }
     let twice = desk.fail(&format!("new b.card --key 9A={0} --key 9A={0}", file("rsa.pem")), 2);
     assert!(twice.contains("9A twice"), "{twice}");
+}
+
+/// A card whose key 9A needs no PIN and waits for touch each time.
+fn card_that_waits_for_touch(desk: &Desk, name: &str) {
+    desk.succeed(&format!("new {name}"));
+    let path = desk.path(name);
+    let state: CardState = image::decode(&fs::read(&path).unwrap(), &path).unwrap();
+    let mut hand = Hand::with_card(Card::open(&path).unwrap(), &state);
+    hand.authenticate();
+    hand.succeed(0x47, 0x00, 0x9A, &[0xAC, 0x09, 0x80, 0x01, 0x11, 0xAA, 0x01, 0x01, 0xAB, 0x01, 0x02]);
+}
+
+/// Signs a short digest with 9A.
+fn signature_request() -> Vec<u8> {
+    apdu(0x87, 0x11, 0x9A, &[0x7C, 0x06, 0x82, 0x00, 0x81, 0x02, 0x01, 0x02])
+}
+
+#[test]
+fn with_touch_ask_a_person_at_the_terminal_touches_by_enter() {
+    let desk = Desk::new();
+    card_that_waits_for_touch(&desk, "a.card");
+    let (reader, address) = Reader::one();
+    let mut command = desk.command(&format!("run a.card --vpcd {address} --touch ask"));
+    let mut running = Running::start({
+        command.stdin(Stdio::piped());
+        command
+    });
+    let mut keyboard = running.child.stdin.take().unwrap();
+    let mut card = reader.accept();
+    card.atr();
+    for _ in 0..2 {
+        card.send(&signature_request());
+        let question = running.wait_for("waits for touch");
+        assert!(
+            question.contains("a.card: key 9A") && question.contains("Enter within 15 seconds"),
+            "{question}"
+        );
+        keyboard.write_all(b"\n").unwrap();
+        assert!(card.receive().ends_with(&[0x90, 0x00]));
+    }
+    // Ctrl-C does not wait for the answer.
+    card.send(&signature_request());
+    running.wait_for("waits for touch");
+    running.signal("INT");
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn with_touch_no_and_where_nobody_can_be_asked_the_card_refuses_at_once() {
+    let desk = Desk::new();
+    card_that_waits_for_touch(&desk, "a.card");
+    for (touch, answer) in [("no", [0x69, 0x82]), ("ask", [0x69, 0x82]), ("yes", [0x90, 0x00])] {
+        let (reader, address) = Reader::one();
+        // Standard input is empty.
+        let running = Running::start(desk.command(&format!("run a.card --vpcd {address} --touch {touch}")));
+        let mut card = reader.accept();
+        card.atr();
+        assert!(card.exchange(&signature_request()).ends_with(&answer), "{touch}");
+        running.signal("TERM");
+        assert_eq!(running.exit_code(), Some(0));
+    }
+}
+
+#[test]
+fn the_root_of_a_card_s_attestations_is_printed_for_who_verifies_them() {
+    let desk = Desk::new();
+    let openssl = OpenSsl::new();
+    desk.succeed("new a.card --serial 4711");
+    desk.succeed("new b.card");
+    let root = |name| desk.succeed(&format!("inspect {name} --attestation-root"));
+    openssl.write("root.pem", root("a.card").as_bytes());
+    openssl.run("verify -x509_strict -CAfile root.pem root.pem");
+    let subject = text(&openssl.run("x509 -in root.pem -noout -subject -nameopt RFC2253"));
+    let described = desk.inspect("a.card");
+    assert_eq!(
+        subject.trim(),
+        format!("subject={}", described["attestation_root"]["subject"].as_str().unwrap())
+    );
+    assert!(subject.contains("4711") && subject.contains("Emulated"), "{subject}");
+    let f9 = &described["certificates"][0];
+    assert_eq!((&f9["reference"], &f9["compressed"]), (&"F9".into(), &false.into()));
+    assert!(desk.succeed("inspect a.card").contains("Root of F9"));
+    assert_ne!(root("a.card"), root("b.card"), "every card has an authority of its own");
+    desk.succeed("new s.card --personality standard");
+    let message = desk.fail("inspect s.card --attestation-root", 1);
+    assert!(message.contains("s.card") && message.contains("attests nothing"), "{message}");
+    assert!(desk.inspect("s.card")["attestation_root"].is_null());
+    desk.fail("inspect a.card --attestation-root --json", 2);
 }
 
 #[test]
@@ -511,8 +615,8 @@ fn a_trace_shows_the_traffic_and_hides_the_pin() {
     running.signal("TERM");
     assert_eq!(running.exit_code(), Some(0));
     let trace = fs::read_to_string(desk.path("apdus.txt")).unwrap();
-    assert!(trace.contains(&format!("{address} > 00 A4 04 00 05 A0 00 00 03 08 00\n")), "{trace}");
-    assert!(trace.contains("power on") && trace.contains("power off"), "{trace}");
-    assert!(trace.contains("> 00 20 00 80 [10 bytes hidden]") && !trace.contains("31 32 33 34"), "{trace}");
-    assert_eq!(desk.mode("apdus.txt"), 0o600);
+    assert!(trace.contains("> 00 A4 04 00 05 A0 00 00 03 08 00  # SELECT A000000308\n"), "{trace}");
+    assert!(trace.contains("@ power on  # ATR 3B"), "{trace}");
+    assert!(trace.contains("> 00 20 00 80 08 [PIN] 00  # VERIFY, PIN\n< 90 00  # success\n"), "{trace}");
+    assert!(!trace.contains("31 32 33 34"), "{trace}");
 }

@@ -6,7 +6,9 @@
 //! | `apdu` | ISO 7816-4: command and response APDUs, chaining, status words, BER-TLV |
 //! | [`piv`] | SP 800-73-5: [`Card`], [`Transaction`], PIN, signing, decryption, administration, data objects |
 //! | [`keys`] | what a private key can do wherever it lives: [`Signer`], [`Decryptor`], [`KeyAgreement`]; [`FileKey`] |
-//! | [`secret_source`] | where PINs and passphrases come from: `fd:N`, a file, the terminal |
+//! | [`secret_source`] | where PINs and passphrases come from: `fd:N`, a file, pinentry, the terminal |
+//! | [`settings`] | what the user has set: pinentry, whether PINs are kept for a while |
+//! | [`pin_cache`] | PINs that were right, kept in the process's memory; off by default |
 //! | [`holder_state`] | which cards have had their transport PIN changed by this user |
 //! | `cli` (binary `card`) | the card holder's tool; the only part that prints |
 //!
@@ -22,8 +24,10 @@
 mod apdu;
 pub mod holder_state;
 pub mod keys;
+pub mod pin_cache;
 pub mod piv;
 pub mod secret_source;
+pub mod settings;
 pub mod transport;
 
 pub use keys::{
@@ -31,9 +35,9 @@ pub use keys::{
     Signer,
 };
 pub use piv::{
-    Administration, Card, CardContents, CardError, CardIdentity, CardKey, DataObject, EmulatedMark, FreshPin,
-    KeyAlgorithm, KeyEntry, KeyMetadata, KeyOrigin, KeyPolicies, KeyReference, LastTry, ManagementKey,
-    ManagementKeyAlgorithm, Pin, PinPolicy, PinStatus, PrivateKey, Puk, RetiredNumber, TouchPolicy,
-    Transaction,
+    Administration, Attestation, AttestationError, Card, CardContents, CardError, CardIdentity, CardKey,
+    DataObject, EmulatedMark, FreshPin, KeyAlgorithm, KeyEntry, KeyMetadata, KeyOrigin, KeyPolicies,
+    KeyReference, LastTry, ManagementKey, ManagementKeyAlgorithm, Pin, PinPolicy, PinStatus, PrivateKey, Puk,
+    RetiredNumber, TouchPolicy, Transaction,
 };
 pub use transport::{Locator, ReaderStatus, ReaderWatch, WatchEnd, WatchedReader, list_readers};

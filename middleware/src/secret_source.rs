@@ -1,4 +1,5 @@
-//! Where PINs and passphrases come from: `fd:N`, a file, or the terminal without echo.
+//! Where PINs and passphrases come from: `fd:N`, a file, the program pinentry, or the terminal without echo.
+mod pinentry;
 #[cfg(unix)]
 mod terminal;
 
@@ -10,6 +11,8 @@ use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
+use crate::settings::Settings;
+
 /// A longer line is no PIN and no passphrase.
 const LONGEST_LINE: usize = 4096;
 
@@ -20,14 +23,22 @@ pub enum SecretSource {
     Descriptor(i32),
     /// A file; its first line (of several secrets asked for together, successive lines).
     File(PathBuf),
-    /// The terminal, without echo.
+    /// The terminal, without echo; or the program that the user's [`Settings`] name for it.
     Terminal,
+    /// `pinentry` or `pinentry:PROGRAM`, which shows a window or takes the terminal.
+    Pinentry(PathBuf),
 }
 
 impl std::str::FromStr for SecretSource {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "pinentry" {
+            return Ok(Self::Pinentry(PathBuf::from(text)));
+        }
+        if let Some(program) = text.strip_prefix("pinentry:").filter(|program| !program.is_empty()) {
+            return Ok(Self::Pinentry(PathBuf::from(program)));
+        }
         match text.strip_prefix("fd:") {
             Some(number) => match number.parse() {
                 Ok(number) if number >= 0 => Ok(Self::Descriptor(number)),
@@ -78,13 +89,27 @@ impl SecretSource {
                 let mut file = File::open(path).map_err(|error| named(&name, &error))?;
                 prompts.iter().map(|_| read_line(&mut file, &name)).collect()
             }
-            Self::Terminal => prompts.iter().map(|prompt| ask(prompt)).collect(),
+            Self::Terminal => match Settings::load()?.pinentry {
+                Some(program) => Self::Pinentry(program).read_several(prompts),
+                None => prompts.iter().map(|prompt| ask(prompt)).collect(),
+            },
+            Self::Pinentry(program) => prompts
+                .iter()
+                .map(|prompt| {
+                    pinentry::ask(program, prompt).map_err(|error| match error.kind() {
+                        ErrorKind::Interrupted => {
+                            Error::new(error.kind(), format!("no answer was given to \"{prompt}\""))
+                        }
+                        _ => error,
+                    })
+                })
+                .collect(),
         }
     }
 
     /// Whether somebody sits there who may mistype.
     pub fn is_terminal(&self) -> bool {
-        *self == Self::Terminal
+        matches!(self, Self::Terminal | Self::Pinentry(_))
     }
 }
 

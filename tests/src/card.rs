@@ -33,9 +33,15 @@ impl CardFile {
 
     /// A blank card of the personality `standard`.
     pub fn standard(folder: &Path, name: &str) -> Result<Self> {
+        Self::standard_with(folder, name, &[])
+    }
+
+    /// The same with keys and more that its manufacturer puts in.
+    pub fn standard_with(folder: &Path, name: &str, more: &[&str]) -> Result<Self> {
         let state = folder.join(format!("{name}.card"));
         let stock = folder.join(format!("{name}.stock.toml"));
-        new_card(&state, &["--personality", "standard", "--stock", &stock.display().to_string()])?;
+        let stock_text = stock.display().to_string();
+        new_card(&state, &[&["--personality", "standard", "--stock", &stock_text], more].concat())?;
         Ok(Self { state, stock: Some(stock), serial: None })
     }
 

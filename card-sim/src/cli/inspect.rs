@@ -1,17 +1,19 @@
 //! `card-sim inspect`: the public content of a card.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::{anyhow, bail};
 use clap::Args;
+use der::Decode as _;
+use der::pem::{self, LineEnding};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use x509_cert::der::Decode as _;
 
 use crate::iso7816::Interface;
 use crate::iso7816::ber_tlv::Tlv;
 use crate::piv::algorithm::{asymmetric_name, symmetric_name};
-use crate::piv::key_reference::{AsymmetricKeyReference, RETIRED};
+use crate::piv::key_reference::{ATTESTATION_KEY, AsymmetricKeyReference, RETIRED};
 use crate::piv::personality::Personality;
 use crate::piv::state::{CardState, Key, KeyOrigin, Password, PinPolicy, TouchPolicy};
 use crate::store::file::FileStore;
@@ -21,22 +23,42 @@ use crate::store::image;
 ///
 /// The card may be in a reader at the same time; what is shown is its last durable state.
 #[derive(Args)]
-#[command(after_help = "Example: card-sim inspect alice.card --json")]
+#[command(after_help = "Examples:
+  card-sim inspect alice.card --json
+  card-sim inspect alice.card --attestation-root > alice-root.pem
+  openssl verify -CAfile alice-root.pem -untrusted f9.pem attestation.pem")]
 pub(super) struct Inspect {
     /// The state file
     state: PathBuf,
     /// One JSON object on stdout
     #[arg(long)]
     pub(super) json: bool,
+    /// Only the root certificate of the card's attestations, in PEM: the anchor of whoever verifies them
+    #[arg(long, conflicts_with = "json")]
+    attestation_root: bool,
 }
 
 impl Inspect {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let state: CardState = image::decode(&FileStore::peek(&self.state)?, &self.state)?;
+        if self.attestation_root {
+            return print_attestation_root(&state, &self.state);
+        }
         let card = Description::of(&state);
         let text = if self.json { serde_json::to_string_pretty(&card)? + "\n" } else { card.to_string() };
         super::print(text.as_bytes())
     }
+}
+
+fn print_attestation_root(state: &CardState, path: &Path) -> anyhow::Result<()> {
+    let Some(root) = &state.attestation_root else {
+        bail!(
+            "{}: this card has no attestation root: a standard card attests nothing, and cards of older programs have none",
+            path.display()
+        );
+    };
+    let pem = pem::encode_string("CERTIFICATE", LineEnding::LF, root).map_err(|error| anyhow!("{error}"))?;
+    super::print(pem.as_bytes())
 }
 
 /// The public content of a card: the JSON object of `inspect --json`.
@@ -51,8 +73,10 @@ struct Description {
     puk: Tries,
     global_pin: Option<Tries>,
     management_key_algorithm: &'static str,
+    management_key_touch_policy: &'static str,
     keys: Vec<KeyDescription>,
     certificates: Vec<CertificateDescription>,
+    attestation_root: Option<RootDescription>,
     objects: Vec<ObjectDescription>,
     seeded: bool,
     cloned: bool,
@@ -82,6 +106,13 @@ struct CertificateDescription {
     sha256: String,
 }
 
+/// The certificate above the attestation certificate.
+#[derive(Serialize)]
+struct RootDescription {
+    subject: Option<String>,
+    sha256: String,
+}
+
 #[derive(Serialize)]
 struct ObjectDescription {
     tag: String,
@@ -95,8 +126,8 @@ impl Description {
             Personality::Standard => (None, None),
         };
         // In the order people list them.
-        let references =
-            [0x9A, 0x9C, 0x9D, 0x9E].into_iter().chain(RETIRED).filter_map(AsymmetricKeyReference::from_byte);
+        let references = [0x9A, 0x9C, 0x9D, 0x9E].into_iter().chain(RETIRED).chain([ATTESTATION_KEY]);
+        let references = references.filter_map(AsymmetricKeyReference::from_yubikey_byte);
         Self {
             personality: state.personality.name(),
             firmware: firmware.map(|version| version.map(|number| number.to_string()).join(".")),
@@ -107,6 +138,7 @@ impl Description {
             puk: Tries::of(&state.puk),
             global_pin: state.global_pin.as_ref().map(Tries::of),
             management_key_algorithm: symmetric_name(state.management_key.algorithm),
+            management_key_touch_policy: touch_policy_name(state.management_key.touch_policy),
             keys: references
                 .clone()
                 .filter_map(|reference| Some(KeyDescription::of(reference, state.key(reference)?)))
@@ -117,6 +149,7 @@ impl Description {
                     Some(CertificateDescription::of(reference, contents.expose()))
                 })
                 .collect(),
+            attestation_root: state.attestation_root.as_deref().map(RootDescription::of),
             objects: state
                 .objects
                 .iter()
@@ -151,13 +184,29 @@ impl KeyDescription {
                 PinPolicy::Once => "once",
                 PinPolicy::Always => "always",
             },
-            touch_policy: match key.touch_policy {
-                TouchPolicy::Never => "never",
-                TouchPolicy::Always => "always",
-                TouchPolicy::Cached => "cached",
-            },
+            touch_policy: touch_policy_name(key.touch_policy),
         }
     }
+}
+
+fn touch_policy_name(policy: TouchPolicy) -> &'static str {
+    match policy {
+        TouchPolicy::Never => "never",
+        TouchPolicy::Always => "always",
+        TouchPolicy::Cached => "cached",
+    }
+}
+
+impl RootDescription {
+    fn of(certificate: &[u8]) -> Self {
+        Self { subject: subject_of(certificate), sha256: hex::encode(Sha256::digest(certificate)) }
+    }
+}
+
+/// The subject of a certificate, if it can be read.
+fn subject_of(certificate: &[u8]) -> Option<String> {
+    let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
+    Some(certificate.tbs_certificate().subject().to_string())
 }
 
 impl CertificateDescription {
@@ -166,12 +215,11 @@ impl CertificateDescription {
         let parts = Tlv::parse_all(contents).unwrap_or_default();
         let part = |tag| parts.iter().find(|part| part.tag == tag).map(|part| part.value);
         let certificate = part(0x70).unwrap_or_default();
-        let parsed = x509_cert::Certificate::from_der(certificate).ok();
         Self {
             reference: format!("{:02X}", reference.byte()),
             bytes: certificate.len(),
             compressed: part(0x71).is_some_and(|info| info != [0x00]),
-            subject: parsed.map(|certificate| certificate.tbs_certificate().subject().to_string()),
+            subject: subject_of(certificate),
             sha256: hex::encode(Sha256::digest(certificate)),
         }
     }
@@ -192,7 +240,8 @@ impl fmt::Display for Description {
         if let Some(global_pin) = &self.global_pin {
             writeln!(out, "Global PIN      {} of {} tries left", global_pin.tries_left, global_pin.tries)?;
         }
-        writeln!(out, "Management key  {}", self.management_key_algorithm)?;
+        let touch = self.management_key_touch_policy;
+        writeln!(out, "Management key  {}, touch {touch}", self.management_key_algorithm)?;
         for KeyDescription { reference, algorithm, origin, pin_policy, touch_policy } in &self.keys {
             writeln!(
                 out,
@@ -202,6 +251,10 @@ impl fmt::Display for Description {
         for CertificateDescription { reference, bytes, subject, .. } in &self.certificates {
             let subject = subject.as_deref().unwrap_or("not readable");
             writeln!(out, "Certificate {reference}  {bytes} bytes, subject {subject}")?;
+        }
+        if let Some(RootDescription { subject, .. }) = &self.attestation_root {
+            let subject = subject.as_deref().unwrap_or("not readable");
+            writeln!(out, "Root of F9      subject {subject}")?;
         }
         for ObjectDescription { tag, bytes } in &self.objects {
             writeln!(out, "Object {tag}   {bytes} bytes")?;

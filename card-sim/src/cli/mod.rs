@@ -3,7 +3,9 @@
 mod inspect;
 mod key_file;
 mod new;
+mod replay;
 mod run;
+mod touch;
 
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::StoreError;
+use crate::transcript::PlayError;
 
 /// A PIV smart card in software.
 #[derive(Parser)]
@@ -32,6 +35,7 @@ enum Command {
     New(new::New),
     Run(run::Run),
     Inspect(inspect::Inspect),
+    Replay(replay::Replay),
     /// Print a completion script for a shell
     #[command(
         after_help = "Example: card-sim completions bash > ~/.local/share/bash-completion/completions/card-sim"
@@ -64,11 +68,16 @@ pub fn main() -> ExitCode {
 /// Runs the command and says how it ended.
 #[must_use]
 pub fn run(arguments: Arguments) -> ExitCode {
-    let wants_json = matches!(&arguments.command, Command::Inspect(inspect) if inspect.json);
+    let wants_json = match &arguments.command {
+        Command::Inspect(inspect) => inspect.json,
+        Command::Replay(replay) => replay.json,
+        _ => false,
+    };
     let result = match arguments.command {
         Command::New(new) => new.run(),
         Command::Run(run) => run.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Replay(replay) => replay.run(),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "card-sim", &mut script);
@@ -119,6 +128,7 @@ fn report(error: &anyhow::Error, as_json: bool) {
         let code = match error.downcast_ref::<StoreError>() {
             Some(error) => error.code(),
             None if error.is::<Usage>() => "usage",
+            None if matches!(error.downcast_ref(), Some(PlayError::Differs(_))) => "differs",
             None => "failed",
         };
         report_as_json(code, &message);

@@ -14,9 +14,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::Usage;
+use super::touch::{Terminal, Touch};
 use crate::Card;
 use crate::iso7816::Interface;
-use crate::transport::trace::{TraceSink, TracedCard};
+use crate::transcript::{Secrets, SharedTrace, Trace, TracedCard};
 use crate::transport::{CardInReader, vpcd};
 
 const FIRST_DELAY: Duration = Duration::from_millis(50);
@@ -30,6 +31,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Args)]
 #[command(after_help = "Examples:
   card-sim run alice.card
+  card-sim run alice.card --touch ask
   card-sim run alice.card bob.card --vpcd 127.0.0.1:35963 --trace apdus.txt")]
 pub(super) struct Run {
     /// The state files
@@ -41,15 +43,19 @@ pub(super) struct Run {
     /// The interface the card is used over; contactless, only what SP 800-73-5 allows there works
     #[arg(long, value_enum, default_value = "contact")]
     interface: InterfaceName,
-    /// Whether the card is touched when it waits for it; refusing and asking are not emulated yet
+    /// What happens when a key waits for touch
     #[arg(long, value_enum, default_value = "yes")]
     touch: Touch,
     /// Write one line `ready HOST:PORT STATE` to this file descriptor for each card that its reader has seen
     #[arg(long, value_name = "N", value_parser = parse_descriptor)]
     ready_fd: Option<u32>,
-    /// Append all APDUs to a file, secrets hidden
+    /// Append what passes between reader and card to a transcript for `replay`, secrets hidden; with several cards
+    /// once for all of them or once for each
     #[arg(long, value_name = "FILE")]
-    trace: Option<PathBuf>,
+    trace: Vec<PathBuf>,
+    /// Write PINs, keys and decrypted data into the trace, too
+    #[arg(long, requires = "trace")]
+    trace_secrets: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -67,30 +73,33 @@ impl From<InterfaceName> for Interface {
     }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Touch {
-    Yes,
-}
-
 fn parse_descriptor(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "a file descriptor is a number, such as 3".to_owned())
 }
 
 impl Run {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        // The only value it can have now.
-        let Touch::Yes = self.touch;
         let addresses = addresses(&self.vpcd, self.states.len())?;
-        let trace = self.trace.as_deref().map(open_trace).transpose()?;
+        let traces = self.open_traces()?;
         let ready = Arc::new(Ready::open(self.ready_fd)?);
         let cards = self.states.iter().map(|state| Card::open(state)).collect::<Result<Vec<_>, _>>()?;
         let stop = Arc::new(Stop::default());
-        stop_on_signals(Arc::clone(&stop))?;
+        let terminal = Terminal::new();
+        stop_on_signals(Arc::clone(&stop), Arc::clone(&terminal))?;
+        if self.touch == Touch::Ask {
+            terminal.listen(io::stdin());
+        }
         let mut threads = Vec::new();
+        let is_shared = traces.len() < self.states.len();
+        let mut traces = traces.iter().cycle();
         for ((card, address), state) in cards.into_iter().zip(addresses).zip(self.states) {
-            let card = card.over(self.interface.into());
-            let card: Box<dyn CardInReader + Send> = match &trace {
-                Some(sink) => Box::new(TracedCard::new(card, address.to_string(), Arc::clone(sink))),
+            let mut card = card.over(self.interface.into());
+            card.set_finger(self.touch.finger(&terminal, &state));
+            let card: Box<dyn CardInReader + Send> = match traces.next() {
+                Some(trace) => {
+                    let reader = is_shared.then(|| address.to_string());
+                    Box::new(TracedCard::new(card, reader, Arc::clone(trace)))
+                }
                 None => Box::new(card),
             };
             let (stop, ready) = (Arc::clone(&stop), Arc::clone(&ready));
@@ -98,6 +107,20 @@ impl Run {
         }
         let ended = threads.into_iter().map(thread::JoinHandle::join).filter(Result::is_err).count();
         if ended > 0 { Err(anyhow!("{ended} cards ended by a fault of this program")) } else { Ok(()) }
+    }
+
+    /// No trace, one for all cards, or one for each.
+    fn open_traces(&self) -> anyhow::Result<Vec<SharedTrace>> {
+        if !matches!(self.trace.len(), 0 | 1) && self.trace.len() != self.states.len() {
+            return Err(Usage::of("--trace: give it once for all cards, or once for each in their order"));
+        }
+        if self.trace_secrets {
+            say(
+                "WARNING: --trace-secrets writes PINs, keys and decrypted data into the trace; delete it after use",
+            );
+        }
+        let secrets = if self.trace_secrets { Secrets::Shown } else { Secrets::Hidden };
+        self.trace.iter().map(|path| open_trace(path, secrets)).collect()
     }
 }
 
@@ -119,20 +142,21 @@ fn addresses(first: &str, count: usize) -> anyhow::Result<Vec<SocketAddr>> {
     Ok(ports.into_iter().map(|port| SocketAddr::new(host, port)).collect())
 }
 
-fn open_trace(path: &Path) -> anyhow::Result<TraceSink> {
+fn open_trace(path: &Path, secrets: Secrets) -> anyhow::Result<SharedTrace> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).with_context(|| format!("--trace {}: cannot write it", path.display()))?;
-    Ok(Arc::new(Mutex::new(file)))
+    Ok(Trace::new(Box::new(file), secrets))
 }
 
 /// Lets the signals that end a program remove the cards first.
-fn stop_on_signals(stop: Arc<Stop>) -> anyhow::Result<()> {
+fn stop_on_signals(stop: Arc<Stop>, terminal: Arc<Terminal>) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot watch for signals")?;
     thread::spawn(move || {
         if signals.forever().next().is_some() {
+            terminal.close();
             stop.request();
         }
     });

@@ -1,7 +1,7 @@
 //! Block ciphers of the management key, one block at a time (SP 800-78-5 section 6.2).
 
 use aes::{Aes128, Aes192, Aes256};
-use cipher::{Block, BlockCipherEncrypt, KeyInit};
+use cipher::{Block, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use des::TdesEde3;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -51,12 +51,30 @@ impl SymmetricAlgorithm {
             Self::Aes256 => encrypt::<Aes256>(key, block),
         }
     }
+
+    /// Decrypts one block, as a host does with a witness; `None` when key or block has the wrong length.
+    #[must_use]
+    pub fn decrypt_block(self, key: &SecretBytes, block: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        match self {
+            Self::TripleDes => decrypt::<TdesEde3>(key, block),
+            Self::Aes128 => decrypt::<Aes128>(key, block),
+            Self::Aes192 => decrypt::<Aes192>(key, block),
+            Self::Aes256 => decrypt::<Aes256>(key, block),
+        }
+    }
 }
 
 fn encrypt<C: KeyInit + BlockCipherEncrypt>(key: &SecretBytes, block: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let cipher = C::new_from_slice(key.expose()).ok()?;
     let mut block = Block::<C>::try_from(block).ok()?;
     cipher.encrypt_block(&mut block);
+    Some(Zeroizing::new(block.to_vec()))
+}
+
+fn decrypt<C: KeyInit + BlockCipherDecrypt>(key: &SecretBytes, block: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let cipher = C::new_from_slice(key.expose()).ok()?;
+    let mut block = Block::<C>::try_from(block).ok()?;
+    cipher.decrypt_block(&mut block);
     Some(Zeroizing::new(block.to_vec()))
 }
 
@@ -99,7 +117,9 @@ mod tests {
             let (plaintext, ciphertext) = (hex::decode(plaintext).unwrap(), hex::decode(ciphertext).unwrap());
             assert_eq!(key.expose().len(), algorithm.key_length());
             assert_eq!(*algorithm.encrypt_block(&key, &plaintext).unwrap(), ciphertext, "{algorithm:?}");
+            assert_eq!(*algorithm.decrypt_block(&key, &ciphertext).unwrap(), plaintext, "{algorithm:?}");
             assert!(algorithm.encrypt_block(&key, &plaintext[1..]).is_none());
+            assert!(algorithm.decrypt_block(&key, &ciphertext[1..]).is_none());
         }
     }
 }

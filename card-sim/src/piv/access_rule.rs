@@ -82,6 +82,9 @@ impl AccessRule {
 /// Who may write data objects, generate or import keys and change the management key.
 pub const ADMINISTRATION: AccessRule = AccessRule::new(Administrator, Never);
 
+/// Who may, being the administrator, set the tries of PIN and PUK.
+pub const SETTING_PIN_RETRIES: AccessRule = AccessRule::new(Pin, Never);
+
 /// One row of Part 2 table 2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CommandRule {

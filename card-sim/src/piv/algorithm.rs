@@ -1,15 +1,29 @@
 //! Algorithm identifiers (SP 800-78-5 table 9).
 
+use super::personality::{Firmware, Personality};
 use crate::crypto::{AsymmetricAlgorithm, SymmetricAlgorithm};
+
+/// The asymmetric algorithms of a card, in the order in which SELECT lists them.
+///
+/// Those of the standard, less RSA-1024, which it has left to retired keys alone (SP 800-78-5 table 10). A YubiKey has
+/// got RSA-3072, RSA-4096 and Curve25519 with firmware 5.7; the latter three have no identifiers of the standard's.
+#[must_use]
+pub fn asymmetric_algorithms(personality: Personality) -> &'static [AsymmetricAlgorithm] {
+    use AsymmetricAlgorithm::{Ed25519, P256, P384, Rsa2048, Rsa3072, Rsa4096, X25519};
+    match personality {
+        Personality::Standard => &[Rsa3072, Rsa2048, P256, P384],
+        Personality::YubiKey5 { firmware: Firmware::V5_4, .. } => &[Rsa2048, P256, P384],
+        Personality::YubiKey5 { firmware: Firmware::V5_7, .. } => {
+            &[Rsa2048, Rsa3072, Rsa4096, P256, P384, Ed25519, X25519]
+        }
+    }
+}
 
 /// The asymmetric algorithm behind an identifier, if this card has it.
 #[must_use]
-pub fn asymmetric(identifier: u8) -> Option<AsymmetricAlgorithm> {
-    match identifier {
-        0x07 => Some(AsymmetricAlgorithm::Rsa2048),
-        0x11 => Some(AsymmetricAlgorithm::P256),
-        _ => None,
-    }
+pub fn asymmetric(personality: Personality, identifier: u8) -> Option<AsymmetricAlgorithm> {
+    let algorithms = asymmetric_algorithms(personality).iter().copied();
+    algorithms.into_iter().find(|algorithm| asymmetric_identifier(*algorithm) == identifier)
 }
 
 /// The identifier of an asymmetric algorithm.

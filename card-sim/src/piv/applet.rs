@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::command::Command;
+use super::commands::select;
 use super::key_reference::AsymmetricKeyReference;
 use super::persistent::Persistent;
 use super::personality::Personality;
 use super::security_status::SecurityStatus;
-use super::state::Key;
+use super::state::{CardState, Key};
+use super::touch::{AlwaysTouches, Finger, TouchSensor};
 use crate::crypto::{CryptoProvider, PrivateKey, Randomness};
 use crate::iso7816::apdu::ResponseData;
 use crate::iso7816::{CommandApdu, Interface, StatusWord};
@@ -18,6 +20,7 @@ pub struct PivApplet {
     pub(super) status: SecurityStatus,
     pub(super) crypto: Box<dyn CryptoProvider>,
     pub(super) randomness: Randomness,
+    pub(super) touch: TouchSensor,
     /// Keys made ready for use, by key reference; only a cache.
     loaded: BTreeMap<u8, Box<dyn PrivateKey>>,
     /// The generation of the state for which `randomness` was keyed, on a seeded card.
@@ -29,7 +32,13 @@ impl PivApplet {
     #[must_use]
     pub fn new(persistent: Persistent, crypto: Box<dyn CryptoProvider>, randomness: Randomness) -> Self {
         let status = SecurityStatus::default();
-        Self { persistent, status, crypto, randomness, loaded: BTreeMap::new(), seeded_for: None }
+        let touch = TouchSensor::new(Box::new(AlwaysTouches));
+        Self { persistent, status, crypto, randomness, touch, loaded: BTreeMap::new(), seeded_for: None }
+    }
+
+    /// Gives the card the finger that its keys wait for; without one it is touched whenever it asks.
+    pub fn set_finger(&mut self, finger: Box<dyn Finger>) {
+        self.touch = TouchSensor::new(finger);
     }
 
     /// Which card this is.
@@ -38,9 +47,16 @@ impl PivApplet {
         self.persistent.state().personality
     }
 
+    /// What SELECT answers.
+    #[must_use]
+    pub fn application_property_template(&self) -> ResponseData {
+        select::application_property_template(self.persistent.state())
+    }
+
     /// The card lost its power or was reset: everything volatile goes. From now on this interface is in use.
     pub fn reset(&mut self, interface: Interface) {
         self.status = SecurityStatus::over(interface);
+        self.touch.forget();
         if self.persistent.is_uncertain() {
             self.loaded.clear();
             self.persistent.settle();
@@ -98,6 +114,13 @@ impl PivApplet {
             state.keys.insert(byte, key);
         })?;
         self.loaded.insert(byte, loaded);
+        Ok(())
+    }
+
+    /// Changes the state in a way that may change which key is behind which reference.
+    pub(super) fn change_keys(&mut self, change: impl FnOnce(&mut CardState)) -> Result<(), StatusWord> {
+        self.persistent.transaction(change)?;
+        self.loaded.clear();
         Ok(())
     }
 

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::data_object;
+use super::extension::attestation_authority::AttestationAuthority;
+use super::key_reference::{ATTESTATION_KEY, AsymmetricKeyReference, PasswordReference};
 use super::personality::{Firmware, Personality};
 use super::pin;
 use super::pin_usage_policy::PinUsagePolicy;
-use super::state::{CardState, Key, ManagementKey, Password};
-use crate::crypto::{Randomness, SymmetricAlgorithm};
+use super::state::{CardState, Key, KeyOrigin, ManagementKey, Password, PinPolicy, TouchPolicy};
+use crate::crypto::{Randomness, RustCrypto, SymmetricAlgorithm};
 use crate::secret::SecretBytes;
 
 const FACTORY_PIN: &[u8] = b"123456";
@@ -55,7 +57,7 @@ pub struct StockRecord {
 
 impl BlankCard {
     /// Makes the card: CHUID with a random GUID, capability container, factory PIN. A standard card
-    /// also gets its own PUK and management key, and a record of them.
+    /// also gets its own PUK and management key, and a record of them; a YubiKey gets an attestation authority.
     #[must_use]
     pub fn manufacture(self, randomness: &mut Randomness) -> (CardState, Option<StockRecord>) {
         let guid = random_guid(randomness);
@@ -79,7 +81,8 @@ impl BlankCard {
             management_key: management_key.key.clone(),
             management_key_algorithm: management_key.algorithm,
         });
-        let state = CardState {
+        let attestation = self.attestation_authority(personality, randomness);
+        let mut state = CardState {
             generation: 0,
             personality,
             seed: self.seed,
@@ -89,14 +92,12 @@ impl BlankCard {
             global_pin: None,
             management_key,
             keys: self.keys,
-            objects: BTreeMap::from([
-                (data_object::CHUID, SecretBytes::new(data_object::blank_chuid(&guid))),
-                (
-                    data_object::CAPABILITY_CONTAINER,
-                    SecretBytes::new(data_object::blank_capability_container(&identifier)),
-                ),
-            ]),
+            objects: blank_objects(&guid, &identifier),
+            attestation_root: None,
         };
+        if let Some(authority) = attestation {
+            install(authority, &mut state);
+        }
         (state, stock)
     }
 }
@@ -109,8 +110,73 @@ pub fn add_global_pin(state: &mut CardState) {
     state.objects.insert(data_object::DISCOVERY, discovery);
 }
 
+impl BlankCard {
+    fn attestation_authority(
+        &self,
+        personality: Personality,
+        randomness: &mut Randomness,
+    ) -> Option<AttestationAuthority> {
+        let Personality::YubiKey5 { serial, .. } = personality else { return None };
+        let authority = AttestationAuthority::make(serial, self.seed.is_some(), &RustCrypto, randomness);
+        Some(authority.expect("keys on P-256 can always be made, and sign"))
+    }
+}
+
+/// What PIV resets to on a YubiKey (its instruction FB): the factory's PIN, PUK and management key, and a GUID and
+/// card identifier that are new, because hosts remember cards by them. The attestation key with its certificates,
+/// the serial number and what marks the card for good stay.
+pub fn reset(state: &mut CardState, firmware: Firmware, guid: [u8; 16], identifier: [u8; 14]) {
+    state.pin = factory_password(PasswordReference::Pin, FACTORY_TRIES);
+    state.puk = factory_password(PasswordReference::Puk, FACTORY_TRIES);
+    state.management_key = factory_management_key(firmware);
+    state.keys.retain(|reference, _| *reference == ATTESTATION_KEY);
+    let attestation_certificate = AsymmetricKeyReference::Attestation.certificate_tag();
+    state.objects.retain(|tag, _| *tag == attestation_certificate);
+    state.objects.append(&mut blank_objects(&guid, &identifier));
+}
+
+/// The data objects that a card comes with.
+fn blank_objects(guid: &[u8; 16], identifier: &[u8; 14]) -> BTreeMap<u32, SecretBytes> {
+    BTreeMap::from([
+        (data_object::CHUID, SecretBytes::new(data_object::blank_chuid(guid))),
+        (
+            data_object::CAPABILITY_CONTAINER,
+            SecretBytes::new(data_object::blank_capability_container(identifier)),
+        ),
+    ])
+}
+
+/// Puts the attestation key and its certificates on the card.
+fn install(authority: AttestationAuthority, state: &mut CardState) {
+    let AttestationAuthority { root, key, certificate } = authority;
+    // The policies and the origin that a YubiKey reports of its own.
+    let key = Key {
+        material: key,
+        origin: KeyOrigin::Imported,
+        pin_policy: PinPolicy::Once,
+        touch_policy: TouchPolicy::Never,
+    };
+    let contents = data_object::certificate(&certificate);
+    state.keys.insert(ATTESTATION_KEY, key);
+    state.objects.insert(AsymmetricKeyReference::Attestation.certificate_tag(), SecretBytes::new(contents));
+    state.attestation_root = Some(root);
+}
+
 fn password(value: &[u8]) -> Password {
     Password { value: pin::padded(value), tries_left: FACTORY_TRIES, tries: FACTORY_TRIES }
+}
+
+/// The factory's PIN or PUK, with this many tries.
+#[must_use]
+pub fn factory_password(reference: PasswordReference, tries: u8) -> Password {
+    Password { value: pin::padded(factory_value(reference)), tries_left: tries, tries }
+}
+
+fn factory_value(reference: PasswordReference) -> &'static [u8] {
+    match reference {
+        PasswordReference::Pin | PasswordReference::GlobalPin => FACTORY_PIN,
+        PasswordReference::Puk => FACTORY_PUK,
+    }
 }
 
 /// The management key a YubiKey leaves the factory with.
@@ -118,14 +184,14 @@ fn factory_management_key(firmware: Firmware) -> ManagementKey {
     ManagementKey {
         algorithm: firmware.factory_management_algorithm(),
         key: SecretBytes::from(&YUBIKEY_MANAGEMENT_KEY[..]),
-        needs_touch: false,
+        touch_policy: TouchPolicy::Never,
     }
 }
 
 fn random_management_key(randomness: &mut Randomness) -> ManagementKey {
     let algorithm = SymmetricAlgorithm::Aes256;
     let key = SecretBytes::new(randomness.bytes(algorithm.key_length()));
-    ManagementKey { algorithm, key, needs_touch: false }
+    ManagementKey { algorithm, key, touch_policy: TouchPolicy::Never }
 }
 
 /// Whether a key is the one every YubiKey leaves the factory with.
@@ -136,18 +202,12 @@ pub fn is_factory_management_key(firmware: Firmware, key: &ManagementKey) -> boo
 
 /// Whether a PIN or PUK is the factory's.
 #[must_use]
-pub fn is_factory_password(reference: super::key_reference::PasswordReference, password: &Password) -> bool {
-    let factory = match reference {
-        super::key_reference::PasswordReference::Pin | super::key_reference::PasswordReference::GlobalPin => {
-            FACTORY_PIN
-        }
-        super::key_reference::PasswordReference::Puk => FACTORY_PUK,
-    };
-    password.value.matches(pin::padded(factory).expose())
+pub fn is_factory_password(reference: PasswordReference, password: &Password) -> bool {
+    password.value.matches(pin::padded(factory_value(reference)).expose())
 }
 
 /// A version 4 UUID (RFC 9562 section 5.4), as the card UUID must be (Part 1 section 3.4.1).
-fn random_guid(randomness: &mut Randomness) -> [u8; 16] {
+pub(super) fn random_guid(randomness: &mut Randomness) -> [u8; 16] {
     let number = u128::from_be_bytes(randomness.array());
     let version = 0x0000_0000_0000_4000_0000_0000_0000_0000;
     let variant = 0x0000_0000_0000_0000_8000_0000_0000_0000;

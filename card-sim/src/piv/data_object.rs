@@ -76,6 +76,15 @@ pub fn blank_capability_container(identifier: &[u8; 14]) -> Vec<u8> {
     contents
 }
 
+/// The contents of a certificate object (Part 1 table 10): certificate, not compressed, no error detection code.
+#[must_use]
+pub fn certificate(der: &[u8]) -> Vec<u8> {
+    [encode(0x70, der), encode(0x71, &[0x00]), encode(0xFE, &[])]
+        .iter()
+        .flat_map(|part| part.iter().copied())
+        .collect()
+}
+
 /// The pairing code that a pairing code reference data container holds: `99 08 digits FE 00` (Part 1 sections 3.3.8
 /// and 5.1.3). `None` when it holds something else.
 #[must_use]

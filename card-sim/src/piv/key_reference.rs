@@ -3,6 +3,9 @@
 /// The card application administration key: the management key.
 pub const ADMINISTRATION_KEY: u8 = 0x9B;
 
+/// The reference of a YubiKey's attestation key.
+pub const ATTESTATION_KEY: u8 = 0xF9;
+
 /// References 82 to 95, the retired key management keys 1 to 20.
 pub const RETIRED: std::ops::RangeInclusive<u8> = 0x82..=0x95;
 
@@ -19,6 +22,8 @@ pub enum AsymmetricKeyReference {
     CardAuthentication,
     /// 82 to 95; the number is 1 to 20.
     RetiredKeyManagement(RetiredKeyNumber),
+    /// F9, on a YubiKey: signs attestations and nothing else.
+    Attestation,
 }
 
 /// Which of the twenty retired key management keys.
@@ -26,7 +31,7 @@ pub enum AsymmetricKeyReference {
 pub struct RetiredKeyNumber(u8);
 
 impl AsymmetricKeyReference {
-    /// The reference behind a P2 byte, if it names an asymmetric key.
+    /// The reference behind a P2 byte, if it names an asymmetric key of the standard.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Self> {
         match byte {
@@ -39,6 +44,12 @@ impl AsymmetricKeyReference {
         }
     }
 
+    /// The same with F9, for the instructions by which a YubiKey makes, brings and describes that key.
+    #[must_use]
+    pub fn from_yubikey_byte(byte: u8) -> Option<Self> {
+        if byte == ATTESTATION_KEY { Some(Self::Attestation) } else { Self::from_byte(byte) }
+    }
+
     /// The P2 byte.
     #[must_use]
     pub fn byte(self) -> u8 {
@@ -48,6 +59,7 @@ impl AsymmetricKeyReference {
             Self::KeyManagement => 0x9D,
             Self::CardAuthentication => 0x9E,
             Self::RetiredKeyManagement(number) => 0x81 + number.0,
+            Self::Attestation => ATTESTATION_KEY,
         }
     }
 
@@ -57,7 +69,7 @@ impl AsymmetricKeyReference {
         matches!(self, Self::KeyManagement | Self::RetiredKeyManagement(_))
     }
 
-    /// The tag of the data object that holds this key's certificate (Part 1 table 3).
+    /// The tag of the data object that holds this key's certificate (Part 1 table 3; Yubico for F9).
     #[must_use]
     pub const fn certificate_tag(self) -> u32 {
         match self {
@@ -66,6 +78,7 @@ impl AsymmetricKeyReference {
             Self::KeyManagement => 0x5F_C10B,
             Self::CardAuthentication => 0x5F_C101,
             Self::RetiredKeyManagement(number) => 0x5F_C10C + number.0 as u32,
+            Self::Attestation => 0x5F_FF01,
         }
     }
 }
@@ -113,8 +126,8 @@ mod tests {
             (0..=255).filter(|byte| AsymmetricKeyReference::from_byte(*byte).is_some()).collect();
         let expected: Vec<u8> = RETIRED.chain([0x9A, 0x9C, 0x9D, 0x9E]).collect();
         assert_eq!(named, expected);
-        for byte in named {
-            assert_eq!(AsymmetricKeyReference::from_byte(byte).unwrap().byte(), byte);
+        for byte in named.into_iter().chain([ATTESTATION_KEY]) {
+            assert_eq!(AsymmetricKeyReference::from_yubikey_byte(byte).unwrap().byte(), byte);
         }
     }
 

@@ -18,3 +18,4 @@ pub mod pin;
 pub mod pin_usage_policy;
 pub mod security_status;
 pub mod state;
+pub mod touch;

@@ -19,8 +19,8 @@ pub enum Personality {
     },
 }
 
-/// A YubiKey firmware line.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// A YubiKey firmware line; the later one is the greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Firmware {
     /// 5.4: the management key is 3DES.
     V5_4,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::data_object::{self, DISCOVERY, EMULATED_MARK, KEY_HISTORY};
 use super::key_reference::{AsymmetricKeyReference, PasswordReference, RETIRED};
@@ -35,6 +35,9 @@ pub struct CardState {
     pub keys: BTreeMap<u8, Key>,
     /// Contents of data objects by tag. Not all are public: hosts keep a YubiKey's management key in 5FC109.
     pub objects: BTreeMap<u32, SecretBytes>,
+    /// The certificate above a YubiKey's attestation certificate, DER: what trusts this card's attestations trusts it.
+    #[serde(default)]
+    pub attestation_root: Option<Vec<u8>>,
 }
 
 /// A PIN or PUK with its retry counter.
@@ -55,8 +58,9 @@ pub struct ManagementKey {
     pub algorithm: SymmetricAlgorithm,
     /// The key.
     pub key: SecretBytes,
-    /// Whether a YubiKey would ask for touch; an emulated finger is always there.
-    pub needs_touch: bool,
+    /// When proving it needs a touch. Images of version 1 say yes or no in `needs_touch`.
+    #[serde(alias = "needs_touch", deserialize_with = "touch_policy_or_flag")]
+    pub touch_policy: TouchPolicy,
 }
 
 /// An asymmetric key on the card.
@@ -104,7 +108,7 @@ impl PinPolicy {
     }
 }
 
-/// When using a key needs a touch. An emulated card is touched as soon as it asks.
+/// When using a key needs a touch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum TouchPolicy {
     /// Not at all.
@@ -113,6 +117,21 @@ pub enum TouchPolicy {
     Always,
     /// Unless touched within the last 15 seconds.
     Cached,
+}
+
+/// Reads a touch policy, or the flag that stood in its place.
+fn touch_policy_or_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TouchPolicy, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum PolicyOrFlag {
+        Flag(bool),
+        Policy(TouchPolicy),
+    }
+    Ok(match PolicyOrFlag::deserialize(deserializer)? {
+        PolicyOrFlag::Flag(false) => TouchPolicy::Never,
+        PolicyOrFlag::Flag(true) => TouchPolicy::Always,
+        PolicyOrFlag::Policy(policy) => policy,
+    })
 }
 
 impl CardState {

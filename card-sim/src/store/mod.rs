@@ -2,8 +2,12 @@
 
 pub mod faulty;
 pub mod file;
+pub mod folder;
 pub mod image;
+mod journal;
 pub mod memory;
+mod patch;
+mod seal;
 
 use std::io;
 use std::path::PathBuf;
@@ -76,8 +80,20 @@ pub enum StoreError {
     Damaged {
         /// The state file.
         path: PathBuf,
-        /// Which check failed.
-        what: &'static str,
+        /// Which part failed which check.
+        what: String,
+    },
+    /// The file is encrypted, and nobody gave a passphrase.
+    #[error("{}: the state file is encrypted; give its passphrase", path.display())]
+    PassphraseNeeded {
+        /// The state file.
+        path: PathBuf,
+    },
+    /// The file is encrypted under another passphrase.
+    #[error("{}: wrong passphrase", path.display())]
+    WrongPassphrase {
+        /// The state file.
+        path: PathBuf,
     },
     /// A newer card-sim wrote the file.
     #[error(
@@ -115,6 +131,8 @@ impl StoreError {
             Self::NotAnImage { .. } => "state-not-a-card",
             Self::Truncated { .. } => "state-truncated",
             Self::Damaged { .. } => "state-damaged",
+            Self::PassphraseNeeded { .. } => "state-encrypted",
+            Self::WrongPassphrase { .. } => "state-wrong-passphrase",
             Self::NewerVersion { .. } => "state-newer-version",
             Self::Io { .. } => "state-io",
         }

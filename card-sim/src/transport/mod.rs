@@ -1,6 +1,5 @@
-//! How a card reaches a reader. Nothing here knows PIV, except what a trace must hide.
+//! How a card reaches a reader. Nothing here knows PIV.
 
-pub mod trace;
 pub mod vpcd;
 
 use zeroize::Zeroizing;

@@ -1,14 +1,22 @@
 //! A private key in memory, from and to an encrypted PKCS#8 file (RFC 5958).
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc8410::{ID_ED_25519, ID_X_25519};
+use der::asn1::{BitStringRef, OctetStringRef};
+use der::{Decode, Document};
+use ed25519_dalek::Signer as _;
 use getrandom::SysRng;
 use p256::ecdsa::signature::hazmat::PrehashSigner;
 use pkcs8::pkcs5::{pbes2, scrypt};
-use pkcs8::{DecodePrivateKey, EncodePrivateKey, EncryptedPrivateKeyInfoRef, LineEnding, SecretDocument};
+use pkcs8::{
+    DecodePrivateKey, EncodePrivateKey, EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef,
+    SecretDocument,
+};
 use rand_core::{TryRng, UnwrapErr};
 use rsa::BoxedUint;
 use rsa::hazmat::rsa_decrypt_and_check;
 use rsa::pkcs8::EncodePublicKey;
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
-use spki::SubjectPublicKeyInfoOwned;
+use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoRef};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::public_key::{PublicKey, pkcs1_v15, point_algorithm};
@@ -31,13 +39,16 @@ enum Secret {
     Rsa(Box<rsa::RsaPrivateKey>),
     P256(p256::SecretKey),
     P384(p384::SecretKey),
+    Ed25519(ed25519_dalek::SigningKey),
+    X25519(x25519_dalek::StaticSecret),
 }
 
 impl FileKey {
     /// A new key pair from the system's randomness.
     ///
     /// # Errors
-    /// [`KeyError::Io`] when the system gives no randomness; [`KeyError::Unsupported`] for Ed25519 and X25519.
+    /// [`KeyError::Io`] when the system gives no randomness; [`KeyError::Unsupported`] for RSA-1024, with which nothing
+    /// new is made.
     pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
         // Asked once before, so that the generators below cannot fail for want of it.
         SysRng.try_next_u64().map_err(|error| std::io::Error::other(error.to_string()))?;
@@ -49,9 +60,9 @@ impl FileKey {
             }
             KeyAlgorithm::P256 => Secret::P256(elliptic_curve::Generate::generate_from_rng(&mut rng)),
             KeyAlgorithm::P384 => Secret::P384(elliptic_curve::Generate::generate_from_rng(&mut rng)),
-            KeyAlgorithm::Rsa1024 | KeyAlgorithm::Ed25519 | KeyAlgorithm::X25519 => {
-                return Err(KeyError::Unsupported(format!("{algorithm} in a key file")));
-            }
+            KeyAlgorithm::Ed25519 => Secret::Ed25519((&*random_seed()?).into()),
+            KeyAlgorithm::X25519 => Secret::X25519((*random_seed()?).into()),
+            KeyAlgorithm::Rsa1024 => return Err(too_short()),
         })
     }
 
@@ -59,7 +70,7 @@ impl FileKey {
     ///
     /// # Errors
     /// [`KeyError::WrongPassphrase`]; [`KeyError::MalformedKeyFile`] for anything that is not such a file;
-    /// [`KeyError::Unsupported`] for a key other than RSA-2048 to 4096, P-256 and P-384.
+    /// [`KeyError::Unsupported`] for a key other than RSA-2048 to 4096, P-256, P-384, Ed25519 and X25519.
     pub fn from_encrypted_pkcs8_pem(pem: &str, passphrase: &str) -> Result<Self, KeyError> {
         let malformed = |error: &dyn std::fmt::Display| KeyError::MalformedKeyFile(error.to_string());
         let (label, document) = SecretDocument::from_pem(pem.trim()).map_err(|error| malformed(&error))?;
@@ -82,15 +93,17 @@ impl FileKey {
     /// Reads unencrypted PKCS#8 DER.
     ///
     /// # Errors
-    /// [`KeyError::Unsupported`] for a key other than RSA-2048 to 4096, P-256 and P-384.
+    /// [`KeyError::Unsupported`] for a key other than RSA-2048 to 4096, P-256, P-384, Ed25519 and X25519.
     pub fn from_pkcs8_der(bytes: &[u8]) -> Result<Self, KeyError> {
         let secret = rsa::RsaPrivateKey::from_pkcs8_der(bytes)
             .map(|key| Secret::Rsa(Box::new(key)))
             .or_else(|_| p256::SecretKey::from_pkcs8_der(bytes).map(Secret::P256))
             .or_else(|_| p384::SecretKey::from_pkcs8_der(bytes).map(Secret::P384))
+            .or_else(|_| curve25519_from_pkcs8(bytes))
             .map_err(|_| {
                 KeyError::Unsupported(
-                    "only RSA-2048, RSA-3072, RSA-4096, P-256 and P-384 keys are read".into(),
+                    "only RSA-2048, RSA-3072, RSA-4096, P-256, P-384, Ed25519 and X25519 keys are read"
+                        .into(),
                 )
             })?;
         Self::from_secret(secret)
@@ -135,6 +148,8 @@ impl FileKey {
             Secret::Rsa(key) => key.to_pkcs8_der(),
             Secret::P256(key) => key.to_pkcs8_der(),
             Secret::P384(key) => key.to_pkcs8_der(),
+            Secret::Ed25519(key) => curve25519_to_pkcs8(ID_ED_25519, key.as_bytes()),
+            Secret::X25519(key) => curve25519_to_pkcs8(ID_X_25519, key.as_bytes()),
         };
         Ok(document.map_err(|error| KeyError::Unsupported(error.to_string()))?.to_bytes())
     }
@@ -148,6 +163,12 @@ impl FileKey {
             }
             Secret::P384(key) => {
                 PrivateKey::elliptic_curve(self.algorithm, Zeroizing::new(key.to_bytes().to_vec()))
+            }
+            Secret::Ed25519(key) => {
+                PrivateKey::elliptic_curve(self.algorithm, Zeroizing::new(key.as_bytes().to_vec()))
+            }
+            Secret::X25519(key) => {
+                PrivateKey::elliptic_curve(self.algorithm, Zeroizing::new(key.as_bytes().to_vec()))
             }
         }
     }
@@ -165,16 +186,56 @@ impl FileKey {
             Secret::Rsa(key) => key.to_public_key().to_public_key_der(),
             Secret::P256(key) => key.public_key().to_public_key_der(),
             Secret::P384(key) => key.public_key().to_public_key_der(),
+            Secret::Ed25519(key) => curve25519_public_key(ID_ED_25519, key.verifying_key().as_bytes()),
+            Secret::X25519(key) => {
+                curve25519_public_key(ID_X_25519, x25519_dalek::PublicKey::from(key).as_bytes())
+            }
         };
         let public_key: SubjectPublicKeyInfoOwned = document
             .and_then(|document| Ok(document.decode_msg()?))
             .map_err(|error: spki::Error| KeyError::Unsupported(error.to_string()))?;
+        let algorithm = PublicKey::try_from(&public_key).ok().and_then(|key| key.algorithm());
         let algorithm =
-            PublicKey::try_from(&public_key).ok().and_then(|key| key.algorithm()).ok_or_else(|| {
-                KeyError::Unsupported("an RSA key that has not 2048, 3072 or 4096 bits".to_owned())
-            })?;
+            algorithm.filter(|&algorithm| algorithm != KeyAlgorithm::Rsa1024).ok_or_else(too_short)?;
         Ok(Self { secret, public_key, algorithm })
     }
+}
+
+fn too_short() -> KeyError {
+    KeyError::Unsupported("an RSA key that has not 2048, 3072 or 4096 bits".to_owned())
+}
+
+fn random_seed() -> Result<Zeroizing<[u8; 32]>, KeyError> {
+    let mut seed = Zeroizing::new([0; 32]);
+    SysRng.try_fill_bytes(seed.as_mut_slice()).map_err(|error| std::io::Error::other(error.to_string()))?;
+    Ok(seed)
+}
+
+/// RFC 8410 section 7: the key is an OCTET STRING within the OCTET STRING.
+fn curve25519_from_pkcs8(bytes: &[u8]) -> Result<Secret, pkcs8::Error> {
+    let info = PrivateKeyInfoRef::try_from(bytes)?;
+    let key = <&OctetStringRef>::from_der(info.private_key.as_bytes())?;
+    let key = Zeroizing::new(<[u8; 32]>::try_from(key.as_bytes()).map_err(|_| pkcs8::KeyError::Invalid)?);
+    match info.algorithm.oid {
+        ID_ED_25519 => Ok(Secret::Ed25519((&*key).into())),
+        ID_X_25519 => Ok(Secret::X25519((*key).into())),
+        oid => Err(spki::Error::OidUnknown { oid }.into()),
+    }
+}
+
+fn curve25519_to_pkcs8(oid: ObjectIdentifier, key: &[u8; 32]) -> pkcs8::Result<SecretDocument> {
+    let mut octets = Zeroizing::new(Vec::with_capacity(34));
+    octets.extend_from_slice(&[0x04, 32]);
+    octets.extend_from_slice(key);
+    let algorithm = AlgorithmIdentifierRef { oid, parameters: None };
+    PrivateKeyInfoRef::new(algorithm, OctetStringRef::new(&octets)?).try_into()
+}
+
+/// RFC 8410 section 4.
+fn curve25519_public_key(oid: ObjectIdentifier, key: &[u8; 32]) -> spki::Result<Document> {
+    let algorithm = AlgorithmIdentifierRef { oid, parameters: None };
+    let subject_public_key = BitStringRef::from_bytes(key)?;
+    (&SubjectPublicKeyInfoRef { algorithm, subject_public_key }).try_into()
 }
 
 /// p, q, dP, dQ, qInv (RFC 8017 section 3.2).
@@ -220,6 +281,7 @@ impl Signer for FileKey {
                     p384::ecdsa::SigningKey::from(key).sign_prehash(digest);
                 signature.map(|signature| signature.as_bytes().to_vec()).map_err(|error| failed(&error))
             }
+            (Secret::Ed25519(key), SignatureScheme::Ed25519) => Ok(key.sign(digest).to_bytes().to_vec()),
             _ => Err(KeyError::Unsupported(format!("sign with {} in this scheme", self.algorithm))),
         }
     }
@@ -265,7 +327,7 @@ impl KeyAgreement for FileKey {
     }
 
     fn agree(&mut self, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        if self.algorithm.is_rsa() {
+        if self.algorithm.is_rsa() || self.algorithm == KeyAlgorithm::Ed25519 {
             return Err(KeyError::Unsupported(format!("agree with {}", self.algorithm)));
         }
         if point_algorithm(peer) != Some(self.algorithm) {
@@ -280,7 +342,17 @@ impl KeyAgreement for FileKey {
                 let peer = p384::PublicKey::from_sec1_bytes(peer).map_err(|_| KeyError::MalformedPeerKey)?;
                 Ok(Zeroizing::new(key.diffie_hellman(&peer).raw_secret_bytes().to_vec()))
             }
-            Secret::Rsa(_) => Err(KeyError::MalformedPeerKey),
+            Secret::X25519(key) => {
+                let peer = <[u8; 32]>::try_from(peer).map_err(|_| KeyError::MalformedPeerKey)?;
+                let secret = key.diffie_hellman(&peer.into());
+                // RFC 7748 section 6.1: a point of small order gives zero, whatever the key.
+                if secret.was_contributory() {
+                    Ok(Zeroizing::new(secret.as_bytes().to_vec()))
+                } else {
+                    Err(KeyError::MalformedPeerKey)
+                }
+            }
+            Secret::Rsa(_) | Secret::Ed25519(_) => Err(KeyError::MalformedPeerKey),
         }
     }
 }

@@ -1,202 +1,12 @@
-//! What the issuer does with the management key 9B (SP 800-73-5 Part 2 sections 3.2.4 and 3.3).
-use aes::{Aes128, Aes192, Aes256};
-use cipher::{Block, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
-use des::TdesEde3;
-use getrandom::SysRng;
-use rand_core::TryRng;
+//! What the management key opens (SP 800-73-5 Part 2 section 3.3): key pairs and data objects.
 use spki::SubjectPublicKeyInfoOwned;
-use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::objects;
-use super::signing::{CHALLENGE, RESPONSE, TEMPLATE, WITNESS, response_value};
 use super::transaction::Repeat;
 use super::{
     CardError, DataObject, KeyAlgorithm, KeyReference, PinPolicy, PrivateKey, TouchPolicy, Transaction,
 };
 use crate::apdu::{CommandApdu, ResponseApdu, StatusWord, ber_tlv};
-
-const MANAGEMENT_KEY: u8 = 0x9B;
-
-/// The cipher of the management key (SP 800-78 table 6-2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ManagementKeyAlgorithm {
-    /// Three-key triple DES, 24 bytes; deprecated.
-    TripleDes,
-    /// AES with 16 bytes.
-    Aes128,
-    /// AES with 24 bytes.
-    Aes192,
-    /// AES with 32 bytes.
-    Aes256,
-}
-
-impl ManagementKeyAlgorithm {
-    const ALL: [Self; 4] = [Self::Aes256, Self::Aes192, Self::Aes128, Self::TripleDes];
-
-    /// Bytes of a key.
-    pub fn key_length(self) -> usize {
-        match self {
-            Self::Aes128 => 16,
-            Self::TripleDes | Self::Aes192 => 24,
-            Self::Aes256 => 32,
-        }
-    }
-
-    fn to_byte(self) -> u8 {
-        match self {
-            Self::TripleDes => 0x03,
-            Self::Aes128 => 0x08,
-            Self::Aes192 => 0x0A,
-            Self::Aes256 => 0x0C,
-        }
-    }
-
-    fn from_byte(byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.to_byte() == byte)
-    }
-
-    fn block_length(self) -> usize {
-        if self == Self::TripleDes { 8 } else { 16 }
-    }
-}
-
-/// The management key, 9B.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct ManagementKey {
-    #[zeroize(skip)]
-    algorithm: ManagementKeyAlgorithm,
-    bytes: Vec<u8>,
-}
-
-impl ManagementKey {
-    /// Checks the length for the algorithm (24, 16, 24, 32 bytes).
-    ///
-    /// # Errors
-    /// [`CardError::MalformedManagementKey`].
-    pub fn new(algorithm: ManagementKeyAlgorithm, bytes: &[u8]) -> Result<Self, CardError> {
-        let expected = algorithm.key_length();
-        if bytes.len() != expected {
-            return Err(CardError::MalformedManagementKey { expected, length: bytes.len() });
-        }
-        Ok(Self { algorithm, bytes: bytes.to_vec() })
-    }
-
-    /// The cipher it is for.
-    pub fn algorithm(&self) -> ManagementKeyAlgorithm {
-        self.algorithm
-    }
-
-    /// The factory value of vendor cards: 01 to 08 over and over, to the algorithm's length.
-    pub fn factory_default(algorithm: ManagementKeyAlgorithm) -> Self {
-        let bytes = (1..=8).cycle().take(algorithm.key_length()).collect();
-        Self { algorithm, bytes }
-    }
-
-    /// One block through the cipher; the block has the algorithm's block length.
-    fn cipher_block(&self, direction: Direction, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, CardError> {
-        match self.algorithm {
-            ManagementKeyAlgorithm::TripleDes => run::<TdesEde3>(&self.bytes, direction, block),
-            ManagementKeyAlgorithm::Aes128 => run::<Aes128>(&self.bytes, direction, block),
-            ManagementKeyAlgorithm::Aes192 => run::<Aes192>(&self.bytes, direction, block),
-            ManagementKeyAlgorithm::Aes256 => run::<Aes256>(&self.bytes, direction, block),
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Direction {
-    Encrypt,
-    Decrypt,
-}
-
-fn run<C>(key: &[u8], direction: Direction, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, CardError>
-where
-    C: KeyInit + BlockCipherEncrypt + BlockCipherDecrypt,
-{
-    let wrong_length =
-        || CardError::MalformedAnswer(format!("a witness or response of {} bytes", block.len()));
-    let cipher = C::new_from_slice(key)
-        .map_err(|_| CardError::MalformedManagementKey { expected: C::key_size(), length: key.len() })?;
-    let mut block = Block::<C>::try_from(block).map_err(|_| wrong_length())?;
-    match direction {
-        Direction::Encrypt => cipher.encrypt_block(&mut block),
-        Direction::Decrypt => cipher.decrypt_block(&mut block),
-    }
-    Ok(Zeroizing::new(block.to_vec()))
-}
-
-impl<'card> Transaction<'card> {
-    /// Mutual authentication with the management key (SP 800-73-5 Part 2 section 3.2.4 and appendix A): the card
-    /// proves that it has the key as well. The transaction then ends with a reset of the card, so that nobody after
-    /// us finds it open.
-    ///
-    /// # Errors
-    /// [`CardError::WrongManagementKey`] when either side does not know the key, or it is of another algorithm.
-    pub fn authenticate<'tx>(
-        &'tx mut self,
-        key: &ManagementKey,
-    ) -> Result<Administration<'tx, 'card>, CardError> {
-        let witness = self.witness(key.algorithm)?.ok_or(CardError::WrongManagementKey)?;
-        let witness = key.cipher_block(Direction::Decrypt, &witness)?;
-        let mut challenge = vec![0; key.algorithm.block_length()];
-        SysRng
-            .try_fill_bytes(&mut challenge)
-            .map_err(|error| CardError::Transport(format!("the system gives no randomness: {error}")))?;
-
-        self.management_key_will_be_used();
-        let mut contents = Zeroizing::new(Vec::with_capacity(64));
-        ber_tlv::append(&mut contents, WITNESS, &witness);
-        ber_tlv::append(&mut contents, CHALLENGE, &challenge);
-        ber_tlv::append(&mut contents, RESPONSE, &[]);
-        let response = self.send(&nine_b(key.algorithm, &contents), Repeat::Never)?;
-        if !response.status.is_ok() {
-            return Err(CardError::WrongManagementKey);
-        }
-        let expected = key.cipher_block(Direction::Encrypt, &challenge)?;
-        if bool::from(expected.ct_eq(response_value(&response, RESPONSE)?)) {
-            Ok(Administration(self))
-        } else {
-            Err(CardError::WrongManagementKey)
-        }
-    }
-
-    /// The algorithm of key 9B: from metadata where the card has it, else by asking for a witness with each.
-    ///
-    /// # Errors
-    /// [`CardError::Unsupported`] when the card takes none.
-    pub fn management_key_algorithm(&mut self) -> Result<ManagementKeyAlgorithm, CardError> {
-        if let Some(metadata) = self.metadata(MANAGEMENT_KEY)?
-            && let Some(&[byte]) = ber_tlv::find(&metadata, 0x01)?
-            && let Some(algorithm) = ManagementKeyAlgorithm::from_byte(byte)
-        {
-            return Ok(algorithm);
-        }
-        for algorithm in ManagementKeyAlgorithm::ALL {
-            if self.witness(algorithm)?.is_some() {
-                return Ok(algorithm);
-            }
-        }
-        Err(CardError::Unsupported("authenticate with a management key of any known algorithm".to_owned()))
-    }
-
-    /// `7C { 80 00 }`: a random block under the card's key; `None` when the key is of another algorithm.
-    fn witness(&mut self, algorithm: ManagementKeyAlgorithm) -> Result<Option<Vec<u8>>, CardError> {
-        let response = self.send(&nine_b(algorithm, &ber_tlv::encode(WITNESS, &[])), Repeat::Safe)?;
-        if !response.status.is_ok() {
-            return Ok(None);
-        }
-        let witness = response_value(&response, WITNESS)?;
-        Ok((witness.len() == algorithm.block_length()).then(|| witness.to_vec()))
-    }
-}
-
-fn nine_b(algorithm: ManagementKeyAlgorithm, contents: &[u8]) -> CommandApdu {
-    let template = Zeroizing::new(ber_tlv::encode(TEMPLATE, contents));
-    CommandApdu::new("GENERAL AUTHENTICATE", 0x87, algorithm.to_byte(), MANAGEMENT_KEY)
-        .with_data(template)
-        .expecting_data()
-}
 
 /// When the card shall want PIN and touch for a new key; `None` leaves it at what is usual for the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -211,7 +21,12 @@ pub struct KeyPolicies {
 #[must_use]
 pub struct Administration<'tx, 'card>(&'tx mut Transaction<'card>);
 
-impl<'card> Administration<'_, 'card> {
+impl<'tx, 'card> Administration<'tx, 'card> {
+    /// Only for who has authenticated.
+    pub(super) fn new(transaction: &'tx mut Transaction<'card>) -> Self {
+        Self(transaction)
+    }
+
     /// Generates a key pair on the card; a key that was there before is gone.
     ///
     /// # Errors
@@ -330,24 +145,6 @@ impl<'card> Administration<'_, 'card> {
         self.write_object(key.certificate_object(), &objects::certificate_to_bytes(certificate))
     }
 
-    /// Replaces the management key (vendor command SET MANAGEMENT KEY).
-    ///
-    /// # Errors
-    /// [`CardError::Unsupported`], by name, on a card that has no such command: SP 800-73-5 defines none.
-    pub fn set_management_key(&mut self, new: &ManagementKey) -> Result<(), CardError> {
-        if self.0.version()?.is_none() {
-            return Err(CardError::Unsupported(
-                "change its management key (SP 800-73-5 has no command for it)".to_owned(),
-            ));
-        }
-        let mut data = Zeroizing::new(Vec::with_capacity(3 + new.bytes.len()));
-        data.push(new.algorithm.to_byte());
-        ber_tlv::append(&mut data, u32::from(MANAGEMENT_KEY), &new.bytes);
-        let command = CommandApdu::new("SET MANAGEMENT KEY", 0xFF, 0xFF, 0xFF).with_data(data);
-        let response = self.0.send(&command, Repeat::Never)?;
-        done(&command, &response, || "use a management key of this algorithm".to_owned())
-    }
-
     /// The transaction underneath, for PIN, signature and read-back while 9B stays authenticated.
     pub fn transaction(&mut self) -> &mut Transaction<'card> {
         self.0
@@ -355,7 +152,7 @@ impl<'card> Administration<'_, 'card> {
 }
 
 /// Success, or a refusal by the name of what the card cannot do.
-fn done(
+pub(super) fn done(
     command: &CommandApdu,
     response: &ResponseApdu,
     what: impl FnOnce() -> String,

@@ -20,6 +20,8 @@ impl DataObject {
     /// What every emulated card of this project shows: `53 L { 80 L "card-sim" [81 01 flags] }`, read-only.
     /// Flag bit 0: made from a seed; bit 1: snapshotted or cloned.
     pub const EMULATED_MARK: Self = Self(0x5F_FF53);
+    /// 5FFF01, the vendor's certificate of the attestation key F9.
+    pub const ATTESTATION_CERTIFICATE: Self = Self(0x5F_FF01);
     /// 7F61, Part 1 section 3.3.6; not wrapped in `53`.
     pub const BIOMETRIC_INFORMATION_TEMPLATES: Self = Self(0x7F61);
 

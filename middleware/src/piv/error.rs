@@ -74,6 +74,12 @@ pub enum CardError {
         "the card has no key {0} for this use: it is missing, or of another algorithm than its certificate says"
     )]
     KeyNotFound(KeyReference),
+    /// The card attests only what it generated itself.
+    #[error("the card does not attest key {0}: it was imported, not generated on the card")]
+    NotAttested(KeyReference),
+    /// Moving a key there would destroy another.
+    #[error("there is a key at {0} already; delete it first, or choose another key reference")]
+    KeyInTheWay(KeyReference),
     /// An RSA block that is not below the key's modulus.
     #[error("the card refused the data: it is not below the key's modulus")]
     InputRejected,
@@ -148,6 +154,8 @@ impl CardError {
             Self::NewPinRefused => "new-pin-refused",
             Self::ObjectNotFound(_) => "object-not-found",
             Self::KeyNotFound(_) => "key-not-found",
+            Self::NotAttested(_) => "not-attested",
+            Self::KeyInTheWay(_) => "key-in-the-way",
             Self::InputRejected => "input-rejected",
             Self::KeyMismatch(_) => "key-mismatch",
             Self::Unsupported(_) => "unsupported",

@@ -31,7 +31,7 @@ impl PinPolicy {
     }
 
     /// `None` for the vendor's byte 0, "as is usual for the key", and for bytes of the future.
-    fn from_byte(byte: u8) -> Option<Self> {
+    pub(super) fn from_byte(byte: u8) -> Option<Self> {
         match byte {
             1 => Some(Self::Never),
             2 => Some(Self::Once),
@@ -79,7 +79,7 @@ pub enum TouchPolicy {
 }
 
 impl TouchPolicy {
-    fn from_byte(byte: u8) -> Option<Self> {
+    pub(super) fn from_byte(byte: u8) -> Option<Self> {
         match byte {
             1 => Some(Self::Never),
             2 => Some(Self::Always),

@@ -11,4 +11,5 @@ mod objects;
 #[path = "../judge/openssl.rs"]
 mod openssl;
 mod pin;
+mod pinentry;
 mod support;

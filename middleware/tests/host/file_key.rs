@@ -90,7 +90,7 @@ fn a_wrong_passphrase_and_a_wrong_file_are_told_apart() {
         let error = failure(other, PASSPHRASE);
         assert!(matches!(error, KeyError::MalformedKeyFile(_)), "{error}");
     }
-    openssl(folder.path(), &["genpkey", "-algorithm", "ED25519", "-out", "other.pem"]);
+    openssl(folder.path(), &["genpkey", "-algorithm", "ED448", "-out", "other.pem"]);
     let command = ["pkcs8", "-topk8", "-in", "other.pem", "-passout", "pass:correct horse"];
     let other = String::from_utf8(openssl(folder.path(), &command)).unwrap();
     assert!(matches!(failure(&other, PASSPHRASE), KeyError::Unsupported(_)));
@@ -171,4 +171,45 @@ fn schemes_that_do_not_fit_the_key_are_refused() {
     ] {
         assert!(matches!(key.sign(scheme, digest), Err(KeyError::Unsupported(_))));
     }
+}
+
+/// RFC 8410: written and read by openssl, signing and agreeing as it does.
+#[test]
+fn keys_of_curve25519_are_those_of_openssl() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for (algorithm, name) in [(KeyAlgorithm::Ed25519, "ED25519"), (KeyAlgorithm::X25519, "X25519")] {
+        openssl(at, &["genpkey", "-algorithm", name, "-out", "plain.pem"]);
+        let command = ["pkcs8", "-topk8", "-in", "plain.pem", "-passout", "pass:correct horse"];
+        let pem = String::from_utf8(openssl(at, &command)).unwrap();
+        let theirs = FileKey::from_encrypted_pkcs8_pem(&pem, PASSPHRASE).unwrap();
+        assert_eq!(theirs.algorithm(), algorithm);
+        write_public_key(at, "theirs.pem", &public_key(&theirs));
+        let expected = openssl(at, &["pkey", "-in", "plain.pem", "-pubout"]);
+        assert_eq!(std::fs::read(at.join("theirs.pem")).unwrap(), expected);
+
+        let ours = FileKey::generate(algorithm).unwrap();
+        std::fs::write(at.join("ours.pem"), ours.to_encrypted_pkcs8_pem(PASSPHRASE).unwrap().as_bytes())
+            .unwrap();
+        let read = openssl(at, &["pkey", "-in", "ours.pem", "-passin", "pass:correct horse", "-pubout"]);
+        write_public_key(at, "ours.pub", &public_key(&ours));
+        assert_eq!(std::fs::read(at.join("ours.pub")).unwrap(), read);
+    }
+    let mut signer = FileKey::generate(KeyAlgorithm::Ed25519).unwrap();
+    std::fs::write(at.join("text"), "what is signed").unwrap();
+    let signature = signer.sign(SignatureScheme::Ed25519, b"what is signed").unwrap();
+    std::fs::write(at.join("signature"), signature).unwrap();
+    write_public_key(at, "signer.pem", &public_key(&signer));
+    let verify = ["pkeyutl", "-verify", "-pubin", "-inkey", "signer.pem", "-rawin", "-in", "text"];
+    openssl(at, &[&verify[..], &["-sigfile", "signature"]].concat());
+
+    let mut key = FileKey::generate(KeyAlgorithm::X25519).unwrap();
+    write_public_key(at, "ours.pub", &public_key(&key));
+    openssl(at, &["genpkey", "-algorithm", "X25519", "-out", "peer.pem"]);
+    let peer = openssl(at, &["pkey", "-in", "peer.pem", "-pubout", "-outform", "DER"]);
+    let expected = openssl(at, &["pkeyutl", "-derive", "-inkey", "peer.pem", "-peerkey", "ours.pub"]);
+    assert_eq!(*key.agree(&peer[peer.len() - 32..]).unwrap(), expected);
+    // RFC 7748 section 6.1: a point of small order.
+    assert!(matches!(key.agree(&[0; 32]), Err(KeyError::MalformedPeerKey)));
+    assert!(matches!(signer.agree(&[9; 32]), Err(KeyError::Unsupported(_))));
 }

@@ -6,3 +6,4 @@ mod file_key;
 #[path = "../judge/openssl.rs"]
 mod openssl;
 mod transcripts;
+mod vendor_commands;

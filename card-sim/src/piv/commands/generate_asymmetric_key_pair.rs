@@ -7,7 +7,7 @@ use crate::iso7816::ber_tlv::{Tlv, encode};
 use crate::piv::access_rule;
 use crate::piv::algorithm;
 use crate::piv::applet::PivApplet;
-use crate::piv::extension::policy::RequestedPolicies;
+use crate::piv::extension::policy::{self, RequestedPolicies};
 use crate::piv::key_reference::AsymmetricKeyReference;
 use crate::piv::personality::Personality;
 use crate::piv::state::{Key, KeyOrigin};
@@ -24,8 +24,9 @@ impl GenerateAsymmetricKeyPair {
     /// also `AA 01 pin-policy` and `AB 01 touch-policy` inside it.
     pub(in crate::piv) fn parse(p2: u8, data: &[u8], personality: Personality) -> Result<Self, StatusWord> {
         let reference = match AsymmetricKeyReference::from_byte(p2) {
+            _ if personality.is_yubikey() => AsymmetricKeyReference::from_yubikey_byte(p2),
             // Part 2 generates no retired keys: they were current once.
-            Some(AsymmetricKeyReference::RetiredKeyManagement(_)) if !personality.is_yubikey() => None,
+            Some(AsymmetricKeyReference::RetiredKeyManagement(_)) => None,
             reference => reference,
         };
         let reference = reference.ok_or(StatusWord::INCORRECT_P1_P2)?;
@@ -34,16 +35,24 @@ impl GenerateAsymmetricKeyPair {
             return Err(StatusWord::INCORRECT_DATA);
         }
         let mut algorithm = None;
+        let mut has_parameter = false;
         let mut policies = RequestedPolicies::default();
         for part in Tlv::parse_all(template.value).map_err(|_| StatusWord::INCORRECT_DATA)? {
             match (part.tag, part.value) {
-                (0x80, [identifier]) if algorithm.is_none() => algorithm = algorithm::asymmetric(*identifier),
-                (0x81, exponent) if is_the_exponent(exponent) => {}
+                (0x80, [identifier]) if algorithm.is_none() => {
+                    algorithm = algorithm::asymmetric(personality, *identifier);
+                }
+                (0x81, exponent) if is_the_exponent(exponent) && !has_parameter => has_parameter = true,
                 (tag, value) if personality.is_yubikey() => policies.read_part(tag, value)?,
                 _ => return Err(StatusWord::INCORRECT_DATA),
             }
         }
         let algorithm = algorithm.ok_or(StatusWord::INCORRECT_DATA)?;
+        // Part 1 table 6: only RSA has a parameter.
+        if has_parameter && !algorithm.is_rsa() {
+            return Err(StatusWord::INCORRECT_DATA);
+        }
+        policy::require_suitable(reference, algorithm)?;
         Ok(Self { reference, algorithm, policies })
     }
 
@@ -72,7 +81,7 @@ fn is_the_exponent(bytes: &[u8]) -> bool {
     significant.eq(&RSA_PUBLIC_EXPONENT)
 }
 
-/// The data objects of a public key (Part 2 table 12): `81 modulus 82 exponent` or `86 point`.
+/// The data objects of a public key (Part 2 section 3.3.2, template 7F49): `81 modulus 82 exponent` or `86 point`.
 pub(in crate::piv) fn public_key_parts(key: &PublicKey) -> ResponseData {
     match key {
         PublicKey::Rsa { modulus, exponent } => {

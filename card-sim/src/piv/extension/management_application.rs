@@ -1,5 +1,6 @@
 //! The YubiKey management application: enough for tools that ask the device what it is.
 
+use super::attest::KEYCHAIN_USB_A;
 use crate::iso7816::apdu::ResponseData;
 use crate::iso7816::ber_tlv::encode;
 use crate::iso7816::{CommandApdu, StatusWord};
@@ -9,9 +10,6 @@ const READ_CONFIG: u8 = 0x1D;
 
 /// The capability bit of the PIV application.
 const PIV_CAPABILITY: [u8; 2] = [0x00, 0x10];
-
-/// The form factor "keychain, USB-A".
-const FORM_FACTOR: u8 = 0x01;
 
 /// The answer to SELECT: a line with the firmware version.
 #[must_use]
@@ -37,7 +35,7 @@ fn read_config(firmware: Firmware, serial: u32) -> ResponseData {
         encode(0x01, &PIV_CAPABILITY),
         encode(0x02, &serial.to_be_bytes()),
         encode(0x03, &PIV_CAPABILITY),
-        encode(0x04, &[FORM_FACTOR]),
+        encode(0x04, &[KEYCHAIN_USB_A]),
         encode(0x05, &firmware.version()),
         encode(0x0A, &[0x00]),
     ];

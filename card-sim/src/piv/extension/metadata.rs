@@ -12,7 +12,6 @@ use crate::piv::key_reference::{ADMINISTRATION_KEY, AsymmetricKeyReference, Pass
 use crate::piv::personality::Firmware;
 use crate::piv::state::KeyOrigin;
 
-const ATTESTATION_KEY: u8 = 0xF9;
 const FINGERPRINT: u8 = 0x96;
 
 /// A question about the reference in P2.
@@ -29,11 +28,11 @@ enum Subject {
 impl GetMetadata {
     /// Parses P2; 6A86 when it is no reference at all.
     pub(super) fn parse(p2: u8) -> Result<Self, StatusWord> {
-        let key = AsymmetricKeyReference::from_byte(p2).map(Subject::Key);
+        let key = AsymmetricKeyReference::from_yubikey_byte(p2).map(Subject::Key);
         let password = PasswordReference::from_byte(p2).map(Subject::Password);
         let subject = match p2 {
             ADMINISTRATION_KEY => Some(Subject::ManagementKey),
-            ATTESTATION_KEY | FINGERPRINT => Some(Subject::Nothing),
+            FINGERPRINT => Some(Subject::Nothing),
             _ => key.or(password),
         };
         subject.map(Self).ok_or(StatusWord::INCORRECT_P1_P2)
@@ -65,10 +64,9 @@ fn password(applet: &PivApplet, reference: PasswordReference) -> Result<Response
 
 fn management_key(applet: &PivApplet, firmware: Firmware) -> ResponseData {
     let key = &applet.persistent.state().management_key;
-    let touch = if key.needs_touch { 0x02 } else { 0x01 };
     list(&[
         (0x01, &[algorithm::symmetric_identifier(key.algorithm)]),
-        (0x02, &[0x00, touch]),
+        (0x02, &[0x00, policy::touch_number(key.touch_policy)]),
         (0x05, &[u8::from(blank::is_factory_management_key(firmware, key))]),
     ])
 }

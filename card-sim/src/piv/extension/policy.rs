@@ -1,5 +1,6 @@
-//! PIN and touch policies that a host asks for when it makes or brings a key.
+//! What a host may ask for when it makes or brings a key: PIN and touch policies, and what F9 can be.
 
+use crate::crypto::AsymmetricAlgorithm;
 use crate::iso7816::StatusWord;
 use crate::piv::key_reference::AsymmetricKeyReference;
 use crate::piv::state::{PinPolicy, TouchPolicy};
@@ -39,6 +40,22 @@ impl RequestedPolicies {
     /// The touch policy.
     pub(in crate::piv) fn touch(&self) -> TouchPolicy {
         self.touch.unwrap_or(TouchPolicy::Never)
+    }
+}
+
+/// The attestation key signs certificates with a digest; what cannot do that is no attestation key.
+///
+/// # Errors
+/// 6A86, as for every mechanism that a key reference does not allow.
+pub(in crate::piv) fn require_suitable(
+    reference: AsymmetricKeyReference,
+    algorithm: AsymmetricAlgorithm,
+) -> Result<(), StatusWord> {
+    match (reference, algorithm) {
+        (AsymmetricKeyReference::Attestation, AsymmetricAlgorithm::Ed25519 | AsymmetricAlgorithm::X25519) => {
+            Err(StatusWord::INCORRECT_P1_P2)
+        }
+        _ => Ok(()),
     }
 }
 

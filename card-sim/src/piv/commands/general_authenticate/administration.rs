@@ -7,6 +7,7 @@ use crate::iso7816::apdu::ResponseData;
 use crate::piv::access_rule;
 use crate::piv::algorithm;
 use crate::piv::applet::PivApplet;
+use crate::piv::key_reference::ADMINISTRATION_KEY;
 use crate::piv::security_status::Exchange;
 use crate::secret::SecretBytes;
 
@@ -72,7 +73,10 @@ fn finish(
     check: impl FnOnce(&PivApplet, Option<Exchange>) -> Result<ResponseData, StatusWord>,
 ) -> Result<ResponseData, StatusWord> {
     let exchange = applet.status.take_exchange();
-    let outcome = check(applet, exchange);
+    let outcome = check(applet, exchange).and_then(|data| {
+        let policy = applet.persistent.state().management_key.touch_policy;
+        applet.touch.require(policy, ADMINISTRATION_KEY).map(|()| data)
+    });
     applet.status.set_management_authenticated(outcome.is_ok());
     outcome
 }
