@@ -22,6 +22,14 @@ pub fn activate(guid: &[u8; 16]) -> std::io::Result<()> {
     activate_in(&directory, guid)
 }
 
+/// Forgets that the PIN of the card was changed: it is the factory's again.
+///
+/// # Errors
+/// Names the file that could not be removed.
+pub fn deactivate(guid: &[u8; 16]) -> std::io::Result<()> {
+    directory().map_or(Ok(()), |directory| deactivate_in(&directory, guid))
+}
+
 fn directory() -> Option<PathBuf> {
     let directories = directories::BaseDirs::new()?;
     // Only Linux has a directory for state; elsewhere data of this machine comes closest.
@@ -38,6 +46,16 @@ fn activate_in(directory: &Path, guid: &[u8; 16]) -> std::io::Result<()> {
     create_private(directory)
         .and_then(|()| std::fs::write(&file, "The transport PIN of this card was changed.\n"))
         .map_err(|error| Error::new(error.kind(), format!("{}: {error}", file.display())))
+}
+
+fn deactivate_in(directory: &Path, guid: &[u8; 16]) -> std::io::Result<()> {
+    let file = directory.join(hex::encode(guid));
+    match std::fs::remove_file(&file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::new(error.kind(), format!("{}: {error}", file.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Folders that only their owner can search, as the XDG base directory specification asks.
@@ -62,6 +80,9 @@ mod tests {
         activate_in(&directory, &mine).unwrap();
         assert!(is_activated_in(&directory, &mine));
         assert!(!is_activated_in(&directory, &other));
+        deactivate_in(&directory, &mine).unwrap();
+        deactivate_in(&directory, &mine).unwrap();
+        assert!(!is_activated_in(&directory, &mine));
     }
 
     #[test]

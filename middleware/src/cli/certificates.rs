@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use der::pem::LineEnding;
 use der::{Decode, Encode};
-use middleware::{Card, KeyAlgorithm, KeyReference};
+use middleware::{Card, KeyAlgorithm, KeyEntry, KeyReference};
 use serde_json::json;
 use spki::SubjectPublicKeyInfoOwned;
 use x509_cert::Certificate;
@@ -45,6 +45,7 @@ pub(super) struct CertificateSummary {
     content: Result<Content, String>,
 }
 
+#[derive(Default)]
 struct Content {
     subject: String,
     mail: Vec<String>,
@@ -60,9 +61,25 @@ impl CertificateSummary {
         Self { key, content: Content::read(certificate).map_err(|error| error.to_string()) }
     }
 
+    /// Of a key that may have no certificate, or one that cannot be read.
+    pub(super) fn of_entry(entry: &KeyEntry) -> Self {
+        match (&entry.certificate, &entry.problem) {
+            (Some(certificate), _) => Self::new(entry.reference, certificate),
+            (None, Some(problem)) => Self { key: entry.reference, content: Err(problem.clone()) },
+            (None, None) => {
+                let content = Content { algorithm: entry.algorithm, ..Content::default() };
+                Self { key: entry.reference, content: Ok(content) }
+            }
+        }
+    }
+
     pub(super) fn one_line(&self) -> String {
         match &self.content {
-            Ok(content) => format!("{}  {:<8}  {}", self.key, content.algorithm_name(), content.subject),
+            Ok(content) => {
+                let subject =
+                    if content.serial_number.is_empty() { "no certificate" } else { &content.subject };
+                format!("{}  {:<8}  {subject}", self.key, content.algorithm_name())
+            }
             Err(problem) => format!("{}  unreadable certificate: {problem}", self.key),
         }
     }
@@ -70,6 +87,12 @@ impl CertificateSummary {
     pub(super) fn to_json(&self) -> serde_json::Value {
         let (reference, purpose) = (self.key.to_string(), self.key.purpose());
         match &self.content {
+            Ok(content) if content.serial_number.is_empty() => json!({
+                "key": reference,
+                "purpose": purpose,
+                "algorithm": content.algorithm.map(|algorithm| algorithm.to_string()),
+                "subject": null,
+            }),
             Ok(content) => json!({
                 "key": reference,
                 "purpose": purpose,

@@ -5,12 +5,28 @@
 //! | `list` | `card list` |
 //! | `status` | `card status` |
 //! | `certificates` | `card certificates` |
-//! | `pin` | `card change-pin`, `card unblock` |
+//! | `pin` | `card change-pin`, `card change-puk`, `card unblock` |
+//! | `generate`, `request`, `import` | a key made on the card, a request that it signs, what comes from outside |
+//! | `sign`, `decrypt`, `attest` | what keys of the card do |
+//! | `administration` | `card move`, `delete`, `set-retries`, `change-management-key`, `reset` |
+//! | `configure` | `card configure CLIENT`: the lines for other programs |
+//! | `options`, `files`, `signature` | what commands share: secrets, files in and out, one signature |
 //! | `failure` | how an error reads: a sentence, or `--json` with a stable code |
+mod administration;
+mod attest;
 mod certificates;
+mod configure;
+mod decrypt;
 mod failure;
+mod files;
+mod generate;
+mod import;
 mod list;
+mod options;
 mod pin;
+mod request;
+mod sign;
+mod signature;
 mod status;
 
 use std::io::{ErrorKind, Write};
@@ -18,14 +34,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use middleware::secret_source::SecretSource;
-use middleware::{Card, CardError, KeyReference, LastTry, Locator};
+use middleware::{Card, CardError, KeyReference, Locator};
 use tracing_subscriber::EnvFilter;
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage.\n\
+use options::PinOptions;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 4 not trusted (attest).\n\
                           CARD_LOG=middleware=trace shows which commands are sent (never their data).";
 
-/// Look at a PIV card, change its PIN, unblock it
+/// Look at a PIV card, change its PIN, make and use its keys
 ///
 /// Works with any PIV card (SP 800-73), YubiKeys included.
 #[derive(Parser)]
@@ -54,32 +71,17 @@ impl Global {
     }
 }
 
-/// Where the PIN comes from and how many tries it may cost.
-#[derive(Args)]
-struct PinOptions {
-    /// Read the PINs from fd:N or a file, one a line, instead of asking at the terminal
-    #[arg(long, value_name = "fd:N|PATH")]
-    pin_file: Option<SecretSource>,
-    /// Spend the last try if only one is left
-    #[arg(long)]
-    last_try: bool,
-}
-
-impl PinOptions {
-    fn source(&self) -> SecretSource {
-        self.pin_file.clone().unwrap_or(SecretSource::Terminal)
-    }
-
-    fn last_try(&self) -> LastTry {
-        if self.last_try { LastTry::Spend } else { LastTry::Refuse }
-    }
-}
-
 #[derive(Subcommand)]
 enum Command {
     /// List readers and the cards in them; with --card, that card alone
-    #[command(after_help = "Examples:\n  card list\n  card list --card sim:alice.card")]
-    List,
+    #[command(
+        after_help = "Examples:\n  card list\n  card list --card sim:alice.card\n  card list --watch --json"
+    )]
+    List {
+        /// Go on telling which readers and cards come and go, a line for each; with --json an object a line
+        #[arg(long)]
+        watch: bool,
+    },
     /// Show who a card is, its PIN and PUK tries and its keys
     #[command(after_help = "Example:\n  card status --card pcsc:serial=12345678")]
     Status,
@@ -105,6 +107,15 @@ enum Command {
         #[arg(long, conflicts_with_all = ["pin_file", "last_try"])]
         already_changed: bool,
     },
+    /// Change the PUK, which unblocks the PIN
+    #[command(
+        after_help = "Asks for the old PUK and twice for the new one; --pin-file gives old and new, a line each.\n\n\
+                      Example:\n  card change-puk"
+    )]
+    ChangePuk {
+        #[command(flatten)]
+        pin: PinOptions,
+    },
     /// Set a new PIN with the PUK, after too many wrong PINs
     #[command(
         after_help = "Asks for the PUK and twice for the new PIN; --pin-file gives PUK and new PIN, a line each.\n\n\
@@ -114,6 +125,61 @@ enum Command {
         #[command(flatten)]
         pin: PinOptions,
     },
+    /// Set how many tries PIN and PUK have; the card sets both back to its factory's values with it
+    #[command(after_help = "Needs the management key and the PIN. Only vendors' cards can do it.\n\n\
+                      Example:\n  card set-retries 5 5")]
+    SetRetries(administration::SetRetries),
+    /// Make a key pair on the card and print its public half
+    #[command(after_help = "Examples:\n  card generate 9A --output 9a.pub\n  \
+                      card generate 9C --algorithm rsa3072 --management-key-file fd:3 3< key")]
+    Generate(generate::Generate),
+    /// Ask for a certificate: a request (PKCS#10) that the key on the card signs
+    #[command(
+        after_help = "Example:\n  card request 9C --subject 'CN=Alice Archer,O=Example' --mail alice@example.org --output alice.csr"
+    )]
+    Request(request::Request),
+    /// Write a certificate, a private key, or both, from a PEM file into the card
+    #[command(
+        after_help = "A private key can only be written into vendors' cards; a certificate into any.\n\n\
+                      Examples:\n  card import 9C alice.pem\n  card import 82 old-key.pem --passphrase-file fd:3 3< passphrase"
+    )]
+    Import(import::Import),
+    /// Sign a file with a key of the card; the signature is bare, as openssl dgst writes and checks it
+    #[command(after_help = "Example:\n  card sign 9C notice.pdf --output notice.sig\n  \
+                      openssl dgst -sha256 -verify 9c.pub -signature notice.sig notice.pdf")]
+    Sign(sign::Sign),
+    /// Decrypt an RSA ciphertext, or agree on a secret, with a key of the card
+    #[command(after_help = "Examples:\n  card decrypt 9D key.enc --output key\n  \
+                      card decrypt 9D key.enc --oaep sha256 --output key\n  card decrypt 82 --peer ephemeral.pub --output secret")]
+    Decrypt(decrypt::Decrypt),
+    /// Let the card prove that it made a key itself; prints the proof and the certificates above it
+    #[command(
+        after_help = "Ends with exit code 4 if the chain does not lead to a root given. Only vendors' cards attest.\n\n\
+                      Example:\n  card attest 9A --root makers-root.pem"
+    )]
+    Attest(attest::Attest),
+    /// Move a key and its certificate to another key reference
+    #[command(after_help = "Only vendors' cards can do it.\n\nExample:\n  card move 9D 82")]
+    Move(administration::Move),
+    /// Delete a key and its certificate
+    #[command(after_help = "Only vendors' cards delete keys; any card deletes certificates.\n\n\
+                      Examples:\n  card delete 82\n  card delete 9A --certificate-only")]
+    Delete(administration::Delete),
+    /// Change the management key, with which keys and certificates are written
+    #[command(
+        after_help = "Only vendors' cards can do it.\n\nExample:\n  card change-management-key --algorithm aes256"
+    )]
+    ChangeManagementKey(administration::ChangeManagementKey),
+    /// Make the card blank: every key and certificate is gone, PIN and PUK are the factory's
+    #[command(
+        after_help = "Blocks PIN and PUK first, for only then the card allows it. Only vendors' cards can do it.\n\n\
+                      Example:\n  card reset"
+    )]
+    Reset(administration::Reset),
+    /// Print what other programs need to use the card, and what will be seen there
+    #[command(after_help = "Examples:\n  card configure firefox\n  \
+                      card configure p11-kit > ~/.config/pkcs11/modules/sealwright.module")]
+    Configure(configure::Configure),
     /// Print shell completions
     #[command(
         after_help = "Example:\n  card completions bash > ~/.local/share/bash-completion/completions/card"
@@ -163,14 +229,15 @@ pub(crate) fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", failure::describe(&error, cli.global.json));
-            ExitCode::FAILURE
+            ExitCode::from(failure::exit_code(&error))
         }
     }
 }
 
 fn run(cli: &Cli) -> anyhow::Result<Report> {
     match &cli.command {
-        Command::List => match &cli.global.card {
+        Command::List { watch: true } => list::watch(cli.global.json),
+        Command::List { .. } => match &cli.global.card {
             Locator::OnlyPresent => list::run(),
             locator => list::run_for(locator, &mut cli.global.open()?),
         },
@@ -179,6 +246,19 @@ fn run(cli: &Cli) -> anyhow::Result<Report> {
         Command::ChangePin { already_changed: true, .. } => pin::record_change(&mut cli.global.open()?),
         Command::ChangePin { pin, .. } => pin::change(&mut cli.global.open()?, &pin.source(), pin.last_try()),
         Command::Unblock { pin } => pin::unblock(&mut cli.global.open()?, &pin.source(), pin.last_try()),
+        Command::ChangePuk { pin } => pin::change_puk(&mut cli.global.open()?, &pin.source(), pin.last_try()),
+        Command::SetRetries(command) => command.run(&mut cli.global.open()?),
+        Command::Generate(command) => command.run(&mut cli.global.open()?),
+        Command::Request(command) => command.run(&mut cli.global.open()?),
+        Command::Import(command) => command.run(&mut cli.global.open()?),
+        Command::Sign(command) => command.run(&mut cli.global.open()?, cli.global.json),
+        Command::Decrypt(command) => command.run(&mut cli.global.open()?, cli.global.json),
+        Command::Attest(command) => command.run(&mut cli.global.open()?),
+        Command::Move(command) => command.run(&mut cli.global.open()?),
+        Command::Delete(command) => command.run(&mut cli.global.open()?),
+        Command::ChangeManagementKey(command) => command.run(&mut cli.global.open()?),
+        Command::Reset(command) => command.run(&mut cli.global.open()?),
+        Command::Configure(command) => command.run(),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "card", &mut script);

@@ -1,24 +1,17 @@
-//! `card change-pin` and `card unblock`.
+//! `card change-pin`, `card change-puk` and `card unblock`.
 use middleware::secret_source::SecretSource;
-use middleware::{Card, CardError, LastTry, Pin, PinStatus, Puk, holder_state};
+use middleware::{Card, CardError, LastTry, Pin, Puk, holder_state};
 use serde_json::json;
 
 use super::Report;
 use super::failure::ToolError;
+use super::options::pin_prompt;
 
 /// Changes the PIN and records that the transport PIN is gone. Nothing is asked of the holder that the card would
 /// refuse anyway.
 pub(super) fn change(card: &mut Card, source: &SecretSource, last_try: LastTry) -> anyhow::Result<Report> {
     let identity = card.identity()?;
-    let prompt = match (card.transaction()?.pin_status()?, last_try) {
-        (PinStatus::Blocked, _) => return Err(CardError::PinBlocked.into()),
-        (PinStatus::NotVerified { tries_left: 1 }, LastTry::Refuse) => {
-            return Err(CardError::LastPinTry.into());
-        }
-        (PinStatus::NotVerified { tries_left: 1 }, LastTry::Spend) => "Current PIN (last try)".to_owned(),
-        (PinStatus::NotVerified { tries_left }, _) => format!("Current PIN ({tries_left} tries left)"),
-        (PinStatus::Verified, _) => "Current PIN".to_owned(),
-    };
+    let prompt = pin_prompt("Current PIN", card.transaction()?.pin_status()?, last_try)?;
     let (old, new) = ask_old_and_new(source, &prompt, Pin::new)?;
     if old.is_same_as(&new) {
         return Err(ToolError::SamePin.into());
@@ -50,19 +43,51 @@ pub(super) fn record_change(card: &mut Card) -> anyhow::Result<Report> {
 
 /// Sets a new PIN with the PUK.
 pub(super) fn unblock(card: &mut Card, source: &SecretSource, last_try: LastTry) -> anyhow::Result<Report> {
-    let prompt = match (card.transaction()?.puk_tries_left()?, last_try) {
-        (Some(0), _) => return Err(CardError::PukBlocked.into()),
-        (Some(1), LastTry::Refuse) => return Err(ToolError::LastPukTry.into()),
-        (Some(1), LastTry::Spend) => "PUK (last try)".to_owned(),
-        (Some(left), _) => format!("PUK ({left} tries left)"),
-        (None, _) => "PUK".to_owned(),
-    };
+    let prompt = puk_prompt("PUK", card.transaction()?.puk_tries_left()?, last_try)?;
     let (puk, new) = ask_old_and_new(source, &prompt, |text| Puk::new(text.as_bytes()))?;
     card.transaction()?.unblock(&puk, &new)?;
     Ok(Report {
         text: "The PIN is unblocked and has its new value.".to_owned(),
         json: json!({ "unblocked": true }),
     })
+}
+
+/// Changes the PUK.
+pub(super) fn change_puk(
+    card: &mut Card,
+    source: &SecretSource,
+    last_try: LastTry,
+) -> anyhow::Result<Report> {
+    let prompt = puk_prompt("Current PUK", card.transaction()?.puk_tries_left()?, last_try)?;
+    let secrets = if source.is_terminal() {
+        let old = source.read(&prompt)?;
+        let new = source.read("New PUK (8 characters; some cards take 6 or 7)")?;
+        Puk::new(new.as_bytes())?;
+        if *source.read("New PUK again")? != *new {
+            return Err(ToolError::NewPuksDiffer.into());
+        }
+        [old, new]
+    } else {
+        let mut lines = source.read_several(&[prompt.as_str(), "New PUK"])?.into_iter();
+        [lines.next().unwrap_or_default(), lines.next().unwrap_or_default()]
+    };
+    let [old, new] = secrets;
+    if *old == *new {
+        return Err(ToolError::SamePuk.into());
+    }
+    card.transaction()?.change_puk(&Puk::new(old.as_bytes())?, &Puk::new(new.as_bytes())?)?;
+    Ok(Report { text: "The PUK was changed.".to_owned(), json: json!({ "changed": true }) })
+}
+
+/// The question for the PUK with the tries that are left, where the card tells them.
+fn puk_prompt(name: &str, tries_left: Option<u8>, last_try: LastTry) -> anyhow::Result<String> {
+    match (tries_left, last_try) {
+        (Some(0), _) => Err(CardError::PukBlocked.into()),
+        (Some(1), LastTry::Refuse) => Err(ToolError::LastPukTry.into()),
+        (Some(1), LastTry::Spend) => Ok(format!("{name} (last try)")),
+        (Some(left), _) => Ok(format!("{name} ({left} tries left)")),
+        (None, _) => Ok(name.to_owned()),
+    }
 }
 
 /// The old secret, and the new PIN: typed twice at a terminal, where nobody sees what is typed.

@@ -13,11 +13,9 @@ pub(super) fn run(card: &mut Card) -> anyhow::Result<Report> {
     let pin = transaction.pin_status()?;
     let puk_tries_left = transaction.puk_tries_left()?;
     drop(transaction);
-    let keys: Vec<CertificateSummary> = card
-        .certificates()?
-        .into_iter()
-        .map(|(key, certificate)| CertificateSummary::new(key, &certificate))
-        .collect();
+    let contents = card.contents()?;
+    let keys: Vec<CertificateSummary> =
+        contents.keys.iter().map(|key| CertificateSummary::of_entry(key)).collect();
     let activated = identity.guid.map(|guid| holder_state::is_activated(&guid));
 
     let mut text = String::new();
@@ -40,7 +38,7 @@ pub(super) fn run(card: &mut Card) -> anyhow::Result<Report> {
     writeln!(text, "PIN        {}", describe_pin(pin, puk_tries_left, activated))?;
     writeln!(text, "PUK        {}", describe_puk(puk_tries_left))?;
     if keys.is_empty() {
-        writeln!(text, "Keys       none has a certificate")?;
+        writeln!(text, "Keys       none that can be seen")?;
     }
     for (number, key) in keys.iter().enumerate() {
         let label = if number == 0 { "Keys" } else { "" };

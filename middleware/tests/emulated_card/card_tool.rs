@@ -8,39 +8,39 @@ use serde_json::Value;
 use crate::openssl::openssl;
 use crate::support::{FACTORY_PIN, FACTORY_PUK, TestCard, verify};
 
-struct Tool<'a>(&'a TestCard);
+pub(crate) struct Tool<'a>(pub(crate) &'a TestCard);
 
 impl Tool<'_> {
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_card"));
         command.args(arguments).arg("--card").arg(self.0.locator().to_string());
         command.env("XDG_STATE_HOME", self.0.folder().join("state")).env("HOME", self.0.folder());
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
     /// With the lines as `--pin-file`.
-    fn run_with_secrets(&self, arguments: &[&str], lines: &str) -> Output {
+    pub(crate) fn run_with_secrets(&self, arguments: &[&str], lines: &str) -> Output {
         let file = self.0.folder().join("secrets");
         std::fs::write(&file, lines).unwrap();
         self.command(arguments).arg("--pin-file").arg(&file).output().unwrap()
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(&[arguments, &["--json"]].concat());
         assert!(output.status.success(), "{}", stderr(&output));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::string_slice, clippy::unwrap_used)]
 
 mod administration;
+mod card_commands;
 mod card_tool;
 mod contents;
 mod keys;

@@ -23,6 +23,7 @@ pub(crate) const FACTORY_PUK: &str = "12345678";
 pub(crate) struct TestCard {
     folder: TempDir,
     pub(crate) management_key: ManagementKey,
+    management_key_hex: String,
     pub(crate) puk: String,
 }
 
@@ -46,23 +47,32 @@ impl TestCard {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("card");
         FileStore::create(&path, &image::encode(&state, &path).unwrap()).unwrap();
-        let (management_key, puk) = match (kind, stock) {
+        let factory = |algorithm: ManagementKeyAlgorithm| -> Vec<u8> {
+            (1..=8).cycle().take(algorithm.key_length()).collect()
+        };
+        let (algorithm, management_key_bytes, puk) = match (kind, stock) {
             (Kind::YubiKey54, _) => {
-                (ManagementKey::factory_default(ManagementKeyAlgorithm::TripleDes), FACTORY_PUK.to_owned())
+                let algorithm = ManagementKeyAlgorithm::TripleDes;
+                (algorithm, factory(algorithm), FACTORY_PUK.to_owned())
             }
             (_, None) => {
-                (ManagementKey::factory_default(ManagementKeyAlgorithm::Aes192), FACTORY_PUK.to_owned())
+                let algorithm = ManagementKeyAlgorithm::Aes192;
+                (algorithm, factory(algorithm), FACTORY_PUK.to_owned())
             }
             (_, Some(stock)) => {
                 assert_eq!(stock.management_key_algorithm, SymmetricAlgorithm::Aes256);
                 let key = stock.management_key.expose();
                 (
-                    ManagementKey::new(ManagementKeyAlgorithm::Aes256, key).unwrap(),
+                    ManagementKeyAlgorithm::Aes256,
+                    key.to_vec(),
                     String::from_utf8(stock.puk.expose().to_vec()).unwrap(),
                 )
             }
         };
-        Self { folder, management_key, puk }
+        let management_key =
+            ManagementKey::new(algorithm, &management_key_bytes).unwrap_or_else(|error| panic!("{error}"));
+        let management_key_hex = hex::encode(&management_key_bytes);
+        Self { folder, management_key, management_key_hex, puk }
     }
 
     pub(crate) fn yubikey() -> Self {
@@ -83,6 +93,10 @@ impl TestCard {
 
     pub(crate) fn open(&self) -> Card {
         Card::open(&self.locator()).unwrap()
+    }
+
+    pub(crate) fn management_key_hex(&self) -> &str {
+        &self.management_key_hex
     }
 
     pub(crate) fn puk(&self) -> Puk {
