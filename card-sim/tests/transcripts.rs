@@ -25,9 +25,12 @@ macro_rules! transcripts {
 transcripts! {
     attest
     biometric_group_template
+    card_commands
     change_reference_data
+    clients_that_disagree
     command_chaining
     contactless
+    data_fields
     discovery_object
     emulated_mark
     extended_length
@@ -49,13 +52,16 @@ transcripts! {
     pin_always
     power_and_reset
     put_data
+    references
     reset
     reset_retry_counter
     select
     set_management_key
     set_pin_retries
+    status_words
     touch
     verify
+    what_matters_most
 }
 
 fn folder() -> PathBuf {
