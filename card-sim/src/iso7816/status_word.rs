@@ -63,6 +63,12 @@ impl StatusWord {
     }
 }
 
+impl From<u16> for StatusWord {
+    fn from(number: u16) -> Self {
+        Self(number)
+    }
+}
+
 impl std::fmt::Debug for StatusWord {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{:04X}", self.0)

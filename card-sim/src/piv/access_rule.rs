@@ -85,7 +85,7 @@ pub const ADMINISTRATION: AccessRule = AccessRule::new(Administrator, Never);
 /// Who may, being the administrator, set the tries of PIN and PUK.
 pub const SETTING_PIN_RETRIES: AccessRule = AccessRule::new(Pin, Never);
 
-/// One row of Part 2 table 2.
+/// One row of Part 2 table 2, with the status words of the command's own table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CommandRule {
     /// INS.
@@ -96,45 +96,67 @@ pub struct CommandRule {
     pub is_contactless: bool,
     /// Whether it may come in fragments; 6884 answers one that may not.
     pub is_chainable: bool,
+    /// What it may answer; x and X stand for any digit.
+    pub status_words: &'static str,
 }
 
-const fn command_rule(
-    instruction: u8,
-    name: &'static str,
-    is_contactless: bool,
-    is_chainable: bool,
-) -> CommandRule {
-    CommandRule { instruction, name, is_contactless, is_chainable }
+impl CommandRule {
+    const fn new(
+        instruction: u8,
+        name: &'static str,
+        is_contactless: bool,
+        is_chainable: bool,
+        status_words: &'static str,
+    ) -> Self {
+        Self { instruction, name, is_contactless, is_chainable, status_words }
+    }
+
+    /// Whether the command's table has this status word, or it says that the command as such was malformed.
+    #[must_use]
+    pub fn may_answer(&self, status: StatusWord) -> bool {
+        let digits = format!("{status:?}");
+        let is_of_this_form = |pattern: &str| {
+            pattern
+                .chars()
+                .zip(digits.chars())
+                .all(|(wanted, found)| "xX".contains(wanted) || wanted == found)
+        };
+        self.status_words.split(' ').chain(MALFORMED.split(' ')).any(is_of_this_form)
+    }
 }
+
+/// What the tables leave to ISO 7816-4, for every command: memory failure; lengths, channels, secure messaging or
+/// chaining that do not fit; a data field or P1-P2 that is not the command's.
+pub const MALFORMED: &str = "6581 6700 6881 6882 6884 6A80 6A86";
 
 /// Part 2 table 2: PIV Card Application card commands. (Table 2 asks VERIFY and CHANGE REFERENCE DATA to be chainable
 /// only for on-card comparison; it does no harm without.)
 #[rustfmt::skip]
 pub const COMMANDS: [CommandRule; 9] = [
-    //            INS   name                            contactless  chaining
-    command_rule(0xA4, "SELECT",                        true,        false),
-    command_rule(0xCB, "GET DATA",                      true,        false),
-    command_rule(0x20, "VERIFY",                        true,        true),
-    command_rule(0x24, "CHANGE REFERENCE DATA",         true,        true),
-    command_rule(0x2C, "RESET RETRY COUNTER",           false,       false),
-    command_rule(0x87, "GENERAL AUTHENTICATE",          true,        true),
-    command_rule(0xDB, "PUT DATA",                      false,       true),
-    command_rule(0x47, "GENERATE ASYMMETRIC KEY PAIR",  false,       true),
-    command_rule(0xC0, "GET RESPONSE",                  true,        false),
+    //               INS   name                            contactless chaining  status words
+    CommandRule::new(0xA4, "SELECT",                       true,       false,    "6A82 9000"),
+    CommandRule::new(0xCB, "GET DATA",                     true,       false,    "61xx 6982 6A82 9000"),
+    CommandRule::new(0x20, "VERIFY",                       true,       true,     "6300 63CX 6982 6983 6A80 6A81 6A86 6A88 9000"),
+    CommandRule::new(0x24, "CHANGE REFERENCE DATA",        true,       true,     "63CX 6982 6983 6A80 6A81 6A88 9000"),
+    CommandRule::new(0x2C, "RESET RETRY COUNTER",          false,      false,    "63CX 6983 6A80 6A81 6A88 9000"),
+    CommandRule::new(0x87, "GENERAL AUTHENTICATE",         true,       true,     "61xx 6982 6A80 6A86 9000"),
+    CommandRule::new(0xDB, "PUT DATA",                     false,      true,     "6982 6A81 6A84 9000"),
+    CommandRule::new(0x47, "GENERATE ASYMMETRIC KEY PAIR", false,      true,     "61XX 6982 6A80 6A81 6A86 9000"),
+    CommandRule::new(0xC0, "GET RESPONSE",                 true,       false,    "61xx 6A80 9000"),
 ];
 
 /// A YubiKey's instructions. Without contact those that change something are missing, as in table 2.
 #[rustfmt::skip]
 pub const YUBIKEY_COMMANDS: [CommandRule; 9] = [
-    command_rule(0xFD, "GET VERSION",                   true,        false),
-    command_rule(0xF8, "GET SERIAL",                    true,        false),
-    command_rule(0xF7, "GET METADATA",                  true,        false),
-    command_rule(0xF9, "ATTEST",                        true,        false),
-    command_rule(0xFE, "IMPORT ASYMMETRIC KEY",         false,       true),
-    command_rule(0xFF, "SET MANAGEMENT KEY",            false,       false),
-    command_rule(0xFA, "SET PIN RETRIES",               false,       false),
-    command_rule(0xFB, "RESET",                         false,       false),
-    command_rule(0xF6, "MOVE KEY",                      false,       false),
+    CommandRule::new(0xFD, "GET VERSION",                  true,       false,    "61xx 9000"),
+    CommandRule::new(0xF8, "GET SERIAL",                   true,       false,    "61xx 9000"),
+    CommandRule::new(0xF7, "GET METADATA",                 true,       false,    "61xx 6A88 9000"),
+    CommandRule::new(0xF9, "ATTEST",                       true,       false,    "61xx 6A82 6A88 9000"),
+    CommandRule::new(0xFE, "IMPORT ASYMMETRIC KEY",        false,      true,     "6982 6A81 9000"),
+    CommandRule::new(0xFF, "SET MANAGEMENT KEY",           false,      false,    "6982 6A81 9000"),
+    CommandRule::new(0xFA, "SET PIN RETRIES",              false,      false,    "6982 6A81 9000"),
+    CommandRule::new(0xFB, "RESET",                        false,      false,    "6985 6A81 9000"),
+    CommandRule::new(0xF6, "MOVE KEY",                     false,      false,    "6982 6A81 6A88 6D00 9000"),
 ];
 
 /// The rule of an instruction; `None` when this personality has none of this kind.
