@@ -8,6 +8,7 @@
 //! | `desk` | the issuance desk: `issuer` with its home, registry and published folder |
 //! | `mail` | a person's mail program: `mailer` with the person's home |
 //! | `card` | card state files, and cards inserted into a reader by `card-sim run` |
+//! | `at_reader` | one blank card in a real reader, for other people's programs alone |
 //! | `namespace` | a server in namespaces of its own, all of whose processes end with it |
 //! | `pcscd` | a real pcscd with vpcd readers in namespaces of its own |
 //! | `postfix`, `dovecot` | real mail servers on free loopback ports |
@@ -22,6 +23,7 @@
 //!
 //! `tests/*.rs` are the stories, one sentence each; `bin/demo.rs` shows the whole circle; `bin/bench/` measures.
 
+pub mod at_reader;
 pub mod card;
 pub mod desk;
 pub mod disk;
