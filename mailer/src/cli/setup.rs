@@ -179,9 +179,6 @@ impl Setup {
             Some(SecretSource::Descriptor(_)) => Err(Failure::usage(
                 "a descriptor cannot be remembered: name a file here, or give --password-file fd:N to send and fetch",
             )),
-            Some(SecretSource::Pinentry(_)) => Err(Failure::usage(
-                "pinentry cannot be remembered: name a file here, or give --password-file pinentry to send and fetch",
-            )),
         }
     }
 }
