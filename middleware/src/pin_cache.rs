@@ -38,6 +38,11 @@ impl PinCache {
     pub fn forget(&mut self, guid: &[u8; 16]) {
         self.pins.remove(guid);
     }
+
+    /// Forgets every PIN.
+    pub fn forget_all(&mut self) {
+        self.pins.clear();
+    }
 }
 
 #[cfg(test)]

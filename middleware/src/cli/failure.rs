@@ -63,6 +63,20 @@ pub(super) enum ToolError {
         "the transport PIN of this card was not changed, as far as is known here; change it first: card change-pin\n(or confirm that you did: card change-pin --already-changed)"
     )]
     TransportPin,
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}; help shows the commands")]
+    BadLine(String),
+    #[error("this command does not run within the shell")]
+    ShellInShell,
+    #[error("expected it to fail, and it did not")]
+    DidNotFail,
+    #[error("there is no answer of the card to compare with: < comes after > or apdu")]
+    NoAnswer,
+    #[error("not as expected\nexpected {0}, got {1}")]
+    NotAsExpected(String, String),
+    #[error("{name}, line {line}: {error}")]
+    InScript { name: String, line: usize, error: anyhow::Error },
     #[error("{0}: {1}")]
     NoModule(String, String),
     #[error("{0} is neither beside this program nor in the system's folders; name it with --module FILE")]
@@ -106,6 +120,12 @@ impl ToolError {
             Self::BinaryAtTerminal => "binary-at-terminal",
             Self::NotConfirmed => "not-confirmed",
             Self::TransportPin => "transport-pin",
+            Self::Usage(_) | Self::BadLine(_) => "usage",
+            Self::ShellInShell => "shell-in-shell",
+            Self::DidNotFail => "did-not-fail",
+            Self::NoAnswer => "no-answer",
+            Self::NotAsExpected(..) => "not-as-expected",
+            Self::InScript { error, .. } => code(error),
             Self::NoModule(..) => "no-module",
             Self::ModuleNotFound(_) => "module-not-found",
             Self::NotIssued => "not-issued",
@@ -128,11 +148,15 @@ pub(super) fn describe(error: &anyhow::Error, as_json: bool) -> String {
 
 /// The same for a command line that makes no sense: its first paragraph, which says what is wrong.
 pub(super) fn describe_usage(error: &clap::Error) -> String {
+    json!({ "error": { "code": "usage", "message": problem(error) } }).to_string()
+}
+
+/// What is wrong with a command line, in one line.
+pub(super) fn problem(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let problem = text.split("\n\n").next().unwrap_or_default();
     let problem = problem.strip_prefix("error: ").unwrap_or(problem);
-    let message = problem.split_whitespace().collect::<Vec<_>>().join(" ");
-    json!({ "error": { "code": "usage", "message": message } }).to_string()
+    problem.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn code(error: &anyhow::Error) -> &'static str {
@@ -166,7 +190,7 @@ fn key_error_code(error: &KeyError) -> &'static str {
 
 /// 4 where something is not trusted, 1 for every other failure.
 pub(super) fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.is::<AttestationError>() { 4 } else { 1 }
+    if code(error) == "not-trusted" { 4 } else { 1 }
 }
 
 fn details(error: &anyhow::Error) -> Option<serde_json::Map<String, serde_json::Value>> {

@@ -10,6 +10,7 @@
 //! | `sign`, `decrypt`, `attest` | what keys of the card do |
 //! | `administration` | `card move`, `delete`, `set-retries`, `change-management-key`, `reset` |
 //! | `configure` | `card configure CLIENT`: the lines for other programs |
+//! | `shell` | `card shell`: PIV commands and bare APDUs, typed, piped or from a script |
 //! | `options`, `files`, `signature` | what commands share: secrets, files in and out, one signature |
 //! | `failure` | how an error reads: a sentence, or `--json` with a stable code |
 mod administration;
@@ -25,6 +26,7 @@ mod list;
 mod options;
 mod pin;
 mod request;
+mod shell;
 mod sign;
 mod signature;
 mod status;
@@ -180,6 +182,18 @@ enum Command {
     #[command(after_help = "Examples:\n  card configure firefox\n  \
                       card configure p11-kit > ~/.config/pkcs11/modules/sealwright.module")]
     Configure(configure::Configure),
+    /// Look into the card: PIV commands, bare APDUs, and all commands of card, typed, piped or from a script
+    #[command(
+        after_help = "A script stops at the first command that fails, or that is not as it expects:\n  \
+                      > 00 20 00 80            a bare APDU\n  \
+                      < 63 C3                  its answer; ?? is any byte, .. any bytes\n  \
+                      read chuid\n  \
+                      expect 34 (16)           what the command before has shown\n  \
+                      read printed-information\n  \
+                      expect error pin-required\n\n\
+                      Examples:\n  card shell\n  card shell --script check.txt --pin-file fd:3 3< pin\n  echo objects | card shell"
+    )]
+    Shell(shell::Shell),
     /// Print shell completions
     #[command(
         after_help = "Example:\n  card completions bash > ~/.local/share/bash-completion/completions/card"
@@ -215,15 +229,12 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let printed = run(&cli).and_then(|report| {
-        let mut output = if cli.global.json { format!("{:#}\n", report.json) } else { report.text };
-        if !output.is_empty() && !output.ends_with('\n') {
-            output.push('\n');
-        }
-        match std::io::stdout().lock().write_all(output.as_bytes()) {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => Err(anyhow::anyhow!("standard output cannot be written: {error}")),
-            Ok(()) => Ok(()),
-        }
+        let text = match (cli.global.json, report.json) {
+            (true, serde_json::Value::Null) => String::new(),
+            (true, json) => format!("{json:#}"),
+            (false, _) => report.text,
+        };
+        if text.is_empty() { Ok(()) } else { print(&text) }
     });
     match printed {
         Ok(()) => ExitCode::SUCCESS,
@@ -234,42 +245,93 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+/// One line or more on standard output. Whoever has stopped to read it wants no more.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut output = text.to_owned();
+    if !output.ends_with('\n') {
+        output.push('\n');
+    }
+    match std::io::stdout().lock().write_all(output.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(anyhow::anyhow!("standard output cannot be written: {error}")),
+        Ok(()) => Ok(()),
+    }
+}
+
 fn run(cli: &Cli) -> anyhow::Result<Report> {
     match &cli.command {
-        Command::List { watch: true } => list::watch(cli.global.json),
-        Command::List { .. } => match &cli.global.card {
-            Locator::OnlyPresent => list::run(),
-            locator => list::run_for(locator, &mut cli.global.open()?),
-        },
-        Command::Status => status::run(&mut cli.global.open()?),
-        Command::Certificates { key, pem } => certificates::run(&mut cli.global.open()?, *key, *pem),
-        Command::ChangePin { already_changed: true, .. } => pin::record_change(&mut cli.global.open()?),
-        Command::ChangePin { pin, .. } => pin::change(&mut cli.global.open()?, &pin.source(), pin.last_try()),
-        Command::Unblock { pin } => pin::unblock(&mut cli.global.open()?, &pin.source(), pin.last_try()),
-        Command::ChangePuk { pin } => pin::change_puk(&mut cli.global.open()?, &pin.source(), pin.last_try()),
-        Command::SetRetries(command) => command.run(&mut cli.global.open()?),
-        Command::Generate(command) => command.run(&mut cli.global.open()?),
-        Command::Request(command) => command.run(&mut cli.global.open()?),
-        Command::Import(command) => command.run(&mut cli.global.open()?),
-        Command::Sign(command) => command.run(&mut cli.global.open()?, cli.global.json),
-        Command::Decrypt(command) => command.run(&mut cli.global.open()?, cli.global.json),
-        Command::Attest(command) => command.run(&mut cli.global.open()?),
-        Command::Move(command) => command.run(&mut cli.global.open()?),
-        Command::Delete(command) => command.run(&mut cli.global.open()?),
-        Command::ChangeManagementKey(command) => command.run(&mut cli.global.open()?),
-        Command::Reset(command) => command.run(&mut cli.global.open()?),
-        Command::Configure(command) => command.run(),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "card", &mut script);
-            Ok(generated(String::from_utf8(script)?))
+        Command::Shell(shell) => shell.run(cli),
+        command if command.needs_card() => {
+            let watches = matches!(command, Command::List { .. }) && cli.global.card == Locator::OnlyPresent;
+            let mut card = if watches { None } else { Some(cli.global.open()?) };
+            run_command(command, &cli.global, card.as_mut())
         }
-        Command::Man { directory } => {
+        command => run_command(command, &cli.global, None),
+    }
+}
+
+impl Command {
+    fn needs_card(&self) -> bool {
+        !matches!(
+            self,
+            Self::List { watch: true }
+                | Self::Configure(_)
+                | Self::Completions { .. }
+                | Self::Man { .. }
+                | Self::Shell(_)
+        )
+    }
+}
+
+/// One command; `card` is there for every command that needs it.
+fn run_command(command: &Command, global: &Global, card: Option<&mut Card>) -> anyhow::Result<Report> {
+    match (command, card) {
+        (Command::List { watch: true }, _) => list::watch(global.json),
+        (Command::List { .. }, None) => list::run(),
+        (Command::List { .. }, Some(card)) => list::run_for(&global.card, card),
+        (Command::Configure(command), _) => command.run(),
+        (Command::Completions { shell }, _) => completions(*shell),
+        (Command::Man { directory }, _) => {
             clap_mangen::generate_to(Cli::command(), directory)
                 .map_err(|error| anyhow::anyhow!("{}: {error}", directory.display()))?;
             Ok(generated(format!("Manual pages written to {}", directory.display())))
         }
+        (command, Some(card)) => run_with_card(command, global.json, card),
+        (_, None) => Err(CardError::NoCard.into()),
     }
+}
+
+fn run_with_card(command: &Command, as_json: bool, card: &mut Card) -> anyhow::Result<Report> {
+    match command {
+        Command::Status => status::run(card),
+        Command::Certificates { key, pem } => certificates::run(card, *key, *pem),
+        Command::ChangePin { already_changed: true, .. } => pin::record_change(card),
+        Command::ChangePin { pin, .. } => pin::change(card, &pin.source(), pin.last_try()),
+        Command::ChangePuk { pin } => pin::change_puk(card, &pin.source(), pin.last_try()),
+        Command::Unblock { pin } => pin::unblock(card, &pin.source(), pin.last_try()),
+        Command::SetRetries(command) => command.run(card),
+        Command::Generate(command) => command.run(card),
+        Command::Request(command) => command.run(card),
+        Command::Import(command) => command.run(card),
+        Command::Sign(command) => command.run(card, as_json),
+        Command::Decrypt(command) => command.run(card, as_json),
+        Command::Attest(command) => command.run(card),
+        Command::Move(command) => command.run(card),
+        Command::Delete(command) => command.run(card),
+        Command::ChangeManagementKey(command) => command.run(card),
+        Command::Reset(command) => command.run(card),
+        Command::List { .. }
+        | Command::Configure(_)
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Shell(_) => Err(failure::ToolError::ShellInShell.into()),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<Report> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "card", &mut script);
+    Ok(generated(String::from_utf8(script)?))
 }
 
 fn generated(text: String) -> Report {

@@ -1,5 +1,9 @@
 //! Where secrets come from, in every command alike.
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
 use clap::Args;
+use middleware::pin_cache::PinCache;
 use middleware::secret_source::SecretSource;
 use middleware::{
     Card, CardError, KeyReference, LastTry, ManagementKey, Pin, PinPolicy, PinStatus, TouchPolicy,
@@ -41,8 +45,48 @@ impl PinOptions {
         if policy == PinPolicy::Never && key != KeyReference::DigitalSignature {
             return Ok(None);
         }
-        self.pin(card).map(Some)
+        if policy != PinPolicy::Once || self.pin_file.is_some() {
+            return self.pin(card).map(Some);
+        }
+        let guid = card.identity()?.guid;
+        let kept = guid.and_then(|guid| pins().cache.as_mut()?.pin(&guid, Instant::now()));
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let pin = self.pin(card)?;
+        pins().unproven = guid.map(|guid| (guid, pin.clone()));
+        Ok(Some(pin))
     }
+}
+
+/// The PINs of this process, kept where the user's settings ask for it; that matters to the shell alone.
+static PINS: Mutex<Pins> = Mutex::new(Pins { cache: None, unproven: None });
+
+struct Pins {
+    /// Not before [`keep_pins`].
+    cache: Option<PinCache>,
+    /// Entered for the command that runs now: only its success proves it right.
+    unproven: Option<([u8; 16], Pin)>,
+}
+
+/// Keeps PINs from now on for so long.
+pub(super) fn keep_pins(lifetime: Option<Duration>) {
+    pins().cache = Some(PinCache::new(lifetime));
+}
+
+/// A command has ended. Its success proves the PIN that was entered for it; after a failure nothing is kept.
+pub(super) fn settle_pins(succeeded: bool) {
+    let mut pins = pins();
+    let unproven = pins.unproven.take();
+    match (&mut pins.cache, unproven) {
+        (Some(cache), Some((guid, pin))) if succeeded => cache.keep(guid, &pin, Instant::now()),
+        (Some(cache), _) if !succeeded => cache.forget_all(),
+        _ => {}
+    }
+}
+
+fn pins() -> MutexGuard<'static, Pins> {
+    PINS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The question for a PIN with the tries that are left. Nothing is asked of the holder that the card would refuse anyway.

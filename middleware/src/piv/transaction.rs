@@ -195,6 +195,72 @@ impl<'card> Transaction<'card> {
         Ok(response.status.is_ok().then_some(response.data))
     }
 
+    /// Sends these very bytes and answers what comes back, whatever it is. Nobody knows what that has opened on the card,
+    /// so the transaction ends with a reset.
+    ///
+    /// # Errors
+    /// Those of the line.
+    pub fn transmit(&mut self, frame: &[u8]) -> Result<Vec<u8>, CardError> {
+        self.anything_may_happen();
+        let line = self.line()?;
+        match line.transmit(frame) {
+            Err(TransportError::Reset) => {
+                line.reconnect()?;
+                Err(CardError::CardReset)
+            }
+            result => Ok(result?),
+        }
+    }
+
+    /// As [`Self::transmit`], for a command with a data field of any length, in short or extended form: it is cut as the
+    /// line wants it and its whole answer collected. The answer ends with the status word.
+    ///
+    /// # Errors
+    /// [`CardError::Unsupported`] for bytes that are no command APDU of class 00; those of the line.
+    pub fn exchange(&mut self, command: &[u8]) -> Result<Vec<u8>, CardError> {
+        let command = CommandApdu::parse(command)
+            .ok_or_else(|| CardError::Unsupported("take these bytes for a command of class 00".to_owned()))?;
+        self.anything_may_happen();
+        let response = self.send(&command, Repeat::Never)?;
+        let mut answer = response.data.to_vec();
+        answer.extend_from_slice(&response.status.0.to_be_bytes());
+        Ok(answer)
+    }
+
+    fn anything_may_happen(&mut self) {
+        self.forget_contents();
+        self.management_key_will_be_used();
+    }
+
+    /// Whether a PIN was verified, the management key used or anything else sent that may have opened something: the
+    /// end of the transaction will close it.
+    pub fn holds_security_status(&self) -> bool {
+        self.pin_submitted || self.management_key_used
+    }
+
+    /// Logs the PIN out now (VERIFY P1=FF).
+    ///
+    /// # Errors
+    /// [`CardError::Refused`] by a card that cannot; the transaction then still ends with a reset.
+    pub fn log_out(&mut self) -> Result<(), CardError> {
+        let logout = CommandApdu::new("VERIFY", 0x20, 0xFF, 0x80);
+        let response = self.send(&logout, Repeat::Never)?;
+        if !response.status.is_ok() {
+            return Err(CardError::Refused { command: logout.name, status: response.status.0 });
+        }
+        self.pin_submitted = false;
+        Ok(())
+    }
+
+    /// Ends the transaction with a reset of the card: nothing stays open on it.
+    ///
+    /// # Errors
+    /// Those of the line.
+    pub fn reset(mut self) -> Result<(), CardError> {
+        self.management_key_used = true;
+        self.finish().map_err(CardError::from)
+    }
+
     /// Ends the transaction now rather than when it is dropped, and says whether the card could be told.
     ///
     /// # Errors

@@ -13,4 +13,5 @@ mod objects;
 mod openssl;
 mod pin;
 mod pinentry;
+mod shell;
 mod support;
