@@ -211,18 +211,21 @@ impl CardState {
         parts.iter().find(|part| part.tag == 0x34).and_then(|part| part.value.try_into().ok())
     }
 
-    /// A YubiKey's host never writes the key history that other hosts need to find retired keys;
-    /// so this card makes one up, covering 82 to the highest reference in use.
+    /// The key history of a card whose issuer has written none (Part 1 section 3.3.3). There must be one where there are
+    /// retired keys, and hosts see them only through it: C1 counts from 82 upward.
     fn synthetic_key_history(&self) -> Option<SecretBytes> {
-        if !self.personality.is_yubikey() {
-            return None;
-        }
-        let in_use = |byte: &u8| {
-            let certificate =
-                AsymmetricKeyReference::from_byte(*byte).map(AsymmetricKeyReference::certificate_tag);
-            self.keys.contains_key(byte) || certificate.is_some_and(|tag| self.objects.contains_key(&tag))
+        let has_key = |byte: u8| self.keys.contains_key(&byte);
+        let has_certificate = |byte: u8| {
+            let tag = AsymmetricKeyReference::from_byte(byte).map(AsymmetricKeyReference::certificate_tag);
+            tag.is_some_and(|tag| self.objects.contains_key(&tag))
         };
-        let highest = RETIRED.rev().find(in_use)?;
-        Some(SecretBytes::new(data_object::key_history(highest - 0x81)))
+        let on_card = if self.personality.is_yubikey() {
+            // Its hosts fill references in any order, and certificates may come later.
+            RETIRED.rev().find(|byte| has_key(*byte) || has_certificate(*byte)).map_or(0, |byte| byte - 0x81)
+        } else {
+            let with_both = RETIRED.take_while(|byte| has_key(*byte) && has_certificate(*byte));
+            u8::try_from(with_both.count()).unwrap_or(0)
+        };
+        (on_card > 0).then(|| SecretBytes::new(data_object::key_history(on_card)))
     }
 }
