@@ -278,6 +278,8 @@ fn options_that_do_not_fit_are_refused_by_name() {
         ("run x --touch perhaps", 2, "--touch"),
         ("run x --interface radio", 2, "--interface"),
         ("new x --global-pin", 2, "--global-pin is for standard cards"),
+        ("new x --management-key-algorithm aes128", 2, "--management-key-algorithm is for standard cards"),
+        ("new x --personality standard --management-key-algorithm des", 2, "des"),
         ("run x --vpcd nowhere", 2, "HOST:PORT"),
         ("run x y --vpcd 127.0.0.1:65535", 2, "not enough ports"),
         ("man nowhere", 1, "nowhere: cannot write"),
@@ -297,7 +299,7 @@ fn keys_are_put_in_from_files_that_openssl_made() {
     openssl.run("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa.pem");
     openssl.run("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -outform DER -out ec.der");
     openssl.run("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024 -out small.pem");
-    openssl.run("genpkey -algorithm ED25519 -out ed.pem");
+    openssl.run("genpkey -algorithm ED448 -out other.pem");
     let file = |name| openssl.path(name).display().to_string();
     // OpenSSL writes DER in the older forms of PKCS#1 and SEC 1, PEM in that of PKCS#8.
     desk.succeed(&format!("new a.card --key 9D={} --key 82={}", file("rsa.pem"), file("ec.der")));
@@ -319,12 +321,73 @@ fn keys_are_put_in_from_files_that_openssl_made() {
         ]
     );
     assert_eq!(keys[0]["origin"], "imported");
-    for name in ["small.pem", "ed.pem"] {
+    for name in ["small.pem", "other.pem"] {
         let message = desk.fail(&format!("new b.card --key 9A={}", file(name)), 1);
         assert!(message.contains(name) && message.contains("openssl pkcs8"), "{message}");
     }
     let twice = desk.fail(&format!("new b.card --key 9A={0} --key 9A={0}", file("rsa.pem")), 2);
     assert!(twice.contains("9A twice"), "{twice}");
+}
+
+#[test]
+fn a_card_takes_keys_of_its_algorithms_and_no_others() {
+    let desk = Desk::new();
+    let openssl = OpenSsl::new();
+    for (name, algorithm) in [
+        ("RSA-2048", "RSA -pkeyopt rsa_keygen_bits:2048"),
+        ("RSA-3072", "RSA -pkeyopt rsa_keygen_bits:3072"),
+        ("RSA-4096", "RSA -pkeyopt rsa_keygen_bits:4096"),
+        ("P-256", "EC -pkeyopt ec_paramgen_curve:P-256"),
+        ("P-384", "EC -pkeyopt ec_paramgen_curve:P-384"),
+        ("Ed25519", "ED25519"),
+        ("X25519", "X25519"),
+    ] {
+        openssl.run(&format!("genpkey -algorithm {algorithm} -out {name}.pem"));
+        openssl.run(&format!("pkey -in {name}.pem -outform DER -out {name}.der"));
+        for form in ["pem", "der"] {
+            let file = openssl.path(&format!("{name}.{form}")).display().to_string();
+            let card = format!("{name}.{form}.card");
+            desk.succeed(&format!("new {card} --key 9D={file}"));
+            assert_eq!(desk.inspect(&card)["keys"][0]["algorithm"], name);
+        }
+        let file = openssl.path(&format!("{name}.pem")).display().to_string();
+        for (kind, lacks) in [
+            ("--personality standard", &["RSA-4096", "Ed25519", "X25519"][..]),
+            ("--firmware 5.4", &["RSA-3072", "RSA-4096", "Ed25519", "X25519"]),
+        ] {
+            let line = format!("new other{}.card {kind} --key 82={file}", &kind[2..4]);
+            if lacks.contains(&name) {
+                let message = desk.fail(&line, 1);
+                assert!(message.contains(&format!("no keys of {name}; it has RSA-")), "{message}");
+            } else {
+                desk.succeed(&line);
+                fs::remove_file(desk.path(&format!("other{}.card", &kind[2..4]))).unwrap();
+                let _ = fs::remove_file(desk.path("otherpe.card.stock.toml"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_standard_card_has_the_management_key_and_the_global_pin_that_were_ordered() {
+    let desk = Desk::new();
+    for (name, shown, digits) in [
+        ("3des", "3DES", 48),
+        ("aes128", "AES-128", 32),
+        ("aes192", "AES-192", 48),
+        ("aes256", "AES-256", 64),
+    ] {
+        desk.succeed(&format!("new {name} --personality standard --management-key-algorithm {name}"));
+        assert_eq!(desk.inspect(name)["management_key_algorithm"], shown);
+        let stock = fs::read_to_string(desk.path(&format!("{name}.stock.toml"))).unwrap();
+        assert!(stock.contains(&format!("management_key_algorithm = \"{name}\"")), "{name}");
+        let key = stock.lines().find_map(|line| line.strip_prefix("management_key = ")).unwrap();
+        assert_eq!(key.trim_matches('"').len(), digits, "{name}");
+    }
+    assert_eq!(desk.inspect("aes256")["global_pin"], serde_json::Value::Null);
+    desk.succeed("new global --personality standard --global-pin");
+    assert_eq!(desk.inspect("global")["global_pin"], serde_json::json!({ "tries_left": 3, "tries": 3 }));
+    assert!(desk.succeed("inspect global").contains("Global PIN      3 of 3 tries left"));
 }
 
 /// A card whose key 9A needs no PIN and waits for touch each time.
@@ -481,6 +544,27 @@ fn a_reader_of_the_output_that_goes_away_is_no_error_and_a_full_device_is_one() 
         let output = desk.command(line).stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{line}");
         assert!(text(&output.stderr).contains("cannot write to standard output"), "{line}");
+    }
+}
+
+/// Without contact a card says so in its answer to reset, and keeps to what SP 800-73-5 allows there.
+#[test]
+fn a_card_can_be_run_without_contact() {
+    let desk = Desk::new();
+    for (kind, expected) in
+        [("standard", &atr::STANDARD_CONTACTLESS[..]), ("yubikey5", &atr::YUBIKEY5_CONTACTLESS)]
+    {
+        desk.succeed(&format!("new {kind} --personality {kind}"));
+        let (reader, address) = Reader::one();
+        let line = format!("run {kind} --interface contactless --vpcd {address}");
+        let _running = Running::start(desk.command(&line));
+        let mut card = reader.accept();
+        assert_eq!(card.atr(), expected);
+        let chuid = card.exchange(&[0, 0xCB, 0x3F, 0xFF, 5, 0x5C, 3, 0x5F, 0xC1, 2, 0]);
+        assert_eq!((chuid[0], &chuid[chuid.len() - 2..]), (0x53, &[0x90, 0x00][..]));
+        assert_eq!(card.exchange(&[0, 0xCB, 0x3F, 0xFF, 5, 0x5C, 3, 0x5F, 0xC1, 7, 0]), [0x69, 0x82]);
+        assert_eq!(card.exchange(&[0, 0x20, 0, 0x80]), [0x69, 0x82]);
+        assert_eq!(card.exchange(&[0, 0xDB, 0x3F, 0xFF]), [0x6A, 0x81]);
     }
 }
 

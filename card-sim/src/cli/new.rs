@@ -5,13 +5,14 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use zeroize::Zeroizing;
 
 use super::{Usage, key_file};
-use crate::crypto::{Randomness, SymmetricAlgorithm};
-use crate::piv::blank::{BlankCard, BlankKind, StockRecord, add_global_pin};
+use crate::crypto::{AsymmetricAlgorithm, Randomness, SymmetricAlgorithm};
+use crate::piv::algorithm::{asymmetric_algorithms, asymmetric_name};
+use crate::piv::blank::{BlankCard, BlankKind, StockRecord, add_global_pin, replace_management_key};
 use crate::piv::key_reference::AsymmetricKeyReference;
 use crate::piv::personality::{Firmware, Personality};
 use crate::piv::state::{CardState, Key, KeyOrigin, PinPolicy, TouchPolicy};
@@ -51,6 +52,9 @@ pub(super) struct New {
     /// Give a standard card a Global PIN, also 123456, and a discovery object that enables it
     #[arg(long)]
     global_pin: bool,
+    /// The algorithm of a standard card's management key [default: aes256]; a yubikey5 changes its own
+    #[arg(long, value_enum)]
+    management_key_algorithm: Option<ManagementKeyAlgorithm>,
     /// Where to write the stock file of a standard card [default: STATE.stock.toml]
     #[arg(long, value_name = "FILE")]
     stock: Option<PathBuf>,
@@ -69,6 +73,26 @@ enum FirmwareName {
     V5_4,
     #[value(name = "5.7")]
     V5_7,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ManagementKeyAlgorithm {
+    #[value(name = "3des")]
+    TripleDes,
+    Aes128,
+    Aes192,
+    Aes256,
+}
+
+impl From<ManagementKeyAlgorithm> for SymmetricAlgorithm {
+    fn from(name: ManagementKeyAlgorithm) -> Self {
+        match name {
+            ManagementKeyAlgorithm::TripleDes => Self::TripleDes,
+            ManagementKeyAlgorithm::Aes128 => Self::Aes128,
+            ManagementKeyAlgorithm::Aes192 => Self::Aes192,
+            ManagementKeyAlgorithm::Aes256 => Self::Aes256,
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -110,10 +134,14 @@ impl New {
             Some(seed) => Randomness::from_seed(seed.expose(), u64::MAX),
             None => Randomness::from_system().context("cannot get randomness from the system")?,
         };
-        let blank = BlankCard { kind, keys: read_keys(&self.keys)?, seed: self.seed };
-        let (mut state, stock) = blank.manufacture(&mut randomness);
+        let keys = read_keys(&self.keys, &kind)?;
+        let blank = BlankCard { kind, keys, seed: self.seed };
+        let (mut state, mut stock) = blank.manufacture(&mut randomness);
         if self.global_pin {
             add_global_pin(&mut state);
+        }
+        if let (Some(stock), Some(algorithm)) = (&mut stock, self.management_key_algorithm) {
+            replace_management_key(&mut state, stock, algorithm.into(), &mut randomness);
         }
         if let Some(stock) = &stock {
             write_new_file(&stock_path, stock_text(stock).as_bytes())
@@ -135,6 +163,11 @@ impl New {
     fn kind(&self) -> anyhow::Result<BlankKind> {
         match self.personality {
             PersonalityName::YubiKey5 => {
+                if self.management_key_algorithm.is_some() {
+                    return Err(Usage::of(
+                        "--management-key-algorithm is for standard cards: a yubikey5 has its factory key until a host sets another",
+                    ));
+                }
                 if self.global_pin {
                     return Err(Usage::of(
                         "--global-pin is for standard cards: a yubikey5 has no Global PIN; add --personality standard",
@@ -172,11 +205,19 @@ fn refuse_existing(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn read_keys(arguments: &[KeyArgument]) -> anyhow::Result<BTreeMap<u8, Key>> {
+fn read_keys(arguments: &[KeyArgument], kind: &BlankKind) -> anyhow::Result<BTreeMap<u8, Key>> {
+    let personality = match *kind {
+        BlankKind::Standard => Personality::Standard,
+        BlankKind::YubiKey5 { firmware, serial } => {
+            Personality::YubiKey5 { firmware, serial: serial.unwrap_or_default() }
+        }
+    };
     let mut keys = BTreeMap::new();
     for KeyArgument { reference, file } in arguments {
+        let material = key_file::read(file)?;
+        require_algorithm(personality, material.algorithm(), file)?;
         let key = Key {
-            material: key_file::read(file)?,
+            material,
             origin: KeyOrigin::Imported,
             pin_policy: PinPolicy::default_for(*reference),
             touch_policy: TouchPolicy::Never,
@@ -186,6 +227,25 @@ fn read_keys(arguments: &[KeyArgument]) -> anyhow::Result<BTreeMap<u8, Key>> {
         }
     }
     Ok(keys)
+}
+
+/// A card holds no key that its commands could not use.
+fn require_algorithm(
+    personality: Personality,
+    algorithm: AsymmetricAlgorithm,
+    file: &Path,
+) -> anyhow::Result<()> {
+    let allowed = asymmetric_algorithms(personality);
+    if allowed.contains(&algorithm) {
+        return Ok(());
+    }
+    let names: Vec<_> = allowed.iter().copied().map(asymmetric_name).collect();
+    bail!(
+        "{}: such a card has no keys of {}; it has {}",
+        file.display(),
+        asymmetric_name(algorithm),
+        names.join(", ")
+    )
 }
 
 /// The stock file: what `issuer stock add` reads.

@@ -64,7 +64,9 @@ impl BlankCard {
         let identifier = randomness.array();
         let (personality, puk, management_key) = match self.kind {
             BlankKind::Standard => {
-                (Personality::Standard, random_digits(randomness), random_management_key(randomness))
+                let puk = random_digits(randomness);
+                let key = random_management_key(SymmetricAlgorithm::Aes256, randomness);
+                (Personality::Standard, puk, key)
             }
             BlankKind::YubiKey5 { firmware, serial } => {
                 let serial = serial.unwrap_or_else(|| 10_000_000 + randomness.below(90_000_000));
@@ -188,8 +190,19 @@ fn factory_management_key(firmware: Firmware) -> ManagementKey {
     }
 }
 
-fn random_management_key(randomness: &mut Randomness) -> ManagementKey {
-    let algorithm = SymmetricAlgorithm::Aes256;
+/// Gives a standard card a management key of another algorithm, and writes it on the delivery note.
+pub fn replace_management_key(
+    state: &mut CardState,
+    stock: &mut StockRecord,
+    algorithm: SymmetricAlgorithm,
+    randomness: &mut Randomness,
+) {
+    state.management_key = random_management_key(algorithm, randomness);
+    stock.management_key = state.management_key.key.clone();
+    stock.management_key_algorithm = algorithm;
+}
+
+fn random_management_key(algorithm: SymmetricAlgorithm, randomness: &mut Randomness) -> ManagementKey {
     let key = SecretBytes::new(randomness.bytes(algorithm.key_length()));
     ManagementKey { algorithm, key, touch_policy: TouchPolicy::Never }
 }
