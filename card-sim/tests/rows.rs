@@ -37,8 +37,9 @@ const NEVER_ANSWERED: [(&str, &str); 5] = [
     ("KEY ESTABLISHMENT: 9000", "likewise"),
 ];
 
-/// The other tables of Part 2 sections 2.5 and 3, and of Part 1 section 5: what a row is of, and its first columns.
-const OTHER_ROWS: [(&str, &str); 13] = [
+/// The other tables of Part 2 sections 2.5 and 3, and of Part 1 section 5: what a row is of, and its first columns. And the
+/// events that change the security status, which the text of Part 2 section 3 tells one by one.
+const OTHER_ROWS: [(&str, &str); 14] = [
     ("state", "Global security status|Currently selected application|Application security status"),
     (
         "command",
@@ -56,6 +57,14 @@ const OTHER_ROWS: [(&str, &str); 13] = [
     ("reference", "00|80|81|96|97|98"),
     ("key", "04|9A|9B|9C|9D|9E|82 to 95"),
     ("mechanism", "05|07|11|14"),
+    (
+        "event",
+        "power-up, warm or cold reset|SELECT PIV again|SELECT unknown application|SELECT other application|\
+         VERIFY succeeds|VERIFY mismatch|VERIFY refused before comparison|VERIFY P1 = FF|\
+         CHANGE REFERENCE DATA succeeds|CHANGE REFERENCE DATA mismatch|RESET RETRY COUNTER succeeds|\
+         RESET RETRY COUNTER mismatch|AUTHENTICATE step 1 on 9B|AUTHENTICATE step 2 on 9B fails|GET RESPONSE|\
+         interrupted chain of GENERAL AUTHENTICATE",
+    ),
 ];
 
 /// The points of `clients_that_disagree.apdu`.

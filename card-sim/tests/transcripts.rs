@@ -55,6 +55,7 @@ transcripts! {
     references
     reset
     reset_retry_counter
+    security_status
     select
     set_management_key
     set_pin_retries
