@@ -1,7 +1,7 @@
 //! One card in a real reader, for stories between it and other people's programs; no desk, no servers.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
@@ -11,6 +11,9 @@ use crate::privilege::Root;
 use crate::process::{Outcome, Run};
 use crate::programs::program;
 use crate::world::World;
+
+/// The management key that every YubiKey comes with.
+pub const YUBIKEY_MANAGEMENT_KEY: &str = "010203040506070801020304050607080102030405060708";
 
 /// A blank card in the first reader of a pcscd of its own; dropping it pulls the card and ends the daemon.
 #[derive(Debug)]
@@ -96,6 +99,38 @@ impl AtReader {
             "x509 -new -subj /CN={subject} -set_serial 5 -days 3 -force_pubkey {public_key} -CA ca.pem -CAkey ca.key -out {certificate}"
         ))?;
         Ok(())
+    }
+
+    /// Makes a key in the card and writes a certificate of the throw-away CA for it; the public key is in `SLOT.pub`,
+    /// the certificate in `SLOT.pem`. `algorithm` is Yubico's word for it, `RSA2048` or `ECCP256`.
+    pub fn make_key_and_certificate(&self, slot: &str, algorithm: &str) -> Result<()> {
+        let (key, certificate) = (format!("{slot}.pub"), format!("{slot}.pem"));
+        let is_old = self.inspect()?["firmware"].as_str().is_some_and(|version| version.starts_with("5.4"));
+        // Debian's yubico-piv-tool knows no management key of AES, ykman is slow to start.
+        let (generate, import) = if is_old {
+            let tool = || self.tool("yubico-piv-tool").args(["-r", &self.reader(), "-s", slot]);
+            (
+                tool().args(["-a", "generate", "-A", algorithm, "-o", &key]),
+                tool().args(["-a", "import-certificate", "-i", &certificate]),
+            )
+        } else {
+            let tool = |what| self.ykman().args(["piv", what]);
+            let authority = ["-m", YUBIKEY_MANAGEMENT_KEY];
+            (
+                tool("keys").arg("generate").args(authority).args(["-a", algorithm, slot, &key]),
+                tool("certificates").arg("import").args(authority).args([slot, &certificate]),
+            )
+        };
+        generate.ok()?;
+        self.certify(&key, slot, &certificate)?;
+        import.ok()?;
+        Ok(())
+    }
+
+    /// Yubico's current tool, on this reader.
+    pub fn ykman(&self) -> Run {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/ykman");
+        self.tool(program).args(["-r", &self.reader()])
     }
 
     /// Verifies an attestation with the root that the card's maker exports and F9's certificate, PEM files; the

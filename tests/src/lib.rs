@@ -9,6 +9,7 @@
 //! | `mail` | a person's mail program: `mailer` with the person's home |
 //! | `card` | card state files, and cards inserted into a reader by `card-sim run` |
 //! | `at_reader` | one blank card in a real reader, for other people's programs alone |
+//! | `pkcs11_tool` | pkcs11-tool with any module, judged by OpenSSL |
 //! | `namespace` | a server in namespaces of its own, all of whose processes end with it |
 //! | `pcscd` | a real pcscd with vpcd readers in namespaces of its own |
 //! | `postfix`, `dovecot` | real mail servers on free loopback ports |
@@ -34,6 +35,7 @@ pub mod namespace;
 pub mod openssl;
 pub mod paper;
 pub mod pcscd;
+pub mod pkcs11_tool;
 pub mod ports;
 pub mod postfix;
 pub mod privilege;

@@ -1,7 +1,5 @@
 //! Yubico's current tool, `ykman piv` (PyPI), on a card with firmware 5.7; OpenSSL judges.
 
-use std::path::Path;
-
 use anyhow::{Result, ensure};
 use sealwright_tests::at_reader::AtReader;
 use sealwright_tests::privilege::Root;
@@ -13,8 +11,7 @@ const MANAGEMENT_KEY: &str = "-m 01020304050607080102030405060708010203040506070
 const ALGORITHMS: [&str; 6] = ["ECCP256", "ECCP384", "ED25519", "X25519", "RSA2048", "RSA3072"];
 
 fn ykman(bench: &AtReader, line: &str) -> Run {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/ykman");
-    bench.tool(program).args(["-r", &bench.reader()]).args(line.split_whitespace())
+    bench.ykman().args(line.split_whitespace())
 }
 
 fn succeeds(bench: &AtReader, line: &str, words: &str) -> Result<Outcome> {
