@@ -22,6 +22,7 @@ pub struct AtReader {
     _inserted: Inserted,
     pcscd: Pcscd,
     card: CardFile,
+    firmware: String,
     world: World,
 }
 
@@ -34,7 +35,7 @@ impl AtReader {
         let run = pcscd.in_network(program("card-sim")?).arg("run").arg(&card.state);
         let run = run.args(["--touch", touch, "--vpcd", &Pcscd::vpcd_address(0)?, "--trace"]);
         let inserted = pcscd.insert_program(0, run.arg(world.path("trace")))?;
-        Ok(Self { _inserted: inserted, pcscd, card, world })
+        Ok(Self { _inserted: inserted, pcscd, card, firmware: firmware.to_owned(), world })
     }
 
     /// A program that finds the reader, in the folder of this story.
@@ -105,7 +106,7 @@ impl AtReader {
     /// the certificate in `SLOT.pem`. `algorithm` is Yubico's word for it, `RSA2048` or `ECCP256`.
     pub fn make_key_and_certificate(&self, slot: &str, algorithm: &str) -> Result<()> {
         let (key, certificate) = (format!("{slot}.pub"), format!("{slot}.pem"));
-        let is_old = self.inspect()?["firmware"].as_str().is_some_and(|version| version.starts_with("5.4"));
+        let is_old = self.firmware == "5.4";
         // Debian's yubico-piv-tool knows no management key of AES, ykman is slow to start.
         let (generate, import) = if is_old {
             let tool = || self.tool("yubico-piv-tool").args(["-r", &self.reader(), "-s", slot]);
