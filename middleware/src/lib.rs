@@ -5,7 +5,7 @@
 //! | [`transport`] | where cards are: [`Locator`], readers, connections (PC/SC, in-process, replayed transcripts) |
 //! | `apdu` | ISO 7816-4: command and response APDUs, chaining, status words, BER-TLV |
 //! | [`piv`] | SP 800-73-5: [`Card`], [`Transaction`], PIN, signing, decryption, administration, data objects |
-//! | [`keys`] | what a private key can do wherever it lives: [`Signer`], [`Decryptor`], [`KeyAgreement`]; [`FileKey`] |
+//! | [`keys`] | what a private key can do wherever it lives: [`Signer`], [`Decryptor`], [`KeyAgreement`]; [`FileKey`], `Pkcs11Key` |
 //! | [`secret_source`] | where PINs and passphrases come from: `fd:N`, a file, pinentry, the terminal |
 //! | [`settings`] | what the user has set: pinentry, whether PINs are kept for a while |
 //! | [`pin_cache`] | PINs that were right, kept in the process's memory; off by default |
@@ -34,6 +34,8 @@ pub use keys::{
     Decryptor, DigestAlgorithm, FileKey, KeyAgreement, KeyError, OaepDigest, RsaEncryption, SignatureScheme,
     Signer,
 };
+#[cfg(feature = "pkcs11-client")]
+pub use keys::{Pkcs11Key, Pkcs11Uri};
 pub use piv::{
     Administration, Attestation, AttestationError, Card, CardContents, CardError, CardIdentity, CardKey,
     DataObject, EmulatedMark, FreshPin, KeyAlgorithm, KeyEntry, KeyMetadata, KeyOrigin, KeyPolicies,

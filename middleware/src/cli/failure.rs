@@ -183,6 +183,8 @@ fn key_error_code(error: &KeyError) -> &'static str {
         KeyError::MalformedKeyFile(_) => "malformed-key-file",
         KeyError::DecryptionFailed => "decryption-failed",
         KeyError::MalformedPeerKey => "malformed-peer-key",
+        KeyError::NoSuchKey(_) => "no-such-key",
+        KeyError::Module { .. } => "module",
         KeyError::Io(_) => "io",
         _ => "failed",
     }

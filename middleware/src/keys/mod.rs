@@ -1,8 +1,12 @@
 //! What a private key can do, wherever it lives.
 //!
-//! Three traits, each implemented by a key of a card ([`CardKey`](crate::CardKey)) and by a key in an encrypted file
-//! ([`FileKey`]). Hashing is the caller's; padding is done here for both.
+//! Three traits, each implemented by a key of a card ([`CardKey`](crate::CardKey)), by a key in an encrypted file
+//! ([`FileKey`]) and, with the feature `pkcs11-client`, by a key behind a PKCS#11 module (`Pkcs11Key`). Hashing is the caller's; padding is done here for both.
 mod file_key;
+#[cfg(feature = "pkcs11-client")]
+mod pkcs11_key;
+#[cfg(feature = "pkcs11-client")]
+mod pkcs11_uri;
 pub(crate) mod public_key;
 pub(crate) mod rsa_padding;
 
@@ -10,6 +14,10 @@ use spki::SubjectPublicKeyInfoOwned;
 use zeroize::Zeroizing;
 
 pub use file_key::FileKey;
+#[cfg(feature = "pkcs11-client")]
+pub use pkcs11_key::Pkcs11Key;
+#[cfg(feature = "pkcs11-client")]
+pub use pkcs11_uri::Pkcs11Uri;
 
 use crate::piv::CardError;
 
@@ -162,6 +170,17 @@ pub enum KeyError {
     /// Key agreement with something that is no point of the curve (SP 800-56A section 5.6.2.3).
     #[error("the peer's public key is no good point of the key's curve")]
     MalformedPeerKey,
+    /// What names a key behind a PKCS#11 module leads to none, or to several.
+    #[error("{0}")]
+    NoSuchKey(String),
+    /// The PKCS#11 module refused or failed; its own code.
+    #[error("the PKCS#11 module failed in {function}: {code}")]
+    Module {
+        /// The function, as in C_Sign.
+        function: String,
+        /// The return value, as in PinIncorrect for CKR_PIN_INCORRECT.
+        code: String,
+    },
     /// Randomness or a file.
     #[error("{0}")]
     Io(#[from] std::io::Error),

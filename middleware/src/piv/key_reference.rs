@@ -224,17 +224,34 @@ impl KeyAlgorithm {
         template: &[u8],
     ) -> Result<SubjectPublicKeyInfoOwned, CardError> {
         let missing = || CardError::MalformedAnswer(format!("no {self} public key in the template"));
-        let key = if self.is_rsa() {
+        let public_key = if self.is_rsa() {
             let modulus = ber_tlv::find(template, 0x81)?.ok_or_else(missing)?;
             let exponent = ber_tlv::find(template, 0x82)?.ok_or_else(missing)?;
-            rsa_public_key(modulus, exponent).map_err(|_| missing())?
+            self.public_key_of_rsa(modulus, exponent)
         } else {
-            ber_tlv::find(template, 0x86)?.ok_or_else(missing)?.to_vec()
+            self.public_key_of_point(ber_tlv::find(template, 0x86)?.ok_or_else(missing)?)
         };
-        let subject_public_key = BitString::from_bytes(&key).map_err(|_| missing())?;
+        public_key.ok_or_else(missing)
+    }
+
+    /// `None` unless the modulus has this algorithm's size.
+    pub(crate) fn public_key_of_rsa(
+        self,
+        modulus: &[u8],
+        exponent: &[u8],
+    ) -> Option<SubjectPublicKeyInfoOwned> {
+        self.public_key(&rsa_public_key(modulus, exponent).ok()?)
+    }
+
+    /// `None` unless the point lies on this algorithm's curve.
+    pub(crate) fn public_key_of_point(self, point: &[u8]) -> Option<SubjectPublicKeyInfoOwned> {
+        self.public_key(point)
+    }
+
+    fn public_key(self, key: &[u8]) -> Option<SubjectPublicKeyInfoOwned> {
+        let subject_public_key = BitString::from_bytes(key).ok()?;
         let public_key = SubjectPublicKeyInfoOwned { algorithm: self.identifier(), subject_public_key };
-        // A point off the curve, or a modulus of another size, is refused here.
-        if Self::of(&public_key) == Some(self) { Ok(public_key) } else { Err(missing()) }
+        (Self::of(&public_key) == Some(self)).then_some(public_key)
     }
 }
 

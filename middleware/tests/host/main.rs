@@ -5,5 +5,7 @@
 mod file_key;
 #[path = "../judge/openssl.rs"]
 mod openssl;
+#[cfg(feature = "pkcs11-client")]
+mod pkcs11_key;
 mod transcripts;
 mod vendor_commands;
