@@ -31,6 +31,7 @@
 pub mod card;
 pub mod cli;
 pub mod crypto;
+pub mod fuzz;
 pub mod iso7816;
 pub mod piv;
 pub mod secret;

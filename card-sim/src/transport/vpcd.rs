@@ -4,7 +4,7 @@
 //! event (00 power off, 01 power on, 02 reset, 04 give the ATR), and only 04 is answered; a longer one
 //! is a command APDU, answered by one frame.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::TcpStream;
 
 use zeroize::Zeroizing;
@@ -37,7 +37,7 @@ fn serve_frames(
     card: &mut dyn CardInReader,
     seen: &mut dyn FnMut(),
 ) -> io::Result<()> {
-    let mut frames = Frames::new(stream);
+    let mut frames = Frames::new(stream, |stream| acknowledge_quickly(stream));
     while let Some(payload) = frames.next()? {
         let answer = match payload {
             [] => continue,
@@ -76,22 +76,25 @@ fn encode(payload: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(frame)
 }
 
-/// Reads frames from the socket.
-struct Frames<'a> {
-    stream: &'a TcpStream,
+/// Reads frames from a stream.
+pub(crate) struct Frames<S> {
+    stream: S,
+    /// Called before and after each read.
+    around_reading: fn(&S),
     buffer: Zeroizing<Vec<u8>>,
     filled: usize,
     /// Bytes at the front that belong to the frame given out last.
     used: usize,
 }
 
-impl<'a> Frames<'a> {
-    fn new(stream: &'a TcpStream) -> Self {
-        Self { stream, buffer: Zeroizing::new(vec![0; LARGEST_FRAME]), filled: 0, used: 0 }
+impl<S: io::Read> Frames<S> {
+    pub(crate) fn new(stream: S, around_reading: fn(&S)) -> Self {
+        let buffer = Zeroizing::new(vec![0; LARGEST_FRAME]);
+        Self { stream, around_reading, buffer, filled: 0, used: 0 }
     }
 
     /// The payload of the next frame, or `None` when the reader closed the connection between two.
-    fn next(&mut self) -> io::Result<Option<&[u8]>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<&[u8]>> {
         self.buffer.copy_within(self.used..self.filled, 0);
         self.filled -= self.used;
         self.used = 0;
@@ -120,7 +123,7 @@ impl<'a> Frames<'a> {
     /// until ours acknowledges the first, which takes 44 ms unless quick acknowledgement is on. The
     /// system turns that off again by itself, hence around every read.
     fn fill(&mut self) -> io::Result<bool> {
-        acknowledge_quickly(self.stream);
+        (self.around_reading)(&self.stream);
         let free = self.buffer.get_mut(self.filled..).unwrap_or_default();
         let count = loop {
             match self.stream.read(free) {
@@ -128,7 +131,7 @@ impl<'a> Frames<'a> {
                 result => break result?,
             }
         };
-        acknowledge_quickly(self.stream);
+        (self.around_reading)(&self.stream);
         self.filled += count;
         Ok(count > 0)
     }
