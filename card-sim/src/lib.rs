@@ -18,6 +18,33 @@
 //! | traces, and playing them again | `transcript/`, whose header is the format |
 //! | the program's commands | `cli/` |
 //!
+//! In a test:
+//!
+//! ```
+//! # use std::collections::BTreeMap;
+//! # use card_sim::crypto::Randomness;
+//! # use card_sim::piv::blank::{BlankCard, BlankKind};
+//! # use card_sim::store::image;
+//! use std::path::Path;
+//!
+//! use card_sim::Card;
+//! use card_sim::store::file::FileStore;
+//! use card_sim::store::memory::MemoryStore;
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # std::env::set_current_dir(folder.path())?;
+//! # let blank = BlankCard { kind: BlankKind::Standard, keys: BTreeMap::new(), seed: None };
+//! # let (state, _) = blank.manufacture(&mut Randomness::from_system()?);
+//! # FileStore::create(Path::new("test.card"), &image::encode(&state, Path::new("test.card"))?)?;
+//! let path = Path::new("test.card");
+//! let copy = MemoryStore::new(FileStore::peek(path)?);
+//! let mut card = Card::with_store(Box::new(copy), path)?;
+//! card.power_on();
+//! let answer = card.transmit(&[0x00, 0xA4, 0x04, 0x00, 0x05, 0xA0, 0x00, 0x00, 0x03, 0x08, 0x00]);
+//! assert!(answer.ends_with(&[0x90, 0x00]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Invariants:
 //! - A change of state is durable before the card answers, and all or nothing ([`store`]).
 //! - A PIN or PUK try is spent durably before the comparison.
