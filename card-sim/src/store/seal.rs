@@ -18,8 +18,8 @@ use zeroize::Zeroizing;
 
 use super::StoreError;
 
-/// 2^17 blocks of 1 kB: 128 MB and about a third of a second for each guess.
-const LOG_N: u8 = 17;
+/// 2^16 blocks of 1 kB: 64 MB and a sixth of a second for each guess.
+const LOG_N: u8 = 16;
 const R: u8 = 8;
 const P: u8 = 1;
 /// The largest parameters that are computed for a file: 1 GB.
