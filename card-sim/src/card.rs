@@ -1,8 +1,9 @@
 //! The card as a reader sees it: power, reset, one APDU in and one out.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::crypto::{self, Randomness, RustCrypto};
+use crate::crypto::{self, KeyPool, Randomness, RustCrypto};
 use crate::iso7816::apdu::ResponseData;
 use crate::iso7816::chaining::{Chained, CommandChain, ResponseChain};
 use crate::iso7816::{CommandApdu, Interface, ResponseApdu, StatusWord, aid};
@@ -86,6 +87,13 @@ impl Card {
     /// Gives the card the finger that some of its keys wait for. Without one it is touched whenever it asks.
     pub fn set_finger(&mut self, finger: Box<dyn Finger>) {
         self.applet.set_finger(finger);
+    }
+
+    /// The same card, taking RSA keys from a pool while it has any. A seeded card takes none.
+    #[must_use]
+    pub fn with_key_pool(mut self, pool: Arc<KeyPool>) -> Self {
+        self.applet.use_key_pool(pool);
+        self
     }
 
     /// Powers the card and returns its answer to reset.

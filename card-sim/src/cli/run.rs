@@ -16,6 +16,7 @@ use signal_hook::iterator::Signals;
 use super::Usage;
 use super::touch::{Terminal, Touch};
 use crate::Card;
+use crate::crypto::KeyPool;
 use crate::iso7816::Interface;
 use crate::transcript::{Secrets, SharedTrace, Trace, TracedCard};
 use crate::transport::{CardInReader, vpcd};
@@ -46,6 +47,9 @@ pub(super) struct Run {
     /// What happens when a key waits for touch
     #[arg(long, value_enum, default_value = "yes")]
     touch: Touch,
+    /// How many RSA-2048 keys are made beforehand, so that cards answer at once when they are asked for one
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    ready_keys: usize,
     /// Write one line `ready HOST:PORT STATE` to this file descriptor for each card that its reader has seen
     #[arg(long, value_name = "N", value_parser = parse_descriptor)]
     ready_fd: Option<u32>,
@@ -83,6 +87,7 @@ impl Run {
         let traces = self.open_traces()?;
         let ready = Arc::new(Ready::open(self.ready_fd)?);
         let cards = self.states.iter().map(|state| Card::open(state)).collect::<Result<Vec<_>, _>>()?;
+        let pool = Arc::new(KeyPool::start(self.ready_keys).context("cannot make keys beforehand")?);
         let stop = Arc::new(Stop::default());
         let terminal = Terminal::new();
         stop_on_signals(Arc::clone(&stop), Arc::clone(&terminal))?;
@@ -93,7 +98,7 @@ impl Run {
         let is_shared = traces.len() < self.states.len();
         let mut traces = traces.iter().cycle();
         for ((card, address), state) in cards.into_iter().zip(addresses).zip(self.states) {
-            let mut card = card.over(self.interface.into());
+            let mut card = card.over(self.interface.into()).with_key_pool(Arc::clone(&pool));
             card.set_finger(self.touch.finger(&terminal, &state));
             let card: Box<dyn CardInReader + Send> = match traces.next() {
                 Some(trace) => {

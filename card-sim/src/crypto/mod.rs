@@ -5,6 +5,7 @@
 #[cfg(feature = "aws-lc")]
 pub mod aws_lc;
 pub mod cipher;
+pub mod key_pool;
 pub mod random;
 mod rsa_key;
 pub mod rust_crypto;
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 #[cfg(feature = "aws-lc")]
 pub use aws_lc::AwsLc;
 pub use cipher::SymmetricAlgorithm;
+pub use key_pool::KeyPool;
 pub use random::Randomness;
 pub use rust_crypto::RustCrypto;
 

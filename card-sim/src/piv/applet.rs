@@ -1,6 +1,7 @@
 //! The PIV card application: owns the state; parse, authorise, handle; the only match on [`Command`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::command::Command;
 use super::commands::select;
@@ -10,7 +11,8 @@ use super::personality::Personality;
 use super::security_status::SecurityStatus;
 use super::state::{CardState, Key};
 use super::touch::{AlwaysTouches, Finger, TouchSensor};
-use crate::crypto::{CryptoProvider, PrivateKey, Randomness};
+use crate::crypto::key_pool::Pooled;
+use crate::crypto::{CryptoProvider, KeyPool, PrivateKey, Randomness, RustCrypto};
 use crate::iso7816::apdu::ResponseData;
 use crate::iso7816::{CommandApdu, Interface, StatusWord};
 
@@ -39,6 +41,14 @@ impl PivApplet {
     /// Gives the card the finger that its keys wait for; without one it is touched whenever it asks.
     pub fn set_finger(&mut self, finger: Box<dyn Finger>) {
         self.touch = TouchSensor::new(finger);
+    }
+
+    /// Takes RSA keys from a pool while it has any; a seeded card takes none, because its keys come from its seed.
+    pub fn use_key_pool(&mut self, pool: Arc<KeyPool>) {
+        if self.persistent.state().seed.is_none() {
+            let crypto = std::mem::replace(&mut self.crypto, Box::new(RustCrypto));
+            self.crypto = Box::new(Pooled::new(crypto, pool));
+        }
     }
 
     /// Which card this is.
