@@ -8,11 +8,25 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use zeroize::Zeroizing;
 
 use super::StoreError;
 use super::file::Medium;
+
+static SYNCS: AtomicU64 = AtomicU64::new(0);
+
+/// How often this process has made a file or folder of cards durable: what a change of state costs most.
+#[must_use]
+pub fn syncs() -> u64 {
+    SYNCS.load(Ordering::Relaxed)
+}
+
+fn counted(sync: io::Result<()>) -> io::Result<()> {
+    SYNCS.fetch_add(1, Ordering::Relaxed);
+    sync
+}
 
 /// A state file, locked.
 pub struct Folder {
@@ -123,7 +137,7 @@ impl Medium for Folder {
 
     fn sync_state(&mut self) -> io::Result<()> {
         // The content and the length: times of change are not worth a write of their own.
-        self.state()?.file.sync_data()
+        counted(self.state()?.file.sync_data())
     }
 
     fn create_temporary(&mut self) -> io::Result<()> {
@@ -139,7 +153,7 @@ impl Medium for Folder {
     }
 
     fn sync_temporary(&mut self) -> io::Result<()> {
-        self.new.as_ref().ok_or(io::ErrorKind::NotFound)?.sync_all()
+        counted(self.new.as_ref().ok_or(io::ErrorKind::NotFound)?.sync_all())
     }
 
     fn rename_temporary(&mut self) -> io::Result<()> {
@@ -149,7 +163,7 @@ impl Medium for Folder {
     }
 
     fn sync_folder(&mut self) -> io::Result<()> {
-        File::open(folder_of(&self.path))?.sync_all()
+        counted(File::open(folder_of(&self.path))?.sync_all())
     }
 }
 
@@ -177,9 +191,9 @@ pub fn write_new_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = folder_of(path);
     let mut file = tempfile::Builder::new().prefix(".card-sim-").tempfile_in(folder).map_err(without_path)?;
     file.write_all(content).map_err(without_path)?;
-    file.as_file().sync_all()?;
+    counted(file.as_file().sync_all())?;
     file.persist_noclobber(path).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
+    counted(File::open(folder)?.sync_all())
 }
 
 /// Errors of temporary files name a file that nobody knows, and that is gone.

@@ -9,6 +9,7 @@
 //!   14+N     32  SHA-256 of everything before it
 //! ```
 
+use std::io;
 use std::path::Path;
 
 use serde::Serialize;
@@ -20,7 +21,6 @@ use super::StoreError;
 
 const HEADER: usize = 14;
 const CHECKSUM: usize = 32;
-const ORDINARY_BODY: usize = 1 << 17;
 
 /// The version written here, and the newest one read. Older ones are read too: what they name otherwise has aliases
 /// in the state's types, what they lack has defaults there.
@@ -36,10 +36,27 @@ pub const VERSION: u16 = 2;
 /// [`StoreError::Damaged`] when the state has no CBOR form, which no state of a card lacks.
 pub fn encode(state: &impl Serialize, path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     let unencodable = |_| damaged(path, "the state cannot be encoded");
-    // Room for an ordinary card, so that growing leaves no copies of its secrets in freed memory.
-    let mut body = Zeroizing::new(Vec::with_capacity(ORDINARY_BODY));
-    ciborium::into_writer(state, &mut *body).map_err(unencodable)?;
-    frame(&body, Kind::Plain, path)
+    // Measured beforehand, so that growing leaves no copies of its secrets in freed memory.
+    let mut measure = Measure(0);
+    ciborium::into_writer(state, &mut measure).map_err(unencodable)?;
+    let Measure(length) = measure;
+    let mut image = begin(length, Kind::Plain, path)?;
+    ciborium::into_writer(state, &mut *image).map_err(unencodable)?;
+    Ok(end(image))
+}
+
+/// Counts what is written to it.
+struct Measure(usize);
+
+impl io::Write for Measure {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Decodes a state; `path` only names the file in errors.
@@ -85,15 +102,25 @@ impl Kind {
 
 /// Puts header and checksum around a body.
 pub(super) fn frame(body: &[u8], kind: Kind, path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-    let length = u32::try_from(body.len()).map_err(|_| damaged(path, "the state is too large"))?;
-    let mut image = Zeroizing::new(Vec::with_capacity(HEADER + body.len() + CHECKSUM));
+    let mut image = begin(body.len(), kind, path)?;
+    image.extend_from_slice(body);
+    Ok(end(image))
+}
+
+/// The header, with room for a body of this length and its checksum.
+fn begin(length: usize, kind: Kind, path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let mut image = Zeroizing::new(Vec::with_capacity(HEADER + length + CHECKSUM));
+    let length = u32::try_from(length).map_err(|_| damaged(path, "the state is too large"))?;
     image.extend_from_slice(kind.magic());
     image.extend_from_slice(&VERSION.to_be_bytes());
     image.extend_from_slice(&length.to_be_bytes());
-    image.extend_from_slice(body);
+    Ok(image)
+}
+
+fn end(mut image: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
     let checksum = Sha256::digest(&*image);
     image.extend_from_slice(&checksum);
-    Ok(image)
+    image
 }
 
 /// An image whose checksum was right, and what follows it.
