@@ -20,9 +20,9 @@ pub struct Row {
     pub peer: f64,
     /// Who the peer is.
     pub peer_name: &'static str,
-    /// The most that ours may be, in `unit`.
+    /// The most that ours may be, in `unit`; infinite where there is no limit.
     pub limit: f64,
-    /// `us`, `ms`, `s`, `s CPU` or `MB`.
+    /// `us`, `ms`, `s`, `s CPU`, `MB` or `syncs`.
     pub unit: &'static str,
 }
 
@@ -84,6 +84,30 @@ pub fn by_turns(
         times.push(once_each(&mut ours, &mut peer)?);
     }
     Ok(medians(times))
+}
+
+/// The times of several participants, one turn of each after the other, after one turn that does not count. Sorted.
+pub fn interleaved(
+    rounds: usize,
+    participants: usize,
+    mut turn: impl FnMut(usize) -> Result<()>,
+) -> Result<Vec<Vec<Duration>>> {
+    let mut times = vec![Vec::with_capacity(rounds); participants];
+    for round in 0..=rounds {
+        for (participant, times) in times.iter_mut().enumerate() {
+            let time = timed(|| turn(participant))?;
+            if round > 0 {
+                times.push(time);
+            }
+        }
+    }
+    times.iter_mut().for_each(|times| times.sort());
+    Ok(times)
+}
+
+/// The time below which this share of sorted times lies, in hundredths.
+pub fn percentile(sorted: &[Duration], hundredths: usize) -> Duration {
+    sorted.get(sorted.len() * hundredths / 100).copied().unwrap_or_default()
 }
 
 /// One turn of both.

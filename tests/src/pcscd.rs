@@ -16,6 +16,7 @@ use crate::programs::program;
 
 /// The name that Yubico's tools look for.
 const FRIENDLY_NAME: &str = "Yubico YubiKey OTP+FIDO+CCID";
+const FOREIGN_NAME: &str = "Foreign emulated card";
 const DRIVER: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
 const FIRST_PORT: u16 = 0x8C7B;
 
@@ -37,12 +38,27 @@ pub struct Inserted {
 impl Pcscd {
     /// Starts one with at least this many readers, with its files in `folder`.
     pub fn start(root: Root, folder: &Path, readers: usize) -> Result<Self> {
+        Self::start_with_driver(root, folder, readers, None)
+    }
+
+    /// The same, with one more reader that a foreign driver makes; its home folder is in `folder`, too.
+    pub fn start_with_driver(
+        root: Root,
+        folder: &Path,
+        readers: usize,
+        driver: Option<&Path>,
+    ) -> Result<Self> {
         let sockets = folder.join("sock");
         fs::create_dir_all(&sockets)?;
         // pcscd's socket is open to everybody who may search the folder.
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
         let drivers = readers.div_ceil(2);
-        fs::write(folder.join("reader.conf"), reader_conf(folder, drivers)?)?;
+        let mut readers_file = reader_conf(folder, drivers)?;
+        if let Some(driver) = driver {
+            let driver = driver.display();
+            writeln!(readers_file, "FRIENDLYNAME \"{FOREIGN_NAME}\"\nLIBPATH {driver}\nCHANNELID 0x0\n")?;
+        }
+        fs::write(folder.join("reader.conf"), readers_file)?;
         fs::write(folder.join("inside.sh"), inside_script(folder))?;
         let script = folder.join("inside.sh").display().to_string();
         let log = folder.join("pcscd.log");
@@ -68,6 +84,11 @@ impl Pcscd {
     /// A reader's name as PC/SC lists it: two readers share a driver.
     pub fn reader_name(&self, reader: usize) -> String {
         format!("{} 00 {:02}", friendly_name(reader / 2), reader % 2)
+    }
+
+    /// The name of the foreign driver's reader.
+    pub fn foreign_reader_name() -> String {
+        format!("{FOREIGN_NAME} 00 00")
     }
 
     /// A command in the network namespace, where vpcd listens for cards.
@@ -157,6 +178,7 @@ fn inside_script(folder: &Path) -> String {
         "ip link set lo up\n\
          mount -t tmpfs tmpfs /run\n\
          mkdir /run/pcscd\n\
+         export HOME={folder}\n\
          mount --bind {folder}/sock /run/pcscd\n\
          exec pcscd --foreground --config {folder}/reader.conf\n"
     )

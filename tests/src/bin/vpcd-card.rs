@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! vpcd-card HOST:PORT empty                     answers 90 00 to everything
+//! vpcd-card HOST:PORT sign rsa2048|p256         signs whatever GENERAL AUTHENTICATE ends in, and knows nothing else
 //! vpcd-card HOST:PORT pull STATE INS P2         the card of STATE, gone when INS P2 arrives (hexadecimal)
 //! vpcd-card HOST:PORT hold STATE INS P2 FIFO    the card of STATE; at INS P2 it first reads FIFO to its end, once
 //! ```
@@ -12,10 +13,12 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use card_sim::crypto::{self, AsymmetricAlgorithm, PrivateKey, Randomness};
 use socket2::SockRef;
 
 enum Played {
     Empty,
+    Signer(Box<Signer>),
     Card { card: Box<card_sim::Card>, atr: Vec<u8>, instruction: u8, p2: u8, then: Then },
 }
 
@@ -35,11 +38,14 @@ fn main() -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (address, mut played) = match arguments.as_slice() {
         [address, "empty"] => (address, Played::Empty),
+        [address, "sign", algorithm] => (address, Played::Signer(Box::new(Signer::new(algorithm)?))),
         [address, "pull", state, instruction, p2] => (address, played(state, instruction, p2, Then::Pull)?),
         [address, "hold", state, instruction, p2, fifo] => {
             (address, played(state, instruction, p2, Then::Hold(fifo.into()))?)
         }
-        _ => bail!("usage: vpcd-card HOST:PORT empty | pull STATE INS P2 | hold STATE INS P2 FIFO"),
+        _ => bail!(
+            "usage: vpcd-card HOST:PORT empty | sign rsa2048|p256 | pull STATE INS P2 | hold STATE INS P2 FIFO"
+        ),
     };
     let connected = TcpStream::connect(address);
     let mut reader = connected.with_context(|| format!("connecting to vpcd at {address}"))?;
@@ -87,11 +93,67 @@ fn read(reader: &mut TcpStream, length: usize) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// A card that does nothing but sign: what ours is held against.
+struct Signer {
+    key: Box<dyn PrivateKey>,
+    is_rsa: bool,
+    randomness: Randomness,
+    collected: Vec<u8>,
+    waiting: Vec<u8>,
+}
+
+impl Signer {
+    fn new(algorithm: &str) -> Result<Self> {
+        let algorithm = match algorithm {
+            "rsa2048" => AsymmetricAlgorithm::Rsa2048,
+            "p256" => AsymmetricAlgorithm::P256,
+            _ => bail!("rsa2048 or p256"),
+        };
+        let mut randomness = Randomness::from_system()?;
+        let crypto = crypto::fastest();
+        let key = crypto.load(&crypto.generate(algorithm, &mut randomness)?)?;
+        let is_rsa = algorithm.is_rsa();
+        Ok(Self { key, is_rsa, randomness, collected: Vec::new(), waiting: Vec::new() })
+    }
+
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>> {
+        let is_short = command.get(4) != Some(&0);
+        match command {
+            [_, 0xC0, ..] => return Ok([std::mem::take(&mut self.waiting), OK.to_vec()].concat()),
+            [0x10, 0x87, _, _, _, data @ ..] => {
+                self.collected.extend_from_slice(data);
+                return Ok(OK.to_vec());
+            }
+            [0x00, 0x87, _, _, _, data @ .., _] if is_short => self.collected.extend_from_slice(data),
+            [0x00, 0x87, _, _, _, _, _, data @ .., _, _] => self.collected.extend_from_slice(data),
+            _ => return Ok(OK.to_vec()),
+        }
+        let collected = std::mem::take(&mut self.collected);
+        let input = collected.get(collected.len().saturating_sub(if self.is_rsa { 256 } else { 32 })..);
+        let input = input.unwrap_or_default();
+        let mut answer = if self.is_rsa {
+            let signature = self.key.rsa_private_operation(input, &mut self.randomness)?;
+            [&[0x7C, 0x82, 0x01, 0x04, 0x82, 0x82, 0x01, 0x00][..], &signature].concat()
+        } else {
+            let signature = self.key.ecdsa_sign(input)?;
+            let length = u8::try_from(signature.len())?;
+            [&[0x7C, length + 2, 0x82, length][..], &signature].concat()
+        };
+        if is_short && answer.len() > 256 {
+            self.waiting = answer.split_off(256);
+            answer.extend([0x61, u8::try_from(self.waiting.len())?]);
+        } else {
+            answer.extend(OK);
+        }
+        Ok(answer)
+    }
+}
+
 impl Played {
     /// Power and reset have no answer; the ATR is asked for.
     fn control(&mut self, control: u8) -> Option<Vec<u8>> {
         match (self, control) {
-            (Self::Empty, 4) => return Some(EMPTY_ATR.to_vec()),
+            (Self::Empty | Self::Signer(_), 4) => return Some(EMPTY_ATR.to_vec()),
             (Self::Card { atr, .. }, 4) => return Some(atr.clone()),
             (Self::Card { card, .. }, 0) => card.power_off(),
             (Self::Card { card, .. }, 1) => drop(card.power_on()),
@@ -103,7 +165,11 @@ impl Played {
 
     /// `None`: the card was pulled.
     fn transmit(&mut self, command: &[u8]) -> Result<Option<Vec<u8>>> {
-        let Self::Card { card, instruction, p2, then, .. } = self else { return Ok(Some(OK.to_vec())) };
+        let (card, instruction, p2, then) = match self {
+            Self::Empty => return Ok(Some(OK.to_vec())),
+            Self::Signer(signer) => return signer.transmit(command).map(Some),
+            Self::Card { card, instruction, p2, then, .. } => (card, instruction, p2, then),
+        };
         if command.get(1) == Some(instruction) && command.get(3) == Some(p2) {
             match then {
                 Then::Pull => return Ok(None),

@@ -25,6 +25,7 @@ use sealwright_tests::measure::{Row, table};
 const AREAS: [&str; 5] = ["card", "middleware", "issuer", "mail", "documents"];
 const USAGE: &str =
     "usage: bench [card|middleware|issuer|mail|documents] [--json] [--small] [--only PART] [--plot FILE.svg]
+parts of card: apdus, signatures, objects, generation, cards
 parts of mail: letters, recipients, revocation, large, response-times
 parts of documents: signing, verifying, sealing, time-stamps, distribution";
 
@@ -35,7 +36,7 @@ struct Options {
     json: bool,
     /// Messages of at most 10 MB: a quick look, and no row of the issue's sizes.
     small: bool,
-    /// One part of the areas `mail` and `documents`.
+    /// One part of the areas `card`, `mail` and `documents`.
     only: Option<String>,
     /// Where to draw the response times.
     plot: Option<String>,
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
-        ["client", "card", ours, peer] => card::short_apdus(ours, peer),
+        ["client", "card", rest @ ..] => card::client(rest),
         ["client", "distribution", folder, to, count] => documents::distribution_client(folder, to, count),
         ["client", "seal", document, certificate, output] => {
             documents::sealing_client(document.as_ref(), certificate.as_ref(), output.as_ref())
@@ -97,7 +98,7 @@ fn bench(options: &Options) -> Result<()> {
     let mut rows: Vec<Row> = Vec::new();
     for area in &options.areas {
         rows.extend(match *area {
-            "card" => card::rows()?,
+            "card" => card::rows(options)?,
             "middleware" => middleware::rows()?,
             "issuer" => issuer::rows()?,
             "documents" => documents::rows(options)?,
