@@ -227,3 +227,38 @@ fn without_contact_opensc_sees_the_card_authentication_key_alone() -> Result<()>
     assert_ne!(refused.code, Some(0), "{refused}");
     Ok(())
 }
+
+/// SP 800-73-5 Part 1 section 3.3.2: 60 20 says that the holder's PIN is the Global PIN, reference 00.
+#[test]
+fn opensc_asks_for_the_global_pin_where_the_discovery_object_prefers_it() -> Result<()> {
+    let Some(root) = Root::or_skip("pcscd in a private namespace")? else { return Ok(()) };
+    let mut world = World::empty()?;
+    let pcscd = world.pcscd(root, 2)?;
+    let card = CardFile::standard_with(world.folder(), "global", &["--global-pin"])?;
+    // The issuer prefers it and makes a key; the holder changes it.
+    let personalised = "@ power on\n@ authenticate\n\
+        > 00 DB 3F FF 14 7E 12 4F 0B A0 00 00 03 08 00 00 10 00 01 00 5F 2F 02 60 20\n< 90 00\n\
+        > 00 47 00 9A 05 AC 03 80 01 11 00\n< 7F 49 43 86 41 04 .. 90 00\n\
+        > 00 24 00 00 10 31 32 33 34 35 36 FF FF 36 35 34 33 32 31 FF FF\n< 90 00\n";
+    fs::write(world.path("personalise.apdu"), personalised)?;
+    fs::write(world.path("values"), format!("management key = {}\n", card.stock_value("management_key")?))?;
+    let replay = Run::new(program("card-sim")?).args(["replay", "personalise.apdu", "--values", "values"]);
+    let replay = replay.args(["--keep-changes", "--against", &card.locator()]);
+    replay.folder(world.folder()).ok()?;
+
+    let _inserted = pcscd.insert(0, &card.state)?;
+    let tool = |name: &str| Run::new(name).envs([&pcscd.environment()]).folder(world.folder());
+    let listed = tool("pkcs15-tool").arg("--list-pins").env("OPENSC_DEBUG", "9").ok()?;
+    assert!(listed.out().contains("PIN [Global PIN]") && !listed.out().contains("PIN [PIN]"), "{listed}");
+    needs_no_work_around(&listed)?;
+    let verify =
+        |pin: &str| tool("pkcs15-tool").args(["--verify-pin", "--auth-id", "01", "--pin", pin]).outcome();
+    let accepted = verify("654321")?;
+    assert_eq!(accepted.code, Some(0), "{accepted}");
+    let refused = verify(FACTORY_PIN)?;
+    assert_ne!(refused.code, Some(0), "{refused}");
+    let shown = Run::new(program("card-sim")?).arg("inspect").arg(&card.state).ok()?;
+    assert!(shown.out().contains("Global PIN      2 of 3 tries left"), "{shown}");
+    assert!(shown.out().contains("PIN             3 of 3 tries left"), "{shown}");
+    Ok(())
+}
