@@ -77,10 +77,11 @@ impl Card {
         })
     }
 
-    /// The same card in a reader of this interface, from the next reset on. At first it is the contact interface.
+    /// The same card moved to a reader of this interface, without power. At first it is the contact interface.
     #[must_use]
     pub fn over(mut self, interface: Interface) -> Self {
         self.interface = interface;
+        self.power_off();
         self
     }
 
