@@ -10,13 +10,13 @@ use der::pem::{self, LineEnding};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::passphrase::PassphraseSource;
 use crate::iso7816::Interface;
 use crate::iso7816::ber_tlv::Tlv;
 use crate::piv::algorithm::{asymmetric_name, symmetric_name};
 use crate::piv::key_reference::{ATTESTATION_KEY, AsymmetricKeyReference, RETIRED};
 use crate::piv::personality::Personality;
 use crate::piv::state::{CardState, Key, KeyOrigin, Password, PinPolicy, TouchPolicy};
-use crate::store::file::FileStore;
 use crate::store::image;
 
 /// Show what is public on a card: never a PIN, a PUK or a private key
@@ -30,6 +30,8 @@ use crate::store::image;
 pub(super) struct Inspect {
     /// The state file
     state: PathBuf,
+    #[command(flatten)]
+    passphrase: PassphraseSource,
     /// One JSON object on stdout
     #[arg(long)]
     pub(super) json: bool,
@@ -40,7 +42,7 @@ pub(super) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let state: CardState = image::decode(&FileStore::peek(&self.state)?, &self.state)?;
+        let state: CardState = image::decode(&self.passphrase.peek(&self.state)?, &self.state)?;
         if self.attestation_root {
             return print_attestation_root(&state, &self.state);
         }

@@ -3,6 +3,7 @@
 mod inspect;
 mod key_file;
 mod new;
+mod passphrase;
 mod replay;
 mod run;
 mod touch;

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use zeroize::Zeroizing;
 
+use super::passphrase::PassphraseSource;
 use super::{Usage, key_file};
 use crate::crypto::{AsymmetricAlgorithm, Randomness, SymmetricAlgorithm};
 use crate::piv::algorithm::{asymmetric_algorithms, asymmetric_name};
@@ -34,6 +35,11 @@ use crate::store::{StoreError, image};
 pub(super) struct New {
     /// The state file to make; it must not exist
     state: PathBuf,
+    /// Encrypt the state file under a passphrase
+    #[arg(long)]
+    encrypt: bool,
+    #[command(flatten)]
+    passphrase: PassphraseSource,
     /// The kind of card
     #[arg(long, value_enum, default_value = "yubikey5")]
     personality: PersonalityName,
@@ -124,11 +130,15 @@ fn parse_seed(text: &str) -> Result<SecretBytes, String> {
 impl New {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let kind = self.kind()?;
+        if self.passphrase.is_given() && !self.encrypt {
+            return Err(Usage::of("--passphrase-file is for encrypted cards; add --encrypt"));
+        }
         let stock_path = self.stock.clone().unwrap_or_else(|| stock_beside(&self.state));
         refuse_existing(&self.state)?;
         if matches!(kind, BlankKind::Standard) {
             refuse_existing(&stock_path)?;
         }
+        let passphrase = if self.encrypt { Some(self.passphrase.read_new(&self.state)?) } else { None };
         let mut randomness = match &self.seed {
             // Generation 0 belongs to the card's own stream.
             Some(seed) => Randomness::from_seed(seed.expose(), u64::MAX),
@@ -147,8 +157,10 @@ impl New {
             write_new_file(&stock_path, stock_text(stock).as_bytes())
                 .with_context(|| format!("{}: cannot write the stock file", stock_path.display()))?;
         }
-        let created =
-            image::encode(&state, &self.state).and_then(|image| FileStore::create(&self.state, &image));
+        let created = image::encode(&state, &self.state).and_then(|image| match &passphrase {
+            Some(passphrase) => FileStore::create_encrypted(&self.state, &image, passphrase.as_bytes()),
+            None => FileStore::create(&self.state, &image),
+        });
         if let Err(error) = created {
             if stock.is_some() {
                 // Made just now, for a card that does not exist.

@@ -14,8 +14,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::Usage;
+use super::passphrase::PassphraseSource;
 use super::touch::{Terminal, Touch};
-use crate::Card;
 use crate::crypto::KeyPool;
 use crate::iso7816::Interface;
 use crate::transcript::{Secrets, SharedTrace, Trace, TracedCard};
@@ -38,6 +38,8 @@ pub(super) struct Run {
     /// The state files
     #[arg(required = true)]
     states: Vec<PathBuf>,
+    #[command(flatten)]
+    passphrase: PassphraseSource,
     /// The reader of the first card
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:35963")]
     vpcd: String,
@@ -86,7 +88,8 @@ impl Run {
         let addresses = addresses(&self.vpcd, self.states.len())?;
         let traces = self.open_traces()?;
         let ready = Arc::new(Ready::open(self.ready_fd)?);
-        let cards = self.states.iter().map(|state| Card::open(state)).collect::<Result<Vec<_>, _>>()?;
+        let cards =
+            self.states.iter().map(|state| self.passphrase.open(state)).collect::<Result<Vec<_>, _>>()?;
         let pool = Arc::new(KeyPool::start(self.ready_keys).context("cannot make keys beforehand")?);
         let stop = Arc::new(Stop::default());
         let terminal = Terminal::new();
