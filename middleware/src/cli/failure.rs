@@ -69,6 +69,8 @@ pub(super) enum ToolError {
     BadLine(String),
     #[error("this command does not run within the shell")]
     ShellInShell,
+    #[error("stopped after a failure that was told")]
+    Stopped,
     #[error("expected it to fail, and it did not")]
     DidNotFail,
     #[error("there is no answer of the card to compare with: < comes after > or apdu")]
@@ -122,6 +124,7 @@ impl ToolError {
             Self::TransportPin => "transport-pin",
             Self::Usage(_) | Self::BadLine(_) => "usage",
             Self::ShellInShell => "shell-in-shell",
+            Self::Stopped => "stopped",
             Self::DidNotFail => "did-not-fail",
             Self::NoAnswer => "no-answer",
             Self::NotAsExpected(..) => "not-as-expected",
@@ -188,6 +191,11 @@ fn key_error_code(error: &KeyError) -> &'static str {
         KeyError::Io(_) => "io",
         _ => "failed",
     }
+}
+
+/// Whether the user knows it already.
+pub(super) fn was_told(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ToolError::Stopped))
 }
 
 /// 4 where something is not trusted, 1 for every other failure.

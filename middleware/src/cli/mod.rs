@@ -239,7 +239,9 @@ pub(crate) fn main() -> ExitCode {
     match printed {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", failure::describe(&error, cli.global.json));
+            if !failure::was_told(&error) {
+                eprintln!("{}", failure::describe(&error, cli.global.json));
+            }
             ExitCode::from(failure::exit_code(&error))
         }
     }

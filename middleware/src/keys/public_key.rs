@@ -118,3 +118,9 @@ pub(crate) fn point_algorithm(point: &[u8]) -> Option<KeyAlgorithm> {
         _ => None,
     }
 }
+
+/// Whether key agreement on Curve25519 with that point gives zero, whatever the key (RFC 7748 section 6.1): every scalar
+/// is a multiple of the cofactor.
+pub(crate) fn is_of_small_order(point: &[u8; LENGTH_25519]) -> bool {
+    x25519_dalek::x25519([1; LENGTH_25519], *point) == [0; LENGTH_25519]
+}

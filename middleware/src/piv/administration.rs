@@ -137,12 +137,24 @@ impl<'tx, 'card> Administration<'tx, 'card> {
         done(&command, &response, || format!("store data object {object}"))
     }
 
-    /// Writes a DER certificate, uncompressed, where the key's certificate belongs.
+    /// Writes a DER certificate where the key's certificate belongs: as it is, or packed with gzip (SP 800-73-5 Part 1
+    /// appendix A) where only that fits the card.
     ///
     /// # Errors
     /// As [`Self::write_object`].
     pub fn write_certificate(&mut self, key: KeyReference, certificate: &[u8]) -> Result<(), CardError> {
-        self.write_object(key.certificate_object(), &objects::certificate_to_bytes(certificate))
+        let object = key.certificate_object();
+        match self.write_object(object, &objects::certificate_to_bytes(certificate)) {
+            Err(CardError::CardFull(_)) => {
+                let packed = objects::packed_certificate_to_bytes(certificate);
+                if packed.len() < certificate.len() {
+                    self.write_object(object, &packed)
+                } else {
+                    Err(CardError::CardFull(object))
+                }
+            }
+            result => result,
+        }
     }
 
     /// The transaction underneath, for PIN, signature and read-back while 9B stays authenticated.

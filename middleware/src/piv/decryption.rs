@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use super::signing::{CHALLENGE, EXPONENTIATION, RESPONSE, response_value, use_error};
 use super::{CardError, KeyAlgorithm, KeyReference, Transaction};
 use crate::apdu::StatusWord;
-use crate::keys::public_key::point_algorithm;
+use crate::keys::public_key::{is_of_small_order, point_algorithm};
 use crate::keys::rsa_padding;
 use crate::keys::{KeyError, RsaEncryption};
 
@@ -57,6 +57,9 @@ impl Transaction<'_> {
     /// [`KeyError::MalformedPeerKey`], [`CardError::PinRequired`], [`CardError::KeyNotFound`].
     pub fn agree(&mut self, key: KeyReference, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let algorithm = point_algorithm(peer).ok_or(KeyError::MalformedPeerKey)?;
+        if algorithm == KeyAlgorithm::X25519 && peer.try_into().is_ok_and(is_of_small_order) {
+            return Err(KeyError::MalformedPeerKey);
+        }
         let response = self.general_authenticate(algorithm.to_byte(), key.to_byte(), EXPONENTIATION, peer)?;
         match response.status {
             StatusWord::OK => {}

@@ -13,5 +13,6 @@ mod objects;
 mod openssl;
 mod pin;
 mod pinentry;
+mod published_vectors;
 mod shell;
 mod support;

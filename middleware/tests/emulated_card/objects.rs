@@ -146,3 +146,64 @@ fn a_certificate_made_by_openssl_survives_the_card_byte_for_byte() {
     drop(card);
     assert_eq!(test_card.open().certificate(KeyReference::CardAuthentication).unwrap(), Some(certificate));
 }
+
+/// A certificate that only fits when packed is packed, and reads back whole; one that never fits is refused.
+#[test]
+fn long_certificates_are_packed_where_the_card_has_no_room() {
+    for kind in [Kind::YubiKey57, Kind::Standard] {
+        let test_card = TestCard::new(kind);
+        let mut card = test_card.open();
+        let public_key = test_card.issue(&mut card, KeyReference::CardAuthentication, KeyAlgorithm::P256);
+        let mut length = 1000;
+        let packed = loop {
+            let certificate = long_certificate(&test_card, &public_key, length);
+            test_card
+                .administer(&mut card, |administration| {
+                    administration.write_certificate(KeyReference::CardAuthentication, &certificate)
+                })
+                .unwrap();
+            let read = card.certificate(KeyReference::CardAuthentication).unwrap();
+            assert_eq!(read, Some(certificate), "{length}");
+            let object = KeyReference::CardAuthentication.certificate_object();
+            let contents = card.transaction().unwrap().read_object(object).unwrap();
+            if contents.ends_with(&[0x71, 1, 1, 0xFE, 0]) {
+                break true;
+            }
+            if length > 32_000 {
+                break false;
+            }
+            length *= 2;
+        };
+        assert!(packed, "no card takes everything");
+        let contents: Vec<u8> = (0_u32..20_000).flat_map(sha256_of).collect();
+        let error = test_card
+            .administer(&mut card, |administration| {
+                administration.write_certificate(KeyReference::CardAuthentication, &contents)
+            })
+            .unwrap_err();
+        assert!(matches!(error, CardError::CardFull(_)), "{error}");
+    }
+}
+
+fn sha256_of(number: u32) -> Vec<u8> {
+    crate::support::sha256(&number.to_be_bytes())
+}
+
+/// With a comment as long as that, which packs well.
+fn long_certificate(
+    test_card: &TestCard,
+    public_key: &spki::SubjectPublicKeyInfoOwned,
+    length: usize,
+) -> Vec<u8> {
+    use crate::openssl::{openssl, write_public_key};
+    let folder = test_card.folder();
+    write_public_key(folder, "long.pub", public_key);
+    let comment = format!("nsComment={}\n", "long ".repeat(length / 5));
+    std::fs::write(folder.join("long.ext"), comment).unwrap();
+    openssl(folder, &["req", "-new", "-key", "ca.key", "-subj", "/CN=Long", "-out", "long.csr"]);
+    let request = ["x509", "-req", "-in", "long.csr", "-force_pubkey", "long.pub", "-CA", "ca.pem"];
+    openssl(
+        folder,
+        &[&request[..], &["-CAkey", "ca.key", "-extfile", "long.ext", "-outform", "DER"]].concat(),
+    )
+}

@@ -171,6 +171,15 @@ fn pipes_work_as_terminals_do_and_json_is_an_object_a_line() {
     let test_card = TestCard::yubikey();
     let text = done(&piped(&test_card, "serial\n\npin\n", &[]));
     assert!(text.contains("Serial 12345678") && text.ends_with("not verified, 3 tries left\n"), "{text}");
+    let text = done(&piped(
+        &test_card,
+        "read 5FC1FF\n\n# told, and expected\nexpect error object-not-found\nserial",
+        &[],
+    ));
+    assert!(text.contains("Serial 12345678"), "{text}");
+    let stopped = piped(&test_card, "read 5FC1FF\nserial\n", &[]);
+    assert_eq!((stopped.status.code(), stdout(&stopped).as_str()), (Some(1), ""));
+    assert!(stderr(&stopped).starts_with("card: standard input, line 1: "), "{}", stderr(&stopped));
     let text = done(&piped(&test_card, "serial\n> 00 20 00 80\n", &["--json"]));
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0]["serial"], 12_345_678);

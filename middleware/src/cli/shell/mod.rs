@@ -58,6 +58,8 @@ struct Last {
     shown: Shown,
     /// Its failure, until an expectation is met by it.
     failure: Option<anyhow::Error>,
+    /// The failure was told already; the next line decides whether the shell goes on.
+    is_told: bool,
 }
 
 /// Why a stretch of lines within one transaction ended.
@@ -82,6 +84,11 @@ impl Shell {
         loop {
             // The card is opened by the first command that needs it, so that `help` works without.
             let result = session.step(&mut card);
+            if let Err(error) = &result
+                && matches!(error.downcast_ref(), Some(ToolError::Stopped))
+            {
+                return result.map(|_| Report { text: String::new(), json: serde_json::Value::Null });
+            }
             match result {
                 Ok(Next::Quit) => break,
                 Ok(Next::Reopen) => card = None,
@@ -115,7 +122,7 @@ impl Session<'_> {
 
     /// One line with the card free, or a stretch of lines for which it is held.
     fn step(&mut self, card: &mut Option<Card>) -> anyhow::Result<Next> {
-        let Some(text) = self.source.next()? else { return Ok(Next::Quit) };
+        let Some(text) = self.next()? else { return Ok(Next::Quit) };
         match Line::parse(&text)? {
             Line::Nothing => Ok(Next::Line),
             Line::Quit => Ok(Next::Quit),
@@ -146,7 +153,7 @@ impl Session<'_> {
         self.explore(&mut transaction, &first)?;
         while transaction.holds_security_status() {
             self.settle()?;
-            let Some(text) = self.source.next()? else { return Ok(Next::Quit) };
+            let Some(text) = self.next()? else { return Ok(Next::Quit) };
             let line = match Line::parse(&text) {
                 Ok(line) => line,
                 Err(error) => {
@@ -223,7 +230,7 @@ impl Session<'_> {
         if !text.is_empty() {
             super::print(&text)?;
         }
-        self.last = Last { shown, failure: None };
+        self.last = Last { shown, failure: None, is_told: false };
         Ok(())
     }
 
@@ -238,6 +245,7 @@ impl Session<'_> {
         match expectation {
             Expectation::Failure(word) => {
                 let failure = self.last.failure.take().ok_or(ToolError::DidNotFail)?;
+                self.last.is_told = false;
                 let described = failure::describe(&failure, true);
                 if described.contains(word.as_str()) || failure.to_string().contains(word.as_str()) {
                     return Ok(());
@@ -260,16 +268,39 @@ impl Session<'_> {
         }
     }
 
-    /// A failure that no `expect error` takes is told; at a terminal the shell goes on, elsewhere it ends.
+    /// A failure that no `expect error` takes is told; at a terminal the shell goes on, elsewhere it ends. Through a pipe
+    /// nobody knows what comes next, so there it is told at once, and the next line decides.
     fn settle(&mut self) -> anyhow::Result<()> {
-        if self.last.failure.is_none() || self.source.next_expects_a_failure() {
+        if self.last.failure.is_none() || self.last.is_told || self.source.next_expects_a_failure() {
             return Ok(());
         }
         let Some(error) = self.last.failure.take() else { return Ok(()) };
-        if self.source.is_interactive() {
-            eprintln!("{}", failure::describe(&error, self.as_json));
-            return Ok(());
+        match &self.source {
+            Source::Terminal(_) => {
+                eprintln!("{}", failure::describe(&error, self.as_json));
+                Ok(())
+            }
+            Source::Pipe { .. } => {
+                let error = self.source.located(error);
+                eprintln!("{}", failure::describe(&error, self.as_json));
+                self.last.failure = Some(error);
+                self.last.is_told = true;
+                Ok(())
+            }
+            Source::Script { .. } => Err(self.source.located(error)),
         }
-        Err(self.source.located(error))
+    }
+
+    /// The next line; none after a failure that it does not expect.
+    fn next(&mut self) -> anyhow::Result<Option<String>> {
+        let next = self.source.next()?;
+        let goes_on = match &next {
+            Some(line) if self.last.is_told => {
+                matches!(Line::parse(line), Ok(Line::Nothing | Line::Expect(Expectation::Failure(_))))
+            }
+            Some(_) => true,
+            None => !self.last.is_told,
+        };
+        if goes_on { Ok(next) } else { Err(ToolError::Stopped.into()) }
     }
 }

@@ -1,6 +1,6 @@
 //! Where the lines of a shell come from.
 use std::collections::VecDeque;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::Path;
 
 use super::editor::Editor;
@@ -11,19 +11,26 @@ use crate::cli::files;
 pub(super) enum Source {
     /// Somebody types them.
     Terminal(Box<Editor>),
-    /// They are all there: a script, or what came through a pipe.
+    /// They come through standard input, perhaps each after the answer to the one before.
+    Pipe { at: usize },
+    /// They are all there.
     Script { name: String, lines: VecDeque<(usize, String)>, at: usize },
 }
 
 impl Source {
     /// A script's lines; without one the terminal's, or standard input's where that is none.
     pub(super) fn open(script: Option<&Path>) -> anyhow::Result<Self> {
-        if script.is_none() && std::io::stdin().is_terminal() {
-            return Ok(Self::Terminal(Box::new(Editor::new()?)));
-        }
+        let Some(script) = script else {
+            return Ok(match std::io::stdin().is_terminal() {
+                true => Self::Terminal(Box::new(Editor::new()?)),
+                false => Self::Pipe { at: 0 },
+            });
+        };
         let mut text = String::new();
-        let name = script.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
-        files::open(script)?.read_to_string(&mut text).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
+        let name = script.display().to_string();
+        files::open(Some(script))?
+            .read_to_string(&mut text)
+            .map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
         let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line.to_owned())).collect();
         Ok(Self::Script { name, lines, at: 0 })
     }
@@ -36,6 +43,12 @@ impl Source {
     pub(super) fn next(&mut self) -> anyhow::Result<Option<String>> {
         match self {
             Self::Terminal(editor) => editor.line(),
+            Self::Pipe { at } => {
+                *at += 1;
+                let mut line = String::new();
+                let length = std::io::stdin().lock().read_line(&mut line)?;
+                Ok((length > 0).then_some(line))
+            }
             Self::Script { lines, at, .. } => Ok(lines.pop_front().map(|(number, line)| {
                 *at = number;
                 line
@@ -43,7 +56,7 @@ impl Source {
         }
     }
 
-    /// Whether the next line that says anything is `expect error`.
+    /// Whether the next line that says anything is `expect error`, as far as it is known yet.
     pub(super) fn next_expects_a_failure(&self) -> bool {
         let Self::Script { lines, .. } = self else { return false };
         let mut lines = lines.iter().map(|(_, line)| line.trim());
@@ -54,12 +67,12 @@ impl Source {
 
     /// The error with the place of the line that failed.
     pub(super) fn located(&self, error: anyhow::Error) -> anyhow::Error {
-        match self {
-            Self::Terminal(_) => error,
-            Self::Script { .. } if matches!(error.downcast_ref(), Some(ToolError::InScript { .. })) => error,
-            Self::Script { name, at, .. } => {
-                ToolError::InScript { name: name.clone(), line: *at, error }.into()
-            }
-        }
+        let (name, line) = match self {
+            Self::Terminal(_) => return error,
+            _ if matches!(error.downcast_ref(), Some(ToolError::InScript { .. })) => return error,
+            Self::Pipe { at } => ("standard input", *at),
+            Self::Script { name, at, .. } => (name.as_str(), *at),
+        };
+        ToolError::InScript { name: name.to_owned(), line, error }.into()
     }
 }

@@ -1,5 +1,5 @@
 //! Certificate objects: `70 certificate 71 CertInfo FE` (SP 800-73-5 Part 1 appendix A, table 12 and following).
-use std::io::Read;
+use std::io::{Read, Write};
 
 use der::{Decode, Encode};
 use spki::SubjectPublicKeyInfoOwned;
@@ -44,6 +44,18 @@ pub(crate) fn certificate_to_bytes(certificate: &[u8]) -> Vec<u8> {
     contents
 }
 
+/// The contents of a certificate object, packed with gzip.
+pub(crate) fn packed_certificate_to_bytes(certificate: &[u8]) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(certificate).expect("memory takes everything");
+    let packed = packer.finish().expect("memory takes everything");
+    let mut contents = Vec::with_capacity(packed.len() + 12);
+    append(&mut contents, 0x70, &packed);
+    append(&mut contents, 0x71, &[0x01]);
+    append(&mut contents, 0xFE, &[]);
+    contents
+}
+
 /// The subject's public key.
 pub(crate) fn public_key_of_certificate(certificate: &[u8]) -> Result<SubjectPublicKeyInfoOwned, CardError> {
     let malformed =
@@ -55,8 +67,6 @@ pub(crate) fn public_key_of_certificate(certificate: &[u8]) -> Result<SubjectPub
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     fn object(certificate: &[u8], info: &[u8]) -> Vec<u8> {
@@ -71,7 +81,10 @@ mod tests {
     fn what_is_written_reads_back() {
         let certificate = vec![0x30; 900];
         let contents = certificate_to_bytes(&certificate);
-        assert_eq!(certificate_from_bytes(&contents).unwrap(), Some(certificate));
+        assert_eq!(certificate_from_bytes(&contents).unwrap(), Some(certificate.clone()));
+        let packed = packed_certificate_to_bytes(&certificate);
+        assert!(packed.len() < contents.len());
+        assert_eq!(certificate_from_bytes(&packed).unwrap(), Some(certificate));
     }
 
     #[test]

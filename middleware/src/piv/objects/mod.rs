@@ -5,6 +5,8 @@ mod chuid;
 mod key_history;
 
 pub use capability_container::capability_container;
-pub(crate) use certificate::{certificate_from_bytes, certificate_to_bytes, public_key_of_certificate};
+pub(crate) use certificate::{
+    certificate_from_bytes, certificate_to_bytes, packed_certificate_to_bytes, public_key_of_certificate,
+};
 pub use chuid::Chuid;
 pub(crate) use key_history::key_history;
