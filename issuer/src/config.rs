@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::ca::Organization;
-use crate::ca::profile::{PivExtensions, PolicyArc};
+use crate::ca::crl::partition::Partitions;
+use crate::ca::profile::status_services::{DeltaCrls, OcspService};
+use crate::ca::profile::{PivExtensions, PolicyArc, StatusServices};
 use crate::domain::unicode::{composed, hidden_character};
 use crate::domain::{AuthorityName, DomainName};
 use crate::registry::RegistryUrl;
@@ -58,6 +60,16 @@ impl Home {
     /// `keys/reader-classes.pem`: the key that signs the list of classes of readers.
     pub fn class_list_key_file(&self) -> PathBuf {
         self.keys().join("reader-classes.pem")
+    }
+
+    /// `keys/ocsp.pem`: the key that signs prepared OCSP answers.
+    pub fn ocsp_key_file(&self) -> PathBuf {
+        self.keys().join("ocsp.pem")
+    }
+
+    /// `keys/ocsp-NAME.pem`: its certificate of an authority.
+    pub fn ocsp_certificate_file(&self, name: AuthorityName) -> PathBuf {
+        self.keys().join(format!("ocsp-{name}.pem"))
     }
 
     /// `tsa`: the time-stamp service that is used unless another is named.
@@ -115,6 +127,12 @@ struct ConfigFile {
     policy_arc: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     piv_extensions: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crl_partitions: Option<u16>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    delta_crls: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ocsp: bool,
 }
 
 impl Config {
@@ -162,8 +180,29 @@ impl Config {
                 .map_err(|reason| malformed("base URL", reason))?,
             policies,
             piv_extensions,
+            status_services: StatusServices::default(),
         };
         Ok(Self { organization, domains })
+    }
+
+    /// The same with these ways to learn of revocations.
+    ///
+    /// # Errors
+    /// A number of partitions that is not from 2 to 1024.
+    pub fn with_status_services(
+        mut self,
+        crl_partitions: Option<u16>,
+        delta_crls: DeltaCrls,
+        ocsp: OcspService,
+    ) -> Result<Self, ConfigError> {
+        let refused = |count| ConfigError::Malformed {
+            what: "number of CRL partitions".to_owned(),
+            reason: format!("{count} is not from 2 to 1024"),
+        };
+        let partitions =
+            crl_partitions.map(|count| Partitions::new(count).ok_or_else(|| refused(count))).transpose()?;
+        self.organization.status_services = StatusServices { partitions, delta_crls, ocsp };
+        Ok(self)
     }
 
     /// Reads `config.toml`.
@@ -185,6 +224,13 @@ impl Config {
             file.policy_arc.as_deref(),
             if file.piv_extensions { PivExtensions::Included } else { PivExtensions::Omitted },
         )
+        .and_then(|config| {
+            config.with_status_services(
+                file.crl_partitions,
+                if file.delta_crls { DeltaCrls::Published } else { DeltaCrls::Omitted },
+                if file.ocsp { OcspService::Offered } else { OcspService::Absent },
+            )
+        })
         .map_err(|error| ConfigError::Malformed {
             what: path.display().to_string(),
             reason: error.to_string(),
@@ -196,6 +242,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError::File`].
     pub fn write(&self, path: &Path) -> Result<(), ConfigError> {
+        let services = self.organization.status_services;
         let file = ConfigFile {
             organization: self.organization.name.clone(),
             organization_identifier: self.organization.identifier.clone(),
@@ -204,6 +251,9 @@ impl Config {
             policy_arc: (self.organization.policies != PolicyArc::default())
                 .then(|| self.organization.policies.to_string()),
             piv_extensions: self.organization.piv_extensions == PivExtensions::Included,
+            crl_partitions: services.partitions.map(Partitions::count),
+            delta_crls: services.delta_crls == DeltaCrls::Published,
+            ocsp: services.ocsp == OcspService::Offered,
         };
         let text = toml::to_string(&file).map_err(|error| ConfigError::Malformed {
             what: path.display().to_string(),
@@ -342,9 +392,11 @@ mod tests {
             None,
             PivExtensions::Included,
         )
+        .and_then(|config| config.with_status_services(Some(16), DeltaCrls::Published, OcspService::Offered))
         .unwrap();
         config.write(&path).unwrap();
         let again = Config::read(&path).unwrap();
+        assert_eq!(again.organization.status_services, config.organization.status_services);
         assert_eq!(again.organization.name, "Example GmbH");
         assert_eq!(again.organization.identifier.as_deref(), Some("NTRDE-1"));
         assert_eq!(again.organization.base_url, "http://pki.example.org/x");

@@ -3,6 +3,7 @@
 
 mod support;
 
+use issuer::ca::crl::RevokedCertificate;
 use issuer::ca::lint::lint;
 use issuer::ca::profile::{Assurance, Validity};
 use issuer::ca::{Authority, CaError, Profile, ProvenKey, SerialNumber, UnsignedCertificate};
@@ -97,8 +98,11 @@ fn a_signature_with_a_fault_never_leaves() {
         let serial_number = SerialNumber::random(&mut random());
         let root = Authority::create_root(&world.organization, Box::new(key), serial_number, validity);
         let mut root = root.unwrap();
-        let refused =
-            root.sign_crl(world.crl_header(1), std::iter::empty::<Result<_, KeyError>>(), &mut Vec::new());
+        let refused = root.sign_crl(
+            world.crl_header(1),
+            std::iter::empty::<Result<RevokedCertificate, KeyError>>(),
+            &mut Vec::new(),
+        );
         assert!(matches!(refused, Err(CaError::NotProven(_))), "{refused:?}");
         world.crl(1, &[]);
     }

@@ -167,7 +167,11 @@ fn a_full_disk_is_reported() {
     let mut world = World::new(TestKey::p256);
     let header = world.crl_header(1);
     let mut full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let refused = world.people.sign_crl(header, std::iter::empty::<Result<_, Infallible>>(), &mut full);
+    let refused = world.people.sign_crl(
+        header,
+        std::iter::empty::<Result<RevokedCertificate, Infallible>>(),
+        &mut full,
+    );
     assert!(matches!(refused, Err(CaError::Io(_))), "{refused:?}");
 }
 

@@ -58,6 +58,8 @@ fn damaged_crls_are_never_published() {
         authorities: world.authorities(),
         certificates: Vec::new(),
         crls: vec![published.clone()],
+        registered: std::collections::BTreeMap::new(),
+        answers: std::collections::BTreeMap::new(),
         not_after: &|_, _| None,
     };
     directory.write(&publication).unwrap();

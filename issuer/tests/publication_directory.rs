@@ -57,6 +57,8 @@ impl Office {
             authorities: self.world.authorities(),
             certificates: self.certificates.clone(),
             crls,
+            registered: BTreeMap::new(),
+            answers: std::collections::BTreeMap::new(),
             not_after: &|_, serial_number: &SerialNumber| ends.get(&serial_number.to_string()).copied(),
         };
         PublishedDirectory::open(self.directory.path()).unwrap().write(&publication)
@@ -282,6 +284,8 @@ fn a_certificate_or_authority_that_is_not_ours_is_refused() {
             authorities,
             certificates: Vec::new(),
             crls: Vec::new(),
+            registered: BTreeMap::new(),
+            answers: std::collections::BTreeMap::new(),
             not_after: &|_, _| None,
         };
         assert!(matches!(directory.write(&publication), Err(PublicationError::Malformed(_))));

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -72,6 +73,8 @@ impl Site {
             authorities: self.world.authorities(),
             certificates: self.certificates.clone(),
             crls: self.crls.clone(),
+            registered: BTreeMap::new(),
+            answers: std::collections::BTreeMap::new(),
             not_after: &|_, _| None,
         };
         PublishedDirectory::open(self.directory.path()).unwrap().write(&publication).unwrap();

@@ -1,4 +1,5 @@
 //! An authority: its certificate, and its key wherever that lives.
+use std::borrow::Borrow;
 use std::io::Write;
 
 use middleware::{SignatureScheme, Signer};
@@ -6,7 +7,7 @@ use middleware::{SignatureScheme, Signer};
 use super::algorithm::{self, Digester, KeyKind};
 use super::certificate::{Certificate, UnsignedCertificate, key_identifier};
 use super::crl::encode::{CrlIssuer, UnsignedCrl};
-use super::crl::{CrlHeader, RevokedCertificate};
+use super::crl::{CrlHeader, CrlScope, RevokedCertificate};
 use super::error::CaError;
 use super::lint::{self, LintedCertificate};
 use super::possession::{ProvenKey, verify_signature};
@@ -125,18 +126,37 @@ impl Authority {
         sign_certificate(self.signer.as_mut(), self.key, &certificate)
     }
 
-    /// Signs a CRL while streaming it: entries strictly ascending by serial number, in constant memory.
+    /// Signs a complete CRL while streaming it: entries strictly ascending by serial number, in constant memory.
+    ///
+    /// # Errors
+    /// As [`Authority::sign_scoped_crl`].
+    pub fn sign_crl<B, E>(
+        &mut self,
+        header: CrlHeader,
+        entries: impl IntoIterator<Item = Result<B, E>>,
+        out: &mut impl Write,
+    ) -> Result<(), CaError>
+    where
+        B: Borrow<RevokedCertificate>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.sign_scoped_crl(header, &CrlScope::default(), entries, out)
+    }
+
+    /// The same for a CRL that covers a part, or is a delta, or has one.
     ///
     /// # Errors
     /// The entries' own error, entries twice or out of order, `out`, or the key. What was written to `out`
     /// is then not a CRL.
-    pub fn sign_crl<E>(
+    pub fn sign_scoped_crl<B, E>(
         &mut self,
         header: CrlHeader,
-        entries: impl IntoIterator<Item = Result<RevokedCertificate, E>>,
+        scope: &CrlScope,
+        entries: impl IntoIterator<Item = Result<B, E>>,
         out: &mut impl Write,
     ) -> Result<(), CaError>
     where
+        B: Borrow<RevokedCertificate>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let scheme = self.key.scheme();
@@ -145,7 +165,7 @@ impl Authority {
             key_identifier: &key_identifier(self.certificate.public_key()),
             algorithm: algorithm::identifier(scheme)?,
         };
-        let mut unsigned = UnsignedCrl::collect(&issuer, header, entries)?;
+        let mut unsigned = UnsignedCrl::collect(&issuer, header, scope, entries)?;
         let mut digester = Digester::new(algorithm::digest_of(scheme)?);
         unsigned.digest(&mut digester)?;
         let signature = checked_signature(self.signer.as_mut(), scheme, &digester.finish())?;

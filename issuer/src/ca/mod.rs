@@ -4,7 +4,7 @@
 //! The way of a certificate: a key proves itself ([`possession`], [`request`]), a [`profile`] and the key
 //! become an [`certificate::UnsignedCertificate`] ([`authority::Authority::prepare`]), [`lint`] turns that
 //! into a [`lint::LintedCertificate`], and [`authority::Authority::sign`] spends it. Revocations leave
-//! through [`crl`]. What services sign leaves as [`signed_data`].
+//! through [`crl`] and [`ocsp`]. What services sign leaves as [`signed_data`].
 
 mod algorithm;
 pub mod authority;
@@ -13,6 +13,7 @@ pub mod crl;
 pub mod error;
 pub mod lint;
 pub mod mail_address;
+pub mod ocsp;
 pub mod possession;
 pub mod profile;
 pub mod request;

@@ -15,8 +15,10 @@ use rand_core::UnwrapErr;
 use super::failure::{Failure, Status};
 use super::office::Surroundings;
 use super::output::{self, Format};
-use super::{certify, class, find, init, issue, lint, publish, revoke, serve, staff, stock, tsa};
+use super::revocation_lists::Extent;
+use super::{certify, class, find, init, issue, lint, ocsp, publish, revoke, serve, staff, stock, tsa};
 use crate::ca::profile::PivExtensions;
+use crate::ca::profile::status_services::{DeltaCrls, OcspService};
 use crate::clock::SystemClock;
 use crate::config::{Config, Home};
 use crate::domain::RevocationReason;
@@ -84,9 +86,13 @@ enum Command {
         /// The directory
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
+        /// Sign only what has changed since the published CRLs, where the issuer has delta CRLs
+        #[arg(long)]
+        delta: bool,
     },
-    /// Serve a published directory over HTTP (RFC 4387); needs neither keys nor registry
-    #[command(after_help = "Example:\n  issuer serve --from /srv/pki --listen 127.0.0.1:8080")]
+    /// Serve a published directory over HTTP (RFC 4387, OCSP); needs neither CA keys nor registry
+    #[command(after_help = "Examples:\n  issuer serve --from /srv/pki --listen 127.0.0.1:8080\n  \
+        issuer serve --from /srv/pki --ocsp /srv/ocsp --service-passphrase-file ocsp.pass")]
     Serve {
         /// The published directory
         #[arg(long, value_name = "DIR")]
@@ -94,7 +100,16 @@ enum Command {
         /// Where to listen; port 0 takes a free one. The URL is printed when the server is ready
         #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
+        /// Folder of an OCSP responder (issuer ocsp init) that also answers what was not prepared
+        #[arg(long, value_name = "DIR")]
+        ocsp: Option<PathBuf>,
+        /// Where the passphrase of the responder's key comes from: fd:N or a file; otherwise it is asked for
+        #[arg(long, value_name = "fd:N|PATH", requires = "ocsp")]
+        service_passphrase_file: Option<SecretSource>,
     },
+    /// The OCSP responder (RFC 6960) that answers what was not prepared; its folder is served by issuer serve
+    #[command(after_help = "Example:\n  issuer --home pki ocsp init --folder /srv/ocsp")]
+    Ocsp(ocsp::Arguments),
     /// The time-stamp service (RFC 3161); it runs with a folder of its own, without registry and CA keys
     #[command(
         after_help = "Examples:\n  issuer --home pki tsa init\n  issuer --home pki tsa --listen 127.0.0.1:8318\n  \
@@ -177,6 +192,15 @@ struct InitArguments {
     /// Name the card's UUID in the certificates of 9A and 9E, for readers that look for PIV cards (SP 800-73-5)
     #[arg(long)]
     piv_extensions: bool,
+    /// Divide the CRL of the authority for people into this many, 2 to 1024; certificates name theirs
+    #[arg(long, value_name = "N")]
+    crl_partitions: Option<u16>,
+    /// Make delta CRLs for the authority for people; publish at least daily then
+    #[arg(long)]
+    delta_crls: bool,
+    /// Name an OCSP responder, BASE_URL/ocsp, in the certificates, and publish answers for it
+    #[arg(long)]
+    ocsp: bool,
 }
 
 #[derive(Subcommand, Debug)]
@@ -349,8 +373,15 @@ async fn carry_out(command: Command, surroundings: Surroundings, format: Format)
         Command::Revoke(arguments) => {
             revoke::run(&surroundings.open().await?, &arguments.order()?, format).await
         }
-        Command::Publish { to } => publish::run(&surroundings.open().await?, &to, format).await,
-        Command::Serve { from, listen } => serve::run(from, listen, format).await,
+        Command::Publish { to, delta } => {
+            let extent = if delta { Extent::DeltaOnly } else { Extent::Complete };
+            publish::run(&surroundings.open().await?, &to, extent, format).await
+        }
+        Command::Serve { from, listen, ocsp, service_passphrase_file } => {
+            let source = service_passphrase_file.unwrap_or(SecretSource::Terminal);
+            serve::run(from, listen, ocsp.map(|folder| (folder, source)), format).await
+        }
+        Command::Ocsp(arguments) => ocsp::run(&surroundings, arguments, format).await,
         Command::Tsa(arguments) => tsa::run(&surroundings, arguments, format).await,
         Command::Class(command) => class::run(&mut surroundings.open().await?, command, format).await,
         Command::Find { text } => find::run(&surroundings.open().await?, &text, format).await,
@@ -381,6 +412,13 @@ async fn initialise(surroundings: &Surroundings, arguments: InitArguments) -> Re
         arguments.policy_arc.as_deref(),
         if arguments.piv_extensions { PivExtensions::Included } else { PivExtensions::Omitted },
     )
+    .and_then(|config| {
+        config.with_status_services(
+            arguments.crl_partitions,
+            if arguments.delta_crls { DeltaCrls::Published } else { DeltaCrls::Omitted },
+            if arguments.ocsp { OcspService::Offered } else { OcspService::Absent },
+        )
+    })
     .map_err(|error| Failure::usage(error.to_string()))?;
     let plan = init::Plan {
         config,

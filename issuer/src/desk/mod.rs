@@ -5,7 +5,7 @@
 //! - [`failure`]: every error as a sentence, a stable code and an exit status.
 //! - [`output`]: lines, tables and JSON.
 //! - one module per command: [`init`], [`staff`], [`stock`], [`issue`], [`revoke`], [`publish`], [`serve`], [`find`],
-//!   [`lint`], [`certify`], [`tsa`], [`class`]; `documents_authority`: made when it is first needed.
+//!   [`lint`], [`certify`], [`tsa`], [`class`], [`ocsp`]; `documents_authority`: made when it is first needed; `revocation_lists`: new CRLs.
 
 pub mod certify;
 pub mod class;
@@ -16,9 +16,11 @@ pub mod find;
 pub mod init;
 pub mod issue;
 pub mod lint;
+pub mod ocsp;
 pub mod office;
 pub mod output;
 pub mod publish;
+mod revocation_lists;
 pub mod revoke;
 pub mod serve;
 pub mod staff;

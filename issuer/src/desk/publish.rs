@@ -1,100 +1,153 @@
 //! `issuer publish`: new CRLs, and everything public into a directory.
 
-use std::convert::Infallible;
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::failure::{Failure, Status};
-use super::office::{Office, Passphrase};
+use super::ocsp::prepared::Preparation;
+use super::office::Office;
 use super::output::{self, Format};
-use crate::ca::crl::{CrlHeader, RevocationReason, RevokedCertificate};
+use super::revocation_lists::{CrlSummary, Extent, Signing};
+use crate::ca::profile::status_services::{DeltaCrls, OcspService};
 use crate::ca::{Certificate, SerialNumber};
-use crate::domain::{AuthorityName, is_sayable};
-use crate::publication::{Publication, PublishedDirectory};
-use crate::registry::{self, IssuedCrl, Registry};
+use crate::domain::AuthorityName;
+use crate::publication::{NewAnswers, Publication, PublishedDirectory, RegisteredRevocations};
+use crate::registry::{self, Registry};
 
 #[derive(Serialize)]
 struct Summary {
     directory: String,
     certificates: usize,
     crls: Vec<CrlSummary>,
+    ocsp_answers: usize,
     warnings: Vec<String>,
     files_written: usize,
     files_unchanged: usize,
     files_removed: usize,
 }
 
-#[derive(Serialize)]
-struct CrlSummary {
-    authority: &'static str,
-    number: u64,
-    revoked: usize,
-    next_update: String,
-}
-
-/// Signs a new CRL of each authority and writes the published directory.
+/// Signs new CRLs and OCSP answers of each authority and writes the published directory.
 ///
 /// # Errors
 /// Wrong passphrase, a CRL that must not follow its predecessor, or a directory that cannot be written. The CRLs that
 /// were signed stay in the registry; what was published before stays published.
-pub async fn run(office: &Office, directory: &Path, format: Format) -> Result<Status, Failure> {
+pub async fn run(
+    office: &Office,
+    directory: &Path,
+    extent: Extent,
+    format: Format,
+) -> Result<Status, Failure> {
+    if extent == Extent::DeltaOnly
+        && office.config.organization.status_services.delta_crls == DeltaCrls::Omitted
+    {
+        return Err(Failure::usage(
+            "this issuer has no delta CRLs (delta_crls in its config.toml); publish without --delta",
+        ));
+    }
     let now = office.time_to_sign().await?;
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     refuse_home(office, directory)?;
     let target = PublishedDirectory::open(directory)?;
-    let passphrase = office.passphrase()?;
-    let mut crls = Vec::new();
-    let mut summaries = Vec::new();
-    let mut authorities = Vec::new();
-    let mut ends = Vec::new();
-    let mut warnings = Vec::new();
-    for registry::Authority { name, certificate } in office.registry.authorities().await? {
-        let (crl, summary) = new_crl(office, name, &passphrase, now, &mut warnings).await?;
-        let certificate = Certificate::from_der(certificate)?;
-        ends.extend(ends_of(&office.registry, name, &certificate).await?);
-        authorities.push(certificate);
-        crls.push(crl);
-        summaries.push(summary);
-    }
-    drop(passphrase);
+    let signed = sign(office, &target, extent, now).await?;
     let certificates = office.registry.certificates_to_publish(now).await?;
     let certificates = certificates.into_iter().map(Certificate::from_der).collect::<Result<Vec<_>, _>>()?;
     let not_after = |issuer: &[u8], serial: &SerialNumber| {
-        ends.iter()
+        signed
+            .ends
+            .iter()
             .find(|end| end.issuer == issuer && end.serial == serial.as_bytes())
             .map(|end| end.not_after)
     };
-    let count = certificates.len();
-    let report =
-        target.write(&Publication { now, authorities, certificates, crls, not_after: &not_after })?;
-    match format {
-        Format::Json => output::json(&Summary {
+    let (count, ocsp_answers) = (certificates.len(), signed.answers.values().map(NewAnswers::len).sum());
+    let report = target.write(&Publication {
+        now,
+        authorities: signed.authorities,
+        certificates,
+        crls: signed.crls,
+        registered: signed.registered,
+        answers: signed.answers,
+        not_after: &not_after,
+    })?;
+    tell(
+        &Summary {
             directory: directory.display().to_string(),
             certificates: count,
-            crls: summaries,
-            warnings,
+            crls: signed.summaries,
+            ocsp_answers,
+            warnings: signed.warnings,
             files_written: report.written,
             files_unchanged: report.unchanged,
             files_removed: report.removed,
-        })?,
-        Format::Text => {
-            for warning in &warnings {
-                output::progress(&format!("warning: {warning}"));
-            }
-            let revoked: usize = summaries.iter().map(|summary| summary.revoked).sum();
-            output::line(&format!(
-                "Published in {}: {count} certificates for mail, CRLs of {} authorities with {revoked} revoked certificates ({} files written, {} unchanged, {} removed).",
-                directory.display(),
-                summaries.len(),
-                report.written,
-                report.unchanged,
-                report.removed,
-            ))?;
-        }
-    }
+        },
+        format,
+    )?;
     Ok(Status::Done)
+}
+
+fn tell(summary: &Summary, format: Format) -> Result<(), Failure> {
+    if format == Format::Json {
+        return output::json(summary);
+    }
+    for warning in &summary.warnings {
+        output::progress(&format!("warning: {warning}"));
+    }
+    let revoked: usize = summary.crls.iter().map(|crl| crl.revoked).sum();
+    output::line(&format!(
+        "Published in {}: {} certificates for mail, CRLs of {} authorities with {revoked} revoked certificates ({} files written, {} unchanged, {} removed).",
+        summary.directory,
+        summary.certificates,
+        summary.crls.len(),
+        summary.files_written,
+        summary.files_unchanged,
+        summary.files_removed,
+    ))
+}
+
+/// What was signed for a publication.
+#[derive(Default)]
+struct Signed {
+    authorities: Vec<Certificate>,
+    crls: Vec<Vec<u8>>,
+    registered: BTreeMap<Vec<u8>, RegisteredRevocations>,
+    answers: BTreeMap<Vec<u8>, NewAnswers>,
+    ends: Vec<End>,
+    summaries: Vec<CrlSummary>,
+    warnings: Vec<String>,
+}
+
+async fn sign(
+    office: &Office,
+    published: &PublishedDirectory,
+    extent: Extent,
+    now: Timestamp,
+) -> Result<Signed, Failure> {
+    let passphrase = office.passphrase()?;
+    let mut preparation = match office.config.organization.status_services.ocsp {
+        OcspService::Offered => Some(Preparation::open(office, &passphrase, now)?),
+        OcspService::Absent => None,
+    };
+    let signing = Signing { office, passphrase: &passphrase, published, now };
+    let mut signed = Signed::default();
+    for registry::Authority { name, certificate } in office.registry.authorities().await? {
+        let certificate = Certificate::from_der(certificate)?;
+        if let Some(new) = signing.lists(name, extent, &mut signed.warnings).await? {
+            let key = certificate.subject_key_identifier().to_vec();
+            if let Some(preparation) = &mut preparation {
+                let revoked = &new.registered.revoked;
+                let answers = preparation.answers(name, &passphrase, revoked, published).await?;
+                signed.answers.insert(key.clone(), answers);
+            }
+            signed.summaries.push(new.summary);
+            signed.crls.extend(new.crls);
+            signed.registered.insert(key, new.registered);
+        }
+        signed.ends.extend(ends_of(&office.registry, name, &certificate).await?);
+        signed.authorities.push(certificate);
+    }
+    Ok(signed)
 }
 
 /// What is published is read by everybody; the home is not for everybody.
@@ -109,66 +162,6 @@ pub(super) fn refuse_home(office: &Office, directory: &Path) -> Result<(), Failu
         return Err(Failure::new("own-home", message));
     }
     Ok(())
-}
-
-/// How long a CRL stands: 7 days for what changes daily, 90 for the root (S/MIME Baseline Requirements section 4.9.7).
-const fn lifetime(name: AuthorityName) -> SignedDuration {
-    match name {
-        AuthorityName::Root => SignedDuration::from_hours(90 * 24),
-        AuthorityName::People | AuthorityName::Servers | AuthorityName::Documents => {
-            SignedDuration::from_hours(7 * 24)
-        }
-    }
-}
-
-async fn new_crl(
-    office: &Office,
-    name: AuthorityName,
-    passphrase: &Passphrase,
-    now: Timestamp,
-    warnings: &mut Vec<String>,
-) -> Result<(Vec<u8>, CrlSummary), Failure> {
-    let mut authority = office.authority(name, passphrase).await?;
-    let revoked = office.registry.revoked_certificates(name).await?;
-    let entries = revoked
-        .iter()
-        .map(|entry| {
-            Ok(RevokedCertificate {
-                serial_number: SerialNumber::from_bytes(entry.serial.as_bytes())?,
-                revocation_date: entry.revoked_at,
-                reason: RevocationReason::from_name(entry.reason.as_str())
-                    .unwrap_or(RevocationReason::Unspecified),
-                invalidity_date: sayable(entry, warnings),
-            })
-        })
-        .collect::<Result<Vec<_>, Failure>>()?;
-    let next_update =
-        now.saturating_add(lifetime(name)).unwrap_or(now).min(authority.certificate().not_after());
-    let number = office.registry.reserve_crl_number(name, now, next_update).await?;
-    let mut crl = Vec::new();
-    let header = CrlHeader { number, this_update: now, next_update };
-    authority.sign_crl(header, entries.into_iter().map(Ok::<_, Infallible>), &mut crl)?;
-    office.registry.store_crl(name, &IssuedCrl { number, crl: crl.clone() }).await?;
-    let summary = CrlSummary {
-        authority: name.as_str(),
-        number,
-        revoked: revoked.len(),
-        next_update: next_update.to_string(),
-    };
-    Ok((crl, summary))
-}
-
-/// The invalidity date, if a CRL can say it. One that cannot must not keep every other revocation from being published.
-fn sayable(entry: &registry::RevokedCertificate, warnings: &mut Vec<String>) -> Option<Timestamp> {
-    let since = entry.invalid_since?;
-    if is_sayable(since) {
-        return Some(since);
-    }
-    warnings.push(format!(
-        "certificate {0} is on the CRL without its invalidity date {since}, which no CRL can say; correct it with: issuer revoke {0} --reason {1} --invalid-since TIME",
-        entry.serial, entry.reason
-    ));
-    None
 }
 
 /// When a revoked certificate expires, so that its entry may be left out of a CRL one day.

@@ -1,15 +1,18 @@
-//! `issuer serve`: the published directory over HTTP, without any key and without the registry.
+//! `issuer serve`: the published directory over HTTP, without the registry and without any key but an OCSP responder's.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use middleware::secret_source::SecretSource;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::{Failure, Status};
+use super::ocsp::open_on_demand;
 use super::output::{self, Format};
-use crate::publication::{self, layout};
+use crate::clock::SystemClock;
+use crate::publication::{self, Service, layout};
 
 #[derive(Serialize)]
 struct Ready {
@@ -20,7 +23,12 @@ struct Ready {
 ///
 /// # Errors
 /// The directory is not there, or the address is taken.
-pub async fn run(directory: PathBuf, address: SocketAddr, format: Format) -> Result<Status, Failure> {
+pub async fn run(
+    directory: PathBuf,
+    address: SocketAddr,
+    responder: Option<(PathBuf, SecretSource)>,
+    format: Format,
+) -> Result<Status, Failure> {
     if !directory.is_dir() {
         let message = format!(
             "{} is not a directory; publish into it first: issuer publish --to {0}",
@@ -35,8 +43,10 @@ pub async fn run(directory: PathBuf, address: SocketAddr, format: Format) -> Res
         );
         return Err(Failure::new("not-published", message));
     }
+    let on_demand = responder.map(|(folder, source)| open_on_demand(&folder, &source)).transpose()?;
     let (listener, stop) = listen(address, format).await?;
-    publication::serve(listener, directory, stop)
+    let service = Service { directory, on_demand, clock: Box::new(SystemClock) };
+    publication::serve_with(listener, service, stop)
         .await
         .map_err(|error| Failure::new("serve", format!("the server stopped: {error}")))?;
     Ok(Status::Done)

@@ -1,56 +1,19 @@
 //! A CRL and its predecessor: numbers grow, and no revocation is forgotten.
-use std::collections::HashSet;
+use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
+pub use super::crl_refusal::CrlRefusal;
+use crate::ca::crl::entry_view::EntryView;
 use crate::ca::crl::view::CrlView;
 use crate::ca::{CaError, SerialNumber, lint};
 
-/// Why a CRL must not follow its predecessor.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CrlRefusal {
-    /// Its number does not grow.
-    #[error("its number {new} is not above {old} of the published CRL")]
-    NumberDoesNotGrow {
-        /// Published, hexadecimal.
-        old: String,
-        /// Offered, hexadecimal.
-        new: String,
-    },
-    /// A revocation would be forgotten.
-    #[error("the revocation of {serial_number}, whose certificate has not expired, is missing")]
-    EntryVanished {
-        /// Which.
-        serial_number: SerialNumber,
-    },
-    /// It is already stale.
-    #[error("it expired {next_update}; make a new one")]
-    Stale {
-        /// Its nextUpdate.
-        next_update: Timestamp,
-    },
-    /// It lies in the future, or before its predecessor.
-    #[error("it says it was made {this_update}, which is {reason}; set the clock right and publish again")]
-    MadeAtTheWrongTime {
-        /// Its thisUpdate.
-        this_update: Timestamp,
-        /// `in the future` or `before the published one of TIME`.
-        reason: String,
-    },
-    /// The lint found something.
-    #[error("the lint found: {0}")]
-    Lint(String),
-    /// Not a CRL, or of no authority that is published, or its signature is wrong.
-    #[error("{0}")]
-    Malformed(String),
-}
-
-/// Judges whether `successor` may be published after `predecessor` (both DER; none for the first).
+/// Judges whether `successor` may be published after `predecessor` (both DER, of one authority and one scope; none for
+/// the first).
 ///
 /// An entry may be left out once its certificate, by `not_after`, had expired when the predecessor was made:
 /// RFC 5280 section 3.3 keeps it until it appeared on one CRL beyond the expiry. One whose certificate is
-/// unknown stays.
+/// unknown stays. Of a delta only number and times are compared: its entries start from a complete CRL.
 ///
 /// # Errors
 /// The refusal.
@@ -60,12 +23,12 @@ pub fn check_succession(
     now: Timestamp,
     not_after: impl Fn(&SerialNumber) -> Option<Timestamp>,
 ) -> Result<(), CrlRefusal> {
-    let findings = lint::lint_crl(successor).map_err(malformed)?;
+    let findings = lint::lint_crl(successor)?;
     if !findings.is_empty() {
         let text: Vec<String> = findings.iter().map(ToString::to_string).collect();
         return Err(CrlRefusal::Lint(text.join("; ")));
     }
-    let new = CrlView::from_der(successor).map_err(malformed)?;
+    let new = CrlView::from_der(successor)?;
     check_times(&new, now)?;
     let Some(predecessor) = predecessor.filter(|predecessor| *predecessor != successor) else {
         return Ok(());
@@ -78,7 +41,7 @@ pub fn check_succession(
         return Err(CrlRefusal::MadeAtTheWrongTime { this_update: new.made(), reason });
     }
     check_numbers(&old, &new)?;
-    check_entries(&old, &new, not_after)
+    if new.is_delta() { Ok(()) } else { check_entries(&old, &new, not_after) }
 }
 
 fn check_times(new: &CrlView<'_>, now: Timestamp) -> Result<(), CrlRefusal> {
@@ -102,22 +65,51 @@ fn check_numbers(old: &CrlView<'_>, new: &CrlView<'_>) -> Result<(), CrlRefusal>
     Err(CrlRefusal::NumberDoesNotGrow { old: hex::encode(old), new: hex::encode(new) })
 }
 
+/// Both lists ascend, so that one look at each is enough, however long they are.
 fn check_entries(
     old: &CrlView<'_>,
     new: &CrlView<'_>,
     not_after: impl Fn(&SerialNumber) -> Option<Timestamp>,
 ) -> Result<(), CrlRefusal> {
-    let kept = new.serial_numbers().collect::<Result<HashSet<_>, _>>().map_err(malformed)?;
-    for serial_number in old.serial_numbers() {
-        let serial_number = serial_number.map_err(malformed)?;
-        let expired = || not_after(&serial_number).is_some_and(|end| end < old.made());
-        if !kept.contains(&serial_number) && !expired() {
-            return Err(CrlRefusal::EntryVanished { serial_number });
+    let mut kept = ascending(new).peekable();
+    for entry in ascending(old) {
+        let entry = entry?;
+        let order = loop {
+            match kept.peek() {
+                Some(Ok(new)) => match new.cmp_serial_number(entry.magnitude()) {
+                    Ordering::Less => drop(kept.next()),
+                    order => break order,
+                },
+                Some(Err(error)) => return Err(error.clone()),
+                None => break Ordering::Greater,
+            }
+        };
+        if order != Ordering::Equal {
+            let serial_number = serial_number(&entry)?;
+            if not_after(&serial_number).is_none_or(|end| end >= old.made()) {
+                return Err(CrlRefusal::EntryVanished { serial_number });
+            }
         }
     }
-    Ok(())
+    // What follows the last common entry must be in order too.
+    kept.try_for_each(|entry| entry.map(drop))
 }
 
-fn malformed(error: CaError) -> CrlRefusal {
-    CrlRefusal::Malformed(error.to_string())
+/// The entries of a CRL, each above the one before.
+pub(super) fn ascending<'a>(
+    crl: &CrlView<'a>,
+) -> impl Iterator<Item = Result<EntryView<'a>, CrlRefusal>> + use<'a> {
+    let mut previous: Option<&'a [u8]> = None;
+    crl.entries().map(move |entry| {
+        let entry = entry.map_err(CrlRefusal::from)?;
+        if previous.is_some_and(|previous| entry.cmp_serial_number(previous).is_le()) {
+            return Err(CrlRefusal::NotInOrder);
+        }
+        previous = Some(entry.magnitude());
+        Ok(entry)
+    })
+}
+
+pub(super) fn serial_number(entry: &EntryView<'_>) -> Result<SerialNumber, CaError> {
+    SerialNumber::from_bytes(entry.magnitude())
 }

@@ -9,11 +9,15 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::class_list;
-use super::crl_succession::{CrlRefusal, check_succession};
+use super::crl_contents::RegisteredRevocations;
+use super::crl_refusal::CrlRefusal;
 use super::error::PublicationError;
 use super::layout;
+use super::ocsp_answers::{self, NewAnswers, PublishedAnswers};
+use super::revocation_lists::RevocationLists;
 use super::store::FileStore;
-use crate::ca::certificate::{to_pem, verify_signed};
+use crate::ca::certificate::verify_signed;
+use crate::ca::crl::name::CrlName;
 use crate::ca::crl::view::CrlView;
 use crate::ca::{Certificate, SerialNumber};
 
@@ -25,8 +29,13 @@ pub struct Publication<'a> {
     pub authorities: Vec<Certificate>,
     /// Certificates with mail addresses (9C and 9D); expired ones are left out by themselves.
     pub certificates: Vec<Certificate>,
-    /// The newest CRL of each authority, DER. An authority without one keeps the published one.
+    /// The newest CRLs of each authority, DER: a complete one, those of its partitions, and their deltas. An authority
+    /// without any keeps the published ones.
     pub crls: Vec<Vec<u8>>,
+    /// What the registry holds, by the authority's subjectKeyIdentifier: every CRL of that authority must say just that.
+    pub registered: BTreeMap<Vec<u8>, RegisteredRevocations>,
+    /// Prepared OCSP answers, by the authority's subjectKeyIdentifier.
+    pub answers: BTreeMap<Vec<u8>, NewAnswers>,
     /// When a certificate of ours expires, by issuer's subjectKeyIdentifier and serial number, so that its
     /// revocation may be left out of a CRL afterwards; `None` for an unknown one, which must stay.
     pub not_after: &'a dyn Fn(&[u8], &SerialNumber) -> Option<Timestamp>,
@@ -45,6 +54,7 @@ pub struct Report {
 
 /// A directory for everybody to read.
 pub struct PublishedDirectory {
+    root: PathBuf,
     store: FileStore,
 }
 
@@ -59,7 +69,7 @@ impl PublishedDirectory {
         if !store.list(Path::new(""))?.is_empty() && !layout::is_published(root) {
             return Err(PublicationError::NotPublished(root.to_owned()));
         }
-        Ok(Self { store })
+        Ok(Self { root: root.to_owned(), store })
     }
 
     /// Checks everything, then writes: each file atomically, CA certificates first. A second call changes
@@ -70,16 +80,27 @@ impl PublishedDirectory {
     pub fn write(&self, publication: &Publication<'_>) -> Result<Report, PublicationError> {
         let _lock = self.store.lock()?;
         let issuers = Issuers::new(&publication.authorities)?;
-        let crls = self.checked_crls(publication, &issuers)?;
+        let mut lists = RevocationLists::judge(&self.store, publication, &issuers)?;
+        let mut expired = std::mem::take(&mut lists.obsolete);
         let mut files = authority_files(&publication.authorities);
-        files.extend(crls.iter().map(|(key, der)| (layout::crl_file(key), der.clone())));
-        files.push((
-            layout::CRLS.into(),
-            crls.values().map(|der| to_pem("X509 CRL", der)).collect::<String>().into_bytes(),
-        ));
+        files.extend(lists.into_files());
+        files.extend(checked_answers(publication)?);
         files.extend(self.checked_certificates(publication, &issuers)?);
-        let expired = self.expired(publication.now, &issuers)?;
+        expired.extend(self.expired(publication.now, &issuers)?);
         self.apply(files, expired)
+    }
+
+    /// A CRL that is published.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn crl(&self, name: &CrlName) -> Result<Option<Vec<u8>>, PublicationError> {
+        self.store.read(&name.path())
+    }
+
+    /// The prepared OCSP answers that are published for an authority; none where they are not there or damaged.
+    pub fn answers(&self, subject_key_identifier: &[u8]) -> Option<PublishedAnswers> {
+        PublishedAnswers::open(&self.root.join(ocsp_answers::path(subject_key_identifier))).ok()
     }
 
     /// Puts a signed list of classes in the place of an older one.
@@ -130,30 +151,6 @@ impl PublishedDirectory {
         Ok(report)
     }
 
-    /// Every authority's newest CRL: the offered one if it may be published, else the published one.
-    fn checked_crls(
-        &self,
-        publication: &Publication<'_>,
-        issuers: &Issuers<'_>,
-    ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, PublicationError> {
-        let mut crls = BTreeMap::new();
-        for issuer in issuers.0.values() {
-            if let Some(published) = self.store.read(&layout::crl_file(issuer.subject_key_identifier()))? {
-                crls.insert(issuer.subject_key_identifier().to_vec(), published);
-            }
-        }
-        for offered in &publication.crls {
-            let issuer = issuers.of_crl(offered)?;
-            let key = issuer.subject_key_identifier();
-            let not_after = |serial_number: &SerialNumber| (publication.not_after)(key, serial_number);
-            let published = crls.get(key).map(Vec::as_slice);
-            check_succession(published, offered, publication.now, not_after)
-                .map_err(|refusal| PublicationError::Crl { authority: issuer.subject(), refusal })?;
-            crls.insert(key.to_vec(), offered.clone());
-        }
-        Ok(crls)
-    }
-
     fn checked_certificates(
         &self,
         publication: &Publication<'_>,
@@ -197,7 +194,7 @@ impl PublishedDirectory {
 }
 
 /// The authorities by their key identifiers.
-struct Issuers<'a>(BTreeMap<&'a [u8], &'a Certificate>);
+pub(super) struct Issuers<'a>(BTreeMap<&'a [u8], &'a Certificate>);
 
 impl<'a> Issuers<'a> {
     /// Each must be a CA, and issued by one of them.
@@ -236,8 +233,13 @@ impl<'a> Issuers<'a> {
         certificate.verify_issuer(issuer).map_err(|error| refuse(error.to_string()))
     }
 
+    /// Whether there is one with this key identifier in hexadecimal.
+    pub(super) fn has(&self, key_identifier: &str) -> bool {
+        hex::decode(key_identifier).is_ok_and(|key| self.0.contains_key(key.as_slice()))
+    }
+
     /// The authority that made and signed a CRL.
-    fn of_crl(&self, der: &[u8]) -> Result<&'a Certificate, PublicationError> {
+    pub(super) fn of_crl(&self, der: &[u8]) -> Result<&'a Certificate, PublicationError> {
         let crl = CrlView::from_der(der).map_err(|error| PublicationError::Malformed(error.to_string()))?;
         let key = crl.authority_key_identifier().unwrap_or_default();
         let Some(issuer) =
@@ -252,6 +254,18 @@ impl<'a> Issuers<'a> {
         })?;
         Ok(issuer)
     }
+}
+
+/// `ocsp/`: answers that say what the registry holds.
+fn checked_answers(publication: &Publication<'_>) -> Result<Vec<(PathBuf, Vec<u8>)>, PublicationError> {
+    let mut files = Vec::new();
+    for (key, answers) in &publication.answers {
+        if let Some(registered) = publication.registered.get(key) {
+            answers.check(registered).map_err(PublicationError::Malformed)?;
+        }
+        files.push((ocsp_answers::path(key), answers.encode()));
+    }
+    Ok(files)
 }
 
 /// `ca/`, `anchor.pem` and `ca-chain.pem`, roots first.

@@ -3,7 +3,10 @@
 //! ```text
 //! anchor.pem  ca-chain.pem  crl.pem                              for openssl and its kind
 //! ca/<subjectKeyIdentifier>.cer                                  CA certificates, the root included
-//! crl/<issuing CA's subjectKeyIdentifier>.crl                    its newest CRL
+//! crl/<issuing CA's subjectKeyIdentifier>.crl                    its newest CRL, of all its certificates
+//! crl/<key identifier>-<count>-<index>.crl                       the newest of one of its partitions
+//! crl/<key identifier>[-<count>-<index>]-delta.crl               what has changed since
+//! ocsp/<issuing CA's subjectKeyIdentifier>.answers               prepared OCSP answers, for `issuer serve`
 //! classes.p7m                                                    classes of readers, a signed list
 //! certificates/by-email/<address>/<serial number>.cer            certificates of 9C and 9D
 //! .revision                                                      changes after every publication; absent during one
@@ -11,6 +14,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::ca::SerialNumber;
+use crate::ca::crl::name::FOLDER;
+pub(crate) use crate::ca::crl::name::{CrlKind, CrlName, is_hexadecimal};
 
 /// Root certificates, PEM.
 pub const ANCHOR: &str = "anchor.pem";
@@ -23,7 +28,7 @@ pub const CLASSES: &str = "classes.p7m";
 /// Folder of CA certificates.
 pub const AUTHORITIES: &str = "ca";
 /// Folder of CRLs.
-pub const REVOCATIONS: &str = "crl";
+pub const REVOCATIONS: &str = FOLDER;
 /// Folder of certificates by mail address.
 pub const BY_EMAIL: &str = "certificates/by-email";
 /// Changes after every publication, so that servers notice.
@@ -60,10 +65,6 @@ pub(crate) fn is_plain(octet: u8) -> bool {
 
 pub(crate) fn authority_file(subject_key_identifier: &[u8]) -> PathBuf {
     Path::new(AUTHORITIES).join(format!("{}.cer", hex::encode(subject_key_identifier)))
-}
-
-pub(crate) fn crl_file(subject_key_identifier: &[u8]) -> PathBuf {
-    Path::new(REVOCATIONS).join(format!("{}.crl", hex::encode(subject_key_identifier)))
 }
 
 pub(crate) fn certificate_file(address: &str, serial_number: &SerialNumber) -> PathBuf {

@@ -2,17 +2,28 @@
 //!
 //! - [`layout`]: where things lie; [`directory`]: what is checked before it is written; `store`: atomic files.
 //! - [`class_list`]: the signed list of classes of readers.
-//! - [`crl_succession`]: a CRL is compared with its predecessor before it replaces it.
-//! - [`mod@serve`]: the HTTP server; it reads the published directory and nothing else: no CA key, no registry.
+//! - [`crl_succession`] and [`crl_contents`]: a CRL is compared with its predecessor and with the registry before it
+//!   replaces it; [`crl_refusal`]: why it does not; `revocation_lists`: all of an authority together.
+//! - [`ocsp_answers`]: prepared OCSP answers; [`ocsp_on_demand`]: those that are signed when they are asked for.
+//! - [`mod@serve`]: the HTTP server; it reads the published directory and nothing else: no CA key, no registry; at most
+//!   the key of an OCSP responder.
 
 pub mod class_list;
+pub mod crl_contents;
+pub mod crl_refusal;
 pub mod crl_succession;
 pub mod directory;
 pub mod error;
 pub mod layout;
+pub mod ocsp_answers;
+pub mod ocsp_on_demand;
+mod revocation_lists;
 pub mod serve;
 pub(crate) mod store;
 
+pub use crl_contents::RegisteredRevocations;
 pub use directory::{Publication, PublishedDirectory, Report};
 pub use error::PublicationError;
-pub use serve::serve;
+pub use ocsp_answers::NewAnswers;
+pub use ocsp_on_demand::OnDemand;
+pub use serve::{Service, serve, serve_with};

@@ -101,8 +101,12 @@ impl FileStore {
 
     /// Removes what a killed run left behind; answers how many files that were.
     pub(crate) fn remove_unfinished(&self) -> Result<usize, PublicationError> {
-        let mut folders =
-            vec![PathBuf::new(), super::layout::AUTHORITIES.into(), super::layout::REVOCATIONS.into()];
+        let mut folders = vec![
+            PathBuf::new(),
+            super::layout::AUTHORITIES.into(),
+            super::layout::REVOCATIONS.into(),
+            super::ocsp_answers::FOLDER.into(),
+        ];
         folders.extend(self.list(Path::new(BY_EMAIL))?);
         let mut count = 0;
         for folder in folders {

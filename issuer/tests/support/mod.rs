@@ -14,7 +14,7 @@ use issuer::ca::crl::{CrlHeader, RevokedCertificate};
 use issuer::ca::lint::lint;
 use issuer::ca::profile::{
     Assurance, Branch, CardHolder, CardUuid, MailServer, Organization, PersonName, PivExtensions, PolicyArc,
-    Validity,
+    StatusServices, Validity,
 };
 use issuer::ca::{Authority, CaError, Certificate, Profile, ProvenKey, SerialNumber};
 use jiff::{SignedDuration, Timestamp};
@@ -150,6 +150,7 @@ pub fn organization() -> Organization {
         base_url: "http://pki.example.com".into(),
         policies: PolicyArc::default(),
         piv_extensions: PivExtensions::Omitted,
+        status_services: StatusServices::default(),
     }
 }
 

@@ -2,26 +2,21 @@
 //!
 //! DER puts lengths first, and the signature covers all entries. So the entries go once through a temporary
 //! file (in memory below a megabyte), which is then read twice: for the digest, and for the output.
+use std::borrow::Borrow;
 use std::error::Error;
 use std::io::{Read, Seek, SeekFrom, Write};
 
-use const_oid::AssociatedOid;
-use const_oid::db::rfc5280::{ID_CE_CRL_REASONS, ID_CE_INVALIDITY_DATE};
-use der::asn1::{GeneralizedTime, Int, OctetString, Uint};
-use der::{Encode, Sequence};
-use jiff::Timestamp;
+use der::Encode;
+use der::asn1::OctetString;
 use spki::AlgorithmIdentifierOwned;
 use tempfile::SpooledTempFile;
-use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::{AuthorityKeyIdentifier, CrlNumber};
 use x509_cert::name::Name;
-use x509_cert::time::Time;
 
-use super::{CrlHeader, RevocationReason, RevokedCertificate};
+use super::entry::EntryEncoder;
+use super::{CrlHeader, CrlScope, RevocationReason, RevokedCertificate, extensions};
 use crate::ca::algorithm::Digester;
 use crate::ca::certificate::time;
 use crate::ca::error::CaError;
-use crate::ca::serial_number::SerialNumber;
 
 /// What the issuing authority contributes.
 pub(crate) struct CrlIssuer<'a> {
@@ -52,12 +47,13 @@ pub(crate) struct UnsignedCrl {
 }
 
 impl UnsignedCrl {
-    pub(crate) fn collect<E: Into<Box<dyn Error + Send + Sync>>>(
+    pub(crate) fn collect<B: Borrow<RevokedCertificate>, E: Into<Box<dyn Error + Send + Sync>>>(
         issuer: &CrlIssuer<'_>,
         header: CrlHeader,
-        revoked: impl IntoIterator<Item = Result<RevokedCertificate, E>>,
+        scope: &CrlScope,
+        revoked: impl IntoIterator<Item = Result<B, E>>,
     ) -> Result<Self, CaError> {
-        let (entries, entries_length) = spool(revoked)?;
+        let (entries, entries_length) = spool(revoked, scope)?;
         let mut fields = Vec::new();
         append(&mut fields, &1_u8)?;
         append(&mut fields, &issuer.algorithm)?;
@@ -66,7 +62,7 @@ impl UnsignedCrl {
         append(&mut fields, &time(header.next_update)?)?;
         // RFC 5280 section 5.1.2.6: absent, not empty, when nothing is revoked.
         let list_header = if entries_length == 0 { Vec::new() } else { der_header(SEQUENCE, entries_length) };
-        let extensions = extensions(issuer.key_identifier, header.number)?;
+        let extensions = extensions::encode(issuer.key_identifier, header.number, scope)?;
         let mut tail = der_header(CONTEXT_0, length(&extensions)?);
         tail.extend_from_slice(&extensions);
         let body = length(&fields)? + length(&list_header)? + entries_length + length(&tail)?;
@@ -101,7 +97,7 @@ impl UnsignedCrl {
     fn for_each_part(&mut self, mut take: impl FnMut(&[u8]) -> std::io::Result<()>) -> Result<(), CaError> {
         take(&self.head)?;
         self.entries.rewind()?;
-        let mut buffer = vec![0; 64 * 1024];
+        let mut buffer = vec![0; BUFFER];
         loop {
             let count = self.entries.read(&mut buffer)?;
             match buffer.get(..count) {
@@ -114,77 +110,32 @@ impl UnsignedCrl {
 }
 
 /// Encodes the entries into a temporary file; answers how many octets they are.
-fn spool<E: Into<Box<dyn Error + Send + Sync>>>(
-    revoked: impl IntoIterator<Item = Result<RevokedCertificate, E>>,
+fn spool<B: Borrow<RevokedCertificate>, E: Into<Box<dyn Error + Send + Sync>>>(
+    revoked: impl IntoIterator<Item = Result<B, E>>,
+    scope: &CrlScope,
 ) -> Result<(SpooledTempFile, u64), CaError> {
-    let mut file = std::io::BufWriter::new(SpooledTempFile::new(SPOOL_IN_MEMORY));
+    let mut file = std::io::BufWriter::with_capacity(BUFFER, SpooledTempFile::new(SPOOL_IN_MEMORY));
+    let mut encoder = EntryEncoder::default();
     let mut total = 0;
-    let mut previous: Option<SerialNumber> = None;
+    let mut previous: Vec<u8> = Vec::new();
     for certificate in revoked {
         let certificate = certificate.map_err(|error| CaError::Entries(error.into()))?;
-        if previous.is_some_and(|previous| previous >= certificate.serial_number) {
-            return Err(CaError::RevokedTwice(certificate.serial_number));
+        let certificate = certificate.borrow();
+        let number = certificate.serial_number.as_bytes();
+        if (previous.len(), previous.as_slice()) >= (number.len(), number) {
+            return Err(CaError::RevokedTwice(certificate.serial_number.clone()));
         }
-        let entry = encode_entry(&certificate)?;
-        file.write_all(&entry)?;
-        total += length(&entry)?;
-        previous = Some(certificate.serial_number);
+        if certificate.reason == RevocationReason::RemoveFromCrl && scope.base_number.is_none() {
+            return Err(CaError::malformed("CRL entry", "only a delta CRL can remove an entry"));
+        }
+        let entry = encoder.encode(certificate)?;
+        file.write_all(entry)?;
+        total += length(entry)?;
+        previous.clear();
+        previous.extend_from_slice(number);
     }
     let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     Ok((file, total))
-}
-
-#[derive(Sequence)]
-struct Entry {
-    user_certificate: Int,
-    revocation_date: Time,
-    #[asn1(optional = "true")]
-    crl_entry_extensions: Option<Vec<Extension>>,
-}
-
-fn encode_entry(certificate: &RevokedCertificate) -> Result<Vec<u8>, CaError> {
-    let mut extensions = Vec::new();
-    // RFC 5280 section 5.3.1: unspecified (0) is said by leaving the extension out.
-    if certificate.reason != RevocationReason::Unspecified {
-        let reason = OctetString::new(vec![ENUMERATED, 1, certificate.reason.code()]).map_err(malformed)?;
-        extensions.push(Extension { extn_id: ID_CE_CRL_REASONS, critical: false, extn_value: reason });
-    }
-    if let Some(since) = certificate.invalidity_date {
-        // Section 5.3.2: GeneralizedTime whatever the year.
-        let since = generalized_time(since)?.to_der().and_then(OctetString::new).map_err(malformed)?;
-        extensions.push(Extension { extn_id: ID_CE_INVALIDITY_DATE, critical: false, extn_value: since });
-    }
-    let entry = Entry {
-        user_certificate: Uint::new(certificate.serial_number.as_bytes())
-            .map(Int::from)
-            .map_err(malformed)?,
-        revocation_date: time(certificate.revocation_date)?,
-        crl_entry_extensions: (!extensions.is_empty()).then_some(extensions),
-    };
-    entry.to_der().map_err(malformed)
-}
-
-fn generalized_time(timestamp: Timestamp) -> Result<GeneralizedTime, CaError> {
-    Ok(match time(timestamp)? {
-        Time::UtcTime(time) => GeneralizedTime::from_date_time(time.to_date_time()),
-        Time::GeneralTime(time) => time,
-    })
-}
-
-/// The two that section 5.2 makes mandatory: authorityKeyIdentifier and cRLNumber, neither critical.
-fn extensions(key_identifier: &OctetString, number: u64) -> Result<Vec<u8>, CaError> {
-    let authority =
-        AuthorityKeyIdentifier { key_identifier: Some(key_identifier.clone()), ..Default::default() };
-    let number = CrlNumber(Uint::new(&number.to_be_bytes()).map_err(malformed)?);
-    let extension = |extn_id, der: der::Result<Vec<u8>>| {
-        let extn_value = der.and_then(OctetString::new).map_err(malformed)?;
-        Ok::<_, CaError>(Extension { extn_id, critical: false, extn_value })
-    };
-    let extensions = vec![
-        extension(AuthorityKeyIdentifier::OID, authority.to_der())?,
-        extension(CrlNumber::OID, number.to_der())?,
-    ];
-    extensions.to_der().map_err(malformed)
 }
 
 fn append(fields: &mut Vec<u8>, value: &impl Encode) -> Result<(), CaError> {
@@ -218,8 +169,8 @@ fn malformed(error: der::Error) -> CaError {
 const SEQUENCE: u8 = 0x30;
 const CONTEXT_0: u8 = 0xA0;
 const BIT_STRING: u8 = 0x03;
-const ENUMERATED: u8 = 0x0A;
 const SPOOL_IN_MEMORY: usize = 1024 * 1024;
+const BUFFER: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

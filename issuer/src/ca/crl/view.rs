@@ -1,17 +1,18 @@
 //! Reading a CRL without unpacking its entries.
 use const_oid::ObjectIdentifier;
-use der::asn1::{AnyRef, Int, SequenceRef};
+use der::asn1::{AnyRef, SequenceRef};
 use der::{Decode, Reader, SliceReader, Tag, TagNumber};
 use jiff::Timestamp;
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::{AuthorityKeyIdentifier, CrlNumber};
+use x509_cert::ext::pkix::{AuthorityKeyIdentifier, BaseCrlNumber, CrlNumber};
 use x509_cert::name::Name;
 use x509_cert::time::Time;
 
+use super::entry_view::EntryView;
+use super::extensions::{self, DELTA_CRL_INDICATOR, ISSUING_DISTRIBUTION_POINT};
 use crate::ca::certificate::{SignedCertificate, timestamp};
 use crate::ca::error::CaError;
-use crate::ca::serial_number::SerialNumber;
 
 /// A parsed `CertificateList`; the entries stay where they are.
 pub(crate) struct CrlView<'a> {
@@ -24,13 +25,6 @@ pub(crate) struct CrlView<'a> {
     revoked: Option<&'a [u8]>,
     pub(crate) extensions: Vec<Extension>,
     pub(crate) outer_algorithm: AlgorithmIdentifierOwned,
-}
-
-/// One parsed entry.
-pub(crate) struct EntryView {
-    pub(crate) serial_number: Int,
-    pub(crate) revocation_date: Time,
-    pub(crate) extensions: Option<Vec<Extension>>,
 }
 
 impl<'a> CrlView<'a> {
@@ -48,22 +42,17 @@ impl<'a> CrlView<'a> {
         self.revoked.is_some_and(<[u8]>::is_empty)
     }
 
-    /// The entries, one at a time.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = Result<EntryView, CaError>> + 'a {
+    /// The entries, one at a time; after a broken one there are no more.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Result<EntryView<'a>, CaError>> + use<'a> {
         let mut rest = self.revoked.unwrap_or_default();
         std::iter::from_fn(move || {
             if rest.is_empty() {
                 return None;
             }
-            let entry = split_entry(rest);
+            let entry = EntryView::split(rest);
             rest = entry.as_ref().map(|(_, rest)| *rest).unwrap_or_default();
-            Some(entry.map(|(entry, _)| entry).map_err(malformed))
+            Some(entry.map(|(entry, _)| entry))
         })
-    }
-
-    /// The entries' serial numbers.
-    pub(crate) fn serial_numbers(&self) -> impl Iterator<Item = Result<SerialNumber, CaError>> + 'a {
-        self.entries().map(|entry| SerialNumber::from_bytes(entry?.serial_number.as_bytes()))
     }
 
     pub(crate) fn extension(&self, oid: ObjectIdentifier) -> Option<&Extension> {
@@ -74,6 +63,22 @@ impl<'a> CrlView<'a> {
     pub(crate) fn number(&self) -> Option<Vec<u8>> {
         let extension = self.extension(<CrlNumber as const_oid::AssociatedOid>::OID)?;
         Some(CrlNumber::from_der(extension.extn_value.as_bytes()).ok()?.0.as_bytes().to_vec())
+    }
+
+    /// Whether it says that it is a delta CRL.
+    pub(crate) fn is_delta(&self) -> bool {
+        self.extension(DELTA_CRL_INDICATOR).is_some()
+    }
+
+    /// BaseCRLNumber, big-endian without leading zeros.
+    pub(crate) fn base_number(&self) -> Option<Vec<u8>> {
+        let extension = self.extension(DELTA_CRL_INDICATOR)?;
+        Some(BaseCrlNumber::from_der(extension.extn_value.as_bytes()).ok()?.0.as_bytes().to_vec())
+    }
+
+    /// The URI of its issuingDistributionPoint, where it has exactly one.
+    pub(crate) fn distribution_point(&self) -> Option<String> {
+        self.extension(ISSUING_DISTRIBUTION_POINT).and_then(extensions::distribution_point)
     }
 
     /// keyIdentifier of the authorityKeyIdentifier.
@@ -116,21 +121,6 @@ fn read_list<'a>(list: &'a [u8], outer_algorithm: AlgorithmIdentifierOwned) -> d
 
 fn next_tag<'a>(reader: &impl Reader<'a>) -> Option<Tag> {
     if reader.is_finished() { None } else { Tag::peek(reader).ok() }
-}
-
-fn split_entry(list: &[u8]) -> der::Result<(EntryView, &[u8])> {
-    let mut reader = SliceReader::new(list)?;
-    let entry: AnyRef<'_> = reader.decode()?;
-    entry.header().tag().assert_eq(Tag::Sequence)?;
-    let consumed = usize::try_from(reader.position())?;
-    let mut fields = SliceReader::new(entry.value())?;
-    let view = EntryView {
-        serial_number: fields.decode()?,
-        revocation_date: fields.decode()?,
-        extensions: if fields.is_finished() { None } else { Some(fields.decode()?) },
-    };
-    fields.finish()?;
-    Ok((view, list.get(consumed..).unwrap_or_default()))
 }
 
 fn malformed(error: der::Error) -> CaError {

@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn bad_https() {
-        let https = authority_information_access("https://pki.example.org/ca.cer").unwrap();
+        let https = authority_information_access("https://pki.example.org/ca.cer", None).unwrap();
         let sample = changed(|tbs| *extension_mut::<AuthorityInfoAccessSyntax>(tbs) = https);
         assert_finding(&RULE, "not an http URL", &sample);
     }

@@ -9,13 +9,17 @@ use x509_cert::ext::pkix::CrlReason;
 use x509_cert::time::Time;
 
 use super::CrlRule;
-use crate::ca::crl::view::{CrlView, EntryView};
+use crate::ca::crl::entry_view::EntryView;
+use crate::ca::crl::view::CrlView;
 
 pub(super) const RULE: CrlRule =
     CrlRule { name: "crl-entries", clause: "RFC 5280 sections 5.1.2.6 and 5.3, S/MIME BR 7.2.2", check };
 
 fn check(crl: &CrlView<'_>, messages: &mut Vec<String>) {
-    let mut seen: HashSet<Vec<u8>> = HashSet::new();
+    // Entries of one kind have the same extensions, octet by octet.
+    let mut clean: Option<&[u8]> = None;
+    let mut previous: Option<&[u8]> = None;
+    let mut is_ascending = true;
     for entry in crl.entries() {
         if messages.len() >= MOST_MESSAGES {
             return;
@@ -24,38 +28,69 @@ fn check(crl: &CrlView<'_>, messages: &mut Vec<String>) {
             Ok(entry) => entry,
             Err(error) => return messages.push(error.to_string()),
         };
-        check_entry(&entry, messages);
-        let serial_number = entry.serial_number.as_bytes().to_vec();
-        if !seen.insert(serial_number) {
-            messages.push(format!("{} is there twice", hex::encode(entry.serial_number.as_bytes())));
+        is_ascending &= previous.is_none_or(|previous| entry.cmp_serial_number(previous).is_gt());
+        previous = Some(entry.magnitude());
+        let before = messages.len();
+        check_date(&entry, messages);
+        if entry.raw_extensions().is_some() && entry.raw_extensions() != clean {
+            check_extensions(&entry, crl.is_delta(), messages);
+            clean = entry.raw_extensions().filter(|_| messages.len() == before);
+        }
+    }
+    if !is_ascending {
+        check_twice(crl, messages);
+    }
+}
+
+/// In an ascending list nothing can be twice.
+fn check_twice(crl: &CrlView<'_>, messages: &mut Vec<String>) {
+    let mut seen: HashSet<&[u8]> = HashSet::new();
+    for entry in crl.entries().map_while(Result::ok) {
+        if messages.len() >= MOST_MESSAGES {
+            return;
+        }
+        if !seen.insert(entry.serial_number) {
+            messages.push(format!("{} is there twice", hex::encode(entry.serial_number)));
         }
     }
 }
 
-fn check_entry(entry: &EntryView, messages: &mut Vec<String>) {
-    let serial_number = hex::encode(entry.serial_number.as_bytes());
+fn check_date(entry: &EntryView<'_>, messages: &mut Vec<String>) {
     if let Time::GeneralTime(general) = entry.revocation_date
         && general.to_date_time().year() < 2050
     {
+        let serial_number = hex::encode(entry.serial_number);
         messages.push(format!("the date of {serial_number} is a GeneralizedTime before 2050"));
     }
-    if entry.extensions.as_ref().is_some_and(Vec::is_empty) {
+}
+
+fn check_extensions(entry: &EntryView<'_>, is_delta: bool, messages: &mut Vec<String>) {
+    let serial_number = hex::encode(entry.serial_number);
+    let extensions = match entry.extensions() {
+        Ok(extensions) => extensions,
+        Err(error) => return messages.push(format!("the extensions of {serial_number}: {error}")),
+    };
+    if extensions.is_empty() {
         messages.push(format!("the extensions of {serial_number} are there but empty"));
     }
-    for extension in entry.extensions.iter().flatten() {
-        if let Some(problem) = problem(extension) {
+    for extension in &extensions {
+        if let Some(problem) = problem(extension, is_delta) {
             messages.push(format!("{problem}: {serial_number}"));
         }
     }
 }
 
-fn problem(extension: &Extension) -> Option<&'static str> {
+fn problem(extension: &Extension, is_delta: bool) -> Option<&'static str> {
     let octets = extension.extn_value.as_bytes();
     match extension.extn_id {
         _ if extension.critical => Some("an extension of an entry is critical"),
         ID_CE_CRL_REASONS => match CrlReason::from_der(octets) {
             Err(_) => Some("reasonCode cannot be read"),
             Ok(CrlReason::Unspecified) => Some("reasonCode is 0, which is said by leaving it out"),
+            // Section 5.3.1: only a delta CRL can take an entry back.
+            Ok(CrlReason::RemoveFromCRL) if !is_delta => {
+                Some("reasonCode is removeFromCRL outside a delta CRL")
+            }
             Ok(_) => None,
         },
         ID_CE_INVALIDITY_DATE => {
@@ -107,6 +142,12 @@ mod tests {
     #[test]
     fn bad_reason_critical() {
         assert_crl_finding(&RULE, "critical", &with_extension(ID_CE_CRL_REASONS, true, &[0x0A, 1, 1]));
+    }
+
+    #[test]
+    fn bad_removal_outside_a_delta() {
+        let sample = with_extension(ID_CE_CRL_REASONS, false, &[0x0A, 1, 8]);
+        assert_crl_finding(&RULE, "removeFromCRL", &sample);
     }
 
     #[test]

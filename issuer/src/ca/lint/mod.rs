@@ -6,16 +6,21 @@
 mod authority_information_access;
 mod basic_constraints;
 mod certificate_policies;
+mod crl_delta;
 mod crl_distribution_points;
 mod crl_entries;
+mod crl_expired_certificates;
 mod crl_extensions;
 mod crl_form;
+mod crl_freshest;
+mod crl_issuing_distribution_point;
 mod crl_times;
 mod document_signing;
 mod extended_key_usage;
 mod extensions;
 mod key_identifiers;
 mod key_usage;
+mod ocsp_signing;
 mod public_key;
 #[cfg(test)]
 mod samples;
@@ -30,11 +35,13 @@ mod version;
 use const_oid::{AssociatedOid, ObjectIdentifier};
 use der::Decode;
 use spki::AlgorithmIdentifierOwned;
+use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
 
 use super::certificate::{SignedCertificate, TbsCertificate, UnsignedCertificate, pem_contents};
 use super::crl::view::CrlView;
 use super::error::CaError;
+use super::profile::extension::{ID_PKIX_OCSP_NOCHECK, OCSP_SIGNING};
 
 /// A certificate that passed the lint and may be signed once: only [`lint`] makes one.
 #[derive(Debug)]
@@ -147,13 +154,14 @@ impl Sample<'_> {
         Some(extension)
     }
 
-    /// The same for one that a root, which nobody stands above, may leave out.
+    /// The same for one that a root, which nobody stands above, may leave out, and an OCSP responder, whose own
+    /// certificate nobody checks.
     fn required_below_root<'a, T>(&'a self, name: &str, messages: &mut Vec<String>) -> Option<T>
     where
         T: AssociatedOid + Decode<'a>,
         <T as Decode<'a>>::Error: std::fmt::Display,
     {
-        if self.is_root() && self.extension::<T>().is_none() {
+        if (self.is_root() || self.is_unchecked_responder()) && self.extension::<T>().is_none() {
             return None;
         }
         self.required_extension(name, messages)
@@ -166,6 +174,12 @@ impl Sample<'_> {
     /// A CA whose issuer is itself.
     fn is_root(&self) -> bool {
         self.is_authority() && self.tbs.is_self_issued()
+    }
+
+    /// An OCSP responder of which is said that it need not be checked.
+    fn is_unchecked_responder(&self) -> bool {
+        let says_so = |extension: &Extension| extension.extn_id == ID_PKIX_OCSP_NOCHECK;
+        self.has_purpose(OCSP_SIGNING) && self.tbs.extensions().iter().any(says_so)
     }
 
     fn purposes(&self) -> Vec<ObjectIdentifier> {
@@ -202,7 +216,7 @@ fn findings(rule: &'static str, clause: &'static str, check: impl FnOnce(&mut Ve
 }
 
 /// In the order of the fields of a certificate.
-const CERTIFICATE_RULES: [CertificateRule; 17] = [
+const CERTIFICATE_RULES: [CertificateRule; 18] = [
     version::RULE,
     serial_number::RULE,
     signature_algorithm::RULE,
@@ -218,9 +232,19 @@ const CERTIFICATE_RULES: [CertificateRule; 17] = [
     extended_key_usage::RULE,
     time_stamping::RULE,
     document_signing::RULE,
+    ocsp_signing::RULE,
     crl_distribution_points::RULE,
     authority_information_access::RULE,
 ];
 
 /// In the order of the fields of a CRL.
-const CRL_RULES: [CrlRule; 4] = [crl_form::RULE, crl_times::RULE, crl_entries::RULE, crl_extensions::RULE];
+const CRL_RULES: [CrlRule; 8] = [
+    crl_form::RULE,
+    crl_times::RULE,
+    crl_entries::RULE,
+    crl_extensions::RULE,
+    crl_issuing_distribution_point::RULE,
+    crl_delta::RULE,
+    crl_freshest::RULE,
+    crl_expired_certificates::RULE,
+];

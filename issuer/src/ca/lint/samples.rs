@@ -3,7 +3,7 @@ use std::convert::Infallible;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use const_oid::AssociatedOid;
+use const_oid::{AssociatedOid, ObjectIdentifier};
 use der::asn1::OctetString;
 use der::{Decode, Encode};
 use getrandom::SysRng;
@@ -17,10 +17,11 @@ use x509_cert::name::Name;
 use super::{CertificateRule, CrlRule, Sample};
 use crate::ca::certificate::TbsCertificate;
 use crate::ca::crl::view::CrlView;
-use crate::ca::crl::{CrlHeader, RevocationReason, RevokedCertificate};
+use crate::ca::crl::{CrlHeader, CrlScope, RevocationReason, RevokedCertificate};
 use crate::ca::possession::ProvenKey;
 use crate::ca::profile::{
-    Assurance, Branch, CardHolder, CardUuid, MailServer, Organization, PersonName, PivExtensions, Validity,
+    Assurance, Branch, CardHolder, CardUuid, MailServer, Organization, PersonName, PivExtensions,
+    StatusServices, Validity,
 };
 use crate::ca::test_key::TestKey;
 use crate::ca::{Authority, Profile, SerialNumber};
@@ -40,6 +41,7 @@ pub(super) fn profiles() -> Vec<Profile> {
         mail_server(),
         Profile::TimeStamping,
         Profile::DocumentSigning,
+        Profile::OcspResponder,
     ]
 }
 
@@ -136,16 +138,52 @@ pub(super) fn assert_finding(rule: &CertificateRule, expected: &str, tbs: &TbsCe
 
 /// A CRL of ours with entries, changed and encoded again; the lint does not look at its signature.
 pub(super) fn changed_crl(change: impl FnOnce(&mut CertificateList)) -> Vec<u8> {
-    let mut crl = CertificateList::from_der(&good_crl(2)).unwrap();
+    let mut crl = CertificateList::from_der(&good_crl(2, &CrlScope::default())).unwrap();
     change(&mut crl);
     crl.to_der().unwrap()
 }
 
+/// The rule has nothing to say about complete CRLs, partitions and deltas of ours.
 pub(super) fn assert_clean_crl(rule: &CrlRule) {
     for entries in [0, 1, 8] {
-        let crl = good_crl(entries);
-        assert_eq!(crl_messages(rule, &crl), [""; 0]);
+        for scope in [CrlScope::default(), partition(), delta()] {
+            let crl = good_crl(entries, &scope);
+            assert_eq!(crl_messages(rule, &crl), [""; 0], "{scope:?}");
+        }
     }
+}
+
+/// The scope of a partition that has deltas and keeps the expired.
+pub(super) fn partition() -> CrlScope {
+    CrlScope {
+        distribution_point: Some("http://pki.example.org/crl/00-16-3.crl".into()),
+        base_number: None,
+        freshest: Some("http://pki.example.org/crl/00-16-3-delta.crl".into()),
+        keeps_expired_since: Some(now()),
+    }
+}
+
+/// The scope of a delta.
+pub(super) fn delta() -> CrlScope {
+    CrlScope { base_number: Some(6), ..CrlScope::default() }
+}
+
+/// A CRL of ours of this scope, with extensions changed.
+pub(super) fn changed_extensions(scope: &CrlScope, change: impl FnOnce(&mut Vec<Extension>)) -> Vec<u8> {
+    let mut crl: CertificateList = CertificateList::from_der(&good_crl(2, scope)).unwrap();
+    change(crl.tbs_cert_list.crl_extensions.as_mut().unwrap());
+    crl.to_der().unwrap()
+}
+
+/// The same with another value of one extension.
+pub(super) fn changed_extension(
+    scope: &CrlScope,
+    oid: ObjectIdentifier,
+    change: impl FnOnce(&mut Extension),
+) -> Vec<u8> {
+    changed_extensions(scope, |extensions| {
+        change(extensions.iter_mut().find(|extension| extension.extn_id == oid).unwrap());
+    })
 }
 
 pub(super) fn assert_crl_finding(rule: &CrlRule, expected: &str, crl: &[u8]) {
@@ -153,7 +191,7 @@ pub(super) fn assert_crl_finding(rule: &CrlRule, expected: &str, crl: &[u8]) {
     assert!(found.iter().any(|message| message.contains(expected)), "{found:?} lacks {expected:?}");
 }
 
-fn good_crl(entries: u8) -> Vec<u8> {
+fn good_crl(entries: u8, scope: &CrlScope) -> Vec<u8> {
     let header = CrlHeader {
         number: 7,
         this_update: now(),
@@ -168,7 +206,7 @@ fn good_crl(entries: u8) -> Vec<u8> {
         })
     });
     let mut crl = Vec::new();
-    authority().sign_crl(header, revoked, &mut crl).unwrap();
+    authority().sign_scoped_crl(header, scope, revoked, &mut crl).unwrap();
     crl
 }
 
@@ -184,6 +222,7 @@ fn organization() -> Organization {
         base_url: "http://pki.example.org".into(),
         policies: "1.3.6.1.4.1.32473.1".parse().unwrap(),
         piv_extensions: PivExtensions::Included,
+        status_services: StatusServices::default(),
     }
 }
 

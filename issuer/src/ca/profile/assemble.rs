@@ -9,9 +9,11 @@ use x509_cert::name::Name;
 
 use super::extension::{self, Criticality};
 use super::policy::policies;
+use super::status_services::{OcspService, ocsp_url};
 use super::{Assurance, Branch, CardUuid, Organization, PivExtensions, Profile, Validity, name};
 use crate::ca::algorithm::{self, KeyKind};
 use crate::ca::certificate::{TbsCertificate, TbsValidity, UnsignedCertificate, key_identifier, time};
+use crate::ca::crl::name::CrlName;
 use crate::ca::error::CaError;
 use crate::ca::possession::ProvenKey;
 use crate::ca::serial_number::SerialNumber;
@@ -50,7 +52,7 @@ pub(crate) fn assemble(
         extensions.push(extension::certificate_policies(&policies)?);
     }
     if issuer.subject.is_some() {
-        extensions.extend(whereabouts(organization, issuer.key_identifier)?);
+        extensions.extend(whereabouts(organization, profile, issuer.key_identifier, serial_number)?);
     }
     let serial_number = Uint::new(serial_number.as_bytes()).map(Int::from);
     UnsignedCertificate::from_tbs(&TbsCertificate {
@@ -121,6 +123,11 @@ fn of_profile(
             extension::key_usage(signing)?,
             extension::extended_key_usage(Criticality::No, &[extension::DOCUMENT_SIGNING])?,
         ],
+        Profile::OcspResponder => vec![
+            extension::key_usage(signing)?,
+            extension::extended_key_usage(Criticality::No, &[extension::OCSP_SIGNING])?,
+            extension::ocsp_no_check()?,
+        ],
     };
     if organization.piv_extensions == PivExtensions::Included {
         extensions.extend(card_of(profile).map(extension::card_alternative_name).transpose()?);
@@ -173,14 +180,39 @@ fn purposes_below(branch: Branch) -> &'static [ObjectIdentifier] {
     }
 }
 
-/// Where the issuer's CRL and certificate are published: `crl/<key identifier>.crl`, `ca/<key identifier>.cer`.
-fn whereabouts(organization: &Organization, issuer: &OctetString) -> Result<[Extension; 2], CaError> {
+/// Where the issuer's CRL and certificate are published, and where its OCSP responder answers.
+fn whereabouts(
+    organization: &Organization,
+    profile: &Profile,
+    issuer: &OctetString,
+    serial_number: &SerialNumber,
+) -> Result<Vec<Extension>, CaError> {
     let base_url = checked_base_url(&organization.base_url)?;
-    let issuer = hex::encode(issuer.as_bytes());
-    Ok([
-        extension::crl_distribution_points(&format!("{base_url}/crl/{issuer}.crl"))?,
-        extension::authority_information_access(&format!("{base_url}/ca/{issuer}.cer"))?,
+    let services = organization.status_services;
+    // RFC 6960 section 4.2.2.2.1: a responder's own certificate says that it need not be checked.
+    if let Profile::OcspResponder = profile {
+        let certificate = format!("{base_url}/ca/{}.cer", hex::encode(issuer.as_bytes()));
+        return Ok(vec![extension::authority_information_access(&certificate, None)?]);
+    }
+    let partition = services.partitions.filter(|_| is_of_people(profile)).map(|all| all.of(serial_number));
+    let list = CrlName::complete(issuer.as_bytes(), partition).url(base_url);
+    let ocsp = (services.ocsp == OcspService::Offered).then(|| ocsp_url(base_url));
+    let certificate = format!("{base_url}/ca/{}.cer", hex::encode(issuer.as_bytes()));
+    Ok(vec![
+        extension::crl_distribution_points(&list)?,
+        extension::authority_information_access(&certificate, ocsp.as_deref())?,
     ])
+}
+
+/// What the authority for people certifies: as many as there are cards.
+fn is_of_people(profile: &Profile) -> bool {
+    matches!(
+        profile,
+        Profile::PivAuthentication(_)
+            | Profile::DigitalSignature(_)
+            | Profile::KeyManagement(_)
+            | Profile::CardAuthentication(_)
+    )
 }
 
 /// S/MIME Baseline Requirements 7.1.2.3: http only. (What lies there is signed, and https would need itself

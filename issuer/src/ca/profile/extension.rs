@@ -1,7 +1,7 @@
 //! One function per extension of RFC 5280 section 4.2.
 use const_oid::{AssociatedOid, ObjectIdentifier};
 use der::Encode;
-use der::asn1::{Any, Ia5String, OctetString, Utf8StringRef};
+use der::asn1::{Any, Ia5String, Null, OctetString, Utf8StringRef};
 use der::flagset::FlagSet;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::certpolicy::PolicyInformation;
@@ -61,10 +61,24 @@ pub(crate) fn crl_distribution_points(url: &str) -> Result<Extension, CaError> {
     extension(Criticality::No, &CrlDistributionPoints(vec![point]))
 }
 
-/// caIssuers, http, section 4.2.2.1.
-pub(crate) fn authority_information_access(url: &str) -> Result<Extension, CaError> {
-    let access = AccessDescription { access_method: ID_AD_CA_ISSUERS, access_location: uri(url)? };
-    extension(Criticality::No, &AuthorityInfoAccessSyntax(vec![access]))
+/// caIssuers, http, section 4.2.2.1, and the OCSP responder where there is one.
+pub(crate) fn authority_information_access(url: &str, ocsp: Option<&str>) -> Result<Extension, CaError> {
+    let mut access = Vec::new();
+    if let Some(ocsp) = ocsp {
+        access.push(AccessDescription { access_method: ID_AD_OCSP, access_location: uri(ocsp)? });
+    }
+    access.push(AccessDescription { access_method: ID_AD_CA_ISSUERS, access_location: uri(url)? });
+    extension(Criticality::No, &AuthorityInfoAccessSyntax(access))
+}
+
+/// id-pkix-ocsp-nocheck, RFC 6960 section 4.2.2.2.1: nobody asks whether a responder's own certificate is revoked.
+pub(crate) fn ocsp_no_check() -> Result<Extension, CaError> {
+    let value = Null.to_der().and_then(OctetString::new);
+    Ok(Extension {
+        extn_id: ID_PKIX_OCSP_NOCHECK,
+        critical: false,
+        extn_value: value.map_err(|error| CaError::malformed("certificate extension", error))?,
+    })
 }
 
 /// rfc822Name, or SmtpUTF8Mailbox for a non-ASCII local part (RFC 9598 section 3): 9C and 9D.
@@ -134,13 +148,20 @@ fn mailbox(address: &MailAddress) -> Result<GeneralName, CaError> {
     Ok(GeneralName::OtherName(OtherName { type_id: ID_ON_SMTP_UTF8_MAILBOX, value }))
 }
 
-fn uri(text: &str) -> Result<GeneralName, CaError> {
+pub(crate) fn uri(text: &str) -> Result<GeneralName, CaError> {
     let text = Ia5String::new(text).map_err(|error| CaError::malformed("URI", error))?;
     Ok(GeneralName::UniformResourceIdentifier(text))
 }
 
 /// id-ad-caIssuers.
 pub(crate) const ID_AD_CA_ISSUERS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.2");
+/// id-ad-ocsp.
+pub(crate) const ID_AD_OCSP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1");
+/// id-pkix-ocsp-nocheck.
+pub(crate) const ID_PKIX_OCSP_NOCHECK: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.5");
+/// id-kp-OCSPSigning.
+pub(crate) const OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
 /// id-kp-serverAuth.
 pub(crate) const SERVER_AUTHENTICATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 /// id-kp-clientAuth.

@@ -2,11 +2,12 @@
 //!
 //! - this file: the kinds, and the holders' data that they need;
 //! - [`policy`]: certificate policies; `name`: distinguished names; `extension`: one function per extension;
-//! - `assemble`: which of them go together.
+//! - [`status_services`]: how readers learn of revocations; `assemble`: which of them go together.
 pub(crate) mod assemble;
 pub(crate) mod extension;
 pub(crate) mod name;
 pub mod policy;
+pub mod status_services;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::CaError;
 use super::mail_address::MailAddress;
 pub use policy::{Assurance, PolicyArc};
+pub use status_services::StatusServices;
 
 /// The organisation that runs the CA: what all its certificates share.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct Organization {
     pub policies: PolicyArc,
     /// Whether 9A and 9E carry what only PIV readers look for.
     pub piv_extensions: PivExtensions,
+    /// How readers learn of revocations.
+    pub status_services: StatusServices,
 }
 
 /// What SP 800-73-5 Part 1 section 3.4.1 asks of the certificates of 9A and 9E beyond RFC 5280: the card's
@@ -77,6 +81,8 @@ pub enum Profile {
     TimeStamping,
     /// The organisation's own lists, such as the classes of readers (RFC 9336).
     DocumentSigning,
+    /// A responder that says for its authority which certificates are revoked (RFC 6960 section 4.2.2.2).
+    OcspResponder,
 }
 
 impl Profile {
@@ -90,6 +96,8 @@ impl Profile {
             Self::Root => 20 * 365 + 5,
             Self::IssuingAuthority(_) | Self::TimeStamping => 10 * 365 + 3,
             Self::MailServer(_) => 397,
+            // Nobody asks whether it is revoked: it must end soon by itself (RFC 6960 section 4.2.2.2.1).
+            Self::OcspResponder => 30,
             _ => 824,
         }
     }
@@ -108,6 +116,7 @@ impl Profile {
             Self::MailServer(_) => "mail-server",
             Self::TimeStamping => "time-stamping",
             Self::DocumentSigning => "document-signing",
+            Self::OcspResponder => "ocsp-responder",
         }
     }
 }

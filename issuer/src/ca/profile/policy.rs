@@ -106,7 +106,7 @@ pub(crate) fn policies(
         Assurance::Emulated => arc.emulated(),
     };
     match profile {
-        Profile::Root => Vec::new(),
+        Profile::Root | Profile::OcspResponder => Vec::new(),
         Profile::IssuingAuthority(Branch::People) if assurance == Assurance::Emulated => {
             vec![arc.staff(), arc.emulated(), mail]
         }

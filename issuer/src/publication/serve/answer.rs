@@ -47,11 +47,7 @@ impl Server {
         let full = self.root.join(&file);
         let Some((contents, modified)) = read(&full) else { return not_found() };
         let tag = entity_tag(&contents);
-        let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-        let unchanged = known
-            .flat_map(|value| value.split(','))
-            .any(|known| matches!(known.trim(), "*") || known.trim().trim_start_matches("W/") == tag);
-        let mut answer = if unchanged {
+        let mut answer = if is_known(headers, &tag) {
             response(StatusCode::NOT_MODIFIED, Vec::new())
         } else {
             found(content_type(&file), contents)
@@ -93,6 +89,14 @@ impl Server {
         }
         Arc::clone(&index)
     }
+}
+
+/// Whether a request says that it knows the content of this tag (RFC 9110 section 13.1.2).
+pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    known
+        .flat_map(|value| value.split(','))
+        .any(|known| matches!(known.trim(), "*") || known.trim().trim_start_matches("W/") == tag)
 }
 
 /// An answer of one line.

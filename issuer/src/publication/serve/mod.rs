@@ -2,11 +2,13 @@
 //!
 //! - this file: the start and the end; connections are guarded by `guarded_listener`;
 //! - `answer`: what a request gets; `static_file`: paths;
-//! - `search`: queries; `index`: by what certificates are found.
+//! - `search`: queries; `index`: by what certificates are found; `ocsp`: OCSP.
 //!
-//! It reads the published directory and nothing else: no CA key, no registry. It lists nothing.
+//! It reads the published directory and nothing else: no CA key, no registry. It lists nothing. At most it has the key of
+//! an OCSP responder.
 mod answer;
 mod index;
+mod ocsp;
 mod search;
 mod static_file;
 
@@ -16,14 +18,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use super::ocsp_on_demand::OnDemand;
+use crate::ca::ocsp::request::LONGEST;
+use crate::clock::{Clock, SystemClock};
 use crate::guarded_listener::GuardedListener;
 use answer::Server;
+use ocsp::OcspResponder;
 
 /// Serves a published directory until `stop` completes; answers under way are finished, for ten seconds at
 /// most. The caller binds the listener (to loopback unless told otherwise) and prints its address.
@@ -35,8 +41,36 @@ pub async fn serve(
     directory: PathBuf,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    serve_with(listener, Service { directory, on_demand: None, clock: Box::new(SystemClock) }, stop).await
+}
+
+/// What is served.
+pub struct Service {
+    /// The published directory.
+    pub directory: PathBuf,
+    /// The key and certificates of an OCSP responder that also answers what was not prepared.
+    pub on_demand: Option<OnDemand>,
+    /// By which prepared OCSP answers expire.
+    pub clock: Box<dyn Clock + Send + Sync>,
+}
+
+/// The same, with everything that may differ.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_with(
+    listener: TcpListener,
+    service: Service,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let Service { directory, on_demand, clock } = service;
     std::fs::read_dir(&directory)?;
-    let app = Router::new().fallback(handle).with_state(Arc::new(Server::new(directory)));
+    let services = Services {
+        files: Arc::new(Server::new(directory.clone())),
+        ocsp: OcspResponder::new(directory, on_demand),
+        clock,
+    };
+    let app = Router::new().fallback(handle).with_state(Arc::new(services));
     let listener = GuardedListener::new(listener, MOST_CONNECTIONS, PATIENCE);
     let (stopping, stopped) = oneshot::channel();
     let stop = async move {
@@ -53,14 +87,63 @@ pub async fn serve(
     }
 }
 
-async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response<Body> {
+struct Services {
+    files: Arc<Server>,
+    ocsp: OcspResponder,
+    clock: Box<dyn Clock + Send + Sync>,
+}
+
+async fn handle(State(services): State<Arc<Services>>, request: Request) -> Response<Body> {
+    let path = request.uri().path();
+    if path == OCSP || path.strip_prefix(OCSP).is_some_and(|rest| rest.starts_with('/')) {
+        return handle_ocsp(&services, request).await.map(Body::from);
+    }
     let (head, _) = request.into_parts();
-    let answer = tokio::task::spawn_blocking(move || server.answer(&head)).await;
+    let files = Arc::clone(&services.files);
+    let answer = tokio::task::spawn_blocking(move || files.answer(&head)).await;
     answer
         .unwrap_or_else(|_| answer::plain(StatusCode::INTERNAL_SERVER_ERROR, "the answer failed"))
         .map(Body::from)
 }
 
+/// A prepared answer is found in microseconds: no thread is worth that.
+async fn handle_ocsp(services: &Services, request: Request) -> Response<Vec<u8>> {
+    let (head, body) = request.into_parts();
+    match (head.method, head.uri.path().strip_prefix(OCSP).and_then(|rest| rest.strip_prefix('/'))) {
+        (Method::GET | Method::HEAD, Some(rest)) => {
+            services.ocsp.get(rest, &head.headers, services.clock.now())
+        }
+        (Method::POST, None | Some("")) => {
+            if !is_ocsp_request(&head.headers) {
+                let reason = "the Content-Type must be application/ocsp-request";
+                return answer::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason);
+            }
+            match tokio::time::timeout(SLOWEST_BODY, to_bytes(body, LONGEST)).await {
+                Ok(Ok(request)) => services.ocsp.post(&request, services.clock.now()),
+                Ok(Err(_)) => {
+                    answer::plain(StatusCode::PAYLOAD_TOO_LARGE, "the request is longer than 16 KiB")
+                }
+                Err(_) => answer::plain(StatusCode::REQUEST_TIMEOUT, "the request takes too long to arrive"),
+            }
+        }
+        _ => {
+            let reason = "an OCSP responder: POST a request to it, or GET it with the request in the path";
+            let mut answer = answer::plain(StatusCode::METHOD_NOT_ALLOWED, reason);
+            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+            answer
+        }
+    }
+}
+
+fn is_ocsp_request(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/ocsp-request")
+}
+
+/// Where OCSP is answered; certificates name it (`StatusServices`).
+const OCSP: &str = "/ocsp";
+/// How long a request may take to arrive.
+const SLOWEST_BODY: Duration = Duration::from_secs(10);
 /// How long a slow client may hold up the end.
 const LAST_CALL: Duration = Duration::from_secs(10);
 /// How long a connection may stand still.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use percent_encoding::percent_decode_str;
 
 use crate::ca::MailAddress;
-use crate::publication::layout;
+use crate::publication::layout::{self, CrlName, is_hexadecimal};
 
 /// The file, relative to the published directory, that a request's path names; `None` for what is no name of
 /// the layout.
@@ -19,9 +19,7 @@ pub(super) fn resolve(path: &str) -> Option<PathBuf> {
         [folder @ layout::AUTHORITIES, file] if is_hexadecimal(file.strip_suffix(".cer")?) => {
             Some(Path::new(folder).join(file))
         }
-        [folder @ layout::REVOCATIONS, file] if is_hexadecimal(file.strip_suffix(".crl")?) => {
-            Some(Path::new(folder).join(file))
-        }
+        [layout::REVOCATIONS, file] => Some(CrlName::parse(file)?.path()),
         ["certificates", "by-email", folder, file]
             if is_address_folder(folder) && is_hexadecimal(file.strip_suffix(".cer")?) =>
         {
@@ -43,12 +41,6 @@ pub(super) fn by_email(root: &Path, address: &MailAddress) -> Vec<PathBuf> {
     files
 }
 
-fn is_hexadecimal(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 128
-        && name.bytes().all(|octet| octet.is_ascii_digit() || (b'a'..=b'f').contains(&octet))
-}
-
 /// What [`layout::address_folder`] makes; the `@` keeps `.` and `..` out.
 fn is_address_folder(name: &str) -> bool {
     name.contains('@') && name.bytes().all(|octet| layout::is_plain(octet) || octet == b'%')
@@ -67,6 +59,9 @@ mod tests {
             ("/classes.p7m", "classes.p7m"),
             ("/ca/00ff.cer", "ca/00ff.cer"),
             ("/crl/00ff.crl", "crl/00ff.crl"),
+            ("/crl/00ff-16-3.crl", "crl/00ff-16-3.crl"),
+            ("/crl/00ff-16-3-delta.crl", "crl/00ff-16-3-delta.crl"),
+            ("/crl/00ff-delta.crl", "crl/00ff-delta.crl"),
             ("/certificates/by-email/a@example.org/01.cer", "certificates/by-email/a@example.org/01.cer"),
             ("/certificates/by-email/a%40example.org/01.cer", "certificates/by-email/a@example.org/01.cer"),
             ("/certificates/by-email/%25C3%25BC@x.org/01.cer", "certificates/by-email/%C3%BC@x.org/01.cer"),
@@ -93,6 +88,8 @@ mod tests {
             "/ca/.cer",
             "/ca/00.crl",
             "/crl/00.cer",
+            "/crl/00-16-16.crl",
+            "/crl/00-016-3.crl",
             "/.revision",
             "/.lock",
             "/certificates",

@@ -296,6 +296,25 @@ impl Registry {
         Ok(records)
     }
 
+    /// Serial numbers of the certificates of an authority that were signed and have not expired at `now`.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn unexpired_certificates(
+        &self,
+        authority: AuthorityName,
+        now: Timestamp,
+    ) -> Result<Vec<SerialNumber>, RegistryError> {
+        let rows = sqlx::query(
+            "SELECT serial FROM certificates WHERE authority = ? AND not_after >= ? AND certificate IS NOT NULL",
+        )
+        .bind(authority.as_str())
+        .bind(time_text(now))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(rows::serial).collect()
+    }
+
     /// Serial number and end of every certificate that an authority reserved.
     ///
     /// # Errors

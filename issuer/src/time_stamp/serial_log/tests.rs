@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::line::Line;
 use super::*;
-use crate::ca::profile::{Organization, PivExtensions, PolicyArc, Validity};
+use crate::ca::profile::{Organization, PivExtensions, PolicyArc, StatusServices, Validity};
 use crate::ca::test_key::TestKey;
 use crate::ca::{Authority, SerialNumber};
 
@@ -80,6 +80,7 @@ fn certificate() -> Certificate {
         base_url: "http://pki.example.org".into(),
         policies: PolicyArc::default(),
         piv_extensions: PivExtensions::Omitted,
+        status_services: StatusServices::default(),
     };
     let validity = Validity::for_days("2030-01-01T00:00:00Z".parse().unwrap(), 100);
     let serial_number = SerialNumber::random(&mut UnwrapErr(SysRng));

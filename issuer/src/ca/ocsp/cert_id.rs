@@ -1,0 +1,88 @@
+//! Which certificate is asked about: RFC 6960 section 4.1.1.
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc5912;
+use der::asn1::{Int, Null, OctetString, Uint};
+use der::{Any, Encode, Sequence};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use spki::AlgorithmIdentifierOwned;
+
+use crate::ca::certificate::Certificate;
+use crate::ca::error::CaError;
+use crate::ca::serial_number::SerialNumber;
+
+/// ```text
+/// CertID ::= SEQUENCE {
+///    hashAlgorithm           AlgorithmIdentifier {DIGEST-ALGORITHM, {...}},
+///    issuerNameHash          OCTET STRING, -- Hash of issuer's DN
+///    issuerKeyHash           OCTET STRING, -- Hash of issuer's public key
+///    serialNumber            CertificateSerialNumber }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct CertId {
+    pub(crate) hash_algorithm: AlgorithmIdentifierOwned,
+    pub(crate) issuer_name_hash: OctetString,
+    pub(crate) issuer_key_hash: OctetString,
+    pub(crate) serial_number: Int,
+}
+
+impl CertId {
+    /// The number that is asked about; none that a certificate of ours could have is `None`.
+    pub fn serial_number(&self) -> Option<SerialNumber> {
+        let octets = self.serial_number.as_bytes();
+        let is_negative = octets.first().is_some_and(|octet| *octet >= 0x80);
+        SerialNumber::from_bytes(octets).ok().filter(|_| !is_negative)
+    }
+}
+
+/// An authority as requests name it.
+#[derive(Clone, Debug)]
+pub struct AuthorityIdentity {
+    sha1: [OctetString; 2],
+    sha256: [OctetString; 2],
+}
+
+impl AuthorityIdentity {
+    /// The hashes of its name and key (the BIT STRING's octets without tag, length and unused bits).
+    ///
+    /// # Errors
+    /// A certificate that cannot be encoded again.
+    pub fn of(authority: &Certificate) -> Result<Self, CaError> {
+        let malformed = |error: der::Error| CaError::malformed("CA certificate", error);
+        let name = authority.tbs().subject.to_der().map_err(malformed)?;
+        let key = authority.public_key().subject_public_key.raw_bytes();
+        let octets = |digest: &[u8]| OctetString::new(digest).map_err(malformed);
+        Ok(Self {
+            sha1: [octets(&Sha1::digest(&name))?, octets(&Sha1::digest(key))?],
+            sha256: [octets(&Sha256::digest(&name))?, octets(&Sha256::digest(key))?],
+        })
+    }
+
+    /// Whether a request means a certificate of this authority.
+    pub fn is_issuer_of(&self, certificate: &CertId) -> bool {
+        let hashes = match certificate.hash_algorithm.oid {
+            SHA_1 => &self.sha1,
+            rfc5912::ID_SHA_256 => &self.sha256,
+            _ => return false,
+        };
+        *hashes == [certificate.issuer_name_hash.clone(), certificate.issuer_key_hash.clone()]
+    }
+
+    /// How requests name a certificate: by SHA-1, which RFC 5019 section 2.1.1 prescribes, and by SHA-256.
+    pub(crate) fn cert_ids(&self, serial_number: &SerialNumber) -> Result<[CertId; 2], CaError> {
+        let id = |oid, [name, key]: &[OctetString; 2]| {
+            Ok::<_, CaError>(CertId {
+                hash_algorithm: AlgorithmIdentifierOwned { oid, parameters: Some(Any::from(Null)) },
+                issuer_name_hash: name.clone(),
+                issuer_key_hash: key.clone(),
+                serial_number: Uint::new(serial_number.as_bytes())
+                    .map(Int::from)
+                    .map_err(|error| CaError::malformed("serial number", error))?,
+            })
+        };
+        Ok([id(SHA_1, &self.sha1)?, id(rfc5912::ID_SHA_256, &self.sha256)?])
+    }
+}
+
+/// id-sha1: here it only names, nothing is trusted for it.
+const SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.14.3.2.26");

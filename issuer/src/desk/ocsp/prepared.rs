@@ -1,0 +1,153 @@
+//! OCSP answers that are prepared when something is published: each is signed once and good for days.
+use std::collections::HashMap;
+
+use getrandom::SysRng;
+use jiff::{SignedDuration, Timestamp};
+use middleware::{FileKey, KeyAlgorithm, Signer};
+use rand_core::UnwrapErr;
+
+use super::super::failure::Failure;
+use super::super::init::{CertificateRequest, certify, write_secret};
+use super::super::office::{Office, Passphrase};
+use super::init::replace;
+use crate::ca::crl::RevokedCertificate;
+use crate::ca::ocsp::responder::prepared_state;
+use crate::ca::ocsp::{CertificateState, Responder, StateAt};
+use crate::ca::profile::Assurance;
+use crate::ca::{Authority, Certificate, Profile, ProvenKey, SerialNumber};
+use crate::domain::AuthorityName;
+use crate::publication::ocsp_answers::{Prepared, PublishedAnswers};
+use crate::publication::{NewAnswers, PublishedDirectory};
+
+/// Who signs prepared answers: a key of the desk's, never the authority's own.
+pub(in crate::desk) struct Preparation<'a> {
+    office: &'a Office,
+    key: FileKey,
+    now: Timestamp,
+}
+
+impl<'a> Preparation<'a> {
+    /// Opens the key of prepared answers; the first time it is made.
+    ///
+    /// # Errors
+    /// Wrong passphrase, or a file that cannot be written.
+    pub(in crate::desk) fn open(
+        office: &'a Office,
+        passphrase: &Passphrase,
+        now: Timestamp,
+    ) -> Result<Self, Failure> {
+        let path = office.home.ocsp_key_file();
+        let key = if path.exists() {
+            let pem = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
+            FileKey::from_encrypted_pkcs8_pem(&pem, passphrase.as_str()).map_err(|error| Failure {
+                message: format!("{}: {error}", path.display()),
+                ..Failure::from(error)
+            })?
+        } else {
+            let key = FileKey::generate(KeyAlgorithm::P256)?;
+            write_secret(&path, &key.to_encrypted_pkcs8_pem(passphrase.as_str())?)?;
+            key
+        };
+        Ok(Self { office, key, now })
+    }
+
+    /// An answer about every certificate of an authority that has not expired. Answers that still hold and are young
+    /// enough are taken as they were published.
+    ///
+    /// # Errors
+    /// The registry, or a key.
+    pub(in crate::desk) async fn answers(
+        &mut self,
+        name: AuthorityName,
+        passphrase: &Passphrase,
+        revoked: &[RevokedCertificate],
+        published: &PublishedDirectory,
+    ) -> Result<NewAnswers, Failure> {
+        let mut authority = self.office.authority(name, passphrase).await?;
+        let responder = self.responder(name, &mut authority).await?;
+        let old = published.answers(authority.certificate().subject_key_identifier());
+        let revoked: HashMap<&[u8], &RevokedCertificate> =
+            revoked.iter().map(|entry| (entry.serial_number.as_bytes(), entry)).collect();
+        let mut answers = NewAnswers::default();
+        for serial in self.office.registry.unexpired_certificates(name, self.now).await? {
+            let serial = SerialNumber::from_bytes(serial.as_bytes())?;
+            let state = match revoked.get(serial.as_bytes()) {
+                None => CertificateState::Good,
+                Some(entry) => CertificateState::Revoked { at: entry.revocation_date, reason: entry.reason },
+            };
+            let prepared = match self.still_good(old.as_ref(), &responder, &serial, state) {
+                Some(prepared) => prepared,
+                None => self.prepare(&responder, &serial, state)?,
+            };
+            answers.insert(&serial, prepared);
+        }
+        Ok(answers)
+    }
+
+    fn prepare(
+        &mut self,
+        responder: &Responder,
+        serial: &SerialNumber,
+        state: CertificateState,
+    ) -> Result<Prepared, Failure> {
+        let end = responder.certificate().not_after();
+        let next_update = self.now.saturating_add(LIFETIME).unwrap_or(end).min(end);
+        let state = StateAt { state, this_update: self.now, next_update };
+        let response = responder.prepare(&mut self.key, serial, state, self.now)?;
+        Ok(Prepared { this_update: self.now, next_update, response })
+    }
+
+    /// A published answer that says the same, is signed with the same certificate, and is in the first half of its life.
+    fn still_good(
+        &self,
+        old: Option<&PublishedAnswers>,
+        responder: &Responder,
+        serial: &SerialNumber,
+        state: CertificateState,
+    ) -> Option<Prepared> {
+        let prepared = old?.find(serial).ok()??;
+        let refresh_at = prepared.this_update.saturating_add(LIFETIME / 2).ok()?;
+        if self.now >= refresh_at || self.now < prepared.this_update {
+            return None;
+        }
+        let (said, signer) = prepared_state(&prepared.response).ok()?;
+        (said.state == state && signer == responder.certificate().as_der()).then_some(prepared)
+    }
+
+    /// The responder's certificate of this authority; a new one in the second half of its life.
+    async fn responder(
+        &mut self,
+        name: AuthorityName,
+        authority: &mut Authority,
+    ) -> Result<Responder, Failure> {
+        let path = self.office.home.ocsp_certificate_file(name);
+        let known = std::fs::read_to_string(&path).ok().and_then(|pem| Certificate::from_pem(&pem).ok());
+        if let Some(certificate) = known.filter(|known| self.is_young(known)) {
+            // One of an earlier key of the authority is made anew.
+            if let Ok(responder) = Responder::new(authority.certificate(), certificate) {
+                return Ok(responder);
+            }
+        }
+        let mut random = UnwrapErr(SysRng);
+        let proven = ProvenKey::of_signer(&mut self.key, &mut random)?;
+        let request = CertificateRequest {
+            organization: &self.office.config.organization,
+            profile: Profile::OcspResponder,
+            assurance: Assurance::Production,
+            key: &proven,
+        };
+        let signer = (name, &mut *authority);
+        let certificate = certify(&self.office.registry, signer, request, self.now, &mut random).await?;
+        replace(&path, &certificate.to_pem()).map_err(|error| Failure::file(&path, &error))?;
+        Ok(Responder::new(authority.certificate(), certificate)?)
+    }
+
+    fn is_young(&self, certificate: &Certificate) -> bool {
+        let (begin, end) = (certificate.not_before().as_second(), certificate.not_after().as_second());
+        let now = self.now.as_second();
+        certificate.public_key() == self.key.public_key() && begin <= now && now - begin <= (end - begin) / 2
+    }
+}
+
+/// How long a prepared answer stands: as long as a CRL (S/MIME Baseline Requirements section 4.9.10 allows ten days).
+const LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);

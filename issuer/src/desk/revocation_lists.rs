@@ -1,0 +1,224 @@
+//! New CRLs of an authority: complete, in partitions, and what has changed since.
+
+use std::convert::Infallible;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::office::{Office, Passphrase};
+use crate::ca::crl::difference::Difference;
+use crate::ca::crl::name::CrlName;
+use crate::ca::crl::partition::{Partition, Partitions};
+use crate::ca::crl::view::CrlView;
+use crate::ca::crl::{CrlHeader, CrlScope, RevocationReason, RevokedCertificate};
+use crate::ca::profile::status_services::DeltaCrls;
+use crate::ca::{Authority, SerialNumber};
+use crate::domain::{AuthorityName, is_sayable};
+use crate::publication::{PublishedDirectory, RegisteredRevocations};
+use crate::registry::{self, IssuedCrl};
+
+/// Which CRLs are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Complete ones, and deltas where there are any.
+    Complete,
+    /// Only deltas to the published ones, of authorities that have any.
+    DeltaOnly,
+}
+
+/// What a publication signs CRLs with.
+pub(super) struct Signing<'a> {
+    pub(super) office: &'a Office,
+    pub(super) passphrase: &'a Passphrase,
+    pub(super) published: &'a PublishedDirectory,
+    pub(super) now: Timestamp,
+}
+
+/// New CRLs of an authority.
+pub(super) struct NewLists {
+    pub(super) crls: Vec<Vec<u8>>,
+    pub(super) registered: RegisteredRevocations,
+    pub(super) summary: CrlSummary,
+}
+
+#[derive(Serialize)]
+pub(super) struct CrlSummary {
+    authority: &'static str,
+    number: u64,
+    pub(super) revoked: usize,
+    lists: usize,
+    next_update: String,
+}
+
+impl Signing<'_> {
+    /// Signs the CRLs of an authority under one new number; none where only deltas are made and it has none.
+    ///
+    /// # Errors
+    /// Wrong passphrase, the registry, or a delta without a published CRL to start from.
+    pub(super) async fn lists(
+        &self,
+        name: AuthorityName,
+        extent: Extent,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<NewLists>, Failure> {
+        let services = self.office.config.organization.status_services;
+        let is_long = name == AuthorityName::People;
+        let deltas = if is_long { services.delta_crls } else { DeltaCrls::Omitted };
+        if extent == Extent::DeltaOnly && deltas == DeltaCrls::Omitted {
+            return Ok(None);
+        }
+        let mut authority = self.office.authority(name, self.passphrase).await?;
+        let revoked = self.office.registry.revoked_certificates(name).await?;
+        let revoked = revoked.iter().map(|entry| ca_entry(entry, warnings)).collect::<Result<Vec<_>, _>>()?;
+        let end = authority.certificate().not_after();
+        let next_update = self.now.saturating_add(lifetime(name)).unwrap_or(self.now).min(end);
+        let number = self.office.registry.reserve_crl_number(name, self.now, next_update).await?;
+        let header = CrlHeader { number, this_update: self.now, next_update };
+        let mut lists =
+            Lists { signing: self, authority: &mut authority, header, deltas, extent, made: Vec::new() };
+        lists.add(None, &revoked.iter().collect::<Vec<_>>())?;
+        for (partition, part) in services
+            .partitions
+            .filter(|_| is_long)
+            .map(|set: Partitions| set.divide(&revoked))
+            .unwrap_or_default()
+        {
+            lists.add(Some(partition), &part)?;
+        }
+        let crls = lists.made;
+        // The first is about all certificates.
+        let whole = crls.first().cloned().unwrap_or_default();
+        self.office.registry.store_crl(name, &IssuedCrl { number, crl: whole }).await?;
+        let summary = CrlSummary {
+            authority: name.as_str(),
+            number,
+            revoked: revoked.len(),
+            lists: crls.len(),
+            next_update: next_update.to_string(),
+        };
+        Ok(Some(NewLists { crls, registered: RegisteredRevocations { number, revoked }, summary }))
+    }
+}
+
+/// The CRLs of one authority and number, in the making.
+struct Lists<'a> {
+    signing: &'a Signing<'a>,
+    authority: &'a mut Authority,
+    header: CrlHeader,
+    deltas: DeltaCrls,
+    extent: Extent,
+    made: Vec<Vec<u8>>,
+}
+
+impl Lists<'_> {
+    /// The complete CRL of all certificates or of a partition, and its delta.
+    fn add(&mut self, partition: Option<Partition>, revoked: &[&RevokedCertificate]) -> Result<(), Failure> {
+        let base_url = &self.signing.office.config.organization.base_url;
+        let name = CrlName::complete(self.authority.certificate().subject_key_identifier(), partition);
+        let scope = CrlScope {
+            distribution_point: partition.map(|_| name.url(base_url)),
+            base_number: None,
+            freshest: (self.deltas == DeltaCrls::Published).then(|| name.delta().url(base_url)),
+            // The registry forgets no revocation.
+            keeps_expired_since: Some(self.authority.certificate().not_before()),
+        };
+        let published = self.signing.published.crl(&name)?;
+        if self.extent == Extent::Complete {
+            let entries = revoked.iter().copied().map(Ok::<_, Infallible>);
+            let mut crl = Vec::new();
+            self.authority.sign_scoped_crl(self.header, &scope, entries, &mut crl)?;
+            self.made.push(crl);
+        }
+        if self.deltas == DeltaCrls::Published {
+            let delta = self.delta(&name, published.as_deref(), scope, revoked)?;
+            self.made.push(delta);
+        }
+        Ok(())
+    }
+
+    /// What has changed since the published one. Where there is none yet, the delta goes with the first complete one and
+    /// says that nothing has changed since.
+    fn delta(
+        &mut self,
+        name: &CrlName,
+        published: Option<&[u8]>,
+        scope: CrlScope,
+        revoked: &[&RevokedCertificate],
+    ) -> Result<Vec<u8>, Failure> {
+        let base = published.map(CrlView::from_der).transpose()?;
+        let base_number = match base.as_ref().map(|base| u64_of(base.number())) {
+            Some(Some(number)) => number,
+            _ if self.extent == Extent::Complete => self.header.number,
+            _ => {
+                let message = format!(
+                    "there is no published CRL {} that a delta could start from; publish without --delta first",
+                    name.file()
+                );
+                return Err(Failure::new("no-base-crl", message));
+            }
+        };
+        let next = self.header.this_update.saturating_add(DELTA_LIFETIME).unwrap_or(self.header.next_update);
+        // The base's reader asks for the next base when it ends, so a delta to it need not live longer.
+        let ends = [Some(self.header.next_update), base.as_ref().and_then(CrlView::next)];
+        let end = if self.extent == Extent::DeltaOnly { ends.into_iter().flatten().min() } else { ends[0] };
+        let header = CrlHeader { next_update: end.unwrap_or(next).min(next), ..self.header };
+        let scope = CrlScope { base_number: Some(base_number), freshest: None, ..scope };
+        let mut delta = Vec::new();
+        match &base {
+            Some(base) => {
+                let changes = Difference::new(base, revoked.iter().copied());
+                self.authority.sign_scoped_crl(header, &scope, changes, &mut delta)?;
+            }
+            None => {
+                let none = std::iter::empty::<Result<RevokedCertificate, Infallible>>();
+                self.authority.sign_scoped_crl(header, &scope, none, &mut delta)?;
+            }
+        }
+        Ok(delta)
+    }
+}
+
+/// A CRL number of ours; others' may be longer.
+fn u64_of(number: Option<Vec<u8>>) -> Option<u64> {
+    let number = number?;
+    (number.len() <= 8).then(|| number.iter().fold(0_u64, |value, octet| value << 8 | u64::from(*octet)))
+}
+
+fn ca_entry(
+    entry: &registry::RevokedCertificate,
+    warnings: &mut Vec<String>,
+) -> Result<RevokedCertificate, Failure> {
+    Ok(RevokedCertificate {
+        serial_number: SerialNumber::from_bytes(entry.serial.as_bytes())?,
+        revocation_date: entry.revoked_at,
+        reason: RevocationReason::from_name(entry.reason.as_str()).unwrap_or(RevocationReason::Unspecified),
+        invalidity_date: sayable(entry, warnings),
+    })
+}
+
+/// The invalidity date, if a CRL can say it. One that cannot must not keep every other revocation from being published.
+fn sayable(entry: &registry::RevokedCertificate, warnings: &mut Vec<String>) -> Option<Timestamp> {
+    let since = entry.invalid_since?;
+    if is_sayable(since) {
+        return Some(since);
+    }
+    warnings.push(format!(
+        "certificate {0} is on the CRL without its invalidity date {since}, which no CRL can say; correct it with: issuer revoke {0} --reason {1} --invalid-since TIME",
+        entry.serial, entry.reason
+    ));
+    None
+}
+
+/// How long a CRL stands: 7 days for what changes daily, 90 for the root (S/MIME Baseline Requirements section 4.9.7).
+const fn lifetime(name: AuthorityName) -> SignedDuration {
+    match name {
+        AuthorityName::Root => SignedDuration::from_hours(90 * 24),
+        AuthorityName::People | AuthorityName::Servers | AuthorityName::Documents => {
+            SignedDuration::from_hours(7 * 24)
+        }
+    }
+}
+
+/// How long a delta stands.
+const DELTA_LIFETIME: SignedDuration = SignedDuration::from_hours(24);

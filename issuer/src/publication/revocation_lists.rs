@@ -1,0 +1,201 @@
+//! All CRLs of the authorities together: complete ones, their partitions, and their deltas.
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::crl_contents::{RegisteredRevocations, check_contents};
+use super::crl_refusal::CrlRefusal;
+use super::crl_succession::check_succession;
+use super::directory::{Issuers, Publication};
+use super::error::PublicationError;
+use super::layout::{self, CrlKind, CrlName};
+use super::store::FileStore;
+use crate::ca::certificate::to_pem;
+use crate::ca::crl::RevokedCertificate;
+use crate::ca::crl::partition::Partition;
+use crate::ca::crl::view::CrlView;
+use crate::ca::{Certificate, SerialNumber};
+
+/// What `crl/` shall hold of our authorities.
+pub(super) struct RevocationLists {
+    lists: BTreeMap<CrlName, Vec<u8>>,
+    /// Deltas of complete CRLs that have none any more.
+    pub(super) obsolete: Vec<PathBuf>,
+}
+
+impl RevocationLists {
+    /// The offered ones, each judged, and of authorities that offer none the published ones.
+    pub(super) fn judge(
+        store: &FileStore,
+        publication: &Publication<'_>,
+        issuers: &Issuers<'_>,
+    ) -> Result<Self, PublicationError> {
+        let mut lists = Self { lists: published(store, issuers)?, obsolete: Vec::new() };
+        for (issuer, offered) in by_issuer(publication, issuers)? {
+            lists
+                .replace(publication, issuer, offered)
+                .map_err(|refusal| PublicationError::Crl { authority: issuer.subject(), refusal })?;
+        }
+        Ok(lists)
+    }
+
+    /// The files, and `crl.pem` with the complete ones. Bases come before their deltas.
+    pub(super) fn into_files(self) -> Vec<(PathBuf, Vec<u8>)> {
+        let whole =
+            self.lists.iter().filter(|(name, _)| name.partition.is_none() && name.kind == CrlKind::Complete);
+        let pem: String = whole.map(|(_, der)| to_pem("X509 CRL", der)).collect();
+        let mut files: Vec<_> = self.lists.into_iter().map(|(name, der)| (name.path(), der)).collect();
+        files.push((layout::CRLS.into(), pem.into_bytes()));
+        files
+    }
+
+    /// Puts what one authority offers in the place of what is published of it.
+    fn replace(
+        &mut self,
+        publication: &Publication<'_>,
+        issuer: &Certificate,
+        offered: BTreeMap<CrlName, &[u8]>,
+    ) -> Result<(), CrlRefusal> {
+        self.check_that_all_are_offered(&offered)?;
+        let key = issuer.subject_key_identifier();
+        let registered = publication.registered.get(key);
+        let expected = registered.map(|registered| Expected::new(registered, offered.keys()));
+        let not_after = |serial_number: &SerialNumber| (publication.not_after)(key, serial_number);
+        for (name, der) in &offered {
+            let published = self.lists.get(name).map(Vec::as_slice);
+            check_succession(published, der, publication.now, not_after)?;
+            let base = match name.kind {
+                CrlKind::Complete => None,
+                CrlKind::Delta => Some(self.base_of(name, der, &offered)?),
+            };
+            let Some(expected) = &expected else { continue };
+            let base = base.map(CrlView::from_der).transpose()?;
+            let crl = CrlView::from_der(der)?;
+            check_contents(&crl, base.as_ref(), expected.number, expected.of(name.partition))?;
+        }
+        for name in offered.keys().filter(|name| name.kind == CrlKind::Complete) {
+            let delta = name.delta();
+            if !offered.contains_key(&delta) && self.lists.remove(&delta).is_some() {
+                self.obsolete.push(delta.path());
+            }
+        }
+        self.lists.extend(offered.into_iter().map(|(name, der)| (name, der.to_vec())));
+        Ok(())
+    }
+
+    /// Certificates name the partition that speaks about them: none may stay behind.
+    fn check_that_all_are_offered(&self, offered: &BTreeMap<CrlName, &[u8]>) -> Result<(), CrlRefusal> {
+        for first in offered.keys() {
+            let is_sibling = |name: &&CrlName| name.authority == first.authority && name.kind == first.kind;
+            let forgotten = |name: &&CrlName| match name.kind {
+                CrlKind::Complete => !offered.contains_key(*name),
+                // A delta may end with its base's freshestCRL.
+                CrlKind::Delta => !offered.contains_key(*name) && !offered.contains_key(&name.base()),
+            };
+            if let Some(name) = self.lists.keys().filter(is_sibling).find(forgotten) {
+                return Err(CrlRefusal::PartitionMissing { file: name.file() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The complete CRL that a delta starts from: the published one, or the one offered with it.
+    fn base_of<'a>(
+        &'a self,
+        name: &CrlName,
+        delta: &[u8],
+        offered: &BTreeMap<CrlName, &'a [u8]>,
+    ) -> Result<&'a [u8], CrlRefusal> {
+        let delta = CrlView::from_der(delta)?;
+        let base = delta.base_number().unwrap_or_default();
+        let published = self.lists.get(&name.base()).map(Vec::as_slice);
+        let candidates = [published, offered.get(&name.base()).copied()];
+        for candidate in candidates.into_iter().flatten() {
+            if CrlView::from_der(candidate)?.number().is_some_and(|number| number == base) {
+                return Ok(candidate);
+            }
+        }
+        let number = published.map(CrlView::from_der).transpose()?.and_then(|crl| crl.number());
+        Err(CrlRefusal::OtherBase {
+            base: hex::encode(base),
+            published: number.map_or_else(|| "none".to_owned(), hex::encode),
+        })
+    }
+}
+
+/// What the registry holds of an authority, divided as its CRLs are.
+struct Expected<'a> {
+    number: u64,
+    whole: Vec<&'a RevokedCertificate>,
+    parts: Vec<(Partition, Vec<&'a RevokedCertificate>)>,
+}
+
+impl<'a> Expected<'a> {
+    fn new<'n>(registered: &'a RegisteredRevocations, names: impl Iterator<Item = &'n CrlName>) -> Self {
+        let mut sets: Vec<_> = names.filter_map(|name| name.partition).map(Partition::siblings).collect();
+        sets.dedup();
+        Self {
+            number: registered.number,
+            whole: registered.revoked.iter().collect(),
+            parts: sets.into_iter().flat_map(|set| set.divide(&registered.revoked)).collect(),
+        }
+    }
+
+    fn of(&self, partition: Option<Partition>) -> impl Iterator<Item = &'a RevokedCertificate> + '_ {
+        let part = match partition {
+            None => Some(&self.whole),
+            Some(partition) => self.parts.iter().find(|(part, _)| *part == partition).map(|(_, part)| part),
+        };
+        part.into_iter().flatten().copied()
+    }
+}
+
+/// What lies in `crl/` of these authorities.
+fn published(
+    store: &FileStore,
+    issuers: &Issuers<'_>,
+) -> Result<BTreeMap<CrlName, Vec<u8>>, PublicationError> {
+    let mut lists = BTreeMap::new();
+    for path in store.list(Path::new(layout::REVOCATIONS))? {
+        let name = path.file_name().and_then(|name| CrlName::parse(name.to_str()?));
+        let ours = name.filter(|name| issuers.has(&name.authority));
+        if let (Some(name), Some(der)) = (ours, store.read(&path)?) {
+            lists.insert(name, der);
+        }
+    }
+    Ok(lists)
+}
+
+type Offered<'a> = (&'a Certificate, BTreeMap<CrlName, &'a [u8]>);
+
+/// The offered CRLs by who signed them, under the names that they have in the directory.
+fn by_issuer<'a>(
+    publication: &'a Publication<'_>,
+    issuers: &Issuers<'a>,
+) -> Result<Vec<Offered<'a>>, PublicationError> {
+    let mut sorted: BTreeMap<&[u8], Offered<'a>> = BTreeMap::new();
+    for der in &publication.crls {
+        let issuer = issuers.of_crl(der)?;
+        let name = name_of(issuer, der)
+            .map_err(|refusal| PublicationError::Crl { authority: issuer.subject(), refusal })?;
+        let (_, lists) =
+            sorted.entry(issuer.subject_key_identifier()).or_insert_with(|| (issuer, BTreeMap::new()));
+        lists.insert(name, der);
+    }
+    Ok(sorted.into_values().collect())
+}
+
+/// Where a CRL belongs by what it says: its distribution point's last segment must be the name of its partition.
+fn name_of(issuer: &Certificate, der: &[u8]) -> Result<CrlName, CrlRefusal> {
+    let crl = CrlView::from_der(der)?;
+    let whole = CrlName::complete(issuer.subject_key_identifier(), None);
+    let name = match crl.distribution_point() {
+        None => whole,
+        Some(url) => {
+            let file = url.rsplit('/').next().unwrap_or_default();
+            CrlName::parse(file)
+                .filter(|name| name.authority == whole.authority && *name == name.base())
+                .ok_or_else(|| CrlRefusal::OtherPlace(url.clone()))?
+        }
+    };
+    Ok(if crl.is_delta() { name.delta() } else { name })
+}

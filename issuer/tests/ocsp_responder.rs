@@ -1,0 +1,330 @@
+//! The OCSP responder over HTTP, judged by OpenSSL, GnuTLS, curl and pkilint.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
+
+mod desk_support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use desk_support::{Desk, extract_certificates, files_below, openssl};
+use issuer::ca::Certificate;
+
+/// A desk with OCSP whose directory is published, and Alice's and Bob's cards.
+fn desk() -> Desk {
+    let desk = Desk::empty();
+    let init = ["init", "--allow-emulated", "--organization", "Example Org", "--domain", "example.org"];
+    desk.issuer(&[&init[..], &["--base-url", "http://pki.example.org", "--ocsp"]].concat()).expect(0);
+    desk.import_staff("name,mail,id\nAlice Ng,alice@example.org,1001\nBob Ruiz,bob@example.org,\n").expect(0);
+    for person in ["alice", "bob"] {
+        let locator = desk.yubikey(&format!("{person}.card"), &[]);
+        desk.issue(&format!("{person}@example.org"), &locator, &[]);
+        extract_certificates(&locator, &desk.path(person));
+    }
+    desk.publish();
+    std::fs::write(desk.path("service.pass"), "the responder's own passphrase\n").unwrap();
+    desk
+}
+
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Server {
+    /// A server of what was published, with the folder of a responder where `options` name one.
+    fn start(desk: &Desk, options: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_issuer"))
+            .env_remove("ISSUER_HOME")
+            .current_dir(desk.directory.path())
+            .args(["serve", "--from", "public"])
+            .args(options)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+        Self { process, url: url.trim().to_owned() }
+    }
+
+    fn with_responder(desk: &Desk) -> Self {
+        let arguments =
+            ["ocsp", "init", "--folder", "responder", "--service-passphrase-file", "service.pass"];
+        desk.issuer(&arguments).expect(0);
+        Self::start(desk, &["--ocsp", "responder", "--service-passphrase-file", "service.pass"])
+    }
+
+    fn curl(&self, path: &str, options: &[&str]) -> Output {
+        let url = format!("{}{path}", self.url);
+        Command::new("curl").args(["--noproxy", "*", "-sS", "-i"]).args(options).arg(url).output().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The certificate of the authority that issued a certificate.
+fn issuer_of(desk: &Desk, certificate: &Path) -> PathBuf {
+    let certificate = Certificate::from_pem(&std::fs::read_to_string(certificate).unwrap()).unwrap();
+    let name = hex::encode(certificate.authority_key_identifier());
+    let der = std::fs::read(desk.path(&format!("public/ca/{name}.cer"))).unwrap();
+    let pem = desk.path(&format!("{name}.pem"));
+    std::fs::write(&pem, Certificate::from_der(der).unwrap().to_pem()).unwrap();
+    pem
+}
+
+/// What `openssl ocsp` says; its own checks of signature and times are all on.
+fn ask(desk: &Desk, server: &Server, certificate: &Path, options: &[&str]) -> (bool, String) {
+    let issuer = issuer_of(desk, certificate);
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let (anchor, url) = (text(&desk.path("public/anchor.pem")), format!("{}/ocsp", server.url));
+    let (issuer, certificate) = (text(&issuer), text(certificate));
+    let mut all = vec!["ocsp", "-issuer", &issuer];
+    all.extend(options);
+    all.extend(["-cert", &certificate, "-url", &url, "-CAfile", &anchor, "-verify_other", &issuer]);
+    let output = openssl(&all);
+    (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+/// DER of a request that openssl makes.
+fn request(desk: &Desk, certificate: &Path, options: &[&str]) -> Vec<u8> {
+    let file = desk.text("request.der");
+    let issuer = issuer_of(desk, certificate);
+    let mut all = vec!["ocsp", "-issuer", issuer.to_str().unwrap()];
+    all.extend(options);
+    all.extend(["-cert", certificate.to_str().unwrap(), "-reqout", &file]);
+    assert!(openssl(&all).status.success());
+    std::fs::read(file).unwrap()
+}
+
+fn split(output: &Output) -> (String, Vec<u8>) {
+    let end = output.stdout.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    (String::from_utf8_lossy(&output.stdout[..end]).to_lowercase(), output.stdout[end + 4..].to_vec())
+}
+
+fn base64(octets: &[u8]) -> String {
+    let mut process =
+        Command::new("base64").arg("-w0").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    process.stdin.take().unwrap().write_all(octets).unwrap();
+    String::from_utf8(process.wait_with_output().unwrap().stdout).unwrap()
+}
+
+fn certificates(desk: &Desk) -> [PathBuf; 2] {
+    [desk.path("alice/9C.pem"), desk.path("bob/9D.pem")]
+}
+
+#[test]
+fn prepared_answers_are_good_revoked_and_never_good_for_what_was_not_issued() {
+    let desk = desk();
+    let server = Server::start(&desk, &[]);
+    let [alice, bob] = certificates(&desk);
+    for options in [&["-no_nonce"][..], &["-sha256", "-no_nonce"], &[]] {
+        for certificate in [&alice, &bob] {
+            let (done, said) = ask(&desk, &server, certificate, options);
+            assert!(done && said.contains("Response verify OK") && said.contains(": good"), "{said}");
+        }
+    }
+    let shown = openssl(&["x509", "-noout", "-ocsp_uri", "-in", alice.to_str().unwrap()]);
+    assert_eq!(String::from_utf8(shown.stdout).unwrap().trim(), "http://pki.example.org/ocsp");
+
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    desk.publish();
+    let (_, said) = ask(&desk, &server, &alice, &["-no_nonce"]);
+    assert!(said.contains("Response verify OK") && said.contains(": revoked"), "{said}");
+    assert!(said.contains("Reason: keyCompromise"), "{said}");
+    let (_, said) = ask(&desk, &server, &bob, &["-no_nonce"]);
+    assert!(said.contains(": good"), "{said}");
+    // A serial number that was never issued, and an authority of which nobody here knows.
+    let issuer = issuer_of(&desk, &bob);
+    let url = format!("{}/ocsp", server.url);
+    let by_serial = |issuer: &str| {
+        let output = openssl(&[
+            "ocsp",
+            "-issuer",
+            issuer,
+            "-serial",
+            "0x4142",
+            "-url",
+            &url,
+            "-no_nonce",
+            "-noverify",
+        ]);
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    assert!(by_serial(issuer.to_str().unwrap()).contains("unauthorized"));
+    let stranger = Desk::new();
+    stranger.publish();
+    let foreign = files_below(&stranger.path("public/ca")).remove(0);
+    let foreign_pem = desk.path("foreign.pem");
+    let pem = Certificate::from_der(std::fs::read(foreign).unwrap()).unwrap().to_pem();
+    std::fs::write(&foreign_pem, pem).unwrap();
+    assert!(by_serial(foreign_pem.to_str().unwrap()).contains("unauthorized"));
+}
+
+#[test]
+fn a_responder_with_a_key_repeats_the_nonce_and_knows_the_unknown() {
+    let desk = desk();
+    let server = Server::with_responder(&desk);
+    let [alice, bob] = certificates(&desk);
+    let (done, said) = ask(&desk, &server, &alice, &["-nonce"]);
+    assert!(done && said.contains("Response verify OK") && said.contains(": good"), "{said}");
+    assert!(!said.contains("no nonce in response"), "{said}");
+    // Two certificates of one authority at once.
+    let (done, said) = ask(&desk, &server, &alice, &["-cert", bob.to_str().unwrap()]);
+    assert!(done && said.matches(": good").count() == 2, "{said}");
+    let issuer = issuer_of(&desk, &bob);
+    let (anchor, url) = (desk.text("public/anchor.pem"), format!("{}/ocsp", server.url));
+    let issuer = issuer.to_str().unwrap();
+    let output = openssl(&[
+        "ocsp",
+        "-issuer",
+        issuer,
+        "-serial",
+        "0x4142",
+        "-url",
+        &url,
+        "-CAfile",
+        &anchor,
+        "-verify_other",
+        issuer,
+    ]);
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(said.contains("Response verify OK") && said.contains("0x4142: unknown"), "{said}");
+    desk.issuer(&["revoke", "bob@example.org", "--reason", "superseded"]).expect(0);
+    desk.publish();
+    let (_, said) = ask(&desk, &server, &bob, &["-nonce"]);
+    assert!(said.contains(": revoked") && said.contains("Reason: superseded"), "{said}");
+    // A new certificate for the same key, without the old one's end.
+    let arguments = ["ocsp", "renew", "--folder", "responder", "--service-passphrase-file", "service.pass"];
+    desk.issuer(&arguments).expect(0);
+}
+
+#[test]
+fn gnutls_agrees() {
+    let desk = desk();
+    let server = Server::start(&desk, &[]);
+    let [alice, _] = certificates(&desk);
+    let file = desk.path("answer.der");
+    let body = request(&desk, &alice, &["-no_nonce"]);
+    std::fs::write(desk.path("body.der"), body).unwrap();
+    let at = format!("@{}", desk.text("body.der"));
+    let (_, answer) =
+        split(&server.curl("/ocsp", &["-H", "Content-Type: application/ocsp-request", "--data-binary", &at]));
+    std::fs::write(&file, answer).unwrap();
+    let issuer = issuer_of(&desk, &alice);
+    let judged = Command::new("ocsptool")
+        .args(["--response-info", "--verify-response", "--load-response"])
+        .arg(&file)
+        .arg("--load-trust")
+        .arg(&issuer)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&[judged.stdout, judged.stderr].concat()).into_owned();
+    assert!(said.contains("Success") && said.contains("Certificate Status: good"), "{said}");
+}
+
+#[test]
+fn answers_to_get_may_be_kept_until_they_end() {
+    let desk = desk();
+    let server = Server::start(&desk, &[]);
+    let [alice, _] = certificates(&desk);
+    let request = request(&desk, &alice, &["-no_nonce"]);
+    let path = base64(&request).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let (head, answer) = split(&server.curl(&format!("/ocsp/{path}"), &[]));
+    assert!(
+        head.starts_with("http/1.1 200") && head.contains("content-type: application/ocsp-response"),
+        "{head}"
+    );
+    for field in [
+        "cache-control: max-age=",
+        "no-transform, must-revalidate",
+        "expires: ",
+        "last-modified: ",
+        "etag: \"",
+        "date: ",
+    ] {
+        assert!(head.contains(field), "{field} is not in {head}");
+    }
+    let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned();
+    let (again, nothing) =
+        split(&server.curl(&format!("/ocsp/{path}"), &["-H", &format!("If-None-Match: {tag}")]));
+    assert!(again.starts_with("http/1.1 304") && nothing.is_empty(), "{again}");
+    // What some clients send: base64 as it is.
+    let (plain, same) = split(&server.curl(&format!("/ocsp/{}", base64(&request)), &["--path-as-is"]));
+    assert!(plain.starts_with("http/1.1 200"), "{plain}");
+    assert_eq!(same, answer);
+
+    let file = desk.path("answer.der");
+    std::fs::write(&file, &answer).unwrap();
+    let lint = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/lint_ocsp_response");
+    let judged = Command::new(lint).args(["lint", "-s", "WARNING"]).arg(&file).output().unwrap();
+    assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stdout));
+}
+
+#[test]
+fn what_is_no_request_is_answered_and_named() {
+    let desk = desk();
+    let server = Server::start(&desk, &[]);
+    let [alice, _] = certificates(&desk);
+    let good = request(&desk, &alice, &["-no_nonce"]);
+    let post = |body: &[u8]| {
+        let file = desk.path("body.der");
+        std::fs::write(&file, body).unwrap();
+        let at = format!("@{}", file.display());
+        split(&server.curl("/ocsp", &["-H", "Content-Type: application/ocsp-request", "--data-binary", &at]))
+    };
+    let (head, answer) = post(&good);
+    assert!(head.starts_with("http/1.1 200") && answer.len() > 500, "{head}");
+    let malformed = [0x30, 0x03, 0x0A, 0x01, 0x01];
+    let mut trailing = good.clone();
+    trailing.push(0);
+    for bad in [&b"hello"[..], &good[..good.len() - 1], &trailing, &[0x30, 0x00], &[0x30, 0x80]] {
+        assert_eq!(post(bad).1, malformed, "{bad:02X?}");
+    }
+    let (head, _) = post(&vec![0x30; 20_000]);
+    assert!(head.starts_with("http/1.1 413"), "{head}");
+    let (head, answer) = split(&server.curl("/ocsp/not!base64", &[]));
+    assert!(head.starts_with("http/1.1 200") && answer == malformed, "{head}");
+    let (head, _) = split(&server.curl("/ocsp", &[]));
+    assert!(head.starts_with("http/1.1 405") && head.contains("allow: get, head, post"), "{head}");
+    let (head, _) = split(&server.curl("/ocsp", &["--data-binary", "x"]));
+    assert!(head.starts_with("http/1.1 415"), "{head}");
+}
+
+#[test]
+fn answers_that_still_hold_are_published_again_as_they_are() {
+    let desk = desk();
+    let answers = |desk: &Desk| {
+        let mut all: Vec<Vec<u8>> =
+            files_below(&desk.path("public/ocsp")).iter().map(|file| std::fs::read(file).unwrap()).collect();
+        all.sort();
+        all
+    };
+    let before = answers(&desk);
+    assert_eq!(before.len(), 3);
+    let done = desk.json(&["publish", "--to", "public"]);
+    // Eight certificates, two authorities, and three responders.
+    assert_eq!(done["ocsp_answers"], 13, "{done}");
+    let again = answers(&desk);
+    assert_eq!(before.iter().filter(|one| again.contains(one)).count(), 3);
+}
+
+#[test]
+fn a_folder_that_is_none_and_a_wrong_passphrase_are_told() {
+    let desk = desk();
+    let mut serve = desk.command(&["serve", "--from", "public", "--ocsp", "nowhere"]);
+    desk_support::run(&mut serve).refuses(1, &["nowhere", "ocsp init"]);
+    let same = ["ocsp", "init", "--folder", "responder", "--service-passphrase-file", "passphrase"];
+    desk.issuer(&same).refuses(1, &["another one"]);
+    let init = ["ocsp", "init", "--folder", "responder", "--service-passphrase-file", "service.pass"];
+    desk.issuer(&init).expect(0);
+    desk.issuer(&init).refuses(1, &["not empty"]);
+    let wrong =
+        ["serve", "--from", "public", "--ocsp", "responder", "--service-passphrase-file", "passphrase"];
+    desk.issuer(&wrong).refuses(1, &["key.pem"]);
+}
