@@ -138,6 +138,10 @@ impl Card {
         if apdu.instruction == GET_RESPONSE && apdu.class == 0x00 {
             self.applet.begin_command();
             self.commands.discard();
+            if (apdu.p1, apdu.p2) != (0x00, 0x00) {
+                self.responses.discard();
+                return Err(StatusWord::INCORRECT_P1_P2);
+            }
             return self.responses.fetch(apdu.expected_length);
         }
         self.responses.discard();
