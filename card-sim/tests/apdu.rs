@@ -9,8 +9,9 @@
 
 mod support;
 
+use card_sim::piv::blank::add_global_pin;
 use proptest::prelude::*;
-use support::{Hand, KINDS, PIN, apdu, tlv};
+use support::{Hand, KINDS, PIN, apdu, blank, tlv};
 
 fn tag_list() -> Vec<u8> {
     tlv(0x5C, &[0x5F, 0xC1, 0x05])
@@ -150,6 +151,25 @@ proptest! {
         prop_assert_eq!(send_chained(&mut hand, 0xDB, 0x3F, 0xFF, &object, size.min(255)).1, 0x9000);
         prop_assert_eq!(hand.succeed(0xCB, 0x3F, 0xFF, &tag_list()), tlv(0x53, &vec![7; length]));
     }
+}
+
+/// SP 800-73-5 Part 2 section 2.4.2: the Global PIN's indicator is global. No card that `new` makes has both a Global PIN
+/// and another application, so this one is put together by hand.
+#[test]
+fn a_verified_global_pin_outlives_the_selection_of_another_application() {
+    let mut state = blank("yubikey5 5.7");
+    add_global_pin(&mut state);
+    let mut hand = Hand::holding(&state);
+    assert_eq!(hand.command(0x20, 0x00, 0x00, PIN).1, 0x9000);
+    assert_eq!(hand.verify(PIN), 0x9000);
+    hand.succeed(0xA4, 0x04, 0x00, &[0xA0, 0x00, 0x00, 0x05, 0x27, 0x47, 0x11, 0x17]);
+    hand.succeed(0xA4, 0x04, 0x00, &[0xA0, 0x00, 0x00, 0x03, 0x08]);
+    assert_eq!(hand.command(0x20, 0x00, 0x00, &[]).1, 0x9000, "the Global PIN's");
+    assert_eq!(hand.verify(&[]), 0x63C3, "the application PIN's");
+    let printed_information = tlv(0x5C, &[0x5F, 0xC1, 0x09]);
+    assert_eq!(hand.command(0xCB, 0x3F, 0xFF, &printed_information).1, 0x6A82, "it opens what needs the PIN");
+    hand.card.reset();
+    assert_eq!(hand.command(0x20, 0x00, 0x00, &[]).1, 0x63C3, "a reset ends it");
 }
 
 /// The same seed, state and commands give the same card, whoever runs it.
