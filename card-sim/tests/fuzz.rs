@@ -15,6 +15,8 @@
 mod model;
 #[path = "fuzz/mutation.rs"]
 mod mutation;
+#[path = "fuzz/password.rs"]
+mod password;
 #[path = "fuzz/sequence.rs"]
 mod sequence;
 #[path = "fuzz/subject.rs"]

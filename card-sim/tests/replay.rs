@@ -155,6 +155,12 @@ fn long_session(card: &mut Inserted) {
         card.exchange(&[0, 0xC0, 0, 0, rsa[rsa.len() - 1]]);
     }
     card.succeed(0x47, 0, 0x9C, &[0xAC, 3, 0x80, 1, 0x11]);
+    card.succeed(0x47, 0, 0x82, &[0xAC, 3, 0x80, 1, 0x14]);
+    card.succeed(0x47, 0, 0x9E, &[0xAC, 3, 0x80, 1, 0xE0]);
+    card.succeed(0x87, 0xE0, 0x9E, &tlv(0x7C, &[&[0x82, 0][..], &tlv(0x81, b"a message")].concat()));
+    let certificate = card.send(0xF9, 0x82, 0, &[]);
+    assert_eq!(certificate[certificate.len() - 2], 0x61);
+    card.exchange(&[0, 0xC0, 0, 0, certificate[certificate.len() - 1]]);
     card.succeed(0xDB, 0x3F, 0xFF, &[&tlv(0x5C, &[0x5F, 0xC1, 5])[..], &tlv(0x53, &[1; 100])].concat());
     card.succeed(0x20, 0, 0x80, PIN);
     card.succeed(0x87, 0x11, 0x9C, &tlv(0x7C, &[&[0x82, 0][..], &tlv(0x81, &[5; 32])].concat()));

@@ -39,17 +39,30 @@ impl Hidden {
         }
     }
 
+    /// A command with what is hidden of it counted.
+    pub(super) fn command(self, command: &[u8]) -> String {
+        let (header, body) = command.split_at_checked(4).unwrap_or((command, &[]));
+        // One byte after the header is Le.
+        match self.data && body.len() > 1 {
+            true => format!("{} [{} bytes hidden]", bytes(header), body.len()),
+            false => bytes(command),
+        }
+    }
+
     /// An answer with what is hidden of it counted.
-    pub(super) fn show_response(self, response: &[u8]) -> String {
+    pub(super) fn response(self, response: &[u8]) -> String {
         let (data, status) = response.split_at_checked(response.len().saturating_sub(2)).unwrap_or_default();
-        let shown = match (self.response && !data.is_empty(), response) {
-            (_, []) => "nothing".to_owned(),
-            (true, _) => format!("[{} bytes hidden] {}", data.len(), bytes(status)),
-            (false, _) => bytes(response),
-        };
-        match wording::status_of(status) {
-            Some(status) => format!("{shown}  ({status})"),
-            None => shown,
+        match self.response && !data.is_empty() {
+            true => format!("[{} bytes hidden] {}", data.len(), bytes(status)),
+            false => bytes(response),
+        }
+    }
+
+    /// The same with its status word in words.
+    pub(super) fn response_in_words(self, response: &[u8]) -> String {
+        match wording::status_of(response) {
+            Some(status) => format!("{}  ({status})", self.response(response)),
+            None => "nothing".to_owned(),
         }
     }
 }

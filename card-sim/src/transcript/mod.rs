@@ -49,6 +49,7 @@ mod line;
 mod management;
 mod masking;
 mod matching;
+mod naming;
 #[cfg(feature = "pcsc")]
 mod pcsc;
 mod player;

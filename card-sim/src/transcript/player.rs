@@ -322,7 +322,7 @@ impl<'a> Player<'a> {
                 line,
                 command: wording::command(&last.command),
                 expected: show_pattern(words),
-                got: last.hidden.show_response(&last.answer),
+                got: last.hidden.response_in_words(&last.answer),
             })));
         }
         if let Some(last) = &mut self.last {

@@ -1,14 +1,13 @@
 //! Recording: what passes between reader and card, as a transcript with everything secret hidden.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-use super::masking::{Hidden, bytes, data_field};
+use super::masking::{Hidden, bytes};
+use super::naming::Names;
 use super::wording;
-use crate::secret::SecretBytes;
 use crate::transport::CardInReader;
 
 const GET_RESPONSE: u8 = 0xC0;
@@ -144,7 +143,7 @@ impl<C: CardInReader> TracedCard<C> {
         let is_first = self.chain.is_none() && command.first().is_some_and(|class| class & CHAINING_BIT == 0);
         let (sent, got) = match (hidden.data && is_first).then(|| self.names.named(command, response)) {
             Some(Some(named)) => named,
-            _ => (show_command(command, hidden), show_response(response, hidden)),
+            _ => (hidden.command(command), hidden.response(response)),
         };
         let status = wording::status_of(response).unwrap_or_else(|| "no answer".to_owned());
         format!(
@@ -197,132 +196,6 @@ impl<C: CardInReader> CardInReader for TracedCard<C> {
             _ => None,
         };
         response
-    }
-}
-
-/// Names for secret values: equal ones have the same name, so that a trace can be played again with other values.
-#[derive(Default)]
-struct Names(BTreeMap<&'static str, Vec<SecretBytes>>);
-
-impl Names {
-    /// A whole command and its answer with names in place of secrets, where their places are known.
-    fn named(&mut self, command: &[u8], response: &[u8]) -> Option<(String, String)> {
-        let (header, body) = command.split_first_chunk::<4>()?;
-        let field = data_field(body)?;
-        let (begin, end) = around(command, body, field)?;
-        let answer = show_response(response, Hidden { data: true, response: header.get(1) == Some(&0x87) });
-        let told = |data: String| format!("{} {data} {}", bytes(begin), bytes(end)).trim_end().to_owned();
-        let mut name = |family, value: &[u8]| self.name(family, value);
-        match (header, field) {
-            ([_, 0x20, 0x00, reference], value) if value.len() == 8 => {
-                Some((told(name(family(*reference)?, value)), answer))
-            }
-            ([_, 0x24, 0x00, reference], values) if values.len() == 16 => {
-                let (old, new) = values.split_at_checked(8)?;
-                let family = family(*reference)?;
-                Some((told(format!("{} {}", name(family, old), name(family, new))), answer))
-            }
-            ([_, 0x2C, 0x00, 0x80], values) if values.len() == 16 => {
-                let (puk, pin) = values.split_at_checked(8)?;
-                Some((told(format!("{} {}", name("PUK", puk), name("PIN", pin))), answer))
-            }
-            ([_, 0xFF, 0xFF, _], [algorithm, 0x9B, length, key @ ..])
-                if key.len() == usize::from(*length) =>
-            {
-                let key = name("management key", key);
-                Some((told(format!("{} {key}", bytes(&[*algorithm, 0x9B, *length]))), answer))
-            }
-            ([_, 0x87, _, 0x9B], field) => {
-                let (data, answer) = administration(field, response)?;
-                Some((told(data), answer))
-            }
-            _ => None,
-        }
-    }
-
-    /// `[PIN]`, `[PIN 2]`: the place of a value among those of its family. The management key that a card begins with
-    /// is never seen: the first one that is set is the second.
-    fn name(&mut self, family: &'static str, value: &[u8]) -> String {
-        let values = self.0.entry(family).or_default();
-        let place = values.iter().position(|known| known.matches(value)).unwrap_or_else(|| {
-            values.push(value.into());
-            values.len() - 1
-        });
-        match place + 1 + usize::from(family == "management key") {
-            1 => format!("[{family}]"),
-            number => format!("[{family} {number}]"),
-        }
-    }
-}
-
-/// The family of values that a reference of VERIFY and CHANGE REFERENCE DATA belongs to.
-fn family(reference: u8) -> Option<&'static str> {
-    match reference {
-        0x00 => Some("Global PIN"),
-        0x80 => Some("PIN"),
-        0x81 => Some("PUK"),
-        0x98 => Some("pairing code"),
-        _ => None,
-    }
-}
-
-/// What stands before the data field, Lc included, and behind it.
-fn around<'a>(command: &'a [u8], body: &[u8], field: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let lc = if body.first() == Some(&0) { 3 } else { 1 };
-    let begin = command.get(..4 + lc)?;
-    Some((begin, command.get(4 + lc + field.len()..)?))
-}
-
-/// A step of authentication with the management key: what the card asks is kept, and what the host answers is said by
-/// how it comes about. Asking again, the card asks something else.
-fn administration(field: &[u8], response: &[u8]) -> Option<(String, String)> {
-    let is_right = response.ends_with(&SUCCESS);
-    let right = |count: usize, function: &str| match is_right {
-        true => function.to_owned(),
-        false => format!("[{count} wrong bytes]"),
-    };
-    match field {
-        [0x7C, 2, part @ (0x80 | 0x81), 0] => {
-            let name = if *part == 0x80 { "witness" } else { "challenge" };
-            let answer = match response {
-                [0x7C, outer, tag, inner, value @ .., high, low] if value.len() == usize::from(*inner) => {
-                    let begin = bytes(&[0x7C, *outer, *tag, *inner]);
-                    format!("{begin} {name}={inner} {}", bytes(&[*high, *low]))
-                }
-                _ => show_response(response, Hidden { data: true, response: true }),
-            };
-            Some((bytes(field), answer))
-        }
-        [0x7C, outer, 0x82, count, value @ ..] if value.len() == usize::from(*count) => {
-            let begin = bytes(&[0x7C, *outer, 0x82, *count]);
-            let data = format!("{begin} {}", right(value.len(), "encrypt(challenge)"));
-            Some((data, show_response(response, Hidden { data: true, response: true })))
-        }
-        [0x7C, outer, 0x80, count, rest @ ..] => {
-            let (value, rest) = rest.split_at_checked(usize::from(*count))?;
-            let begin = bytes(&[0x7C, *outer, 0x80, *count]);
-            let data = format!("{begin} {} {}", right(value.len(), "decrypt(witness)"), bytes(rest));
-            Some((data, show_response(response, Hidden { data: true, response: true })))
-        }
-        _ => None,
-    }
-}
-
-fn show_command(command: &[u8], hidden: Hidden) -> String {
-    let (header, body) = command.split_at_checked(4).unwrap_or((command, &[]));
-    // One byte after the header is Le.
-    match hidden.data && body.len() > 1 {
-        true => format!("{} [{} bytes hidden]", bytes(header), body.len()),
-        false => bytes(command),
-    }
-}
-
-fn show_response(response: &[u8], hidden: Hidden) -> String {
-    let status_at = response.len().saturating_sub(2);
-    let (data, status) = response.split_at_checked(status_at).unwrap_or((&[], response));
-    match hidden.response && !data.is_empty() {
-        true => format!("[{} bytes hidden] {}", data.len(), bytes(status)),
-        false => bytes(response),
     }
 }
 
