@@ -51,7 +51,7 @@ pub(super) struct Replay {
     /// The card: sim:STATE, sim: (blank cards, as the transcript says), pcsc:READER, pcsc: (the only card there is)
     #[arg(long, value_name = "CARD")]
     against: String,
-    /// The value of [PIN]
+    /// The value of `[PIN]`
     #[arg(long, value_name = "PATH|fd:N")]
     pin_file: Option<String>,
     /// Values of the names in brackets and of the management key
