@@ -12,6 +12,7 @@
 //! | `pkcs11_tool` | pkcs11-tool with any module, judged by OpenSSL |
 //! | `namespace` | a server in namespaces of its own, all of whose processes end with it |
 //! | `pcscd` | a real pcscd with vpcd readers in namespaces of its own |
+//! | `pkcs11` | our PKCS#11 module as foreign programs load it |
 //! | `postfix`, `dovecot` | real mail servers on free loopback ports |
 //! | `relay` | a TCP relay that records what passes: the wire-tapper |
 //! | `openssl` | keys, requests, verification and `cms` by the OpenSSL program |
@@ -35,6 +36,7 @@ pub mod namespace;
 pub mod openssl;
 pub mod paper;
 pub mod pcscd;
+pub mod pkcs11;
 pub mod pkcs11_tool;
 pub mod ports;
 pub mod postfix;

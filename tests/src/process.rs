@@ -223,6 +223,20 @@ impl Server {
         Ok(())
     }
 
+    /// Waits for its end by itself; an error with the log when it takes longer.
+    pub fn end_within(&mut self, longest: Duration) -> Result<ExitStatus> {
+        let end = Instant::now() + longest;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() > end {
+                bail!("{} does not end:\n{}", self.shown, self.log());
+            }
+            thread::park_timeout(ASK_AGAIN);
+        }
+    }
+
     /// Sends a signal and waits for the end.
     pub fn stop(mut self, signal: Signal) -> Result<ExitStatus> {
         rustix::process::kill_process(self.pid(), signal)?;

@@ -5,6 +5,7 @@
 //! the time of the call. Null and misaligned pointers, and lengths that no memory has, are refused.
 #![allow(unsafe_code, non_snake_case)]
 
+use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_uchar, c_ulong, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
@@ -103,8 +104,13 @@ pub(crate) struct Interface {
     flags: c_ulong,
 }
 
-// SAFETY: both pointers are to statics that nobody writes.
-unsafe impl Sync for Interface {}
+/// Interfaces in memory that may be written: the standard's pointer to one is not const, and OpenSC's spy puts its own
+/// function lists there.
+struct Interfaces(UnsafeCell<[Interface; 2]>);
+
+// SAFETY: the pointers are to statics that nobody writes; whoever writes to an interface outside of this module answers
+// for it, and we only copy them.
+unsafe impl Sync for Interfaces {}
 
 const OS_LOCKING_OK: c_ulong = 0x0000_0002;
 const INTERFACE_NAME: &CStr = c"PKCS 11";
@@ -333,7 +339,10 @@ function_lists! {
         }
     }
     3.0 {
-        C_GetInterfaceList(list: *mut Interface, count: Length) { fill_list(list, count, |_| Ok(INTERFACES.to_vec())) }
+        C_GetInterfaceList(list: *mut Interface, count: Length) {
+            // SAFETY: the static lives as long as the module.
+            fill_list(list, count, |_| Ok(unsafe { INTERFACES.0.get().read() }.to_vec()))
+        }
         C_GetInterface(name: *const c_char, version: *mut Version, interface: *mut *const Interface, flags: c_ulong) {
             fill(interface, || find_interface(name, version, flags))
         }
@@ -399,10 +408,10 @@ function_lists! {
 }
 
 /// Both function lists by name; the first is the default.
-static INTERFACES: [Interface; 2] = [
+static INTERFACES: Interfaces = Interfaces(UnsafeCell::new([
     Interface { name: INTERFACE_NAME.as_ptr(), functions: (&raw const FUNCTION_LIST_3).cast(), flags: 0 },
     Interface { name: INTERFACE_NAME.as_ptr(), functions: (&raw const FUNCTION_LIST).cast(), flags: 0 },
-];
+]));
 
 /// C_GetInterface: null stands for any name, any version. No interface survives a fork (`CKF_INTERFACE_FORK_SAFE`).
 fn find_interface(
@@ -420,8 +429,8 @@ fn find_interface(
         let version = unsafe { version.read() };
         [general::CRYPTOKI_VERSION, general::EARLIER_VERSION].iter().position(|ours| *ours == version)
     };
-    let interface = place.filter(|_| is_ours && flags == 0).and_then(|place| INTERFACES.get(place));
-    interface.map(|interface| &raw const *interface).ok_or(ReturnValue::FUNCTION_FAILED)
+    let place = place.filter(|_| is_ours && flags == 0).ok_or(ReturnValue::FUNCTION_FAILED)?;
+    Ok(INTERFACES.0.get().cast::<Interface>().wrapping_add(place))
 }
 
 /// A function that the standard has and no PIV card needs: refused, though not before the module is initialised.

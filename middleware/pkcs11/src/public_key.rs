@@ -261,6 +261,10 @@ pub(crate) fn filled(bytes: &[u8], length: usize) -> Vec<u8> {
     filled
 }
 
+/// What the curves were called before RFC 8410, and OpenSC still calls them.
+const EARLIER_EDWARDS_25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11591.15.1");
+const EARLIER_CURVE_25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3029.1.5.1");
+
 /// A curve of PIV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Curve {
@@ -290,14 +294,21 @@ impl Curve {
     /// Reads CKA_EC_PARAMS: an object identifier, or a name in a PrintableString (Current Mechanisms 3.0 section 2.3.3).
     pub(crate) fn of_parameters(parameters: &[u8]) -> Option<Self> {
         if let Ok(oid) = ObjectIdentifier::from_der(parameters) {
-            return Self::ALL.into_iter().find(|curve| curve.oid() == oid);
+            return match oid {
+                EARLIER_EDWARDS_25519 => Some(Self::Ed25519),
+                EARLIER_CURVE_25519 => Some(Self::X25519),
+                oid => Self::ALL.into_iter().find(|curve| curve.oid() == oid),
+            };
         }
-        let name = der::asn1::PrintableStringRef::from_der(parameters).ok()?;
-        match name.as_str() {
-            "secp256r1" | "prime256v1" => Some(Self::P256),
-            "secp384r1" => Some(Self::P384),
-            "edwards25519" => Some(Self::Ed25519),
-            "curve25519" => Some(Self::X25519),
+        // OpenSC 0.23 gives one of these names a wrong length.
+        match parameters {
+            [0x13, _, name @ ..] => match name {
+                b"secp256r1" | b"prime256v1" => Some(Self::P256),
+                b"secp384r1" => Some(Self::P384),
+                b"edwards25519" => Some(Self::Ed25519),
+                b"curve25519" => Some(Self::X25519),
+                _ => None,
+            },
             _ => None,
         }
     }

@@ -188,13 +188,14 @@ impl Token {
         template: &crate::attribute::Attributes,
     ) -> Result<Vec<Handle>, ReturnValue> {
         self.contents()?;
-        let is_user = self.is_user();
+        // Whoever has the management key may replace and erase private keys, so they are shown too.
+        let sees_private = self.is_user() || matches!(self.login, Login::Management(_));
         let in_session = self.session_objects.iter().map(|(handle, known)| (handle, &known.object));
         Ok(self
             .objects
             .iter()
             .chain(in_session)
-            .filter(|(_, object)| is_user || !object.is_private())
+            .filter(|(_, object)| sees_private || !object.is_private())
             .filter(|(_, object)| object.attributes.match_template(template))
             .map(|(handle, _)| *handle)
             .collect())

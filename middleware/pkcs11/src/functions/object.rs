@@ -2,6 +2,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use middleware::{CardError, KeyReference};
+
 use crate::attribute::{self, Attributes};
 use crate::module::Call;
 use crate::object::{Kind, Object, class, key_of_id};
@@ -85,10 +87,21 @@ pub(crate) fn destroy(session: Handle, handle: Handle) -> Result<(), ReturnValue
                 token.forget_contents();
                 Ok(())
             }
-            // PIV has no command that erases a key.
+            Kind::PrivateKey { reference, .. } => destroy_key(token, reference),
+            // It goes with its private key, or with its certificate.
             _ => Err(ReturnValue::ACTION_PROHIBITED),
         }
     })
+}
+
+/// PIV has no command that erases a key; a vendor's card may have one.
+fn destroy_key(token: &mut Token, reference: KeyReference) -> Result<(), ReturnValue> {
+    let deleted = token.administer(|administration| match administration.delete_key(reference) {
+        Err(CardError::Unsupported(_)) => Ok(Err(ReturnValue::ACTION_PROHIBITED)),
+        result => result.map(Ok),
+    })?;
+    token.forget_generated(reference);
+    deleted
 }
 
 /// C_GetObjectSize.
