@@ -357,6 +357,26 @@ proptest! {
         prop_assert_eq!(hand.command(0xA4, 4, 0, &[0xA0, 0, 0, 3, 8]).1, 0x9000);
     }
 
+    /// A refusal writes nothing; only a comparison that failed (63CX), or was taken back (6985), has cost a try first.
+    #[test]
+    fn a_refused_command_writes_nothing(
+        commands in prop::collection::vec(command(), 1..60),
+        kind in prop::sample::select(KINDS.to_vec()),
+        is_administrator in any::<bool>(),
+    ) {
+        let (mut hand, written) = counting(&blank(kind));
+        if is_administrator {
+            hand.authenticate();
+        }
+        for command in commands {
+            let before = written.load(Ordering::Relaxed);
+            let status = status_of(&hand.card.transmit(&command));
+            let may_write = matches!(status, 0x9000 | 0x6100..=0x61FF | 0x63C0..=0x63CF | 0x6985);
+            let after = written.load(Ordering::Relaxed);
+            prop_assert!(may_write || after == before, "{kind}: {command:02X?} is refused by {status:04X} and writes");
+        }
+    }
+
     /// Without contact nothing that comes writes anything: a stranger's reader can neither change nor block a card.
     #[test]
     fn nothing_is_written_without_contact(
