@@ -68,7 +68,8 @@ fn openssl_verifies_what_rsa_keys_of_each_size_sign() {
             let digest = openssl.run("dgst -sha256 -binary message");
             let material = crypto.generate(algorithm, &mut randomness()).unwrap();
             assert_eq!(material.algorithm(), algorithm);
-            let key = crypto.load(&material).unwrap();
+            let key = crypto.load_proven(&material).unwrap();
+            assert!(key.public_key() == crypto.load(&material).unwrap().public_key(), "{name}");
             write_public_key(&openssl, key.as_ref());
             let block = support::padded_digest(&digest, algorithm.block_length());
             openssl.write("signature", &key.rsa_private_operation(&block, &mut randomness()).unwrap());

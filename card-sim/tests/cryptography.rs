@@ -9,6 +9,10 @@
 
 mod support;
 
+use std::sync::Arc;
+
+use card_sim::crypto::KeyPool;
+
 use support::openssl::OpenSsl;
 use support::{Hand, KINDS, PIN, padded_digest, tlv, unseeded};
 
@@ -69,6 +73,26 @@ fn a_seeded_card_repeats_its_keys_and_signatures_and_no_other_card_does() {
         let fresh = || run(Hand::holding(&unseeded(kind)));
         assert_ne!(fresh().0, fresh().0);
     }
+}
+
+#[test]
+fn a_seeded_card_takes_no_ready_key() {
+    let pool = Arc::new(KeyPool::start(1).unwrap());
+    pool.wait_until_full();
+    let mut with_pool = Hand::blank("standard");
+    with_pool.card = with_pool.card.with_key_pool(Arc::clone(&pool));
+    with_pool.card.power_on();
+    assert_eq!(with_pool.generate(0x9A, RSA), Hand::blank("standard").generate(0x9A, RSA));
+    // Another card gets the key that waits, and signs with it.
+    let mut other = Hand::holding(&unseeded("standard"));
+    other.card = other.card.with_key_pool(pool);
+    other.card.power_on();
+    let openssl = OpenSsl::new();
+    let digest = message(&openssl);
+    openssl.write_public_key("public.pem", &other.generate(0x9A, RSA));
+    assert_eq!(other.verify(PIN), 0x9000);
+    openssl.write("signature", &other.use_key(RSA, 0x9A, 0x81, &padded(&digest)));
+    openssl.run("dgst -sha256 -verify public.pem -signature signature message");
 }
 
 #[test]

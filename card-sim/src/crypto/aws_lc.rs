@@ -42,6 +42,13 @@ impl CryptoProvider for AwsLc {
             PrivateKeyMaterial::X25519 { scalar } => Box::new(curve::X25519Key::load(scalar.expose())?),
         })
     }
+
+    fn load_proven(&self, material: &PrivateKeyMaterial) -> Result<Box<dyn PrivateKey>, CryptoError> {
+        match material {
+            PrivateKeyMaterial::Rsa { p, q } => Ok(Box::new(RsaKey::load_proven(p.expose(), q.expose())?)),
+            other => self.load(other),
+        }
+    }
 }
 
 /// An RSA key of AWS-LC's, freed and wiped when dropped.
@@ -102,11 +109,17 @@ struct RsaKey {
 impl RsaKey {
     /// Builds the key from its primes and proves with one operation that they are primes.
     fn load(p: &[u8], q: &[u8]) -> Result<Self, CryptoError> {
+        let key = Self::load_proven(p, q)?;
+        let test = [&[0], &vec![0x5A; key.numbers.block - 1][..]].concat();
+        key.handle.private_operation(&test).ok_or(CryptoError::InvalidKey)?;
+        Ok(key)
+    }
+
+    /// Builds the key from its primes.
+    fn load_proven(p: &[u8], q: &[u8]) -> Result<Self, CryptoError> {
         let numbers = RsaNumbers::from_primes(p, q)?;
         let der = numbers.key.to_pkcs1_der().map_err(|_| CryptoError::InvalidKey)?;
         let handle = Handle::from_pkcs1(der.as_bytes()).ok_or(CryptoError::InvalidKey)?;
-        let test = [&[0], &vec![0x5A; numbers.block - 1][..]].concat();
-        handle.private_operation(&test).ok_or(CryptoError::InvalidKey)?;
         let modulus = numbers.modulus();
         Ok(Self { handle, numbers, modulus })
     }

@@ -118,6 +118,10 @@ impl CryptoProvider for Pooled {
     fn load(&self, material: &PrivateKeyMaterial) -> Result<Box<dyn PrivateKey>, CryptoError> {
         self.crypto.load(material)
     }
+
+    fn load_proven(&self, material: &PrivateKeyMaterial) -> Result<Box<dyn PrivateKey>, CryptoError> {
+        self.crypto.load_proven(material)
+    }
 }
 
 #[cfg(test)]

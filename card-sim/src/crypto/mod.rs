@@ -207,6 +207,15 @@ pub trait CryptoProvider: Send {
     /// # Errors
     /// [`CryptoError::InvalidKey`] when they do not.
     fn load(&self, material: &PrivateKeyMaterial) -> Result<Box<dyn PrivateKey>, CryptoError>;
+
+    /// The same for a key that was made here, or that [`Self::load`] took before: its primes are not proven again.
+    /// Every RSA result is checked in any case.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidKey`] when its parts do not even fit.
+    fn load_proven(&self, material: &PrivateKeyMaterial) -> Result<Box<dyn PrivateKey>, CryptoError> {
+        self.load(material)
+    }
 }
 
 /// A private key ready for use.

@@ -36,4 +36,13 @@ impl CryptoProvider for RustCrypto {
             PrivateKeyMaterial::X25519 { scalar } => Box::new(curve25519::X25519Key::load(scalar.expose())?),
         })
     }
+
+    fn load_proven(&self, material: &PrivateKeyMaterial) -> Result<Box<dyn PrivateKey>, CryptoError> {
+        match material {
+            PrivateKeyMaterial::Rsa { p, q } => {
+                Ok(Box::new(rsa::RsaKey::load_proven(p.expose(), q.expose())?))
+            }
+            other => self.load(other),
+        }
+    }
 }

@@ -142,7 +142,7 @@ impl PivApplet {
         let byte = reference.byte();
         if !self.loaded.contains_key(&byte) {
             let key = self.persistent.state().key(reference).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
-            let loaded = self.crypto.load(&key.material).map_err(|_| StatusWord::UNKNOWN)?;
+            let loaded = self.crypto.load_proven(&key.material).map_err(|_| StatusWord::UNKNOWN)?;
             self.loaded.insert(byte, loaded);
         }
         let key = self.loaded.get(&byte).ok_or(StatusWord::UNKNOWN)?;

@@ -172,3 +172,84 @@ fn complete_record<'a>(bytes: &'a [u8], chain: &Chain) -> Option<(&'a [u8], [u8;
 fn length_of(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A file with these changes behind its first body, where each record ends, and all bodies.
+    fn file(bodies: &[Vec<u8>]) -> (Vec<u8>, Vec<usize>) {
+        let path = Path::new("sample");
+        let (first, rest) = bodies.split_first().unwrap();
+        let (snapshot, mut chain) = snapshot(first, None, path).unwrap();
+        let (mut file, mut old) = (snapshot.to_vec(), first);
+        let mut ends = vec![file.len()];
+        for body in rest {
+            let (record, next) = chain.record(&patch::diff(old, body), None, path).unwrap();
+            file.extend_from_slice(&record);
+            ends.push(file.len());
+            (chain, old) = (next, body);
+        }
+        (file, ends)
+    }
+
+    fn parsed(file: &[u8]) -> Result<Contents, StoreError> {
+        parse(file, Path::new("sample"), &mut Lock::default())
+    }
+
+    fn bodies() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 1..6)
+    }
+
+    proptest! {
+        #[test]
+        fn the_last_body_comes_out(bodies in bodies()) {
+            let contents = parsed(&file(&bodies).0).unwrap();
+            prop_assert_eq!(&*contents.body, bodies.last().unwrap());
+            prop_assert!(!contents.is_torn);
+        }
+
+        #[test]
+        fn a_cut_file_has_the_last_body_that_is_whole(bodies in bodies(), cut in any::<prop::sample::Index>()) {
+            let (file, ends) = file(&bodies);
+            let length = cut.index(file.len() + 1);
+            match ends.iter().rposition(|end| *end <= length) {
+                Some(last) => {
+                    let contents = parsed(&file[..length]).unwrap();
+                    prop_assert_eq!(&*contents.body, &bodies[last]);
+                    prop_assert_eq!(contents.is_torn, ends[last] != length);
+                }
+                None => prop_assert!(parsed(&file[..length]).is_err()),
+            }
+        }
+
+        #[test]
+        fn a_changed_byte_is_noticed_or_undoes_the_last_change_alone(
+            bodies in bodies(),
+            place in any::<prop::sample::Index>(),
+            change in 1..=255_u8,
+        ) {
+            let (mut file, ends) = file(&bodies);
+            let place = place.index(file.len());
+            file[place] ^= change;
+            let before_last = ends.len().checked_sub(2).map(|last| ends[last]);
+            match parsed(&file) {
+                Ok(contents) => {
+                    prop_assert!(before_last.is_some_and(|end| place >= end), "byte {}", place);
+                    prop_assert!(contents.is_torn);
+                    prop_assert_eq!(&*contents.body, &bodies[bodies.len() - 2]);
+                }
+                Err(error) => prop_assert!(before_last.is_none_or(|end| place < end), "{}", error),
+            }
+        }
+
+        #[test]
+        fn no_bytes_behind_a_snapshot_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let (mut file, _) = file(&[vec![7; 50]]);
+            file.extend(bytes);
+            prop_assert_eq!(&*parsed(&file).unwrap().body, &[7; 50]);
+        }
+    }
+}

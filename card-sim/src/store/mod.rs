@@ -84,7 +84,10 @@ pub enum StoreError {
         what: String,
     },
     /// The file is encrypted, and nobody gave a passphrase.
-    #[error("{}: the state file is encrypted; give its passphrase", path.display())]
+    #[error(
+        "{}: the state file is encrypted; `card-sim run`, which asks for its passphrase, puts it into a reader",
+        path.display()
+    )]
     PassphraseNeeded {
         /// The state file.
         path: PathBuf,

@@ -26,12 +26,17 @@ pub(super) struct RsaKey(RsaNumbers);
 impl RsaKey {
     /// Builds the key from its primes and proves with one operation that they are primes.
     pub(super) fn load(p: &[u8], q: &[u8]) -> Result<Self, CryptoError> {
-        let numbers = RsaNumbers::from_primes(p, q)?;
+        let Self(numbers) = Self::load_proven(p, q)?;
         let precision = numbers.key.n_bits_precision();
         let test = BoxedUint::from_be_slice_truncated(&vec![0x5A; numbers.block - 1], precision);
         rsa_decrypt_and_check(&numbers.key, None::<&mut Randomness>, &test)
             .map_err(|_| CryptoError::InvalidKey)?;
         Ok(Self(numbers))
+    }
+
+    /// Builds the key from its primes.
+    pub(super) fn load_proven(p: &[u8], q: &[u8]) -> Result<Self, CryptoError> {
+        RsaNumbers::from_primes(p, q).map(Self)
     }
 }
 

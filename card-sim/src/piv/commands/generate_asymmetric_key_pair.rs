@@ -63,7 +63,7 @@ impl GenerateAsymmetricKeyPair {
             .crypto
             .generate(self.algorithm, &mut applet.randomness)
             .map_err(|_| StatusWord::UNKNOWN)?;
-        let loaded = applet.crypto.load(&material).map_err(|_| StatusWord::UNKNOWN)?;
+        let loaded = applet.crypto.load_proven(&material).map_err(|_| StatusWord::UNKNOWN)?;
         let key = Key {
             material,
             origin: KeyOrigin::Generated,
