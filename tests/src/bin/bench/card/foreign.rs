@@ -30,7 +30,7 @@ fn source(folder: &Path) -> Result<PathBuf> {
     fs::write(folder.join("src/lib.rs"), "")?;
     let manifest = format!(
         "[package]\nname = \"foreign\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
-         [dependencies]\n{NAME} = \"={VERSION}\"\n[workspace]\n"
+         [dependencies]\n{NAME} = \"={VERSION}\"\n[workspace]\nexclude = [\"vendor\"]\n"
     );
     fs::write(folder.join("Cargo.toml"), manifest)?;
     cargo().args(["vendor", "--quiet", "--versioned-dirs", "vendor"]).folder(folder).ok()?;
