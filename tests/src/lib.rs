@@ -15,6 +15,7 @@
 //! | `pkcs11` | our PKCS#11 module as foreign programs load it |
 //! | `postfix`, `dovecot` | real mail servers on free loopback ports |
 //! | `relay` | a TCP relay that records what passes: the wire-tapper |
+//! | `sshd` | a real sshd on a free loopback port |
 //! | `openssl` | keys, requests, verification and `cms` by the OpenSSL program |
 //! | `paper` | one-page PDF files |
 //! | `disk` | search of files for plaintext and secrets |
@@ -45,4 +46,5 @@ pub mod process;
 pub mod programs;
 pub mod relay;
 pub mod show;
+pub mod sshd;
 pub mod world;
