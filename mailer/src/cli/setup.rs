@@ -174,10 +174,13 @@ impl Setup {
 
     fn password_path(&self) -> Result<Option<PathBuf>, Failure> {
         match &self.password_file {
-            None | Some(SecretSource::Terminal | SecretSource::Pinentry(_)) => Ok(None),
+            None | Some(SecretSource::Terminal) => Ok(None),
             Some(SecretSource::File(path)) => Ok(Some(absolute(path)?)),
             Some(SecretSource::Descriptor(_)) => Err(Failure::usage(
                 "a descriptor cannot be remembered: name a file here, or give --password-file fd:N to send and fetch",
+            )),
+            Some(SecretSource::Pinentry(_)) => Err(Failure::usage(
+                "pinentry cannot be remembered: name a file here, or give --password-file pinentry to send and fetch",
             )),
         }
     }
