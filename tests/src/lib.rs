@@ -29,6 +29,7 @@
 pub mod at_reader;
 pub mod card;
 pub mod desk;
+pub mod desktop;
 pub mod disk;
 pub mod dovecot;
 pub mod mail;
