@@ -51,6 +51,46 @@ impl Desktop {
         std::env::var_os("SEALWRIGHT_PICTURES").map_or_else(|| self.folder.clone(), PathBuf::from).join(name)
     }
 
+    /// Takes a picture of the whole display.
+    ///
+    /// # Errors
+    /// Where ImageMagick cannot.
+    pub fn show(&self, name: &str) -> Result<PathBuf> {
+        let file = self.picture(name);
+        Run::new("import").args(["-window", "root"]).arg(&file).envs(&self.environment()).ok()?;
+        Ok(file)
+    }
+
+    /// How many windows are to be seen.
+    ///
+    /// # Errors
+    /// Where xdotool cannot run.
+    pub fn windows(&self) -> Result<usize> {
+        let search =
+            Run::new("xdotool").args(["search", "--onlyvisible", "--name", "."]).envs(&self.environment());
+        Ok(search.outcome()?.out().lines().count())
+    }
+
+    /// Types a line into the window in the middle; it travels by standard input.
+    ///
+    /// # Errors
+    /// Where xdotool cannot run.
+    pub fn type_line(&self, line: &str) -> Result<()> {
+        // Without a window manager the keyboard belongs to the window below the pointer.
+        Run::new("xdotool").args(["mousemove", "640", "432"]).envs(&self.environment()).ok()?;
+        Run::new("xdotool").args(["type", "--file", "-"]).input(line).envs(&self.environment()).ok()?;
+        self.press("Return")
+    }
+
+    /// Presses a key, such as `Return`.
+    ///
+    /// # Errors
+    /// Where xdotool cannot run.
+    pub fn press(&self, key: &str) -> Result<()> {
+        Run::new("xdotool").args(["key", key]).envs(&self.environment()).ok()?;
+        Ok(())
+    }
+
     /// The Python that has the remote control of Mozilla's programs.
     pub fn python(&self) -> Result<PathBuf> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("tests lies in the workspace")?;

@@ -18,6 +18,7 @@
 //! | `sshd` | a real sshd on a free loopback port |
 //! | `openssl` | keys, requests, verification and `cms` by the OpenSSL program |
 //! | `paper` | one-page PDF files |
+//! | `desktop` | a display that nobody sees, for programs with windows |
 //! | `disk` | search of files for plaintext and secrets |
 //! | `process` | running a program to its end, keeping a server until it is dropped, waiting for a condition |
 //! | `programs` | where our binaries are; builds them once where no script did |
