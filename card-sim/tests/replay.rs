@@ -353,6 +353,18 @@ fn the_last_try_of_a_card_itself_is_spent_only_when_that_is_meant() {
 }
 
 #[test]
+fn an_encrypted_card_is_opened_with_its_passphrase() {
+    let desk = Desk::new();
+    desk.write("passphrase", "a long passphrase\n");
+    desk.succeed("new a.card --encrypt --passphrase-file passphrase");
+    desk.write("t.apdu", "> 00 20 00 80\n< 63 C3\n");
+    desk.succeed("replay t.apdu --against sim:a.card --passphrase-file passphrase");
+    desk.succeed("replay t.apdu --against sim:a.card --passphrase-file passphrase --keep-changes");
+    desk.write("passphrase", "another one\n");
+    desk.fail("replay t.apdu --against sim:a.card --passphrase-file passphrase", 1);
+}
+
+#[test]
 fn of_a_shared_trace_one_card_is_chosen() {
     let desk = Desk::new();
     desk.succeed("new a.card");

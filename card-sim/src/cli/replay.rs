@@ -9,8 +9,8 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::Usage;
+use super::passphrase::PassphraseSource;
 use crate::Card;
-use crate::store::file::FileStore;
 use crate::store::memory::MemoryStore;
 use crate::transcript::{
     self, Bench, Comparison, EmulatedCards, Numbered, Played, Player, SecretValues, TryGuard,
@@ -72,6 +72,8 @@ pub(super) struct Replay {
     /// Which reader's card to play, where several cards share the trace
     #[arg(long, value_name = "NAME")]
     reader: Option<String>,
+    #[command(flatten)]
+    passphrase: PassphraseSource,
     /// One JSON object on stdout
     #[arg(long)]
     pub(super) json: bool,
@@ -119,9 +121,9 @@ impl Replay {
 
     fn play_state(&self, state: &Path, values: SecretValues, lines: &[Numbered]) -> anyhow::Result<Played> {
         if self.keep_changes {
-            return self.play_itself(&mut EmulatedCards::one(Card::open(state)?), values, lines);
+            return self.play_itself(&mut EmulatedCards::one(self.passphrase.open(state)?), values, lines);
         }
-        let copy = MemoryStore::new(FileStore::peek(state)?);
+        let copy = MemoryStore::new(self.passphrase.peek(state)?);
         let card = Card::with_store(Box::new(copy), state)?;
         self.play(&mut EmulatedCards::one(card), values, lines)
     }
