@@ -8,6 +8,7 @@
 //! | which commands there are, and their syntax | `piv/command.rs` |
 //! | who may do what over which interface, and status words | `piv/access_rule.rs`, the one table |
 //! | PIN and PUK format and counters | `piv/pin.rs` |
+//! | touch, and who touches | `piv/touch.rs`; the values of `--touch`: `cli/touch.rs` |
 //! | what a personality says differently | `piv/personality.rs` |
 //! | what the card remembers | `piv/state.rs`; its form on disk `store/image.rs` |
 //! | how changes become durable | `store/file.rs`; the form of its journal `store/journal.rs` |
