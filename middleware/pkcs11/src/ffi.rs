@@ -45,9 +45,9 @@ pub(crate) struct InitializeArguments {
 #[cfg_attr(windows, repr(C, packed))]
 #[derive(Clone, Copy)]
 pub(crate) struct Attribute {
-    kind: AttributeType,
-    value: Pointer,
-    length: c_ulong,
+    pub(crate) kind: AttributeType,
+    pub(crate) value: Pointer,
+    pub(crate) length: c_ulong,
 }
 
 /// `CK_MECHANISM`.
@@ -55,33 +55,33 @@ pub(crate) struct Attribute {
 #[cfg_attr(windows, repr(C, packed))]
 #[derive(Clone, Copy)]
 pub(crate) struct Mechanism {
-    kind: MechanismType,
-    parameter: Pointer,
-    length: c_ulong,
+    pub(crate) kind: MechanismType,
+    pub(crate) parameter: Pointer,
+    pub(crate) length: c_ulong,
 }
 
 /// `CK_RSA_PKCS_OAEP_PARAMS`.
 #[cfg_attr(not(windows), repr(C))]
 #[cfg_attr(windows, repr(C, packed))]
 #[derive(Clone, Copy)]
-struct OaepParameters {
-    hash: c_ulong,
-    mask: c_ulong,
-    source: c_ulong,
-    label: Bytes,
-    label_length: c_ulong,
+pub(crate) struct OaepParameters {
+    pub(crate) hash: c_ulong,
+    pub(crate) mask: c_ulong,
+    pub(crate) source: c_ulong,
+    pub(crate) label: Bytes,
+    pub(crate) label_length: c_ulong,
 }
 
 /// `CK_ECDH1_DERIVE_PARAMS`.
 #[cfg_attr(not(windows), repr(C))]
 #[cfg_attr(windows, repr(C, packed))]
 #[derive(Clone, Copy)]
-struct EcdhParameters {
-    function: c_ulong,
-    shared_length: c_ulong,
-    shared: Bytes,
-    public_length: c_ulong,
-    public: Bytes,
+pub(crate) struct EcdhParameters {
+    pub(crate) function: c_ulong,
+    pub(crate) shared_length: c_ulong,
+    pub(crate) shared: Bytes,
+    pub(crate) public_length: c_ulong,
+    pub(crate) public: Bytes,
 }
 
 /// `CK_EDDSA_PARAMS`.
@@ -163,7 +163,72 @@ macro_rules! function_lists {
                 })
             }
         )*
+
+        /// Calls a function by its number with arguments of the fuzz function's making; `None` beyond the last.
+        #[cfg(all(test, feature = "sim"))]
+        pub(crate) fn call(number: usize, source: &mut dyn Source) -> Option<(&'static str, c_ulong)> {
+            let mut next = 0..;
+            $(
+                if next.next() == Some(number) {
+                    $(let $argument = <$type as FromSource>::take(source);)*
+                    // SAFETY: the source's pointers are null, misaligned, or to memory of their type that is the
+                    // source's to give, and longer than its lengths that are not absurd.
+                    return Some((stringify!($name), unsafe { $name($($argument),*) }));
+                }
+            )*
+            None
+        }
     };
+}
+
+/// Where the fuzz function's arguments come from.
+#[cfg(all(test, feature = "sim"))]
+pub(crate) trait Source {
+    fn number(&mut self) -> c_ulong;
+    /// A place of plain numbers, or one that is never read.
+    fn memory(&mut self) -> Pointer;
+    fn template(&mut self) -> Template;
+    fn mechanism(&mut self) -> *mut Mechanism;
+    fn name(&mut self) -> *const c_char;
+}
+
+/// An argument of a C function, from a [`Source`].
+#[cfg(all(test, feature = "sim"))]
+trait FromSource {
+    fn take(source: &mut dyn Source) -> Self;
+}
+
+#[cfg(all(test, feature = "sim"))]
+macro_rules! from_source {
+    ($($type:ty: $source:ident => $made:expr;)*) => {
+        $(impl FromSource for $type {
+            fn take($source: &mut dyn Source) -> Self {
+                $made
+            }
+        })*
+    };
+}
+
+#[cfg(all(test, feature = "sim"))]
+from_source! {
+    c_ulong: source => source.number();
+    c_uchar: source => u8::from(source.number() % 2 == 1);
+    Template: source => source.template();
+    *mut Mechanism: source => source.mechanism();
+    *const c_char: source => source.name();
+    *mut InitializeArguments: _source => null_mut();
+    Bytes: source => source.memory().cast();
+    Length: source => source.memory().cast();
+    Pointer: source => source.memory();
+    *mut Info: source => source.memory().cast();
+    *mut SlotInfo: source => source.memory().cast();
+    *mut TokenInfo: source => source.memory().cast();
+    *mut SessionInfo: source => source.memory().cast();
+    *mut MechanismInfo: source => source.memory().cast();
+    *mut Version: source => source.memory().cast();
+    *mut Interface: source => source.memory().cast();
+    *mut *const Interface: source => source.memory().cast();
+    *mut *const FunctionList: source => source.memory().cast();
 }
 
 const NOT_SUPPORTED: Answer = Err(ReturnValue::FUNCTION_NOT_SUPPORTED);
@@ -754,9 +819,10 @@ fn check_many<T>(pointer: *const T, count: usize) -> Answer {
 mod tests {
     use std::mem::MaybeUninit;
     use std::ptr::{null, null_mut};
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::PoisonError;
 
     use super::*;
+    use crate::module::TURN;
 
     const OK: c_ulong = 0;
     const SLOT_ID_INVALID: c_ulong = 0x03;
@@ -766,9 +832,6 @@ mod tests {
     const FUNCTION_NOT_PARALLEL: c_ulong = 0x51;
     const NOT_INITIALIZED: c_ulong = 0x190;
     const ALREADY_INITIALIZED: c_ulong = 0x191;
-
-    /// The module is one for the whole process: these tests take turns.
-    static TURN: Mutex<()> = Mutex::new(());
 
     fn list() -> &'static FunctionList {
         let mut list = null();

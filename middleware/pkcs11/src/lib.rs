@@ -41,4 +41,6 @@ mod return_value;
 mod session;
 mod slot;
 mod structures;
+#[cfg(all(test, feature = "sim"))]
+mod tests;
 mod token;

@@ -250,8 +250,20 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The module is one for the whole process: tests that use it take turns.
+#[cfg(test)]
+pub(crate) static TURN: Mutex<()> = Mutex::new(());
+
+/// Cards of tests, which cannot set variables.
+#[cfg(all(test, feature = "sim"))]
+pub(crate) static TEST_CARDS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
 #[cfg(feature = "sim")]
 fn emulated_cards() -> Vec<PathBuf> {
+    #[cfg(test)]
+    if !lock(&TEST_CARDS).is_empty() {
+        return lock(&TEST_CARDS).clone();
+    }
     std::env::var_os(EMULATED_CARDS).map(|paths| std::env::split_paths(&paths).collect()).unwrap_or_default()
 }
 

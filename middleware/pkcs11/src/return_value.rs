@@ -88,6 +88,7 @@ impl From<CardError> for ReturnValue {
             CardError::KeyNotFound(_) => Self::KEY_HANDLE_INVALID,
             CardError::ObjectNotFound(_) => Self::OBJECT_HANDLE_INVALID,
             CardError::CardFull(_) => Self::DEVICE_MEMORY,
+            CardError::InputRejected => Self::DATA_INVALID,
             CardError::InUse(_) => Self::FUNCTION_FAILED,
             CardError::Unsupported(_) => Self::FUNCTION_NOT_SUPPORTED,
             _ => Self::DEVICE_ERROR,

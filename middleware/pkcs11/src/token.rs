@@ -24,10 +24,17 @@ use crate::return_value::ReturnValue;
 /// `CK_OBJECT_HANDLE` and `CK_SESSION_HANDLE`; never 0, never given twice.
 pub(crate) type Handle = c_ulong;
 
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 /// Next handle of anything.
 pub(crate) fn new_handle() -> Handle {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
     Handle::try_from(NEXT.fetch_add(1, Ordering::Relaxed)).unwrap_or(Handle::MAX)
+}
+
+/// What the next handle will be.
+#[cfg(all(test, feature = "sim"))]
+pub(crate) fn coming_handle() -> Handle {
+    Handle::try_from(NEXT.load(Ordering::Relaxed)).unwrap_or(Handle::MAX)
 }
 
 /// A card in use.
