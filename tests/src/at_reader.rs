@@ -38,15 +38,15 @@ impl AtReader {
         Ok(Self { _inserted: inserted, pcscd, card, firmware: firmware.to_owned(), world })
     }
 
-    /// The variable by which PC/SC clients find the reader.
-    pub fn environment(&self) -> (String, std::ffi::OsString) {
-        self.pcscd.environment()
-    }
-
     /// A program that finds the reader, in the folder of this story.
     pub fn tool(&self, name: impl AsRef<std::ffi::OsStr>) -> Run {
         let home = self.world.folder();
         Run::new(name).envs([&self.pcscd.environment()]).env("HOME", home).folder(home)
+    }
+
+    /// The variable by which PC/SC clients find the reader.
+    pub fn environment(&self) -> (String, std::ffi::OsString) {
+        self.pcscd.environment()
     }
 
     /// The reader's name.

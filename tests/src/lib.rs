@@ -33,6 +33,7 @@ pub mod desk;
 pub mod desktop;
 pub mod disk;
 pub mod dovecot;
+pub mod foreign_card;
 pub mod mail;
 pub mod measure;
 pub mod namespace;

@@ -1,4 +1,6 @@
 //! Signatures on the card (SP 800-73-5 Part 2 section 3.2.4, GENERAL AUTHENTICATE; appendix A.4).
+use der::Encode;
+use der::asn1::UintRef;
 use spki::SubjectPublicKeyInfoOwned;
 use zeroize::Zeroizing;
 
@@ -127,6 +129,9 @@ impl Transaction<'_> {
             let what = format!("an RSA block of {} bytes", answer.len());
             return Err(CardError::MalformedAnswer(what));
         }
+        if algorithm.is_weierstrass() && answer.len() == 2 * algorithm.length() {
+            return Ok(Zeroizing::new(ecdsa_sig_value(answer)));
+        }
         Ok(Zeroizing::new(answer.to_vec()))
     }
 
@@ -202,4 +207,20 @@ fn field_element(digest: &[u8], length: usize) -> Vec<u8> {
     let mut element = vec![0; length - cut.len()];
     element.extend_from_slice(cut);
     element
+}
+
+/// `Ecdsa-Sig-Value`, which some cards do not write: they give r and s one after the other. An answer that happens to be
+/// as long and is DER already stays as it is.
+fn ecdsa_sig_value(answer: &[u8]) -> Vec<u8> {
+    let (r, s) = answer.split_at(answer.len() / 2);
+    let is_sequence = matches!(answer, [0x30, length, 0x02, ..] if usize::from(*length) == answer.len() - 2);
+    let encoded = || -> der::Result<Vec<u8>> {
+        let mut contents = UintRef::new(r)?.to_der()?;
+        contents.extend(UintRef::new(s)?.to_der()?);
+        Ok(ber_tlv::encode(0x30, &contents))
+    };
+    match encoded() {
+        Ok(encoded) if !is_sequence => encoded,
+        _ => answer.to_vec(),
+    }
 }

@@ -1,6 +1,7 @@
 //! A short APDU through pcscd and vpcd: our card beside one that answers 90 00 to everything, and beside `ifd-jcecard`,
 //! which is a driver of pcscd and so needs no socket.
 use anyhow::{Context, Result};
+use sealwright_tests::foreign_card;
 use sealwright_tests::measure::{Row, interleaved, percentile};
 use sealwright_tests::pcscd::Pcscd;
 use sealwright_tests::privilege::Root;
@@ -9,7 +10,6 @@ use sealwright_tests::programs::program;
 use sealwright_tests::world::World;
 use serde_json::{Value, json};
 
-use super::foreign;
 use super::hosts::{ASK_FOR_TRIES, Reader, SELECT};
 use super::row;
 use crate::microseconds;
@@ -19,7 +19,7 @@ const ROUNDS: usize = 3000;
 pub(super) fn rows() -> Result<Vec<Row>> {
     let Some(root) = Root::or_skip("bench card")? else { return Ok(Vec::new()) };
     let world = World::empty()?;
-    let foreign = foreign::driver();
+    let foreign = foreign_card::driver();
     if let Err(reason) = &foreign {
         eprintln!("bench: no figures of ifd-jcecard: {reason:#}");
     }

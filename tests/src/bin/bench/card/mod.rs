@@ -2,10 +2,9 @@
 //! foreign emulated card `ifd-jcecard`.
 //!
 //! - `apdus`: the way of an APDU; `signatures`: through pcscd and in-process; `objects`: reading many.
-//! - `generation`: new keys; `cards`: many cards, made and held. `foreign`: ifd-jcecard; `hosts`: what a host sends.
+//! - `generation`: new keys; `cards`: many cards, made and held. `hosts`: what a host sends.
 mod apdus;
 mod cards;
-mod foreign;
 mod generation;
 mod hosts;
 mod objects;

@@ -4,20 +4,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use sealwright_tests::process::Run;
-use sealwright_tests::programs;
+
+use crate::process::Run;
+use crate::programs;
 
 const NAME: &str = "ifd-jcecard";
 const VERSION: &str = "0.2.0";
 
 /// Its driver, ready for pcscd.
-pub(super) fn driver() -> Result<PathBuf> {
+pub fn driver() -> Result<PathBuf> {
     let folder = programs::folder()?.parent().context("the target folder")?.join("foreign");
+    fs::create_dir_all(&folder)?;
+    // One builds, whoever else wants it waits.
+    let lock = fs::File::create(folder.join("lock"))?;
+    lock.lock()?;
     let target = folder.join("target");
     let driver = target.join("release/libifd_jcecard.so");
     if !driver.exists() {
         let source = source(&folder)?;
-        eprintln!("bench: building {NAME} {VERSION} in {}", folder.display());
+        eprintln!("building {NAME} {VERSION} in {}", folder.display());
         let cargo = cargo().args(["build", "--quiet", "--release", "--lib", "--locked", "--manifest-path"]);
         cargo.arg(source.join("Cargo.toml")).arg("--target-dir").arg(&target).folder(&folder).ok()?;
     }
@@ -34,7 +39,14 @@ fn source(folder: &Path) -> Result<PathBuf> {
     );
     fs::write(folder.join("Cargo.toml"), manifest)?;
     cargo().args(["vendor", "--quiet", "--versioned-dirs", "vendor"]).folder(folder).ok()?;
-    Ok(folder.join(format!("vendor/{NAME}-{VERSION}")))
+    let source = folder.join(format!("vendor/{NAME}-{VERSION}"));
+    // It lies within our workspace and is none of it.
+    let manifest = source.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest)?;
+    if !text.contains("[workspace]") {
+        fs::write(&manifest, text + "\n[workspace]\n")?;
+    }
+    Ok(source)
 }
 
 /// Cargo with this process's environment: its home, its registry.
