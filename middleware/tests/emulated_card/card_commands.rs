@@ -204,6 +204,7 @@ fn keys_and_certificates_come_from_pem_files() {
         ("82", &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"][..]),
         ("83", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"]),
         ("84", &["-algorithm", "ED25519"]),
+        ("85", &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:4096"]),
     ] {
         desk.openssl(&[&["genpkey"], options, &["-out", "file.key"]].concat());
         desk.openssl(&["pkey", "-in", "file.key", "-pubout", "-out", "file.pub"]);

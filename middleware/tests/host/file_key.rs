@@ -173,6 +173,33 @@ fn schemes_that_do_not_fit_the_key_are_refused() {
     }
 }
 
+/// SP 800-78-5 table 6-2: what 1024 bits signed or encrypted long ago is read, and no more.
+#[test]
+fn keys_of_1024_bits_only_verify() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    openssl(
+        at,
+        &[
+            "genpkey",
+            "-algorithm",
+            "RSA",
+            "-pkeyopt",
+            "rsa_keygen_bits:1024",
+            "-outform",
+            "DER",
+            "-out",
+            "short",
+        ],
+    );
+    let error = FileKey::from_pkcs8_der(&std::fs::read(at.join("short")).unwrap()).err().unwrap();
+    assert!(matches!(error, KeyError::Unsupported(_)), "{error}");
+    assert!(matches!(FileKey::generate(KeyAlgorithm::Rsa1024), Err(KeyError::Unsupported(_))));
+    let public = openssl(at, &["pkey", "-inform", "DER", "-in", "short", "-pubout", "-outform", "DER"]);
+    let public = <SubjectPublicKeyInfoOwned as der::Decode>::from_der(&public).unwrap();
+    assert_eq!(KeyAlgorithm::of(&public), Some(KeyAlgorithm::Rsa1024));
+}
+
 /// RFC 8410: written and read by openssl, signing and agreeing as it does.
 #[test]
 fn keys_of_curve25519_are_those_of_openssl() {
