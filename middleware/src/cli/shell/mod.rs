@@ -37,7 +37,7 @@ pub(super) struct Shell {
     /// Run the lines of this file, and stop at the first that fails or is not as expected
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
-    /// Where `verify` and [PIN] take the PIN from
+    /// Where `verify` and bracketed PIN take the PIN from
     #[arg(long, value_name = "fd:N|PATH|pinentry")]
     pin_file: Option<SecretSource>,
 }
