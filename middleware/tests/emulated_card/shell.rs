@@ -166,6 +166,22 @@ fn the_tools_commands_and_long_commands_run_in_the_shell() {
     done(&output);
 }
 
+/// What the management key opened stays open from line to line, and no longer than the shell.
+#[test]
+fn objects_are_written_after_authentication_and_the_card_is_closed_again() {
+    for kind in [Kind::YubiKey57, Kind::Standard] {
+        let test_card = TestCard::new(kind);
+        let key = test_card.folder().join("key");
+        std::fs::write(&key, format!("{}\n", test_card.management_key_hex())).unwrap();
+        let lines = "write security-object 0102\n< 69 82\nauthenticate\nexpect is right\n\
+                     write security-object 5A5B5C\n< 90 00\nread security-object\nexpect 5A 5B 5C\n\
+                     write security-object\n< 90 00\nread security-object\nexpect error object-not-found\n";
+        done(&piped(&test_card, lines, &["--management-key-file", &key.display().to_string()]));
+        let after = piped(&test_card, "> 00 DB 3F FF 08 5C 03 5F C1 06 53 01 00\n< 69 82\n", &[]);
+        done(&after);
+    }
+}
+
 #[test]
 fn pipes_work_as_terminals_do_and_json_is_an_object_a_line() {
     let test_card = TestCard::yubikey();

@@ -8,7 +8,7 @@ use middleware::{DataObject, KeyReference, LastTry, ManagementKey, Pin, PinStatu
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::pretty;
+use super::{Secrets, pretty};
 use crate::cli::failure::ToolError;
 use crate::cli::options::pin_prompt;
 
@@ -190,11 +190,11 @@ impl Explore {
         }
     }
 
-    pub(super) fn run(&self, transaction: &mut Transaction<'_>, pin: &SecretSource) -> anyhow::Result<Shown> {
+    pub(super) fn run(&self, transaction: &mut Transaction<'_>, secrets: &Secrets) -> anyhow::Result<Shown> {
         match self {
             Self::Apdu(command) => Ok(Shown::answer(transaction.exchange(command)?)),
-            Self::Authenticate => authenticate(transaction),
-            Self::Frame(pieces) => frame(transaction, pieces, pin),
+            Self::Authenticate => authenticate(transaction, &secrets.management_key),
+            Self::Frame(pieces) => frame(transaction, pieces, &secrets.pin),
             Self::Keys => keys(transaction),
             Self::Logout => {
                 transaction.log_out()?;
@@ -225,7 +225,7 @@ impl Explore {
                 );
                 Ok(Shown { text, json: json!({ "serial": identity.serial, "guid": guid }), answer: None })
             }
-            Self::Verify => verify(transaction, pin),
+            Self::Verify => verify(transaction, &secrets.pin),
             Self::Version => {
                 let version = transaction.identity()?.version.map(|(a, b, c)| format!("{a}.{b}.{c}"));
                 let text = version.clone().unwrap_or_else(|| "The card does not tell.".to_owned());
@@ -292,11 +292,11 @@ fn verify(transaction: &mut Transaction<'_>, pin: &SecretSource) -> anyhow::Resu
     Ok(Shown::text("The PIN is right; the card is held until logout, reset or the end."))
 }
 
-fn authenticate(transaction: &mut Transaction<'_>) -> anyhow::Result<Shown> {
+fn authenticate(transaction: &mut Transaction<'_>, source: &SecretSource) -> anyhow::Result<Shown> {
     let algorithm = transaction.management_key_algorithm()?;
     let prompt =
         format!("Management key ({} hex digits; nothing for the factory's)", 2 * algorithm.key_length());
-    let text = SecretSource::Terminal.read(&prompt)?;
+    let text = source.read(&prompt)?;
     let key = if text.trim().is_empty() {
         ManagementKey::factory_default(algorithm)
     } else {

@@ -40,12 +40,21 @@ pub(super) struct Shell {
     /// Where `verify` and bracketed PIN take the PIN from
     #[arg(long, value_name = "fd:N|PATH|pinentry")]
     pin_file: Option<SecretSource>,
+    /// Where `authenticate` takes the management key from, in hex
+    #[arg(long, value_name = "fd:N|PATH|pinentry")]
+    management_key_file: Option<SecretSource>,
+}
+
+/// Where the shell's own commands take secrets from.
+struct Secrets {
+    pin: SecretSource,
+    management_key: SecretSource,
 }
 
 /// A shell at work.
 struct Session<'a> {
     source: Source,
-    pin: SecretSource,
+    secrets: Secrets,
     last: Last,
     as_json: bool,
     cli: &'a Cli,
@@ -76,8 +85,12 @@ enum Next {
 impl Shell {
     pub(super) fn run(&self, cli: &Cli) -> anyhow::Result<Report> {
         let source = Source::open(self.script.as_deref())?;
-        let pin = self.pin_file.clone().unwrap_or(SecretSource::Terminal);
-        let mut session = Session { source, pin, last: Last::default(), as_json: cli.global.json, cli };
+        let or_terminal = |source: &Option<SecretSource>| source.clone().unwrap_or(SecretSource::Terminal);
+        let secrets = Secrets {
+            pin: or_terminal(&self.pin_file),
+            management_key: or_terminal(&self.management_key_file),
+        };
+        let mut session = Session { source, secrets, last: Last::default(), as_json: cli.global.json, cli };
         options::keep_pins(Settings::load()?.pin_cache());
         session.greet();
         let mut card = None;
@@ -185,7 +198,7 @@ impl Session<'_> {
 
     /// A failure that leaves the card usable is the next expectation's, or is told; any other ends the stretch.
     fn explore(&mut self, transaction: &mut Transaction<'_>, command: &Explore) -> anyhow::Result<()> {
-        match command.run(transaction, &self.pin) {
+        match command.run(transaction, &self.secrets) {
             Ok(shown) => self.show(shown),
             Err(error) if matches!(error.downcast_ref(), Some(CardError::CardRemoved)) => Err(error),
             Err(error) => {
