@@ -73,10 +73,10 @@ impl Delete {
 #[derive(Args)]
 pub(super) struct SetRetries {
     /// How many tries the PIN has
-    #[arg(value_parser = clap::value_parser!(u8).range(1..))]
+    #[arg(value_name = "PIN_TRIES", value_parser = clap::value_parser!(u8).range(1..))]
     of_pin: u8,
     /// How many tries the PUK has
-    #[arg(value_parser = clap::value_parser!(u8).range(1..))]
+    #[arg(value_name = "PUK_TRIES", value_parser = clap::value_parser!(u8).range(1..))]
     of_puk: u8,
     #[command(flatten)]
     management: ManagementOptions,

@@ -26,7 +26,7 @@ pub(super) struct Request {
     /// Which key: 9A, 9C, 9D, 9E or 82 to 95
     key: KeyReference,
     /// Whom the certificate is for, as in 'CN=Alice Archer,O=Example'
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     subject: Name,
     /// A mail address that the certificate shall carry; may be given several times
     #[arg(long, value_name = "ADDRESS")]
@@ -84,6 +84,11 @@ impl Request {
 }
 
 /// Only to say at compile time that a request reads back.
+/// RFC 4514.
+fn name(text: &str) -> Result<Name, String> {
+    text.parse().map_err(|_| "write a name as in 'CN=Alice Archer,O=Example,C=FI'".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use der::Decode as _;

@@ -435,6 +435,12 @@ fn configure_prints_lines_with_the_modules_place() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let desk = Desk::new(Kind::Standard);
+    let nonsense = desk.run(&["request", "9A", "--subject", "nonsense"]);
+    assert!(
+        nonsense.status.code() == Some(2) && stderr(&nonsense).contains("CN=Alice"),
+        "{}",
+        stderr(&nonsense)
+    );
     let help = done(&desk.run(&["--help"]));
     let commands: Vec<&str> = help
         .lines()
