@@ -34,7 +34,7 @@ pub(super) fn rows() -> Result<Vec<Row>> {
             peer: one,
             peer_name: "one short APDU",
             limit: limit * one,
-            ..row("SELECT and reading the 20 retired certificates", size, "us")
+            ..row("SELECT, then 20 retired certificates", size, "us")
         });
         drop(inserted);
         pcscd.wait_until_empty(0)?;
