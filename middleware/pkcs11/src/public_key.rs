@@ -2,11 +2,11 @@
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
 use der::asn1::{BitString, OctetString, OctetStringRef, UintRef};
-use der::{Decode, Encode};
+use der::{Decode, Encode, Reader, SliceReader};
 use ed25519_dalek::VerifyingKey;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use p256::pkcs8::DecodePublicKey;
 use rsa::BoxedUint;
-use rsa::pkcs8::DecodePublicKey;
 use rsa::traits::PublicKeyParts;
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use zeroize::Zeroizing;
@@ -20,11 +20,53 @@ use crate::return_value::ReturnValue;
 /// A public key of a kind that is computed with here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PublicKey {
-    Rsa(rsa::RsaPublicKey),
+    Rsa(RsaNumbers),
     P256(p256::PublicKey),
     P384(p384::PublicKey),
     Ed25519(VerifyingKey),
     X25519([u8; 32]),
+}
+
+/// Modulus and exponent without leading zeros. What is computed from them takes time and is made when it is needed: a card
+/// may have twenty-four keys, and a program that lists them uses one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RsaNumbers {
+    modulus: Vec<u8>,
+    exponent: Vec<u8>,
+}
+
+impl RsaNumbers {
+    fn new(modulus: &[u8], exponent: &[u8]) -> Self {
+        let without_zeros = |bytes: &[u8]| bytes.iter().copied().skip_while(|byte| *byte == 0).collect();
+        Self { modulus: without_zeros(modulus), exponent: without_zeros(exponent) }
+    }
+
+    /// RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER } (RFC 8017 appendix A.1.1)
+    fn from_der(bytes: &[u8]) -> der::Result<Self> {
+        let mut reader = SliceReader::new(bytes)?;
+        let numbers = reader.sequence(|sequence| {
+            let (modulus, exponent) = (sequence.decode::<UintRef<'_>>()?, sequence.decode::<UintRef<'_>>()?);
+            Ok::<_, der::Error>(Self::new(modulus.as_bytes(), exponent.as_bytes()))
+        })?;
+        reader.finish()?;
+        Ok(numbers)
+    }
+
+    fn bits(&self) -> usize {
+        let first = self.modulus.first().map_or(8, |byte| byte.leading_zeros());
+        (self.modulus.len() * 8).saturating_sub(usize::try_from(first).unwrap_or_default())
+    }
+
+    /// The key to compute with.
+    fn key(&self) -> Result<rsa::RsaPublicKey, ReturnValue> {
+        let invalid = ReturnValue::ATTRIBUTE_VALUE_INVALID;
+        let number = |bytes: &[u8]| -> Result<BoxedUint, ReturnValue> {
+            // Longer than RSA-8192 is nobody's key.
+            let bits = u32::try_from(bytes.len()).ok().filter(|&length| length <= 1024).ok_or(invalid)? * 8;
+            BoxedUint::from_be_slice(bytes, bits).map_err(|_| invalid)
+        };
+        rsa::RsaPublicKey::new(number(&self.modulus)?, number(&self.exponent)?).map_err(|_| invalid)
+    }
 }
 
 impl PublicKey {
@@ -34,11 +76,11 @@ impl PublicKey {
         match information.algorithm.oid {
             rfc8410::ID_ED_25519 => VerifyingKey::from_bytes(&raw.try_into().ok()?).ok().map(Self::Ed25519),
             rfc8410::ID_X_25519 => raw.try_into().ok().map(Self::X25519),
+            rfc5912::RSA_ENCRYPTION => RsaNumbers::from_der(raw).ok().map(Self::Rsa),
             _ => {
                 let bytes = information.to_der().ok()?;
-                rsa::RsaPublicKey::from_public_key_der(&bytes)
-                    .map(Self::Rsa)
-                    .or_else(|_| p256::PublicKey::from_public_key_der(&bytes).map(Self::P256))
+                p256::PublicKey::from_public_key_der(&bytes)
+                    .map(Self::P256)
                     .or_else(|_| p384::PublicKey::from_public_key_der(&bytes).map(Self::P384))
                     .ok()
             }
@@ -72,13 +114,10 @@ impl PublicKey {
     }
 
     fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, ReturnValue> {
-        let invalid = ReturnValue::ATTRIBUTE_VALUE_INVALID;
-        let number = |bytes: &[u8]| -> Result<BoxedUint, ReturnValue> {
-            // Longer than RSA-8192 is nobody's key.
-            let bits = u32::try_from(bytes.len()).ok().filter(|&length| length <= 1024).ok_or(invalid)? * 8;
-            BoxedUint::from_be_slice(bytes, bits).map_err(|_| invalid)
-        };
-        rsa::RsaPublicKey::new(number(modulus)?, number(exponent)?).map(Self::Rsa).map_err(|_| invalid)
+        let numbers = RsaNumbers::new(modulus, exponent);
+        // Refused now rather than when it is used.
+        numbers.key()?;
+        Ok(Self::Rsa(numbers))
     }
 
     /// CKA_KEY_TYPE.
@@ -106,8 +145,8 @@ impl PublicKey {
     pub(crate) fn describe(&self, attributes: &mut Attributes) {
         attributes.set_number(attribute::KEY_TYPE, self.key_type());
         if let Self::Rsa(key) = self {
-            attributes.set(attribute::MODULUS, &key.n_bytes());
-            attributes.set(attribute::PUBLIC_EXPONENT, &key.e_bytes());
+            attributes.set(attribute::MODULUS, &key.modulus);
+            attributes.set(attribute::PUBLIC_EXPONENT, &key.exponent);
         }
         if let Some(curve) = self.curve() {
             attributes.set(attribute::EC_PARAMS, &curve.parameters());
@@ -133,9 +172,8 @@ impl PublicKey {
     fn information(&self) -> der::Result<SubjectPublicKeyInfoOwned> {
         let (algorithm, key) = match (self, self.curve()) {
             (Self::Rsa(key), _) => {
-                let (modulus, exponent) = (key.n_bytes(), key.e_bytes());
-                let mut numbers = UintRef::new(&modulus)?.to_der()?;
-                numbers.extend(UintRef::new(&exponent)?.to_der()?);
+                let mut numbers = UintRef::new(&key.modulus)?.to_der()?;
+                numbers.extend(UintRef::new(&key.exponent)?.to_der()?);
                 let null = Some(der::asn1::AnyRef::NULL.into());
                 let algorithm = AlgorithmIdentifierOwned { oid: rfc5912::RSA_ENCRYPTION, parameters: null };
                 (algorithm, der::Any::new(der::Tag::Sequence, numbers)?.to_der()?)
@@ -149,7 +187,7 @@ impl PublicKey {
     /// Bits of the modulus or of the field.
     pub(crate) fn bits(&self) -> usize {
         match self {
-            Self::Rsa(key) => usize::try_from(key.n().bits()).unwrap_or_default(),
+            Self::Rsa(key) => key.bits(),
             Self::P256(_) => 256,
             Self::P384(_) => 384,
             Self::Ed25519(_) | Self::X25519(_) => 255,
@@ -240,7 +278,8 @@ impl PublicKey {
 
     /// Raises a block to the public exponent.
     fn raise(&self, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, ReturnValue> {
-        let Self::Rsa(key) = self else { return Err(ReturnValue::KEY_TYPE_INCONSISTENT) };
+        let Self::Rsa(numbers) = self else { return Err(ReturnValue::KEY_TYPE_INCONSISTENT) };
+        let key = &numbers.key().map_err(|_| ReturnValue::KEY_SIZE_RANGE)?;
         let invalid = ReturnValue::DATA_INVALID;
         let number = BoxedUint::from_be_slice(block, key.n().bits_precision()).map_err(|_| invalid)?;
         if number >= **key.n() {

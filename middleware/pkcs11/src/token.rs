@@ -178,8 +178,10 @@ impl Token {
     fn make_objects(&self, contents: &CardContents) -> BTreeMap<Handle, Arc<Object>> {
         let mut objects: Vec<Object> = contents.keys.iter().flat_map(|entry| objects_of(entry)).collect();
         for (reference, public_key) in &self.generated {
-            if contents.key(*reference).is_none() {
-                objects.extend(key_objects(*reference, public_key, None));
+            if contents.key(*reference).is_none()
+                && let Some(algorithm) = KeyAlgorithm::of(public_key)
+            {
+                objects.extend(key_objects(*reference, algorithm, public_key, None));
             }
         }
         let handle_of = |object: &Object| {
@@ -482,20 +484,19 @@ fn objects_of(entry: &KeyEntry) -> Vec<Object> {
     let mut objects: Vec<Object> =
         certificate.and_then(|der| Object::certificate(entry.reference, der)).into_iter().collect();
     let subject = certificate.and_then(certificate::subject);
-    if let Some(public_key) = &entry.public_key {
-        objects.extend(key_objects(entry.reference, public_key, subject));
+    if let (Some(public_key), Some(algorithm)) = (&entry.public_key, entry.algorithm) {
+        objects.extend(key_objects(entry.reference, algorithm, public_key, subject));
     }
     objects
 }
 
 fn key_objects(
     reference: KeyReference,
+    algorithm: KeyAlgorithm,
     public_key: &SubjectPublicKeyInfoOwned,
     subject: Option<&[u8]>,
 ) -> Vec<Object> {
-    let (Some(key), Some(algorithm)) = (PublicKey::of(public_key), KeyAlgorithm::of(public_key)) else {
-        return Vec::new();
-    };
+    let Some(key) = PublicKey::of(public_key) else { return Vec::new() };
     vec![
         Object::public_key(reference, &key, subject),
         Object::private_key(reference, algorithm, &key, subject),

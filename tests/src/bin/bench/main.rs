@@ -9,6 +9,7 @@ mod issuer;
 mod large;
 mod mail;
 mod middleware;
+mod middleware_pkcs11;
 mod plot;
 mod recipients;
 mod response_times;
@@ -26,6 +27,7 @@ const AREAS: [&str; 5] = ["card", "middleware", "issuer", "mail", "documents"];
 const USAGE: &str =
     "usage: bench [card|middleware|issuer|mail|documents] [--json] [--small] [--only PART] [--plot FILE.svg]
 parts of card: apdus, signatures, objects, generation, cards
+parts of middleware: certificates, pkcs11
 parts of mail: letters, recipients, revocation, large, response-times
 parts of documents: signing, verifying, sealing, time-stamps, distribution";
 
@@ -36,7 +38,7 @@ struct Options {
     json: bool,
     /// Messages of at most 10 MB: a quick look, and no row of the issue's sizes.
     small: bool,
-    /// One part of the areas `card`, `mail` and `documents`.
+    /// One part of the areas `card`, `middleware`, `mail` and `documents`.
     only: Option<String>,
     /// Where to draw the response times.
     plot: Option<String>,
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         ["client", "mail", folder, card, pin] => mail::protect_by_turns(Path::new(folder), card, pin),
         ["client", "response-times", rest @ ..] => response_times::client(rest),
         ["client", "revocation", folder] => revocation::client(Path::new(folder)),
+        ["client", "pkcs11", rest @ ..] => middleware_pkcs11::run(rest),
         ["client", "usage", program, rest @ ..] => usage::client(program, rest),
         given => options(given).and_then(|options| bench(&options)),
     };
@@ -99,7 +102,7 @@ fn bench(options: &Options) -> Result<()> {
     for area in &options.areas {
         rows.extend(match *area {
             "card" => card::rows(options)?,
-            "middleware" => middleware::rows()?,
+            "middleware" => middleware(options)?,
             "issuer" => issuer::rows()?,
             "documents" => documents::rows(options)?,
             _ => mail(options)?,
@@ -111,6 +114,17 @@ fn bench(options: &Options) -> Result<()> {
         print!("{}", table(&rows));
     }
     Ok(())
+}
+
+fn middleware(options: &Options) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    if options.wants("certificates") {
+        rows.extend(middleware::rows()?);
+    }
+    if options.wants("pkcs11") {
+        rows.extend(middleware_pkcs11::rows()?);
+    }
+    Ok(rows)
 }
 
 fn mail(options: &Options) -> Result<Vec<Row>> {
