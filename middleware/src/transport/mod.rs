@@ -102,17 +102,20 @@ pub(crate) fn connect(locator: &Locator) -> Result<Box<dyn Connection>, CardErro
                 _ => Err(CardError::SeveralCards(present)),
             }
         }
-        Locator::ReaderNamed(name) => {
-            let readers = list_readers()?;
-            match readers.iter().find(|reader| reader.name == *name) {
-                Some(reader) if reader.atr.is_some() => connect_reader(name),
-                Some(_) => Err(CardError::NoCard),
-                None => Err(CardError::NoSuchReader {
+        Locator::ReaderNamed(name) => match connect_reader(name) {
+            // Only now it matters whether there is such a reader: asking takes as long as a few commands.
+            Err(CardError::NoCard) => {
+                let readers = list_readers()?;
+                if readers.iter().any(|reader| reader.name == *name) {
+                    return Err(CardError::NoCard);
+                }
+                Err(CardError::NoSuchReader {
                     name: name.clone(),
                     readers: readers.into_iter().map(|reader| reader.name).collect(),
-                }),
+                })
             }
-        }
+            result => result,
+        },
         Locator::Serial(serial) => Err(CardError::NoSuchCard(serial.clone())),
     }
 }
