@@ -3,6 +3,7 @@
 //! PC/SC clients find their pcscd by an environment variable, so what talks to a reader is this program once more:
 //! `bench client AREA ...` with that variable set.
 
+mod authority;
 mod card;
 mod documents;
 mod issuer;
@@ -28,6 +29,7 @@ const USAGE: &str =
     "usage: bench [card|middleware|issuer|mail|documents] [--json] [--small] [--only PART] [--plot FILE.svg]
 parts of card: apdus, signatures, objects, generation, cards
 parts of middleware: certificates, pkcs11
+parts of issuer: cards, signing, lists, serving
 parts of mail: letters, recipients, revocation, large, response-times
 parts of documents: signing, verifying, sealing, time-stamps, distribution";
 
@@ -103,7 +105,7 @@ fn bench(options: &Options) -> Result<()> {
         rows.extend(match *area {
             "card" => card::rows(options)?,
             "middleware" => middleware(options)?,
-            "issuer" => issuer::rows()?,
+            "issuer" => issuer(options)?,
             "documents" => documents::rows(options)?,
             _ => mail(options)?,
         });
@@ -124,6 +126,15 @@ fn middleware(options: &Options) -> Result<Vec<Row>> {
     if options.wants("pkcs11") {
         rows.extend(middleware_pkcs11::rows()?);
     }
+    Ok(rows)
+}
+
+fn issuer(options: &Options) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    if options.wants("cards") {
+        rows.extend(issuer::rows()?);
+    }
+    rows.extend(authority::rows(options)?);
     Ok(rows)
 }
 
