@@ -21,6 +21,7 @@ use crate::registry::RegistryUrl;
 /// registry.db              people, cards, certificates (unless --registry names another place)
 /// master.key               from which PUK and management key of each card derive; encrypted under the passphrase
 /// keys/root.pem ...        keys of the authorities and of the list of classes, encrypted PKCS#8 under the passphrase
+/// ceremony/                what was declared when the issuer was made, and the record of it
 /// tsa/                     the time-stamp service, unless it is made elsewhere
 /// ```
 #[derive(Clone, Debug)]
@@ -55,6 +56,16 @@ impl Home {
     /// `keys/NAME.pem`.
     pub fn key_file(&self, authority: AuthorityName) -> PathBuf {
         self.keys().join(format!("{authority}.pem"))
+    }
+
+    /// `keys/NAME.location`: where the key of an authority is that is not in a file of the home.
+    pub fn key_location_file(&self, name: AuthorityName) -> PathBuf {
+        self.keys().join(format!("{name}.location"))
+    }
+
+    /// `ceremony`: what was declared when the issuer was made, and what came of it.
+    pub fn ceremony(&self) -> PathBuf {
+        self.0.join("ceremony")
     }
 
     /// `keys/reader-classes.pem`: the key that signs the list of classes of readers.

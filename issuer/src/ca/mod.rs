@@ -6,7 +6,7 @@
 //! into a [`lint::LintedCertificate`], and [`authority::Authority::sign`] spends it. Revocations leave
 //! through [`crl`] and [`ocsp`]. What services sign leaves as [`signed_data`].
 
-mod algorithm;
+pub(crate) mod algorithm;
 pub mod authority;
 pub mod certificate;
 pub mod crl;

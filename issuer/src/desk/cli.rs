@@ -1,5 +1,6 @@
 //! The command line: arguments, help, dispatch.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -12,15 +13,19 @@ use middleware::secret_source::SecretSource;
 use middleware::{KeyAlgorithm, Locator};
 use rand_core::UnwrapErr;
 
+use super::authority_key::KeyLocation;
 use super::failure::{Failure, Status};
 use super::office::Surroundings;
 use super::output::{self, Format};
 use super::revocation_lists::Extent;
-use super::{certify, class, find, init, issue, lint, ocsp, publish, revoke, serve, staff, stock, tsa};
+use super::{
+    ceremony, certify, class, find, init, issue, lint, ocsp, publish, revoke, serve, staff, stock, tsa,
+};
 use crate::ca::profile::PivExtensions;
 use crate::ca::profile::status_services::{DeltaCrls, OcspService};
 use crate::clock::SystemClock;
 use crate::config::{Config, Home};
+use crate::domain::AuthorityName;
 use crate::domain::RevocationReason;
 use crate::personalization::plan::{KeyChoice, KeyOrigin};
 use crate::registry::{EmulatedCards, RegistryUrl};
@@ -44,6 +49,9 @@ pub struct Cli {
     /// Where the passphrase of the keys comes from: fd:N or a file; otherwise it is asked for
     #[arg(long, global = true, value_name = "fd:N|PATH")]
     passphrase_file: Option<SecretSource>,
+    /// Where the PIN of authorities' keys on tokens and cards comes from: fd:N or a file; otherwise it is asked for
+    #[arg(long, global = true, value_name = "fd:N|PATH")]
+    key_pin_file: Option<SecretSource>,
     /// Print JSON; errors too, on standard error
     #[arg(long, global = true)]
     json: bool,
@@ -57,7 +65,7 @@ enum Command {
     #[command(
         after_help = "Example:\n  issuer --home pki init --organization Example --domain example.org --base-url http://pki.example.org"
     )]
-    Init(InitArguments),
+    Init(Box<InitArguments>),
     /// People
     #[command(
         subcommand,
@@ -168,17 +176,29 @@ enum Command {
 
 #[derive(Args, Debug)]
 struct InitArguments {
+    /// Make what this TOML file declares; it is shown, and done when it is confirmed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["organization", "domains", "base_url"])]
+    ceremony: Option<PathBuf>,
+    /// The digest of the declaration that was reviewed, as `init --ceremony FILE` showed it
+    #[arg(long, value_name = "SHA-256", requires = "ceremony")]
+    confirm: Option<String>,
     /// Name of the organisation, as certificates show it
-    #[arg(long)]
+    #[arg(long, required_unless_present = "ceremony", default_value = "", hide_default_value = true)]
     organization: String,
     /// Registration identifier (X.520 organizationIdentifier), as NTRDE-HRB12345
     #[arg(long, value_name = "IDENTIFIER")]
     organization_identifier: Option<String>,
     /// Domain of its mail addresses and servers; one or more
-    #[arg(long = "domain", value_name = "DOMAIN", required = true, num_args = 1..)]
+    #[arg(long = "domain", value_name = "DOMAIN", required_unless_present = "ceremony", num_args = 1..)]
     domains: Vec<String>,
     /// Where the published directory will be served: `http://HOST[:PORT][/PATH]`
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        required_unless_present = "ceremony",
+        default_value = "",
+        hide_default_value = true
+    )]
     base_url: String,
     /// Personalise emulated cards too: for tests, never for production
     #[arg(long)]
@@ -186,6 +206,15 @@ struct InitArguments {
     /// Algorithm of the three authorities' keys
     #[arg(long, value_enum, default_value = "p256")]
     key_algorithm: AuthorityKeyAlgorithm,
+    /// Where the root's key is: file, pkcs11:...?module-path=FILE or card:LOCATOR; made there before, unless in a file
+    #[arg(long, value_name = "LOCATION", default_value = "file")]
+    root_key: KeyLocation,
+    /// Where the key of the authority for people is
+    #[arg(long, value_name = "LOCATION", default_value = "file")]
+    people_key: KeyLocation,
+    /// Where the key of the authority for servers is
+    #[arg(long, value_name = "LOCATION", default_value = "file")]
+    servers_key: KeyLocation,
     /// Arc of the certificate policies, for an organisation that has its own
     #[arg(long, value_name = "OID")]
     policy_arc: Option<String>,
@@ -347,6 +376,7 @@ async fn dispatch(cli: Cli, format: Format) -> Result<Status, Failure> {
         home: cli.home.map(Home::new),
         registry: cli.registry,
         passphrase: cli.passphrase_file.unwrap_or(SecretSource::Terminal),
+        key_pin: cli.key_pin_file,
         format,
     };
     let registry = surroundings.registry_file();
@@ -358,7 +388,7 @@ async fn dispatch(cli: Cli, format: Format) -> Result<Status, Failure> {
 
 async fn carry_out(command: Command, surroundings: Surroundings, format: Format) -> Result<Status, Failure> {
     match command {
-        Command::Init(arguments) => initialise(&surroundings, arguments).await,
+        Command::Init(arguments) => initialise(&surroundings, *arguments).await,
         Command::Staff(StaffCommand::Import { file }) => {
             staff::import(&surroundings.open().await?, &file, format).await
         }
@@ -404,6 +434,11 @@ async fn carry_out(command: Command, surroundings: Surroundings, format: Format)
 }
 
 async fn initialise(surroundings: &Surroundings, arguments: InitArguments) -> Result<Status, Failure> {
+    if let Some(file) = &arguments.ceremony {
+        let plan = ceremony::reviewed(file, arguments.confirm.as_deref())?;
+        init::run(surroundings, plan, &SystemClock, &mut UnwrapErr(SysRng)).await?;
+        return Ok(Status::Done);
+    }
     let config = Config::new(
         &arguments.organization,
         arguments.organization_identifier.as_deref(),
@@ -428,6 +463,12 @@ async fn initialise(surroundings: &Surroundings, arguments: InitArguments) -> Re
             AuthorityKeyAlgorithm::P384 => KeyAlgorithm::P384,
             AuthorityKeyAlgorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
         },
+        keys: BTreeMap::from([
+            (AuthorityName::Root, arguments.root_key),
+            (AuthorityName::People, arguments.people_key),
+            (AuthorityName::Servers, arguments.servers_key),
+        ]),
+        ceremony: None,
     };
     init::run(surroundings, plan, &SystemClock, &mut UnwrapErr(SysRng)).await?;
     Ok(Status::Done)

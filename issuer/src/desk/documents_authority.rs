@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::authority_key::{algorithm_like, open_file};
 use super::failure::Failure;
 use super::init::{CertificateRequest, certify, new_key, store};
 use super::office::{Office, Passphrase};
@@ -32,12 +33,10 @@ pub(super) async fn documents_authority(
     if office.registry.authorities().await?.iter().any(|authority| authority.name == name) {
         return Ok((office.authority(name, passphrase).await?, Origin::Known));
     }
-    let root_key = office.authority_key(AuthorityName::Root, passphrase)?;
-    let algorithm = root_key.algorithm();
-    let root_certificate = office.authority_certificate(AuthorityName::Root).await?;
-    let mut root = Authority::open(root_certificate, Box::new(root_key))?;
+    let mut root = office.authority(AuthorityName::Root, passphrase).await?;
+    let algorithm = algorithm_like(root.certificate().public_key());
     let mut key = if office.home.key_file(name).exists() {
-        office.authority_key(name, passphrase)?
+        open_file(&office.home, name, passphrase)?
     } else {
         new_key(&office.home, name, algorithm, passphrase)?
     };

@@ -1,5 +1,6 @@
 //! `issuer init`: a new certification authority.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
@@ -9,6 +10,8 @@ use middleware::{FileKey, KeyAlgorithm};
 use rand_core::CryptoRng;
 use serde::Serialize;
 
+use super::authority_key::{self, KeyLocation, KeyRecord, pin_source};
+use super::ceremony::Ceremony;
 use super::failure::Failure;
 use super::office::{Passphrase, Surroundings, read_passphrase};
 use super::output::{self, Format};
@@ -28,8 +31,18 @@ pub struct Plan {
     pub config: Config,
     /// Whether emulated cards are personalised.
     pub emulated: EmulatedCards,
-    /// Algorithm of the three keys.
+    /// Algorithm of the keys that are made in files.
     pub key_algorithm: KeyAlgorithm,
+    /// Where the keys of the authorities are; in files unless it says otherwise.
+    pub keys: BTreeMap<AuthorityName, KeyLocation>,
+    /// What was declared, reviewed and confirmed, where it was.
+    pub ceremony: Option<Ceremony>,
+}
+
+impl Plan {
+    pub(super) fn location(&self, name: AuthorityName) -> KeyLocation {
+        self.keys.get(&name).cloned().unwrap_or(KeyLocation::File)
+    }
 }
 
 #[derive(Serialize)]
@@ -68,8 +81,13 @@ pub async fn run(
         .map_err(|error| Failure::file(parent, &error))?;
     let staged = Home::new(staging.path());
     let url = surroundings.registry.clone().unwrap_or_else(|| staged.default_registry());
-    let root = establish(&staged, &url, &plan, &passphrase, clock.now(), random).await?;
+    let pin = pin_source(surroundings);
+    let made = establish(&staged, &url, &plan, (&passphrase, &pin), clock.now(), random).await?;
     plan.config.write(&staged.config_file())?;
+    if let Some(ceremony) = &plan.ceremony {
+        ceremony.record(&staged, &made.records, clock.now())?;
+    }
+    let root = made.root;
     put_in_place(staging, home.path())?;
 
     let url = surroundings.registry.clone().unwrap_or_else(|| home.default_registry());
@@ -123,14 +141,20 @@ pub(super) fn new_passphrase(source: &SecretSource, prompt: &str) -> Result<Pass
     Ok(passphrase)
 }
 
+/// What was made.
+struct Made {
+    root: Certificate,
+    records: Vec<KeyRecord>,
+}
+
 async fn establish(
     home: &Home,
     url: &RegistryUrl,
     plan: &Plan,
-    passphrase: &Passphrase,
+    (passphrase, pin): (&Passphrase, &SecretSource),
     now: Timestamp,
     random: &mut dyn CryptoRng,
-) -> Result<Certificate, Failure> {
+) -> Result<Made, Failure> {
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     std::fs::DirBuilder::new()
         .mode(0o700)
@@ -138,14 +162,12 @@ async fn establish(
         .map_err(|error| Failure::file(&home.keys(), &error))?;
     let registry = Registry::create(url, plan.emulated, now).await?;
 
-    let key = new_key(home, AuthorityName::Root, plan.key_algorithm, passphrase)?;
+    let kind = (plan.key_algorithm, plan.emulated);
+    let signer = |name| authority_key::establish(home, name, &plan.location(name), kind, passphrase, pin);
+    let key = signer(AuthorityName::Root)?;
     let validity = Validity::for_days(now, Profile::Root.maximum_days());
-    let mut root = ca::Authority::create_root(
-        &plan.config.organization,
-        Box::new(key),
-        SerialNumber::random(random),
-        validity,
-    )?;
+    let mut root =
+        ca::Authority::create_root(&plan.config.organization, key, SerialNumber::random(random), validity)?;
     let certificate = root.certificate().clone();
     let master_key = MasterKey::generate(random).to_file(
         passphrase.as_str(),
@@ -154,14 +176,16 @@ async fn establish(
     )?;
     write_secret(&home.master_key_file(), &master_key)?;
     store(&registry, AuthorityName::Root, &certificate).await?;
+    let mut records =
+        vec![KeyRecord::new(AuthorityName::Root, &plan.location(AuthorityName::Root), &certificate)];
     let assurance = match plan.emulated {
         EmulatedCards::Allowed => Assurance::Emulated,
         EmulatedCards::Refused => Assurance::Production,
     };
     for (name, branch) in [(AuthorityName::People, Branch::People), (AuthorityName::Servers, Branch::Servers)]
     {
-        let mut key = new_key(home, name, plan.key_algorithm, passphrase)?;
-        let proven = ProvenKey::of_signer(&mut key, random)?;
+        let mut key = signer(name)?;
+        let proven = ProvenKey::of_signer(key.as_mut(), random)?;
         let request = CertificateRequest {
             organization: &plan.config.organization,
             profile: Profile::IssuingAuthority(branch),
@@ -170,9 +194,10 @@ async fn establish(
         };
         let issuing = certify(&registry, (AuthorityName::Root, &mut root), request, now, random).await?;
         store(&registry, name, &issuing).await?;
+        records.push(KeyRecord::new(name, &plan.location(name), &issuing));
     }
     registry.close().await;
-    Ok(certificate)
+    Ok(Made { root: certificate, records })
 }
 
 /// A new key, in a file of its own.

@@ -5,8 +5,11 @@
 //! - [`failure`]: every error as a sentence, a stable code and an exit status.
 //! - [`output`]: lines, tables and JSON.
 //! - one module per command: [`init`], [`staff`], [`stock`], [`issue`], [`revoke`], [`publish`], [`serve`], [`find`],
-//!   [`lint`], [`certify`], [`tsa`], [`class`], [`ocsp`]; `documents_authority`: made when it is first needed; `revocation_lists`: new CRLs.
+//!   [`lint`], [`certify`], [`tsa`], [`class`], [`ocsp`]; `documents_authority`: made when it is first needed; `revocation_lists`: new CRLs;
+//!   [`authority_key`]: keys of authorities wherever they live; [`ceremony`]: `init` as it was declared.
 
+pub mod authority_key;
+pub mod ceremony;
 pub mod certify;
 pub mod class;
 pub mod cli;

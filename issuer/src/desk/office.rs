@@ -4,11 +4,11 @@ use std::path::Path;
 
 use getrandom::SysRng;
 use jiff::Timestamp;
-use middleware::FileKey;
 use middleware::secret_source::SecretSource;
 use rand_core::UnwrapErr;
 use zeroize::Zeroizing;
 
+use super::authority_key::{self, pin_source};
 use super::failure::Failure;
 use crate::ca::{Authority, Certificate};
 use crate::clock::{Clock, SystemClock};
@@ -26,6 +26,8 @@ pub struct Surroundings {
     pub registry: Option<RegistryUrl>,
     /// `--passphrase-file`.
     pub passphrase: SecretSource,
+    /// `--key-pin-file`: the PIN of authorities' keys on tokens and cards.
+    pub key_pin: Option<SecretSource>,
     /// `--json`.
     pub format: super::output::Format,
 }
@@ -43,6 +45,7 @@ pub struct Office {
     /// The operating system's randomness.
     pub random: UnwrapErr<SysRng>,
     passphrase: SecretSource,
+    key_pin: SecretSource,
 }
 
 /// The passphrase that opens the home's keys.
@@ -90,6 +93,7 @@ impl Surroundings {
             clock: SystemClock,
             random: UnwrapErr(SysRng),
             passphrase: self.passphrase.clone(),
+            key_pin: pin_source(self),
         })
     }
 }
@@ -113,20 +117,8 @@ impl Office {
         passphrase: &Passphrase,
     ) -> Result<Authority, Failure> {
         let certificate = self.authority_certificate(name).await?;
-        Ok(Authority::open(certificate, Box::new(self.authority_key(name, passphrase)?))?)
-    }
-
-    /// Opens the key of an authority.
-    ///
-    /// # Errors
-    /// Wrong passphrase, or no key file.
-    pub fn authority_key(&self, name: AuthorityName, passphrase: &Passphrase) -> Result<FileKey, Failure> {
-        let path = self.home.key_file(name);
-        let pem = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
-        FileKey::from_encrypted_pkcs8_pem(&pem, passphrase.as_str()).map_err(|error| Failure {
-            message: format!("{}: {error}", path.display()),
-            ..Failure::from(error)
-        })
+        let signer = authority_key::open(&self.home, name, &certificate, passphrase, &self.key_pin)?;
+        Ok(Authority::open(certificate, signer)?)
     }
 
     /// The certificate of an authority.
