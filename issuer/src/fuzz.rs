@@ -6,6 +6,8 @@ use der::Encode;
 use jiff::Timestamp;
 
 use crate::ca::SerialNumber;
+use crate::ca::ocsp::StatusRequest;
+use crate::publication::serve;
 use crate::time_stamp::request::TimeStampRequest;
 use crate::time_stamp::serial_log::line::Line;
 use crate::time_stamp::token::{Accuracy, Stamp};
@@ -40,4 +42,32 @@ pub fn time_stamp_request(input: &[u8]) -> bool {
 /// A line of the log of serial numbers; whether it is of the form of one.
 pub fn serial_log_line(input: &[u8]) -> bool {
     std::str::from_utf8(input).is_ok_and(|text| Line::parse(text).is_some())
+}
+
+/// An OCSP request as it is posted; whether it can be answered.
+///
+/// # Panics
+/// A request without a certificate, or a number of a certificate that is not one.
+pub fn ocsp_request(input: &[u8]) -> bool {
+    let Ok(request) = StatusRequest::parse(input) else { return false };
+    assert!(!request.certificates.is_empty(), "a request about nothing");
+    for certificate in &request.certificates {
+        if let Some(number) = certificate.serial_number() {
+            assert!((1..=20).contains(&number.as_bytes().len()), "a number of no certificate");
+        }
+    }
+    true
+}
+
+/// Path and query of an HTTP request; whether they name something of the published directory.
+///
+/// # Panics
+/// A file outside the layout.
+pub fn http_query(input: &[u8]) -> bool {
+    std::str::from_utf8(input).is_ok_and(serve::names_something)
+}
+
+/// A ceremony's declaration; whether it is one.
+pub fn ceremony(input: &[u8]) -> bool {
+    crate::desk::ceremony::plan(input).is_ok()
 }

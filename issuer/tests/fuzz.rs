@@ -15,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use base64ct::Encoding;
 use issuer::fuzz;
 use mutation::{Chance, mutated};
 
@@ -86,6 +87,59 @@ fn serial_log_line() {
         "12 10 7edbb989057a3279 2026-11-30T06:57:41.494Z sha256 {imprint} 1.3.6.1.4.1.32473.1.4 {chain}"
     );
     run("serial_log_line", &[line.into_bytes()], fuzz::serial_log_line);
+}
+
+/// Requests that openssl makes: with a nonce, by SHA-256, about two certificates.
+fn ocsp_requests() -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |arguments: &[&str]| {
+        let done = Command::new("openssl").current_dir(folder.path()).args(arguments).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=CA"];
+    openssl(&[&["req", "-x509", "-keyout", "key", "-out", "ca"][..], &curve].concat());
+    let shapes: [&[&str]; 4] = [
+        &["-serial", "0x4142", "-no_nonce"],
+        &["-serial", "0x4142"],
+        &["-sha256", "-serial", "0xFF"],
+        &["-serial", "1", "-serial", "2"],
+    ];
+    let request = |shape: &&[&str]| {
+        openssl(&[&["ocsp", "-issuer", "ca", "-reqout", "request"][..], shape].concat());
+        std::fs::read(folder.path().join("request")).unwrap()
+    };
+    shapes.iter().map(request).collect()
+}
+
+#[test]
+fn ocsp_request() {
+    run("ocsp_request", &ocsp_requests(), fuzz::ocsp_request);
+}
+
+#[test]
+fn http_query() {
+    let request =
+        base64ct::Base64::encode_string(&ocsp_requests()[0]).replace('+', "%2B").replace('/', "%2F");
+    let seeds = [
+        "/anchor.pem",
+        "/ca/00ff.cer",
+        "/crl/00ff-16-3-delta.crl",
+        "/certificates/by-email/%25C3%25BC@x.org/01.cer",
+        "/certificates/search.cgi?email=a%40example.org&colour=x",
+        "/certificates/search.cgi?sHash=lkxwxB7JCOXKRSUQ1sgoOhrB3%2BI",
+        "/crls/search.cgi?iHash=lkxwxB7JCOXKRSUQ1sgoOhrB3%2BI",
+        &format!("/ocsp/{request}"),
+    ]
+    .map(|seed| seed.as_bytes().to_vec());
+    run("http_query", &seeds, fuzz::http_query);
+}
+
+#[test]
+fn ceremony() {
+    let seed = "organization = \"Example\"\ndomains = [\"example.org\"]\nbase_url = \"http://pki.example.org\"\n\
+        crl_partitions = 16\nwitnesses = [\"Ada\"]\n[keys]\nroot = \"pkcs11:token=CA;object=root?module-path=/x.so\"\n\
+        people = \"card:9A:sim:/x.card\"\n";
+    run("ceremony", &[seed.as_bytes().to_vec()], fuzz::ceremony);
 }
 
 /// A runner that finds nothing is shown to find a planted fault.

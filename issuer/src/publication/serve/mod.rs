@@ -13,7 +13,7 @@ mod search;
 mod static_file;
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,11 +25,13 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::ocsp_on_demand::OnDemand;
+use crate::ca::ocsp::StatusRequest;
 use crate::ca::ocsp::request::LONGEST;
 use crate::clock::{Clock, SystemClock};
 use crate::guarded_listener::GuardedListener;
 use answer::Server;
 use ocsp::OcspResponder;
+use search::Collection;
 
 /// Serves a published directory until `stop` completes; answers under way are finished, for ten seconds at
 /// most. The caller binds the listener (to loopback unless told otherwise) and prints its address.
@@ -133,6 +135,28 @@ async fn handle_ocsp(services: &Services, request: Request) -> Response<Vec<u8>>
             answer
         }
     }
+}
+
+/// Whether path and query of a GET are of the form of something that could be found.
+///
+/// # Panics
+/// A path that would lead out of the published directory.
+pub(crate) fn names_something(target: &str) -> bool {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    if let Some(rest) = path.strip_prefix(OCSP).and_then(|rest| rest.strip_prefix('/')) {
+        return ocsp::decode_path(rest).is_some_and(|request| StatusRequest::parse(&request).is_ok());
+    }
+    let collection = match path {
+        "/certificates/search.cgi" => Collection::Certificates,
+        "/crls/search.cgi" => Collection::Crls,
+        path => {
+            let file = static_file::resolve(path);
+            let mut parts = file.iter().flat_map(|file| file.components());
+            assert!(parts.all(|part| matches!(part, Component::Normal(_))), "{path:?} leads out");
+            return file.is_some();
+        }
+    };
+    search::parse(collection, query).is_ok()
 }
 
 fn is_ocsp_request(headers: &HeaderMap) -> bool {

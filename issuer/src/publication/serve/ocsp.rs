@@ -132,7 +132,7 @@ fn find(
 }
 
 /// RFC 6960 appendix A.1.1; clients differ in what they percent-encode, and in the padding.
-fn decode_path(path: &str) -> Option<Vec<u8>> {
+pub(super) fn decode_path(path: &str) -> Option<Vec<u8>> {
     if path.len() > 2 * LONGEST {
         return None;
     }
