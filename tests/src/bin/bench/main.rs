@@ -40,7 +40,7 @@ struct Options {
     json: bool,
     /// Messages of at most 10 MB: a quick look, and no row of the sizes.
     small: bool,
-    /// One part of the areas `card`, `middleware`, `mail` and `documents`.
+    /// One part of the areas `card`, `middleware`, `issuer`, `mail` and `documents`.
     only: Option<String>,
     /// Where to draw the response times.
     plot: Option<String>,
@@ -57,6 +57,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
+        ["client", "authority", rest @ ..] => authority::child(rest),
         ["client", "card", rest @ ..] => card::client(rest),
         ["client", "distribution", folder, to, count] => documents::distribution_client(folder, to, count),
         ["client", "seal", document, certificate, output] => {

@@ -86,8 +86,10 @@ impl Published {
     /// Our server, and its address.
     fn serve(&self) -> Result<(Server, String)> {
         let log = self.folder.path().join("serve.log");
-        let mut server =
-            Run::new(programs::program("issuer")?).args(["serve", "--from"]).arg(self.public()).serve(&log)?;
+        let mut server = Run::new(programs::program("issuer")?)
+            .args(["serve", "--from"])
+            .arg(self.public())
+            .serve(&log)?;
         let address = |log: String| Some(log.split_once("http://")?.1.lines().next()?.trim().to_owned());
         server
             .wait_until("the server says its address", || Ok(address(fs::read_to_string(&log)?).is_some()))?;
