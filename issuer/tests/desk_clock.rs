@@ -10,7 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 
 /// A CRL as `publish` records it, at a time that the clock has not reached.
 async fn record_crl(desk: &Desk, at: Timestamp) {
-    let registry = Registry::open(&RegistryUrl::Sqlite(desk.home().join("registry.db"))).await.unwrap();
+    let registry = Registry::open(
+        &RegistryUrl::Sqlite(desk.home().join("registry.db")),
+        issuer::domain::Actor::unrecorded(),
+    )
+    .await
+    .unwrap();
     registry
         .reserve_crl_number(AuthorityName::People, at, at + SignedDuration::from_hours(24))
         .await

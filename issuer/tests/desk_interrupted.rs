@@ -39,7 +39,7 @@ fn picks_up(desk: &Desk, locator: &str) {
         kill_at(desk, locator, moment);
         let listed = desk.json(&["stock", "list"]);
         // SIGKILL may arrive after the last step; then the card is whole, which the next assertion accepts as well.
-        if listed[0]["state"] == "issued" {
+        if listed[0]["state"] == "awaiting activation" {
             desk.issuer(&["revoke", "alice@example.org", "--reason", "superseded"]).expect(0);
             return;
         }
@@ -63,7 +63,7 @@ fn picks_up(desk: &Desk, locator: &str) {
     );
     drop(card);
     let listed = desk.json(&["stock", "list"]);
-    assert_eq!(listed[0]["state"], "issued");
+    assert_eq!(listed[0]["state"], "awaiting activation");
     assert_eq!(listed[0]["guid"], guid_of(locator).to_string());
 
     // Exactly the four certificates on the card are good; all that earlier attempts signed are revoked.

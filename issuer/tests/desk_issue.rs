@@ -70,7 +70,7 @@ fn a_yubikey_is_issued_with_keys_of_its_own() {
     assert!(open(&locator).transaction().unwrap().read_object(DataObject::CARD_CAPABILITY_CONTAINER).is_ok());
     let listed = desk.json(&["stock", "list"]);
     assert_eq!(listed[0]["serial"], 4711);
-    assert_eq!(listed[0]["state"], "issued");
+    assert_eq!(listed[0]["state"], "awaiting activation");
     assert_eq!(listed[0]["holder"], "alice@example.org");
     assert_eq!(listed[0]["guid"], guid_of(&locator).to_string());
 }
@@ -481,10 +481,14 @@ fn nothing_is_signed_while_the_clock_is_behind_the_registry_but_revoking_goes_on
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let url = issuer::config::Home::new(desk.home()).default_registry();
-        let registry = issuer::registry::Registry::open(&url).await.unwrap();
+        let registry =
+            issuer::registry::Registry::open(&url, issuer::domain::Actor::unrecorded()).await.unwrap();
         let (name, mail) = (Name::new("Zoe").unwrap(), MailAddress::new("zoe@example.org").unwrap());
         let tomorrow = SystemClock.now() + jiff::SignedDuration::from_hours(24);
-        registry.add_cardholder(&NewCardholder { name, mail, staff_id: None }, tomorrow).await.unwrap();
+        registry
+            .add_cardholder(&NewCardholder { name, mail, staff_id: None, employed_until: None }, tomorrow)
+            .await
+            .unwrap();
         registry.close().await;
     });
     let refused =

@@ -114,6 +114,7 @@ async fn a_date_that_no_crl_can_say_does_not_stop_the_others() {
     for statement in [
         "UPDATE revocations SET invalid_since = '1969-12-31T00:00:00Z'".to_owned(),
         format!("UPDATE events SET detail = replace(detail, '{old}', '{new}') WHERE serial IS NOT NULL"),
+        format!("UPDATE certificates SET snapshot = replace(snapshot, '{old}', '{new}')"),
     ] {
         sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap();
     }
@@ -139,7 +140,7 @@ fn one_certificate_is_revoked_by_its_serial_number() {
     let public = desk.publish();
     assert!(!openssl_verify(&public, &desk.path("alice/9A.pem"), &[]).0);
     assert!(openssl_verify(&public, &desk.path("alice/9C.pem"), &[]).0);
-    assert_eq!(desk.json(&["stock", "list"])[0]["state"], "issued");
+    assert_eq!(desk.json(&["stock", "list"])[0]["state"], "awaiting activation");
 }
 
 #[test]
@@ -167,7 +168,11 @@ fn what_cannot_be_revoked_is_named() {
         desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise", &since])
             .refuses(1, &["before 1970"]);
     }
-    assert_eq!(desk.json(&["stock", "list"])[0]["state"], "issued", "a refused revocation changed something");
+    assert_eq!(
+        desk.json(&["stock", "list"])[0]["state"],
+        "awaiting activation",
+        "a refused revocation changed something"
+    );
 }
 
 #[test]
@@ -181,10 +186,10 @@ fn a_lost_card_is_replaced_and_both_lives_stay_on_record() {
     assert!(!openssl_verify(&public, &desk.path("alice/9C.pem"), &[]).0);
     assert!(openssl_verify(&public, &desk.path("second/9C.pem"), &[]).0);
     let cards = desk.json(&["stock", "list"]);
-    assert_eq!((&cards[0]["state"], &cards[1]["state"]), (&"revoked".into(), &"issued".into()));
+    assert_eq!((&cards[0]["state"], &cards[1]["state"]), (&"revoked".into(), &"awaiting activation".into()));
     let found = desk.json(&["find", "alice"]);
     let states: Vec<_> = found["cards"].as_array().unwrap().iter().map(|card| &card["state"]).collect();
-    assert_eq!(states, ["revoked", "issued"], "the card that ended is hers too");
+    assert_eq!(states, ["revoked", "awaiting activation"], "the card that ended is hers too");
     assert!(desk.json(&["find", "bob"])["cards"].as_array().unwrap().is_empty());
     let dead = desk.issuer(&[
         "issue",

@@ -292,7 +292,7 @@ fn a_registry_elsewhere_is_used() {
     std::fs::write(desk.path("staff.csv"), "name,mail\nAlice Ng,alice@example.org\n").unwrap();
     desk.issuer(&["--registry", &registry, "staff", "import", "staff.csv"]).expect(0);
     desk.issuer(&["staff", "list"]).refuses(1, &["registry", "issuer init"]);
-    desk.issuer(&["--registry", "postgres://localhost/x", "staff", "list"]).expect(2);
+    desk.issuer(&["--registry", "mysql://localhost/x", "staff", "list"]).expect(2);
 }
 
 #[test]

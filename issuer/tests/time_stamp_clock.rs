@@ -136,7 +136,8 @@ fn a_service_is_not_made_by_a_clock_that_was_put_back() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let url = issuer::registry::RegistryUrl::Sqlite(desk.home().join("registry.db"));
     runtime.block_on(async {
-        let registry = issuer::registry::Registry::open(&url).await.unwrap();
+        let registry =
+            issuer::registry::Registry::open(&url, issuer::domain::Actor::unrecorded()).await.unwrap();
         let at: Timestamp = "2999-01-02T03:04:05Z".parse().unwrap();
         registry
             .reserve_crl_number(issuer::domain::AuthorityName::Root, at, at + SignedDuration::from_hours(24))

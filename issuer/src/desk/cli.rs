@@ -19,7 +19,8 @@ use super::office::Surroundings;
 use super::output::{self, Format};
 use super::revocation_lists::Extent;
 use super::{
-    ceremony, certify, class, find, init, issue, lint, ocsp, publish, revoke, serve, staff, stock, tsa,
+    audit, ceremony, certify, class, expiring, find, init, issue, life_cycle, lint, ocsp, publish, report,
+    request, revoke, serve, show, staff, stock, tsa,
 };
 use crate::ca::profile::PivExtensions;
 use crate::ca::profile::status_services::{DeltaCrls, OcspService};
@@ -28,7 +29,7 @@ use crate::config::{Config, Home};
 use crate::domain::AuthorityName;
 use crate::domain::RevocationReason;
 use crate::personalization::plan::{KeyChoice, KeyOrigin};
-use crate::registry::{EmulatedCards, RegistryUrl};
+use crate::registry::{EmulatedCards, RegistryUrl, SearchFor};
 
 /// Certification authority and card issuance desk.
 #[derive(Parser, Debug)]
@@ -43,9 +44,12 @@ pub struct Cli {
     /// The issuer's home: configuration, keys, registry
     #[arg(long, global = true, env = "ISSUER_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
-    /// Another registry than the home's own: sqlite:FILE
-    #[arg(long, global = true, value_name = "URL")]
+    /// Another registry than the home's own: sqlite:FILE or postgres://...
+    #[arg(long, global = true, env = "ISSUER_REGISTRY", value_name = "URL")]
     registry: Option<RegistryUrl>,
+    /// Who does it, as the log shows it; otherwise the name of the login
+    #[arg(long, global = true, env = "ISSUER_OPERATOR", value_name = "NAME")]
+    operator: Option<String>,
     /// Where the passphrase of the keys comes from: fd:N or a file; otherwise it is asked for
     #[arg(long, global = true, value_name = "fd:N|PATH")]
     passphrase_file: Option<SecretSource>,
@@ -71,7 +75,7 @@ enum Command {
         subcommand,
         after_help = "Examples:\n  issuer --home pki staff import staff.csv\n  issuer --home pki staff list"
     )]
-    Staff(StaffCommand),
+    Staff(staff::Command),
     /// Blank cards
     #[command(
         subcommand,
@@ -88,6 +92,40 @@ enum Command {
         issuer --home pki revoke 4f3a09... --reason superseded"
     )]
     Revoke(RevokeArguments),
+    /// Put a card and its certificates on hold
+    #[command(
+        after_help = "Example:\n  issuer --home pki hold alice@example.org && issuer --home pki publish --to /srv/pki"
+    )]
+    Hold(life_cycle::WhichCard),
+    /// End a hold: everything is as before
+    #[command(after_help = "Example:\n  issuer --home pki release alice@example.org")]
+    Release(life_cycle::WhichCard),
+    /// Record what became of a card: active, pin-blocked, lost, stolen, damaged, destroyed
+    #[command(after_help = "Examples:\n  issuer --home pki mark alice@example.org active\n  \
+        issuer --home pki mark alice@example.org stolen --invalid-since 2026-11-20T08:00:00Z")]
+    Mark(life_cycle::Mark),
+    /// Show a card: its state, its history, what can come next and what can be undone
+    #[command(
+        after_help = "Examples:\n  issuer --home pki show alice@example.org\n  issuer --home pki show serial=12345678"
+    )]
+    Show(life_cycle::WhichCard),
+    /// What the desk is asked to do
+    #[command(subcommand, after_help = "Example:\n  issuer --home pki request list")]
+    Request(request::Command),
+    /// List what ends soon, and queue the renewals
+    #[command(
+        after_help = "Examples:\n  issuer --home pki expiring --days 30\n  issuer --home pki expiring --days 30 --queue"
+    )]
+    Expiring(expiring::Arguments),
+    /// Report everything of a kind: a table, CSV, or a JSON object a line
+    #[command(
+        after_help = "Examples:\n  issuer --home pki report cards --state 'on hold'\n  issuer --home pki report people --csv > people.csv\n  \
+        issuer --home pki --json report events"
+    )]
+    Report(report::Arguments),
+    /// The log of everything that happened
+    #[command(subcommand, after_help = "Example:\n  issuer --home pki audit verify")]
+    Audit(audit::Command),
     /// Sign new CRLs and write everything public into a directory
     #[command(after_help = "Example:\n  issuer --home pki publish --to /srv/pki")]
     Publish {
@@ -134,8 +172,12 @@ enum Command {
     /// Find people, cards and certificates
     #[command(after_help = "Examples:\n  issuer --home pki find alice\n  issuer --home pki find 4f3a")]
     Find {
-        /// A part of a name, mail address, identifier or subject, or the beginning of a serial number
+        /// The beginning of a name or a later word of it, of a mail address, identifier, serial number or GUID; what has it
+        /// in the middle is looked for if nothing begins so
         text: String,
+        /// Look for it in the middle of names, too
+        #[arg(long)]
+        part: bool,
     },
     /// Check any certificate or CRL against the rules that ours pass before they are signed
     #[command(
@@ -233,19 +275,6 @@ struct InitArguments {
 }
 
 #[derive(Subcommand, Debug)]
-enum StaffCommand {
-    /// Add the people of a CSV file with the columns `name,mail[,id]`
-    #[command(after_help = "Example:\n  issuer --home pki staff import staff.csv")]
-    Import {
-        /// The file; its first row names the columns
-        file: PathBuf,
-    },
-    /// List everybody and their cards
-    #[command(after_help = "Example:\n  issuer --home pki staff list --json")]
-    List,
-}
-
-#[derive(Subcommand, Debug)]
 enum StockCommand {
     /// Take blank cards into stock
     #[command(
@@ -253,6 +282,11 @@ enum StockCommand {
         issuer --home pki stock add --file *.stock.toml"
     )]
     Add(StockArguments),
+    /// Take a card back from its holder: what it can do ends; wiped, it can be anybody's
+    #[command(
+        after_help = "Examples:\n  issuer --home pki stock return alice@example.org\n  issuer --home pki stock return serial=12345678"
+    )]
+    Return(life_cycle::WhichCard),
     /// List every card and its state
     #[command(after_help = "Example:\n  issuer --home pki stock list")]
     List,
@@ -375,6 +409,7 @@ async fn dispatch(cli: Cli, format: Format) -> Result<Status, Failure> {
     let surroundings = Surroundings {
         home: cli.home.map(Home::new),
         registry: cli.registry,
+        operator: cli.operator,
         passphrase: cli.passphrase_file.unwrap_or(SecretSource::Terminal),
         key_pin: cli.key_pin_file,
         format,
@@ -389,13 +424,21 @@ async fn dispatch(cli: Cli, format: Format) -> Result<Status, Failure> {
 async fn carry_out(command: Command, surroundings: Surroundings, format: Format) -> Result<Status, Failure> {
     match command {
         Command::Init(arguments) => initialise(&surroundings, *arguments).await,
-        Command::Staff(StaffCommand::Import { file }) => {
-            staff::import(&surroundings.open().await?, &file, format).await
-        }
-        Command::Staff(StaffCommand::List) => staff::list(&surroundings.open().await?, format).await,
+        Command::Staff(command) => staff::run(&surroundings.open().await?, command, format).await,
         Command::Stock(StockCommand::Add(arguments)) => {
             stock::add(&mut surroundings.open().await?, arguments.delivery(), format).await
         }
+        Command::Stock(StockCommand::Return(which)) => {
+            life_cycle::take_back(&surroundings.open().await?, &which, format).await
+        }
+        Command::Hold(which) => life_cycle::hold(&surroundings.open().await?, &which, format).await,
+        Command::Release(which) => life_cycle::release(&surroundings.open().await?, &which, format).await,
+        Command::Mark(mark) => life_cycle::mark(&surroundings.open().await?, &mark, format).await,
+        Command::Show(which) => show::run(&surroundings.open().await?, &which, format).await,
+        Command::Request(command) => request::run(&surroundings.open().await?, command, format).await,
+        Command::Expiring(arguments) => expiring::run(&surroundings.open().await?, &arguments, format).await,
+        Command::Report(arguments) => report::run(&surroundings.open().await?, &arguments, format).await,
+        Command::Audit(command) => audit::run(&surroundings.open().await?, &command, format).await,
         Command::Stock(StockCommand::List) => stock::list(&surroundings.open().await?, format).await,
         Command::Issue(arguments) => {
             issue::run(&mut surroundings.open().await?, arguments.order(), format).await
@@ -414,7 +457,10 @@ async fn carry_out(command: Command, surroundings: Surroundings, format: Format)
         Command::Ocsp(arguments) => ocsp::run(&surroundings, arguments, format).await,
         Command::Tsa(arguments) => tsa::run(&surroundings, arguments, format).await,
         Command::Class(command) => class::run(&mut surroundings.open().await?, command, format).await,
-        Command::Find { text } => find::run(&surroundings.open().await?, &text, format).await,
+        Command::Find { text, part } => {
+            let how = if part { SearchFor::Parts } else { SearchFor::Beginnings };
+            find::run(&surroundings.open().await?, &text, how, format).await
+        }
         Command::Lint { file } => lint::run(&file, format),
         Command::Certify { request, profile: ServerProfile::MailServer, out } => {
             certify::run(&mut surroundings.open().await?, &request, out, format).await
@@ -512,7 +558,7 @@ fn reason_parser() -> clap::builder::PossibleValuesParser {
 }
 
 /// RFC 3339, or a day, which begins at midnight UTC.
-fn parse_time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }

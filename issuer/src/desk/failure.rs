@@ -7,7 +7,7 @@ use middleware::{CardError, KeyError};
 
 use crate::ca::CaError;
 use crate::config::ConfigError;
-use crate::domain::{CardRefusal, CertificateRefusal};
+use crate::domain::{CardRefusal, CertificateRefusal, PersonRefusal};
 use crate::personalization::PersonalizationError;
 use crate::personalization::custody::CustodyError;
 use crate::publication::PublicationError;
@@ -116,6 +116,16 @@ impl From<RegistryError> for Failure {
             RegistryError::UnknownPerson(_) => "unknown-person",
             RegistryError::UnknownCard(_) => "unknown-card",
             RegistryError::UnknownCertificate(_) => "unknown-certificate",
+            RegistryError::UnknownRequest(_) => "unknown-request",
+            RegistryError::AlreadyRequested(_) => "already-requested",
+            RegistryError::PersonRefused(PersonRefusal::HasLeft(_)) => "person-left",
+            RegistryError::PersonRefused(PersonRefusal::ChangedMeanwhile) => "changed-meanwhile",
+            RegistryError::PersonRefused(_) => "person-state",
+            RegistryError::RequestRefused(_) => "request-state",
+            RegistryError::LogBroken(_) | RegistryError::StateBroken(_) => "log-broken",
+            RegistryError::Unreachable(_) => "registry-unreachable",
+            RegistryError::NotAdmitted(_) => "registry-not-admitted",
+            RegistryError::NotBuiltIn => "unsupported",
             RegistryError::CardRefused(refusal) => card_code(refusal),
             RegistryError::CertificateRefused(CertificateRefusal::AlreadyRevoked { .. }) => "already-revoked",
             RegistryError::CertificateRefused(_) => "certificate-state",
@@ -134,7 +144,7 @@ impl From<RegistryError> for Failure {
             RegistryError::Missing(path) => {
                 format!(
                     "there is no registry at {}; make one with issuer init, or name another with --home or --registry",
-                    path.display()
+                    path
                 )
             }
             error => error.to_string(),
@@ -151,6 +161,7 @@ const fn card_code(refusal: &CardRefusal) -> &'static str {
         CardRefusal::AlreadyIssued { .. } => "card-issued",
         CardRefusal::Revoked { .. } => "card-revoked",
         CardRefusal::Unusable { .. } => "card-unusable",
+        CardRefusal::Overtaken { .. } => "overtaken",
         _ => "card-state",
     }
 }
@@ -221,6 +232,7 @@ impl From<PersonalizationError> for Failure {
             PersonalizationError::Custody(error) => Self::from(error).code,
             PersonalizationError::UnknownCard(_) => "unknown-card",
             PersonalizationError::EmulatedCard => "emulated-card",
+            PersonalizationError::EmploymentOver(_) => "person-left",
             PersonalizationError::Plan(_) => "unsupported",
             PersonalizationError::ManagementKeyUnknown => "wrong-management-key",
             PersonalizationError::PukUnknown { .. } => "wrong-puk",

@@ -8,7 +8,7 @@ use super::output::{self, Format};
 use super::{staff, stock};
 use crate::domain::CertificateState;
 use crate::domain::unicode::composed;
-use crate::registry::CertificateRecord;
+use crate::registry::{CardRecord, CertificateRecord, SearchFor};
 
 #[derive(Serialize)]
 struct Found {
@@ -38,18 +38,24 @@ struct CertificateView {
 ///
 /// # Errors
 /// The registry cannot be read.
-pub async fn run(office: &Office, text: &str, format: Format) -> Result<Status, Failure> {
+pub async fn run(office: &Office, text: &str, how: SearchFor, format: Format) -> Result<Status, Failure> {
     let text = composed(text.trim());
     let text = text.as_str();
     if text.is_empty() {
         return Err(Failure::usage("say what to find: a name, a mail address, a serial number"));
     }
-    let hits = office.registry.search(text).await?;
-    let everybody = office.registry.cardholders().await?;
-    let cards = office.registry.cards().await?;
+    let hits = office.registry.search(text, how).await?;
+    let newest = staff::newest_cards(&hits.cards);
+    let holders = hits.cards.iter().filter_map(|card| card.card.state().holder());
+    let people = office.registry.people_numbered(holders).await?;
+    let holder = |card: &CardRecord| card.card.state().holder().and_then(|id| people.get(&id));
     let found = Found {
-        people: hits.people.iter().map(|person| staff::view(person, &cards)).collect(),
-        cards: hits.cards.iter().map(|card| stock::view(card, &everybody)).collect(),
+        people: hits
+            .people
+            .iter()
+            .map(|person| staff::view(person, newest.get(&person.id).copied()))
+            .collect(),
+        cards: hits.cards.iter().map(|card| stock::view(card, holder(card))).collect(),
         certificates: hits.certificates.iter().map(view).collect(),
         more: hits.more,
     };

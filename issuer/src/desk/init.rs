@@ -20,7 +20,7 @@ use crate::ca::profile::{Assurance, Branch, Validity};
 use crate::ca::{self, Certificate, Organization, Profile, ProvenKey, SerialNumber};
 use crate::clock::Clock;
 use crate::config::{Config, Home, write_new};
-use crate::domain::AuthorityName;
+use crate::domain::{Actor, AuthorityName};
 use crate::personalization::custody::MasterKey;
 use crate::personalization::domain_serial;
 use crate::registry::{self, EmulatedCards, NewCertificate, Registry, RegistryUrl};
@@ -82,7 +82,8 @@ pub async fn run(
     let staged = Home::new(staging.path());
     let url = surroundings.registry.clone().unwrap_or_else(|| staged.default_registry());
     let pin = pin_source(surroundings);
-    let made = establish(&staged, &url, &plan, (&passphrase, &pin), clock.now(), random).await?;
+    let place = (&url, surroundings.actor()?);
+    let made = establish(&staged, place, &plan, (&passphrase, &pin), clock.now(), random).await?;
     plan.config.write(&staged.config_file())?;
     if let Some(ceremony) = &plan.ceremony {
         ceremony.record(&staged, &made.records, clock.now())?;
@@ -149,7 +150,7 @@ struct Made {
 
 async fn establish(
     home: &Home,
-    url: &RegistryUrl,
+    (url, actor): (&RegistryUrl, Actor),
     plan: &Plan,
     (passphrase, pin): (&Passphrase, &SecretSource),
     now: Timestamp,
@@ -160,7 +161,7 @@ async fn establish(
         .mode(0o700)
         .create(home.keys())
         .map_err(|error| Failure::file(&home.keys(), &error))?;
-    let registry = Registry::create(url, plan.emulated, now).await?;
+    let registry = Registry::create(url, plan.emulated, actor, now).await?;
 
     let kind = (plan.key_algorithm, plan.emulated);
     let signer = |name| authority_key::establish(home, name, &plan.location(name), kind, passphrase, pin);

@@ -193,7 +193,7 @@ async fn refused(office: &Office, refusal: &CardRefusal) -> Result<Failure, Fail
             );
             Failure { message, ..plain }
         }
-        CardRefusal::Revoked { .. } => plain.and("take another card"),
+        CardRefusal::Revoked { .. } | CardRefusal::NotNow { .. } => plain.and("take another card"),
         CardRefusal::Unusable { .. } => {
             plain.and("take another card; once this one is reset, take it in again with issuer stock add")
         }

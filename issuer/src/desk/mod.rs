@@ -5,30 +5,44 @@
 //! - [`failure`]: every error as a sentence, a stable code and an exit status.
 //! - [`output`]: lines, tables and JSON.
 //! - one module per command: [`init`], [`staff`], [`stock`], [`issue`], [`revoke`], [`publish`], [`serve`], [`find`],
-//!   [`lint`], [`certify`], [`tsa`], [`class`], [`ocsp`]; `documents_authority`: made when it is first needed; `revocation_lists`: new CRLs;
+//!   [`show`], [`report`], [`expiring`], [`request`], [`audit`], [`lint`], [`certify`], [`tsa`], [`class`], [`ocsp`];
+//!   [`life_cycle`]: `hold`, `release` and `mark`; `documents_authority`: made when it is first needed; `revocation_lists`: new CRLs;
 //!   [`authority_key`]: keys of authorities wherever they live; [`ceremony`]: `init` as it was declared.
+//! - [`staff_import`]: a list of staff ([`staff_file`], [`staff_directory`]) beside who is known; [`staff_leavers`].
+//! - [`which_card`]: which card somebody means; [`ways`]: what can be done with it and undone.
 
+pub mod audit;
 pub mod authority_key;
 pub mod ceremony;
 pub mod certify;
 pub mod class;
 pub mod cli;
 mod documents_authority;
+pub mod expiring;
 pub mod failure;
 pub mod find;
 pub mod init;
 pub mod issue;
+pub mod life_cycle;
 pub mod lint;
 pub mod ocsp;
 pub mod office;
 pub mod output;
 pub mod publish;
+pub mod report;
+pub mod request;
 mod revocation_lists;
 pub mod revoke;
 pub mod serve;
+pub mod show;
 pub mod staff;
+pub mod staff_directory;
 pub mod staff_file;
+pub mod staff_import;
+pub mod staff_leavers;
 pub mod stock;
 pub mod tsa;
+pub mod ways;
+pub mod which_card;
 
 pub use failure::Failure;

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use crate::ca::{Authority, Certificate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Home};
-use crate::domain::{AuthorityName, Cardholder};
+use crate::domain::{Actor, AuthorityName, Cardholder};
 use crate::personalization::custody::{CustodyError, MasterKey};
 use crate::registry::{Registry, RegistryUrl};
 
@@ -24,6 +24,8 @@ pub struct Surroundings {
     pub home: Option<Home>,
     /// `--registry`.
     pub registry: Option<RegistryUrl>,
+    /// `--operator`.
+    pub operator: Option<String>,
     /// `--passphrase-file`.
     pub passphrase: SecretSource,
     /// `--key-pin-file`: the PIN of authorities' keys on tokens and cards.
@@ -55,6 +57,23 @@ pub struct Passphrase(Zeroizing<String>);
 const CLOCK_TOLERANCE_SECONDS: i64 = 60;
 
 impl Surroundings {
+    /// Who does what is done: named with `--operator`, else whoever is logged in.
+    ///
+    /// # Errors
+    /// A name that is none.
+    pub fn actor(&self) -> Result<Actor, Failure> {
+        let named = |text: &str| {
+            Actor::new(text).map_err(|error| Failure::usage(format!("operator {text:?}: {error}")))
+        };
+        if let Some(operator) = &self.operator {
+            return named(operator);
+        }
+        let user = rustix::process::getuid().as_raw();
+        let login = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok());
+        let login = login.and_then(|login| Actor::new(&format!("{login} (user {user})")).ok());
+        login.map_or_else(|| named(&format!("user {user}")), Ok)
+    }
+
     /// The home that was named.
     ///
     /// # Errors
@@ -68,8 +87,10 @@ impl Surroundings {
     /// The file of the registry, for messages.
     pub fn registry_file(&self) -> Option<String> {
         let home = || self.home.as_ref().map(Home::default_registry);
-        let RegistryUrl::Sqlite(path) = self.registry.clone().or_else(home)?;
-        Some(path.display().to_string())
+        match self.registry.clone().or_else(home)? {
+            RegistryUrl::Sqlite(path) => Some(path.display().to_string()),
+            url @ RegistryUrl::Postgres(_) => Some(url.to_string()),
+        }
     }
 
     /// Opens the home.
@@ -85,7 +106,8 @@ impl Surroundings {
         }
         let config = Config::read(&home.config_file())?;
         let registry =
-            Registry::open(&self.registry.clone().unwrap_or_else(|| home.default_registry())).await?;
+            Registry::open(&self.registry.clone().unwrap_or_else(|| home.default_registry()), self.actor()?)
+                .await?;
         Ok(Office {
             home,
             config,

@@ -192,7 +192,7 @@ fn ca_entry(
     Ok(RevokedCertificate {
         serial_number: SerialNumber::from_bytes(entry.serial.as_bytes())?,
         revocation_date: entry.revoked_at,
-        reason: RevocationReason::from_name(entry.reason.as_str()).unwrap_or(RevocationReason::Unspecified),
+        reason: RevocationReason::from_name(entry.standing.as_str()).unwrap_or(RevocationReason::Unspecified),
         invalidity_date: sayable(entry, warnings),
     })
 }
@@ -205,7 +205,8 @@ fn sayable(entry: &registry::RevokedCertificate, warnings: &mut Vec<String>) -> 
     }
     warnings.push(format!(
         "certificate {0} is on the CRL without its invalidity date {since}, which no CRL can say; correct it with: issuer revoke {0} --reason {1} --invalid-since TIME",
-        entry.serial, entry.reason
+        entry.serial,
+        entry.standing.as_str()
     ));
     None
 }

@@ -1,115 +1,68 @@
 //! `issuer staff`: people.
 
-use std::path::Path;
-
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::failure::{Failure, Status};
-use super::office::{Office, read_file};
+use super::office::Office;
 use super::output::{self, Format};
-use super::staff_file::{self, BadRow};
-use crate::clock::Clock;
-use crate::domain::{CardState, Cardholder, NewCardholder};
-use crate::registry::{CardRecord, RegistryError};
+use super::{staff_import, staff_leavers};
+use crate::domain::{Cardholder, CardholderId};
+use crate::registry::CardRecord;
 
-/// A list longer than this is not one.
-const LIMIT: u64 = 64 * 1024 * 1024;
-
-#[derive(Default, Serialize)]
-struct Imported {
-    added: usize,
-    unchanged: usize,
-    errors: Vec<BadRow>,
+/// What is done with people.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Take over a list of people: a CSV file with the columns `name,mail[,id][,until]`, or an LDAP directory
+    #[command(
+        after_help = "Without --preview and --apply, new people are added, and a row that differs from what is known is refused.\n\
+            Exit status: 0 done, 3 some rows were refused, 1 all were.\n\n\
+            Examples:\n  issuer --home pki staff import staff.csv\n  issuer --home pki staff import staff.csv --preview\n  \
+            issuer --home pki staff import 'ldaps://ldap.example.org/ou=people,dc=example,dc=org' --ca-file ca.pem --apply"
+    )]
+    Import(staff_import::Arguments),
+    /// List who left and still has a card, or revoke what they have
+    #[command(
+        after_help = "Examples:\n  issuer --home pki staff leavers\n  issuer --home pki staff leavers --revoke"
+    )]
+    Leavers(staff_leavers::Arguments),
+    /// List everybody and their cards
+    #[command(after_help = "Example:\n  issuer --home pki staff list --json")]
+    List(ListArguments),
 }
 
+/// Nothing to say yet.
+#[derive(Args, Debug)]
+pub struct ListArguments {}
+
+/// A person, as listings show one.
 #[derive(Serialize)]
 pub(super) struct PersonView {
     name: String,
     mail: String,
     id: Option<String>,
+    employed_until: Option<String>,
+    left: Option<String>,
     card: Option<String>,
     card_guid: Option<String>,
 }
 
-/// Adds the people of a CSV file. Rows that cannot be used are named; the others go in.
+/// Carries it out.
 ///
 /// # Errors
-/// The file cannot be read, or its header is not one.
-pub async fn import(office: &Office, file: &Path, format: Format) -> Result<Status, Failure> {
-    let bytes = read_file(file, LIMIT)?;
-    let rows = staff_file::read(&bytes, &office.config).map_err(|bad| {
-        Failure::new("csv", format!("{}, row {}, {}: {}", file.display(), bad.row, bad.field, bad.message))
-    })?;
-    let mut imported = Imported::default();
-    for row in rows {
-        match row {
-            Err(bad) => imported.errors.push(bad),
-            Ok(row) => match office.registry.add_cardholder(&row.person, office.clock.now()).await {
-                Ok(_) => imported.added += 1,
-                Err(error) => match taken_field(&error) {
-                    Some(_) if is_registered(office, &row.person).await? => imported.unchanged += 1,
-                    Some(field) => {
-                        imported.errors.push(BadRow {
-                            row: row.row,
-                            field: field.to_owned(),
-                            code: "duplicate",
-                            message: error.to_string(),
-                        });
-                    }
-                    None => return Err(error.into()),
-                },
-            },
-        }
-    }
-    match format {
-        Format::Json => output::json(&imported)?,
-        Format::Text => report(&imported, file)?,
-    }
-    Ok(match (imported.errors.is_empty(), imported.added + imported.unchanged) {
-        (true, _) => Status::Done,
-        (false, 0) => Status::Failed,
-        (false, _) => Status::Partly,
-    })
-}
-
-fn report(imported: &Imported, file: &Path) -> Result<(), Failure> {
-    for bad in &imported.errors {
-        output::progress(&format!("{}, row {}, {}: {}", file.display(), bad.row, bad.field, bad.message));
-    }
-    let unchanged = match imported.unchanged {
-        0 => String::new(),
-        known => format!(", {known} known already"),
-    };
-    let refused = match imported.errors.len() {
-        0 => String::new(),
-        refused => format!(", {refused} refused: correct those rows and import the file again"),
-    };
-    output::line(&format!("{} added{unchanged}{refused}.", imported.added))
-}
-
-fn taken_field(error: &RegistryError) -> Option<&'static str> {
-    match error {
-        RegistryError::MailTaken { .. } => Some("mail"),
-        RegistryError::StaffIdTaken { .. } => Some("id"),
-        _ => None,
+/// As the command says.
+pub async fn run(office: &Office, command: Command, format: Format) -> Result<Status, Failure> {
+    match command {
+        Command::Import(arguments) => staff_import::run(office, &arguments, format).await,
+        Command::Leavers(arguments) => staff_leavers::run(office, &arguments, format).await,
+        Command::List(_) => list(office, format).await,
     }
 }
 
-/// Whether exactly this person is there already: importing a list twice changes nothing.
-async fn is_registered(office: &Office, person: &NewCardholder) -> Result<bool, Failure> {
-    let known = office.registry.cardholder_named(person.mail.as_str()).await?;
-    Ok(known.is_some_and(|known| {
-        known.name == person.name && known.staff_id == person.staff_id && known.mail == person.mail
-    }))
-}
-
-/// Lists everybody and their cards.
-///
-/// # Errors
-/// The registry cannot be read.
-pub async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
+async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
     let (people, cards) = (office.registry.cardholders().await?, office.registry.cards().await?);
-    let views: Vec<_> = people.iter().map(|person| view(person, &cards)).collect();
+    let newest = newest_cards(&cards);
+    let views: Vec<_> = people.iter().map(|person| view(person, newest.get(&person.id).copied())).collect();
     match format {
         Format::Json => output::json(&views)?,
         Format::Text => table(&views, "Nobody is registered; add people with: issuer staff import FILE.csv")?,
@@ -117,15 +70,27 @@ pub async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
     Ok(Status::Done)
 }
 
-pub(super) fn view(person: &Cardholder, cards: &[CardRecord]) -> PersonView {
-    let mut of_person = cards.iter().rev().filter(|card| card.card.state().holder() == Some(person.id));
-    let newest = of_person.clone().next();
-    let live = of_person.find(|card| !matches!(card.card.state(), CardState::Revoked { .. }));
-    let card = live.or(newest);
+/// Each person's live card, or else the newest.
+pub(super) fn newest_cards(cards: &[CardRecord]) -> std::collections::HashMap<CardholderId, &CardRecord> {
+    let mut newest = std::collections::HashMap::new();
+    for card in cards {
+        let Some(holder) = card.card.state().holder() else { continue };
+        let rank = |card: &CardRecord| (card.card.state().is_live(), card.card.state().since(), card.id);
+        let known = newest.entry(holder).or_insert(card);
+        if rank(card) > rank(known) {
+            *known = card;
+        }
+    }
+    newest
+}
+
+pub(super) fn view(person: &Cardholder, card: Option<&CardRecord>) -> PersonView {
     PersonView {
         name: person.name.as_str().to_owned(),
         mail: person.mail.as_str().to_owned(),
         id: person.staff_id.as_ref().map(|id| id.as_str().to_owned()),
+        employed_until: person.employed_until.map(|day| day.to_string()),
+        left: person.left.map(|at| at.to_string()),
         card: card.map(|card| card.card.state().name().to_owned()),
         card_guid: card.and_then(|card| card.card.guid()).map(|guid| guid.to_string()),
     }
@@ -137,7 +102,11 @@ pub(super) fn table(people: &[PersonView], empty: &str) -> Result<(), Failure> {
             (Some(state), Some(guid)) => format!("{state} ({guid})"),
             _ => "none".to_owned(),
         };
-        vec![person.name.clone(), person.mail.clone(), person.id.clone().unwrap_or_default(), card]
+        let name = match &person.left {
+            Some(_) => format!("{} (left)", person.name),
+            None => person.name.clone(),
+        };
+        vec![name, person.mail.clone(), person.id.clone().unwrap_or_default(), card]
     });
     output::table(&["NAME", "MAIL", "ID", "CARD"], rows.collect(), empty)
 }

@@ -1,30 +1,55 @@
-//! A list of people as CSV (RFC 4180): `name,mail` and, if there is one, `id`; other columns are left alone.
+//! A list of people as CSV (RFC 4180): `name,mail` and, if they are there, `id` and `until`; other columns are left alone.
+//! What is read here of a row's fields is the same for a directory's entries.
 
 use csv::StringRecord;
+use jiff::civil::Date;
+use unicode_security::MixedScript;
 
 use crate::config::Config;
+use crate::domain::reconciliation::{ListedPerson, Trace};
 use crate::domain::{MailAddress, Name, NewCardholder, StaffId};
 
 /// A row that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct BadRow {
-    /// 1 is the header.
-    pub row: u64,
+    /// 1 is the header; absent for an entry of a directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<u64>,
+    /// `row 1`, or the name of an entry.
+    pub place: String,
     /// Which column.
     pub field: String,
-    /// A stable word for programs: `malformed`, `foreign-domain`, `duplicate`, `unreadable`, `missing-column`.
+    /// A stable word for programs: `malformed`, `foreign-domain`, `duplicate`, `homograph`, `unreadable`, `missing-column`.
     pub code: &'static str,
     /// What is wrong with it.
     pub message: String,
 }
 
-/// A row that is understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// 1 is the header.
-    pub row: u64,
-    /// Whom it names.
-    pub person: NewCardholder,
+impl BadRow {
+    /// What is wrong at a place.
+    pub fn new(
+        place: impl Into<String>,
+        field: impl Into<String>,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        let place = place.into();
+        let row = place.strip_prefix("row ").and_then(|number| number.parse().ok());
+        Self { row, place, field: field.into(), code, message: message.into() }
+    }
+}
+
+/// What a list says.
+#[derive(Clone, Debug, Default)]
+pub struct StaffList {
+    /// Rows that are understood.
+    pub people: Vec<ListedPerson>,
+    /// Rows that are not.
+    pub errors: Vec<BadRow>,
+    /// Whom those may be about.
+    pub traces: Vec<Trace>,
+    /// Whether the list says anything of last days of employment.
+    pub says_until: bool,
 }
 
 /// What is wrong with a row.
@@ -39,33 +64,74 @@ struct Columns {
     name: usize,
     mail: usize,
     id: Option<usize>,
+    until: Option<usize>,
+}
+
+/// The fields of a row or an entry, before they are judged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fields<'t> {
+    /// The name; absent where the row ends before it.
+    pub name: Option<&'t str>,
+    /// The mail address.
+    pub mail: Option<&'t str>,
+    /// The organisation's number.
+    pub id: Option<&'t str>,
+    /// The last day of employment.
+    pub until: Option<&'t str>,
+}
+
+impl StaffList {
+    /// Judges the fields of a row, and keeps the person or what is wrong.
+    pub fn add(&mut self, place: String, fields: Fields<'_>, config: &Config) {
+        match person(fields, config) {
+            Ok(person) => self.people.push(ListedPerson { place, person }),
+            Err(BadField { field, code, message }) => {
+                self.errors.push(BadRow::new(place, field, code, message));
+                let text = |field: Option<&str>| field.filter(|text| !text.is_empty()).map(str::to_owned);
+                self.traces.push(Trace { mail: text(fields.mail), staff_id: text(fields.id) });
+            }
+        }
+    }
+
+    /// Keeps a row of which not even the fields are understood.
+    pub fn add_unreadable(&mut self, place: String, message: String) {
+        self.errors.push(BadRow::new(place, "row", "unreadable", message));
+        self.traces.push(Trace::default());
+    }
 }
 
 /// Reads a list; each row stands for itself.
 ///
 /// # Errors
 /// A header without `name` or `mail`, or with one of them twice.
-pub fn read(bytes: &[u8], config: &Config) -> Result<Vec<Result<Row, BadRow>>, BadRow> {
+pub fn read(bytes: &[u8], config: &Config) -> Result<StaffList, BadRow> {
     // Spreadsheets put a byte order mark in front.
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let columns = columns(&mut reader)?;
-    let rows = reader.records().zip(2..).map(|(record, row)| {
-        let record = record.map_err(|error| BadRow {
-            row,
-            field: "row".to_owned(),
-            code: "unreadable",
-            message: reason(&error),
-        })?;
-        person(&record, &columns, config).map(|person| Row { row, person }).map_err(
-            |BadField { field, code, message }| BadRow { row, field: field.to_owned(), code, message },
-        )
-    });
-    Ok(rows.collect())
+    let mut list = StaffList { says_until: columns.until.is_some(), ..StaffList::default() };
+    for (record, row) in reader.records().zip(2_u64..) {
+        let place = format!("row {row}");
+        match record {
+            Ok(record) => list.add(place, fields(&record, &columns), config),
+            Err(error) => list.add_unreadable(place, reason(&error)),
+        }
+    }
+    Ok(list)
+}
+
+fn fields<'t>(record: &'t StringRecord, columns: &Columns) -> Fields<'t> {
+    let optional = |column: Option<usize>| column.and_then(|column| record.get(column));
+    Fields {
+        name: record.get(columns.name),
+        mail: record.get(columns.mail),
+        id: optional(columns.id),
+        until: optional(columns.until),
+    }
 }
 
 fn columns(reader: &mut csv::Reader<&[u8]>) -> Result<Columns, BadRow> {
-    let bad = |field: &str, code, message| BadRow { row: 1, field: field.to_owned(), code, message };
+    let bad = |field: &str, code, message| BadRow::new("row 1", field, code, message);
     let header = reader.headers().map_err(|error| bad("header", "unreadable", reason(&error)))?;
     let find = |wanted: &str| {
         let mut found = header.iter().enumerate().filter(|(_, column)| column.eq_ignore_ascii_case(wanted));
@@ -89,26 +155,52 @@ fn columns(reader: &mut csv::Reader<&[u8]>) -> Result<Columns, BadRow> {
         name: find("name")?.ok_or_else(|| missing("name"))?,
         mail: find("mail")?.ok_or_else(|| missing("mail"))?,
         id: find("id")?,
+        until: find("until")?,
     })
 }
 
-fn person(record: &StringRecord, columns: &Columns, config: &Config) -> Result<NewCardholder, BadField> {
+fn person(fields: Fields<'_>, config: &Config) -> Result<NewCardholder, BadField> {
     let malformed = |field: &'static str, message: String| BadField { field, code: "malformed", message };
-    let field = |name: &'static str, position: usize| {
-        record.get(position).ok_or_else(|| malformed(name, "the row ends before this column".to_owned()))
+    let needed = |name: &'static str, field: Option<&'_ str>| {
+        field.map(str::to_owned).ok_or_else(|| malformed(name, "there is none".to_owned()))
     };
     let name =
-        Name::new(field("name", columns.name)?).map_err(|error| malformed("name", error.to_string()))?;
-    let mail = MailAddress::new(field("mail", columns.mail)?)
+        Name::new(&needed("name", fields.name)?).map_err(|error| malformed("name", error.to_string()))?;
+    if let Some(word) = mixed_alphabets(name.as_str()) {
+        let message = format!("{word:?} mixes letters of several alphabets that look alike");
+        return Err(BadField { field: "name", code: "homograph", message });
+    }
+    let mail = MailAddress::new(&needed("mail", fields.mail)?)
         .map_err(|error| malformed("mail", error.to_string()))?;
+    if let Some(word) = mixed_alphabets(mail.as_str()) {
+        let message = format!("{word:?} mixes letters of several alphabets that look alike");
+        return Err(BadField { field: "mail", code: "homograph", message });
+    }
     if !config.covers(mail.domain()) {
         let message =
             format!("{} is not in a domain of this organisation ({})", mail.as_str(), config.domain_list());
         return Err(BadField { field: "mail", code: "foreign-domain", message });
     }
-    let id = columns.id.and_then(|position| record.get(position)).filter(|text| !text.is_empty());
+    let id = fields.id.filter(|text| !text.is_empty());
     let staff_id = id.map(StaffId::new).transpose().map_err(|error| malformed("id", error.to_string()))?;
-    Ok(NewCardholder { name, mail, staff_id })
+    let until = fields.until.filter(|text| !text.is_empty());
+    let employed_until = until.map(day).transpose().map_err(|message| malformed("until", message))?;
+    Ok(NewCardholder { name, mail, staff_id, employed_until })
+}
+
+/// The first word in which letters stand beside look-alikes of another alphabet (Unicode Technical Standard 39 section 5).
+fn mixed_alphabets(text: &str) -> Option<&str> {
+    text.split(|character: char| character.is_whitespace() || "@.-_'".contains(character))
+        .find(|word| !word.is_single_script())
+}
+
+/// A day that somebody's employment can end.
+fn day(text: &str) -> Result<Date, String> {
+    let day: Date = text.parse().map_err(|_| format!("{text:?} is no day of the calendar as 2027-01-31"))?;
+    if !(1970..=2200).contains(&day.year()) {
+        return Err(format!("{text:?} is not between 1970 and 2200"));
+    }
+    Ok(day)
 }
 
 fn reason(error: &csv::Error) -> String {
@@ -137,26 +229,44 @@ mod tests {
         .unwrap()
     }
 
-    fn bad_rows(text: &[u8]) -> Vec<(u64, String)> {
-        let rows = read(text, &config()).unwrap();
-        rows.into_iter().filter_map(Result::err).map(|bad| (bad.row, bad.field)).collect()
-    }
-
     #[test]
     fn each_row_stands_for_itself() {
         let text = b"\xEF\xBB\xBFmail,phone,name,id\nalice@example.org,1,Alice Ng,1001\n\
             bob@example.org,2,,1002\nnobody,3,Carol,\ndora@elsewhere.example,4,Dora,\n\"e@example.org\",5,\"Ev\xFF\",\nfinn@example.org,6,Finn,a b\nx\ngus@example.org,7,\"Gus, Jr.\",\n";
-        let rows = read(text, &config()).unwrap();
-        let good: Vec<_> = rows.iter().flatten().map(|row| (row.row, row.person.name.as_str())).collect();
-        assert_eq!(good, [(2, "Alice Ng"), (9, "Gus, Jr.")]);
-        let expected = [(3, "name"), (4, "mail"), (5, "mail"), (6, "row"), (7, "id"), (8, "name")];
-        assert_eq!(bad_rows(text), expected.map(|(row, field)| (row, field.to_owned())));
+        let list = read(text, &config()).unwrap();
+        let good: Vec<_> =
+            list.people.iter().map(|row| (row.place.as_str(), row.person.name.as_str())).collect();
+        assert_eq!(good, [("row 2", "Alice Ng"), ("row 9", "Gus, Jr.")]);
+        let bad: Vec<_> = list.errors.iter().map(|bad| (bad.place.as_str(), bad.field.as_str())).collect();
+        let expected = [
+            ("row 3", "name"),
+            ("row 4", "mail"),
+            ("row 5", "mail"),
+            ("row 6", "row"),
+            ("row 7", "id"),
+            ("row 8", "name"),
+        ];
+        assert_eq!(bad, expected);
+        assert_eq!(list.traces[0].staff_id.as_deref(), Some("1002"), "a bad row still says whom it is about");
+    }
+
+    #[test]
+    fn days_and_alphabets_are_judged() {
+        let text = "name,mail,id,until\nA,a@example.org,1,2027-01-31\nB,b@example.org,2,2027-02-30\n\
+            C,c@example.org,3,31.01.2027\nD,d@example.org,4,9999-01-01\nE,e@example.org,5,\n\
+            \u{410}lice,f@example.org,6,\nG,\u{430}lice@example.org,7,\n\u{410}\u{43D}\u{43D}\u{430},h@example.org,8,\n王小明,i@example.org,9,\n";
+        let list = read(text.as_bytes(), &config()).unwrap();
+        let good: Vec<_> = list.people.iter().map(|row| row.person.mail.as_str()).collect();
+        assert_eq!(good, ["a@example.org", "e@example.org", "h@example.org", "i@example.org"]);
+        let bad: Vec<_> = list.errors.iter().map(|bad| (bad.field.as_str(), bad.code)).collect();
+        let malformed = ("until", "malformed");
+        assert_eq!(bad, [malformed, malformed, malformed, ("name", "homograph"), ("mail", "homograph")]);
     }
 
     #[test]
     fn a_header_that_is_not_one_is_named() {
         assert_eq!(read(b"Alice,alice@example.org\n", &config()).unwrap_err().field, "name");
-        assert_eq!(read(b"name;mail\n", &config()).unwrap_err().row, 1);
+        assert_eq!(read(b"name;mail\n", &config()).unwrap_err().place, "row 1");
         assert_eq!(read(b"name,mail,Mail\n", &config()).unwrap_err().field, "mail");
         assert_eq!(read(b"", &config()).unwrap_err().field, "name");
     }

@@ -1,8 +1,9 @@
 //! `issuer stock`: blank cards.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
-use middleware::{Card, Locator};
+use middleware::{Card, CardError, Locator, ManagementKey};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -10,10 +11,10 @@ use super::failure::{Failure, Status};
 use super::office::{Office, read_file};
 use super::output::{self, Format};
 use crate::clock::Clock;
-use crate::domain::{CardState, Cardholder, StockIdentity};
+use crate::domain::{CardCommand, CardState, Cardholder, Guid, StockIdentity};
 use crate::personalization::PersonalizationError;
 use crate::personalization::stock_file;
-use crate::registry::{CardRecord, EmulatedCards, NewStockCard, RegistryError};
+use crate::registry::{CardRecord, EmulatedCards, NewStockCard, PresentedIdentity, RegistryError};
 
 /// What is taken into stock.
 pub enum Delivery {
@@ -58,8 +59,12 @@ pub async fn add(office: &mut Office, delivery: Delivery, format: Format) -> Res
     let mut added = Added::default();
     match delivery {
         Delivery::Card(locator) => {
-            let identity = identity_of(office, &locator).await?;
-            receive(office, identity, None, &mut added).await?;
+            let mut card = Card::open(&locator)?;
+            let identity = identity_of(office, &mut card, &locator).await?;
+            match returned(office, identity).await? {
+                Some(record) => restock(office, &mut card, &record, &mut added).await?,
+                None => receive(office, identity, None, &mut added).await?,
+            }
         }
         Delivery::Serials(serials) => {
             for serial in serials {
@@ -88,8 +93,53 @@ pub async fn add(office: &mut Office, delivery: Delivery, format: Format) -> Res
     })
 }
 
-async fn identity_of(office: &Office, locator: &Locator) -> Result<StockIdentity, Failure> {
-    let identity = Card::open(locator)?.identity()?;
+/// The record of a card that came back to the desk and was not yet wiped.
+async fn returned(office: &Office, identity: StockIdentity) -> Result<Option<CardRecord>, Failure> {
+    let StockIdentity::VendorSerial(serial) = identity else { return Ok(None) };
+    let shown = PresentedIdentity { vendor_serial: Some(serial), guid: None };
+    let record = office.registry.card_presented(shown).await?;
+    Ok(record.filter(|record| matches!(record.card.state(), CardState::Returned { .. })))
+}
+
+/// Takes a returned card into stock again, once nothing of its last holder is on it.
+async fn restock(
+    office: &Office,
+    card: &mut Card,
+    record: &CardRecord,
+    added: &mut Added,
+) -> Result<(), Failure> {
+    if let Some(left) = left_behind(card, record)? {
+        return Err(Failure::new(
+            "not-wiped",
+            format!("the card came back and still has {left}; reset it, and run the same command again"),
+        ));
+    }
+    let now = office.clock.now();
+    office.registry.command_card(record.id, CardCommand::Restock, now).await?;
+    added.added.push(record.identity.to_string());
+    Ok(())
+}
+
+/// What shows that a card was not reset: read, never written.
+fn left_behind(card: &mut Card, record: &CardRecord) -> Result<Option<&'static str>, Failure> {
+    let guid = card.identity()?.guid.map(Guid::new);
+    if guid.is_some() && guid == record.card.guid() {
+        return Ok(Some("the GUID of its last holder"));
+    }
+    if !card.certificates()?.is_empty() {
+        return Ok(Some("certificates"));
+    }
+    let mut transaction = card.transaction()?;
+    let algorithm = transaction.management_key_algorithm()?;
+    match transaction.authenticate(&ManagementKey::factory_default(algorithm)) {
+        Ok(_) => Ok(None),
+        Err(CardError::WrongManagementKey) => Ok(Some("the desk's management key")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn identity_of(office: &Office, card: &mut Card, locator: &Locator) -> Result<StockIdentity, Failure> {
+    let identity = card.identity()?;
     if identity.emulated.is_some() && office.registry.emulated_cards().await? == EmulatedCards::Refused {
         return Err(PersonalizationError::EmulatedCard.into());
     }
@@ -149,8 +199,11 @@ async fn receive(
 /// # Errors
 /// The registry cannot be read.
 pub async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
-    let (cards, people) = (office.registry.cards().await?, office.registry.cardholders().await?);
-    let views: Vec<_> = cards.iter().map(|card| view(card, &people)).collect();
+    let cards = office.registry.cards().await?;
+    let people: HashMap<_, _> =
+        office.registry.cardholders().await?.into_iter().map(|person| (person.id, person)).collect();
+    let holder = |card: &CardRecord| card.card.state().holder().and_then(|id| people.get(&id));
+    let views: Vec<_> = cards.iter().map(|card| view(card, holder(card))).collect();
     match format {
         Format::Json => output::json(&views)?,
         Format::Text => table(&views, "No cards are known; take some into stock with: issuer stock add")?,
@@ -158,9 +211,8 @@ pub async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
     Ok(Status::Done)
 }
 
-pub(super) fn view(record: &CardRecord, people: &[Cardholder]) -> CardView {
+pub(super) fn view(record: &CardRecord, holder: Option<&Cardholder>) -> CardView {
     let state = record.card.state();
-    let holder = state.holder().and_then(|id| people.iter().find(|person| person.id == id));
     let (serial, stock_guid) = match record.identity {
         StockIdentity::VendorSerial(serial) => (Some(serial), None),
         StockIdentity::Guid(guid) => (None, Some(guid.to_string())),
@@ -179,6 +231,9 @@ pub(super) fn view(record: &CardRecord, people: &[Cardholder]) -> CardView {
             }
             CardState::Unusable { fault, .. } => {
                 Some(format!("{fault}; once it is reset, take it in again with issuer stock add"))
+            }
+            CardState::Returned { .. } => {
+                Some("once it is reset, take it in again with issuer stock add --card".to_owned())
             }
             _ => None,
         },

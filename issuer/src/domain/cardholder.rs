@@ -1,7 +1,10 @@
 //! People who may hold a card.
 
-use super::unicode::{code_point, composed, hidden_character};
+use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+
+use super::unicode::{code_point, composed, hidden_character};
 
 /// The registry's number for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,6 +22,10 @@ pub struct Cardholder {
     pub mail: MailAddress,
     /// The organisation's own number for the person, unique where present.
     pub staff_id: Option<StaffId>,
+    /// The last day of employment, where it is known; no certificate outlives it.
+    pub employed_until: Option<Date>,
+    /// Since when the person is no longer there.
+    pub left: Option<Timestamp>,
 }
 
 /// A person about to be added.
@@ -30,6 +37,20 @@ pub struct NewCardholder {
     pub mail: MailAddress,
     /// The organisation's own number for the person.
     pub staff_id: Option<StaffId>,
+    /// The last day of employment, where it is known.
+    pub employed_until: Option<Date>,
+}
+
+impl Cardholder {
+    /// What a list of staff says of the person.
+    pub fn details(&self) -> NewCardholder {
+        NewCardholder {
+            name: self.name.clone(),
+            mail: self.mail.clone(),
+            staff_id: self.staff_id.clone(),
+            employed_until: self.employed_until,
+        }
+    }
 }
 
 /// A text that cannot be what its field wants; the message says why.

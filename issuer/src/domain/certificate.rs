@@ -136,8 +136,19 @@ impl fmt::Display for RevocationReason {
     }
 }
 
+/// How far a certificate had come when it was put on hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    /// Signed, not known to have reached its card.
+    Signed,
+    /// Read back from the card and exercised.
+    Delivered,
+}
+
 /// Where a certificate stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
 pub enum CertificateState {
     /// Nothing is stored under this serial number.
     #[default]
@@ -157,6 +168,13 @@ pub enum CertificateState {
         /// Since when.
         since: Timestamp,
     },
+    /// On the CRLs with certificateHold, until it is released or revoked (RFC 5280 section 5.3.1).
+    OnHold {
+        /// Since when: the CRL's revocation date.
+        since: Timestamp,
+        /// What it goes back to.
+        reach: Reach,
+    },
     /// On the next CRL and every one after.
     Revoked {
         /// When it was recorded: the CRL's revocation date.
@@ -164,6 +182,7 @@ pub enum CertificateState {
         /// Why.
         reason: RevocationReason,
         /// Since when the key was not its holder's alone, where known (invalidity date, RFC 5280 section 5.3.2).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         invalid_since: Option<Timestamp>,
     },
 }
@@ -176,13 +195,15 @@ impl CertificateState {
             Self::ToBeSigned { .. } => "to be signed",
             Self::Signed { .. } => "signed",
             Self::Delivered { .. } => "delivered",
+            Self::OnHold { .. } => "on hold",
             Self::Revoked { .. } => "revoked",
         }
     }
 }
 
 /// A certificate as its events tell it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Certificate {
     state: CertificateState,
 }
@@ -196,6 +217,10 @@ pub enum CertificateCommand {
     RecordSignature,
     /// Record that it was read back and exercised.
     ConfirmDelivery,
+    /// Suspend it.
+    Hold,
+    /// End the suspension.
+    Release,
     /// Revoke it; or, where that was done without a reason, give the reason.
     Revoke {
         /// Why.
@@ -221,6 +246,16 @@ pub enum CertificateEvent {
     },
     /// It was read back and exercised.
     CertificateDelivered {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was put on hold.
+    CertificateHeld {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was released from hold.
+    CertificateReleased {
         /// When.
         at: Timestamp,
     },
@@ -328,7 +363,20 @@ impl Certificate {
             (CertificateCommand::ConfirmDelivery, CertificateState::Signed { .. }) => {
                 Ok(CertificateEvent::CertificateDelivered { at: now })
             }
-            (CertificateCommand::RecordSignature | CertificateCommand::ConfirmDelivery, _)
+            (
+                CertificateCommand::Hold,
+                CertificateState::Signed { .. } | CertificateState::Delivered { .. },
+            ) => Ok(CertificateEvent::CertificateHeld { at: now }),
+            (CertificateCommand::Release, CertificateState::OnHold { .. }) => {
+                Ok(CertificateEvent::CertificateReleased { at: now })
+            }
+            (
+                CertificateCommand::RecordSignature
+                | CertificateCommand::ConfirmDelivery
+                | CertificateCommand::Hold
+                | CertificateCommand::Release,
+                _,
+            )
             | (CertificateCommand::Revoke { .. }, CertificateState::Unknown) => Err(out_of_order()),
             (CertificateCommand::Revoke { reason, invalid_since }, _) => {
                 self.decide_revocation(reason, invalid_since, now)
@@ -368,19 +416,35 @@ impl Certificate {
     /// The certificate after `event`.
     #[must_use]
     pub fn apply(self, event: CertificateEvent) -> Self {
-        let state = match event {
-            CertificateEvent::CertificateReserved { at } => CertificateState::ToBeSigned { since: at },
-            CertificateEvent::CertificateSigned { at } => CertificateState::Signed { since: at },
-            CertificateEvent::CertificateDelivered { at } => CertificateState::Delivered { since: at },
-            CertificateEvent::CertificateRevoked { at, reason, invalid_since } => {
+        let state = match (event, self.state) {
+            (CertificateEvent::CertificateReserved { at }, _) => CertificateState::ToBeSigned { since: at },
+            (CertificateEvent::CertificateSigned { at }, _) => CertificateState::Signed { since: at },
+            (CertificateEvent::CertificateDelivered { at }, _) => CertificateState::Delivered { since: at },
+            (CertificateEvent::CertificateHeld { at }, CertificateState::Signed { .. }) => {
+                CertificateState::OnHold { since: at, reach: Reach::Signed }
+            }
+            (CertificateEvent::CertificateHeld { at }, _) => {
+                CertificateState::OnHold { since: at, reach: Reach::Delivered }
+            }
+            (CertificateEvent::CertificateReleased { at }, state) => match state {
+                CertificateState::OnHold { reach: Reach::Signed, .. } => {
+                    CertificateState::Signed { since: at }
+                }
+                _ => CertificateState::Delivered { since: at },
+            },
+            // Who is revoked out of a hold was not to be believed since the hold: that date stays.
+            (
+                CertificateEvent::CertificateRevoked { reason, invalid_since, .. },
+                CertificateState::OnHold { since, .. },
+            ) => CertificateState::Revoked { since, reason, invalid_since },
+            (CertificateEvent::CertificateRevoked { at, reason, invalid_since }, _) => {
                 CertificateState::Revoked { since: at, reason, invalid_since }
             }
-            CertificateEvent::RevocationExplained { reason, invalid_since, .. } => match self.state {
-                CertificateState::Revoked { since, .. } => {
-                    CertificateState::Revoked { since, reason, invalid_since }
-                }
-                other => other,
-            },
+            (
+                CertificateEvent::RevocationExplained { reason, invalid_since, .. },
+                CertificateState::Revoked { since, .. },
+            ) => CertificateState::Revoked { since, reason, invalid_since },
+            (CertificateEvent::RevocationExplained { .. }, other) => other,
         };
         Self { state }
     }

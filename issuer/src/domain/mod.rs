@@ -3,26 +3,39 @@
 //! Each life cycle is two functions: `decide` judges a command and answers an event or a refusal; `apply` records
 //! an event and cannot fail. The registry keeps the events: they are the audit log, and replaying them gives the state.
 //!
-//! - [`cardholder`]: who may hold a card, mail addresses.
+//! - [`cardholder`]: who may hold a card, mail addresses; [`person`]: joining, changing, leaving.
+//! - [`reconciliation`]: a list of staff beside the people who are known.
 //! - [`card`]: one card, from stock to its holder to its end.
 //! - [`certificate`]: one certificate, from the bytes that will be signed to its revocation.
+//! - [`request`]: what somebody asks the desk to do.
+//! - [`audit`]: the log of events and how they hold each other together.
 //! - [`reader_class`]: who may read documents of a kind.
 //! - [`unicode`]: text that people read.
 
+pub mod audit;
 pub mod card;
 pub mod cardholder;
 pub mod certificate;
+pub mod person;
 pub mod reader_class;
+pub mod reconciliation;
+pub mod request;
 pub mod unicode;
 
+pub use audit::{Actor, AuditRecord, BrokenChain, ChainCheck, ChainEnd, ChainHash, Subject};
 pub use card::{
-    Card, CardCommand, CardEvent, CardFault, CardId, CardKey, CardRefusal, CardState, Guid, StockIdentity,
+    Card, CardAction, CardCommand, CardEvent, CardFault, CardId, CardKey, CardRefusal, CardState,
+    Consequence, Direction, Guid, InitialPin, Loss, StockIdentity, Usability, Way,
 };
 pub use cardholder::{
     Cardholder, CardholderId, DomainName, MailAddress, MalformedField, Name, NewCardholder, StaffId,
 };
 pub use certificate::{
     AuthorityName, Certificate, CertificateCommand, CertificateEvent, CertificateRefusal, CertificateState,
-    RevocationReason, SerialNumber, is_sayable,
+    Reach, RevocationReason, SerialNumber, is_sayable,
 };
+pub use person::{Person, PersonCommand, PersonEvent, PersonRefusal};
 pub use reader_class::{ClassDescription, ClassName, Clearance, ReaderClass};
+pub use request::{
+    Request, RequestCommand, RequestEvent, RequestId, RequestKind, RequestRefusal, RequestState,
+};

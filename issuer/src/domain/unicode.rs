@@ -9,6 +9,11 @@ pub fn composed(text: &str) -> String {
     ComposingNormalizerBorrowed::new_nfc().normalize(text).into_owned()
 }
 
+/// What a search compares: composed, without upper case and without white space around it.
+pub fn search_key(text: &str) -> String {
+    composed(&composed(text.trim()).to_lowercase())
+}
+
 /// The first character that nobody sees, that changes how the others are read, or that nobody has given a meaning:
 /// controls, format characters (directions, zero width, tags), line and paragraph separators, private use, unassigned.
 pub fn hidden_character(text: &str) -> Option<char> {

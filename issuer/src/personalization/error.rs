@@ -20,6 +20,9 @@ pub enum PersonalizationError {
         "this is an emulated card, and this registry refuses those; one for tests is made with: issuer init --allow-emulated"
     )]
     EmulatedCard,
+    /// Certificates would begin after the end.
+    #[error("the person is employed until {0} only, and that day is over")]
+    EmploymentOver(jiff::civil::Date),
     /// The card cannot do what the plan needs.
     #[error(transparent)]
     Plan(#[from] PlanRefusal),

@@ -19,8 +19,10 @@ use crate::ca::lint::lint;
 use crate::ca::profile::{Assurance, CardHolder, CardUuid, PersonName, Validity};
 use crate::ca::{Authority, Organization, Profile, ProvenKey, SerialNumber};
 use crate::clock::Clock;
-use crate::domain::{AuthorityName, CardCommand, CardId, CardKey, Cardholder, Guid};
-use crate::registry::{CardRecord, EmulatedCards, JournalPhase, NewCertificate, PresentedIdentity, Registry};
+use crate::domain::{AuthorityName, CardCommand, CardId, CardKey, Cardholder, Guid, InitialPin};
+use crate::registry::{
+    CardRecord, EmulatedCards, JournalLine, JournalPhase, NewCertificate, PresentedIdentity, Registry,
+};
 
 /// What the desk watches while a card is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,19 +121,33 @@ impl Desk<'_> {
             return Err(PersonalizationError::StockSecretsMissing);
         }
 
+        let last_moment = holder.employed_until.and_then(end_of_day);
+        if let (Some(day), Some(end)) = (holder.employed_until, last_moment)
+            && end <= self.clock.now()
+        {
+            return Err(PersonalizationError::EmploymentOver(day));
+        }
         let digits = self.transport_pin();
         let pin = Pin::new(&digits)?;
         let mut attempt = self.begin(record, holder, choice, assurance, pin).await?;
+        if let Some(end) = last_moment {
+            attempt.validity.not_after = attempt.validity.not_after.min(end);
+        }
+        self.registry.store_plan(attempt.record.id, attempt.number, &describe_plan(&steps, choice)).await?;
         let written = self.write(card, &steps, &mut attempt, stock).await;
         if let Some(fault) = written.as_ref().err().and_then(PersonalizationError::fault) {
-            let record = CardCommand::RecordFault { fault };
+            let record = CardCommand::RecordFault { attempt: attempt.number, fault };
             self.registry.command_card(attempt.record.id, record, self.clock.now()).await?;
         }
         written?;
         self.verify(card, &steps, &attempt).await?;
         (self.hand_over_pin)(&digits).map_err(PersonalizationError::TransportPin)?;
         self.registry
-            .command_card(attempt.record.id, CardCommand::CompletePersonalisation, self.clock.now())
+            .command_card(
+                attempt.record.id,
+                CardCommand::CompletePersonalisation { attempt: attempt.number, pin: InitialPin::Transport },
+                self.clock.now(),
+            )
             .await?;
         Ok(Personalized {
             card: attempt.record.id,
@@ -292,10 +308,9 @@ impl Desk<'_> {
         line: &str,
         phase: JournalPhase,
     ) -> Result<(), PersonalizationError> {
-        Ok(self
-            .registry
-            .write_journal(attempt.record.id, attempt.number, line, phase, self.clock.now())
-            .await?)
+        let (card, attempt) = (attempt.record.id, attempt.number);
+        let line = JournalLine { card, attempt, step: line, phase, detail: None };
+        Ok(self.registry.write_journal(line, self.clock.now()).await?)
     }
 
     fn write_identity(
@@ -409,6 +424,21 @@ fn describe(presented: PresentedIdentity) -> String {
         (None, Some(guid)) => format!("GUID {guid}"),
         (None, None) => "without serial number and GUID".to_owned(),
     }
+}
+
+/// The last second of a day.
+fn end_of_day(day: jiff::civil::Date) -> Option<Timestamp> {
+    Some(day.at(23, 59, 59, 0).to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+}
+
+/// The plan as the registry keeps it: what keys, and the steps by the names that the journal has.
+fn describe_plan(steps: &[Step], choice: KeyChoice) -> String {
+    let keys = match choice.origin {
+        KeyOrigin::GeneratedOnCard => "generated on the card",
+        KeyOrigin::Injected => "injected",
+    };
+    let steps: Vec<_> = steps.iter().map(ToString::to_string).collect();
+    serde_json::json!({ "algorithm": choice.algorithm.to_string(), "keys": keys, "steps": steps }).to_string()
 }
 
 fn interrupted(step: Step, source: PersonalizationError) -> PersonalizationError {

@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     fn entry(attempt: u32, step: &str, phase: JournalPhase) -> JournalEntry {
-        JournalEntry { attempt, step: step.to_owned(), phase }
+        JournalEntry { attempt, step: step.to_owned(), phase, detail: None }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use jiff::Timestamp;
 
 pub use super::crl_refusal::CrlRefusal;
+use crate::ca::crl::RevocationReason;
 use crate::ca::crl::entry_view::EntryView;
 use crate::ca::crl::view::CrlView;
 use crate::ca::{CaError, SerialNumber, lint};
@@ -86,7 +87,10 @@ fn check_entries(
         };
         if order != Ordering::Equal {
             let serial_number = serial_number(&entry)?;
-            if not_after(&serial_number).is_none_or(|end| end >= old.made()) {
+            // A hold may end, and its entry with it (RFC 5280 section 5.3.1).
+            let was_on_hold =
+                || Ok::<_, CaError>(entry.revoked()?.reason == RevocationReason::CertificateHold);
+            if not_after(&serial_number).is_none_or(|end| end >= old.made()) && !was_on_hold()? {
                 return Err(CrlRefusal::EntryVanished { serial_number });
             }
         }

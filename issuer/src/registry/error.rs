@@ -2,30 +2,33 @@
 
 use std::path::PathBuf;
 
-use crate::domain::{CardId, CardRefusal, CardholderId, CertificateRefusal, SerialNumber, StockIdentity};
+use sqlx::error::DatabaseError;
+
+use crate::domain::{
+    BrokenChain, CardId, CardRefusal, CardholderId, CertificateRefusal, PersonRefusal, RequestId,
+    RequestRefusal, SerialNumber, StockIdentity,
+};
 
 /// Why a registry did not do what was asked; nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
     /// There is a file where a new registry should be.
-    #[error("{} exists already", .0.display())]
-    AlreadyExists(PathBuf),
+    #[error("{0} exists already")]
+    AlreadyExists(String),
     /// There is no registry.
-    #[error("there is no registry at {}", .0.display())]
-    Missing(PathBuf),
+    #[error("there is no registry at {0}")]
+    Missing(String),
     /// A file in which `init` never got to its end, or that was emptied.
     #[error(
-        "the registry {} is empty or was never finished; restore it from a backup, or run init elsewhere",
-        .0.display()
+        "the registry {0} is empty or was never finished; restore it from a backup, or run init elsewhere"
     )]
-    Unfinished(PathBuf),
+    Unfinished(String),
     /// A file that is no registry.
     #[error(
-        "{} is not the registry of an issuer; restore it from a backup, or name the right file with --registry",
-        .0.display()
+        "{0} is not the registry of an issuer; restore it from a backup, or name the right one with --registry"
     )]
-    Foreign(PathBuf),
+    Foreign(String),
     /// A newer program changed its tables.
     #[error("the registry was written by a newer version of this program; use that one")]
     Newer,
@@ -65,6 +68,38 @@ pub enum RegistryError {
     /// The life cycle of certificates forbids it.
     #[error(transparent)]
     CertificateRefused(#[from] CertificateRefusal),
+    /// The life cycle of people forbids it.
+    #[error(transparent)]
+    PersonRefused(#[from] PersonRefusal),
+    /// The life cycle of requests forbids it.
+    #[error(transparent)]
+    RequestRefused(#[from] RequestRefusal),
+    /// No such request.
+    #[error("there is no request number {}", .0.0)]
+    UnknownRequest(RequestId),
+    /// The person has asked for it already.
+    #[error("the same is asked for already (request {})", .0.0)]
+    AlreadyRequested(RequestId),
+    /// The log is not what was written.
+    #[error("the log is not what was written: {0}")]
+    LogBroken(#[from] BrokenChain),
+    /// A state is not what its events say.
+    #[error("the state of {0} is not what its events say: somebody changed the registry past this program")]
+    StateBroken(String),
+    /// The database's server does not answer, or went away.
+    #[error(
+        "the registry's server cannot be reached ({0}); nothing is lost: run the same command again when it is back"
+    )]
+    Unreachable(String),
+    /// The server does not let this user in.
+    #[error("the registry's server refuses this user: {0}")]
+    NotAdmitted(String),
+    /// The server has no such database.
+    #[error("the registry's server has no such database")]
+    NoDatabase,
+    /// This program was built without the feature `postgres`.
+    #[error("this program was built without PostgreSQL; name a file: sqlite:FILE")]
+    NotBuiltIn,
     /// What is stored cannot be read.
     #[error("the registry is damaged ({0}); restore it from a backup")]
     Damaged(String),
@@ -75,7 +110,9 @@ pub enum RegistryError {
     #[error("the registry is in use by another process; try again when that one is done")]
     InUse,
     /// The file or its folder may be read only.
-    #[error("the registry cannot be written: this user needs write access to the file and to its folder")]
+    #[error(
+        "the registry cannot be written: this user needs write access to the file and its folder, or to the database's tables"
+    )]
     NotWritable,
     /// The disk.
     #[error("the registry cannot be read or written; check its disk, or restore it from a backup")]
@@ -108,24 +145,54 @@ impl From<sqlx::Error> for RegistryError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(error) => {
-                // The low octet is the primary code, the rest says more about it.
-                let code = error.code().and_then(|code| code.parse::<i32>().ok());
-                match code.map(|code| code & 0xFF) {
-                    Some(CORRUPT | NOT_A_DATABASE) => Self::Damaged(error.message().to_owned()),
-                    Some(FULL) => Self::DiskFull,
-                    Some(BUSY | LOCKED) => Self::InUse,
-                    Some(PERMISSION | READ_ONLY | CANNOT_OPEN) => Self::NotWritable,
-                    Some(INPUT_OUTPUT) => Self::InputOutput,
-                    _ => Self::Database(error.message().to_owned()),
+                #[cfg(feature = "postgres")]
+                if error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
+                    return of_postgres(&*error);
                 }
+                of_sqlite(&*error)
             }
             sqlx::Error::PoolTimedOut => Self::InUse,
-            sqlx::Error::Io(_) => Self::InputOutput,
+            sqlx::Error::Io(error) => Self::Unreachable(error.to_string()),
+            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::InputOutput,
             sqlx::Error::ColumnDecode { index, .. } => {
                 Self::Damaged(format!("the column {index} holds something else"))
             }
+            sqlx::Error::Tls(error) => Self::Unreachable(error.to_string()),
             error => Self::Database(error.to_string()),
         }
+    }
+}
+
+fn of_sqlite(error: &dyn DatabaseError) -> RegistryError {
+    // The low octet is the primary code, the rest says more about it.
+    let code = error.code().and_then(|code| code.parse::<i32>().ok());
+    match code.map(|code| code & 0xFF) {
+        Some(CORRUPT | NOT_A_DATABASE) => RegistryError::Damaged(error.message().to_owned()),
+        Some(FULL) => RegistryError::DiskFull,
+        Some(BUSY | LOCKED) => RegistryError::InUse,
+        Some(PERMISSION | READ_ONLY | CANNOT_OPEN) => RegistryError::NotWritable,
+        Some(INPUT_OUTPUT) => RegistryError::InputOutput,
+        _ => RegistryError::Database(error.message().to_owned()),
+    }
+}
+
+/// PostgreSQL documentation, appendix A: a class of two characters, and three more.
+#[cfg(feature = "postgres")]
+fn of_postgres(error: &dyn DatabaseError) -> RegistryError {
+    let message = error.message().to_owned();
+    match error.code().as_deref().unwrap_or_default() {
+        "3D000" => RegistryError::NoDatabase,
+        "42501" | "25006" => RegistryError::NotWritable,
+        "53100" => RegistryError::DiskFull,
+        "55P03" | "40001" | "40P01" => RegistryError::InUse,
+        // Shutting down, starting up, too many connections.
+        code if code.starts_with("57P") || code.starts_with("08") || code == "53300" => {
+            RegistryError::Unreachable(message)
+        }
+        code if code.starts_with("28") => RegistryError::NotAdmitted(message),
+        code if code.starts_with("XX") => RegistryError::Damaged(message),
+        code if code.starts_with("58") => RegistryError::InputOutput,
+        _ => RegistryError::Database(message),
     }
 }
 

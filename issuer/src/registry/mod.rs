@@ -1,23 +1,45 @@
-//! What is stored, and how: people, cards, certificates, events, CRLs, classes of readers and the journal of personalisation.
+//! What is stored, and how: people, cards, certificates, requests, events, CRLs, classes of readers and the journal of
+//! personalisation.
 //!
-//! A registry is named by a URL. `sqlite:FILE` is one file (mode 0600, WAL, every commit synchronous); the statements
-//! are in `sqlite/`, so that another database is another folder beside it with the same operations.
+//! A registry is named by a URL. `sqlite:FILE` is one file (mode 0600, WAL, every commit synchronous); `postgres://...` is
+//! a database that several desks share. The statements are the same on both; `sqlite` and `postgres` hold what is
+//! particular, `database` how a change is made, `adoption` what a registry of before is given.
 //!
 //! Invariants: the registry holds no secret in the clear; a serial number and a CRL number are stored before they are
-//! used, and never used again; every change of a card or certificate goes through the domain's `decide` and is stored
-//! as its event, in one transaction.
+//! used, and never used again; every change of a person, card, certificate or request goes through the domain's `decide`
+//! and is stored as its event, in one transaction; each event carries the hash of the one before it. A state is stored
+//! beside its events, so that nothing is replayed to be shown; [`Registry::verify_log`] compares the two.
 
+mod adoption;
+mod audit;
+mod cards;
+mod certificates;
+mod classes;
+mod crls;
+mod database;
 mod error;
+mod expiring;
+mod journal;
+mod people;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod records;
+mod reports;
+mod requests;
 mod rows;
+mod search;
 mod sqlite;
 mod url;
 
+pub use audit::{LogEntry, LogVerdict};
+pub use database::Registry;
 pub use error::RegistryError;
+pub use expiring::Expiring;
 pub use records::{
     Authority, CardRecord, CertificateRecord, ClassChange, EmulatedCards, IssuedCrl, JournalEntry,
-    JournalPhase, NewCertificate, NewStockCard, PresentedIdentity, RevokedCertificate, RevokedForCardholder,
-    SearchHits,
+    JournalLine, JournalPhase, NewCertificate, NewStockCard, PresentedIdentity, RequestRecord,
+    RevokedCertificate, RevokedForCardholder, SearchHits, Standing,
 };
-pub use sqlite::Registry;
-pub use url::RegistryUrl;
+pub use reports::Page;
+pub use search::SearchFor;
+pub use url::{PostgresUrl, RegistryUrl, UnsupportedRegistryUrl};

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::{
     AuthorityName, Card, CardId, CardKey, Cardholder, CardholderId, Certificate, ClassDescription, ClassName,
-    Clearance, Guid, RevocationReason, SerialNumber, StockIdentity,
+    Clearance, Guid, Request, RequestId, RequestKind, RevocationReason, SerialNumber, StockIdentity,
 };
 
 /// Whether cards that show the mark of an emulated card are personalised. Fixed when the registry is made.
@@ -86,6 +86,8 @@ pub struct CertificateRecord {
     pub card_key: Option<CardKey>,
     /// Whose it is, for a card's certificate.
     pub holder: Option<CardholderId>,
+    /// The card, and the attempt of personalisation that it was made in.
+    pub card: Option<(CardId, u32)>,
     /// Start of validity.
     pub not_before: Timestamp,
     /// End of validity.
@@ -120,10 +122,37 @@ pub struct RevokedCertificate {
     pub serial: SerialNumber,
     /// When it was recorded.
     pub revoked_at: Timestamp,
-    /// Why.
-    pub reason: RevocationReason,
+    /// Why, or for how long.
+    pub standing: Standing,
     /// Since when the key was not its holder's alone, where known.
     pub invalid_since: Option<Timestamp>,
+}
+
+/// Whether a CRL entry is for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Until it is released or revoked.
+    OnHold,
+    /// For good.
+    Revoked(RevocationReason),
+}
+
+impl Standing {
+    /// The word in the registry: that of RFC 5280 section 5.3.1.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OnHold => "certificate-hold",
+            Self::Revoked(reason) => reason.as_str(),
+        }
+    }
+
+    /// Reads [`Self::as_str`] back.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "certificate-hold" => Some(Self::OnHold),
+            text => RevocationReason::parse(text).map(Self::Revoked),
+        }
+    }
 }
 
 /// What revoking a person's card and certificates changed.
@@ -182,6 +211,21 @@ impl JournalPhase {
     }
 }
 
+/// One line of a card's journal, to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct JournalLine<'a> {
+    /// Which card.
+    pub card: CardId,
+    /// The attempt of personalisation.
+    pub attempt: u32,
+    /// The step's name.
+    pub step: &'a str,
+    /// Before or after.
+    pub phase: JournalPhase,
+    /// What whoever resumes must know: never a secret.
+    pub detail: Option<&'a str>,
+}
+
 /// One line of a card's journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
@@ -191,6 +235,8 @@ pub struct JournalEntry {
     pub step: String,
     /// Before or after.
     pub phase: JournalPhase,
+    /// What whoever resumes must know.
+    pub detail: Option<String>,
 }
 
 /// What a search found.
@@ -213,4 +259,21 @@ pub struct PresentedIdentity {
     pub vendor_serial: Option<u32>,
     /// The GUID of its CHUID, where it has one.
     pub guid: Option<Guid>,
+}
+
+/// A request as the registry knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestRecord {
+    /// The registry's number.
+    pub id: RequestId,
+    /// What is asked for.
+    pub kind: RequestKind,
+    /// For whom.
+    pub holder: CardholderId,
+    /// About which card.
+    pub card: Option<CardId>,
+    /// Why, in words.
+    pub why: String,
+    /// Where it stands.
+    pub request: Request,
 }

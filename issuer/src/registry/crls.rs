@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use sqlx::Row;
 
-use super::Registry;
+use super::database::{Registry, stored};
+use super::error::RegistryError;
+use super::records::IssuedCrl;
+use super::rows::{self, damaged, time_text};
 use crate::domain::AuthorityName;
-use crate::registry::error::RegistryError;
-use crate::registry::records::IssuedCrl;
-use crate::registry::rows::{self, damaged, time_text};
 
 impl Registry {
     /// Takes the next CRL number of an authority; a number whose CRL was never signed is not used again.
@@ -20,23 +20,24 @@ impl Registry {
         this_update: Timestamp,
         next_update: Timestamp,
     ) -> Result<u64, RegistryError> {
-        let mut transaction = self.begin().await?;
-        let row = sqlx::query("SELECT coalesce(max(number), 0) + 1 AS next FROM crls WHERE authority = ?")
+        self.change(async |change| {
+            let row = sqlx::query("SELECT coalesce(max(number), 0) + 1 AS next FROM crls WHERE authority = $1")
+                .bind(authority.as_str())
+                .fetch_one(change.connection())
+                .await?;
+            let number: u64 = rows::number(&row, "next")?;
+            sqlx::query(
+                "INSERT INTO crls (authority, number, this_update, next_update, crl) VALUES ($1, $2, $3, $4, NULL)",
+            )
             .bind(authority.as_str())
-            .fetch_one(&mut *transaction)
+            .bind(stored(number)?)
+            .bind(time_text(this_update))
+            .bind(time_text(next_update))
+            .execute(change.connection())
             .await?;
-        let number: u64 = rows::number(&row, "next")?;
-        sqlx::query(
-            "INSERT INTO crls (authority, number, this_update, next_update, crl) VALUES (?, ?, ?, ?, NULL)",
-        )
-        .bind(authority.as_str())
-        .bind(stored(number)?)
-        .bind(time_text(this_update))
-        .bind(time_text(next_update))
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(number)
+            Ok(number)
+        })
+        .await
     }
 
     /// Stores a signed CRL under its number and drops the bytes of the ones before.
@@ -44,27 +45,28 @@ impl Registry {
     /// # Errors
     /// The number was not taken, or has a CRL already.
     pub async fn store_crl(&self, authority: AuthorityName, crl: &IssuedCrl) -> Result<(), RegistryError> {
-        let mut transaction = self.begin().await?;
-        let updated =
-            sqlx::query("UPDATE crls SET crl = ? WHERE authority = ? AND number = ? AND crl IS NULL")
-                .bind(&crl.crl)
+        self.change(async |change| {
+            let updated =
+                sqlx::query("UPDATE crls SET crl = $1 WHERE authority = $2 AND number = $3 AND crl IS NULL")
+                    .bind(crl.crl.clone())
+                    .bind(authority.as_str())
+                    .bind(stored(crl.number)?)
+                    .execute(change.connection())
+                    .await?;
+            if updated.rows_affected() != 1 {
+                return Err(damaged(format!(
+                    "CRL number {} of {authority} was not taken before it was used",
+                    crl.number
+                )));
+            }
+            sqlx::query("UPDATE crls SET crl = NULL WHERE authority = $1 AND number < $2")
                 .bind(authority.as_str())
                 .bind(stored(crl.number)?)
-                .execute(&mut *transaction)
+                .execute(change.connection())
                 .await?;
-        if updated.rows_affected() != 1 {
-            return Err(damaged(format!(
-                "CRL number {} of {authority} was not taken before it was used",
-                crl.number
-            )));
-        }
-        sqlx::query("UPDATE crls SET crl = NULL WHERE authority = ? AND number < ?")
-            .bind(authority.as_str())
-            .bind(stored(crl.number)?)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(())
+            Ok(())
+        })
+        .await
     }
 
     /// The newest signed CRL of an authority.
@@ -72,7 +74,7 @@ impl Registry {
     /// # Errors
     /// The database, or [`RegistryError::Damaged`].
     pub async fn newest_crl(&self, authority: AuthorityName) -> Result<Option<IssuedCrl>, RegistryError> {
-        let row = sqlx::query("SELECT number, crl FROM crls WHERE authority = ? AND crl IS NOT NULL ORDER BY number DESC LIMIT 1")
+        let row = sqlx::query("SELECT number, crl FROM crls WHERE authority = $1 AND crl IS NOT NULL ORDER BY number DESC LIMIT 1")
             .bind(authority.as_str())
             .fetch_optional(&self.pool)
             .await?;
@@ -92,8 +94,4 @@ impl Registry {
             .await?;
         row.map(|row| Ok((rows::authority(&row, "authority")?, rows::time(&row, "this_update")?))).transpose()
     }
-}
-
-fn stored(number: u64) -> Result<i64, RegistryError> {
-    i64::try_from(number).map_err(|_| damaged(format!("CRL number {number} is out of range")))
 }

@@ -1,103 +1,55 @@
-//! The registry as it is used: durable, closed to others, consistent whatever is asked of it.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
+//! The registry as it is used: durable, consistent whatever is asked of it.
 
 use issuer::domain::{
-    AuthorityName, CardCommand, CardId, CardKey, CardRefusal, CardState, CardholderId, CertificateRefusal,
-    Guid, MailAddress, Name, NewCardholder, RevocationReason, SerialNumber, StaffId, StockIdentity,
+    AuthorityName, CardCommand, CardKey, CardRefusal, CardState, CertificateRefusal, Guid, MailAddress,
+    RevocationReason, StockIdentity,
 };
 use issuer::registry::{
-    Authority, EmulatedCards, IssuedCrl, JournalPhase, NewCertificate, NewStockCard, PresentedIdentity,
-    Registry, RegistryError, RegistryUrl,
+    EmulatedCards, IssuedCrl, JournalLine, JournalPhase, NewStockCard, PresentedIdentity, RegistryError,
+    SearchFor, Standing,
 };
-use jiff::Timestamp;
 
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_800_000_000 + second).unwrap()
+use crate::database::{Place, at, begin, certificate, complete, person, stock};
+
+crate::on_both! {
+    what_was_written_is_there_after_reopening
+    people_and_cards_are_there_once
+    a_card_is_found_by_what_it_shows
+    nobody_has_two_live_cards
+    a_serial_number_is_stored_first_and_used_once
+    starting_over_revokes_what_the_attempt_before_certified
+    revoking_a_person_is_one_act
+    crl_numbers_are_taken_once_even_by_two_desks
+    a_search_takes_every_character_literally
 }
 
-fn url(directory: &tempfile::TempDir) -> RegistryUrl {
-    RegistryUrl::Sqlite(directory.path().join("registry.db"))
-}
-
-async fn registry(directory: &tempfile::TempDir) -> Registry {
-    let registry = Registry::create(&url(directory), EmulatedCards::Allowed, at(0)).await.unwrap();
-    for name in AuthorityName::ALL {
-        registry.add_authority(&Authority { name, certificate: name.as_str().into() }).await.unwrap();
-    }
-    registry
-}
-
-fn person(name: &str, id: Option<&str>) -> NewCardholder {
-    NewCardholder {
-        name: Name::new(name).unwrap(),
-        mail: MailAddress::new(&format!("{name}@example.org")).unwrap(),
-        staff_id: id.map(|id| StaffId::new(id).unwrap()),
-    }
-}
-
-async fn stock(registry: &Registry, serial: u32) -> CardId {
-    let card = NewStockCard { identity: StockIdentity::VendorSerial(serial), sealed_secrets: None };
-    registry.add_card(&card, at(1)).await.unwrap()
-}
-
-fn begin(holder: CardholderId) -> CardCommand {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).unwrap();
-    CardCommand::BeginPersonalisation { holder, fresh_guid: Guid::from_random(random) }
-}
-
-fn certificate(serial: u8, on_card: Option<(CardholderId, CardId, u32, CardKey)>) -> NewCertificate {
-    NewCertificate {
-        serial: SerialNumber::from_bytes(&[0x4F, serial]).unwrap(),
-        authority: AuthorityName::People,
-        profile: "digital-signature".to_owned(),
-        subject: "100%_\\ real".to_owned(),
-        mail: Some("alice@example.org".to_owned()),
-        on_card,
-        not_before: at(0),
-        not_after: at(1000),
-        to_be_signed: vec![serial; 3],
-    }
-}
-
-#[tokio::test]
-async fn what_was_written_is_there_after_reopening() {
-    let directory = tempfile::tempdir().unwrap();
-    let first = registry(&directory).await;
+async fn what_was_written_is_there_after_reopening(place: &Place) {
+    let first = place.registry().await;
     let alice = first.add_cardholder(&person("alice", Some("7")), at(1)).await.unwrap();
     let card = stock(&first, 5).await;
     first.command_card(card, begin(alice), at(2)).await.unwrap();
-    first.write_journal(card, 1, "PUK", JournalPhase::Intended, at(2)).await.unwrap();
+    let line =
+        JournalLine { card, attempt: 1, step: "PUK", phase: JournalPhase::Intended, detail: Some("x") };
+    first.write_journal(line, at(2)).await.unwrap();
+    first.write_journal(line, at(3)).await.unwrap();
+    first.store_plan(card, 1, "[\"PUK\"]").await.unwrap();
+    first.store_plan(card, 1, "another").await.unwrap();
     first.close().await;
 
-    let again = Registry::open(&url(&directory)).await.unwrap();
+    let again = place.open("bob").await.unwrap();
     assert_eq!(again.emulated_cards().await.unwrap(), EmulatedCards::Allowed);
     assert_eq!(again.cardholder_named("ALICE@example.org").await.unwrap().unwrap().id, alice);
     assert_eq!(again.cardholder_named("7").await.unwrap().unwrap().id, alice);
     let record = again.card_of(alice).await.unwrap().unwrap();
     assert_eq!(record.card.state(), &CardState::BeingPersonalised { holder: alice, since: at(2) });
-    assert_eq!(again.journal(card).await.unwrap().len(), 1);
+    let journal = again.journal(card).await.unwrap();
+    assert_eq!((journal.len(), journal[0].detail.as_deref()), (1, Some("x")));
+    assert_eq!(again.plan(card, 1).await.unwrap().as_deref(), Some("[\"PUK\"]"));
     assert_eq!(again.newest_event().await.unwrap(), Some(at(2)));
 }
 
-#[tokio::test]
-async fn the_files_are_closed_to_others() {
-    use std::os::unix::fs::PermissionsExt;
-    let directory = tempfile::tempdir().unwrap();
-    let open = registry(&directory).await;
-    open.add_cardholder(&person("alice", None), at(1)).await.unwrap();
-    for entry in std::fs::read_dir(directory.path()).unwrap() {
-        let entry = entry.unwrap();
-        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.file_name());
-    }
-    let exists = Registry::create(&url(&directory), EmulatedCards::Refused, at(0)).await;
-    assert!(matches!(exists, Err(RegistryError::AlreadyExists(_))));
-}
-
-#[tokio::test]
-async fn people_and_cards_are_there_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let registry = registry(&directory).await;
+async fn people_and_cards_are_there_once(place: &Place) {
+    let registry = place.registry().await;
     registry.add_cardholder(&person("alice", Some("7")), at(1)).await.unwrap();
     let mut same_mail = person("Alice", None);
     same_mail.mail = MailAddress::new("ALICE@example.org").unwrap();
@@ -111,10 +63,8 @@ async fn people_and_cards_are_there_once() {
     assert!(matches!(registry.add_card(&again, at(1)).await, Err(RegistryError::CardTaken(_))));
 }
 
-#[tokio::test]
-async fn a_card_is_found_by_what_it_shows() {
-    let directory = tempfile::tempdir().unwrap();
-    let registry = registry(&directory).await;
+async fn a_card_is_found_by_what_it_shows(place: &Place) {
+    let registry = place.registry().await;
     let alice = registry.add_cardholder(&person("alice", None), at(1)).await.unwrap();
     let factory = Guid::new([0xFA; 16]);
     let new = NewStockCard { identity: StockIdentity::Guid(factory), sealed_secrets: Some(vec![1, 2, 3]) };
@@ -136,10 +86,8 @@ async fn a_card_is_found_by_what_it_shows() {
     assert_eq!(registry.sealed_secrets(card).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn nobody_has_two_live_cards() {
-    let directory = tempfile::tempdir().unwrap();
-    let registry = registry(&directory).await;
+async fn nobody_has_two_live_cards(place: &Place) {
+    let registry = place.registry().await;
     let alice = registry.add_cardholder(&person("alice", None), at(1)).await.unwrap();
     let (first, second) = (stock(&registry, 1).await, stock(&registry, 2).await);
     registry.command_card(first, begin(alice), at(2)).await.unwrap();
@@ -150,10 +98,8 @@ async fn nobody_has_two_live_cards() {
     registry.command_card(second, begin(alice), at(5)).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_serial_number_is_stored_first_and_used_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let registry = registry(&directory).await;
+async fn a_serial_number_is_stored_first_and_used_once(place: &Place) {
+    let registry = place.registry().await;
     let new = certificate(1, None);
     let early = registry.record_signature(&new.serial, b"signed", at(1)).await;
     assert!(matches!(early, Err(RegistryError::CertificateRefused(CertificateRefusal::Unknown))));
@@ -171,10 +117,8 @@ async fn a_serial_number_is_stored_first_and_used_once() {
     );
 }
 
-#[tokio::test]
-async fn starting_over_revokes_what_the_attempt_before_certified() {
-    let directory = tempfile::tempdir().unwrap();
-    let registry = registry(&directory).await;
+async fn starting_over_revokes_what_the_attempt_before_certified(place: &Place) {
+    let registry = place.registry().await;
     let alice = registry.add_cardholder(&person("alice", None), at(1)).await.unwrap();
     let card = stock(&registry, 1).await;
     registry.command_card(card, begin(alice), at(2)).await.unwrap();
@@ -188,16 +132,13 @@ async fn starting_over_revokes_what_the_attempt_before_certified() {
     let revoked = registry.revoked_certificates(AuthorityName::People).await.unwrap();
     let serials: Vec<_> = revoked.iter().map(|entry| entry.serial.to_string()).collect();
     assert_eq!(serials, ["4f01", "4f02"], "ascending, as a CRL wants them");
-    assert!(
-        revoked.iter().all(|entry| entry.reason == RevocationReason::Superseded && entry.revoked_at == at(3))
-    );
+    assert!(revoked.iter().all(|entry| entry.standing == Standing::Revoked(RevocationReason::Superseded)
+        && entry.revoked_at == at(3)));
     assert!(registry.revoked_certificates(AuthorityName::Servers).await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn revoking_a_person_is_one_act() {
-    let directory = tempfile::tempdir().unwrap();
-    let registry = registry(&directory).await;
+async fn revoking_a_person_is_one_act(place: &Place) {
+    let registry = place.registry().await;
     let alice = registry.add_cardholder(&person("alice", None), at(1)).await.unwrap();
     let card = stock(&registry, 1).await;
     registry.command_card(card, begin(alice), at(2)).await.unwrap();
@@ -205,7 +146,7 @@ async fn revoking_a_person_is_one_act() {
         let new = certificate(serial, Some((alice, card, 1, CardKey::KeyManagement)));
         registry.reserve_certificate(&new, at(2)).await.unwrap();
     }
-    registry.command_card(card, CardCommand::CompletePersonalisation, at(3)).await.unwrap();
+    registry.command_card(card, complete(1), at(3)).await.unwrap();
     let reason = RevocationReason::KeyCompromise;
     let future = registry.revoke_cardholder(alice, reason, Some(at(99)), at(4)).await;
     assert!(matches!(
@@ -224,10 +165,8 @@ async fn revoking_a_person_is_one_act() {
     assert!(matches!(refused, Err(RegistryError::CardRefused(CardRefusal::Revoked { .. }))));
 }
 
-#[tokio::test]
-async fn crl_numbers_are_taken_once_even_by_two_desks() {
-    let directory = tempfile::tempdir().unwrap();
-    let (one, other) = (registry(&directory).await, Registry::open(&url(&directory)).await.unwrap());
+async fn crl_numbers_are_taken_once_even_by_two_desks(place: &Place) {
+    let (one, other) = (place.registry().await, place.open("bob").await.unwrap());
     let mut numbers = Vec::new();
     for desk in [&one, &other, &one, &other] {
         numbers.push(desk.reserve_crl_number(AuthorityName::People, at(1), at(9)).await.unwrap());
@@ -241,10 +180,8 @@ async fn crl_numbers_are_taken_once_even_by_two_desks() {
     assert_eq!(other.newest_crl(AuthorityName::People).await.unwrap(), Some(crl));
 }
 
-#[tokio::test]
-async fn a_search_takes_every_character_literally() {
-    let directory = tempfile::tempdir().unwrap();
-    let registry = registry(&directory).await;
+async fn a_search_takes_every_character_literally(place: &Place) {
+    let registry = place.registry().await;
     registry.add_cardholder(&person("alice", Some("A-1")), at(1)).await.unwrap();
     registry.reserve_certificate(&certificate(0xAB, None), at(1)).await.unwrap();
     for (text, people, certificates) in [
@@ -259,33 +196,7 @@ async fn a_search_takes_every_character_literally() {
         ("fab", 0, 0),
         ("'", 0, 0),
     ] {
-        let hits = registry.search(text).await.unwrap();
+        let hits = registry.search(text, SearchFor::Beginnings).await.unwrap();
         assert_eq!((hits.people.len(), hits.certificates.len()), (people, certificates), "{text}");
     }
-}
-
-#[tokio::test]
-async fn what_is_not_a_registry_is_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    assert!(matches!(Registry::open(&url(&directory)).await, Err(RegistryError::Missing(_))));
-    std::fs::write(directory.path().join("registry.db"), [7; 8192]).unwrap();
-    assert!(Registry::open(&url(&directory)).await.is_err());
-}
-
-#[tokio::test]
-async fn every_table_is_strict() {
-    let directory = tempfile::tempdir().unwrap();
-    registry(&directory).await.close().await;
-    let pool =
-        sqlx::SqlitePool::connect(&format!("sqlite:{}", directory.path().join("registry.db").display()))
-            .await
-            .unwrap();
-    let loose: Vec<(String,)> =
-        sqlx::query_as("SELECT name FROM pragma_table_list WHERE type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite%' AND name NOT LIKE '_sqlx%'")
-            .fetch_all(&pool)
-            .await
-            .unwrap();
-    assert_eq!(loose, []);
-    let (mode,): (String,) = sqlx::query_as("PRAGMA journal_mode").fetch_one(&pool).await.unwrap();
-    assert_eq!(mode, "wal");
 }

@@ -1,0 +1,155 @@
+//! `issuer hold`, `release`, `mark` and `stock return`: what happens to a card after it was issued and needs no card.
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::failure::{Failure, Status};
+use super::office::Office;
+use super::output::{self, Format};
+use super::{ways, which_card};
+use crate::clock::Clock;
+use crate::domain::{CardCommand, CardState, Loss, Usability};
+use crate::registry::CardRecord;
+
+/// Which card.
+#[derive(Args, Debug)]
+pub struct WhichCard {
+    /// The card
+    #[arg(value_name = "CARD", long_help = which_card::HELP, help = which_card::HELP)]
+    pub(super) card: String,
+}
+
+/// Which card, and what became of it.
+#[derive(Args, Debug)]
+pub struct Mark {
+    #[command(flatten)]
+    which: WhichCard,
+    /// What it is now
+    #[arg(value_enum, value_name = "STATE")]
+    state: MarkAs,
+    /// Since when the keys were not their holder's alone, where known: 2026-11-20 or 2026-11-20T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = super::cli::parse_time)]
+    invalid_since: Option<Timestamp>,
+}
+
+/// What a card can be said to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MarkAs {
+    /// The holder uses it: the transport PIN is changed, or a blocked PIN was set anew
+    Active,
+    /// Too many wrong PINs
+    PinBlocked,
+    /// Nobody knows where it is: its certificates are revoked (key-compromise)
+    Lost,
+    /// Somebody took it: likewise
+    Stolen,
+    /// It does not work any more: its certificates are revoked (cessation-of-operation)
+    Damaged,
+    /// It is shredded: that cannot be undone
+    Destroyed,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    card: String,
+    holder: Option<String>,
+    state: &'static str,
+    since: Option<String>,
+    undo: Option<String>,
+}
+
+/// Suspends a card and its certificates.
+///
+/// # Errors
+/// The card is not in use.
+pub async fn hold(office: &Office, which: &WhichCard, format: Format) -> Result<Status, Failure> {
+    let record = which_card::find(office, &which.card).await?;
+    carry_out(office, &record, CardCommand::Hold, None, format).await
+}
+
+/// Ends a hold.
+///
+/// # Errors
+/// The card is not on hold.
+pub async fn release(office: &Office, which: &WhichCard, format: Format) -> Result<Status, Failure> {
+    let record = which_card::find(office, &which.card).await?;
+    carry_out(office, &record, CardCommand::Release, None, format).await
+}
+
+/// Takes a card back.
+///
+/// # Errors
+/// Nobody has it.
+pub async fn take_back(office: &Office, which: &WhichCard, format: Format) -> Result<Status, Failure> {
+    let record = which_card::find(office, &which.card).await?;
+    carry_out(office, &record, CardCommand::Return, None, format).await
+}
+
+/// Records what became of a card.
+///
+/// # Errors
+/// The card's state does not allow it; the message says why.
+pub async fn mark(office: &Office, mark: &Mark, format: Format) -> Result<Status, Failure> {
+    let record = which_card::find(office, &mark.which.card).await?;
+    let command = match mark.state {
+        MarkAs::Active => match record.card.state() {
+            CardState::Issued { usability: Usability::PinBlocked, .. } => CardCommand::UnblockPin,
+            _ => CardCommand::Activate,
+        },
+        MarkAs::PinBlocked => CardCommand::BlockPin,
+        MarkAs::Lost => CardCommand::ReportLoss { loss: Loss::Lost },
+        MarkAs::Stolen => CardCommand::ReportLoss { loss: Loss::Stolen },
+        MarkAs::Damaged => CardCommand::ReportDamage,
+        MarkAs::Destroyed => CardCommand::Destroy,
+    };
+    if mark.invalid_since.is_some() && !matches!(mark.state, MarkAs::Lost | MarkAs::Stolen) {
+        return Err(Failure::usage("--invalid-since belongs to a card that is lost or stolen"));
+    }
+    carry_out(office, &record, command, mark.invalid_since, format).await
+}
+
+async fn carry_out(
+    office: &Office,
+    record: &CardRecord,
+    command: CardCommand,
+    invalid_since: Option<Timestamp>,
+    format: Format,
+) -> Result<Status, Failure> {
+    let was_handed_out = record.card.state().is_live();
+    let card =
+        office.registry.command_card_since(record.id, command, invalid_since, office.clock.now()).await?;
+    let record = CardRecord { card, ..record.clone() };
+    let state = record.card.state();
+    let holder = match state.holder() {
+        Some(id) => Some(office.registry.cardholder(id).await?),
+        None => None,
+    };
+    let mail = holder.as_ref().map(|holder| holder.mail.as_str());
+    let undo = ways::back(&record, mail);
+    let summary = Summary {
+        card: which_card::name(&record),
+        holder: mail.map(str::to_owned),
+        state: state.name(),
+        since: state.since().map(|since| since.to_string()),
+        undo: undo.clone(),
+    };
+    match format {
+        Format::Json => output::json(&summary)?,
+        Format::Text => {
+            let whose = mail.map(|mail| format!(" of {mail}")).unwrap_or_default();
+            let crl = match (was_handed_out, command) {
+                (_, CardCommand::Activate | CardCommand::BlockPin | CardCommand::UnblockPin) | (false, _) => {
+                    ""
+                }
+                _ => " Make it known with: issuer publish --to DIR",
+            };
+            output::line(&format!("Card {}{whose} is {} now.{crl}", summary.card, summary.state))?;
+            output::line(&match undo {
+                Some(undo) => format!("What goes back from here: {undo}"),
+                None => "Nothing of this needs or has a way back.".to_owned(),
+            })?;
+        }
+    }
+    Ok(Status::Done)
+}

@@ -1,0 +1,97 @@
+//! `issuer show`: one card in full: what it is, what happened to it, what comes next and what can be undone.
+
+use serde::Serialize;
+
+use super::failure::{Failure, Status};
+use super::life_cycle::WhichCard;
+use super::office::Office;
+use super::output::{self, Format};
+use super::ways::{self, WayView};
+use super::which_card;
+use crate::domain::{CardState, Subject};
+use crate::registry::LogEntry;
+
+#[derive(Serialize)]
+struct Shown {
+    card: String,
+    identity: String,
+    state: &'static str,
+    since: Option<String>,
+    holder: Option<String>,
+    ways: Vec<WayView>,
+    history: Vec<Happened>,
+}
+
+#[derive(Serialize)]
+struct Happened {
+    event: u64,
+    at: String,
+    by: String,
+    what: String,
+}
+
+/// Shows a card.
+///
+/// # Errors
+/// There is none.
+pub async fn run(office: &Office, which: &WhichCard, format: Format) -> Result<Status, Failure> {
+    let record = which_card::find(office, &which.card).await?;
+    let state = record.card.state();
+    let holder = match state.holder() {
+        Some(id) => Some(office.registry.cardholder(id).await?),
+        None => None,
+    };
+    let mail = holder.as_ref().map(|holder| holder.mail.as_str().to_owned());
+    let history = office.registry.history(&Subject::Card(record.id)).await?;
+    let shown = Shown {
+        card: which_card::name(&record),
+        identity: record.identity.to_string(),
+        state: state.name(),
+        since: state.since().map(|since| since.to_string()),
+        ways: ways::of(&record, mail.as_deref()),
+        holder: mail,
+        history: history.into_iter().map(happened).collect(),
+    };
+    match format {
+        Format::Json => output::json(&shown)?,
+        Format::Text => text(&shown, state)?,
+    }
+    Ok(Status::Done)
+}
+
+fn happened(entry: LogEntry) -> Happened {
+    let record = entry.record;
+    Happened {
+        event: record.sequence,
+        at: record.at.to_string(),
+        by: record.actor,
+        what: record.kind.replace('-', " "),
+    }
+}
+
+fn text(shown: &Shown, state: &CardState) -> Result<(), Failure> {
+    let whose = match (&shown.holder, state.is_live()) {
+        (Some(mail), true) => format!(", {mail}"),
+        (Some(mail), false) => format!(", last of {mail}"),
+        (None, _) => String::new(),
+    };
+    let since = shown.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
+    output::line(&format!("Card {} ({}): {}{since}{whose}.", shown.card, shown.identity, shown.state))?;
+    for (undoes, title) in [(false, "What can come next:"), (true, "What goes back:")] {
+        let ways: Vec<_> = shown.ways.iter().filter(|way| way.undoes == undoes).collect();
+        if ways.is_empty() {
+            continue;
+        }
+        output::line(title)?;
+        for way in ways {
+            let command =
+                way.command.as_deref().map(|command| format!("\n      {command}")).unwrap_or_default();
+            output::line(&format!("  - {}{command}", way.what))?;
+        }
+    }
+    let rows = shown.history.iter().map(|happened| {
+        vec![happened.event.to_string(), happened.at.clone(), happened.what.clone(), happened.by.clone()]
+    });
+    output::line("")?;
+    output::table(&["EVENT", "AT", "WHAT", "BY"], rows.collect(), "")
+}

@@ -1,0 +1,79 @@
+//! `issuer staff leavers`: who left and still has a card; and the end of it.
+
+use clap::Args;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::failure::{Failure, Status};
+use super::office::Office;
+use super::output::{self, Format};
+use crate::clock::Clock;
+use crate::domain::{PersonCommand, RevocationReason};
+
+/// What `staff leavers` was told.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Revoke the cards and certificates of all of them (cessation-of-operation)
+    #[arg(long)]
+    revoke: bool,
+}
+
+#[derive(Serialize)]
+struct Leaver {
+    name: String,
+    mail: String,
+    left: Option<String>,
+    employed_until: Option<String>,
+    revoked: Option<usize>,
+}
+
+/// Lists them, or revokes.
+///
+/// # Errors
+/// The registry cannot be read or written.
+pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Result<Status, Failure> {
+    let now = office.clock.now();
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let mut leavers = Vec::new();
+    for person in office.registry.leavers_with_cards(today).await? {
+        let mut revoked = None;
+        if arguments.revoke {
+            if person.left.is_none() {
+                office.registry.command_person(person.id, &PersonCommand::Leave, now).await?;
+            }
+            let reason = RevocationReason::CessationOfOperation;
+            let done = office.registry.revoke_cardholder(person.id, reason, None, now).await?;
+            revoked = Some(done.certificates.len());
+        }
+        leavers.push(Leaver {
+            name: person.name.as_str().to_owned(),
+            mail: person.mail.as_str().to_owned(),
+            left: person.left.map(|at| at.to_string()),
+            employed_until: person.employed_until.map(|day| day.to_string()),
+            revoked,
+        });
+    }
+    match format {
+        Format::Json => output::json(&leavers)?,
+        Format::Text => show(&leavers, arguments)?,
+    }
+    Ok(Status::Done)
+}
+
+fn show(leavers: &[Leaver], arguments: &Arguments) -> Result<(), Failure> {
+    let rows = leavers.iter().map(|leaver| {
+        let since = match (&leaver.left, &leaver.employed_until) {
+            (Some(at), _) => format!("left {at}"),
+            (None, Some(day)) => format!("employed until {day}"),
+            (None, None) => String::new(),
+        };
+        let revoked = leaver.revoked.map(|count| format!("{count} certificates revoked")).unwrap_or_default();
+        vec![leaver.name.clone(), leaver.mail.clone(), since, revoked]
+    });
+    output::table(&["NAME", "MAIL", "SINCE", ""], rows.collect(), "Nobody who left has a card.")?;
+    match (leavers.is_empty(), arguments.revoke) {
+        (true, _) => Ok(()),
+        (false, true) => output::line("Make it known with: issuer publish --to DIR"),
+        (false, false) => output::line("Revoke what they have with: issuer staff leavers --revoke"),
+    }
+}

@@ -1,0 +1,91 @@
+//! What can be done with a card next, and what can be undone and how, in words and as commands.
+
+use serde::Serialize;
+
+use super::which_card;
+use crate::domain::{CardAction, Direction, Way};
+use crate::registry::CardRecord;
+
+/// One thing that can be done.
+#[derive(Clone, Debug, Serialize)]
+pub struct WayView {
+    /// Whether it undoes something.
+    pub undoes: bool,
+    /// In words.
+    pub what: &'static str,
+    /// The command; none where it happens by itself in another.
+    pub command: Option<String>,
+}
+
+/// Everything that can be done with a card now; `holder` is whose it is, as a command takes it.
+pub fn of(record: &CardRecord, holder: Option<&str>) -> Vec<WayView> {
+    let ways = record.card.state().ways();
+    ways.iter().filter_map(|way| view(*way, record, holder)).collect()
+}
+
+/// What undoes the last step, in one line.
+pub fn back(record: &CardRecord, holder: Option<&str>) -> Option<String> {
+    let way = of(record, holder).into_iter().find(|way| way.undoes)?;
+    Some(match way.command {
+        Some(command) => format!("{}: {command}", way.what),
+        None => way.what.to_owned(),
+    })
+}
+
+fn view(way: Way, record: &CardRecord, holder: Option<&str>) -> Option<WayView> {
+    let undoes = way.direction == Direction::Back;
+    let card = which_card::argument(record);
+    let who = holder.unwrap_or("PERSON");
+    let (what, command) = match way.action {
+        CardAction::Receive => {
+            ("take it into stock again, once it is reset", Some("issuer stock add --card LOCATOR".to_owned()))
+        }
+        CardAction::Personalise if undoes => return None,
+        CardAction::Personalise => {
+            ("make it somebody's, or go on making it", Some(format!("issuer issue {who} --card LOCATOR")))
+        }
+        CardAction::HandOver | CardAction::RecordFault => return None,
+        CardAction::Abandon => (
+            "give up the half-made card: what was certified is revoked, the card goes back to stock",
+            Some(format!("issuer revoke {who} --reason cessation-of-operation")),
+        ),
+        CardAction::Activate => (
+            "record that the holder has changed the transport PIN",
+            Some(format!("issuer mark {card} active")),
+        ),
+        CardAction::BlockPin => {
+            ("record that its PIN is blocked", Some(format!("issuer mark {card} pin-blocked")))
+        }
+        CardAction::UnblockPin => {
+            ("record that its PIN was set anew", Some(format!("issuer mark {card} active")))
+        }
+        CardAction::Hold => ("put it on hold; that can be undone", Some(format!("issuer hold {card}"))),
+        CardAction::Release => {
+            ("release it from hold: everything is as before", Some(format!("issuer release {card}")))
+        }
+        CardAction::ReportLoss => (
+            "report it lost or stolen; its certificates are revoked for good",
+            Some(format!("issuer mark {card} lost")),
+        ),
+        CardAction::ReportDamage => (
+            "report it damaged; its certificates are revoked for good",
+            Some(format!("issuer mark {card} damaged")),
+        ),
+        // A command of its own comes with the replacement of cards.
+        CardAction::Replace => return None,
+        CardAction::Revoke => ("revoke it for good", Some(format!("issuer revoke {who} --reason REASON"))),
+        CardAction::Return => (
+            "take it back; its certificates stay or become revoked, and wiped it can be anybody's",
+            Some(format!("issuer stock return {card}")),
+        ),
+        CardAction::Restock => (
+            "put it into stock again, wiped: that is verified",
+            Some("issuer stock add --card LOCATOR".to_owned()),
+        ),
+        CardAction::Destroy => (
+            "record that it is destroyed; that cannot be undone",
+            Some(format!("issuer mark {card} destroyed")),
+        ),
+    };
+    Some(WayView { undoes, what, command })
+}

@@ -1,0 +1,81 @@
+//! Which card somebody means: by whose it is, by its serial number or by its GUID.
+
+use super::failure::Failure;
+use super::office::Office;
+use crate::domain::{Guid, StockIdentity};
+use crate::registry::{CardRecord, PresentedIdentity};
+
+/// The help of every argument that names a card.
+pub(super) const HELP: &str = "Mail address or identifier of its holder, serial number, or GUID; serial=N, guid=HEX or person=WHO where that is not clear";
+
+/// The card that `text` names: a person's live card, or else the newest of theirs.
+///
+/// # Errors
+/// There is none, or more than one could be meant.
+pub async fn find(office: &Office, text: &str) -> Result<CardRecord, Failure> {
+    let registry = &office.registry;
+    let (by_person, by_number) = match text.split_once('=') {
+        Some(("person", rest)) => (Some(rest), None),
+        Some(("serial" | "guid", rest)) => (None, Some(rest)),
+        _ => (Some(text), Some(text)),
+    };
+    let mut found = Vec::new();
+    let mut is_known = false;
+    if let Some(person) = by_person
+        && let Some(person) = registry.cardholder_named(person).await?
+    {
+        is_known = true;
+        found.extend(registry.cards_of(person.id).await?.into_iter().next());
+    }
+    for identity in by_number.map(identities).unwrap_or_default() {
+        if let Some(card) = registry.card_presented(identity).await?
+            && found.iter().all(|known: &CardRecord| known.id != card.id)
+        {
+            found.push(card);
+        }
+    }
+    match (found.as_slice(), is_known) {
+        ([_], _) => found.pop().ok_or_else(|| unknown(text)),
+        ([], true) => Err(Failure::new("no-card", format!("{text} has no card and had none"))),
+        ([], false) => Err(unknown(text)),
+        _ => Err(Failure::new(
+            "ambiguous",
+            format!(
+                "{text:?} is a person's identifier and another card's number; say person={text} or serial={text}"
+            ),
+        )),
+    }
+}
+
+fn identities(text: &str) -> Vec<PresentedIdentity> {
+    let serial =
+        text.parse().ok().map(|serial| PresentedIdentity { vendor_serial: Some(serial), guid: None });
+    let guid = Guid::from_hex(text).map(|guid| PresentedIdentity { vendor_serial: None, guid: Some(guid) });
+    serial.into_iter().chain(guid).collect()
+}
+
+fn unknown(text: &str) -> Failure {
+    Failure::new(
+        "unknown-card",
+        format!(
+            "no card is {text:?}, and nobody of that mail address or identifier has one; look with: issuer find {text}"
+        ),
+    )
+}
+
+/// What a card is called in a sentence.
+pub(super) fn name(record: &CardRecord) -> String {
+    match (record.card.guid(), record.identity) {
+        (Some(guid), _) => guid.to_string(),
+        (None, StockIdentity::VendorSerial(serial)) => format!("serial {serial}"),
+        (None, StockIdentity::Guid(guid)) => guid.to_string(),
+    }
+}
+
+/// What a command takes to name exactly this card.
+pub(super) fn argument(record: &CardRecord) -> String {
+    match record.identity {
+        StockIdentity::VendorSerial(serial) => format!("serial={serial}"),
+        StockIdentity::Guid(guid) => format!("guid={guid}"),
+    }
+}

@@ -1,0 +1,514 @@
+//! Certificates in the registry, from the bytes to be signed to revocation.
+
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::cards::execute as execute_card;
+use super::database::{Change, Registry};
+use super::error::RegistryError;
+use super::records::{
+    Authority, CertificateRecord, NewCertificate, RevokedCertificate, RevokedForCardholder, Standing,
+};
+use super::requests::fulfil_revocation;
+use super::rows::{self, damaged, time_text, whole_seconds};
+use crate::domain::unicode::search_key;
+use crate::domain::{
+    AuthorityName, CardCommand, CardId, CardRefusal, CardState, CardholderId, Certificate,
+    CertificateCommand, CertificateRefusal, CertificateState, Consequence, RevocationReason, SerialNumber,
+    Subject,
+};
+
+impl Registry {
+    /// Stores the certificate of an authority.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn add_authority(&self, authority: &Authority) -> Result<(), RegistryError> {
+        sqlx::query("INSERT INTO authorities (name, certificate) VALUES ($1, $2)")
+            .bind(authority.name.as_str())
+            .bind(authority.certificate.clone())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// The certificates of the authorities, the anchor first.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn authorities(&self) -> Result<Vec<Authority>, RegistryError> {
+        let rows = sqlx::query("SELECT name, certificate FROM authorities").fetch_all(&self.pool).await?;
+        let mut authorities = rows
+            .iter()
+            .map(|row| {
+                Ok(Authority {
+                    name: rows::authority(row, "name")?,
+                    certificate: row.try_get("certificate")?,
+                })
+            })
+            .collect::<Result<Vec<_>, RegistryError>>()?;
+        authorities.sort_by_key(|authority| authority.name);
+        Ok(authorities)
+    }
+
+    /// Stores the exact bytes to be signed; only then may they be signed.
+    ///
+    /// # Errors
+    /// The serial number is taken, or the card is no longer in the attempt that wants it.
+    pub async fn reserve_certificate(
+        &self,
+        new: &NewCertificate,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            if load(change, &new.serial).await?.is_some() {
+                return Err(CertificateRefusal::SerialNumberTaken.into());
+            }
+            if let Some((_, card, attempt, _)) = new.on_card {
+                refuse_overtaken(change, card, attempt).await?;
+            }
+            let event = Certificate::default().decide(CertificateCommand::Reserve, whole_seconds(now))?;
+            let state = Certificate::default().apply(event.clone());
+            sqlx::query(
+                "INSERT INTO certificates (serial, authority, profile, subject, mail, holder, card, attempt, card_key, \
+                 not_before, not_after, to_be_signed, certificate, state, snapshot, subject_key) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, $13, $14, $15)",
+            )
+            .bind(new.serial.as_bytes().to_vec())
+            .bind(new.authority.as_str())
+            .bind(new.profile.clone())
+            .bind(new.subject.clone())
+            .bind(new.mail.clone())
+            .bind(new.on_card.map(|(holder, ..)| holder.0))
+            .bind(new.on_card.map(|(_, card, ..)| card.0))
+            .bind(new.on_card.map(|(_, _, attempt, _)| i64::from(attempt)))
+            .bind(new.on_card.map(|(.., key)| key.as_str()))
+            .bind(time_text(new.not_before))
+            .bind(time_text(new.not_after))
+            .bind(new.to_be_signed.clone())
+            .bind(state.state().name())
+            .bind(rows::snapshot_text(&state)?)
+            .bind(search_key(&new.subject))
+            .execute(change.connection())
+            .await?;
+            change.record(Subject::Certificate(new.serial.clone()), &event, now).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Stores the signed certificate.
+    ///
+    /// # Errors
+    /// It was not reserved, or was signed before.
+    pub async fn record_signature(
+        &self,
+        serial: &SerialNumber,
+        certificate: &[u8],
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            execute(change, serial, CertificateCommand::RecordSignature, now).await?;
+            sqlx::query("UPDATE certificates SET certificate = $1 WHERE serial = $2")
+                .bind(certificate.to_vec())
+                .bind(serial.as_bytes().to_vec())
+                .execute(change.connection())
+                .await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Records that the certificate is where it belongs.
+    ///
+    /// # Errors
+    /// It is not signed, or is revoked.
+    pub async fn confirm_delivery(&self, serial: &SerialNumber, now: Timestamp) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            execute(change, serial, CertificateCommand::ConfirmDelivery, now).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The certificate with this serial number.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn certificate(
+        &self,
+        serial: &SerialNumber,
+    ) -> Result<Option<CertificateRecord>, RegistryError> {
+        let row = sqlx::query(
+            "SELECT serial, authority, profile, subject, mail, holder, card, attempt, card_key, not_before, not_after, certificate, snapshot \
+             FROM certificates WHERE serial = $1",
+        )
+        .bind(serial.as_bytes().to_vec())
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(rows::certificate).transpose()
+    }
+
+    /// Revokes one certificate, or gives the reason of a revocation that had none.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownCertificate`], or it was revoked before with a reason: that one stands.
+    pub async fn revoke_certificate(
+        &self,
+        serial: &SerialNumber,
+        reason: RevocationReason,
+        invalid_since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            if load(change, serial).await?.is_none() {
+                return Err(RegistryError::UnknownCertificate(serial.clone()));
+            }
+            revoke(change, serial, reason, invalid_since, now).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends a person's card and revokes every certificate of hers that has not expired, in one transaction; a half-made
+    /// card goes back to stock.
+    ///
+    /// # Errors
+    /// The database, or an invalidity date in the future. Nothing to revoke is not an error: the answer says so.
+    pub async fn revoke_cardholder(
+        &self,
+        holder: CardholderId,
+        reason: RevocationReason,
+        invalid_since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<RevokedForCardholder, RegistryError> {
+        self.change(async |change| {
+            let mut done = RevokedForCardholder::default();
+            let serials = sqlx::query(
+                "SELECT serial FROM certificates WHERE holder = $1 AND not_after >= $2 ORDER BY serial",
+            )
+            .bind(holder.0)
+            .bind(time_text(now))
+            .fetch_all(change.connection())
+            .await?;
+            for row in &serials {
+                let serial = rows::serial(row)?;
+                match revoke(change, &serial, reason, invalid_since, now).await {
+                    Ok(Revocation::New) => done.certificates.push(serial),
+                    Ok(Revocation::Explained) => done.explained.push(serial),
+                    Err(RegistryError::CertificateRefused(CertificateRefusal::AlreadyRevoked { .. })) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            end_cards(change, holder, reason, now, &mut done).await?;
+            fulfil_revocation(change, holder, now).await?;
+            if done.changed_nothing() {
+                done.earlier = newest_revocation(change, holder).await?;
+            }
+            Ok(done)
+        })
+        .await
+    }
+
+    /// What a CRL of `authority` says, ascending by serial number. Entries stay after their certificates expired.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn revoked_certificates(
+        &self,
+        authority: AuthorityName,
+    ) -> Result<Vec<RevokedCertificate>, RegistryError> {
+        let rows = sqlx::query(
+            "SELECT serial, revoked_at, reason, invalid_since FROM revocations WHERE authority = $1",
+        )
+        .bind(authority.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        let mut revoked = rows.iter().map(revoked_certificate).collect::<Result<Vec<_>, _>>()?;
+        revoked.sort_by(|left, right| left.serial.cmp_as_number(&right.serial));
+        Ok(revoked)
+    }
+
+    /// Every certificate with a mail address that reached its holder and has not expired at `now`, DER. Those of an
+    /// attempt that never ended are nobody's: no mail is to be encrypted to them.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn certificates_to_publish(&self, now: Timestamp) -> Result<Vec<Vec<u8>>, RegistryError> {
+        let rows = sqlx::query(
+            "SELECT certificates.certificate AS certificate, card, attempt, cards.snapshot AS snapshot \
+             FROM certificates LEFT JOIN cards ON cards.id = certificates.card \
+             WHERE certificates.mail IS NOT NULL AND certificates.certificate IS NOT NULL AND not_after >= $1 ORDER BY serial",
+        )
+        .bind(time_text(now))
+        .fetch_all(&self.pool)
+        .await?;
+        let mut certificates = Vec::new();
+        for row in &rows {
+            let on_card: (Option<i64>, Option<i64>) = (row.try_get("card")?, row.try_get("attempt")?);
+            let is_out = match on_card {
+                (Some(_), Some(attempt)) => {
+                    let card: crate::domain::Card = rows::snapshot(row)?;
+                    was_handed_over(card.state(), attempt, card.attempts())
+                }
+                _ => true,
+            };
+            if is_out {
+                certificates.push(row.try_get("certificate")?);
+            }
+        }
+        Ok(certificates)
+    }
+
+    /// The certificates of an authority with exactly this subject that were signed, are not revoked and are valid until
+    /// after `now`, the newest first.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn live_certificates(
+        &self,
+        authority: AuthorityName,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Vec<CertificateRecord>, RegistryError> {
+        let rows = sqlx::query(
+            "SELECT serial, authority, profile, subject, mail, holder, card, attempt, card_key, not_before, not_after, certificate, snapshot \
+             FROM certificates WHERE authority = $1 AND subject = $2 AND not_after > $3 AND certificate IS NOT NULL \
+             AND NOT EXISTS (SELECT 1 FROM revocations WHERE revocations.serial = certificates.serial) ORDER BY not_after DESC",
+        )
+        .bind(authority.as_str())
+        .bind(subject.to_owned())
+        .bind(time_text(now))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(rows::certificate).collect()
+    }
+
+    /// Serial numbers of the certificates of an authority that were signed and have not expired at `now`.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn unexpired_certificates(
+        &self,
+        authority: AuthorityName,
+        now: Timestamp,
+    ) -> Result<Vec<SerialNumber>, RegistryError> {
+        let rows = sqlx::query(
+            "SELECT serial FROM certificates WHERE authority = $1 AND not_after >= $2 AND certificate IS NOT NULL",
+        )
+        .bind(authority.as_str())
+        .bind(time_text(now))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(rows::serial).collect()
+    }
+
+    /// Serial number and end of every certificate of an authority that a CRL has named or names.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn certificate_ends(
+        &self,
+        authority: AuthorityName,
+    ) -> Result<Vec<(SerialNumber, Timestamp)>, RegistryError> {
+        let rows = sqlx::query(
+            "SELECT certificates.serial AS serial, not_after FROM revocations \
+             JOIN certificates ON certificates.serial = revocations.serial WHERE revocations.authority = $1",
+        )
+        .bind(authority.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| Ok((rows::serial(row)?, rows::time(row, "not_after")?))).collect()
+    }
+}
+
+/// Whether the certificates of an attempt reached their holder.
+fn was_handed_over(state: &CardState, attempt: i64, attempts: u32) -> bool {
+    match state {
+        CardState::Unknown | CardState::BeingPersonalised { .. } => false,
+        // Back in stock: whether it was ever handed over is the certificate's own affair, and it is revoked.
+        CardState::InStock { .. } | CardState::Unusable { .. } => false,
+        _ => attempt == i64::from(attempts),
+    }
+}
+
+async fn refuse_overtaken(change: &mut Change, card: CardId, attempt: u32) -> Result<(), RegistryError> {
+    let card = super::cards::load(change, card).await?;
+    match card.state() {
+        CardState::BeingPersonalised { .. } if card.attempts() != attempt => {
+            Err(CardRefusal::Overtaken { attempt, present: card.attempts() }.into())
+        }
+        CardState::BeingPersonalised { .. } => Ok(()),
+        state => Err(CardRefusal::NotBeingPersonalised(state.name()).into()),
+    }
+}
+
+async fn end_cards(
+    change: &mut Change,
+    holder: CardholderId,
+    reason: RevocationReason,
+    now: Timestamp,
+    done: &mut RevokedForCardholder,
+) -> Result<(), RegistryError> {
+    let cards = sqlx::query("SELECT id FROM cards WHERE holder = $1 AND live > 0 ORDER BY id")
+        .bind(holder.0)
+        .fetch_all(change.connection())
+        .await?;
+    for row in &cards {
+        let card = CardId(row.try_get("id")?);
+        match execute_card(change, card, CardCommand::Revoke { reason }, None, now).await {
+            Ok(_) => done.cards.push(card),
+            Err(RegistryError::CardRefused(CardRefusal::NotIssued(_))) => {
+                let abandon = CardCommand::AbandonPersonalisation;
+                let abandoned = execute_card(change, card, abandon, None, now).await?;
+                match abandoned.state() {
+                    CardState::Unusable { .. } => done.set_aside.push(card),
+                    _ => done.abandoned.push(card),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Does to a card's certificates what an event of the card means for them.
+pub(super) async fn follow_card(
+    change: &mut Change,
+    card: CardId,
+    consequence: Consequence,
+    invalid_since: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    let rows = sqlx::query("SELECT serial, snapshot FROM certificates WHERE card = $1 ORDER BY serial")
+        .bind(card.0)
+        .fetch_all(change.connection())
+        .await?;
+    for row in &rows {
+        let serial = rows::serial(row)?;
+        let state: Certificate = rows::snapshot(row)?;
+        match (consequence, state.state()) {
+            (_, CertificateState::Revoked { .. }) => {}
+            (Consequence::Revoke(reason), _) => {
+                revoke(change, &serial, reason, invalid_since, now).await?;
+            }
+            (Consequence::Hold, CertificateState::Signed { .. } | CertificateState::Delivered { .. }) => {
+                execute(change, &serial, CertificateCommand::Hold, now).await?;
+            }
+            (Consequence::Release, CertificateState::OnHold { .. }) => {
+                execute(change, &serial, CertificateCommand::Release, now).await?;
+            }
+            (Consequence::Hold | Consequence::Release, _) => {}
+        }
+    }
+    Ok(())
+}
+
+/// What a revocation was.
+enum Revocation {
+    New,
+    /// There was one without a reason.
+    Explained,
+}
+
+async fn revoke(
+    change: &mut Change,
+    serial: &SerialNumber,
+    reason: RevocationReason,
+    invalid_since: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Revocation, RegistryError> {
+    let was_revoked =
+        load(change, serial).await?.is_some_and(|it| matches!(it.state(), CertificateState::Revoked { .. }));
+    execute(change, serial, CertificateCommand::Revoke { reason, invalid_since }, now).await?;
+    Ok(if was_revoked { Revocation::Explained } else { Revocation::New })
+}
+
+/// Judges and records a command within a change.
+async fn execute(
+    change: &mut Change,
+    serial: &SerialNumber,
+    command: CertificateCommand,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    let before = load(change, serial).await?.unwrap_or_default();
+    let event = before.decide(command, whole_seconds(now))?;
+    change.record(Subject::Certificate(serial.clone()), &event, now).await?;
+    store(change, serial, &before.apply(event)).await
+}
+
+/// Writes a certificate's state, and what a CRL says of it.
+pub(super) async fn store(
+    change: &mut Change,
+    serial: &SerialNumber,
+    certificate: &Certificate,
+) -> Result<(), RegistryError> {
+    sqlx::query("UPDATE certificates SET state = $1, snapshot = $2 WHERE serial = $3")
+        .bind(certificate.state().name())
+        .bind(rows::snapshot_text(certificate)?)
+        .bind(serial.as_bytes().to_vec())
+        .execute(change.connection())
+        .await?;
+    let (since, standing, invalid_since) = match certificate.state() {
+        CertificateState::Revoked { since, reason, invalid_since } => {
+            (*since, Standing::Revoked(*reason), *invalid_since)
+        }
+        CertificateState::OnHold { since, .. } => (*since, Standing::OnHold, None),
+        _ => {
+            sqlx::query("DELETE FROM revocations WHERE serial = $1")
+                .bind(serial.as_bytes().to_vec())
+                .execute(change.connection())
+                .await?;
+            return Ok(());
+        }
+    };
+    sqlx::query(
+        "INSERT INTO revocations (serial, authority, revoked_at, reason, invalid_since) \
+         SELECT serial, authority, $1, $2, $3 FROM certificates WHERE serial = $4 \
+         ON CONFLICT (serial) DO UPDATE SET reason = excluded.reason, invalid_since = excluded.invalid_since",
+    )
+    .bind(time_text(since))
+    .bind(standing.as_str())
+    .bind(invalid_since.map(time_text))
+    .bind(serial.as_bytes().to_vec())
+    .execute(change.connection())
+    .await?;
+    Ok(())
+}
+
+async fn load(change: &mut Change, serial: &SerialNumber) -> Result<Option<Certificate>, RegistryError> {
+    let row = sqlx::query("SELECT snapshot FROM certificates WHERE serial = $1")
+        .bind(serial.as_bytes().to_vec())
+        .fetch_optional(change.connection())
+        .await?;
+    row.as_ref().map(rows::snapshot).transpose()
+}
+
+async fn newest_revocation(
+    change: &mut Change,
+    holder: CardholderId,
+) -> Result<Option<(Timestamp, RevocationReason)>, RegistryError> {
+    let row = sqlx::query(
+        "SELECT revocations.serial AS serial, revoked_at, reason, invalid_since FROM revocations \
+         JOIN certificates ON certificates.serial = revocations.serial WHERE holder = $1 ORDER BY revoked_at DESC LIMIT 1",
+    )
+    .bind(holder.0)
+    .fetch_optional(change.connection())
+    .await?;
+    let revoked = row.as_ref().map(revoked_certificate).transpose()?;
+    Ok(revoked.and_then(|revoked| match revoked.standing {
+        Standing::Revoked(reason) => Some((revoked.revoked_at, reason)),
+        Standing::OnHold => None,
+    }))
+}
+
+fn revoked_certificate(row: &AnyRow) -> Result<RevokedCertificate, RegistryError> {
+    let reason: String = row.try_get("reason")?;
+    Ok(RevokedCertificate {
+        serial: rows::serial(row)?,
+        revoked_at: rows::time(row, "revoked_at")?,
+        standing: Standing::parse(&reason).ok_or_else(|| damaged(format!("unknown reason {reason:?}")))?,
+        invalid_since: rows::optional_time(row, "invalid_since")?,
+    })
+}

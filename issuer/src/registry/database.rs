@@ -1,0 +1,261 @@
+//! An open registry: connections, transactions, and what the two databases differ in.
+//!
+//! Every statement is the same text on both. Everything that changes people, cards, certificates or requests holds the
+//! end of the log from its first to its last statement: what it read is still true when it writes, on SQLite because
+//! writers take turns (BEGIN IMMEDIATE), on PostgreSQL because the row of the log's end is locked. Two desks that want
+//! the same card or person are so one after the other, and the second sees what the first did.
+
+use jiff::Timestamp;
+use sqlx::AnyPool;
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyConnection, Row, Transaction};
+
+use super::error::RegistryError;
+#[cfg(feature = "postgres")]
+use super::postgres;
+use super::records::EmulatedCards;
+use super::rows::{self, damaged, time_text};
+use super::url::RegistryUrl;
+use super::{adoption, sqlite};
+use crate::domain::{Actor, AuditRecord, ChainEnd, ChainHash, Subject};
+
+/// An open registry.
+pub struct Registry {
+    pub(super) pool: AnyPool,
+    kind: Kind,
+    actor: Actor,
+}
+
+/// Which database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Sqlite,
+    #[cfg(feature = "postgres")]
+    Postgres,
+}
+
+/// One change: everything in it is recorded, or nothing.
+pub(super) struct Change {
+    transaction: Transaction<'static, Any>,
+    actor: Actor,
+    end: ChainEnd,
+    kind: Kind,
+    was_recorded: bool,
+}
+
+impl Registry {
+    /// Makes a new registry; `actor` is who does what is done with it.
+    ///
+    /// # Errors
+    /// [`RegistryError::AlreadyExists`], or it cannot be made.
+    pub async fn create(
+        url: &RegistryUrl,
+        emulated: EmulatedCards,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<Self, RegistryError> {
+        let (pool, kind) = match url {
+            RegistryUrl::Sqlite(path) => (sqlite::create(path).await?, Kind::Sqlite),
+            #[cfg(feature = "postgres")]
+            RegistryUrl::Postgres(url) => (postgres::create(url).await?, Kind::Postgres),
+            #[cfg(not(feature = "postgres"))]
+            RegistryUrl::Postgres(_) => return Err(RegistryError::NotBuiltIn),
+        };
+        let emulated = match emulated {
+            EmulatedCards::Allowed => "allowed",
+            EmulatedCards::Refused => "refused",
+        };
+        sqlx::query("INSERT INTO registry (only_row, emulated_cards, created_at) VALUES (1, $1, $2)")
+            .bind(emulated)
+            .bind(time_text(now))
+            .execute(&pool)
+            .await?;
+        Ok(Self { pool, kind, actor })
+    }
+
+    /// Opens a registry and brings its tables up to date. What is not a finished registry is left as it is.
+    ///
+    /// # Errors
+    /// [`RegistryError::Missing`], [`RegistryError::Unfinished`], [`RegistryError::Foreign`], [`RegistryError::Damaged`],
+    /// [`RegistryError::Newer`], [`RegistryError::Unreachable`].
+    pub async fn open(url: &RegistryUrl, actor: Actor) -> Result<Self, RegistryError> {
+        let (pool, kind) = match url {
+            RegistryUrl::Sqlite(path) => (sqlite::open(path).await?, Kind::Sqlite),
+            #[cfg(feature = "postgres")]
+            RegistryUrl::Postgres(url) => (postgres::open(url).await?, Kind::Postgres),
+            #[cfg(not(feature = "postgres"))]
+            RegistryUrl::Postgres(_) => return Err(RegistryError::NotBuiltIn),
+        };
+        let registry = Self { pool, kind, actor };
+        if kind == Kind::Sqlite {
+            adoption::adopt(&registry).await?;
+        }
+        Ok(registry)
+    }
+
+    /// Writes everything into its place and lets go of it.
+    pub async fn close(self) {
+        self.pool.close().await;
+    }
+
+    /// Whether emulated cards are personalised.
+    ///
+    /// # Errors
+    /// [`RegistryError::Damaged`].
+    pub async fn emulated_cards(&self) -> Result<EmulatedCards, RegistryError> {
+        let row = sqlx::query("SELECT emulated_cards FROM registry WHERE only_row = 1")
+            .fetch_optional(&self.pool)
+            .await?;
+        let row = row.ok_or_else(|| damaged("it was never finished; run init again, elsewhere"))?;
+        match row.try_get::<String, _>("emulated_cards")?.as_str() {
+            "allowed" => Ok(EmulatedCards::Allowed),
+            "refused" => Ok(EmulatedCards::Refused),
+            other => Err(damaged(format!("emulated cards are neither allowed nor refused but {other:?}"))),
+        }
+    }
+
+    pub(super) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Makes a change, as whoever opened the registry.
+    pub(super) async fn change<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Change) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        self.change_as(self.actor.clone(), work).await
+    }
+
+    /// Makes a change: what `work` does is recorded as a whole when it answers, and taken back at once when it refuses, so
+    /// that nobody waits for a refusal.
+    pub(super) async fn change_as<T>(
+        &self,
+        actor: Actor,
+        work: impl AsyncFnOnce(&mut Change) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        let mut change = self.begin(actor).await?;
+        match work(&mut change).await {
+            Ok(done) => {
+                change.commit().await?;
+                Ok(done)
+            }
+            Err(refusal) => {
+                // If not even this can be said, the connection is gone, and the change with it.
+                let _ = change.transaction.rollback().await;
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn begin(&self, actor: Actor) -> Result<Change, RegistryError> {
+        let statement = match self.kind {
+            // The write lock at once.
+            Kind::Sqlite => "BEGIN IMMEDIATE",
+            #[cfg(feature = "postgres")]
+            // Each statement sees what was committed before it, so that the first after the lock sees the latest.
+            Kind::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        };
+        let mut transaction = self.pool.begin_with(statement).await?;
+        let end = match self.kind {
+            Kind::Sqlite => sqlx::query("SELECT sequence, hash FROM event_chain WHERE only_row = 1"),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => {
+                sqlx::query("SELECT sequence, hash FROM event_chain WHERE only_row = 1 FOR UPDATE")
+            }
+        };
+        let row = end.fetch_optional(&mut *transaction).await?;
+        let end = chain_end(&row.ok_or_else(|| damaged("the end of the log is missing"))?)?;
+        Ok(Change { transaction, actor, end, kind: self.kind, was_recorded: false })
+    }
+}
+
+impl Change {
+    pub(super) fn connection(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
+    }
+
+    pub(super) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Adds an event to the log.
+    pub(super) async fn record<E: serde::Serialize>(
+        &mut self,
+        subject: Subject,
+        event: &E,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        let unwritable = |error| damaged(format!("an event cannot be written: {error}"));
+        let value = serde_json::to_value(event).map_err(unwritable)?;
+        let kind = value.get("event").and_then(serde_json::Value::as_str).unwrap_or("event").to_owned();
+        let detail = serde_json::to_string(event).map_err(unwritable)?;
+        self.append(subject, kind, detail, rows::whole_seconds(now)).await
+    }
+
+    pub(super) async fn append(
+        &mut self,
+        subject: Subject,
+        kind: String,
+        detail: String,
+        at: Timestamp,
+    ) -> Result<(), RegistryError> {
+        let (previous, sequence) = (self.end.hash, self.end.sequence.saturating_add(1));
+        let actor = self.actor.as_str().to_owned();
+        let record = AuditRecord { sequence, at, actor, subject, kind, detail };
+        let hash = record.hash(&previous);
+        let (mut card, mut serial, mut person, mut request) = (None, None, None, None);
+        match &record.subject {
+            Subject::Card(id) => card = Some(id.0),
+            Subject::Certificate(number) => serial = Some(number.as_bytes().to_vec()),
+            Subject::Person(id) => person = Some(id.0),
+            Subject::Request(id) => request = Some(id.0),
+        }
+        sqlx::query(
+            "INSERT INTO events (sequence, at, actor, card, serial, person, request, kind, detail, previous, hash) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        )
+        .bind(stored(sequence)?)
+        .bind(time_text(at))
+        .bind(record.actor)
+        .bind(card)
+        .bind(serial)
+        .bind(person)
+        .bind(request)
+        .bind(record.kind)
+        .bind(record.detail)
+        .bind(previous.as_bytes().to_vec())
+        .bind(hash.as_bytes().to_vec())
+        .execute(self.connection())
+        .await?;
+        self.end = ChainEnd { sequence, hash };
+        self.was_recorded = true;
+        Ok(())
+    }
+
+    /// Makes it so.
+    async fn commit(mut self) -> Result<(), RegistryError> {
+        if self.was_recorded {
+            let end = self.end;
+            sqlx::query("UPDATE event_chain SET sequence = $1, hash = $2 WHERE only_row = 1")
+                .bind(stored(end.sequence)?)
+                .bind(end.hash.as_bytes().to_vec())
+                .execute(self.connection())
+                .await?;
+        }
+        Ok(self.transaction.commit().await?)
+    }
+}
+
+pub(super) fn chain_end(row: &AnyRow) -> Result<ChainEnd, RegistryError> {
+    Ok(ChainEnd { sequence: rows::number(row, "sequence")?, hash: chain_hash(row, "hash")? })
+}
+
+pub(super) fn chain_hash(row: &AnyRow, column: &str) -> Result<ChainHash, RegistryError> {
+    let bytes: Vec<u8> = row.try_get(column)?;
+    ChainHash::from_bytes(&bytes).ok_or_else(|| damaged(format!("{column} is not 32 octets")))
+}
+
+/// A number as the databases have it.
+pub(super) fn stored(number: u64) -> Result<i64, RegistryError> {
+    i64::try_from(number).map_err(|_| damaged(format!("{number} is out of range")))
+}

@@ -1,0 +1,78 @@
+//! What ends soon.
+
+use jiff::Timestamp;
+use sqlx::Row;
+
+use super::database::Registry;
+use super::error::RegistryError;
+use super::records::CertificateRecord;
+use super::rows::{self, time_text};
+use crate::domain::{CardId, CardholderId, RequestId};
+
+/// A card whose certificates end soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiring {
+    /// Whose card.
+    pub holder: CardholderId,
+    /// Which.
+    pub card: CardId,
+    /// When the first of its certificates ends.
+    pub not_after: Timestamp,
+    /// The renewal that is asked for already.
+    pub renewal: Option<RequestId>,
+}
+
+impl Registry {
+    /// Cards in use with a certificate that ends between `now` and `until`, the first to end first.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn expiring_cards(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Expiring>, RegistryError> {
+        let rows = sqlx::query(
+            "SELECT certificates.holder AS holder, cards.id AS card, min(not_after) AS not_after, min(requests.id) AS renewal \
+             FROM certificates JOIN cards ON cards.id = certificates.card AND cards.live = 1 \
+             LEFT JOIN requests ON requests.holder = certificates.holder AND requests.pending = 1 AND requests.kind = 'renewal' \
+             WHERE not_after >= $1 AND not_after <= $2 AND certificates.state IN ('signed', 'delivered', 'on hold') \
+             GROUP BY certificates.holder, cards.id ORDER BY min(not_after), cards.id",
+        )
+        .bind(time_text(now))
+        .bind(time_text(until))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Expiring {
+                    holder: CardholderId(row.try_get("holder")?),
+                    card: CardId(row.try_get("card")?),
+                    not_after: rows::time(row, "not_after")?,
+                    renewal: row.try_get::<Option<i64>, _>("renewal")?.map(RequestId),
+                })
+            })
+            .collect()
+    }
+
+    /// Certificates of servers, services and authorities that end between `now` and `until`.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn expiring_certificates(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<CertificateRecord>, RegistryError> {
+        let rows = sqlx::query(
+            "SELECT serial, authority, profile, subject, mail, holder, card, attempt, card_key, not_before, not_after, certificate, snapshot \
+             FROM certificates WHERE holder IS NULL AND not_after >= $1 AND not_after <= $2 AND state IN ('signed', 'delivered') \
+             ORDER BY not_after, serial",
+        )
+        .bind(time_text(now))
+        .bind(time_text(until))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(rows::certificate).collect()
+    }
+}

@@ -1,0 +1,100 @@
+//! The registry in a PostgreSQL database that several desks share.
+
+use sqlx::AnyPool;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Row};
+
+use super::error::RegistryError;
+use super::url::PostgresUrl;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/registry/migrations/postgres");
+
+/// Makes the tables in a database that is there and has none of them.
+pub(super) async fn create(url: &PostgresUrl) -> Result<AnyPool, RegistryError> {
+    let mut connection = single(url).await?;
+    match found(&mut connection).await? {
+        Tables::None => {}
+        Tables::Unfinished | Tables::Finished => {
+            return Err(RegistryError::AlreadyExists(place(url)));
+        }
+        Tables::Foreign => return Err(RegistryError::Foreign(place(url))),
+    }
+    MIGRATIONS.run(&mut connection).await?;
+    connection.close().await?;
+    pool(url).await
+}
+
+/// Opens a database that holds a finished registry.
+pub(super) async fn open(url: &PostgresUrl) -> Result<AnyPool, RegistryError> {
+    let mut connection = single(url).await?;
+    match found(&mut connection).await? {
+        Tables::None => return Err(RegistryError::Missing(place(url))),
+        Tables::Unfinished => return Err(RegistryError::Unfinished(place(url))),
+        Tables::Foreign => return Err(RegistryError::Foreign(place(url))),
+        Tables::Finished => {}
+    }
+    MIGRATIONS.run(&mut connection).await?;
+    connection.close().await?;
+    pool(url).await
+}
+
+/// What is there.
+enum Tables {
+    None,
+    Foreign,
+    Unfinished,
+    Finished,
+}
+
+async fn found(connection: &mut PgConnection) -> Result<Tables, RegistryError> {
+    let row = sqlx::query(
+        "SELECT count(*) FILTER (WHERE table_name IN ('registry', 'people', 'events', '_sqlx_migrations')) AS ours, \
+         count(*) AS tables FROM information_schema.tables WHERE table_schema = current_schema()",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    match (row.try_get::<i64, _>("tables")?, row.try_get::<i64, _>("ours")?) {
+        (0, _) => Ok(Tables::None),
+        (_, 4) => {
+            let finished = sqlx::query("SELECT 1 FROM registry WHERE only_row = 1");
+            let finished = finished.fetch_optional(&mut *connection).await?;
+            Ok(if finished.is_some() { Tables::Finished } else { Tables::Unfinished })
+        }
+        (1, 1) => Ok(Tables::Unfinished),
+        _ => Ok(Tables::Foreign),
+    }
+}
+
+fn place(url: &PostgresUrl) -> String {
+    super::RegistryUrl::Postgres(url.clone()).to_string()
+}
+
+async fn single(url: &PostgresUrl) -> Result<PgConnection, RegistryError> {
+    let options = PgConnectOptions::from_url(&url.to_connect())?.application_name("issuer");
+    options.connect().await.map_err(|error| reached(error, url))
+}
+
+async fn pool(url: &PostgresUrl) -> Result<AnyPool, RegistryError> {
+    sqlx::any::install_default_drivers();
+    let options = AnyConnectOptions::from_url(&url.to_connect())?;
+    let pool = AnyPoolOptions::new().max_connections(4).after_connect(|connection, _| {
+        Box::pin(async move {
+            // A change waits for another desk's as long as one in SQLite would.
+            connection.execute("SET lock_timeout = '10s'").await?;
+            // A commit that was answered is on the disk, whatever the server's default is.
+            connection.execute("SET synchronous_commit = on").await?;
+            connection.execute("SET client_min_messages = warning").await?;
+            Ok(())
+        })
+    });
+    pool.connect_with(options).await.map_err(|error| reached(error, url))
+}
+
+/// An error of connecting says where to.
+fn reached(error: sqlx::Error, url: &PostgresUrl) -> RegistryError {
+    match RegistryError::from(error) {
+        RegistryError::NoDatabase => RegistryError::Missing(place(url)),
+        other => other,
+    }
+}

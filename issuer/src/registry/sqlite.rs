@@ -1,0 +1,109 @@
+//! The registry in one SQLite file: mode 0600, WAL, every commit synchronous.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use sqlx::AnyPool;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Executor, Row, SqliteConnection};
+
+use super::error::RegistryError;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/registry/migrations/sqlite");
+
+/// Makes the file and its tables.
+pub(super) async fn create(path: &Path) -> Result<AnyPool, RegistryError> {
+    // SQLite gives its -wal and -shm files the mode of the database.
+    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match created {
+        Ok(_) => connect(path).await,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(RegistryError::AlreadyExists(path.display().to_string()))
+        }
+        Err(error) => Err(RegistryError::File { path: path.to_owned(), error }),
+    }
+}
+
+/// Opens a file that holds a finished registry.
+pub(super) async fn open(path: &Path) -> Result<AnyPool, RegistryError> {
+    let place = || path.display().to_string();
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(RegistryError::Missing(place()));
+        }
+        Err(error) => return Err(RegistryError::File { path: path.to_owned(), error }),
+        Ok(file) if !file.is_file() => return Err(RegistryError::Foreign(place())),
+        Ok(file) if file.len() == 0 => return Err(RegistryError::Unfinished(place())),
+        Ok(_) => {}
+    }
+    refuse_other_tables(path).await?;
+    connect(path).await
+}
+
+/// How long a change waits for another process's.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+async fn connect(path: &Path) -> Result<AnyPool, RegistryError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE);
+    let mut connection = options.connect().await?;
+    MIGRATIONS.run(&mut connection).await?;
+    connection.close().await?;
+
+    sqlx::any::install_default_drivers();
+    // One connection: SQLite has one writer, and a reader beside it in the same process gains nothing.
+    let pool = AnyPoolOptions::new().max_connections(1).after_connect(|connection, _| {
+        Box::pin(async move {
+            connection.execute("PRAGMA busy_timeout = 10000").await?;
+            connection.execute("PRAGMA synchronous = FULL").await?;
+            connection.execute("PRAGMA foreign_keys = ON").await?;
+            // What is deleted is overwritten: sealed secrets do not linger in free pages.
+            connection.execute("PRAGMA secure_delete = ON").await?;
+            Ok(())
+        })
+    });
+    Ok(pool.connect_with(options_of(path)?).await?)
+}
+
+/// What could mean something in a URL.
+const BUT_SLASHES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/');
+
+fn options_of(path: &Path) -> Result<AnyConnectOptions, RegistryError> {
+    use std::os::unix::ffi::OsStrExt;
+    let unusable =
+        |error: &dyn std::fmt::Display| RegistryError::Database(format!("{}: {error}", path.display()));
+    let absolute = std::path::absolute(path).map_err(|error| unusable(&error))?;
+    let encoded = percent_encode(absolute.as_os_str().as_bytes(), BUT_SLASHES);
+    format!("sqlite://{encoded}?mode=rw").parse().map_err(|error: sqlx::Error| unusable(&error))
+}
+
+/// Looks at a file before anything is written into it: its tables must be ours, and `create` must have come to its end.
+async fn refuse_other_tables(path: &Path) -> Result<(), RegistryError> {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(PATIENCE);
+    let place = || path.display().to_string();
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let row = sqlx::query(
+        "SELECT count(*) AS tables, coalesce(sum(name IN ('registry', 'people', 'events', '_sqlx_migrations')), 0) AS ours \
+         FROM sqlite_master WHERE type = 'table'",
+    )
+    .fetch_one(&mut connection)
+    .await?;
+    match (row.try_get::<i64, _>("tables")?, row.try_get::<i64, _>("ours")?) {
+        (0, _) => return Err(RegistryError::Unfinished(place())),
+        (_, 4) => {}
+        _ => return Err(RegistryError::Foreign(place())),
+    }
+    let finished =
+        sqlx::query("SELECT 1 FROM registry WHERE only_row = 1").fetch_optional(&mut connection).await?;
+    connection.close().await?;
+    finished.map(drop).ok_or_else(|| RegistryError::Unfinished(place()))
+}
