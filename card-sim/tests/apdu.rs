@@ -67,6 +67,25 @@ fn an_object_larger_than_its_place_is_refused_and_the_old_one_stays() {
     }
 }
 
+/// A YubiKey takes 65,536 tags and has one memory for all of them.
+#[test]
+fn a_yubikey_that_is_full_takes_no_more_until_something_is_removed() {
+    let mut hand = Hand::blank("yubikey5 5.7");
+    hand.authenticate();
+    let mut put = |index: u8, size: usize| {
+        let object = [tlv(0x5C, &[0x5F, 0x00, index]), tlv(0x53, &vec![1; size])].concat();
+        hand.command(0xDB, 0x3F, 0xFF, &object).1
+    };
+    let accepted = (0..=255).take_while(|index| put(*index, 3063) == 0x9000).count();
+    assert!((16..=21).contains(&accepted), "{accepted} objects");
+    let next = u8::try_from(accepted).unwrap();
+    assert_eq!(put(next, 3063), 0x6A84);
+    assert_eq!(put(0, 3063), 0x9000, "an object is replaced in its own place");
+    assert_eq!(put(1, 0), 0x9000);
+    assert_eq!(put(next, 3063), 0x9000);
+    assert_eq!(put(1, 3063), 0x6A84);
+}
+
 /// The largest object of SP 800-73-5 Part 1 table 8 is the facial image, 12 710 bytes.
 #[test]
 fn the_largest_object_of_the_standard_fits() {

@@ -84,4 +84,15 @@ impl Personality {
             Self::YubiKey5 { .. } => 3063,
         }
     }
+
+    /// What all data objects together may hold. A standard card has a few dozen, each with room of its own; a YubiKey
+    /// takes 65,536 tags and has one memory for all, of some 50 KB. Here it is a little more, so that every container
+    /// of Part 1 table 8 that fits alone fits beside the others.
+    #[must_use]
+    pub fn total_object_capacity(self) -> usize {
+        match self {
+            Self::Standard => usize::MAX,
+            Self::YubiKey5 { .. } => 0x1_0000,
+        }
+    }
 }

@@ -49,7 +49,7 @@ impl PutData {
         if is_fixed || (self.tag == DISCOVERY && !self.is_true_discovery(persistent.state())) {
             return Err(StatusWord::INCORRECT_DATA);
         }
-        if self.contents.expose().len() > personality.object_capacity() {
+        if !self.has_room(persistent.state()) {
             return Err(StatusWord::NOT_ENOUGH_MEMORY);
         }
         let tag = self.tag;
@@ -62,6 +62,16 @@ impl PutData {
         })?;
         forget_what_changed(persistent.state(), status, tag);
         Ok(ResponseData::default())
+    }
+
+    /// Whether the object has room, alone and beside the others. Removing always has.
+    fn has_room(&self, state: &CardState) -> bool {
+        let length = self.contents.expose().len();
+        let others = state.objects.iter().filter(|(tag, _)| **tag != self.tag);
+        let beside: usize = others.map(|(_, contents)| contents.expose().len()).sum();
+        length == 0
+            || length <= state.personality.object_capacity()
+                && beside.saturating_add(length) <= state.personality.total_object_capacity()
     }
 
     /// A discovery object may promise only what the card has: no on-card comparison, and a Global PIN only if the
