@@ -40,7 +40,8 @@ impl GenerateAsymmetricKeyPair {
         for part in Tlv::parse_all(template.value).map_err(|_| StatusWord::INCORRECT_DATA)? {
             match (part.tag, part.value) {
                 (0x80, [identifier]) if algorithm.is_none() => {
-                    algorithm = algorithm::asymmetric(personality, *identifier);
+                    let named = algorithm::asymmetric(personality, *identifier);
+                    algorithm = Some(named.ok_or(StatusWord::INCORRECT_DATA)?);
                 }
                 (0x81, exponent) if is_the_exponent(exponent) && !has_parameter => has_parameter = true,
                 (tag, value) if personality.is_yubikey() => policies.read_part(tag, value)?,
