@@ -704,3 +704,31 @@ fn a_trace_shows_the_traffic_and_hides_the_pin() {
     assert!(trace.contains("> 00 20 00 80 08 [PIN] 00  # VERIFY, PIN\n< 90 00  # success\n"), "{trace}");
     assert!(!trace.contains("31 32 33 34"), "{trace}");
 }
+
+#[test]
+fn a_trace_goes_behind_another_trace_and_into_no_other_file() {
+    let desk = Desk::new();
+    desk.succeed("new a.card");
+    let card = fs::read(desk.path("a.card")).unwrap();
+    fs::write(desk.path("letter"), "Dear Alice,\n").unwrap();
+    for other in ["a.card", "letter"] {
+        let before = fs::read(desk.path(other)).unwrap();
+        let message = desk.fail(&format!("run a.card --trace {other}"), 1);
+        assert!(
+            message.contains(&format!("--trace {other}: cannot write it: the file is no tr")),
+            "{message}"
+        );
+        assert_eq!(fs::read(desk.path(other)).unwrap(), before, "{other}");
+    }
+    assert_eq!(fs::read(desk.path("a.card")).unwrap(), card);
+    for earlier in ["", "# mine\n", "@ power on\n"] {
+        fs::write(desk.path("trace"), earlier).unwrap();
+        let (reader, address) = Reader::one();
+        let running = Running::start(desk.command(&format!("run a.card --vpcd {address} --trace trace")));
+        reader.accept().atr();
+        running.signal("TERM");
+        assert_eq!(running.exit_code(), Some(0));
+        let trace = fs::read_to_string(desk.path("trace")).unwrap();
+        assert!(trace.starts_with(&format!("{earlier}# card-sim ")), "{trace}");
+    }
+}

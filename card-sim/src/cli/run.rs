@@ -1,7 +1,7 @@
 //! `card-sim run`: put cards into virtual readers and keep them there.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -155,8 +155,23 @@ fn open_trace(path: &Path, secrets: Secrets) -> anyhow::Result<SharedTrace> {
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path).with_context(|| format!("--trace {}: cannot write it", path.display()))?;
+    let unwritable = || format!("--trace {}: cannot write it", path.display());
+    require_transcript(path).with_context(unwritable)?;
+    let file = options.open(path).with_context(unwritable)?;
     Ok(Trace::new(Box::new(file), secrets))
+}
+
+/// Nothing is appended to a file that is something else, least of all to a card.
+fn require_transcript(path: &Path) -> anyhow::Result<()> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let mut beginning = Vec::new();
+    File::open(path)?.take(1).read_to_end(&mut beginning)?;
+    match beginning.as_slice() {
+        [] | [b'#' | b'@' | b'>' | b'<' | b'\r' | b'\n'] => Ok(()),
+        _ => Err(anyhow!("the file is no transcript and was left as it is")),
+    }
 }
 
 /// Lets the signals that end a program remove the cards first.
