@@ -48,7 +48,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// TBSCertificate ::= SEQUENCE { version [0] EXPLICIT, serialNumber, signature, issuer, validity, subject,
+    /// TBSCertificate ::= SEQUENCE { version \[0\] EXPLICIT, serialNumber, signature, issuer, validity, subject,
     /// subjectPublicKeyInfo, ... } (RFC 5280 section 4.1)
     fn of(der: &'a [u8]) -> der::Result<Self> {
         let mut reader = SliceReader::new(der)?;
