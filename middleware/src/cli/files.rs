@@ -1,6 +1,7 @@
-//! Files that commands read and write. What was there before stays until the new file is whole.
+//! Files that commands read and write. What was there before stays until the new file is whole; what is no plain file,
+//! such as `/dev/stdout`, is written to and stays what it is.
 use std::fs::{File, OpenOptions};
-use std::io::{Error, IsTerminal as _, Read, Write as _};
+use std::io::{Error, ErrorKind, IsTerminal as _, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -30,6 +31,24 @@ pub(super) enum Audience {
 }
 
 impl OutputOption {
+    /// Whether the file can be written, found out before something is done that cannot be done again.
+    ///
+    /// # Errors
+    /// Those of making a file there.
+    pub(super) fn check(&self) -> std::io::Result<()> {
+        let Some(path) = &self.output else { return Ok(()) };
+        if is_pipe(path) {
+            // Its reader would take the end of a try for the end of the result.
+            return Ok(());
+        }
+        if is_written_in_place(path) {
+            return OpenOptions::new().write(true).open(path).map(drop).map_err(|error| named(path, &error));
+        }
+        let new = beside(path);
+        let made = create(&new, Audience::Owner).and_then(|_| std::fs::remove_file(&new));
+        made.and_then(|()| refuse_folder(path)).map_err(|error| named(path, &error))
+    }
+
     /// Text, such as PEM.
     pub(super) fn text(&self, what: &str, text: String, json: serde_json::Value) -> anyhow::Result<Report> {
         let Some(path) = &self.output else { return Ok(Report { text, json }) };
@@ -74,7 +93,11 @@ pub(super) fn open(path: Option<&Path>) -> std::io::Result<Box<dyn Read>> {
     match path {
         None => Ok(Box::new(std::io::stdin().lock())),
         Some(path) if path.as_os_str() == "-" => Ok(Box::new(std::io::stdin().lock())),
-        Some(path) => Ok(Box::new(File::open(path).map_err(|error| named(path, &error))?)),
+        Some(path) => {
+            // Opening a folder succeeds; reading it fails without its name.
+            let opened = refuse_folder(path).and_then(|()| File::open(path));
+            Ok(Box::new(opened.map_err(|error| named(path, &error))?))
+        }
     }
 }
 
@@ -90,18 +113,12 @@ pub(super) fn read(path: Option<&Path>) -> anyhow::Result<zeroize::Zeroizing<Vec
 }
 
 fn write(path: &Path, bytes: &[u8], audience: Audience) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let new = path.with_file_name(name);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    if audience == Audience::Owner {
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    if is_written_in_place(path) {
+        let written = File::create(path).and_then(|mut file| file.write_all(bytes));
+        return written.map_err(|error| named(path, &error));
     }
-    #[cfg(not(unix))]
-    let _ = audience;
-    let written = options.open(&new).and_then(|mut file| {
+    let new = beside(path);
+    let written = create(&new, audience).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&new, path)
@@ -111,6 +128,44 @@ fn write(path: &Path, bytes: &[u8], audience: Audience) -> std::io::Result<()> {
         let _ = std::fs::remove_file(&new);
         named(path, &error)
     })
+}
+
+/// A device, a pipe, or a link (`/dev/stdout` is one): another file in its place would be a surprise, and to root a
+/// disaster.
+fn is_written_in_place(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+fn is_pipe(path: &Path) -> bool {
+    #[cfg(unix)]
+    let is_pipe =
+        |metadata: std::fs::Metadata| std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type());
+    #[cfg(not(unix))]
+    let is_pipe = |_| false;
+    std::fs::metadata(path).is_ok_and(is_pipe)
+}
+
+fn refuse_folder(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() { Err(ErrorKind::IsADirectory.into()) } else { Ok(()) }
+}
+
+/// Where a file is written until it is whole.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    path.with_file_name(name)
+}
+
+fn create(path: &Path, audience: Audience) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if audience == Audience::Owner {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = audience;
+    options.open(path)
 }
 
 fn named(path: &Path, error: &Error) -> Error {

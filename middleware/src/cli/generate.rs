@@ -34,6 +34,8 @@ impl Generate {
         if !self.replace {
             refuse_to_destroy(card, self.key)?;
         }
+        // The public half cannot be had again from every card, and a key that was replaced is gone.
+        self.output.check()?;
         let management_key = self.management.key(card)?;
         let mut transaction = card.transaction()?;
         let mut administration = transaction.authenticate(&management_key)?;

@@ -197,6 +197,44 @@ fn keys_are_not_destroyed_unasked() {
 }
 
 /// PKCS#8, plain and encrypted, with and without its certificate.
+/// What a card of the standard has generated it shows once.
+#[test]
+fn a_key_is_not_generated_where_its_public_half_cannot_be_written() {
+    let desk = Desk::new(Kind::Standard);
+    let before = desk.generate("9A", "p256");
+    let before = std::fs::read(before).unwrap();
+    std::fs::write(desk.folder().join("notice"), "what is signed").unwrap();
+    for (output, word) in [("nowhere/9A.pub", "nowhere/9A.pub: "), ("9A.pub/x", "9A.pub/x: "), (".", ".: ")] {
+        refused(&desk.manage(&["generate", "9A", "--replace", "--output", output]), word);
+    }
+    assert_eq!(std::fs::read(desk.folder().join("9A.pub")).unwrap(), before);
+    let desk = desk.activated();
+    let sign = ["sign", "9A", "notice", "--public-key", "9A.pub", "--output", "signature"];
+    done(&desk.identified(&sign));
+    desk.openssl(&["dgst", "-sha256", "-verify", "9A.pub", "-signature", "signature", "notice"]);
+    refused(&desk.identified(&["sign", "9A", ".", "--public-key", "9A.pub"]), ".: ");
+}
+
+/// `--output /dev/stdout` writes there; it does not put a file in its place.
+#[cfg(unix)]
+#[test]
+fn what_is_no_plain_file_is_written_to_and_stays() {
+    let desk = Desk::new(Kind::YubiKey57);
+    let (link, pipe) = (desk.folder().join("link"), desk.folder().join("pipe"));
+    std::os::unix::fs::symlink("/dev/stdout", &link).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let shown = done(&desk.manage(&["generate", "9A", "--output", "link"]));
+    assert!(shown.starts_with("-----BEGIN PUBLIC KEY-----"), "{shown}");
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    let reader = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap())
+    };
+    done(&desk.manage(&["generate", "9C", "--output", "pipe"]));
+    assert!(reader.join().unwrap().starts_with("-----BEGIN PUBLIC KEY-----"));
+    assert!(!std::fs::symlink_metadata(&pipe).unwrap().is_file());
+}
+
 #[test]
 fn keys_and_certificates_come_from_pem_files() {
     let desk = Desk::new(Kind::YubiKey57).activated();
