@@ -64,12 +64,18 @@ impl Line {
     }
 }
 
-/// Whether the line must not be remembered: an APDU that carries a PIN, a PUK, a management key or a private key, or
-/// contents for a data object, which may be anything.
+/// Whether the line must not be remembered: an APDU that carries a PIN, a PUK, a management key or a private key,
+/// contents for a data object, which may be anything, or a PIN or key that was typed where none was asked for.
 pub(super) fn holds_a_secret(text: &str) -> bool {
     let text = without_remark(text).trim();
-    let bare = text.strip_prefix('>').or_else(|| text.strip_prefix("apdu ")).map(str::trim_start);
-    let Some(bare) = bare else { return text.starts_with("write ") };
+    let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let is_hex_alone = text.chars().all(|character| character.is_ascii_hexdigit() || character == ' ');
+    let bare = match text.strip_prefix('>') {
+        Some(bare) => bare,
+        None if first.contains("apdu") => rest,
+        None if is_hex_alone && !could_be_a_secret(text) => text,
+        None => return first.contains("write") || text.split_whitespace().any(could_be_a_secret),
+    };
     let digits: String = bare.chars().filter(char::is_ascii_hexdigit).collect();
     let Ok(bytes) = hex::decode(digits.get(..digits.len() / 2 * 2).unwrap_or_default()) else { return true };
     match bytes.as_slice() {
@@ -79,6 +85,13 @@ pub(super) fn holds_a_secret(text: &str) -> bool {
         [_, 0x87, _, 0x9B, ..] => true,
         _ => false,
     }
+}
+
+/// A PIN or PUK of digits, or a management key in hex.
+fn could_be_a_secret(word: &str) -> bool {
+    let word = word.trim_matches(['"', '\'']);
+    let is_pin = (6..=8).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit());
+    is_pin || (word.len() >= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// A `#` at the start or after a space begins a remark, but not within quotes.
@@ -144,6 +157,16 @@ mod tests {
             "> 10 FE 07 9A FF 01",
             "> 00 FF FF FF 1B 0A 9B 18",
             "write 5FC109 00112233",
+            // As a hand in a hurry types it.
+            "apdu\t00 20 00 80 08 31 32 33 34 35 36 FF FF",
+            "'apdu' 0020008008313233343536FFFF",
+            "00 20 00 80 08 31 32 33 34 35 36 FF FF",
+            "123456",
+            "000000",
+            "verify 123456",
+            "verify '123456'",
+            "change-pin 123456 654321",
+            "authenticate 010203040506070801020304050607080102030405060708",
         ] {
             assert!(holds_a_secret(secret), "{secret}");
         }
@@ -152,6 +175,10 @@ mod tests {
             "> 00 A4 04 00 05 A0 00 00 03 08",
             "status",
             "verify",
+            "nonsense",
+            "00 A4 04 00 05 A0 00 00 03 08",
+            "sign 9A notice.pdf --output 2026-11-30.sig",
+            "status --card pcsc:serial=12345678",
             "apdu 00 CB 3F FF 03 5C 01 7E 00",
         ] {
             assert!(!holds_a_secret(open), "{open}");
