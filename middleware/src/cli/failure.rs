@@ -37,8 +37,6 @@ pub(super) enum ToolError {
     PssWithoutRsa(KeyAlgorithm),
     #[error("an Ed25519 key signs the message itself, and the card takes at most {0} bytes")]
     MessageTooLong(u64),
-    #[error("{0:?} has characters that such a name cannot have")]
-    NotAscii(String),
     #[error("{0} is no public key in PEM")]
     NotAPublicKey(String),
     #[error("{0} is no PEM file with certificates")]
@@ -110,7 +108,6 @@ impl ToolError {
             Self::DoesNotSign(_) => "does-not-sign",
             Self::PssWithoutRsa(_) => "pss-without-rsa",
             Self::MessageTooLong(_) => "message-too-long",
-            Self::NotAscii(_) => "not-ascii",
             Self::NotAPublicKey(_) => "not-a-public-key",
             Self::NotCertificates(_) => "not-certificates",
             Self::NotPem(_) => "not-pem",

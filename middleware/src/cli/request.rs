@@ -29,10 +29,10 @@ pub(super) struct Request {
     #[arg(long, value_name = "NAME", value_parser = name)]
     subject: Name,
     /// A mail address that the certificate shall carry; may be given several times
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = mail_address)]
     mail: Vec<String>,
     /// A host name that the certificate shall carry; may be given several times
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_parser = host_name)]
     dns: Vec<String>,
     /// The key's public half, where the card does not tell it (`card generate` printed it)
     #[arg(long, value_name = "FILE")]
@@ -67,11 +67,11 @@ impl Request {
     fn attributes(&self) -> anyhow::Result<Attributes> {
         let mut names = Vec::new();
         for address in &self.mail {
-            let address = Ia5String::new(address).map_err(|_| ToolError::NotAscii(address.clone()))?;
+            let address = Ia5String::new(address)?;
             names.push(GeneralName::Rfc822Name(address));
         }
         for host in &self.dns {
-            let host = Ia5String::new(host).map_err(|_| ToolError::NotAscii(host.clone()))?;
+            let host = Ia5String::new(host)?;
             names.push(GeneralName::DnsName(host));
         }
         let mut attributes = Attributes::new();
@@ -83,10 +83,45 @@ impl Request {
     }
 }
 
-/// Only to say at compile time that a request reads back.
-/// RFC 4514.
+/// RFC 4514. An attribute without value is none that X.520 has (RFC 5280 appendix A.1: sizes begin with 1).
 fn name(text: &str) -> Result<Name, String> {
-    text.parse().map_err(|_| "write a name as in 'CN=Alice Archer,O=Example,C=FI'".to_owned())
+    let name: Option<Name> = text.parse().ok();
+    name.filter(|name| name.iter().all(|attribute| !attribute.value.value().is_empty()))
+        .ok_or_else(|| "write a name as in 'CN=Alice Archer,O=Example,C=FI'".to_owned())
+}
+
+/// RFC 5280 section 4.2.1.6: a `Mailbox` of RFC 2821, without name and angle brackets.
+fn mail_address(text: &str) -> Result<String, String> {
+    let fits = |local: &str, domain: &str| {
+        let is_atext = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte);
+        let atoms = local.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(is_atext));
+        atoms && local.len() <= 64 && is_host_name(domain)
+    };
+    match text.rsplit_once('@') {
+        Some((local, domain)) if fits(local, domain) => Ok(text.to_owned()),
+        _ => Err("write an address as in alice@example.org".to_owned()),
+    }
+}
+
+/// RFC 5280 section 4.2.1.6: the preferred name syntax, and a `*` for the first label (RFC 9525 section 6.3).
+fn host_name(text: &str) -> Result<String, String> {
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    if is_host_name(name) {
+        Ok(text.to_owned())
+    } else {
+        Err("write a host as in www.example.org".to_owned())
+    }
+}
+
+/// RFC 1034 section 3.5, as RFC 1123 section 2.1 has it; an IPv4 address is no name.
+fn is_host_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let fits = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (1..=63).contains(&label.len()) && fits && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let last = text.rsplit('.').next().unwrap_or_default();
+    let is_address = last.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= 253 && text.split('.').all(is_label) && !is_address
 }
 
 #[cfg(test)]
@@ -99,6 +134,36 @@ mod tests {
     fn subjects_are_written_as_people_write_them() {
         let name: Name = "CN=Alice Archer,O=Example,C=FI".parse().unwrap();
         assert_eq!(Name::from_der(&name.to_der().unwrap()).unwrap(), name);
-        assert!("Alice".parse::<Name>().is_err());
+        for wrong in ["Alice", "CN=", "CN=Alice,O="] {
+            assert!(super::name(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_what_an_authority_could_certify_is_asked_for() {
+        for right in ["alice@example.org", "a.b+c@mail", "x!#$%&'*+-/=?^_`{|}~@example.org"] {
+            assert!(mail_address(right).is_ok(), "{right}");
+        }
+        let wrong = ["x y@example.org", "alice", "@example.org", "alice@", "a..b@example.org", "<a@b.c>"];
+        for wrong in [&wrong[..], &["alice@-example.org", "a@b@c d", "\u{e4}@example.org"]].concat() {
+            assert!(mail_address(wrong).is_err(), "{wrong}");
+        }
+        for right in ["www.example.org", "*.example.org", "localhost", "xn--4ca.example", "3.example"] {
+            assert!(host_name(right).is_ok(), "{right}");
+        }
+        for wrong in [
+            "",
+            "not a host",
+            "*",
+            "a..b",
+            "a.",
+            "www.*.org",
+            "-a.org",
+            "a_b.org",
+            "https://a.org",
+            "192.0.2.1",
+        ] {
+            assert!(host_name(wrong).is_err(), "{wrong}");
+        }
     }
 }
