@@ -117,6 +117,10 @@ impl Transaction<'_> {
         algorithm: KeyAlgorithm,
         challenge: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, CardError> {
+        if challenge.is_empty() {
+            // Part 2 section 3.2.4 table 7: an empty challenge asks the card for one of its own.
+            return Err(CardError::Unsupported("sign nothing at all".to_owned()));
+        }
         let response = self.general_authenticate(algorithm.to_byte(), key.to_byte(), CHALLENGE, challenge)?;
         match response.status {
             StatusWord::OK => {}

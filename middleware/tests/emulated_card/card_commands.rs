@@ -138,6 +138,9 @@ fn pss_and_ed25519_signatures_are_those_of_openssl() {
     let verify = ["pkeyutl", "-verify", "-pubin", "-inkey", "9E.pub", "-rawin", "-in", "notice"];
     desk.openssl(&[&verify[..], &["-sigfile", "signature"]].concat());
     refused(&desk.run(&["sign", "9E", "notice", "--pss"]), "--pss is for RSA keys");
+    // An empty challenge is a question to the card.
+    std::fs::write(desk.folder().join("notice"), "").unwrap();
+    refused(&desk.run(&["sign", "9E", "notice"]), "sign nothing at all");
     std::fs::write(desk.folder().join("long"), vec![0; 5000]).unwrap();
     refused(&desk.run(&["sign", "9E", "long", "--output", "signature"]), "at most");
 }

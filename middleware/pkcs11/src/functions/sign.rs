@@ -127,7 +127,8 @@ fn input(scheme: Scheme, data: &[u8], key: &PublicKey) -> Result<Zeroizing<Vec<u
             let block = padding::pss_block(pss, data, key.bits())?;
             Ok(Zeroizing::new(filled(&block, length)))
         }
-        Scheme::Ecdsa if data.is_empty() => Err(ReturnValue::DATA_LEN_RANGE),
+        // A card takes an empty challenge for a question (SP 800-73-5 Part 2 section 3.2.4).
+        Scheme::Ecdsa | Scheme::Eddsa if data.is_empty() => Err(ReturnValue::DATA_LEN_RANGE),
         Scheme::Ecdsa | Scheme::Eddsa => Ok(Zeroizing::new(data.to_vec())),
     }
 }

@@ -82,6 +82,10 @@ fn every_signature_mechanism_signs_what_it_verifies() {
     let signature = bytes(sign::last(session, Some(64)).unwrap());
     verify::init(session, Some(&request(0x1057)), public_key(session, 2)).unwrap();
     assert_eq!(verify::verify(session, b"in parts", &signature), Ok(()));
+    // A PIV card cannot be given an empty message; the key is not to blame.
+    sign::init(session, Some(&request(0x1057)), key).unwrap();
+    login(session, CONTEXT_SPECIFIC, PIN).unwrap();
+    assert_eq!(sign::sign(session, b"", Some(64)).err(), Some(ReturnValue::DATA_LEN_RANGE));
 }
 
 #[test]
