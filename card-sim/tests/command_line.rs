@@ -670,6 +670,17 @@ fn a_second_process_is_refused_and_the_first_goes_on() {
 }
 
 #[test]
+fn a_card_goes_into_one_reader_at_a_time() {
+    let desk = Desk::new();
+    desk.succeed("new a.card");
+    std::os::unix::fs::symlink("a.card", desk.path("b.card")).unwrap();
+    for other in ["a.card", "./a.card", "b.card"] {
+        let message = desk.fail(&format!("run a.card {other}"), 2);
+        assert!(message.contains(&format!("{other}: the same card is named twice")), "{message}");
+    }
+}
+
+#[test]
 fn a_killed_process_loses_nothing_and_leaves_no_lock() {
     let desk = Desk::new();
     desk.succeed("new a.card");

@@ -1,5 +1,6 @@
 //! `card-sim run`: put cards into virtual readers and keep them there.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
@@ -85,6 +86,7 @@ fn parse_descriptor(text: &str) -> Result<u32, String> {
 
 impl Run {
     pub(super) fn run(self) -> anyhow::Result<()> {
+        require_different(&self.states)?;
         let addresses = addresses(&self.vpcd, self.states.len())?;
         let traces = self.open_traces()?;
         let ready = Arc::new(Ready::open(self.ready_fd)?);
@@ -129,6 +131,15 @@ impl Run {
         }
         let secrets = if self.trace_secrets { Secrets::Shown } else { Secrets::Hidden };
         self.trace.iter().map(|path| open_trace(path, secrets)).collect()
+    }
+}
+
+/// A card is in one reader at a time. Said here, for its own lock would blame another process.
+fn require_different(states: &[PathBuf]) -> anyhow::Result<()> {
+    let mut seen = BTreeSet::new();
+    match states.iter().find(|state| state.canonicalize().is_ok_and(|file| !seen.insert(file))) {
+        Some(twice) => Err(Usage::of(format!("{}: the same card is named twice", twice.display()))),
+        None => Ok(()),
     }
 }
 
