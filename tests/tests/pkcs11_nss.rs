@@ -124,3 +124,28 @@ fn pdfsig_signs_a_document() -> Result<()> {
     assert!(verified.out().contains("Alice Archer"), "{verified}");
     Ok(())
 }
+
+/// The PIN that `-nss-pwd` names logs in; the one for each use of 9C comes from `-kpw`, and without it Poppler gives NSS
+/// an empty one, again and again as long as NSS asks.
+#[test]
+fn pdfsig_signs_with_the_signature_key_given_its_pin_and_fails_without() -> Result<()> {
+    let Some(root) = Root::or_skip("pcscd in a private namespace")? else { return Ok(()) };
+    let mut world = World::new()?;
+    let pcscd = world.pcscd(root, 2)?;
+    let (alice, _, _inserted) = world.person_at_reader(&pcscd, 0, "alice", "rsa2048")?;
+    let nss = Nss::new(&world, &pcscd, &alice.pin)?;
+    fs::write(nss.clients.path("paper.pdf"), paper::page(&["An official paper"]))?;
+    let nickname = format!("{}:{FOR_SIGNING}", nss.label);
+    let sign = |more: &[&str], file: &str| {
+        let pdfsig = nss.run("pdfsig").args(["-nssdir", "sql:nss", "-nss-pwd", &alice.pin]);
+        pdfsig.args(["-add-signature", "-nick", &nickname]).args(more).args(["paper.pdf", file]).outcome()
+    };
+    let without = sign(&[], "without.pdf")?;
+    let signed = sign(&["-kpw", &alice.pin], "signed.pdf")?;
+    assert!(nss.clients.path("signed.pdf").exists(), "{signed}");
+    let verify = |file: &str| nss.run("pdfsig").args(["-nssdir", "sql:nss", file]).outcome();
+    let verified = verify("signed.pdf")?;
+    assert!(verified.out().contains("Signature is Valid"), "{verified}");
+    assert!(!verify("without.pdf")?.out().contains("Signature is Valid"), "{without}");
+    Ok(())
+}

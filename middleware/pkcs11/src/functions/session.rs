@@ -159,6 +159,10 @@ fn consent(call: &Call, pin: &[u8]) -> Result<(), ReturnValue> {
         _ => None,
     };
     let place = place.ok_or(ReturnValue::OPERATION_NOT_INITIALIZED)?;
+    // No PIN at all is no wrong one: NSS asks again for ever after a wrong one, also a program that has none to give.
+    if pin.is_empty() {
+        return Err(ReturnValue::ARGUMENTS_BAD);
+    }
     let pin = to_pin(pin)?;
     *place = Some(call.with_token(|token| {
         if token.is_user() { token.consent(pin) } else { Err(ReturnValue::USER_NOT_LOGGED_IN) }
