@@ -142,6 +142,25 @@ fn no_verified_pin_is_left_by_a_process_killed_while_the_card_signs() -> Result<
     Ok(())
 }
 
+/// Between two uses the transaction is kept, with the PIN verified: nobody sees it, whatever happens to the process.
+#[test]
+fn no_verified_pin_is_left_by_a_process_killed_between_two_signatures() -> Result<()> {
+    let Some(root) = Root::or_skip("pcscd in a private namespace")? else { return Ok(()) };
+    let mut world = World::new()?;
+    let (pcscd, pin, _, _inserted) = alice(&mut world, root)?;
+    for _ in 0..5 {
+        let mut client = Client::start(&pcscd)?;
+        client.does("open")?;
+        client.does(&format!("login {pin}"))?;
+        client.does("sign-on 01")?;
+        // It is waited out, not disturbed.
+        assert!(!is_verified(&pcscd, world.folder())?);
+        drop(client);
+        assert!(!is_verified(&pcscd, world.folder())?);
+    }
+    Ok(())
+}
+
 const NONBLOCKING: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
 
 #[test]

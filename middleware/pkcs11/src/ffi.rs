@@ -112,6 +112,7 @@ struct Interfaces(UnsafeCell<[Interface; 2]>);
 // for it, and we only copy them.
 unsafe impl Sync for Interfaces {}
 
+const CANT_CREATE_THREADS: c_ulong = 0x0000_0001;
 const OS_LOCKING_OK: c_ulong = 0x0000_0002;
 const INTERFACE_NAME: &CStr = c"PKCS 11";
 /// Templates are short; a longer one is a mistake.
@@ -529,6 +530,28 @@ pub(crate) fn process() -> &'static Process {
     }
 }
 
+/// Sees to it that no transaction is kept open over a fork. A child that lives on shares the line to the PC/SC service,
+/// which would otherwise not hear of its parent's end, and keep the card, PIN verified, from everybody.
+#[cfg(unix)]
+pub(crate) fn end_transactions_at_forks() {
+    type Handler = Option<unsafe extern "C" fn()>;
+    unsafe extern "C" {
+        fn pthread_atfork(prepare: Handler, parent: Handler, child: Handler) -> std::ffi::c_int;
+    }
+    unsafe extern "C" fn before_fork() {
+        let _ = catch_unwind(|| process().end_transactions());
+    }
+    static REGISTERED: std::sync::Once = std::sync::Once::new();
+    // SAFETY: the handler is a function of this module, which takes it back when it is unloaded. Without memory for
+    // it nothing is registered, and only what is said above is lost.
+    REGISTERED.call_once(|| {
+        let _ = unsafe { pthread_atfork(Some(before_fork), None, None) };
+    });
+}
+
+#[cfg(not(unix))]
+pub(crate) fn end_transactions_at_forks() {}
+
 /// Reads `CK_C_INITIALIZE_ARGS`; null means that one thread calls at a time.
 fn locking(arguments: *const InitializeArguments) -> Result<Option<general::Locking>, ReturnValue> {
     if arguments.is_null() {
@@ -544,6 +567,7 @@ fn locking(arguments: *const InitializeArguments) -> Result<Option<general::Lock
     Ok(Some(general::Locking {
         functions: functions.iter().flatten().count(),
         system_is_allowed: arguments.flags & OS_LOCKING_OK != 0,
+        threads_are_allowed: arguments.flags & CANT_CREATE_THREADS == 0,
     }))
 }
 
@@ -1010,5 +1034,34 @@ mod tests {
     fn a_panic_becomes_a_return_value() {
         assert_eq!(guarded(|| panic!("inside")), 5);
         assert_eq!(guarded(|| Ok(())), OK);
+    }
+
+    #[cfg(all(unix, feature = "sim"))]
+    #[test]
+    fn a_fork_ends_the_transaction_that_is_kept() {
+        use crate::tests::card::{TestCard, is_kept, keep_a_transaction};
+
+        unsafe extern "C" {
+            fn fork() -> std::ffi::c_int;
+            fn _exit(status: std::ffi::c_int) -> !;
+            fn waitpid(
+                child: std::ffi::c_int,
+                status: *mut std::ffi::c_int,
+                options: std::ffi::c_int,
+            ) -> std::ffi::c_int;
+        }
+        let card = TestCard::yubikey();
+        card.generate(middleware::KeyReference::Authentication, middleware::KeyAlgorithm::P256);
+        let _inserted = card.insert();
+        keep_a_transaction();
+        // SAFETY: the child does nothing but end.
+        let child = unsafe { fork() };
+        if child == 0 {
+            // SAFETY: it ends the child.
+            unsafe { _exit(0) };
+        }
+        assert!(child > 0 && !is_kept());
+        // SAFETY: null means that the status is not wanted.
+        assert_eq!(unsafe { waitpid(child, null_mut(), 0) }, child);
     }
 }

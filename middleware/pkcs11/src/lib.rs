@@ -7,6 +7,7 @@
 //! | `module` | what lives between C_Initialize and C_Finalize: the tables of slots and sessions |
 //! | `slot` | a place for a card; what comes and goes there |
 //! | `token` | a card in use: its objects, who is logged in, every use of its keys |
+//! | `line`, `keeper` | the transaction that is kept open for a moment between two uses, and what ends it |
 //! | `session` | sessions and the operations that go on in them |
 //! | `object`, `attribute`, `certificate` | objects and what they show |
 //! | `mechanism`, `hash`, `padding` | what mechanisms are called and mean |
@@ -16,8 +17,10 @@
 //!
 //! Invariants:
 //!
-//! - No verified PIN is left on a card: while somebody is logged in, the PIN is held here, wiped at logout, and each use
-//!   of a key is one transaction that verifies it and logs out.
+//! - No verified PIN is left on a card: while somebody is logged in, the PIN is held here, wiped at logout, and verified
+//!   on the card only within a transaction of ours, whose end logs out. After a use of a key other than 9C it is kept
+//!   open for a moment, so that the next use is one command; nobody else can use the card meanwhile, and the PC/SC
+//!   service resets it if we die.
 //! - The PIN for 9C is held for one signature, and verified immediately before it.
 //! - A PIN that the card has changed or blocked meanwhile ends the login; it is not tried until the card is blocked.
 //! - No secret of a card's key is ever here; secret keys of sessions are wiped.
@@ -31,6 +34,8 @@ mod certificate;
 mod ffi;
 mod functions;
 mod hash;
+mod keeper;
+mod line;
 mod mechanism;
 mod module;
 mod object;

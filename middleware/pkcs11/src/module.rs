@@ -1,7 +1,7 @@
 //! What lives between C_Initialize and C_Finalize.
 //!
-//! Locks, outermost first: a session's operations, a slot's token, the tables of sessions and slots. Nothing that waits
-//! for a card holds a table.
+//! Locks, outermost first: a session's operations, a slot's token, its keeper, the tables of sessions and slots. Nothing
+//! that waits for a card holds a table.
 use std::collections::BTreeMap;
 use std::ffi::c_ulong;
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use middleware::{ReaderWatch, WatchEnd};
 
+use crate::keeper::Keeper;
 use crate::return_value::ReturnValue;
 use crate::session::{Operations, Session, Sessions};
 use crate::slot::{Place, Presence, Slot};
@@ -31,6 +32,19 @@ impl Process {
     pub(crate) fn new(id: u32) -> Self {
         Self { id, module: Mutex::new(None) }
     }
+
+    /// Ends what is kept open, where nobody is using it just now: waits for no lock.
+    pub(crate) fn end_transactions(&self) {
+        let Ok(module) = self.module.try_lock() else { return };
+        let Some(slots) = module.as_ref().and_then(|module| module.slots.try_lock().ok()) else { return };
+        for slot in slots.iter() {
+            if let Ok(mut place) = slot.token.try_lock()
+                && let Some(token) = place.as_mut()
+            {
+                token.end_transaction();
+            }
+        }
+    }
 }
 
 /// The initialised module.
@@ -43,15 +57,18 @@ pub(crate) struct Module {
     waiting: Mutex<BTreeMap<Handle, WatchEnd>>,
     has_ended: AtomicBool,
     ending: Condvar,
+    /// Whether the application lets us have threads.
+    pub(crate) may_have_threads: bool,
 }
 
 impl Module {
     /// Makes the module; refused when it is there already.
-    pub(crate) fn initialize() -> Result<(), ReturnValue> {
+    pub(crate) fn initialize(may_have_threads: bool) -> Result<(), ReturnValue> {
         let mut place = lock(&crate::ffi::process().module);
         if place.is_some() {
             return Err(ReturnValue::CRYPTOKI_ALREADY_INITIALIZED);
         }
+        crate::ffi::end_transactions_at_forks();
         let module = Arc::new(Self {
             slots: Mutex::default(),
             sessions: Mutex::default(),
@@ -59,6 +76,7 @@ impl Module {
             waiting: Mutex::default(),
             has_ended: AtomicBool::new(false),
             ending: Condvar::new(),
+            may_have_threads,
         });
         module.refresh();
         // What is there at the beginning is no event.
@@ -86,6 +104,9 @@ impl Module {
         *lock(&module.sessions) = Sessions::default();
         for slot in module.all_slots() {
             *lock(&slot.token) = None;
+            // The application may unload us: no thread of ours may run on.
+            let keeper = lock(&slot.keeper).take();
+            keeper.join();
         }
         Ok(())
     }
@@ -128,7 +149,8 @@ impl Module {
         }
         let number = c_ulong::try_from(slots.len()).unwrap_or(c_ulong::MAX);
         let presence = Mutex::new(Presence::default());
-        let slot = Arc::new(Slot { number, place, presence, token: Mutex::new(None) });
+        let slot =
+            Arc::new(Slot { number, place, presence, token: Mutex::default(), keeper: Mutex::default() });
         slots.push(Arc::clone(&slot));
         slot
     }
@@ -182,8 +204,8 @@ impl Module {
 
     /// Lets a function act on a slot's token, one at a time. A token that is gone takes its sessions with it.
     pub(crate) fn with_token<T>(
-        &self,
-        slot: &Slot,
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
         act: impl FnOnce(&mut Token) -> Result<T, ReturnValue>,
     ) -> Result<T, ReturnValue> {
         let mut place = lock(&slot.token);
@@ -199,6 +221,8 @@ impl Module {
             *place = None;
             drop(place);
             self.sessions().close_all(slot);
+        } else if token.keeps_a_transaction() && !Keeper::watch(self, slot) {
+            token.end_transaction();
         }
         result
     }

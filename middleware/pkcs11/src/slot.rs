@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use middleware::Locator;
 
+use crate::keeper::Keeper;
 use crate::token::Token;
 
 /// Where a slot's token is.
@@ -30,6 +31,8 @@ pub(crate) struct Slot {
     pub(crate) presence: Mutex<Presence>,
     /// The card, once it has been used.
     pub(crate) token: Mutex<Option<Token>>,
+    /// Ends the transaction that the token keeps open.
+    pub(crate) keeper: Mutex<Keeper>,
 }
 
 /// What was seen of a slot last.

@@ -1,12 +1,15 @@
 //! A card in a slot: its objects, who is logged in, and every use of its keys.
 //!
-//! Nothing verified stays on the card between two uses: the PIN is held here, wiped at its end, and every use of a key
-//! is one transaction that verifies it and logs out (the middleware's [`Transaction`] does, also on error and panic).
-//! A process that dies within a transaction leaves a card that the PC/SC service resets.
+//! Nothing verified stays on the card outside a transaction of ours: the PIN is held here, wiped at its end, and a use
+//! of a key is a transaction that verifies it and logs out (the middleware's [`Transaction`] does, also on error and
+//! panic). After a use that the login covers the transaction is kept for a moment ([`Line`]) for the next one; anything
+//! but a use and what is known already ends it first. A process that dies within a transaction leaves a card that the
+//! PC/SC service resets.
 use std::collections::BTreeMap;
 use std::ffi::c_ulong;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use der::Decode;
 use middleware::{
@@ -17,6 +20,7 @@ use spki::SubjectPublicKeyInfoOwned;
 use zeroize::Zeroizing;
 
 use crate::certificate;
+use crate::line::Line;
 use crate::object::Object;
 use crate::public_key::PublicKey;
 use crate::return_value::ReturnValue;
@@ -39,7 +43,7 @@ pub(crate) fn coming_handle() -> Handle {
 
 /// A card in use.
 pub(crate) struct Token {
-    card: Card,
+    line: Line,
     locator: Locator,
     guid: Option<[u8; 16]>,
     login: Login,
@@ -92,10 +96,39 @@ pub(crate) enum Operation<'a> {
     Agree(&'a [u8]),
 }
 
+impl Operation<'_> {
+    fn on(
+        &self,
+        transaction: &mut Transaction<'_>,
+        key: KeyReference,
+        algorithm: KeyAlgorithm,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        match self {
+            Self::Use(input) => Ok(transaction.use_private_key(key, algorithm, input)?),
+            Self::Agree(peer) => transaction.agree(key, peer),
+        }
+    }
+
+    /// With the PIN verified immediately before.
+    fn with_pin(
+        &self,
+        transaction: &mut Transaction<'_>,
+        pin: &Pin,
+        key: KeyReference,
+        algorithm: KeyAlgorithm,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let fresh = transaction.verify_pin(pin, LastTry::Refuse)?;
+        match self {
+            Self::Use(input) => Ok(fresh.use_private_key(key, algorithm, input)?),
+            Self::Agree(peer) => fresh.agree(key, peer),
+        }
+    }
+}
+
 impl Token {
     pub(crate) fn open(locator: Locator) -> Result<Self, ReturnValue> {
         Ok(Self {
-            card: Card::open(&locator)?,
+            line: Line::new(Card::open(&locator)?),
             locator,
             guid: None,
             login: Login::Nobody,
@@ -127,22 +160,41 @@ impl Token {
         matches!(self.login, Login::Puk(_) | Login::Management(_))
     }
 
-    /// One transaction. Where another program reset the card in the middle, or the PC/SC service was started anew, it
-    /// is done again, once: nothing that is done here does harm twice.
+    /// One transaction.
     fn with_card<T>(
         &mut self,
         mut act: impl FnMut(&mut Transaction<'_>) -> Result<T, KeyError>,
     ) -> Result<T, KeyError> {
-        let mut attempt = |card: &mut Card| act(&mut card.transaction()?);
-        let result = match attempt(&mut self.card) {
-            Err(KeyError::Card(CardError::CardReset)) => attempt(&mut self.card),
+        self.attempt(|line| act(&mut line.card()?.transaction()?))
+    }
+
+    /// Where another program reset the card in the middle, or the PC/SC service was started anew, it is done again,
+    /// once: nothing that is done here does harm twice.
+    fn attempt<T>(&mut self, mut act: impl FnMut(&mut Line) -> Result<T, KeyError>) -> Result<T, KeyError> {
+        let result = match act(&mut self.line) {
+            Err(KeyError::Card(CardError::CardReset)) => act(&mut self.line),
             Err(KeyError::Card(CardError::Transport(_))) => {
-                self.reopen().map_err(KeyError::from).and_then(|()| attempt(&mut self.card))
+                self.reopen().map_err(KeyError::from).and_then(|()| act(&mut self.line))
             }
             result => result,
         };
         self.is_lost |= matches!(result, Err(KeyError::Card(CardError::CardRemoved)));
         result
+    }
+
+    /// Whether a transaction is kept open, with the PIN verified.
+    pub(crate) fn keeps_a_transaction(&self) -> bool {
+        self.line.is_kept()
+    }
+
+    /// Ends the transaction that is kept, if one is.
+    pub(crate) fn end_transaction(&mut self) {
+        self.line.end();
+    }
+
+    /// How long the transaction that is kept may stay; `None` where none is kept.
+    pub(crate) fn transaction_may_stay(&self) -> Option<Duration> {
+        self.line.may_stay()
     }
 
     /// Takes up a new line to the same card.
@@ -151,13 +203,16 @@ impl Token {
         if card.identity()?.guid != self.guid {
             return Err(CardError::CardRemoved);
         }
-        self.card = card;
+        self.line = Line::new(card);
         Ok(())
     }
 
     /// What the card shows; asked again where others used the card meanwhile.
     pub(crate) fn contents(&mut self) -> Result<Arc<CardContents>, ReturnValue> {
-        let contents = self.with_card(|transaction| Ok(transaction.contents()?))?;
+        let contents = match self.line.again(|transaction| Ok(transaction.contents()?)) {
+            Some(Ok(contents)) => contents,
+            _ => self.with_card(|transaction| Ok(transaction.contents()?))?,
+        };
         if self.contents.as_ref().is_none_or(|before| !Arc::ptr_eq(before, &contents)) {
             self.guid = contents.identity.guid;
             self.objects = self.make_objects(&contents);
@@ -262,6 +317,9 @@ impl Token {
         if let Some(known) = known.filter(|_| Arc::strong_count(&self.consents) > 1) {
             return Ok(known);
         }
+        if let Some(known) = known.filter(|_| self.line.is_kept()) {
+            return Ok(PinState { status: PinStatus::Verified, ..known });
+        }
         let state = self.with_card(|transaction| {
             let status = transaction.pin_status()?;
             let (in_total, puk_tries_left) = match known {
@@ -330,6 +388,7 @@ impl Token {
 
     /// C_Logout, and the end of the last session.
     pub(crate) fn logout(&mut self) {
+        self.line.end();
         self.login = Login::Nobody;
         self.session_objects.retain(|_, known| !known.object.is_private());
     }
@@ -407,6 +466,8 @@ impl Token {
         }
     }
 
+    /// In the transaction that is kept the key works at once: the PIN is verified. 9C has a PIN of its own each time, and
+    /// nothing is kept after it.
     fn operate_with(
         &mut self,
         key: KeyReference,
@@ -414,16 +475,24 @@ impl Token {
         pin: Option<&Pin>,
         operation: &Operation<'_>,
     ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        self.with_card(|transaction| match (pin, operation) {
-            (Some(pin), Operation::Use(input)) => {
-                Ok(transaction.verify_pin(pin, LastTry::Refuse)?.use_private_key(key, algorithm, input)?)
+        let Some(pin) = pin else {
+            return self.with_card(|transaction| operation.on(transaction, key, algorithm));
+        };
+        if key == KeyReference::DigitalSignature {
+            return self.with_card(|transaction| operation.with_pin(transaction, pin, key, algorithm));
+        }
+        match self.line.again(|transaction| operation.on(transaction, key, algorithm)) {
+            // It was reset or is gone, or this key wants the PIN each time.
+            None
+            | Some(Err(KeyError::Card(
+                CardError::CardReset | CardError::PinRequired | CardError::Transport(_),
+            ))) => {}
+            Some(result) => {
+                self.is_lost |= matches!(result, Err(KeyError::Card(CardError::CardRemoved)));
+                return result;
             }
-            (Some(pin), Operation::Agree(peer)) => {
-                transaction.verify_pin(pin, LastTry::Refuse)?.agree(key, peer)
-            }
-            (None, Operation::Use(input)) => Ok(transaction.use_private_key(key, algorithm, input)?),
-            (None, Operation::Agree(peer)) => transaction.agree(key, peer),
-        })
+        }
+        self.attempt(|line| line.keep(|transaction| operation.with_pin(transaction, pin, key, algorithm)))
     }
 
     /// What only the management key may do. The card is reset afterwards.

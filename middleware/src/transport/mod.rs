@@ -170,7 +170,7 @@ pub trait Connection: Send {
 }
 
 /// The exclusive use of a line, from [`Connection::begin`] to [`Exclusive::end`].
-pub trait Exclusive {
+pub trait Exclusive: Send {
     /// One command APDU in, one response APDU (data and status word) out.
     ///
     /// # Errors

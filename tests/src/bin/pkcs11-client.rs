@@ -75,6 +75,17 @@ impl Client {
                 let key = key(session, ObjectClass::PRIVATE_KEY, id)?;
                 session.sign(&Mechanism::Ecdsa, key, &[7; 32])?;
             }
+            // Answers after some signatures, and signs on until it is killed.
+            ["sign-on", id] => {
+                let session = self.session()?;
+                let key = key(session, ObjectClass::PRIVATE_KEY, id)?;
+                for count in 0.. {
+                    session.sign(&Mechanism::Ecdsa, key, &[7; 32])?;
+                    if count == 10 {
+                        println!("ok");
+                    }
+                }
+            }
             // Key 9C: begins, agrees, looks at the token as NSS does, signs.
             ["sign-agreed", id, pin] => {
                 let session = self.session()?;

@@ -16,14 +16,16 @@ pub(crate) struct Locking {
     pub(crate) functions: usize,
     /// `CKF_OS_LOCKING_OK`.
     pub(crate) system_is_allowed: bool,
+    /// Not `CKF_LIBRARY_CANT_CREATE_OS_THREADS`.
+    pub(crate) threads_are_allowed: bool,
 }
 
 /// C_Initialize. We lock with the system's own means; an application that insists on its own functions is refused.
 pub(crate) fn initialize(locking: Option<&Locking>) -> Result<(), ReturnValue> {
     match locking {
         Some(Locking { functions: 1..=3, .. }) => Err(ReturnValue::ARGUMENTS_BAD),
-        Some(Locking { functions: 4, system_is_allowed: false }) => Err(ReturnValue::CANT_LOCK),
-        _ => Module::initialize(),
+        Some(Locking { functions: 4, system_is_allowed: false, .. }) => Err(ReturnValue::CANT_LOCK),
+        locking => Module::initialize(locking.is_none_or(|locking| locking.threads_are_allowed)),
     }
 }
 

@@ -12,11 +12,12 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use crate::attribute::{self, Attributes};
-use crate::functions::{object, session};
+use crate::functions::{object, session, sign};
+use crate::mechanism::{Parameter, Request};
 use crate::module::{Module, TEST_CARDS, TURN, lock};
 use crate::object::class;
 use crate::return_value::ReturnValue;
-use crate::token::Handle;
+use crate::token::{Handle, Token};
 
 pub(super) const PIN: &[u8] = b"123456";
 pub(super) const PUK: &[u8] = b"12345678";
@@ -28,7 +29,7 @@ pub(super) const READ_WRITE: std::ffi::c_ulong = 6;
 
 /// A card of either personality in a folder of its own, in memory where the system has such a place: a card is durable at
 /// every step.
-pub(super) struct TestCard {
+pub(crate) struct TestCard {
     _folder: TempDir,
     path: PathBuf,
     pub(super) management_key: ManagementKey,
@@ -36,7 +37,7 @@ pub(super) struct TestCard {
 }
 
 impl TestCard {
-    pub(super) fn yubikey() -> Self {
+    pub(crate) fn yubikey() -> Self {
         Self::new(BlankKind::YubiKey5 { firmware: Firmware::V5_7, serial: Some(12_345_678) })
     }
 
@@ -78,7 +79,7 @@ impl TestCard {
     }
 
     /// Lets the card make a key.
-    pub(super) fn generate(&self, reference: KeyReference, algorithm: KeyAlgorithm) {
+    pub(crate) fn generate(&self, reference: KeyReference, algorithm: KeyAlgorithm) {
         let mut card = Card::open(&Locator::Emulated(self.path.clone())).unwrap();
         let mut transaction = card.transaction().unwrap();
         let mut administration =
@@ -87,17 +88,17 @@ impl TestCard {
     }
 
     /// The module, initialised, with this card in slot 0.
-    pub(super) fn insert(&self) -> Inserted {
+    pub(crate) fn insert(&self) -> Inserted {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         *lock(&TEST_CARDS) = vec![self.path.clone()];
         let _ = Module::finalize();
-        Module::initialize().unwrap();
+        Module::initialize(true).unwrap();
         Inserted { _turn: turn }
     }
 }
 
 /// While it lives, the module has the card.
-pub(super) struct Inserted {
+pub(crate) struct Inserted {
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -146,4 +147,18 @@ pub(super) fn private_key(session: Handle, id: u8) -> Handle {
 
 pub(super) fn public_key(session: Handle, id: u8) -> Handle {
     find(session, class::PUBLIC_KEY, id).unwrap()
+}
+
+/// Whether the token keeps a transaction open, with the PIN verified.
+pub(crate) fn is_kept() -> bool {
+    let slot = Module::current().unwrap().slot(slot()).unwrap();
+    lock(&slot.token).as_ref().is_some_and(Token::keeps_a_transaction)
+}
+
+/// Signs with the P-256 key of 9A.
+pub(crate) fn keep_a_transaction() {
+    let session = open_and_login();
+    let request = Request { kind: 0x1041, parameter: Parameter::None };
+    sign::init(session, Some(&request), private_key(session, 1)).unwrap();
+    sign::sign(session, &[1; 32], Some(64)).unwrap();
 }

@@ -201,7 +201,7 @@ fn round(chance: &mut Chance) -> usize {
     for call in 0..CALLS {
         if call % 50 == 0 {
             // A call may have ended everything.
-            let _ = Module::initialize();
+            let _ = Module::initialize(true);
             begin_well(chance);
         }
         let number = chance.below(100);
@@ -214,7 +214,7 @@ fn round(chance: &mut Chance) -> usize {
     }
     // The module is still of use.
     let _ = Module::finalize();
-    Module::initialize().unwrap();
+    Module::initialize(true).unwrap();
     let session = open();
     session::close(session).unwrap();
     succeeded

@@ -1,7 +1,7 @@
 //! The module with a card in-process: what stories through a reader would take too long for.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail this way")]
 mod buffers;
-mod card;
+pub(crate) mod card;
 mod fuzz;
 mod uses;
 mod wycheproof;

@@ -2,7 +2,7 @@
 use middleware::{KeyAlgorithm, KeyReference};
 
 use super::card::{
-    CONTEXT_SPECIFIC, PIN, PUK, SO, TestCard, USER, find, login, open, open_and_login, private_key,
+    CONTEXT_SPECIFIC, PIN, PUK, SO, TestCard, USER, find, is_kept, login, open, open_and_login, private_key,
     public_key, slot,
 };
 use crate::attribute::{self, Attributes};
@@ -99,12 +99,61 @@ fn the_signature_key_asks_each_time() {
     assert_eq!(login(session, CONTEXT_SPECIFIC, PIN), Err(ReturnValue::OPERATION_NOT_INITIALIZED));
     sign::init(session, Some(&request(ECDSA)), key).unwrap();
     assert_eq!(login(session, CONTEXT_SPECIFIC, b"999999"), Err(ReturnValue::PIN_INCORRECT));
+    assert_eq!(login(session, CONTEXT_SPECIFIC, b"99999"), Err(ReturnValue::PIN_INCORRECT));
+    // Nothing is no wrong PIN.
+    assert_eq!(login(session, CONTEXT_SPECIFIC, b""), Err(ReturnValue::ARGUMENTS_BAD));
     login(session, CONTEXT_SPECIFIC, PIN).unwrap();
     // Asking for the length spends nothing.
     assert!(matches!(sign::sign(session, &[1; 32], None), Ok(Output::Needs(64))));
     assert!(matches!(sign::sign(session, &[1; 32], Some(63)), Ok(Output::Needs(64))));
     bytes(sign::sign(session, &[1; 32], Some(64)).unwrap());
     assert_eq!(signature(session, ECDSA, key, &[1; 32]), Err(ReturnValue::USER_NOT_LOGGED_IN));
+}
+
+#[test]
+fn a_transaction_is_kept_for_the_next_use_and_ended_by_itself_or_by_what_ends_the_login() {
+    let card = TestCard::yubikey();
+    card.generate(KeyReference::Authentication, KeyAlgorithm::P256);
+    card.generate(KeyReference::DigitalSignature, KeyAlgorithm::P256);
+    let _inserted = card.insert();
+    let session = open_and_login();
+    let key = private_key(session, 1);
+    signature(session, ECDSA, key, &[1; 32]).unwrap();
+    // The thread ends it; the test ends when it has.
+    while is_kept() {
+        std::thread::yield_now();
+    }
+    signature(session, ECDSA, key, &[1; 32]).unwrap();
+    let other = private_key(session, 2);
+    sign::init(session, Some(&request(ECDSA)), other).unwrap();
+    login(session, CONTEXT_SPECIFIC, PIN).unwrap();
+    assert!(!is_kept(), "9C's PIN is verified in a transaction of its own");
+    bytes(sign::sign(session, &[1; 32], Some(64)).unwrap());
+    assert!(!is_kept(), "nothing is kept after 9C");
+    signature(session, ECDSA, key, &[1; 32]).unwrap();
+    session::logout(session).unwrap();
+    assert!(!is_kept(), "C_Logout");
+    login(session, USER, PIN).unwrap();
+    signature(session, ECDSA, key, &[1; 32]).unwrap();
+    session::close_all(slot()).unwrap();
+    assert!(!is_kept(), "C_CloseAllSessions");
+    let session = open_and_login();
+    signature(session, ECDSA, private_key(session, 1), &[1; 32]).unwrap();
+    session::close(session).unwrap();
+    assert!(!is_kept(), "the last session");
+}
+
+/// CKF_LIBRARY_CANT_CREATE_OS_THREADS.
+#[test]
+fn without_threads_nothing_is_kept() {
+    let card = TestCard::yubikey();
+    card.generate(KeyReference::Authentication, KeyAlgorithm::P256);
+    let _inserted = card.insert();
+    Module::finalize().unwrap();
+    Module::initialize(false).unwrap();
+    let session = open_and_login();
+    signature(session, ECDSA, private_key(session, 1), &[1; 32]).unwrap();
+    assert!(!is_kept());
 }
 
 #[test]
