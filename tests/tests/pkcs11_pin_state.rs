@@ -1,6 +1,6 @@
 //! What our PKCS#11 module leaves on a card, and what it makes of what others do to the card.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -221,5 +221,29 @@ fn resets_are_survived_and_removals_are_reported() -> Result<()> {
     assert_ne!(client.ask("sign 01")?, "ok", "the login went with the card");
     client.does(&format!("login {pin}"))?;
     client.does("sign 01")?;
+    Ok(())
+}
+
+/// A service that is updated is stopped and started under the programs that use it.
+#[test]
+fn a_pcsc_service_that_was_started_anew_is_found_by_the_next_call() -> Result<()> {
+    let Some(root) = Root::or_skip("pcscd in a private namespace")? else { return Ok(()) };
+    let mut world = World::new()?;
+    let (pcscd, pin, state, inserted) = alice(&mut world, root)?;
+    let mut client = Client::start(&pcscd)?;
+    let login = format!("login {pin}");
+    for command in ["open", &login, "sign 01", "close"] {
+        client.does(command)?;
+    }
+    inserted.remove()?;
+    let sockets = pcscd.socket().parent().context("the socket lies in a folder")?.to_owned();
+    drop(pcscd);
+    // The next one takes the file with the number of this one for that of a process that runs.
+    fs::remove_dir_all(sockets)?;
+    let pcscd = world.pcscd(root, 2)?;
+    let _again = pcscd.insert(0, &state)?;
+    for command in ["open", &login, "sign 01"] {
+        client.does(command)?;
+    }
     Ok(())
 }

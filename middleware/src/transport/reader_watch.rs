@@ -29,22 +29,32 @@ pub struct WatchEnd {
 }
 
 impl ReaderWatch {
-    /// Every reader now; empty where there is none.
+    /// Every reader now; empty where there is none. A PC/SC service that was started anew meanwhile is found again.
     ///
     /// # Errors
     /// [`CardError::Transport`] when the PC/SC service does not answer; the next call looks for it again.
     pub fn readers(&mut self) -> Result<Vec<WatchedReader>, CardError> {
         #[cfg(feature = "pcsc")]
         {
-            let Some(service) = self.service()? else { return Ok(Vec::new()) };
-            let readers = service.readers();
-            if readers.is_err() {
-                self.service = None;
+            // Only a line that was there before may be that of a service that is gone.
+            let was_open = self.service.is_some();
+            match self.list() {
+                Err(_) if was_open => self.list(),
+                readers => readers,
             }
-            readers
         }
         #[cfg(not(feature = "pcsc"))]
         Ok(Vec::new())
+    }
+
+    #[cfg(feature = "pcsc")]
+    fn list(&mut self) -> Result<Vec<WatchedReader>, CardError> {
+        let Some(service) = self.service()? else { return Ok(Vec::new()) };
+        let readers = service.readers();
+        if readers.is_err() {
+            self.service = None;
+        }
+        readers
     }
 
     /// Waits until something has changed since [`Self::readers`], [`WatchEnd::end`] was called, or the time is over.
