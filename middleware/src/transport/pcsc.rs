@@ -18,6 +18,9 @@ use crate::piv::error::CardError;
 /// How often a transaction is tried again when others keep resetting the card at its start.
 const RECONNECTIONS: usize = 5;
 
+/// More than the names of a reader take (pcsc-lite: 128 bytes).
+const LONGEST_NAMES: usize = 1024;
+
 /// Reader names with the answer to reset of the card inside.
 pub(super) fn list_readers() -> Result<Vec<ReaderStatus>, CardError> {
     let Some(context) = establish()? else { return Ok(Vec::new()) };
@@ -153,7 +156,9 @@ impl PcscConnection {
 
     fn read_properties(&mut self) -> Result<(), TransportError> {
         let Some(card) = self.card.as_ref() else { return Err(TransportError::Removed) };
-        let status = card.status2_owned().map_err(card_error)?;
+        // Room from the start: asking for the lengths first would cost two more questions to the service.
+        let (mut names, mut atr) = ([0; LONGEST_NAMES], [0; pcsc::MAX_ATR_SIZE]);
+        let status = card.status2(&mut names, &mut atr).map_err(card_error)?;
         self.atr = status.atr().to_vec();
         self.t0 = status.protocol2() == Some(Protocol::T0);
         // PC/SC Part 3: the longest APDU the reader takes. A driver that does not say gets short APDUs only.
