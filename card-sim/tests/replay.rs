@@ -257,7 +257,8 @@ fn a_trace_shows_secrets_only_where_that_is_asked_for_and_says_so() {
     assert!(shown.starts_with("# card-sim ") && shown.contains("WITH ALL SECRETS"), "{shown}");
     desk.fail("run a.card --trace-secrets", 2);
     desk.succeed("new b.card");
-    let told = desk.fail("run a.card b.card a.card --trace x --trace y", 2);
+    desk.succeed("new c.card");
+    let told = desk.fail("run a.card b.card c.card --trace x --trace y", 2);
     assert!(told.contains("once for all cards, or once for each"), "{told}");
 }
 
