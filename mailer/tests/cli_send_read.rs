@@ -194,7 +194,9 @@ fn hidden_recipients_are_in_nobody_elses_message() {
     for name in ["bob", "carol"] {
         let message = String::from_utf8(office.last_in_spool(name)).unwrap().to_lowercase();
         let (header, _) = message.split_once("\r\n\r\n").unwrap();
-        assert!(!header.contains("bcc") && !header.contains("carol"), "{header}");
+        // A field of that name: a random Message-ID may hold these letters.
+        let has_bcc = header.lines().any(|line| line.starts_with("bcc"));
+        assert!(!has_bcc && !header.contains("carol"), "{header}");
         office.run(name, &["fetch"], b"").expect(0);
         assert!(office.run(name, &["read", "1"], b"").expect(0).text().contains("hi"));
     }
