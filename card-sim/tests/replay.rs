@@ -13,57 +13,23 @@ mod support;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use card_sim::crypto::SymmetricAlgorithm;
 use card_sim::secret::SecretBytes;
+use support::desk::{Desk, PATIENCE};
 use support::{PIN, WRONG_PIN, apdu, tlv};
-use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A folder with cards, traces and values.
-struct Desk(TempDir);
-
-impl Desk {
-    fn new() -> Self {
-        Self(TempDir::new().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
-    }
-
-    fn run(&self, line: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_card-sim"));
-        command
-            .args(line.split_whitespace())
-            .current_dir(self.0.path())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
-    }
-
-    fn succeed(&self, line: &str) -> String {
-        let output = self.run(line);
-        assert_eq!(output.status.code(), Some(0), "{line}: {}", text(&output.stderr));
-        text(&output.stdout)
-    }
-
-    fn fail(&self, line: &str, code: i32) -> String {
-        let output = self.run(line);
-        assert_eq!(output.status.code(), Some(code), "{line}: {}", text(&output.stderr));
-        assert!(output.stdout.is_empty(), "{line}: {}", text(&output.stdout));
-        text(&output.stderr)
-    }
-
+/// What the desk of these tests does besides.
+trait Traces {
     /// Puts a card in a reader with `card-sim run --trace`, drives it, and takes it out again.
+    fn record(&self, options: &str, drive: impl FnOnce(&mut Inserted));
+
+    fn trace(&self, name: &str) -> String;
+}
+
+impl Traces for Desk {
     fn record(&self, options: &str, drive: impl FnOnce(&mut Inserted)) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -86,10 +52,6 @@ impl Desk {
     fn trace(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A card in a reader of ours.

@@ -1,6 +1,8 @@
 //! What the tests of the card share: blank cards, and a hand that drives one.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+#[cfg(unix)]
+pub(crate) mod desk;
 pub(crate) mod openssl;
 
 use std::collections::BTreeMap;
