@@ -70,15 +70,8 @@ pub async fn run(
     let home = surroundings.home()?;
     refuse_existing(home)?;
     let passphrase = new_passphrase(&surroundings.passphrase, "New passphrase for the issuer's keys")?;
-    let parent =
-        home.path().parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).map_err(|error| Failure::file(parent, &error))?;
     // Made beside its place and renamed at the end, so that there is a whole issuer or none.
-    let staging = tempfile::Builder::new()
-        .prefix(".issuer-init-")
-        .permissions(std::fs::Permissions::from_mode(0o700))
-        .tempdir_in(parent)
-        .map_err(|error| Failure::file(parent, &error))?;
+    let staging = stage_beside(home.path(), ".issuer-init-")?;
     let staged = Home::new(staging.path());
     let url = surroundings.registry.clone().unwrap_or_else(|| staged.default_registry());
     let pin = pin_source(surroundings);
@@ -265,6 +258,17 @@ pub(super) async fn store(
 /// Writes a new file that only its owner reads.
 pub(super) fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
     write_new(path, 0o600, text.as_bytes()).map_err(|error| Failure::file(path, &error))
+}
+
+/// An empty folder, 0700, beside a place that [`put_in_place`] gives it later.
+pub(super) fn stage_beside(place: &Path, prefix: &str) -> Result<tempfile::TempDir, Failure> {
+    let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).map_err(|error| Failure::file(parent, &error))?;
+    tempfile::Builder::new()
+        .prefix(prefix)
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir_in(parent)
+        .map_err(|error| Failure::file(parent, &error))
 }
 
 /// Makes a finished folder the one of this name, durably.

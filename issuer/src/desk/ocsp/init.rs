@@ -9,7 +9,9 @@ use rand_core::UnwrapErr;
 use serde::Serialize;
 
 use super::super::failure::{Failure, Status};
-use super::super::init::{CertificateRequest, certify, new_passphrase, put_in_place, write_secret};
+use super::super::init::{
+    CertificateRequest, certify, new_passphrase, put_in_place, stage_beside, write_secret,
+};
 use super::super::office::{Office, Passphrase, Surroundings, read_passphrase};
 use super::super::output::{self, Format};
 use super::FolderArguments;
@@ -111,13 +113,7 @@ fn put(
     passphrase: &Passphrase,
 ) -> Result<(), Failure> {
     let place = folder.path();
-    let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).map_err(|error| Failure::file(parent, &error))?;
-    let staging = tempfile::Builder::new()
-        .prefix(".ocsp-init-")
-        .permissions(std::fs::Permissions::from_mode(0o700))
-        .tempdir_in(parent)
-        .map_err(|error| Failure::file(parent, &error))?;
+    let staging = stage_beside(place, ".ocsp-init-")?;
     let staged = Folder::new(staging.path());
     write_secret(&staged.key_file(), &key.to_encrypted_pkcs8_pem(passphrase.as_str())?)?;
     let path = staged.certificates_file();

@@ -1,6 +1,5 @@
 //! `issuer tsa init`: a new time-stamp service.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -9,7 +8,9 @@ use serde::Serialize;
 
 use super::super::documents_authority::{Origin, documents_authority};
 use super::super::failure::{Failure, Status};
-use super::super::init::{CertificateRequest, certify, new_passphrase, put_in_place, write_secret};
+use super::super::init::{
+    CertificateRequest, certify, new_passphrase, put_in_place, stage_beside, write_secret,
+};
 use super::super::office::{Office, Passphrase, Surroundings};
 use super::super::output::{self, Format};
 use super::{InitArguments, ServiceKeyAlgorithm, secret};
@@ -102,13 +103,7 @@ async fn make(
 /// Made beside its place and renamed at the end.
 fn put(folder: &Folder, settings: &Settings, made: &Made, passphrase: &Passphrase) -> Result<(), Failure> {
     let place = folder.path();
-    let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).map_err(|error| Failure::file(parent, &error))?;
-    let staging = tempfile::Builder::new()
-        .prefix(".tsa-init-")
-        .permissions(std::fs::Permissions::from_mode(0o700))
-        .tempdir_in(parent)
-        .map_err(|error| Failure::file(parent, &error))?;
+    let staging = stage_beside(place, ".tsa-init-")?;
     let staged = Folder::new(staging.path());
     let settings = settings.to_toml().map_err(|reason| Failure::new("config", reason))?;
     let chain: String = made.chain.iter().map(Certificate::to_pem).collect();
