@@ -191,22 +191,9 @@ impl Object {
         {
             attributes.set_default(kind, &[1]);
         }
-        let no = [
-            attribute::TOKEN,
-            attribute::PRIVATE,
-            attribute::SENSITIVE,
-            attribute::ENCRYPT,
-            attribute::DECRYPT,
-            attribute::WRAP,
-            attribute::UNWRAP,
-            attribute::SIGN,
-            attribute::VERIFY,
-            attribute::DERIVE,
-            attribute::LOCAL,
-            attribute::ALWAYS_SENSITIVE,
-            attribute::NEVER_EXTRACTABLE,
-        ];
-        for kind in no {
+        let unless_said = [attribute::TOKEN, attribute::PRIVATE, attribute::SENSITIVE];
+        let by_nature = [attribute::LOCAL, attribute::ALWAYS_SENSITIVE, attribute::NEVER_EXTRACTABLE];
+        for kind in unless_said.into_iter().chain(USES).chain(by_nature) {
             attributes.set_default(kind, &[0]);
         }
         attributes.set_default(attribute::LABEL, &[]);
@@ -386,25 +373,29 @@ pub(crate) fn secret_length(kind: c_ulong) -> Option<&'static [usize]> {
     }
 }
 
+/// What a key may be for, each a `CK_BBOOL`.
+const USES: [AttributeType; 7] = [
+    attribute::ENCRYPT,
+    attribute::DECRYPT,
+    attribute::WRAP,
+    attribute::UNWRAP,
+    attribute::SIGN,
+    attribute::VERIFY,
+    attribute::DERIVE,
+];
+
 /// Every attribute that is a `CK_BBOOL` must be one.
 fn check_flags(attributes: &Attributes) -> Result<(), ReturnValue> {
-    let flags = [
+    let others = [
         attribute::TOKEN,
         attribute::PRIVATE,
         attribute::SENSITIVE,
-        attribute::ENCRYPT,
-        attribute::DECRYPT,
-        attribute::WRAP,
-        attribute::UNWRAP,
-        attribute::SIGN,
-        attribute::VERIFY,
-        attribute::DERIVE,
         attribute::EXTRACTABLE,
         attribute::MODIFIABLE,
         attribute::COPYABLE,
         attribute::DESTROYABLE,
     ];
-    flags.into_iter().try_for_each(|kind| attributes.flag(kind).map(|_| ()))
+    others.into_iter().chain(USES).try_for_each(|kind| attributes.flag(kind).map(|_| ()))
 }
 
 #[cfg(test)]
