@@ -6,6 +6,7 @@
 mod authority;
 mod card;
 mod documents;
+mod http_client;
 mod issuer;
 mod large;
 mod mail;

@@ -1,8 +1,7 @@
 //! The authority: certificates signed, CRLs of a million entries, OCSP and searches over HTTP.
 //!
 //! - `signing`: a certificate linted and signed; `lists`: CRLs; `serving`: OCSP and certificate search;
-//! - `office`: an authority with keys in memory; `client`: requests over one connection.
-mod client;
+//! - `office`: an authority with keys in memory.
 mod lists;
 mod office;
 mod serving;

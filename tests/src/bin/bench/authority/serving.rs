@@ -18,9 +18,12 @@ use sealwright_tests::measure::{Row, medians};
 use sealwright_tests::process::{Run, Server};
 use sealwright_tests::programs;
 
-use super::client::{by_many, once};
 use super::office::Office;
+use crate::http_client::{by_many, once};
 use crate::microseconds;
+
+/// Connections that ask at a time.
+const CLIENTS: usize = 16;
 
 const ROUNDS: usize = 3;
 const REQUESTS_EACH: usize = 500;
@@ -139,7 +142,7 @@ fn ocsp(count: u32, size: &'static str) -> Result<Vec<Row>> {
     let peer = Peer::start(folder)?;
     let mut times = Vec::new();
     for round in 0..=ROUNDS {
-        let both = (by_many(&address, &requests, REQUESTS_EACH)?, peer.answers()?);
+        let both = (by_many(&address, CLIENTS, &requests, REQUESTS_EACH)?, peer.answers()?);
         if round > 0 {
             times.push(both);
         }
@@ -259,7 +262,7 @@ fn search(count: u32, size: &'static str) -> Result<Row> {
     let (server, address) = published.serve()?;
     let mut times = Vec::new();
     for round in 0..=ROUNDS {
-        let time = by_many(&address, &requests, REQUESTS_EACH)?;
+        let time = by_many(&address, CLIENTS, &requests, REQUESTS_EACH)?;
         if round > 0 {
             times.push((time, time));
         }

@@ -1,17 +1,15 @@
 //! The time-stamp service: stamps by many clients at a time, beside a process of openssl for each stamp.
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use sealwright_tests::desk::Desk;
 use sealwright_tests::measure::{Row, medians};
 use sealwright_tests::process::Run;
 
 use super::office::TimeStampService;
+use crate::http_client::{by_many, once};
 use crate::microseconds;
 
 /// Connections that ask at a time, each for its next stamp when it has the last.
@@ -28,16 +26,17 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     desk.init("example.org", "http://pki.example.org")?.ok()?;
     let service = TimeStampService::start(&desk, folder.path())?;
     let peer = Peer::make(folder.path(), &desk)?;
-    let query = fs::read(&peer.query)?;
+    let request = request(&fs::read(&peer.query)?);
+    let requests = std::slice::from_ref(&request);
     let mut times = Vec::new();
     for round in 0..=ROUNDS {
-        let once = (by_many(service.address(), &query)?, peer.stamps()?);
+        let measured = (by_many(service.address(), CLIENTS, requests, STAMPS_EACH)?, peer.stamps()?);
         // The first does not count.
         if round > 0 {
-            times.push(once);
+            times.push(measured);
         }
     }
-    verify(folder.path(), &desk, service.address(), &query)?;
+    verify(folder.path(), &desk, &once(service.address(), &request)?)?;
     drop(service);
     let (ours, peer) = medians(times);
     Ok(vec![Row {
@@ -52,68 +51,19 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     }])
 }
 
-/// Wall time for one stamp when many clients ask.
-fn by_many(address: &str, query: &[u8]) -> Result<Duration> {
-    let start = Instant::now();
-    thread::scope(|scope| {
-        let clients: Vec<_> =
-            (0..CLIENTS).map(|_| scope.spawn(|| Client::connect(address)?.ask(query, STAMPS_EACH))).collect();
-        clients.into_iter().try_for_each(|client| client.join().ok().context("a client panicked")?.map(drop))
-    })?;
-    Ok(start.elapsed() / u32::try_from(CLIENTS * STAMPS_EACH)?)
-}
-
-struct Client {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Client {
-    fn connect(address: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::new() })
-    }
-
-    /// So many stamps over one connection; the last reply.
-    fn ask(&mut self, query: &[u8], times: usize) -> Result<Vec<u8>> {
-        let head = format!(
-            "POST / HTTP/1.1\r\nHost: tsa\r\nContent-Type: application/timestamp-query\r\nContent-Length: {}\r\n\r\n",
-            query.len()
-        );
-        let request = [head.as_bytes(), query].concat();
-        let mut reply = Vec::new();
-        for _ in 0..times {
-            self.stream.write_all(&request)?;
-            reply = self.reply()?;
-        }
-        Ok(reply)
-    }
-
-    fn reply(&mut self) -> Result<Vec<u8>> {
-        self.buffer.clear();
-        let mut chunk = [0; 8192];
-        loop {
-            let length = self.stream.read(&mut chunk)?;
-            ensure!(length > 0, "the service closed the connection");
-            self.buffer
-                .extend_from_slice(chunk.get(..length).context("a read is no longer than its buffer")?);
-            let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-            let (head, body) = self.buffer.split_at(end + 4);
-            let head = std::str::from_utf8(head)?.to_lowercase();
-            ensure!(head.starts_with("http/1.1 200"), "the service answered {head}");
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            if body.len() == length.context("no content-length")?.parse::<usize>()? {
-                return Ok(body.to_vec());
-            }
-        }
-    }
+/// The query as it is posted.
+fn request(query: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: tsa\r\nContent-Type: application/timestamp-query\r\nContent-Length: {}\r\n\r\n",
+        query.len()
+    );
+    [head.as_bytes(), query].concat()
 }
 
 /// What was measured were stamps.
-fn verify(folder: &Path, desk: &Desk, address: &str, query: &[u8]) -> Result<()> {
+fn verify(folder: &Path, desk: &Desk, stamp: &[u8]) -> Result<()> {
     let reply = folder.join("reply.tsr");
-    fs::write(&reply, Client::connect(address)?.ask(query, 1)?)?;
+    fs::write(&reply, stamp)?;
     let run = Run::new("openssl").args(["ts", "-verify", "-queryfile", "query.tsq", "-in"]).arg(&reply);
     run.arg("-CAfile").arg(desk.anchor()).folder(folder).ok().map(drop)
 }

@@ -6,22 +6,25 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-/// Connections that ask at a time, each for its next answer when it has the last.
-const CLIENTS: usize = 16;
-
-/// Wall time for one answer when many clients ask; each sends the requests by turns.
-pub(crate) fn by_many(address: &str, requests: &[Vec<u8>], times_each: usize) -> Result<Duration> {
+/// Wall time for one answer when so many clients ask, each for its next when it has the last; each sends the requests by
+/// turns.
+pub(crate) fn by_many(
+    address: &str,
+    clients: usize,
+    requests: &[Vec<u8>],
+    times_each: usize,
+) -> Result<Duration> {
     let start = Instant::now();
     thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS)
+        let asking: Vec<_> = (0..clients)
             .map(|client| {
                 let mine = requests.iter().cycle().skip(client * 97).take(times_each);
                 scope.spawn(move || Client::connect(address)?.ask_all(mine))
             })
             .collect();
-        clients.into_iter().try_for_each(|client| client.join().ok().context("a client panicked")?)
+        asking.into_iter().try_for_each(|client| client.join().ok().context("a client panicked")?)
     })?;
-    Ok(start.elapsed() / u32::try_from(CLIENTS * times_each)?)
+    Ok(start.elapsed() / u32::try_from(clients * times_each)?)
 }
 
 /// One answer's body.
@@ -59,12 +62,8 @@ impl Client {
                 .extend_from_slice(chunk.get(..length).context("a read is no longer than its buffer")?);
             let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
             let (head, body) = self.buffer.split_at(end + 4);
-            ensure!(
-                head.starts_with(b"HTTP/1.1 200"),
-                "the service answered {}",
-                String::from_utf8_lossy(head)
-            );
-            let head = std::str::from_utf8(head)?;
+            let head = std::str::from_utf8(head)?.to_lowercase();
+            ensure!(head.starts_with("http/1.1 200"), "the service answered {head}");
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
             if body.len() == length.context("no content-length")?.parse::<usize>()? {
                 return Ok(body.to_vec());
