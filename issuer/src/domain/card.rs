@@ -17,6 +17,7 @@
 mod action;
 mod event;
 mod identity;
+mod puk;
 mod state;
 
 use jiff::Timestamp;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use action::{CardAction, Direction, Way};
 pub use event::{CardCommand, CardEvent, CardRefusal, Consequence};
 pub use identity::{CardId, CardKey, Guid, StockIdentity};
+pub use puk::PukStanding;
 pub use state::{CardFault, CardState, InitialPin, Loss, Usability};
 
 use super::cardholder::CardholderId;
@@ -40,6 +42,8 @@ pub struct Card {
     /// What the present attempt found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     found: Option<CardFault>,
+    #[serde(default, skip_serializing_if = "PukStanding::is_first")]
+    puk: PukStanding,
 }
 
 impl Card {
@@ -51,6 +55,11 @@ impl Card {
     /// The GUID that personalisation writes or wrote; none before the first attempt, and none again once it is wiped.
     pub const fn guid(&self) -> Option<Guid> {
         self.guid
+    }
+
+    /// Which PUK it may have.
+    pub const fn puk(&self) -> PukStanding {
+        self.puk
     }
 
     /// How many personalisations were begun.
@@ -116,14 +125,21 @@ impl Card {
                 guid: Some(guid),
                 attempts: attempt,
                 found: None,
+                puk: PukStanding::default(),
             },
             CardEvent::PersonalisationAbandoned { at } => match self.found {
                 Some(fault) => Self { state: CardState::Unusable { since: at, fault }, ..self },
                 None => Self { state: CardState::InStock { since: at }, ..self },
             },
-            CardEvent::CardRestocked { at } => {
-                Self { state: CardState::InStock { since: at }, guid: None, found: None, ..self }
-            }
+            CardEvent::CardRestocked { at } => Self {
+                state: CardState::InStock { since: at },
+                guid: None,
+                found: None,
+                puk: PukStanding::default(),
+                ..self
+            },
+            CardEvent::PukRevealed { at, next, .. } => Self { puk: self.puk.revealed(at, next), ..self },
+            CardEvent::PukRotated { version, .. } => Self { puk: PukStanding::rotated(version), ..self },
             CardEvent::CardDestroyed { at } => {
                 let holder = self.state.holder();
                 Self { state: CardState::Destroyed { holder, since: at }, ..self }
@@ -160,6 +176,8 @@ impl Card {
             | CardEvent::PersonalisationBegun { .. }
             | CardEvent::PersonalisationAbandoned { .. }
             | CardEvent::CardRestocked { .. }
+            | CardEvent::PukRevealed { .. }
+            | CardEvent::PukRotated { .. }
             | CardEvent::CardDestroyed { .. } => self.state.clone(),
         }
     }

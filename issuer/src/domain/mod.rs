@@ -25,7 +25,7 @@ pub mod unicode;
 pub use audit::{Actor, AuditRecord, BrokenChain, ChainCheck, ChainEnd, ChainHash, Subject};
 pub use card::{
     Card, CardAction, CardCommand, CardEvent, CardFault, CardId, CardKey, CardRefusal, CardState,
-    Consequence, Direction, Guid, InitialPin, Loss, StockIdentity, Usability, Way,
+    Consequence, Direction, Guid, InitialPin, Loss, PukStanding, StockIdentity, Usability, Way,
 };
 pub use cardholder::{
     Cardholder, CardholderId, DomainName, MailAddress, MalformedField, Name, NewCardholder, StaffId,

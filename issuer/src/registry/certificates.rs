@@ -62,38 +62,10 @@ impl Registry {
         now: Timestamp,
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
-            if load(change, &new.serial).await?.is_some() {
-                return Err(CertificateRefusal::SerialNumberTaken.into());
-            }
             if let Some((_, card, attempt, _)) = new.on_card {
                 refuse_overtaken(change, card, attempt).await?;
             }
-            let event = Certificate::default().decide(CertificateCommand::Reserve, whole_seconds(now))?;
-            let state = Certificate::default().apply(event.clone());
-            sqlx::query(
-                "INSERT INTO certificates (serial, authority, profile, subject, mail, holder, card, attempt, card_key, \
-                 not_before, not_after, to_be_signed, certificate, state, snapshot, subject_key) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, $13, $14, $15)",
-            )
-            .bind(new.serial.as_bytes().to_vec())
-            .bind(new.authority.as_str())
-            .bind(new.profile.clone())
-            .bind(new.subject.clone())
-            .bind(new.mail.clone())
-            .bind(new.on_card.map(|(holder, ..)| holder.0))
-            .bind(new.on_card.map(|(_, card, ..)| card.0))
-            .bind(new.on_card.map(|(_, _, attempt, _)| i64::from(attempt)))
-            .bind(new.on_card.map(|(.., key)| key.as_str()))
-            .bind(time_text(new.not_before))
-            .bind(time_text(new.not_after))
-            .bind(new.to_be_signed.clone())
-            .bind(state.state().name())
-            .bind(rows::snapshot_text(&state)?)
-            .bind(search_key(&new.subject))
-            .execute(change.connection())
-            .await?;
-            change.record(Subject::Certificate(new.serial.clone()), &event, now).await?;
-            Ok(())
+            reserve(change, new, now).await
         })
         .await
     }
@@ -239,7 +211,8 @@ impl Registry {
         let rows = sqlx::query(
             "SELECT certificates.certificate AS certificate, card, attempt, cards.snapshot AS snapshot \
              FROM certificates LEFT JOIN cards ON cards.id = certificates.card \
-             WHERE certificates.mail IS NOT NULL AND certificates.certificate IS NOT NULL AND not_after >= $1 ORDER BY serial",
+             WHERE certificates.mail IS NOT NULL AND certificates.certificate IS NOT NULL AND not_after >= $1 \
+             AND (card IS NULL OR certificates.state <> 'signed') ORDER BY serial",
         )
         .bind(time_text(now))
         .fetch_all(&self.pool)
@@ -320,6 +293,55 @@ impl Registry {
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(|row| Ok((rows::serial(row)?, rows::time(row, "not_after")?))).collect()
+    }
+}
+
+/// Stores the bytes to be signed within a change.
+pub(super) async fn reserve(
+    change: &mut Change,
+    new: &NewCertificate,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    if load(change, &new.serial).await?.is_some() {
+        return Err(CertificateRefusal::SerialNumberTaken.into());
+    }
+    let event = Certificate::default().decide(CertificateCommand::Reserve, whole_seconds(now))?;
+    let state = Certificate::default().apply(event.clone());
+    sqlx::query(
+        "INSERT INTO certificates (serial, authority, profile, subject, mail, holder, card, attempt, card_key, \
+         not_before, not_after, to_be_signed, certificate, state, snapshot, subject_key) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, $13, $14, $15)",
+    )
+    .bind(new.serial.as_bytes().to_vec())
+    .bind(new.authority.as_str())
+    .bind(new.profile.clone())
+    .bind(new.subject.clone())
+    .bind(new.mail.clone())
+    .bind(new.on_card.map(|(holder, ..)| holder.0))
+    .bind(new.on_card.map(|(_, card, ..)| card.0))
+    .bind(new.on_card.map(|(_, _, attempt, _)| i64::from(attempt)))
+    .bind(new.on_card.map(|(.., key)| key.as_str()))
+    .bind(time_text(new.not_before))
+    .bind(time_text(new.not_after))
+    .bind(new.to_be_signed.clone())
+    .bind(state.state().name())
+    .bind(rows::snapshot_text(&state)?)
+    .bind(search_key(&new.subject))
+    .execute(change.connection())
+    .await?;
+    change.record(Subject::Certificate(new.serial.clone()), &event, now).await
+}
+
+/// Revokes a certificate within a change; one that is revoked stays as it is.
+pub(super) async fn revoke_if_not(
+    change: &mut Change,
+    serial: &SerialNumber,
+    reason: RevocationReason,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    match revoke(change, serial, reason, None, now).await {
+        Ok(_) | Err(RegistryError::CertificateRefused(CertificateRefusal::AlreadyRevoked { .. })) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use sqlx::error::DatabaseError;
 
+use super::operations::OperationKind;
 use crate::domain::{
     BrokenChain, CardId, CardRefusal, CardholderId, CertificateRefusal, PersonRefusal, RequestId,
     RequestRefusal, SerialNumber, StockIdentity,
@@ -80,6 +81,18 @@ pub enum RegistryError {
     /// The person has asked for it already.
     #[error("the same is asked for already (request {})", .0.0)]
     AlreadyRequested(RequestId),
+    /// Something else was begun with the card and is not done.
+    #[error("a {} of this card was begun and is not done yet; finish it first, by the same command again", .0.as_str())]
+    OperationOpen(OperationKind),
+    /// Another run goes on with it.
+    #[error("another run goes on with this {} meanwhile; this one is over", .0.as_str())]
+    OperationOvertaken(OperationKind),
+    /// Each request is answered once.
+    #[error("this request was answered before; each is answered once: let the holder make a new one")]
+    AnsweredBefore,
+    /// Nothing was given out for this request.
+    #[error("no request that this confirms was ever answered")]
+    NotAnswered,
     /// The log is not what was written.
     #[error("the log is not what was written: {0}")]
     LogBroken(#[from] BrokenChain),

@@ -9,7 +9,7 @@ use sqlx::Row;
 use super::database::Registry;
 use super::error::RegistryError;
 use super::records::{JournalEntry, JournalLine, JournalPhase};
-use super::rows::{self, damaged, time_text};
+use super::rows::{self, time_text};
 use crate::domain::CardId;
 
 impl Registry {
@@ -75,11 +75,7 @@ impl Registry {
         .await?;
         rows.iter()
             .map(|row| {
-                let phase = match row.try_get::<String, _>("phase")?.as_str() {
-                    "intended" => JournalPhase::Intended,
-                    "confirmed" => JournalPhase::Confirmed,
-                    other => return Err(damaged(format!("unknown journal phase {other:?}"))),
-                };
+                let phase = JournalPhase::parse(&row.try_get::<String, _>("phase")?)?;
                 Ok(JournalEntry {
                     attempt: rows::number(row, "attempt")?,
                     step: row.try_get("step")?,

@@ -20,10 +20,14 @@ mod database;
 mod error;
 mod expiring;
 mod journal;
+mod key_origins;
+mod operations;
 mod people;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod records;
+mod remote_unblock;
+mod renewals;
 mod reports;
 mod requests;
 mod rows;
@@ -35,11 +39,14 @@ pub use audit::{LogEntry, LogVerdict};
 pub use database::Registry;
 pub use error::RegistryError;
 pub use expiring::Expiring;
+pub use key_origins::{AttestationRecord, KeyOriginRecord, PublicKeyHash};
+pub use operations::{Operation, OperationKind};
 pub use records::{
     Authority, CardRecord, CertificateRecord, ClassChange, EmulatedCards, IssuedCrl, JournalEntry,
     JournalLine, JournalPhase, NewCertificate, NewStockCard, PresentedIdentity, RequestRecord,
     RevokedCertificate, RevokedForCardholder, SearchHits, Standing,
 };
+pub use remote_unblock::RequestNonce;
 pub use reports::Page;
 pub use search::SearchFor;
 pub use url::{PostgresUrl, RegistryUrl, UnsupportedRegistryUrl};

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::error::RegistryError;
+use super::rows::damaged;
 use crate::domain::{
     AuthorityName, Card, CardId, CardKey, Cardholder, CardholderId, Certificate, ClassDescription, ClassName,
     Clearance, Guid, Request, RequestId, RequestKind, RevocationReason, SerialNumber, StockIdentity,
@@ -207,6 +209,15 @@ impl JournalPhase {
         match self {
             Self::Intended => "intended",
             Self::Confirmed => "confirmed",
+        }
+    }
+
+    /// Reads [`Self::as_str`] back.
+    pub(super) fn parse(text: &str) -> Result<Self, RegistryError> {
+        match text {
+            "intended" => Ok(Self::Intended),
+            "confirmed" => Ok(Self::Confirmed),
+            other => Err(damaged(format!("unknown journal phase {other:?}"))),
         }
     }
 }

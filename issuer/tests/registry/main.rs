@@ -1,6 +1,7 @@
 //! One suite of the registry's promises, run on both databases.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::panic)] // a test may panic
 
+mod after_issuance;
 mod contract;
 mod database;
 mod life_cycle;

@@ -152,6 +152,22 @@ pub enum CardEvent {
         /// When.
         at: Timestamp,
     },
+    /// Its PUK, and the next one, were given to its holder's program, after somebody made sure who that is.
+    PukRevealed {
+        /// When.
+        at: Timestamp,
+        /// The version that takes its place.
+        next: u32,
+        /// How the holder's identity was checked, in the operator's words.
+        identity_check: String,
+    },
+    /// It certainly has a PUK of this version.
+    PukRotated {
+        /// When.
+        at: Timestamp,
+        /// Of which derivation.
+        version: u32,
+    },
     /// Suspended.
     CardHeld {
         /// When.
@@ -239,6 +255,8 @@ impl CardEvent {
             | Self::CardActivated { .. }
             | Self::PinBlocked { .. }
             | Self::PinUnblocked { .. }
+            | Self::PukRevealed { .. }
+            | Self::PukRotated { .. }
             | Self::CardRestocked { .. } => None,
         }
     }
@@ -300,6 +318,11 @@ pub enum CardRefusal {
     /// Revoke what nobody has.
     #[error("the card is not issued (it is {0})")]
     NotIssued(&'static str),
+    /// Its PUK was given out more than once, and nobody confirmed that it was changed.
+    #[error(
+        "the card's PUK was given out twice without a confirmation: it can be unblocked at the desk only"
+    )]
+    PukUncertain,
     /// The state does not allow it.
     #[error("the card is {state} since {since}: it cannot be {}", .action.participle())]
     NotNow {

@@ -1,0 +1,93 @@
+//! Certificates that take the place of others on a card that somebody has.
+
+use jiff::Timestamp;
+
+use super::cards::load as load_card;
+use super::certificates::{reserve, revoke_if_not};
+use super::database::Registry;
+use super::error::RegistryError;
+use super::operations::{Operation, refuse_overtaken};
+use super::records::{CertificateRecord, NewCertificate};
+use super::rows;
+use crate::domain::{CardId, CardRefusal, CardState, RevocationReason, SerialNumber};
+
+impl Registry {
+    /// Stores the exact bytes to be signed for a card that its holder has; only then may they be signed.
+    ///
+    /// # Errors
+    /// The serial number is taken, the renewal is in other hands, or the card is no longer in use.
+    pub async fn reserve_renewal(
+        &self,
+        of: &Operation,
+        new: &NewCertificate,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            refuse_overtaken(change, of).await?;
+            let card = load_card(change, of.card).await?;
+            if !matches!(card.state(), CardState::Issued { .. }) {
+                return Err(CardRefusal::NotIssued(card.state().name()).into());
+            }
+            reserve(change, new, now).await
+        })
+        .await
+    }
+
+    /// Revokes, as superseded, what a renewal certified that never reached the card.
+    ///
+    /// # Errors
+    /// [`RegistryError::OperationOvertaken`].
+    pub async fn revoke_undelivered(
+        &self,
+        of: &Operation,
+        now: Timestamp,
+    ) -> Result<Vec<SerialNumber>, RegistryError> {
+        self.change(async |change| {
+            refuse_overtaken(change, of).await?;
+            let rows = sqlx::query(
+                "SELECT serial FROM certificates WHERE card = $1 AND state IN ('to be signed', 'signed') ORDER BY serial",
+            )
+            .bind(of.card.0)
+            .fetch_all(change.connection())
+            .await?;
+            let serials = rows.iter().map(rows::serial).collect::<Result<Vec<_>, _>>()?;
+            for serial in &serials {
+                revoke_if_not(change, serial, RevocationReason::Superseded, now).await?;
+            }
+            Ok(serials)
+        })
+        .await
+    }
+
+    /// Revokes one certificate unless it is revoked already.
+    ///
+    /// # Errors
+    /// [`RegistryError::OperationOvertaken`].
+    pub async fn supersede(
+        &self,
+        of: &Operation,
+        serial: &SerialNumber,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            refuse_overtaken(change, of).await?;
+            revoke_if_not(change, serial, RevocationReason::Superseded, now).await
+        })
+        .await
+    }
+
+    /// Every certificate that was signed for a card, the oldest first.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn certificates_of_card(&self, card: CardId) -> Result<Vec<CertificateRecord>, RegistryError> {
+        let rows = sqlx::query(
+            "SELECT serial, authority, profile, subject, mail, holder, card, attempt, card_key, not_before, not_after, certificate, snapshot \
+             FROM certificates WHERE card = $1 AND certificate IS NOT NULL ORDER BY not_before, card_key, serial",
+        )
+        .bind(card.0)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(rows::certificate).collect()
+    }
+}
