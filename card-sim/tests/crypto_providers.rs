@@ -81,6 +81,27 @@ fn openssl_verifies_what_rsa_keys_of_each_size_sign() {
 }
 
 #[test]
+fn a_key_that_is_made_ready_at_once_is_the_one_that_is_stored() {
+    for (name, crypto) in providers() {
+        for algorithm in [Algorithm::Rsa2048, Algorithm::P256, Algorithm::Ed25519] {
+            let (material, ready) = crypto.generate_loaded(algorithm, &mut randomness()).unwrap();
+            let alone = crypto.generate(algorithm, &mut randomness()).unwrap();
+            assert!(
+                crypto.load(&alone).unwrap().public_key() == ready.public_key(),
+                "{name}: one stream, one key"
+            );
+            let loaded = crypto.load(&material).unwrap();
+            assert!(ready.public_key() == loaded.public_key(), "{name}");
+            let derived = [ready.rsa_derived_values(), loaded.rsa_derived_values()]
+                .map(|values| values.map(|values| [values.exponent1, values.exponent2, values.coefficient]));
+            assert!(derived[0] == derived[1], "{name}");
+            let operate = |key: &dyn PrivateKey| key.rsa_private_operation(&[0x42; 256], &mut randomness());
+            assert_eq!(operate(ready.as_ref()), operate(loaded.as_ref()), "{name}");
+        }
+    }
+}
+
+#[test]
 fn an_rsa_block_must_be_a_number_below_the_modulus_and_as_long() {
     for (name, crypto) in providers() {
         let material = crypto.generate(Algorithm::Rsa2048, &mut randomness()).unwrap();

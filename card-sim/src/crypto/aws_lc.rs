@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 
 use super::rsa_key::RsaNumbers;
 use super::{
-    AsymmetricAlgorithm, CryptoError, CryptoProvider, PrivateKey, PrivateKeyMaterial, PublicKey, Randomness,
-    RsaDerivedValues, RustCrypto,
+    AsymmetricAlgorithm, CryptoError, CryptoProvider, LoadedKey, PrivateKey, PrivateKeyMaterial, PublicKey,
+    Randomness, RsaDerivedValues, RustCrypto,
 };
 
 /// AWS-LC's private-key operations: constant-time and blinded, RSA results checked with the public exponent.
@@ -31,6 +31,20 @@ impl CryptoProvider for AwsLc {
         randomness: &mut Randomness,
     ) -> Result<PrivateKeyMaterial, CryptoError> {
         RustCrypto.generate(algorithm, randomness)
+    }
+
+    fn generate_loaded(
+        &self,
+        algorithm: AsymmetricAlgorithm,
+        randomness: &mut Randomness,
+    ) -> Result<LoadedKey, CryptoError> {
+        if algorithm.is_rsa() {
+            let numbers = RsaNumbers::generate(8 * algorithm.block_length(), randomness)?;
+            return Ok((numbers.material()?, Box::new(RsaKey::new(numbers)?)));
+        }
+        let material = self.generate(algorithm, randomness)?;
+        let loaded = self.load(&material)?;
+        Ok((material, loaded))
     }
 
     fn load(&self, material: &PrivateKeyMaterial) -> Result<Box<dyn PrivateKey>, CryptoError> {
@@ -117,7 +131,10 @@ impl RsaKey {
 
     /// Builds the key from its primes.
     fn load_proven(p: &[u8], q: &[u8]) -> Result<Self, CryptoError> {
-        let numbers = RsaNumbers::from_primes(p, q)?;
+        Self::new(RsaNumbers::from_primes(p, q)?)
+    }
+
+    fn new(numbers: RsaNumbers) -> Result<Self, CryptoError> {
         let der = numbers.key.to_pkcs1_der().map_err(|_| CryptoError::InvalidKey)?;
         let handle = Handle::from_pkcs1(der.as_bytes()).ok_or(CryptoError::InvalidKey)?;
         let modulus = numbers.modulus();

@@ -8,7 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::{
-    AsymmetricAlgorithm, CryptoError, CryptoProvider, PrivateKey, PrivateKeyMaterial, Randomness, RustCrypto,
+    AsymmetricAlgorithm, CryptoError, CryptoProvider, LoadedKey, PrivateKey, PrivateKeyMaterial, Randomness,
+    RustCrypto,
 };
 
 /// The algorithm that is worth waiting for beforehand.
@@ -113,6 +114,17 @@ impl CryptoProvider for Pooled {
     ) -> Result<PrivateKeyMaterial, CryptoError> {
         let ready = if algorithm == ALGORITHM { self.pool.take() } else { None };
         ready.map_or_else(|| self.crypto.generate(algorithm, randomness), Ok)
+    }
+
+    fn generate_loaded(
+        &self,
+        algorithm: AsymmetricAlgorithm,
+        randomness: &mut Randomness,
+    ) -> Result<LoadedKey, CryptoError> {
+        let ready = if algorithm == ALGORITHM { self.pool.take() } else { None };
+        let Some(material) = ready else { return self.crypto.generate_loaded(algorithm, randomness) };
+        let loaded = self.load_proven(&material)?;
+        Ok((material, loaded))
     }
 
     fn load(&self, material: &PrivateKeyMaterial) -> Result<Box<dyn PrivateKey>, CryptoError> {

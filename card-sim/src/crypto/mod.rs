@@ -190,6 +190,9 @@ pub fn fastest() -> Box<dyn CryptoProvider> {
     Box::new(RustCrypto)
 }
 
+/// A private key as it is stored, and ready for use.
+pub type LoadedKey = (PrivateKeyMaterial, Box<dyn PrivateKey>);
+
 /// Makes keys and loads them for use.
 pub trait CryptoProvider: Send {
     /// Makes a new private key.
@@ -201,6 +204,20 @@ pub trait CryptoProvider: Send {
         algorithm: AsymmetricAlgorithm,
         randomness: &mut Randomness,
     ) -> Result<PrivateKeyMaterial, CryptoError>;
+
+    /// Makes a new private key and has it ready for use at once.
+    ///
+    /// # Errors
+    /// [`CryptoError::Failed`] when no key came out.
+    fn generate_loaded(
+        &self,
+        algorithm: AsymmetricAlgorithm,
+        randomness: &mut Randomness,
+    ) -> Result<LoadedKey, CryptoError> {
+        let material = self.generate(algorithm, randomness)?;
+        let loaded = self.load_proven(&material)?;
+        Ok((material, loaded))
+    }
 
     /// Prepares a private key for use, checking that its parts belong together.
     ///

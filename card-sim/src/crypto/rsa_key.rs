@@ -4,7 +4,11 @@ use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rsa::{BoxedUint, RsaPrivateKey};
 use zeroize::Zeroizing;
 
-use super::{AsymmetricAlgorithm, CryptoError, PublicKey, RSA_PUBLIC_EXPONENT, RsaDerivedValues};
+use super::{
+    AsymmetricAlgorithm, CryptoError, PrivateKeyMaterial, PublicKey, RSA_PUBLIC_EXPONENT, Randomness,
+    RsaDerivedValues,
+};
+use crate::secret::SecretBytes;
 
 /// A key whose numbers follow from two odd numbers of the right size; whether these are primes shows in its use.
 pub(super) struct RsaNumbers {
@@ -14,6 +18,22 @@ pub(super) struct RsaNumbers {
 }
 
 impl RsaNumbers {
+    /// Makes a key with a modulus of this many bits.
+    pub(super) fn generate(bits: usize, randomness: &mut Randomness) -> Result<Self, CryptoError> {
+        let key = RsaPrivateKey::new(randomness, bits).map_err(|_| CryptoError::Failed)?;
+        Ok(Self { key, block: bits / 8 })
+    }
+
+    /// The primes, from which everything follows.
+    pub(super) fn material(&self) -> Result<PrivateKeyMaterial, CryptoError> {
+        let [p, q] = self.key.primes() else { return Err(CryptoError::Failed) };
+        let prime = |number: &BoxedUint| {
+            let bytes = Zeroizing::new(number.to_be_bytes().into_vec());
+            last_bytes(&bytes, self.block / 2).map(SecretBytes::from)
+        };
+        Ok(PrivateKeyMaterial::Rsa { p: prime(p)?, q: prime(q)? })
+    }
+
     /// Computes everything from the primes, which must be exactly half as long as a modulus of
     /// [`AsymmetricAlgorithm`].
     pub(super) fn from_primes(p: &[u8], q: &[u8]) -> Result<Self, CryptoError> {

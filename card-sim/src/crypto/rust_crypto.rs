@@ -4,7 +4,10 @@ mod curve25519;
 mod nist_curve;
 mod rsa;
 
-use super::{AsymmetricAlgorithm, CryptoError, CryptoProvider, PrivateKey, PrivateKeyMaterial, Randomness};
+use super::rsa_key::RsaNumbers;
+use super::{
+    AsymmetricAlgorithm, CryptoError, CryptoProvider, LoadedKey, PrivateKey, PrivateKeyMaterial, Randomness,
+};
 
 /// Pure-Rust cryptography: constant-time exponentiation and blinding, checked results.
 #[derive(Clone, Copy, Default)]
@@ -18,13 +21,28 @@ impl CryptoProvider for RustCrypto {
     ) -> Result<PrivateKeyMaterial, CryptoError> {
         match algorithm {
             AsymmetricAlgorithm::Rsa2048 | AsymmetricAlgorithm::Rsa3072 | AsymmetricAlgorithm::Rsa4096 => {
-                rsa::generate(8 * algorithm.block_length(), randomness)
+                RsaNumbers::generate(8 * algorithm.block_length(), randomness)?.material()
             }
             AsymmetricAlgorithm::P256 => Ok(nist_curve::P256Key::generate(randomness)),
             AsymmetricAlgorithm::P384 => Ok(nist_curve::P384Key::generate(randomness)),
             AsymmetricAlgorithm::Ed25519 => Ok(curve25519::generate_ed25519(randomness)),
             AsymmetricAlgorithm::X25519 => Ok(curve25519::generate_x25519(randomness)),
         }
+    }
+
+    /// An RSA key keeps the numbers that were computed when it was made: computing them anew costs a twentieth of it.
+    fn generate_loaded(
+        &self,
+        algorithm: AsymmetricAlgorithm,
+        randomness: &mut Randomness,
+    ) -> Result<LoadedKey, CryptoError> {
+        if algorithm.is_rsa() {
+            let numbers = RsaNumbers::generate(8 * algorithm.block_length(), randomness)?;
+            return Ok((numbers.material()?, Box::new(rsa::RsaKey(numbers))));
+        }
+        let material = self.generate(algorithm, randomness)?;
+        let loaded = self.load(&material)?;
+        Ok((material, loaded))
     }
 
     fn load(&self, material: &PrivateKeyMaterial) -> Result<Box<dyn PrivateKey>, CryptoError> {

@@ -1,27 +1,15 @@
 //! RSA (RFC 8017): making keys, and the raw private operation.
 
+use rsa::BoxedUint;
 use rsa::hazmat::rsa_decrypt_and_check;
-use rsa::traits::{PrivateKeyParts, PublicKeyParts};
-use rsa::{BoxedUint, RsaPrivateKey};
+use rsa::traits::PublicKeyParts;
 use zeroize::Zeroizing;
 
 use crate::crypto::rsa_key::{RsaNumbers, last_bytes};
-use crate::crypto::{CryptoError, PrivateKey, PrivateKeyMaterial, PublicKey, Randomness, RsaDerivedValues};
-use crate::secret::SecretBytes;
-
-/// Makes a key with a modulus of this many bits.
-pub(super) fn generate(bits: usize, randomness: &mut Randomness) -> Result<PrivateKeyMaterial, CryptoError> {
-    let key = RsaPrivateKey::new(randomness, bits).map_err(|_| CryptoError::Failed)?;
-    let [p, q] = key.primes() else { return Err(CryptoError::Failed) };
-    let prime = |number: &BoxedUint| {
-        let bytes = Zeroizing::new(number.to_be_bytes().into_vec());
-        last_bytes(&bytes, bits / 16).map(SecretBytes::from)
-    };
-    Ok(PrivateKeyMaterial::Rsa { p: prime(p)?, q: prime(q)? })
-}
+use crate::crypto::{CryptoError, PrivateKey, PublicKey, Randomness, RsaDerivedValues};
 
 /// A key whose parts belong together.
-pub(super) struct RsaKey(RsaNumbers);
+pub(super) struct RsaKey(pub(super) RsaNumbers);
 
 impl RsaKey {
     /// Builds the key from its primes and proves with one operation that they are primes.

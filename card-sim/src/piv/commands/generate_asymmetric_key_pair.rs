@@ -60,11 +60,10 @@ impl GenerateAsymmetricKeyPair {
     /// Makes the key, replaces the one before it, and returns its public half.
     pub(in crate::piv) fn handle(self, applet: &mut PivApplet) -> Result<ResponseData, StatusWord> {
         access_rule::ADMINISTRATION.require(&applet.status)?;
-        let material = applet
+        let (material, loaded) = applet
             .crypto
-            .generate(self.algorithm, &mut applet.randomness)
+            .generate_loaded(self.algorithm, &mut applet.randomness)
             .map_err(|_| StatusWord::UNKNOWN)?;
-        let loaded = applet.crypto.load_proven(&material).map_err(|_| StatusWord::UNKNOWN)?;
         let key = Key {
             material,
             origin: KeyOrigin::Generated,
