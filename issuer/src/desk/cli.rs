@@ -9,27 +9,22 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use getrandom::SysRng;
 use jiff::Timestamp;
+use middleware::KeyAlgorithm;
 use middleware::secret_source::SecretSource;
-use middleware::{KeyAlgorithm, Locator};
 use rand_core::UnwrapErr;
 
+use super::actions::Action;
 use super::authority_key::KeyLocation;
 use super::failure::{Failure, Status};
 use super::office::Surroundings;
 use super::output::{self, Format};
-use super::revocation_lists::Extent;
-use super::{
-    audit, ceremony, certify, class, expiring, find, init, issue, life_cycle, lint, ocsp, publish, report,
-    request, revoke, serve, show, staff, stock, tsa,
-};
+use super::{ceremony, init, lint, ocsp, serve, tsa};
 use crate::ca::profile::PivExtensions;
 use crate::ca::profile::status_services::{DeltaCrls, OcspService};
 use crate::clock::SystemClock;
 use crate::config::{Config, Home};
 use crate::domain::AuthorityName;
-use crate::domain::RevocationReason;
-use crate::personalization::plan::{KeyChoice, KeyOrigin};
-use crate::registry::{EmulatedCards, RegistryUrl, SearchFor};
+use crate::registry::{EmulatedCards, RegistryUrl};
 
 /// Certification authority and card issuance desk.
 #[derive(Parser, Debug)]
@@ -70,72 +65,8 @@ enum Command {
         after_help = "Example:\n  issuer --home pki init --organization Example --domain example.org --base-url http://pki.example.org"
     )]
     Init(Box<InitArguments>),
-    /// People
-    #[command(
-        subcommand,
-        after_help = "Examples:\n  issuer --home pki staff import staff.csv\n  issuer --home pki staff list"
-    )]
-    Staff(staff::Command),
-    /// Blank cards
-    #[command(
-        subcommand,
-        after_help = "Examples:\n  issuer --home pki stock add --card pcsc:\n  issuer --home pki stock list"
-    )]
-    Stock(StockCommand),
-    /// Make a card in stock into somebody's card
-    #[command(after_help = "Examples:\n  issuer --home pki issue alice@example.org --card pcsc:\n  \
-        issuer --home pki issue 1001 --card sim:alice.card --transport-pin-file alice.pin")]
-    Issue(IssueArguments),
-    /// Revoke a person's card and certificates, or one certificate
-    #[command(
-        after_help = "Examples:\n  issuer --home pki revoke alice@example.org --reason key-compromise --invalid-since 2026-11-20T08:00:00Z\n  \
-        issuer --home pki revoke 4f3a09... --reason superseded"
-    )]
-    Revoke(RevokeArguments),
-    /// Put a card and its certificates on hold
-    #[command(
-        after_help = "Example:\n  issuer --home pki hold alice@example.org && issuer --home pki publish --to /srv/pki"
-    )]
-    Hold(life_cycle::WhichCard),
-    /// End a hold: everything is as before
-    #[command(after_help = "Example:\n  issuer --home pki release alice@example.org")]
-    Release(life_cycle::WhichCard),
-    /// Record what became of a card: active, pin-blocked, lost, stolen, damaged, destroyed
-    #[command(after_help = "Examples:\n  issuer --home pki mark alice@example.org active\n  \
-        issuer --home pki mark alice@example.org stolen --invalid-since 2026-11-20T08:00:00Z")]
-    Mark(life_cycle::Mark),
-    /// Show a card: its state, its history, what can come next and what can be undone
-    #[command(
-        after_help = "Examples:\n  issuer --home pki show alice@example.org\n  issuer --home pki show serial=12345678"
-    )]
-    Show(life_cycle::WhichCard),
-    /// What the desk is asked to do
-    #[command(subcommand, after_help = "Example:\n  issuer --home pki request list")]
-    Request(request::Command),
-    /// List what ends soon, and queue the renewals
-    #[command(
-        after_help = "Examples:\n  issuer --home pki expiring --days 30\n  issuer --home pki expiring --days 30 --queue"
-    )]
-    Expiring(expiring::Arguments),
-    /// Report everything of a kind: a table, CSV, or a JSON object a line
-    #[command(
-        after_help = "Examples:\n  issuer --home pki report cards --state 'on hold'\n  issuer --home pki report people --csv > people.csv\n  \
-        issuer --home pki --json report events"
-    )]
-    Report(report::Arguments),
-    /// The log of everything that happened
-    #[command(subcommand, after_help = "Example:\n  issuer --home pki audit verify")]
-    Audit(audit::Command),
-    /// Sign new CRLs and write everything public into a directory
-    #[command(after_help = "Example:\n  issuer --home pki publish --to /srv/pki")]
-    Publish {
-        /// The directory
-        #[arg(long, value_name = "DIR")]
-        to: PathBuf,
-        /// Sign only what has changed since the published CRLs, where the issuer has delta CRLs
-        #[arg(long)]
-        delta: bool,
-    },
+    #[command(flatten)]
+    Action(Action),
     /// Serve a published directory over HTTP (RFC 4387, OCSP); needs neither CA keys nor registry
     #[command(after_help = "Examples:\n  issuer serve --from /srv/pki --listen 127.0.0.1:8080\n  \
         issuer serve --from /srv/pki --ocsp /srv/ocsp --service-passphrase-file ocsp.pass")]
@@ -162,23 +93,6 @@ enum Command {
         openssl ts -query -data FILE -sha256 -cert | curl -s -H 'Content-Type: application/timestamp-query' --data-binary @- URL"
     )]
     Tsa(tsa::Arguments),
-    /// Classes of readers: who may read documents of a kind
-    #[command(
-        subcommand,
-        after_help = "Examples:\n  issuer --home pki class add board alice@example.org bob@example.org --clearance 3\n  \
-        issuer --home pki class publish --to /srv/pki"
-    )]
-    Class(class::Command),
-    /// Find people, cards and certificates
-    #[command(after_help = "Examples:\n  issuer --home pki find alice\n  issuer --home pki find 4f3a")]
-    Find {
-        /// The beginning of a name or a later word of it, of a mail address, identifier, serial number or GUID; what has it
-        /// in the middle is looked for if nothing begins so
-        text: String,
-        /// Look for it in the middle of names, too
-        #[arg(long)]
-        part: bool,
-    },
     /// Check any certificate or CRL against the rules that ours pass before they are signed
     #[command(
         after_help = "Exit status: 0 no findings, 4 findings, 3 a block that is neither certificate nor CRL, 1 nothing but such.\n\n\
@@ -187,20 +101,6 @@ enum Command {
     Lint {
         /// DER, or PEM with one block or more
         file: PathBuf,
-    },
-    /// Certify a server of the organisation from its request (PKCS#10)
-    #[command(
-        after_help = "Example:\n  issuer --home pki certify mail.csr --profile mail-server --out mail.pem"
-    )]
-    Certify {
-        /// The request, DER or PEM
-        request: PathBuf,
-        /// What kind of certificate
-        #[arg(long, value_enum)]
-        profile: ServerProfile,
-        /// A new file for the certificate and the authority's, PEM; otherwise standard output
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
     },
     /// Print completions for a shell
     #[command(after_help = "Example:\n  issuer completions bash > /etc/bash_completion.d/issuer")]
@@ -274,86 +174,11 @@ struct InitArguments {
     ocsp: bool,
 }
 
-#[derive(Subcommand, Debug)]
-enum StockCommand {
-    /// Take blank cards into stock
-    #[command(
-        after_help = "Examples:\n  issuer --home pki stock add --card pcsc:\n  issuer --home pki stock add --serial 12345678 12345679\n  \
-        issuer --home pki stock add --file *.stock.toml"
-    )]
-    Add(StockArguments),
-    /// Take a card back from its holder: what it can do ends; wiped, it can be anybody's
-    #[command(
-        after_help = "Examples:\n  issuer --home pki stock return alice@example.org\n  issuer --home pki stock return serial=12345678"
-    )]
-    Return(life_cycle::WhichCard),
-    /// List every card and its state
-    #[command(after_help = "Example:\n  issuer --home pki stock list")]
-    List,
-}
-
-#[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
-struct StockArguments {
-    /// The card there: pcsc:, pcsc:READER, pcsc:serial=N or sim:FILE
-    #[arg(long, value_name = "LOCATOR")]
-    card: Option<Locator>,
-    /// Serial numbers of cards with factory values
-    #[arg(long, value_name = "N", num_args = 1..)]
-    serial: Vec<u32>,
-    /// Stock files of cards with secrets of their own
-    #[arg(long, value_name = "STOCK.toml", num_args = 1..)]
-    file: Vec<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-struct IssueArguments {
-    /// Mail address or identifier of the person
-    person: String,
-    /// The card: pcsc:, pcsc:READER, pcsc:serial=N or sim:FILE
-    #[arg(long, value_name = "LOCATOR")]
-    card: Locator,
-    /// Algorithm of the four keys
-    #[arg(long, value_enum, default_value = "p256")]
-    algorithm: CardKeyAlgorithm,
-    /// Make the keys here and write them into the card, instead of letting the card make them
-    #[arg(long)]
-    inject: bool,
-    /// A new file (mode 0600) for the transport PIN; otherwise it is shown once at the terminal
-    #[arg(long, value_name = "PATH")]
-    transport_pin_file: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-struct RevokeArguments {
-    /// Mail address or identifier of a person, or the serial number of a certificate
-    #[arg(value_name = "PERSON|SERIAL")]
-    whom: String,
-    /// Why
-    #[arg(long, value_parser = reason_parser())]
-    reason: String,
-    /// Since when the key was not its holder's alone, where known: 2026-11-20 or 2026-11-20T08:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    invalid_since: Option<Timestamp>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum CardKeyAlgorithm {
-    P256,
-    Rsa2048,
-}
-
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum AuthorityKeyAlgorithm {
     P256,
     P384,
     Rsa2048,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ServerProfile {
-    /// SMTP and IMAP servers: serverAuth
-    MailServer,
 }
 
 /// Parses, carries out, prints; answers the exit status.
@@ -424,47 +249,14 @@ async fn dispatch(cli: Cli, format: Format) -> Result<Status, Failure> {
 async fn carry_out(command: Command, surroundings: Surroundings, format: Format) -> Result<Status, Failure> {
     match command {
         Command::Init(arguments) => initialise(&surroundings, *arguments).await,
-        Command::Staff(command) => staff::run(&surroundings.open().await?, command, format).await,
-        Command::Stock(StockCommand::Add(arguments)) => {
-            stock::add(&mut surroundings.open().await?, arguments.delivery(), format).await
-        }
-        Command::Stock(StockCommand::Return(which)) => {
-            life_cycle::take_back(&surroundings.open().await?, &which, format).await
-        }
-        Command::Hold(which) => life_cycle::hold(&surroundings.open().await?, &which, format).await,
-        Command::Release(which) => life_cycle::release(&surroundings.open().await?, &which, format).await,
-        Command::Mark(mark) => life_cycle::mark(&surroundings.open().await?, &mark, format).await,
-        Command::Show(which) => show::run(&surroundings.open().await?, &which, format).await,
-        Command::Request(command) => request::run(&surroundings.open().await?, command, format).await,
-        Command::Expiring(arguments) => expiring::run(&surroundings.open().await?, &arguments, format).await,
-        Command::Report(arguments) => report::run(&surroundings.open().await?, &arguments, format).await,
-        Command::Audit(command) => audit::run(&surroundings.open().await?, &command, format).await,
-        Command::Stock(StockCommand::List) => stock::list(&surroundings.open().await?, format).await,
-        Command::Issue(arguments) => {
-            issue::run(&mut surroundings.open().await?, arguments.order(), format).await
-        }
-        Command::Revoke(arguments) => {
-            revoke::run(&surroundings.open().await?, &arguments.order()?, format).await
-        }
-        Command::Publish { to, delta } => {
-            let extent = if delta { Extent::DeltaOnly } else { Extent::Complete };
-            publish::run(&surroundings.open().await?, &to, extent, format).await
-        }
+        Command::Action(action) => action.carry_out(&mut surroundings.open().await?, format).await,
         Command::Serve { from, listen, ocsp, service_passphrase_file } => {
             let source = service_passphrase_file.unwrap_or(SecretSource::Terminal);
             serve::run(from, listen, ocsp.map(|folder| (folder, source)), format).await
         }
         Command::Ocsp(arguments) => ocsp::run(&surroundings, arguments, format).await,
         Command::Tsa(arguments) => tsa::run(&surroundings, arguments, format).await,
-        Command::Class(command) => class::run(&mut surroundings.open().await?, command, format).await,
-        Command::Find { text, part } => {
-            let how = if part { SearchFor::Parts } else { SearchFor::Beginnings };
-            find::run(&surroundings.open().await?, &text, how, format).await
-        }
         Command::Lint { file } => lint::run(&file, format),
-        Command::Certify { request, profile: ServerProfile::MailServer, out } => {
-            certify::run(&mut surroundings.open().await?, &request, out, format).await
-        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "issuer", &mut script);
@@ -518,43 +310,6 @@ async fn initialise(surroundings: &Surroundings, arguments: InitArguments) -> Re
     };
     init::run(surroundings, plan, &SystemClock, &mut UnwrapErr(SysRng)).await?;
     Ok(Status::Done)
-}
-
-impl StockArguments {
-    fn delivery(self) -> stock::Delivery {
-        match self.card {
-            Some(locator) => stock::Delivery::Card(locator),
-            None if self.file.is_empty() => stock::Delivery::Serials(self.serial),
-            None => stock::Delivery::Files(self.file),
-        }
-    }
-}
-
-impl IssueArguments {
-    fn order(self) -> issue::Order {
-        let algorithm = match self.algorithm {
-            CardKeyAlgorithm::P256 => KeyAlgorithm::P256,
-            CardKeyAlgorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
-        };
-        let origin = if self.inject { KeyOrigin::Injected } else { KeyOrigin::GeneratedOnCard };
-        issue::Order {
-            person: self.person,
-            card: self.card,
-            keys: KeyChoice { algorithm, origin },
-            transport_pin_file: self.transport_pin_file,
-        }
-    }
-}
-
-impl RevokeArguments {
-    fn order(self) -> Result<revoke::Order, Failure> {
-        let reason = RevocationReason::parse(&self.reason).ok_or_else(|| Failure::usage("unknown reason"))?;
-        Ok(revoke::Order { whom: self.whom, reason, invalid_since: self.invalid_since })
-    }
-}
-
-fn reason_parser() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(RevocationReason::ALL.map(RevocationReason::as_str))
 }
 
 /// RFC 3339, or a day, which begins at midnight UTC.

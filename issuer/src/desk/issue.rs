@@ -1,5 +1,7 @@
 //! `issuer issue`: a card in stock becomes somebody's.
 
+pub mod cli;
+
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsRawFd;

@@ -1,6 +1,7 @@
 //! What the desk can do, and its command line.
 //!
-//! - [`cli`]: the command line: arguments, help, dispatch.
+//! - [`actions`]: what can be done with an opened home, as one table; every front end goes through it.
+//! - [`cli`]: the command line: arguments, help, dispatch; what a larger command is told is in its own `cli`.
 //! - [`office`]: an opened home: configuration, registry, keys, clock, randomness.
 //! - [`failure`]: every error as a sentence, a stable code and an exit status.
 //! - [`output`]: lines, tables and JSON.
@@ -11,6 +12,7 @@
 //! - [`staff_import`]: a list of staff ([`staff_file`], [`staff_directory`]) beside who is known; [`staff_leavers`].
 //! - [`which_card`]: which card somebody means; [`ways`]: what can be done with it and undone.
 
+pub mod actions;
 pub mod audit;
 pub mod authority_key;
 pub mod ceremony;

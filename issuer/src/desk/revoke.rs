@@ -1,5 +1,7 @@
 //! `issuer revoke`: a card is lost, a person leaves.
 
+pub mod cli;
+
 use jiff::Timestamp;
 use serde::Serialize;
 

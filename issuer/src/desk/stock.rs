@@ -1,5 +1,7 @@
 //! `issuer stock`: blank cards.
 
+pub mod cli;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 

@@ -1,0 +1,266 @@
+//! What can be done at a desk with an opened home: one table, through which every front end goes.
+//!
+//! The command line and the desk shell parse an [`Action`] and carry it out; [`TABLE`] says of each what it needs and whether
+//! it changes a card, for whoever offers choices before anything is typed. What needs no home ([`super::cli`]: `init`, `serve`,
+//! `lint`...) is no action.
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+
+use super::failure::{Failure, Status};
+use super::office::Office;
+use super::output::Format;
+use super::revocation_lists::Extent;
+use super::{
+    audit, certify, class, expiring, find, issue, life_cycle, publish, report, request, revoke, show, staff,
+    stock,
+};
+use crate::registry::SearchFor;
+
+/// One action with its arguments.
+#[derive(Subcommand, Debug)]
+pub enum Action {
+    /// People
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  issuer --home pki staff import staff.csv\n  issuer --home pki staff list"
+    )]
+    Staff(staff::Command),
+    /// Blank cards
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  issuer --home pki stock add --card pcsc:\n  issuer --home pki stock list"
+    )]
+    Stock(stock::cli::Command),
+    /// Make a card in stock into somebody's card
+    #[command(after_help = "Examples:\n  issuer --home pki issue alice@example.org --card pcsc:\n  \
+        issuer --home pki issue 1001 --card sim:alice.card --transport-pin-file alice.pin")]
+    Issue(issue::cli::Arguments),
+    /// Revoke a person's card and certificates, or one certificate
+    #[command(
+        after_help = "Examples:\n  issuer --home pki revoke alice@example.org --reason key-compromise --invalid-since 2026-11-20T08:00:00Z\n  \
+        issuer --home pki revoke 4f3a09... --reason superseded"
+    )]
+    Revoke(revoke::cli::Arguments),
+    /// Put a card and its certificates on hold
+    #[command(
+        after_help = "Example:\n  issuer --home pki hold alice@example.org && issuer --home pki publish --to /srv/pki"
+    )]
+    Hold(life_cycle::WhichCard),
+    /// End a hold: everything is as before
+    #[command(after_help = "Example:\n  issuer --home pki release alice@example.org")]
+    Release(life_cycle::WhichCard),
+    /// Record what became of a card: active, pin-blocked, lost, stolen, damaged, destroyed
+    #[command(after_help = "Examples:\n  issuer --home pki mark alice@example.org active\n  \
+        issuer --home pki mark alice@example.org stolen --invalid-since 2026-11-20T08:00:00Z")]
+    Mark(life_cycle::Mark),
+    /// Show a card: its state, its history, what can come next and what can be undone
+    #[command(
+        after_help = "Examples:\n  issuer --home pki show alice@example.org\n  issuer --home pki show serial=12345678"
+    )]
+    Show(life_cycle::WhichCard),
+    /// What the desk is asked to do
+    #[command(subcommand, after_help = "Example:\n  issuer --home pki request list")]
+    Request(request::Command),
+    /// List what ends soon, and queue the renewals
+    #[command(
+        after_help = "Examples:\n  issuer --home pki expiring --days 30\n  issuer --home pki expiring --days 30 --queue"
+    )]
+    Expiring(expiring::Arguments),
+    /// Report everything of a kind: a table, CSV, or a JSON object a line
+    #[command(
+        after_help = "Examples:\n  issuer --home pki report cards --state 'on hold'\n  issuer --home pki report people --csv > people.csv\n  \
+        issuer --home pki --json report events"
+    )]
+    Report(report::Arguments),
+    /// The log of everything that happened
+    #[command(subcommand, after_help = "Example:\n  issuer --home pki audit verify")]
+    Audit(audit::Command),
+    /// Sign new CRLs and write everything public into a directory
+    #[command(after_help = "Example:\n  issuer --home pki publish --to /srv/pki")]
+    Publish {
+        /// The directory
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Sign only what has changed since the published CRLs, where the issuer has delta CRLs
+        #[arg(long)]
+        delta: bool,
+    },
+    /// Classes of readers: who may read documents of a kind
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  issuer --home pki class add board alice@example.org bob@example.org --clearance 3\n  \
+        issuer --home pki class publish --to /srv/pki"
+    )]
+    Class(class::Command),
+    /// Find people, cards and certificates
+    #[command(after_help = "Examples:\n  issuer --home pki find alice\n  issuer --home pki find 4f3a")]
+    Find {
+        /// The beginning of a name or a later word of it, of a mail address, identifier, serial number or GUID; what has it
+        /// in the middle is looked for if nothing begins so
+        text: String,
+        /// Look for it in the middle of names, too
+        #[arg(long)]
+        part: bool,
+    },
+    /// Certify a server of the organisation from its request (PKCS#10)
+    #[command(
+        after_help = "Example:\n  issuer --home pki certify mail.csr --profile mail-server --out mail.pem"
+    )]
+    Certify {
+        /// The request, DER or PEM
+        request: PathBuf,
+        /// What kind of certificate
+        #[arg(long, value_enum)]
+        profile: ServerProfile,
+        /// A new file for the certificate and the authority's, PEM; otherwise standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// What a server's certificate is for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ServerProfile {
+    /// SMTP and IMAP servers: serverAuth
+    MailServer,
+}
+
+/// What an action needs beside the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    Registry,
+    /// The passphrase of the home's keys.
+    Keys,
+    /// A card in a reader; `--card` names it.
+    Card,
+    /// Both.
+    KeysAndCard,
+}
+
+/// What an action leaves changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// It only reads.
+    Nothing,
+    /// The registry, or published files.
+    Records,
+    /// What is on a card, too.
+    Card,
+}
+
+/// What is known of an action before its arguments are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Its words, as `stock add`.
+    pub name: &'static str,
+    /// What it needs.
+    pub needs: Needs,
+    /// What it changes.
+    pub changes: Changes,
+}
+
+/// Every action, by its words.
+pub const TABLE: &[About] = &[
+    about("staff import", Needs::Registry, Changes::Records),
+    about("staff list", Needs::Registry, Changes::Nothing),
+    about("staff leavers", Needs::Registry, Changes::Records),
+    about("stock add", Needs::Card, Changes::Records),
+    about("stock return", Needs::Registry, Changes::Records),
+    about("stock list", Needs::Registry, Changes::Nothing),
+    about("issue", Needs::KeysAndCard, Changes::Card),
+    about("revoke", Needs::Registry, Changes::Records),
+    about("hold", Needs::Registry, Changes::Records),
+    about("release", Needs::Registry, Changes::Records),
+    about("mark", Needs::Registry, Changes::Records),
+    about("show", Needs::Registry, Changes::Nothing),
+    about("request list", Needs::Registry, Changes::Nothing),
+    about("request open", Needs::Registry, Changes::Records),
+    about("request approve", Needs::Registry, Changes::Records),
+    about("request refuse", Needs::Registry, Changes::Records),
+    about("request withdraw", Needs::Registry, Changes::Records),
+    about("expiring", Needs::Registry, Changes::Records),
+    about("report", Needs::Registry, Changes::Nothing),
+    about("audit verify", Needs::Registry, Changes::Nothing),
+    about("publish", Needs::Keys, Changes::Records),
+    about("class add", Needs::Registry, Changes::Records),
+    about("class remove", Needs::Registry, Changes::Records),
+    about("class list", Needs::Registry, Changes::Nothing),
+    about("class publish", Needs::Keys, Changes::Records),
+    about("find", Needs::Registry, Changes::Nothing),
+    about("certify", Needs::Keys, Changes::Records),
+];
+
+const fn about(name: &'static str, needs: Needs, changes: Changes) -> About {
+    About { name, needs, changes }
+}
+
+impl Action {
+    /// Carries the action out, whoever asked for it.
+    ///
+    /// # Errors
+    /// Those of the action.
+    pub async fn carry_out(self, office: &mut Office, format: Format) -> Result<Status, Failure> {
+        match self {
+            Self::Staff(command) => staff::run(office, command, format).await,
+            Self::Stock(stock::cli::Command::Add(arguments)) => {
+                stock::add(office, arguments.delivery(), format).await
+            }
+            Self::Stock(stock::cli::Command::Return(which)) => {
+                life_cycle::take_back(office, &which, format).await
+            }
+            Self::Stock(stock::cli::Command::List) => stock::list(office, format).await,
+            Self::Issue(arguments) => issue::run(office, arguments.order(), format).await,
+            Self::Revoke(arguments) => revoke::run(office, &arguments.order()?, format).await,
+            Self::Hold(which) => life_cycle::hold(office, &which, format).await,
+            Self::Release(which) => life_cycle::release(office, &which, format).await,
+            Self::Mark(mark) => life_cycle::mark(office, &mark, format).await,
+            Self::Show(which) => show::run(office, &which, format).await,
+            Self::Request(command) => request::run(office, command, format).await,
+            Self::Expiring(arguments) => expiring::run(office, &arguments, format).await,
+            Self::Report(arguments) => report::run(office, &arguments, format).await,
+            Self::Audit(command) => audit::run(office, &command, format).await,
+            Self::Publish { to, delta } => {
+                let extent = if delta { Extent::DeltaOnly } else { Extent::Complete };
+                publish::run(office, &to, extent, format).await
+            }
+            Self::Class(command) => class::run(office, command, format).await,
+            Self::Find { text, part } => {
+                let how = if part { SearchFor::Parts } else { SearchFor::Beginnings };
+                find::run(office, &text, how, format).await
+            }
+            Self::Certify { request, profile: ServerProfile::MailServer, out } => {
+                certify::run(office, &request, out, format).await
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn leaves(command: &clap::Command, before: &str, names: &mut BTreeSet<String>) {
+        for command in command.get_subcommands() {
+            let name = format!("{before}{}", command.get_name());
+            if command.has_subcommands() {
+                leaves(command, &format!("{name} "), names);
+            } else {
+                names.insert(name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_has_every_action_once() {
+        let mut parsed = BTreeSet::new();
+        leaves(&Action::augment_subcommands(clap::Command::new("desk")), "", &mut parsed);
+        let tabled: BTreeSet<_> = TABLE.iter().map(|about| about.name.to_owned()).collect();
+        assert_eq!(parsed, tabled);
+        assert_eq!(tabled.len(), TABLE.len());
+    }
+}
