@@ -65,8 +65,10 @@ pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<St
     drop(passphrase);
 
     let mut progress = |progress: Progress| {
-        if format == Format::Text {
-            output::progress(&sentence(&progress, order.keys.origin));
+        if format == Format::Text
+            && let Some(sentence) = sentence(&progress, order.keys.origin)
+        {
+            output::progress(&sentence);
         }
     };
     let mut hand_over_pin = |pin: &str| pin_place.deliver(pin);
@@ -98,10 +100,13 @@ pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<St
     Ok(Status::Done)
 }
 
-fn sentence(progress: &Progress, origin: KeyOrigin) -> String {
-    match progress {
-        Progress::Begun { guid, attempt: 1 } => format!("card {guid}"),
-        Progress::Begun { guid, attempt } => {
+fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String> {
+    Some(match progress {
+        Progress::Begun { guid, attempt: 1, .. } => format!("card {guid}"),
+        Progress::Begun { guid, attempt, resumes: true, .. } => {
+            format!("card {guid}: attempt {attempt} goes on where the one before stopped")
+        }
+        Progress::Begun { guid, attempt, .. } => {
             format!("card {guid}: attempt {attempt}; what the one before left behind is replaced and revoked")
         }
         Progress::SecretsSet => "PUK, transport PIN and management key set".to_owned(),
@@ -109,9 +114,14 @@ fn sentence(progress: &Progress, origin: KeyOrigin) -> String {
             KeyOrigin::GeneratedOnCard => format!("{key} generated on the card, proven"),
             KeyOrigin::Injected => format!("{key} made here, written into the card and forgotten, proven"),
         },
+        Progress::KeyKept(key) => format!("{key} made before the interruption, proven again"),
+        Progress::CertificateKept(key, serial) => {
+            format!("{key} certified before the interruption ({serial}), on the card")
+        }
         Progress::Certified(key, serial) => format!("{key} certified ({serial}), written"),
         Progress::Verified(key) => format!("{key} read back, exercised against its certificate"),
-    }
+        Progress::Step { .. } => return None,
+    })
 }
 
 fn summary(holder: &Cardholder, made: &Personalized) -> Summary {

@@ -81,6 +81,7 @@ impl Card {
             CardCommand::BeginPersonalisation { holder, fresh_guid } => {
                 return self.decide_begin(holder, fresh_guid, now);
             }
+            CardCommand::ResumePersonalisation { holder } => return self.decide_resume(holder, now),
             CardCommand::CompletePersonalisation { attempt, .. }
             | CardCommand::RecordFault { attempt, .. } => self.require_attempt(attempt)?,
             _ => {}
@@ -92,6 +93,7 @@ impl Card {
         Ok(match command {
             CardCommand::Receive => CardEvent::CardReceived { at: now },
             CardCommand::BeginPersonalisation { holder, fresh_guid } => self.begun(holder, fresh_guid, now),
+            CardCommand::ResumePersonalisation { holder } => self.resumed(holder, now),
             CardCommand::CompletePersonalisation { pin, .. } => {
                 CardEvent::PersonalisationCompleted { at: now, pin: Some(pin) }
             }
@@ -126,6 +128,12 @@ impl Card {
                 attempts: attempt,
                 found: None,
                 puk: PukStanding::default(),
+            },
+            CardEvent::PersonalisationResumed { at, holder, attempt } => Self {
+                state: CardState::BeingPersonalised { holder, since: at },
+                attempts: attempt,
+                found: None,
+                ..self
             },
             CardEvent::PersonalisationAbandoned { at } => match self.found {
                 Some(fault) => Self { state: CardState::Unusable { since: at, fault }, ..self },
@@ -174,6 +182,7 @@ impl Card {
             CardEvent::CardReceived { .. }
             | CardEvent::CardFaultFound { .. }
             | CardEvent::PersonalisationBegun { .. }
+            | CardEvent::PersonalisationResumed { .. }
             | CardEvent::PersonalisationAbandoned { .. }
             | CardEvent::CardRestocked { .. }
             | CardEvent::PukRevealed { .. }
@@ -208,6 +217,23 @@ impl Card {
             _ => return Err(self.refusal(CardAction::Personalise)),
         }
         Ok(self.begun(holder, fresh_guid, now))
+    }
+
+    /// Only what was begun for the same holder goes on.
+    fn decide_resume(&self, holder: CardholderId, now: Timestamp) -> Result<CardEvent, CardRefusal> {
+        match self.state {
+            CardState::BeingPersonalised { holder: other, .. } if other == holder => {
+                Ok(self.resumed(holder, now))
+            }
+            CardState::BeingPersonalised { holder, since } => {
+                Err(CardRefusal::BeingPersonalisedFor { holder, since })
+            }
+            _ => Err(CardRefusal::NotBeingPersonalised(self.state.name())),
+        }
+    }
+
+    const fn resumed(&self, holder: CardholderId, now: Timestamp) -> CardEvent {
+        CardEvent::PersonalisationResumed { at: now, holder, attempt: self.attempts.saturating_add(1) }
     }
 
     fn begun(&self, holder: CardholderId, fresh_guid: Guid, now: Timestamp) -> CardEvent {

@@ -45,6 +45,22 @@ pub enum PersonalizationError {
         "the registry has no management key for this card; take it in with its stock file: issuer stock add --file"
     )]
     StockSecretsMissing,
+    /// Another card is in the reader than the one that the plan is for.
+    #[error(
+        "the card was changed for another in the middle: this is {found}, the plan is for {expected}; put that one back"
+    )]
+    CardSwapped {
+        /// Which card it should be.
+        expected: String,
+        /// Which it is.
+        found: String,
+    },
+    /// A key that no step before has made.
+    #[error("key {0} was to be certified before it has proven itself; nothing was signed")]
+    NotProven(CardKey),
+    /// A card in personalisation always has one.
+    #[error("the registry has no GUID for this card; check it: issuer audit verify")]
+    GuidMissing,
     /// The key on the card is not the one that its certificate names.
     #[error(
         "key {key} of the card does not match the certificate stored beside it; the card must not be handed over"

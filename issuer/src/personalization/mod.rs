@@ -3,22 +3,49 @@
 //! - [`custody`]: the master key; PUK and management key of each card.
 //! - [`stock_file`]: what a manufacturer tells about a card.
 //! - [`plan`]: which steps a card needs; pure.
-//! - [`run`]: carries them out, step by journalled step.
+//! - [`run`]: carries them out, step by journalled step, and goes on where an attempt before was interrupted.
+//! - `step`: how each step is done and read back; how to add one is said there. `attempt`: what steps leave for each other.
 //! - [`exercise`]: keys prove themselves, before they are certified and after.
 //!
+//! # How a card is made, and why nothing can end half-way
+//!
+//! ```text
+//! refuse what can be refused ──> attempt N opens (event) ──> plan stored
+//!   in one transaction with the card:   intent of a step journalled ──> the step ──> its confirmation and the next intent, one commit
+//!   in transactions of their own:       read back: the same card (serial number, GUID), the same bytes, each key exercised
+//!   transport PIN to its place ──> one commit: card issued, its certificates delivered, all others of the card revoked
+//! ```
+//!
+//! Wherever this stops, the card is "being personalised" for that holder and nobody else's. `issuer issue` for the same
+//! holder opens attempt N + 1 with the same plan, and takes every step again: a key that the journal confirms and that
+//! proves itself is kept, a certificate that was signed for it is taken over, everything else is made anew. `issuer revoke`
+//! rolls back instead: the certificates are revoked and the card goes to stock. A desk that was overtaken is refused at its
+//! next line of the journal.
+//!
 //! Invariants: a key proves itself before it is certified; the bytes to be signed are stored before they are signed; a
-//! card counts as issued only after every key was exercised against the certificate read back; what an interrupted
-//! attempt certified is revoked when the next one begins.
+//! card counts as issued only after every key was exercised against the certificate read back; when it does, every
+//! certificate that was ever made for it is either on it or revoked.
 
+mod attempt;
 pub mod custody;
 pub mod error;
 pub mod exercise;
 pub mod plan;
 pub mod run;
 mod secrets;
+mod step;
 pub mod stock_file;
 
 pub use error::PersonalizationError;
+
+/// What a card calls itself, in words.
+pub(crate) fn describe(presented: crate::registry::PresentedIdentity) -> String {
+    match (presented.vendor_serial, presented.guid) {
+        (Some(serial), _) => format!("serial {serial}"),
+        (None, Some(guid)) => format!("GUID {guid}"),
+        (None, None) => "without serial number and GUID".to_owned(),
+    }
+}
 
 /// A certificate's serial number as the registry has it.
 pub(crate) fn domain_serial(

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use jiff::{SignedDuration, Timestamp};
 use middleware::KeyAlgorithm;
+use serde::{Deserialize, Serialize};
 
-use crate::domain::CardKey;
+use crate::domain::{CardKey, Cardholder};
 
 /// Where a key comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub struct KeyChoice {
     pub origin: KeyOrigin,
 }
 
-/// One act on the card. Each is journalled as intended before and as confirmed after.
+/// One act. Each is journalled as intended before and as confirmed after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The desk's management key in the place of the factory's.
@@ -48,8 +50,19 @@ pub enum Step {
     MakeKey(CardKey),
     /// Its certificate: prepared, linted, stored, signed, written.
     WriteCertificate(CardKey),
-    /// Certificate and key read back from the card and exercised.
-    ReadBack(CardKey),
+    /// What was written is read back from the card, in a transaction of its own.
+    ReadBack(Part),
+    /// The transport PIN reaches its place; after every check, and before the card counts as issued.
+    HandOver,
+}
+
+/// What is read back together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Whose card it is: CHUID.
+    Identity,
+    /// A certificate; its key is exercised against it.
+    Key(CardKey),
 }
 
 /// Why no plan can be made.
@@ -78,8 +91,94 @@ pub fn plan(commands: CommandSet, choice: KeyChoice) -> Result<Vec<Step>, PlanRe
     for key in CardKey::ALL {
         steps.extend([Step::MakeKey(key), Step::WriteCertificate(key)]);
     }
-    steps.extend(CardKey::ALL.map(Step::ReadBack));
+    steps.push(Step::ReadBack(Part::Identity));
+    steps.extend(CardKey::ALL.map(|key| Step::ReadBack(Part::Key(key))));
+    steps.push(Step::HandOver);
     Ok(steps)
+}
+
+/// How long an interrupted attempt can be gone on with: its certificates begin when it began.
+const RESUMABLE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// A plan as the registry keeps it. Whoever resumes goes on only where everything is still as it was written down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredPlan {
+    algorithm: String,
+    keys: String,
+    /// The steps, by the names that the journal has.
+    steps: Vec<String>,
+    /// For whom: name, mail address, staff identifier, as the certificates say them.
+    holder: (String, String, Option<String>),
+    /// Key identifier of the authority that signs, hex.
+    authority: String,
+    /// The validity of the certificates.
+    not_before: Timestamp,
+    not_after: Timestamp,
+    /// The attempt that began it; what was confirmed since may still hold.
+    pub(super) since: u32,
+}
+
+impl StoredPlan {
+    /// What is about to be done for the first time.
+    pub(super) fn new(
+        steps: &[Step],
+        choice: KeyChoice,
+        holder: &Cardholder,
+        authority: &[u8],
+        validity: (Timestamp, Timestamp),
+        since: u32,
+    ) -> Self {
+        Self {
+            algorithm: choice.algorithm.to_string(),
+            keys: match choice.origin {
+                KeyOrigin::GeneratedOnCard => "generated on the card",
+                KeyOrigin::Injected => "injected",
+            }
+            .to_owned(),
+            steps: steps.iter().map(ToString::to_string).collect(),
+            holder: (
+                holder.name.as_str().to_owned(),
+                holder.mail.as_str().to_owned(),
+                holder.staff_id.as_ref().map(|id| id.as_str().to_owned()),
+            ),
+            authority: hex::encode(authority),
+            not_before: validity.0,
+            not_after: validity.1,
+            since,
+        }
+    }
+
+    /// The validity of the certificates.
+    pub(super) const fn validity(&self) -> (Timestamp, Timestamp) {
+        (self.not_before, self.not_after)
+    }
+
+    /// Whether what this plan began can become what `wanted` asks for, without a difference to the certificates.
+    pub(super) fn goes_on_as(&self, wanted: &Self, now: Timestamp) -> bool {
+        let same = Self {
+            not_before: self.not_before,
+            not_after: self.not_after,
+            since: self.since,
+            ..wanted.clone()
+        };
+        let age = now.duration_since(self.not_before);
+        *self == same
+            && age >= SignedDuration::ZERO
+            && age <= RESUMABLE
+            && self.not_after <= wanted.not_after
+            && self.not_after > now
+    }
+
+    /// Reads what the registry has; a plan that an older program wrote is none that can be gone on with.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// As the registry keeps it.
+    pub(super) fn to_text(&self) -> String {
+        // Strings, numbers and times: nothing of it can fail to be written.
+        serde_json::to_string(self).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Step {
@@ -92,7 +191,9 @@ impl fmt::Display for Step {
             Self::Identity => f.write_str("CCC and CHUID"),
             Self::MakeKey(key) => write!(f, "{key} key"),
             Self::WriteCertificate(key) => write!(f, "{key} certificate"),
-            Self::ReadBack(key) => write!(f, "{key} read-back"),
+            Self::ReadBack(Part::Identity) => f.write_str("CHUID read-back"),
+            Self::ReadBack(Part::Key(key)) => write!(f, "{key} read-back"),
+            Self::HandOver => f.write_str("hand-over"),
         }
     }
 }
@@ -100,6 +201,7 @@ impl fmt::Display for Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{CardholderId, MailAddress, Name};
 
     fn choice(origin: KeyOrigin) -> KeyChoice {
         KeyChoice { algorithm: KeyAlgorithm::P256, origin }
@@ -113,9 +215,10 @@ mod tests {
             for key in CardKey::ALL {
                 assert!(position(Step::TransportPin) < position(Step::MakeKey(key)));
                 assert!(position(Step::MakeKey(key)) < position(Step::WriteCertificate(key)));
-                assert!(position(Step::WriteCertificate(key)) < position(Step::ReadBack(key)));
+                assert!(position(Step::WriteCertificate(key)) < position(Step::ReadBack(Part::Key(key))));
             }
             assert!(position(Step::Puk) < position(Step::TransportPin), "the PIN is set with the new PUK");
+            assert_eq!(steps.last(), Some(&Step::HandOver), "nothing is left to do once the PIN is out");
         }
     }
 
@@ -127,5 +230,33 @@ mod tests {
         assert!(
             plan(CommandSet::YubiKey, choice(KeyOrigin::Injected)).unwrap().contains(&Step::ManagementKey)
         );
+    }
+
+    #[test]
+    fn only_the_very_same_plan_goes_on_and_not_for_ever() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let holder = |name: &str| Cardholder {
+            id: CardholderId(1),
+            name: Name::recorded(name.to_owned()),
+            mail: MailAddress::recorded("alice@example.org".to_owned()),
+            staff_id: None,
+            employed_until: None,
+            left: None,
+        };
+        let steps = plan(CommandSet::YubiKey, choice(KeyOrigin::GeneratedOnCard)).unwrap();
+        let planned = |name: &str, origin, from: i64, until: i64, since| {
+            StoredPlan::new(&steps, choice(origin), &holder(name), &[7], (at(from), at(until)), since)
+        };
+        let on_card = KeyOrigin::GeneratedOnCard;
+        let begun = planned("Alice", on_card, 0, 1_000_000, 1);
+        assert_eq!(StoredPlan::parse(&begun.to_text()).unwrap(), begun);
+        let wanted = planned("Alice", on_card, 5, 1_000_005, 2);
+        assert!(begun.goes_on_as(&wanted, at(5)));
+        assert!(!begun.goes_on_as(&planned("Alicia", on_card, 5, 1_000_005, 2), at(5)), "another name");
+        assert!(!begun.goes_on_as(&planned("Alice", KeyOrigin::Injected, 5, 1_000_005, 2), at(5)));
+        assert!(!begun.goes_on_as(&planned("Alice", on_card, 5, 900_000, 2), at(5)), "leaves earlier now");
+        assert!(!begun.goes_on_as(&wanted, at(8 * 24 * 3600)), "a week is over");
+        assert!(!begun.goes_on_as(&wanted, at(-1)), "the clock went back");
+        assert_eq!(StoredPlan::parse("[\"PUK\"]"), None);
     }
 }

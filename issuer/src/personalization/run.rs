@@ -1,48 +1,76 @@
-//! Carries the plan out, step by journalled step: intent, act, confirm.
+//! Carries the plan out, step by journalled step: intent, act, confirm; then everything is read back.
 //!
-//! A run that is interrupted leaves the card "being personalised"; the next run for the same person starts over with the
-//! same GUID, so that the secrets already set still derive, makes new keys, and revokes what the attempt before certified.
+//! A run that is interrupted leaves the card "being personalised". The next run for the same person goes on with the same
+//! plan under a new attempt number (whoever still works on the attempt before is refused from then on): every step is
+//! taken again, and a step that was confirmed keeps what it made if the card still proves it. Where the plan has changed,
+//! a run starts over with the same GUID, so that the secrets already set still derive. At the end, in the transaction
+//! that makes the card its holder's, whatever was certified and is not on the card is revoked.
 
 use jiff::Timestamp;
-use middleware::piv::objects::{Chuid, capability_container};
-use middleware::{Administration, Card, DataObject, FileKey, Pin, Signer, Transaction};
+use middleware::{Card, CardIdentity, Pin, Transaction};
 use rand_core::CryptoRng;
-use spki::SubjectPublicKeyInfoOwned;
 use zeroize::Zeroizing;
 
-use super::custody::{MasterKey, StockSecrets};
+use super::attempt::Attempt;
+use super::custody::MasterKey;
 use super::error::PersonalizationError;
-use super::exercise::{key_reference, prove_possession, read_back};
-use super::plan::{CommandSet, KeyChoice, KeyOrigin, Step, plan};
-use super::secrets;
-use crate::ca::lint::lint;
-use crate::ca::profile::{Assurance, CardHolder, CardUuid, PersonName, Validity};
-use crate::ca::{Authority, Organization, Profile, ProvenKey, SerialNumber};
+use super::plan::{CommandSet, KeyChoice, Part, Step, StoredPlan, plan};
+use super::step::{self, certificate};
+use super::{describe, secrets};
+use crate::ca::profile::{Assurance, Validity};
+use crate::ca::{Authority, Organization};
 use crate::clock::Clock;
-use crate::domain::{AuthorityName, CardCommand, CardId, CardKey, Cardholder, Guid, InitialPin};
-use crate::registry::{
-    CardRecord, EmulatedCards, JournalLine, JournalPhase, NewCertificate, PresentedIdentity, Registry,
-};
+use crate::domain::{CardCommand, CardId, CardKey, CardState, Cardholder, Guid, InitialPin, SerialNumber};
+use crate::registry::{CardRecord, EmulatedCards, JournalLine, JournalPhase, PresentedIdentity, Registry};
 
 /// What the desk watches while a card is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// The registry knows that this card is being made; `attempt` above 1 starts over.
+    /// The registry knows that this card is being made.
     Begun {
         /// The card's GUID.
         guid: Guid,
         /// 1, 2, ...
         attempt: u32,
+        /// Whether what an earlier attempt confirmed is kept; otherwise an attempt above 1 starts over.
+        resumes: bool,
+        /// How many steps there are.
+        steps: usize,
+    },
+    /// How far a step is.
+    Step {
+        /// Which.
+        step: Step,
+        /// How far.
+        point: Point,
     },
     /// The desk's management key, PUK and transport PIN are set.
     SecretsSet,
     /// A key was made and has proven itself.
     KeyMade(CardKey),
+    /// A key that was made before an interruption has proven itself again.
+    KeyKept(CardKey),
     /// Its certificate was signed and written.
-    Certified(CardKey, crate::domain::SerialNumber),
+    Certified(CardKey, SerialNumber),
+    /// Its certificate was signed before an interruption, and is on the card.
+    CertificateKept(CardKey, SerialNumber),
     /// It was read back, and the key exercised against it.
     Verified(CardKey),
+}
+
+/// How far a step is; each point is a moment at which everything can end, and the next run picks up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Point {
+    /// The journal has the intent.
+    Intended,
+    /// The bytes of a certificate that will be signed are stored.
+    Reserved,
+    /// The signed certificate is stored.
+    Signed,
+    /// It is done, and the journal does not know yet.
+    Acted,
 }
 
 /// Everything a run works with.
@@ -75,25 +103,20 @@ pub struct Personalized {
     /// End of its certificates.
     pub not_after: Timestamp,
     /// Its certificates' serial numbers, in the order 9A 9C 9D 9E.
-    pub serials: Vec<crate::domain::SerialNumber>,
+    pub serials: Vec<SerialNumber>,
 }
 
-/// One attempt at one card.
-struct Attempt<'p> {
+/// What is known before anything is changed.
+struct Prepared {
     record: CardRecord,
-    holder: &'p Cardholder,
-    guid: Guid,
-    number: u32,
+    identity: CardIdentity,
     assurance: Assurance,
-    choice: KeyChoice,
+    steps: Vec<Step>,
     validity: Validity,
-    pin: Pin,
-    /// Serial number and DER of what was written.
-    written: Vec<(CardKey, crate::domain::SerialNumber, Vec<u8>)>,
 }
 
 impl Desk<'_> {
-    /// Makes a card in stock into `holder`'s card.
+    /// Makes a card in stock into `holder`'s card, or goes on making it.
     ///
     /// # Errors
     /// Refusals change nothing. [`PersonalizationError::Interrupted`]: the card is half-made; run again for the same holder.
@@ -103,58 +126,137 @@ impl Desk<'_> {
         holder: &Cardholder,
         choice: KeyChoice,
     ) -> Result<Personalized, PersonalizationError> {
-        let identity = card.identity()?;
-        let assurance = match (identity.emulated, self.registry.emulated_cards().await?) {
-            (Some(_), EmulatedCards::Refused) => return Err(PersonalizationError::EmulatedCard),
-            (Some(_), EmulatedCards::Allowed) => Assurance::Emulated,
-            (None, _) => Assurance::Production,
-        };
-        let presented =
-            PresentedIdentity { vendor_serial: identity.serial, guid: identity.guid.map(Guid::new) };
-        let Some(record) = self.registry.card_presented(presented).await? else {
-            return Err(PersonalizationError::UnknownCard(describe(presented)));
-        };
-        let commands = if identity.version.is_some() { CommandSet::YubiKey } else { CommandSet::Standard };
-        let steps = plan(commands, choice)?;
-        let stock = secrets::of_stock(self.registry, self.master_key, &record).await?;
-        if commands == CommandSet::Standard && stock.is_none() {
-            return Err(PersonalizationError::StockSecretsMissing);
-        }
-
-        let last_moment = holder.employed_until.and_then(end_of_day);
-        if let (Some(day), Some(end)) = (holder.employed_until, last_moment)
-            && end <= self.clock.now()
-        {
-            return Err(PersonalizationError::EmploymentOver(day));
-        }
-        let digits = self.transport_pin();
-        let pin = Pin::new(&digits)?;
-        let mut attempt = self.begin(record, holder, choice, assurance, pin).await?;
-        if let Some(end) = last_moment {
-            attempt.validity.not_after = attempt.validity.not_after.min(end);
-        }
-        self.registry.store_plan(attempt.record.id, attempt.number, &describe_plan(&steps, choice)).await?;
-        let written = self.write(card, &steps, &mut attempt, stock).await;
+        let prepared = self.prepare(card, holder, choice).await?;
+        let steps = prepared.steps.clone();
+        let mut attempt = self.begin(prepared, holder, choice).await?;
+        let written = self.write(card, &steps, &mut attempt).await;
         if let Some(fault) = written.as_ref().err().and_then(PersonalizationError::fault) {
             let record = CardCommand::RecordFault { attempt: attempt.number, fault };
             self.registry.command_card(attempt.record.id, record, self.clock.now()).await?;
         }
         written?;
-        self.verify(card, &steps, &attempt).await?;
-        (self.hand_over_pin)(&digits).map_err(PersonalizationError::TransportPin)?;
-        self.registry
-            .command_card(
-                attempt.record.id,
-                CardCommand::CompletePersonalisation { attempt: attempt.number, pin: InitialPin::Transport },
-                self.clock.now(),
-            )
-            .await?;
-        Ok(Personalized {
-            card: attempt.record.id,
-            guid: attempt.guid,
-            not_after: attempt.validity.not_after,
-            serials: attempt.written.into_iter().map(|(_, serial, _)| serial).collect(),
-        })
+        self.verify(card, &steps, &mut attempt).await?;
+        self.hand_over(attempt).await
+    }
+
+    /// Everything that can be refused before the card or the registry changes.
+    async fn prepare(
+        &mut self,
+        card: &mut Card,
+        holder: &Cardholder,
+        choice: KeyChoice,
+    ) -> Result<Prepared, PersonalizationError> {
+        let identity = card.transaction()?.identity_afresh()?;
+        let assurance = match (identity.emulated, self.registry.emulated_cards().await?) {
+            (Some(_), EmulatedCards::Refused) => return Err(PersonalizationError::EmulatedCard),
+            (Some(_), EmulatedCards::Allowed) => Assurance::Emulated,
+            (None, _) => Assurance::Production,
+        };
+        let presented = presented(&identity);
+        let Some(record) = self.registry.card_presented(presented).await? else {
+            return Err(PersonalizationError::UnknownCard(describe(presented)));
+        };
+        let commands = if identity.version.is_some() { CommandSet::YubiKey } else { CommandSet::Standard };
+        let steps = plan(commands, choice)?;
+        let has_stock_secrets = self.registry.sealed_secrets(record.id).await?.is_some();
+        if commands == CommandSet::Standard && !has_stock_secrets {
+            return Err(PersonalizationError::StockSecretsMissing);
+        }
+        let now = self.clock.now();
+        let last_moment = holder.employed_until.and_then(end_of_day);
+        if let (Some(day), Some(end)) = (holder.employed_until, last_moment)
+            && end <= now
+        {
+            return Err(PersonalizationError::EmploymentOver(day));
+        }
+        let mut validity = self.longest_validity(holder, now);
+        if let Some(end) = last_moment {
+            validity.not_after = validity.not_after.min(end);
+        }
+        Ok(Prepared { record, identity, assurance, steps, validity })
+    }
+
+    /// As long as the profile allows, and not longer than the authority itself.
+    fn longest_validity(&self, holder: &Cardholder, now: Timestamp) -> Validity {
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let profile = certificate::profile(CardKey::DigitalSignature, holder, Guid::new([0; 16]));
+        let validity = Validity::for_days(now, profile.maximum_days());
+        let not_after = validity.not_after.min(self.authority.certificate().not_after());
+        Validity { not_after, ..validity }
+    }
+
+    /// Opens an attempt: one that goes on where the present plan was begun before, else one from the start.
+    async fn begin<'p>(
+        &mut self,
+        prepared: Prepared,
+        holder: &'p Cardholder,
+        choice: KeyChoice,
+    ) -> Result<Attempt<'p>, PersonalizationError> {
+        let Prepared { record, identity, assurance, steps, validity } = prepared;
+        let now = self.clock.now();
+        let wanted = StoredPlan::new(
+            &steps,
+            choice,
+            holder,
+            self.authority.certificate().subject_key_identifier(),
+            (validity.not_before, validity.not_after),
+            0,
+        );
+        let begun = self.begun_before(&record, holder, &wanted, now).await?;
+        let command = match begun {
+            Some(_) => CardCommand::ResumePersonalisation { holder: holder.id },
+            None => {
+                let mut guid = [0; 16];
+                self.random.fill_bytes(&mut guid);
+                CardCommand::BeginPersonalisation { holder: holder.id, fresh_guid: Guid::from_random(guid) }
+            }
+        };
+        let card = self.registry.command_card(record.id, command, now).await?;
+        let number = card.attempts();
+        let resumes = begun.is_some();
+        let mut plan = begun.unwrap_or(wanted);
+        if !resumes {
+            plan.since = number;
+        }
+        self.registry.store_plan(record.id, number, &plan.to_text()).await?;
+        let (not_before, not_after) = plan.validity();
+        let digits = self.transport_pin();
+        let attempt = Attempt {
+            guid: card.guid().ok_or(PersonalizationError::GuidMissing)?,
+            stock: secrets::of_stock(self.registry, self.master_key, &record).await?,
+            earlier: self.registry.journal(record.id).await?,
+            left: if resumes { self.registry.certificates_of_card(record.id).await? } else { Vec::new() },
+            pin: Pin::new(&digits)?,
+            since: plan.since,
+            validity: Validity { not_before, not_after },
+            proven: Vec::new(),
+            written: Vec::new(),
+            record,
+            identity,
+            holder,
+            number,
+            assurance,
+            choice,
+            digits,
+        };
+        (self.progress)(Progress::Begun { guid: attempt.guid, attempt: number, resumes, steps: steps.len() });
+        Ok(attempt)
+    }
+
+    /// The plan that an interrupted attempt at this card followed, if that can be gone on with.
+    async fn begun_before(
+        &self,
+        record: &CardRecord,
+        holder: &Cardholder,
+        wanted: &StoredPlan,
+        now: Timestamp,
+    ) -> Result<Option<StoredPlan>, PersonalizationError> {
+        match record.card.state() {
+            CardState::BeingPersonalised { holder: begun_for, .. } if *begun_for == holder.id => {}
+            _ => return Ok(None),
+        }
+        let stored = self.registry.plan(record.id, record.card.attempts()).await?;
+        Ok(stored.as_deref().and_then(StoredPlan::parse).filter(|stored| stored.goes_on_as(wanted, now)))
     }
 
     /// 8 random digits.
@@ -164,89 +266,43 @@ impl Desk<'_> {
         Zeroizing::new(format!("{:08}", u128::from_be_bytes(*bytes) % 100_000_000))
     }
 
-    async fn begin<'p>(
-        &mut self,
-        record: CardRecord,
-        holder: &'p Cardholder,
-        choice: KeyChoice,
-        assurance: Assurance,
-        pin: Pin,
-    ) -> Result<Attempt<'p>, PersonalizationError> {
-        let mut guid = [0; 16];
-        self.random.fill_bytes(&mut guid);
-        let now = self.clock.now();
-        let command =
-            CardCommand::BeginPersonalisation { holder: holder.id, fresh_guid: Guid::from_random(guid) };
-        let card = self.registry.command_card(record.id, command, now).await?;
-        let guid = card.guid().unwrap_or(Guid::from_random(guid));
-        let number = card.attempts();
-        (self.progress)(Progress::Begun { guid, attempt: number });
-        let validity = self.validity(&profile(CardKey::DigitalSignature, holder, guid), now);
-        Ok(Attempt { record, holder, guid, number, assurance, choice, validity, pin, written: Vec::new() })
-    }
-
-    /// As long as the profile allows, and not longer than the authority itself.
-    fn validity(&self, profile: &Profile, now: Timestamp) -> Validity {
-        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        let validity = Validity::for_days(now, profile.maximum_days());
-        let not_after = validity.not_after.min(self.authority.certificate().not_after());
-        Validity { not_after, ..validity }
-    }
-
     /// Everything that changes the card, in one transaction with it.
     async fn write(
         &mut self,
         card: &mut Card,
         steps: &[Step],
         attempt: &mut Attempt<'_>,
-        stock: Option<StockSecrets>,
     ) -> Result<(), PersonalizationError> {
-        let mut proven = None;
         let mut transaction = card.transaction()?;
+        let identity = transaction.identity_afresh()?;
+        if identity != attempt.identity {
+            return Err(swapped(&attempt.identity, &identity));
+        }
         let own = self.own_secrets(&mut transaction, attempt)?;
-        let journal = self.registry.journal(attempt.record.id).await?;
-        let mut opening = secrets::find_management_key(&mut transaction, stock.as_ref(), &own)?;
+        let mut opening = secrets::find_management_key(&mut transaction, attempt.stock.as_ref(), &own)?;
+        let mut confirmed = None;
         if steps.contains(&Step::ManagementKey) {
-            self.journal(attempt, Step::ManagementKey, JournalPhase::Intended).await?;
+            self.journal(attempt, None, Some(Step::ManagementKey)).await?;
             transaction
                 .authenticate(&opening)
                 .and_then(|mut administration| administration.set_management_key(&own.management_key))
                 .map_err(|error| interrupted(Step::ManagementKey, error.into()))?;
             opening = own.management_key.clone();
+            self.reached(Step::ManagementKey, Point::Acted);
+            confirmed = Some((Step::ManagementKey, None));
         }
+        // With the new key: that confirms it.
         let mut administration = transaction.authenticate(&opening)?;
-        for step in steps {
-            if !matches!(step, Step::ManagementKey | Step::ReadBack(_)) {
-                self.journal(attempt, *step, JournalPhase::Intended).await?;
-            }
-            let outcome = match *step {
-                // The authentication above, with the new key, is the confirmation.
-                Step::ManagementKey => Ok(()),
-                Step::Puk => {
-                    let note = async |line: &str, phase| self.write_journal(attempt, line, phase).await;
-                    secrets::change_puk(administration.transaction(), stock.as_ref(), &own, &journal, note)
-                        .await
-                }
-                Step::TransportPin => {
-                    administration.transaction().unblock(&own.puk, &attempt.pin).map_err(Into::into)
-                }
-                Step::Identity => self.write_identity(&mut administration, attempt),
-                Step::MakeKey(key) => {
-                    self.make_key(&mut administration, key, attempt).map(|key| proven = Some(key))
-                }
-                Step::WriteCertificate(key) => match proven.take() {
-                    Some(proven) => self.certify(&mut administration, key, &proven, attempt).await,
-                    None => Ok(()),
-                },
-                Step::ReadBack(_) => continue,
-            };
-            outcome.map_err(|source| interrupted(*step, source))?;
-            self.journal(attempt, *step, JournalPhase::Confirmed).await?;
-            if *step == Step::TransportPin {
-                (self.progress)(Progress::SecretsSet);
-            }
+        for step in steps.iter().filter(|step| step.writes()) {
+            self.journal(attempt, confirmed.take(), Some(*step)).await?;
+            let detail = step::carry_out(self, *step, &mut administration, attempt, &own)
+                .await
+                .map_err(|source| interrupted(*step, source))?;
+            self.reached(*step, Point::Acted);
+            confirmed = Some((*step, detail));
         }
-        if let Some(stock) = stock {
+        self.journal(attempt, confirmed, None).await?;
+        if let Some(stock) = attempt.stock.take() {
             secrets::forget_stock_puk(self.registry, self.master_key, &attempt.record, stock, self.random)
                 .await?;
         }
@@ -258,26 +314,40 @@ impl Desk<'_> {
         &mut self,
         card: &mut Card,
         steps: &[Step],
-        attempt: &Attempt<'_>,
+        attempt: &mut Attempt<'_>,
     ) -> Result<(), PersonalizationError> {
-        let chuid = card.transaction()?.read_object(DataObject::CHUID)?;
-        if Chuid::from_bytes(&chuid)?.guid != *attempt.guid.as_bytes() {
-            return Err(PersonalizationError::ReadBackDiffers { what: "CHUID".to_owned() });
-        }
+        let mut confirmed = None;
         for step in steps {
-            let Step::ReadBack(key) = *step else { continue };
-            let Some((_, serial, certificate)) = attempt.written.iter().find(|(written, ..)| *written == key)
-            else {
-                continue;
-            };
-            self.journal(attempt, *step, JournalPhase::Intended).await?;
-            read_back(card, key, certificate, &attempt.pin, self.random)
-                .map_err(|source| interrupted(*step, source))?;
-            self.journal(attempt, *step, JournalPhase::Confirmed).await?;
-            self.registry.confirm_delivery(serial, self.clock.now()).await?;
-            (self.progress)(Progress::Verified(key));
+            let Step::ReadBack(part) = *step else { continue };
+            self.journal(attempt, confirmed.take(), Some(*step)).await?;
+            same_card(card, attempt, part)?;
+            step::read_back(self, part, card, attempt).map_err(|source| interrupted(*step, source))?;
+            self.reached(*step, Point::Acted);
+            confirmed = Some((*step, None));
         }
-        Ok(())
+        self.journal(attempt, confirmed, Some(Step::HandOver)).await
+    }
+
+    /// The PIN reaches its place, and the card is its holder's.
+    async fn hand_over(&mut self, attempt: Attempt<'_>) -> Result<Personalized, PersonalizationError> {
+        (self.hand_over_pin)(&attempt.digits).map_err(PersonalizationError::TransportPin)?;
+        self.reached(Step::HandOver, Point::Acted);
+        let serials: Vec<_> = attempt.written.into_iter().map(|written| written.serial).collect();
+        self.registry
+            .complete_personalisation(
+                attempt.record.id,
+                attempt.number,
+                InitialPin::Transport,
+                &serials,
+                self.clock.now(),
+            )
+            .await?;
+        Ok(Personalized {
+            card: attempt.record.id,
+            guid: attempt.guid,
+            not_after: attempt.validity.not_after,
+            serials,
+        })
     }
 
     fn own_secrets(
@@ -293,137 +363,58 @@ impl Desk<'_> {
         })
     }
 
+    /// Confirms the step before and says what comes next, in one line each and one commit.
     async fn journal(
-        &self,
-        attempt: &Attempt<'_>,
-        step: Step,
-        phase: JournalPhase,
-    ) -> Result<(), PersonalizationError> {
-        self.write_journal(attempt, &step.to_string(), phase).await
-    }
-
-    async fn write_journal(
-        &self,
-        attempt: &Attempt<'_>,
-        line: &str,
-        phase: JournalPhase,
-    ) -> Result<(), PersonalizationError> {
-        let (card, attempt) = (attempt.record.id, attempt.number);
-        let line = JournalLine { card, attempt, step: line, phase, detail: None };
-        Ok(self.registry.write_journal(line, self.clock.now()).await?)
-    }
-
-    fn write_identity(
         &mut self,
-        administration: &mut Administration<'_, '_>,
         attempt: &Attempt<'_>,
+        confirmed: Option<(Step, Option<String>)>,
+        intended: Option<Step>,
     ) -> Result<(), PersonalizationError> {
-        let mut card_identifier = [0; 14];
-        self.random.fill_bytes(&mut card_identifier);
-        administration
-            .write_object(DataObject::CARD_CAPABILITY_CONTAINER, &capability_container(&card_identifier))?;
-        let chuid =
-            Chuid { guid: *attempt.guid.as_bytes(), expiration: expiration(attempt.validity.not_after) };
-        Ok(administration.write_object(DataObject::CHUID, &chuid.to_bytes())?)
-    }
-
-    fn make_key(
-        &mut self,
-        administration: &mut Administration<'_, '_>,
-        key: CardKey,
-        attempt: &Attempt<'_>,
-    ) -> Result<ProvenKey, PersonalizationError> {
-        let reference = key_reference(key);
-        let public_key: SubjectPublicKeyInfoOwned = match attempt.choice.origin {
-            KeyOrigin::GeneratedOnCard => administration.generate(reference, attempt.choice.algorithm)?,
-            KeyOrigin::Injected => {
-                let made = FileKey::generate(attempt.choice.algorithm)?;
-                administration.import(reference, &made.to_private_key())?;
-                Signer::public_key(&made).clone()
-            }
+        let names =
+            (confirmed.as_ref().map(|(step, _)| step.to_string()), intended.map(|step| step.to_string()));
+        let detail = confirmed.as_ref().and_then(|(_, detail)| detail.as_deref());
+        let line = |step, phase, detail| JournalLine {
+            card: attempt.record.id,
+            attempt: attempt.number,
+            step,
+            phase,
+            detail,
         };
-        let proven =
-            prove_possession(administration.transaction(), key, &public_key, &attempt.pin, self.random)?;
-        (self.progress)(Progress::KeyMade(key));
-        Ok(proven)
-    }
-
-    /// Lints, stores what will be signed, signs, stores what was signed, and only then writes to the card.
-    async fn certify(
-        &mut self,
-        administration: &mut Administration<'_, '_>,
-        key: CardKey,
-        proven: &ProvenKey,
-        attempt: &mut Attempt<'_>,
-    ) -> Result<(), PersonalizationError> {
-        let profile = profile(key, attempt.holder, attempt.guid);
-        let number = SerialNumber::random(self.random);
-        let unsigned = self.authority.prepare(
-            self.organization,
-            &profile,
-            attempt.assurance,
-            proven,
-            number.clone(),
-            attempt.validity,
-        )?;
-        let linted = lint(unsigned)?;
-        let serial = super::domain_serial(&number)?;
-        let names_person = key != CardKey::CardAuthentication;
-        let carries_mail = matches!(key, CardKey::DigitalSignature | CardKey::KeyManagement);
-        let reserved = NewCertificate {
-            serial: serial.clone(),
-            authority: AuthorityName::People,
-            profile: profile.name().to_owned(),
-            subject: if names_person {
-                attempt.holder.name.as_str().to_owned()
-            } else {
-                format!("card {}", attempt.guid)
-            },
-            mail: carries_mail.then(|| attempt.holder.mail.as_str().to_owned()),
-            on_card: Some((attempt.holder.id, attempt.record.id, attempt.number, key)),
-            not_before: attempt.validity.not_before,
-            not_after: attempt.validity.not_after,
-            to_be_signed: linted.as_der().to_vec(),
-        };
-        self.registry.reserve_certificate(&reserved, self.clock.now()).await?;
-        let certificate = self.authority.sign(linted)?;
-        self.registry.record_signature(&serial, certificate.as_der(), self.clock.now()).await?;
-        administration.write_certificate(key_reference(key), certificate.as_der())?;
-        (self.progress)(Progress::Certified(key, serial.clone()));
-        attempt.written.push((key, serial, certificate.as_der().to_vec()));
+        let before = names.0.as_deref().map(|step| line(step, JournalPhase::Confirmed, detail));
+        let after = names.1.as_deref().map(|step| line(step, JournalPhase::Intended, None));
+        let lines: Vec<_> = before.into_iter().chain(after).collect();
+        self.registry.write_journal(&lines, self.clock.now()).await?;
+        if let Some(step) = intended {
+            self.reached(step, Point::Intended);
+        }
         Ok(())
     }
-}
 
-fn profile(key: CardKey, holder: &Cardholder, guid: Guid) -> Profile {
-    let card = CardUuid(*guid.as_bytes());
-    let holder = || CardHolder {
-        name: PersonName { full: holder.name.as_str().to_owned(), parts: None },
-        identifier: holder.staff_id.as_ref().map(|id| id.as_str().to_owned()),
-        mail: holder.mail.as_str().parse().into_iter().collect(),
-        card,
-    };
-    match key {
-        CardKey::Authentication => Profile::PivAuthentication(holder()),
-        CardKey::DigitalSignature => Profile::DigitalSignature(holder()),
-        CardKey::KeyManagement => Profile::KeyManagement(holder()),
-        CardKey::CardAuthentication => Profile::CardAuthentication(card),
+    /// Tells whoever watches.
+    pub(super) fn reached(&mut self, step: Step, point: Point) {
+        (self.progress)(Progress::Step { step, point });
     }
 }
 
-/// The day after the certificates end, `YYYYMMDD`: no certificate outlives the CHUID.
-fn expiration(not_after: Timestamp) -> [u8; 8] {
-    let date = not_after.to_zoned(jiff::tz::TimeZone::UTC).date();
-    let text = date.tomorrow().unwrap_or(date).strftime("%Y%m%d").to_string();
-    <[u8; 8]>::try_from(text.as_bytes()).unwrap_or(*b"99991231")
+/// The card that was written to is still the one in the reader: by its serial number and by its new GUID.
+fn same_card(card: &mut Card, attempt: &Attempt<'_>, part: Part) -> Result<(), PersonalizationError> {
+    let identity = card.transaction()?.identity_afresh()?;
+    let written = CardIdentity { guid: Some(*attempt.guid.as_bytes()), ..attempt.identity.clone() };
+    // What its CHUID says is for the read-back of the CHUID to judge.
+    let is_same =
+        identity.serial == written.serial && (part == Part::Identity || identity.guid == written.guid);
+    if is_same { Ok(()) } else { Err(swapped(&written, &identity)) }
 }
 
-fn describe(presented: PresentedIdentity) -> String {
-    match (presented.vendor_serial, presented.guid) {
-        (Some(serial), _) => format!("serial {serial}"),
-        (None, Some(guid)) => format!("GUID {guid}"),
-        (None, None) => "without serial number and GUID".to_owned(),
+fn swapped(expected: &CardIdentity, found: &CardIdentity) -> PersonalizationError {
+    PersonalizationError::CardSwapped {
+        expected: describe(presented(expected)),
+        found: describe(presented(found)),
     }
+}
+
+fn presented(identity: &CardIdentity) -> PresentedIdentity {
+    PresentedIdentity { vendor_serial: identity.serial, guid: identity.guid.map(Guid::new) }
 }
 
 /// The last second of a day.
@@ -431,27 +422,6 @@ fn end_of_day(day: jiff::civil::Date) -> Option<Timestamp> {
     Some(day.at(23, 59, 59, 0).to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
 }
 
-/// The plan as the registry keeps it: what keys, and the steps by the names that the journal has.
-fn describe_plan(steps: &[Step], choice: KeyChoice) -> String {
-    let keys = match choice.origin {
-        KeyOrigin::GeneratedOnCard => "generated on the card",
-        KeyOrigin::Injected => "injected",
-    };
-    let steps: Vec<_> = steps.iter().map(ToString::to_string).collect();
-    serde_json::json!({ "algorithm": choice.algorithm.to_string(), "keys": keys, "steps": steps }).to_string()
-}
-
 fn interrupted(step: Step, source: PersonalizationError) -> PersonalizationError {
     PersonalizationError::Interrupted { step, source: Box::new(source) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_chuid_outlives_the_certificates() {
-        assert_eq!(&expiration("2028-02-28T23:59:59Z".parse().unwrap()), b"20280229");
-        assert_eq!(&expiration("2027-12-31T00:00:00Z".parse().unwrap()), b"20280101");
-    }
 }

@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 use super::cards::execute as execute_card;
 use super::database::{Change, Registry};
 use super::error::RegistryError;
+use super::journal::require_attempt;
 use super::records::{
     Authority, CertificateRecord, NewCertificate, RevokedCertificate, RevokedForCardholder, Standing,
 };
@@ -63,7 +64,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
             if let Some((_, card, attempt, _)) = new.on_card {
-                refuse_overtaken(change, card, attempt).await?;
+                require_attempt(change, card, attempt).await?;
             }
             reserve(change, new, now).await
         })
@@ -355,15 +356,29 @@ fn was_handed_over(state: &CardState, attempt: i64, attempts: u32) -> bool {
     }
 }
 
-async fn refuse_overtaken(change: &mut Change, card: CardId, attempt: u32) -> Result<(), RegistryError> {
-    let card = super::cards::load(change, card).await?;
-    match card.state() {
-        CardState::BeingPersonalised { .. } if card.attempts() != attempt => {
-            Err(CardRefusal::Overtaken { attempt, present: card.attempts() }.into())
+/// The certificates of a card that are on it and were exercised are delivered; all others of it are revoked.
+pub(super) async fn deliver(
+    change: &mut Change,
+    card: CardId,
+    delivered: &[SerialNumber],
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    let rows = sqlx::query("SELECT serial, snapshot FROM certificates WHERE card = $1 ORDER BY serial")
+        .bind(card.0)
+        .fetch_all(change.connection())
+        .await?;
+    for row in &rows {
+        let serial = rows::serial(row)?;
+        let state: Certificate = rows::snapshot(row)?;
+        match (delivered.contains(&serial), state.state()) {
+            (true, CertificateState::Delivered { .. }) | (false, CertificateState::Revoked { .. }) => {}
+            (true, _) => execute(change, &serial, CertificateCommand::ConfirmDelivery, now).await?,
+            (false, _) => {
+                revoke(change, &serial, RevocationReason::Superseded, None, now).await?;
+            }
         }
-        CardState::BeingPersonalised { .. } => Ok(()),
-        state => Err(CardRefusal::NotBeingPersonalised(state.name()).into()),
     }
+    Ok(())
 }
 
 async fn end_cards(

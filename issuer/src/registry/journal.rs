@@ -1,16 +1,18 @@
 //! The journal of personalisation: the plan of each attempt at a card, and its steps, before and after.
 //!
 //! A plan is written once, when its attempt begins; whoever resumes reads it and the steps that were confirmed. Neither is
-//! an event: the log tells what became of the card, the journal how.
+//! an event: the log tells what became of the card, the journal how. Whoever writes here writes for the present attempt: a
+//! desk that was overtaken by another, or whose card was given up meanwhile, is told so before it touches the card again.
 
 use jiff::Timestamp;
 use sqlx::Row;
 
-use super::database::Registry;
+use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::records::{JournalEntry, JournalLine, JournalPhase};
 use super::rows::{self, time_text};
-use crate::domain::CardId;
+use super::{cards, certificates};
+use crate::domain::{Card, CardCommand, CardId, CardRefusal, CardState, InitialPin, SerialNumber};
 
 impl Registry {
     /// Writes the plan of an attempt; one that is there already stays as it is.
@@ -42,24 +44,71 @@ impl Registry {
         row.map(|row| Ok(row.try_get("plan")?)).transpose()
     }
 
-    /// Writes a line of a card's journal; a line that is there already stays as it is.
+    /// Writes lines of a card's journal, all or none; a line that is there already stays as it is.
     ///
     /// # Errors
-    /// The database.
-    pub async fn write_journal(&self, line: JournalLine<'_>, now: Timestamp) -> Result<(), RegistryError> {
-        sqlx::query(
-            "INSERT INTO journal (card, attempt, step, phase, at, detail) VALUES ($1, $2, $3, $4, $5, $6) \
-             ON CONFLICT (card, attempt, step, phase) DO NOTHING",
-        )
-        .bind(line.card.0)
-        .bind(i64::from(line.attempt))
-        .bind(line.step.to_owned())
-        .bind(line.phase.as_str())
-        .bind(time_text(now))
-        .bind(line.detail.map(str::to_owned))
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+    /// [`RegistryError::CardRefused`]: another attempt began meanwhile, or the card is in nobody's hands any more.
+    pub async fn write_journal(
+        &self,
+        lines: &[JournalLine<'_>],
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            for line in lines {
+                require_attempt(change, line.card, line.attempt).await?;
+                insert(change, line, now).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes a certificate of an interrupted attempt over into the attempt that goes on.
+    ///
+    /// # Errors
+    /// [`RegistryError::CardRefused`] where `attempt` is over.
+    pub async fn adopt_certificate(
+        &self,
+        serial: &SerialNumber,
+        card: CardId,
+        attempt: u32,
+    ) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            require_attempt(change, card, attempt).await?;
+            let adopted = sqlx::query("UPDATE certificates SET attempt = $1 WHERE serial = $2 AND card = $3")
+                .bind(i64::from(attempt))
+                .bind(serial.as_bytes().to_vec())
+                .bind(card.0)
+                .execute(change.connection())
+                .await?;
+            if adopted.rows_affected() == 1 {
+                Ok(())
+            } else {
+                Err(RegistryError::UnknownCertificate(serial.clone()))
+            }
+        })
+        .await
+    }
+
+    /// Ends a personalisation well, as one act: the card is its holder's, these certificates are delivered, and whatever
+    /// else was ever certified for the card is revoked.
+    ///
+    /// # Errors
+    /// [`RegistryError::CardRefused`] where `attempt` is over.
+    pub async fn complete_personalisation(
+        &self,
+        card: CardId,
+        attempt: u32,
+        pin: InitialPin,
+        delivered: &[SerialNumber],
+        now: Timestamp,
+    ) -> Result<Card, RegistryError> {
+        self.change(async |change| {
+            certificates::deliver(change, card, delivered, now).await?;
+            let command = CardCommand::CompletePersonalisation { attempt, pin };
+            cards::execute(change, card, command, None, now).await
+        })
+        .await
     }
 
     /// A card's journal, the oldest line first.
@@ -85,4 +134,36 @@ impl Registry {
             })
             .collect()
     }
+}
+
+/// Refuses an attempt that another one has overtaken, or whose card was given up.
+pub(super) async fn require_attempt(
+    change: &mut Change,
+    card: CardId,
+    attempt: u32,
+) -> Result<(), RegistryError> {
+    let card = cards::load(change, card).await?;
+    match card.state() {
+        CardState::BeingPersonalised { .. } if card.attempts() == attempt => Ok(()),
+        CardState::BeingPersonalised { .. } => {
+            Err(CardRefusal::Overtaken { attempt, present: card.attempts() }.into())
+        }
+        state => Err(CardRefusal::NotBeingPersonalised(state.name()).into()),
+    }
+}
+
+async fn insert(change: &mut Change, line: &JournalLine<'_>, now: Timestamp) -> Result<(), RegistryError> {
+    sqlx::query(
+        "INSERT INTO journal (card, attempt, step, phase, at, detail) VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (card, attempt, step, phase) DO NOTHING",
+    )
+    .bind(line.card.0)
+    .bind(i64::from(line.attempt))
+    .bind(line.step.to_owned())
+    .bind(line.phase.as_str())
+    .bind(time_text(now))
+    .bind(line.detail.map(str::to_owned))
+    .execute(change.connection())
+    .await?;
+    Ok(())
 }

@@ -30,8 +30,8 @@ async fn what_was_written_is_there_after_reopening(place: &Place) {
     first.command_card(card, begin(alice), at(2)).await.unwrap();
     let line =
         JournalLine { card, attempt: 1, step: "PUK", phase: JournalPhase::Intended, detail: Some("x") };
-    first.write_journal(line, at(2)).await.unwrap();
-    first.write_journal(line, at(3)).await.unwrap();
+    first.write_journal(&[line], at(2)).await.unwrap();
+    first.write_journal(&[line], at(3)).await.unwrap();
     first.store_plan(card, 1, "[\"PUK\"]").await.unwrap();
     first.store_plan(card, 1, "another").await.unwrap();
     first.close().await;

@@ -114,6 +114,16 @@ impl<'card> Transaction<'card> {
         Ok(identity)
     }
 
+    /// As [`Self::identity`], but asked again: another card may have come into the reader meanwhile.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn identity_afresh(&mut self) -> Result<CardIdentity, CardError> {
+        self.memory.identity = None;
+        self.memory.version = None;
+        self.identity()
+    }
+
     /// Contents of `53`; for [`DataObject::DISCOVERY`] the whole answer with its tag `7E`.
     ///
     /// # Errors

@@ -21,6 +21,11 @@ pub enum CardCommand {
         /// The GUID to write, unless an earlier attempt has already chosen one.
         fresh_guid: Guid,
     },
+    /// Go on where an interrupted attempt stopped: what it certified may be kept.
+    ResumePersonalisation {
+        /// Whose card it will be.
+        holder: CardholderId,
+    },
     /// Every key was exercised against the certificate read back.
     CompletePersonalisation {
         /// The attempt that did it.
@@ -77,7 +82,7 @@ impl CardCommand {
     pub const fn action(&self) -> CardAction {
         match self {
             Self::Receive => CardAction::Receive,
-            Self::BeginPersonalisation { .. } => CardAction::Personalise,
+            Self::BeginPersonalisation { .. } | Self::ResumePersonalisation { .. } => CardAction::Personalise,
             Self::CompletePersonalisation { .. } => CardAction::HandOver,
             Self::RecordFault { .. } => CardAction::RecordFault,
             Self::AbandonPersonalisation => CardAction::Abandon,
@@ -115,6 +120,15 @@ pub enum CardEvent {
         /// The GUID that the card gets; the same again when an attempt is repeated, because the card's secrets derive from it.
         guid: Guid,
         /// 1, 2, ...; the journal of steps is kept by attempt.
+        attempt: u32,
+    },
+    /// Personalisation went on where it had stopped; the attempt before is over.
+    PersonalisationResumed {
+        /// When.
+        at: Timestamp,
+        /// Whose card it will be.
+        holder: CardholderId,
+        /// The number of the attempt that goes on.
         attempt: u32,
     },
     /// Personalisation ended well.
@@ -250,6 +264,7 @@ impl CardEvent {
             Self::CardReleased { .. } => Some(Consequence::Release),
             Self::CardReceived { .. }
             | Self::PersonalisationBegun { .. }
+            | Self::PersonalisationResumed { .. }
             | Self::PersonalisationCompleted { .. }
             | Self::CardFaultFound { .. }
             | Self::CardActivated { .. }

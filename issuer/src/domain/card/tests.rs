@@ -53,6 +53,23 @@ fn starting_over_keeps_the_guid_and_counts_the_attempt() {
 }
 
 #[test]
+fn an_interrupted_personalisation_goes_on_for_the_same_holder_only() {
+    let resume = |holder| CardCommand::ResumePersonalisation { holder };
+    let half_made = card_after(&[CardCommand::Receive, begin(ALICE, 1)]);
+    let resumed = half_made.decide(resume(ALICE), at(7)).unwrap();
+    assert_eq!(resumed.consequence(), None, "what was certified may be kept");
+    let card = half_made.clone().apply(resumed);
+    assert_eq!((card.guid(), card.attempts()), (Some(Guid::new([1; 16])), 2));
+    assert_eq!(card.decide(complete(1), at(8)), Err(CardRefusal::Overtaken { attempt: 1, present: 2 }));
+    assert_eq!(
+        half_made.decide(resume(BOB), at(7)),
+        Err(CardRefusal::BeingPersonalisedFor { holder: ALICE, since: at(1) })
+    );
+    let in_stock = card_after(&[CardCommand::Receive]);
+    assert_eq!(in_stock.decide(resume(ALICE), at(7)), Err(CardRefusal::NotBeingPersonalised("in stock")));
+}
+
+#[test]
 fn a_half_made_card_is_nobody_elses_until_it_is_abandoned() {
     let card = card_after(&[CardCommand::Receive, begin(ALICE, 1)]);
     assert_eq!(
@@ -116,6 +133,7 @@ fn any_command() -> impl Strategy<Value = CardCommand> {
             holder: CardholderId(holder),
             fresh_guid: Guid::from_random(guid),
         }),
+        (1..4_i64).prop_map(|holder| CardCommand::ResumePersonalisation { holder: CardholderId(holder) }),
         (1..5_u32).prop_map(complete),
         (1..5_u32).prop_map(|attempt| CardCommand::RecordFault { attempt, fault: CardFault::PukUnknown }),
         Just(CardCommand::AbandonPersonalisation),
