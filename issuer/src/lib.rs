@@ -12,7 +12,7 @@
 //!
 //! Arrows point inward: `desk → personalization → registry, ca → domain`. `domain` knows none of the others; `ca` and
 //! `registry` do not know each other; `publication` and `time_stamp` know `ca` only, so that what serves strangers holds no CA key and no
-//! registry; both take connections through `guarded_listener`.
+//! registry; both take connections through `guarded_listener`; directories are asked through `ldap_client`.
 
 pub mod ca;
 pub mod clock;
@@ -21,6 +21,7 @@ pub mod desk;
 pub mod domain;
 pub mod fuzz;
 mod guarded_listener;
+mod ldap_client;
 pub mod personalization;
 pub mod publication;
 pub mod registry;
