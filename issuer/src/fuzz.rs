@@ -67,6 +67,21 @@ pub fn http_query(input: &[u8]) -> bool {
     std::str::from_utf8(input).is_ok_and(serve::names_something)
 }
 
+/// What a directory answers to a search for people, whole; whether it is an answer. The panic of the decoder, behind its
+/// wall, is none.
+pub fn directory_answer(input: &[u8]) -> bool {
+    let Ok((ours, mut theirs)) = std::os::unix::net::UnixStream::pair() else { return false };
+    let written = std::io::Write::write_all(&mut theirs, input)
+        .and_then(|()| theirs.shutdown(std::net::Shutdown::Write));
+    written.is_ok() && crate::publication::ldap::reads_answer(ours)
+}
+
+/// What a server answers to StartTLS, octet by octet; whether it agrees.
+pub fn start_tls_answer(input: &[u8]) -> bool {
+    (0..=input.len()).find_map(|end| crate::ldap_client::start_tls::read_answer(input.get(..end)?))
+        == Some(Ok(()))
+}
+
 /// A ceremony's declaration; whether it is one.
 pub fn ceremony(input: &[u8]) -> bool {
     crate::desk::ceremony::plan(input).is_ok()

@@ -59,6 +59,7 @@ fn damaged_crls_are_never_published() {
         certificates: Vec::new(),
         crls: vec![published.clone()],
         registered: std::collections::BTreeMap::new(),
+        bases: Vec::new(),
         answers: std::collections::BTreeMap::new(),
         not_after: &|_, _| None,
     };

@@ -142,6 +142,32 @@ fn ceremony() {
     run("ceremony", &[seed.as_bytes().to_vec()], fuzz::ceremony);
 }
 
+/// A value with a short length.
+fn tagged(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
+    let contents = contents.concat();
+    [&[tag, u8::try_from(contents.len()).unwrap()], &contents[..]].concat()
+}
+
+#[test]
+fn directory_answer() {
+    let attribute = |name: &str, value: &[u8]| {
+        tagged(0x30, &[&tagged(4, &[name.as_bytes()]), &tagged(0x31, &[&tagged(4, &[value])])])
+    };
+    let attributes =
+        [attribute("mail", b"alice@example.org"), attribute("userCertificate;binary", &[0x30, 0])];
+    let entry = tagged(0x64, &[&tagged(4, &[b"uid=a,dc=example"]), &tagged(0x30, &[&attributes.concat()])]);
+    let done = tagged(0x65, &[b"\x0A\x01\x00\x04\x00\x04\x00"]);
+    let seed = [entry, done].map(|operation| tagged(0x30, &[&[2, 1, 1], &operation])).concat();
+    run("directory_answer", &[seed], fuzz::directory_answer);
+}
+
+#[test]
+fn start_tls_answer() {
+    let agreed = b"\x30\x0C\x02\x01\x01\x78\x07\x0A\x01\x00\x04\x00\x04\x00";
+    let long = b"\x30\x84\x00\x00\x00\x0E\x02\x01\x01\x78\x09\x0A\x01\x00\x04\x00\x04\x02ok";
+    run("start_tls_answer", &[agreed.to_vec(), long.to_vec()], fuzz::start_tls_answer);
+}
+
 /// A runner that finds nothing is shown to find a planted fault.
 #[test]
 fn a_planted_panic_is_found() {

@@ -68,6 +68,7 @@ impl Desk {
             certificates: Vec::new(),
             crls,
             registered: BTreeMap::from([(self.key(), registered)]),
+            bases: Vec::new(),
             answers: std::collections::BTreeMap::new(),
             not_after: &|_, _| None,
         };

@@ -58,6 +58,7 @@ impl Office {
             certificates: self.certificates.clone(),
             crls,
             registered: BTreeMap::new(),
+            bases: Vec::new(),
             answers: std::collections::BTreeMap::new(),
             not_after: &|_, serial_number: &SerialNumber| ends.get(&serial_number.to_string()).copied(),
         };
@@ -285,6 +286,7 @@ fn a_certificate_or_authority_that_is_not_ours_is_refused() {
             certificates: Vec::new(),
             crls: Vec::new(),
             registered: BTreeMap::new(),
+            bases: Vec::new(),
             answers: std::collections::BTreeMap::new(),
             not_after: &|_, _| None,
         };

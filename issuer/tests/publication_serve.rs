@@ -74,6 +74,7 @@ impl Site {
             certificates: self.certificates.clone(),
             crls: self.crls.clone(),
             registered: BTreeMap::new(),
+            bases: Vec::new(),
             answers: std::collections::BTreeMap::new(),
             not_after: &|_, _| None,
         };

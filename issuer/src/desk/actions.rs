@@ -11,7 +11,6 @@ use clap::{Subcommand, ValueEnum};
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::Format;
-use super::revocation_lists::Extent;
 use super::{
     audit, certify, class, expiring, find, issue, life_cycle, publish, report, request, revoke, show, staff,
     stock,
@@ -77,16 +76,14 @@ pub enum Action {
     /// The log of everything that happened
     #[command(subcommand, after_help = "Example:\n  issuer --home pki audit verify")]
     Audit(audit::Command),
-    /// Sign new CRLs and write everything public into a directory
-    #[command(after_help = "Example:\n  issuer --home pki publish --to /srv/pki")]
-    Publish {
-        /// The directory
-        #[arg(long, value_name = "DIR")]
-        to: PathBuf,
-        /// Sign only what has changed since the published CRLs, where the issuer has delta CRLs
-        #[arg(long)]
-        delta: bool,
-    },
+    /// Sign new CRLs and bring directories of files and LDAP directories up to date
+    #[command(after_help = "Examples:\n  issuer --home pki publish --to /srv/pki\n  \
+        issuer --home pki publish --to ldaps://ldap.example.org/dc=example,dc=org --ca-file ldap-ca.pem \\\n      \
+        --bind-dn cn=issuer,dc=example,dc=org --bind-password-file ldap.password\n  issuer --home pki publish --pending")]
+    Publish(publish::Arguments),
+    /// Where is published, and what waits for it
+    #[command(subcommand, after_help = "Example:\n  issuer --home pki target list")]
+    Target(publish::targets::Command),
     /// Classes of readers: who may read documents of a kind
     #[command(
         subcommand,
@@ -185,6 +182,8 @@ pub const TABLE: &[About] = &[
     about("report", Needs::Registry, Changes::Nothing),
     about("audit verify", Needs::Registry, Changes::Nothing),
     about("publish", Needs::Keys, Changes::Records),
+    about("target list", Needs::Registry, Changes::Nothing),
+    about("target forget", Needs::Registry, Changes::Records),
     about("class add", Needs::Registry, Changes::Records),
     about("class remove", Needs::Registry, Changes::Records),
     about("class list", Needs::Registry, Changes::Nothing),
@@ -222,10 +221,8 @@ impl Action {
             Self::Expiring(arguments) => expiring::run(office, &arguments, format).await,
             Self::Report(arguments) => report::run(office, &arguments, format).await,
             Self::Audit(command) => audit::run(office, &command, format).await,
-            Self::Publish { to, delta } => {
-                let extent = if delta { Extent::DeltaOnly } else { Extent::Complete };
-                publish::run(office, &to, extent, format).await
-            }
+            Self::Publish(arguments) => publish::run(office, &arguments, format).await,
+            Self::Target(command) => publish::targets::run(office, &command, format).await,
             Self::Class(command) => class::run(office, command, format).await,
             Self::Find { text, part } => {
                 let how = if part { SearchFor::Parts } else { SearchFor::Beginnings };

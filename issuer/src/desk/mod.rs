@@ -7,7 +7,7 @@
 //! - [`output`]: lines, tables and JSON.
 //! - one module per command: [`init`], [`staff`], [`stock`], [`issue`], [`revoke`], [`publish`], [`serve`], [`find`],
 //!   [`show`], [`report`], [`expiring`], [`request`], [`audit`], [`lint`], [`certify`], [`tsa`], [`class`], [`ocsp`];
-//!   [`life_cycle`]: `hold`, `release` and `mark`; `documents_authority`: made when it is first needed; `revocation_lists`: new CRLs;
+//!   [`life_cycle`]: `hold`, `release` and `mark`; `documents_authority`: made when it is first needed;
 //!   [`authority_key`]: keys of authorities wherever they live; [`ceremony`]: `init` as it was declared.
 //! - [`staff_import`]: a list of staff ([`staff_file`], [`staff_directory`]) beside who is known; [`staff_leavers`].
 //! - [`which_card`]: which card somebody means; [`ways`]: what can be done with it and undone.
@@ -33,7 +33,6 @@ pub mod output;
 pub mod publish;
 pub mod report;
 pub mod request;
-mod revocation_lists;
 pub mod revoke;
 pub mod serve;
 pub mod show;

@@ -13,11 +13,11 @@ use super::crl_contents::RegisteredRevocations;
 use super::crl_refusal::CrlRefusal;
 use super::error::PublicationError;
 use super::layout;
+use super::layout::CrlName;
 use super::ocsp_answers::{self, NewAnswers, PublishedAnswers};
-use super::revocation_lists::RevocationLists;
+use super::revocation_lists::{self, RevocationLists};
 use super::store::FileStore;
 use crate::ca::certificate::verify_signed;
-use crate::ca::crl::name::CrlName;
 use crate::ca::crl::view::CrlView;
 use crate::ca::{Certificate, SerialNumber};
 
@@ -34,6 +34,8 @@ pub struct Publication<'a> {
     pub crls: Vec<Vec<u8>>,
     /// What the registry holds, by the authority's subjectKeyIdentifier: every CRL of that authority must say just that.
     pub registered: BTreeMap<Vec<u8>, RegisteredRevocations>,
+    /// CRLs that deltas among these start from and that may have been published elsewhere only.
+    pub bases: Vec<Vec<u8>>,
     /// Prepared OCSP answers, by the authority's subjectKeyIdentifier.
     pub answers: BTreeMap<Vec<u8>, NewAnswers>,
     /// When a certificate of ours expires, by issuer's subjectKeyIdentifier and serial number, so that its
@@ -80,7 +82,8 @@ impl PublishedDirectory {
     pub fn write(&self, publication: &Publication<'_>) -> Result<Report, PublicationError> {
         let _lock = self.store.lock()?;
         let issuers = Issuers::new(&publication.authorities)?;
-        let mut lists = RevocationLists::judge(&self.store, publication, &issuers)?;
+        let published = revocation_lists::published(&self.store, &issuers)?;
+        let mut lists = RevocationLists::judge(published, publication, &issuers)?;
         let mut expired = std::mem::take(&mut lists.obsolete);
         let mut files = authority_files(&publication.authorities);
         files.extend(lists.into_files());
@@ -191,6 +194,19 @@ impl PublishedDirectory {
         }
         Ok(expired)
     }
+}
+
+/// Judges new CRLs before they are kept, beside those that were kept before (`known`, by the names of their files).
+///
+/// # Errors
+/// [`PublicationError`]: they must not be published, anywhere.
+pub fn check_lists(
+    known: &[(String, Vec<u8>)],
+    publication: &Publication<'_>,
+) -> Result<(), PublicationError> {
+    let issuers = Issuers::new(&publication.authorities)?;
+    let named = |(file, der): &(String, Vec<u8>)| Some((CrlName::parse(file)?, der.clone()));
+    RevocationLists::judge(known.iter().filter_map(named).collect(), publication, &issuers).map(drop)
 }
 
 /// The authorities by their key identifiers.

@@ -5,6 +5,7 @@
 //! - [`crl_succession`] and [`crl_contents`]: a CRL is compared with its predecessor and with the registry before it
 //!   replaces it; [`crl_refusal`]: why it does not; `revocation_lists`: all of an authority together.
 //! - [`ocsp_answers`]: prepared OCSP answers; [`ocsp_on_demand`]: those that are signed when they are asked for.
+//! - [`ldap`]: the same in an LDAP directory; [`retry`]: when a target that was not reached is tried again.
 //! - [`mod@serve`]: the HTTP server; it reads the published directory and nothing else: no CA key, no registry; at most
 //!   the key of an OCSP responder.
 
@@ -15,14 +16,16 @@ pub mod crl_succession;
 pub mod directory;
 pub mod error;
 pub mod layout;
+pub mod ldap;
 pub mod ocsp_answers;
 pub mod ocsp_on_demand;
+pub mod retry;
 mod revocation_lists;
 pub mod serve;
 pub(crate) mod store;
 
 pub use crl_contents::RegisteredRevocations;
-pub use directory::{Publication, PublishedDirectory, Report};
+pub use directory::{Publication, PublishedDirectory, Report, check_lists};
 pub use error::PublicationError;
 pub use ocsp_answers::NewAnswers;
 pub use ocsp_on_demand::OnDemand;

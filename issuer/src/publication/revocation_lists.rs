@@ -25,11 +25,11 @@ pub(super) struct RevocationLists {
 impl RevocationLists {
     /// The offered ones, each judged, and of authorities that offer none the published ones.
     pub(super) fn judge(
-        store: &FileStore,
+        published: BTreeMap<CrlName, Vec<u8>>,
         publication: &Publication<'_>,
         issuers: &Issuers<'_>,
     ) -> Result<Self, PublicationError> {
-        let mut lists = Self { lists: published(store, issuers)?, obsolete: Vec::new() };
+        let mut lists = Self { lists: published, obsolete: Vec::new() };
         for (issuer, offered) in by_issuer(publication, issuers)? {
             lists
                 .replace(publication, issuer, offered)
@@ -65,7 +65,7 @@ impl RevocationLists {
             check_succession(published, der, publication.now, not_after)?;
             let base = match name.kind {
                 CrlKind::Complete => None,
-                CrlKind::Delta => Some(self.base_of(name, der, &offered)?),
+                CrlKind::Delta => Some(self.base_of(name, der, &offered, &publication.bases)?),
             };
             let Some(expected) = &expected else { continue };
             let base = base.map(CrlView::from_der).transpose()?;
@@ -98,19 +98,26 @@ impl RevocationLists {
         Ok(())
     }
 
-    /// The complete CRL that a delta starts from: the published one, or the one offered with it.
+    /// The complete CRL that a delta starts from: the published one, or the one offered with it. Who has a newer complete
+    /// one than the base does not need the delta, so that with a new one offered the base may be one that was never here.
     fn base_of<'a>(
         &'a self,
         name: &CrlName,
         delta: &[u8],
         offered: &BTreeMap<CrlName, &'a [u8]>,
+        bases: &'a [Vec<u8>],
     ) -> Result<&'a [u8], CrlRefusal> {
         let delta = CrlView::from_der(delta)?;
         let base = delta.base_number().unwrap_or_default();
         let published = self.lists.get(&name.base()).map(Vec::as_slice);
-        let candidates = [published, offered.get(&name.base()).copied()];
-        for candidate in candidates.into_iter().flatten() {
-            if CrlView::from_der(candidate)?.number().is_some_and(|number| number == base) {
+        let new = offered.get(&name.base()).copied();
+        let elsewhere = new.map(|_| bases.iter().map(Vec::as_slice)).into_iter().flatten();
+        for candidate in [published, new].into_iter().flatten().chain(elsewhere) {
+            let view = CrlView::from_der(candidate)?;
+            if view.number().is_some_and(|number| number == base)
+                && view.authority_key_identifier() == delta.authority_key_identifier()
+                && view.distribution_point() == delta.distribution_point()
+            {
                 return Ok(candidate);
             }
         }
@@ -150,7 +157,7 @@ impl<'a> Expected<'a> {
 }
 
 /// What lies in `crl/` of these authorities.
-fn published(
+pub(super) fn published(
     store: &FileStore,
     issuers: &Issuers<'_>,
 ) -> Result<BTreeMap<CrlName, Vec<u8>>, PublicationError> {

@@ -6,6 +6,7 @@ use sqlx::Row;
 use super::certificates::follow_card;
 use super::database::{Change, Registry};
 use super::error::RegistryError;
+use super::outbox;
 use super::records::{CardRecord, NewStockCard, PresentedIdentity};
 use super::requests::fulfil_for_card;
 use super::rows::{self, time_text, whole_seconds};
@@ -245,6 +246,7 @@ pub(super) async fn execute(
     }
     let card = card.apply(event);
     store(change, id, &card).await?;
+    outbox::mark_card(change, id).await?;
     if let (CardCommand::CompletePersonalisation { .. }, Some(holder)) = (command, card.state().holder()) {
         fulfil_for_card(change, holder, id, now).await?;
     }

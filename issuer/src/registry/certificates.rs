@@ -8,6 +8,7 @@ use super::cards::execute as execute_card;
 use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::journal::require_attempt;
+use super::outbox;
 use super::records::{
     Authority, CertificateRecord, NewCertificate, RevokedCertificate, RevokedForCardholder, Standing,
 };
@@ -26,12 +27,15 @@ impl Registry {
     /// # Errors
     /// The database.
     pub async fn add_authority(&self, authority: &Authority) -> Result<(), RegistryError> {
-        sqlx::query("INSERT INTO authorities (name, certificate) VALUES ($1, $2)")
-            .bind(authority.name.as_str())
-            .bind(authority.certificate.clone())
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+        self.change(async |change| {
+            sqlx::query("INSERT INTO authorities (name, certificate) VALUES ($1, $2)")
+                .bind(authority.name.as_str())
+                .bind(authority.certificate.clone())
+                .execute(change.connection())
+                .await?;
+            outbox::mark_authority(change, authority.name).await
+        })
+        .await
     }
 
     /// The certificates of the authorities, the anchor first.
@@ -347,7 +351,7 @@ pub(super) async fn revoke_if_not(
 }
 
 /// Whether the certificates of an attempt reached their holder.
-fn was_handed_over(state: &CardState, attempt: i64, attempts: u32) -> bool {
+pub(super) fn was_handed_over(state: &CardState, attempt: i64, attempts: u32) -> bool {
     match state {
         CardState::Unknown | CardState::BeingPersonalised { .. } => false,
         // Back in stock: whether it was ever handed over is the certificate's own affair, and it is revoked.
@@ -472,7 +476,8 @@ async fn execute(
     let before = load(change, serial).await?.unwrap_or_default();
     let event = before.decide(command, whole_seconds(now))?;
     change.record(Subject::Certificate(serial.clone()), &event, now).await?;
-    store(change, serial, &before.apply(event)).await
+    store(change, serial, &before.apply(event)).await?;
+    outbox::mark_certificate(change, serial).await
 }
 
 /// Writes a certificate's state, and what a CRL says of it.

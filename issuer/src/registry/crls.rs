@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use sqlx::Row;
 
-use super::database::{Registry, stored};
+use super::database::{Change, Registry, stored};
 use super::error::RegistryError;
-use super::records::IssuedCrl;
+use super::outbox;
+use super::records::{IssuedCrl, SignedCrls};
 use super::rows::{self, damaged, time_text};
 use crate::domain::AuthorityName;
 
@@ -40,33 +41,54 @@ impl Registry {
         .await
     }
 
-    /// Stores a signed CRL under its number and drops the bytes of the ones before.
+    /// Stores signed CRLs under their number, to be made known, and drops the bytes of the ones that they replace.
     ///
     /// # Errors
-    /// The number was not taken, or has a CRL already.
-    pub async fn store_crl(&self, authority: AuthorityName, crl: &IssuedCrl) -> Result<(), RegistryError> {
+    /// The number was not taken, or has CRLs already.
+    pub async fn store_crls(
+        &self,
+        authority: AuthorityName,
+        signed: &SignedCrls,
+    ) -> Result<(), RegistryError> {
         self.change(async |change| {
-            let updated =
-                sqlx::query("UPDATE crls SET crl = $1 WHERE authority = $2 AND number = $3 AND crl IS NULL")
-                    .bind(crl.crl.clone())
-                    .bind(authority.as_str())
-                    .bind(stored(crl.number)?)
-                    .execute(change.connection())
-                    .await?;
-            if updated.rows_affected() != 1 {
-                return Err(damaged(format!(
-                    "CRL number {} of {authority} was not taken before it was used",
-                    crl.number
-                )));
+            let number = stored(signed.number)?;
+            if let Some(complete) = &signed.complete {
+                store_complete(change, authority, signed.number, complete).await?;
             }
-            sqlx::query("UPDATE crls SET crl = NULL WHERE authority = $1 AND number < $2")
+            for (file, crl) in &signed.parts {
+                sqlx::query(
+                    "INSERT INTO crl_parts (authority, file, number, crl) VALUES ($1, $2, $3, $4) \
+                     ON CONFLICT (authority, file) DO UPDATE SET number = excluded.number, crl = excluded.crl",
+                )
                 .bind(authority.as_str())
-                .bind(stored(crl.number)?)
+                .bind(file.clone())
+                .bind(number)
+                .bind(crl.clone())
                 .execute(change.connection())
                 .await?;
-            Ok(())
+            }
+            if signed.complete.is_some() {
+                sqlx::query("DELETE FROM crl_parts WHERE authority = $1 AND number < $2")
+                    .bind(authority.as_str())
+                    .bind(number)
+                    .execute(change.connection())
+                    .await?;
+            }
+            outbox::mark_authority(change, authority).await
         })
         .await
+    }
+
+    /// The newest CRLs of an authority's partitions, and its newest deltas: names of files, and DER.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn crl_parts(&self, authority: AuthorityName) -> Result<Vec<(String, Vec<u8>)>, RegistryError> {
+        let rows = sqlx::query("SELECT file, crl FROM crl_parts WHERE authority = $1 ORDER BY file")
+            .bind(authority.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok((row.try_get("file")?, row.try_get("crl")?))).collect()
     }
 
     /// The newest signed CRL of an authority.
@@ -94,4 +116,28 @@ impl Registry {
             .await?;
         row.map(|row| Ok((rows::authority(&row, "authority")?, rows::time(&row, "this_update")?))).transpose()
     }
+}
+
+async fn store_complete(
+    change: &mut Change,
+    authority: AuthorityName,
+    number: u64,
+    crl: &[u8],
+) -> Result<(), RegistryError> {
+    let updated =
+        sqlx::query("UPDATE crls SET crl = $1 WHERE authority = $2 AND number = $3 AND crl IS NULL")
+            .bind(crl.to_vec())
+            .bind(authority.as_str())
+            .bind(stored(number)?)
+            .execute(change.connection())
+            .await?;
+    if updated.rows_affected() != 1 {
+        return Err(damaged(format!("CRL number {number} of {authority} was not taken before it was used")));
+    }
+    sqlx::query("UPDATE crls SET crl = NULL WHERE authority = $1 AND number < $2")
+        .bind(authority.as_str())
+        .bind(stored(number)?)
+        .execute(change.connection())
+        .await?;
+    Ok(())
 }

@@ -1,5 +1,5 @@
-//! What is stored, and how: people, cards, certificates, requests, events, CRLs, classes of readers and the journal of
-//! personalisation.
+//! What is stored, and how: people, cards, certificates, requests, events, CRLs, classes of readers, the outbox of
+//! publication and the journal of personalisation.
 //!
 //! A registry is named by a URL. `sqlite:FILE` is one file (mode 0600, WAL, every commit synchronous); `postgres://...` is
 //! a database that several desks share. The statements are the same on both; `sqlite` and `postgres` hold what is
@@ -22,6 +22,7 @@ mod expiring;
 mod journal;
 mod key_origins;
 mod operations;
+mod outbox;
 mod people;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -41,10 +42,11 @@ pub use error::RegistryError;
 pub use expiring::Expiring;
 pub use key_origins::{AttestationRecord, KeyOriginRecord, PublicKeyHash};
 pub use operations::{Operation, OperationKind};
+pub use outbox::{Due, OutboxItem, OutboxSubject, PublicationTarget};
 pub use records::{
     Authority, CardRecord, CertificateRecord, ClassChange, EmulatedCards, IssuedCrl, JournalEntry,
     JournalLine, JournalPhase, NewCertificate, NewStockCard, PresentedIdentity, RequestRecord,
-    RevokedCertificate, RevokedForCardholder, SearchHits, Standing,
+    RevokedCertificate, RevokedForCardholder, SearchHits, SignedCrls, Standing,
 };
 pub use remote_unblock::RequestNonce;
 pub use reports::Page;

@@ -194,6 +194,17 @@ pub struct IssuedCrl {
     pub crl: Vec<u8>,
 }
 
+/// The CRLs of an authority that were signed under one number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedCrls {
+    /// Their number.
+    pub number: u64,
+    /// The complete one of all certificates, DER; none where only deltas were made.
+    pub complete: Option<Vec<u8>>,
+    /// Those of partitions, and deltas: the name of the file, and DER.
+    pub parts: Vec<(String, Vec<u8>)>,
+}
+
 /// Before or after the act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalPhase {

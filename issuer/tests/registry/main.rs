@@ -7,6 +7,7 @@ mod database;
 mod life_cycle;
 mod log;
 mod model;
+mod outbox;
 mod people;
 mod postgres_server;
 mod sqlite_file;

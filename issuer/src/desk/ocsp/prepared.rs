@@ -61,11 +61,12 @@ impl<'a> Preparation<'a> {
         name: AuthorityName,
         passphrase: &Passphrase,
         revoked: &[RevokedCertificate],
-        published: &PublishedDirectory,
+        published: Option<&PublishedDirectory>,
     ) -> Result<NewAnswers, Failure> {
         let mut authority = self.office.authority(name, passphrase).await?;
         let responder = self.responder(name, &mut authority).await?;
-        let old = published.answers(authority.certificate().subject_key_identifier());
+        let old = published
+            .and_then(|published| published.answers(authority.certificate().subject_key_identifier()));
         let revoked: HashMap<&[u8], &RevokedCertificate> =
             revoked.iter().map(|entry| (entry.serial_number.as_bytes(), entry)).collect();
         let mut answers = NewAnswers::default();

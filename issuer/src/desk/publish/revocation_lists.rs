@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::failure::Failure;
-use super::office::{Office, Passphrase};
+use super::super::failure::Failure;
+use super::super::office::{Office, Passphrase};
 use crate::ca::crl::difference::Difference;
 use crate::ca::crl::name::CrlName;
 use crate::ca::crl::partition::{Partition, Partitions};
@@ -16,11 +16,11 @@ use crate::ca::profile::status_services::DeltaCrls;
 use crate::ca::{Authority, SerialNumber};
 use crate::domain::{AuthorityName, is_sayable};
 use crate::publication::{PublishedDirectory, RegisteredRevocations};
-use crate::registry::{self, IssuedCrl};
+use crate::registry;
 
 /// Which CRLs are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
+pub(in crate::desk) enum Extent {
     /// Complete ones, and deltas where there are any.
     Complete,
     /// Only deltas to the published ones, of authorities that have any.
@@ -31,13 +31,19 @@ pub enum Extent {
 pub(super) struct Signing<'a> {
     pub(super) office: &'a Office,
     pub(super) passphrase: &'a Passphrase,
-    pub(super) published: &'a PublishedDirectory,
+    /// What readers have; none where nothing is published in a directory.
+    pub(super) published: Option<&'a PublishedDirectory>,
     pub(super) now: Timestamp,
 }
 
 /// New CRLs of an authority.
 pub(super) struct NewLists {
-    pub(super) crls: Vec<Vec<u8>>,
+    /// Names of files, and DER.
+    pub(super) crls: Vec<(String, Vec<u8>)>,
+    /// Complete ones that its deltas start from.
+    pub(super) bases: Vec<Vec<u8>>,
+    /// What was signed before.
+    pub(super) known: Vec<(String, Vec<u8>)>,
     pub(super) registered: RegisteredRevocations,
     pub(super) summary: CrlSummary,
 }
@@ -73,10 +79,19 @@ impl Signing<'_> {
         let revoked = revoked.iter().map(|entry| ca_entry(entry, warnings)).collect::<Result<Vec<_>, _>>()?;
         let end = authority.certificate().not_after();
         let next_update = self.now.saturating_add(lifetime(name)).unwrap_or(self.now).min(end);
+        let known = self.known(name, authority.certificate().subject_key_identifier()).await?;
         let number = self.office.registry.reserve_crl_number(name, self.now, next_update).await?;
         let header = CrlHeader { number, this_update: self.now, next_update };
-        let mut lists =
-            Lists { signing: self, authority: &mut authority, header, deltas, extent, made: Vec::new() };
+        let mut lists = Lists {
+            signing: self,
+            authority: &mut authority,
+            header,
+            deltas,
+            extent,
+            known: &known,
+            made: Vec::new(),
+            bases: Vec::new(),
+        };
         lists.add(None, &revoked.iter().collect::<Vec<_>>())?;
         for (partition, part) in services
             .partitions
@@ -86,10 +101,7 @@ impl Signing<'_> {
         {
             lists.add(Some(partition), &part)?;
         }
-        let crls = lists.made;
-        // The first is about all certificates.
-        let whole = crls.first().cloned().unwrap_or_default();
-        self.office.registry.store_crl(name, &IssuedCrl { number, crl: whole }).await?;
+        let (crls, bases) = (lists.made, lists.bases);
         let summary = CrlSummary {
             authority: name.as_str(),
             number,
@@ -97,7 +109,16 @@ impl Signing<'_> {
             lists: crls.len(),
             next_update: next_update.to_string(),
         };
-        Ok(Some(NewLists { crls, registered: RegisteredRevocations { number, revoked }, summary }))
+        let registered = RegisteredRevocations { number, revoked };
+        Ok(Some(NewLists { crls, bases, known, registered, summary }))
+    }
+
+    /// The newest CRLs that were signed, by the names of their files.
+    async fn known(&self, name: AuthorityName, key: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+        let mut known = self.office.registry.crl_parts(name).await?;
+        let complete = self.office.registry.newest_crl(name).await?;
+        known.extend(complete.map(|complete| (CrlName::complete(key, None).file(), complete.crl)));
+        Ok(known)
     }
 }
 
@@ -108,7 +129,9 @@ struct Lists<'a> {
     header: CrlHeader,
     deltas: DeltaCrls,
     extent: Extent,
-    made: Vec<Vec<u8>>,
+    known: &'a [(String, Vec<u8>)],
+    made: Vec<(String, Vec<u8>)>,
+    bases: Vec<Vec<u8>>,
 }
 
 impl Lists<'_> {
@@ -123,18 +146,31 @@ impl Lists<'_> {
             // The registry forgets no revocation.
             keeps_expired_since: Some(self.authority.certificate().not_before()),
         };
-        let published = self.signing.published.crl(&name)?;
+        let published = self.base(&name)?;
         if self.extent == Extent::Complete {
             let entries = revoked.iter().copied().map(Ok::<_, Infallible>);
             let mut crl = Vec::new();
             self.authority.sign_scoped_crl(self.header, &scope, entries, &mut crl)?;
-            self.made.push(crl);
+            self.made.push((name.file(), crl));
         }
         if self.deltas == DeltaCrls::Published {
             let delta = self.delta(&name, published.as_deref(), scope, revoked)?;
-            self.made.push(delta);
+            self.made.push((name.delta().file(), delta));
+            self.bases.extend(published);
         }
         Ok(())
+    }
+
+    /// The complete one that readers have.
+    fn base(&self, name: &CrlName) -> Result<Option<Vec<u8>>, Failure> {
+        if self.deltas == DeltaCrls::Omitted {
+            return Ok(None);
+        }
+        if let Some(published) = self.signing.published {
+            return Ok(published.crl(name)?);
+        }
+        let mut known = self.known.iter().filter(|(file, _)| *file == name.file());
+        Ok(known.next().map(|(_, crl)| crl.clone()))
     }
 
     /// What has changed since the published one. Where there is none yet, the delta goes with the first complete one and

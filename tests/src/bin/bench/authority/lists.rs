@@ -180,6 +180,7 @@ fn publish(count: u64, place: &Path, partitions: Option<Partitions>) -> Result<(
         certificates: Vec::new(),
         crls,
         registered: BTreeMap::from([(key, RegisteredRevocations { number: 1, revoked })]),
+        bases: Vec::new(),
         answers: BTreeMap::new(),
         not_after: &|_, _| None,
     })?;

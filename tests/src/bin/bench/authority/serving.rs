@@ -80,6 +80,7 @@ impl Published {
             certificates: vec![self.certificate.clone()],
             crls: Vec::new(),
             registered: BTreeMap::new(),
+            bases: Vec::new(),
             answers: BTreeMap::from([(key, answers)]),
             not_after: &|_, _| None,
         })?;

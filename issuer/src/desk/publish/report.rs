@@ -1,0 +1,116 @@
+//! What `issuer publish` says.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::super::failure::{Failure, Status};
+use super::super::output::{self, Format};
+use super::revocation_lists::CrlSummary;
+use super::signing::News;
+use super::targets::Target;
+
+#[derive(Serialize)]
+pub(super) struct Summary<'a> {
+    crls: &'a [CrlSummary],
+    ocsp_answers: usize,
+    warnings: &'a [String],
+    pub(super) targets: Vec<TargetReport>,
+}
+
+/// How one target stands.
+#[derive(Serialize)]
+pub(super) struct TargetReport {
+    pub(super) target: String,
+    /// `done`, `partly`, `failed` or `later`.
+    pub(super) state: &'static str,
+    /// Files or entries.
+    pub(super) written: usize,
+    /// Of a directory of files: how many certificates for mail it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) certificates: Option<usize>,
+    pub(super) unchanged: usize,
+    pub(super) removed: usize,
+    /// What could not be done, and why.
+    pub(super) troubles: Vec<String>,
+    #[serde(skip)]
+    pub(super) unit: &'static str,
+}
+
+impl TargetReport {
+    pub(super) fn failed(target: &Target, failure: &Failure) -> Self {
+        Self { state: "failed", troubles: vec![failure.message.clone()], ..Self::empty(target) }
+    }
+
+    pub(super) fn later(target: &Target, retry_at: Timestamp) -> Self {
+        let trouble = target.record.trouble.as_deref().unwrap_or_default();
+        let trouble = format!("tried again after {retry_at}: {trouble}");
+        Self { state: "later", troubles: vec![trouble], ..Self::empty(target) }
+    }
+
+    pub(super) fn empty(target: &Target) -> Self {
+        Self {
+            target: target.record.place.clone(),
+            state: "done",
+            certificates: None,
+            written: 0,
+            unchanged: 0,
+            removed: 0,
+            troubles: Vec::new(),
+            unit: "files",
+        }
+    }
+}
+
+impl<'a> Summary<'a> {
+    pub(super) fn new(news: &'a News) -> Self {
+        Self {
+            crls: &news.summaries,
+            ocsp_answers: news.answers.values().map(crate::publication::NewAnswers::len).sum(),
+            warnings: &news.warnings,
+            targets: Vec::new(),
+        }
+    }
+
+    /// Prints it; the status says whether everything was done.
+    pub(super) fn tell(&self, format: Format) -> Result<Status, Failure> {
+        if format == Format::Json {
+            output::json(self)?;
+            return Ok(self.status());
+        }
+        for warning in self.warnings {
+            output::progress(&format!("warning: {warning}"));
+        }
+        let revoked: usize = self.crls.iter().map(|crl| crl.revoked).sum();
+        for report in &self.targets {
+            for trouble in &report.troubles {
+                output::progress(&format!("{}: {trouble}", report.target));
+            }
+            let TargetReport { target, unit, written, unchanged, removed, .. } = report;
+            match report.state {
+                "failed" | "later" => {}
+                _ if self.crls.is_empty() => output::line(&format!(
+                    "Published in {target}: what was waiting ({written} {unit} written, {unchanged} unchanged, {removed} removed)."
+                ))?,
+                _ => {
+                    let certificates =
+                        report.certificates.map(|count| format!("{count} certificates for mail, "));
+                    output::line(&format!(
+                        "Published in {target}: {}CRLs of {} authorities with {revoked} revoked certificates ({written} {unit} written, {unchanged} unchanged, {removed} removed).",
+                        certificates.unwrap_or_default(),
+                        self.crls.len(),
+                    ))?;
+                }
+            }
+        }
+        Ok(self.status())
+    }
+
+    fn status(&self) -> Status {
+        let is = |state: &str| self.targets.iter().filter(|report| report.state == state).count();
+        match (is("done"), is("failed"), is("partly")) {
+            (_, 0, 0) => Status::Done,
+            (0, _, 0) if is("later") == 0 => Status::Failed,
+            _ => Status::Partly,
+        }
+    }
+}
