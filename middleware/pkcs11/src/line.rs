@@ -4,6 +4,10 @@
 //! with the PIN the transaction stays as it is, PIN verified, for [`IDLE`]: a use that comes within that time is one
 //! command. Nobody else can use the card meanwhile, so others are made to wait no longer than that; and when uses keep
 //! coming, the line is given back after [`LONGEST`] and left free for [`REST`], in which those who wait get it.
+//!
+//! Who waits does so in no queue: everybody looks now and then, and whoever looks first has it. With many who keep the
+//! line there is hardly a moment to find it free, and a program that passes by waits a minute. So whoever had to wait
+//! itself keeps nothing for [`CROWDED`], and leaves the line free after each use for as long as the use took.
 use std::time::{Duration, Instant};
 
 use middleware::{Card, CardError, KeyError, Transaction};
@@ -16,6 +20,10 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// How long the line is left to others then: those who wait for it look every 100 ms (pcsc-lite, SCardBeginTransaction
 /// and SCardConnect).
 const REST: Duration = Duration::from_millis(110);
+/// Beginning a transaction takes so long only where somebody else had the line: looking again comes after 100 ms.
+const WAITED: Duration = Duration::from_millis(90);
+/// How long nothing is kept after others were noticed.
+const CROWDED: Duration = Duration::from_secs(5);
 
 self_cell!(
     /// A card with its open transaction.
@@ -38,10 +46,13 @@ impl OpenCard {
 pub(crate) struct Line {
     card: Option<Card>,
     kept: Option<Kept>,
-    /// Until when no key is used.
+    /// Until when the line is left to others.
     rests_until: Option<Instant>,
+    /// Until when nothing is kept, for others want the line, too.
+    crowded_until: Option<Instant>,
     idle: Duration,
     longest: Duration,
+    waited: Duration,
 }
 
 struct Kept {
@@ -52,7 +63,15 @@ struct Kept {
 
 impl Line {
     pub(crate) fn new(card: Card) -> Self {
-        Self { card: Some(card), kept: None, rests_until: None, idle: IDLE, longest: LONGEST }
+        Self {
+            card: Some(card),
+            kept: None,
+            rests_until: None,
+            crowded_until: None,
+            idle: IDLE,
+            longest: LONGEST,
+            waited: WAITED,
+        }
     }
 
     pub(crate) fn is_kept(&self) -> bool {
@@ -70,18 +89,62 @@ impl Line {
     pub(crate) fn end(&mut self) {
         let Some(Kept { card, since, .. }) = self.kept.take() else { return };
         self.card = Some(card.close());
-        if since.elapsed() >= self.longest {
-            self.rests_until = Some(Instant::now() + REST);
-        }
+        self.leave(since);
     }
 
-    /// The card, with no transaction kept on it.
+    /// Leaves the line to others for a while, if need be, after having had it since then.
+    fn leave(&mut self, since: Instant) {
+        let now = Instant::now();
+        let had = now.duration_since(since);
+        self.rests_until = if had >= self.longest {
+            Some(now + REST)
+        } else {
+            self.is_crowded(now).then(|| now + had.min(REST))
+        };
+    }
+
+    fn is_crowded(&self, now: Instant) -> bool {
+        self.crowded_until.is_some_and(|until| now < until)
+    }
+
+    /// Waits until others have had their chance; when that was.
+    fn rest(&mut self) -> Instant {
+        if let Some(until) = self.rests_until.take() {
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        }
+        Instant::now()
+    }
+
+    /// Notes how long it took to get the line; since when it is ours.
+    fn begin(&mut self, asked: Instant) -> Instant {
+        let now = Instant::now();
+        if now.duration_since(asked) >= self.waited {
+            self.crowded_until = Some(now + CROWDED);
+        }
+        now
+    }
+
+    /// Acts in a transaction of its own.
     ///
     /// # Errors
-    /// [`CardError::CardRemoved`] where a panic took the card away.
-    pub(crate) fn card(&mut self) -> Result<&mut Card, CardError> {
+    /// Those of the line and of the act; [`CardError::CardRemoved`] where a panic took the card away.
+    pub(crate) fn once<T>(
+        &mut self,
+        act: impl FnOnce(&mut Transaction<'_>) -> Result<T, KeyError>,
+    ) -> Result<T, KeyError> {
         self.end();
-        self.card.as_mut().ok_or(CardError::CardRemoved)
+        let asked = self.rest();
+        let mut card = self.card.take().ok_or(CardError::CardRemoved)?;
+        let (since, result) = match card.transaction() {
+            Ok(mut transaction) => {
+                let since = self.begin(asked);
+                (since, act(&mut transaction))
+            }
+            Err(error) => (asked, Err(error.into())),
+        };
+        self.card = Some(card);
+        self.leave(since);
+        result
     }
 
     /// Acts in the transaction that is kept; `None` where there is none. What fails ends it.
@@ -102,7 +165,7 @@ impl Line {
         Some(result)
     }
 
-    /// Acts in a new transaction, which is kept if that succeeds.
+    /// Acts in a new transaction, which is kept if that succeeds and nobody else was noticed.
     ///
     /// # Errors
     /// Those of the line and of the act.
@@ -111,9 +174,7 @@ impl Line {
         act: impl FnOnce(&mut Transaction<'_>) -> Result<T, KeyError>,
     ) -> Result<T, KeyError> {
         self.end();
-        if let Some(until) = self.rests_until.take() {
-            std::thread::sleep(until.saturating_duration_since(Instant::now()));
-        }
+        let asked = self.rest();
         let card = self.card.take().ok_or(CardError::CardRemoved)?;
         let begun =
             OpenCard::try_new_or_recover(MutBorrow::new(card), |card| card.borrow_mut().transaction());
@@ -124,10 +185,11 @@ impl Line {
                 return Err(error.into());
             }
         };
-        let since = Instant::now();
+        let since = self.begin(asked);
         let result = card.with_dependent_mut(|_, transaction| act(transaction));
-        self.kept = Some(Kept { card, since, used: Instant::now() });
-        if result.is_err() {
+        let used = Instant::now();
+        self.kept = Some(Kept { card, since, used });
+        if result.is_err() || self.is_crowded(used) {
             self.end();
         }
         result
@@ -151,7 +213,7 @@ mod tests {
         let transcript = Transcript::parse(&[&[SELECT], script].concat().concat()).unwrap();
         let progress = transcript.progress();
         let card = Card::over(Box::new(transcript)).unwrap_or_else(|error| panic!("{error}"));
-        (Line { idle, longest, ..Line::new(card) }, progress)
+        (Line { idle, longest, waited: FOREVER, ..Line::new(card) }, progress)
     }
 
     fn act(transaction: &mut Transaction<'_>) -> Result<usize, KeyError> {
@@ -193,7 +255,7 @@ mod tests {
     fn anything_else_with_the_card_ends_it_first() {
         let (mut line, progress) = line(&[SELECT, VERIFY, USE, LOG_OUT, SELECT], FOREVER, FOREVER);
         assert!(first(&mut line).is_ok());
-        line.card().and_then(|card| card.transaction().map(drop)).unwrap_or_else(|error| panic!("{error}"));
+        line.once(|_| Ok(())).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(progress.finish(), Ok(()));
     }
 
@@ -207,6 +269,15 @@ mod tests {
             assert_eq!(line.rests_until.is_some(), longest.is_zero());
             assert_eq!(progress.finish(), Ok(()));
         }
+    }
+
+    #[test]
+    fn who_had_to_wait_for_others_keeps_nothing() {
+        let (mut line, progress) = line(&[SELECT, VERIFY, USE, LOG_OUT], FOREVER, FOREVER);
+        line.waited = Duration::ZERO;
+        assert!(first(&mut line).is_ok() && !line.is_kept());
+        assert!(line.rests_until.is_some());
+        assert_eq!(progress.finish(), Ok(()));
     }
 
     #[test]

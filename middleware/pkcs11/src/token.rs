@@ -165,7 +165,7 @@ impl Token {
         &mut self,
         mut act: impl FnMut(&mut Transaction<'_>) -> Result<T, KeyError>,
     ) -> Result<T, KeyError> {
-        self.attempt(|line| act(&mut line.card()?.transaction()?))
+        self.attempt(|line| line.once(&mut act))
     }
 
     /// Where another program reset the card in the middle, or the PC/SC service was started anew, it is done again,
