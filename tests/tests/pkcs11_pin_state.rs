@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal};
 use sealwright_tests::pcscd::{Inserted, Pcscd};
 use sealwright_tests::pkcs11::{Clients, module};
 use sealwright_tests::privilege::Root;
@@ -54,6 +55,12 @@ impl Client {
     fn does(&mut self, command: &str) -> Result<()> {
         assert_eq!(self.ask(command)?, "ok", "{command}");
         Ok(())
+    }
+}
+
+impl Client {
+    fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(rustix::process::kill_process(Pid::from_child(&self.child), signal)?)
     }
 }
 
@@ -221,6 +228,32 @@ fn resets_are_survived_and_removals_are_reported() -> Result<()> {
     assert_ne!(client.ask("sign 01")?, "ok", "the login went with the card");
     client.does(&format!("login {pin}"))?;
     client.does("sign 01")?;
+    Ok(())
+}
+
+/// A program that kept its transaction for the next signature, and does nothing any more, holds up nobody.
+#[test]
+fn a_card_pulled_between_two_signatures_leaves_the_reader_to_others() -> Result<()> {
+    let Some(root) = Root::or_skip("pcscd in a private namespace")? else { return Ok(()) };
+    let mut world = World::new()?;
+    let (pcscd, pin, state, inserted) = alice(&mut world, root)?;
+    let mut client = Client::start(&pcscd)?;
+    client.does("open")?;
+    client.does(&format!("login {pin}"))?;
+    let mut waiting = Client::start(&pcscd)?;
+    waiting.say("wait")?;
+    client.does("sign 01")?;
+    // Stopped while it keeps the transaction, so that the service sees the card go first.
+    client.signal(Signal::STOP)?;
+    inserted.remove()?;
+    assert_eq!(waiting.hear()?, "ok", "the card is gone");
+    client.signal(Signal::CONT)?;
+    // It asks for nothing more; others have the reader, and its next card.
+    let clients = Clients::new(&pcscd, world.folder())?;
+    clients.run("timeout").args(["60", "opensc-tool", "--list-readers"]).ok()?;
+    let _again = pcscd.insert(0, &state)?;
+    assert_eq!(client.ask("sign 01")?, "DeviceRemoved");
+    client.does("open")?;
     Ok(())
 }
 

@@ -1,8 +1,10 @@
 //! Sixteen processes with four threads each use one card, which is reset and removed at random meanwhile.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use sealwright_tests::pcscd::{Inserted, Pcscd};
 use sealwright_tests::pkcs11::{Clients, module};
 use sealwright_tests::privilege::Root;
 use sealwright_tests::process::Server;
@@ -37,7 +39,7 @@ fn many_programs_share_a_card_that_is_reset_and_removed() -> Result<()> {
         if turn % 3 == 0 {
             inserted.take().context("the card is there")?.remove()?;
             pcscd.wait_until_empty(0)?;
-            inserted = Some(pcscd.insert(0, &card.state)?);
+            inserted = Some(put_in_again(&pcscd, &card.state)?);
         } else {
             // It may come when the card is being used or has just come: whatever it says, it has tried.
             clients.run("opensc-tool").args(["--reader", &pcscd.reader_name(0), "--reset"]).outcome()?;
@@ -56,4 +58,13 @@ fn many_programs_share_a_card_that_is_reset_and_removed() -> Result<()> {
     // The card itself is as it was.
     clients.logged_in(&alice.pin).arg("--list-objects").ok()?;
     Ok(())
+}
+
+/// pcscd looks every 0.4 s whether a card is there. If one is pulled in the middle of a transaction whose end resets it
+/// (the PIN could not be logged out), pcscd calls the reader empty at once (SCardEndTransaction: "readerState =
+/// SCARD_ABSENT"), but the thread that looks does not know: where it next finds a card again it sees no change, and the
+/// card stays unseen. Its log then has neither "Card Removed" nor "Card inserted". No hand is that quick; whoever sees
+/// no card takes it out and puts it in again, and that helps, for nobody talks to a card that is not seen.
+fn put_in_again(pcscd: &Pcscd, state: &Path) -> Result<Inserted> {
+    pcscd.insert(0, state).or_else(|_| pcscd.insert(0, state))
 }
