@@ -74,6 +74,16 @@ impl Line {
         }
     }
 
+    /// With a transaction kept for what is read first: who opens a card wants to see it.
+    ///
+    /// # Errors
+    /// Those of the line; [`CardError::NotPiv`].
+    pub(crate) fn open(card: Card) -> Result<Self, KeyError> {
+        let mut line = Self::new(card);
+        line.keep(|_| Ok(()))?;
+        Ok(line)
+    }
+
     pub(crate) fn is_kept(&self) -> bool {
         self.kept.is_some()
     }

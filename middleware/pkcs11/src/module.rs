@@ -7,7 +7,7 @@ use std::ffi::c_ulong;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use middleware::{ReaderWatch, WatchEnd};
 
@@ -20,6 +20,9 @@ use crate::token::{Handle, Token, new_handle};
 /// Names the state files of emulated cards, separated as in PATH.
 #[cfg(feature = "sim")]
 const EMULATED_CARDS: &str = "MIDDLEWARE_PKCS11_EMULATED";
+
+/// How long what was seen of the readers is taken to hold: the PC/SC service looks at them every 400 ms itself.
+const FRESH: Duration = Duration::from_millis(50);
 
 /// The modules of this process, one at a time. A forked child gets another: it inherits the parent's memory, where a
 /// lock may be held by a thread that it does not have.
@@ -53,6 +56,8 @@ pub(crate) struct Module {
     slots: Mutex<Vec<Arc<Slot>>>,
     sessions: Mutex<Sessions>,
     watch: Mutex<ReaderWatch>,
+    /// When the readers were looked at.
+    seen: Mutex<Option<Instant>>,
     /// What wakes those who wait for events.
     waiting: Mutex<BTreeMap<Handle, WatchEnd>>,
     has_ended: AtomicBool,
@@ -73,6 +78,7 @@ impl Module {
             slots: Mutex::default(),
             sessions: Mutex::default(),
             watch: Mutex::default(),
+            seen: Mutex::default(),
             waiting: Mutex::default(),
             has_ended: AtomicBool::new(false),
             ending: Condvar::new(),
@@ -140,6 +146,17 @@ impl Module {
             let slot = self.slot_of(place);
             self.note(&slot, true, has_token, changes);
         }
+        *lock(&self.seen) = Some(Instant::now());
+    }
+
+    /// Whether the slot holds a card. If one was seen a moment ago it is not looked for again: who is about to use it
+    /// will hear when it is gone.
+    pub(crate) fn has_token(&self, slot: &Slot) -> bool {
+        let is_fresh = lock(&self.seen).is_some_and(|seen| seen.elapsed() < FRESH);
+        if !(is_fresh && lock(&slot.presence).has_token) {
+            self.refresh();
+        }
+        lock(&slot.presence).has_token
     }
 
     fn slot_of(&self, place: Place) -> Arc<Slot> {

@@ -128,7 +128,7 @@ impl Operation<'_> {
 impl Token {
     pub(crate) fn open(locator: Locator) -> Result<Self, ReturnValue> {
         Ok(Self {
-            line: Line::new(Card::open(&locator)?),
+            line: Line::open(Card::connect(&locator)?)?,
             locator,
             guid: None,
             login: Login::Nobody,
@@ -168,6 +168,17 @@ impl Token {
         self.attempt(|line| line.once(&mut act))
     }
 
+    /// One that only reads, in the transaction that is kept if one is.
+    fn with_card_as_it_is<T>(
+        &mut self,
+        mut act: impl FnMut(&mut Transaction<'_>) -> Result<T, KeyError>,
+    ) -> Result<T, KeyError> {
+        match self.line.again(&mut act) {
+            Some(Ok(done)) => Ok(done),
+            _ => self.with_card(act),
+        }
+    }
+
     /// Where another program reset the card in the middle, or the PC/SC service was started anew, it is done again,
     /// once: nothing that is done here does harm twice.
     fn attempt<T>(&mut self, mut act: impl FnMut(&mut Line) -> Result<T, KeyError>) -> Result<T, KeyError> {
@@ -182,7 +193,7 @@ impl Token {
         result
     }
 
-    /// Whether a transaction is kept open, with the PIN verified.
+    /// Whether a transaction is kept open; with the PIN verified, if the user is logged in.
     pub(crate) fn keeps_a_transaction(&self) -> bool {
         self.line.is_kept()
     }
@@ -209,10 +220,7 @@ impl Token {
 
     /// What the card shows; asked again where others used the card meanwhile.
     pub(crate) fn contents(&mut self) -> Result<Arc<CardContents>, ReturnValue> {
-        let contents = match self.line.again(|transaction| Ok(transaction.contents()?)) {
-            Some(Ok(contents)) => contents,
-            _ => self.with_card(|transaction| Ok(transaction.contents()?))?,
-        };
+        let contents = self.with_card_as_it_is(|transaction| Ok(transaction.contents()?))?;
         if self.contents.as_ref().is_none_or(|before| !Arc::ptr_eq(before, &contents)) {
             self.guid = contents.identity.guid;
             self.objects = self.make_objects(&contents);
@@ -225,7 +233,7 @@ impl Token {
     pub(crate) fn identity(&mut self) -> Result<CardIdentity, ReturnValue> {
         match &self.contents {
             Some(contents) => Ok(contents.identity.clone()),
-            None => Ok(self.with_card(|transaction| Ok(transaction.identity()?))?),
+            None => Ok(self.with_card_as_it_is(|transaction| Ok(transaction.identity()?))?),
         }
     }
 
@@ -317,10 +325,10 @@ impl Token {
         if let Some(known) = known.filter(|_| Arc::strong_count(&self.consents) > 1) {
             return Ok(known);
         }
-        if let Some(known) = known.filter(|_| self.line.is_kept()) {
+        if let Some(known) = known.filter(|_| self.line.is_kept() && self.is_user()) {
             return Ok(PinState { status: PinStatus::Verified, ..known });
         }
-        let state = self.with_card(|transaction| {
+        let state = self.with_card_as_it_is(|transaction| {
             let status = transaction.pin_status()?;
             let (in_total, puk_tries_left) = match known {
                 Some(known) => (known.in_total, known.puk_tries_left),

@@ -68,9 +68,20 @@ impl Card {
     /// when the locator does not lead to one card; [`CardError::NotPiv`] when it is none of ours;
     /// [`CardError::StateFile`] for an emulated card that cannot be opened.
     pub fn open(locator: &Locator) -> Result<Self, CardError> {
+        let mut card = Self::connect(locator)?;
+        card.transaction()?;
+        Ok(card)
+    }
+
+    /// Connects (shared) and sends nothing: whether it is a PIV card shows at the first [`Self::transaction`]. For those
+    /// who use it at once, and want no transaction more.
+    ///
+    /// # Errors
+    /// As [`Self::open`], but for [`CardError::NotPiv`].
+    pub fn connect(locator: &Locator) -> Result<Self, CardError> {
         match locator {
             Locator::Serial(serial) => Self::open_named(serial),
-            locator => Self::over(transport::connect(locator)?),
+            locator => Ok(Self::unasked(transport::connect(locator)?)),
         }
     }
 
@@ -79,10 +90,14 @@ impl Card {
     /// # Errors
     /// [`CardError::NotPiv`] when the card does not know the application; those of the line.
     pub fn over(connection: Box<dyn Connection>) -> Result<Self, CardError> {
-        let framing = Framing::of(connection.atr(), connection.longest_command(), connection.is_t0());
-        let mut card = Self { connection, framing, memory: Memory::default() };
+        let mut card = Self::unasked(connection);
         card.transaction()?;
         Ok(card)
+    }
+
+    fn unasked(connection: Box<dyn Connection>) -> Self {
+        let framing = Framing::of(connection.atr(), connection.longest_command(), connection.is_t0());
+        Self { connection, framing, memory: Memory::default() }
     }
 
     /// The card with that serial number or GUID, in whichever reader. Cards that are not PIV or do not answer are

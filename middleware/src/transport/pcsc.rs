@@ -18,17 +18,16 @@ use crate::piv::error::CardError;
 /// How often a transaction is tried again when others keep resetting the card at its start.
 const RECONNECTIONS: usize = 5;
 
+/// More than the names of all readers take (pcsc-lite: 16 of 128 bytes).
+const LONGEST_LIST: usize = 4096;
+
 /// More than the names of a reader take (pcsc-lite: 128 bytes).
 const LONGEST_NAMES: usize = 1024;
 
 /// Reader names with the answer to reset of the card inside.
 pub(super) fn list_readers() -> Result<Vec<ReaderStatus>, CardError> {
     let Some(context) = establish()? else { return Ok(Vec::new()) };
-    let names = match context.list_readers_owned() {
-        Ok(names) => names,
-        Err(Error::NoReadersAvailable) => return Ok(Vec::new()),
-        Err(error) => return Err(service_error(error)),
-    };
+    let names = reader_names(&context)?;
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -42,6 +41,21 @@ pub(super) fn list_readers() -> Result<Vec<ReaderStatus>, CardError> {
             atr: state.event_state().contains(State::PRESENT).then(|| state.atr().to_vec()),
         })
         .collect())
+}
+
+/// The names of the readers; empty where there is none.
+fn reader_names(context: &Context) -> Result<Vec<CString>, CardError> {
+    // Room from the start: asking for the length first would be a question more to the service.
+    let mut buffer = [0; LONGEST_LIST];
+    let names = match context.list_readers(&mut buffer) {
+        Ok(names) => Ok(names.map(CString::from).collect()),
+        Err(Error::InsufficientBuffer) => context.list_readers_owned(),
+        Err(error) => Err(error),
+    };
+    match names {
+        Err(Error::NoReadersAvailable) => Ok(Vec::new()),
+        names => names.map_err(service_error),
+    }
 }
 
 /// One context that sees readers and cards come and go.
@@ -60,11 +74,7 @@ impl Watch {
     }
 
     pub(super) fn readers(&mut self) -> Result<Vec<WatchedReader>, CardError> {
-        let names = match self.context.list_readers_owned() {
-            Ok(names) => names,
-            Err(Error::NoReadersAvailable) => Vec::new(),
-            Err(error) => return Err(service_error(error)),
-        };
+        let names = reader_names(&self.context)?;
         let mut states: Vec<ReaderState> =
             names.into_iter().map(|name| ReaderState::new(name, State::UNAWARE)).collect();
         if !states.is_empty() {

@@ -36,8 +36,7 @@ pub(crate) fn open(slot: c_ulong, flags: c_ulong) -> Result<Handle, ReturnValue>
     if flags & session_flag::SERIAL_SESSION == 0 {
         return Err(ReturnValue::SESSION_PARALLEL_NOT_SUPPORTED);
     }
-    module.refresh();
-    if !lock(&slot.presence).has_token {
+    if !module.has_token(&slot) {
         return Err(ReturnValue::TOKEN_NOT_PRESENT);
     }
     let read_write = flags & session_flag::RW_SESSION != 0;

@@ -59,8 +59,7 @@ pub(crate) fn slot_info(slot: c_ulong) -> Result<SlotInfo, ReturnValue> {
 pub(crate) fn token_info(slot: c_ulong) -> Result<TokenInfo, ReturnValue> {
     let module = Module::current()?;
     let slot = module.slot(slot)?;
-    module.refresh();
-    if !lock(&slot.presence).has_token {
+    if !module.has_token(&slot) {
         return Err(ReturnValue::TOKEN_NOT_PRESENT);
     }
     let (sessions, writing) = module.sessions().count(&slot);
