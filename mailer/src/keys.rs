@@ -1,8 +1,8 @@
 //! The only door to the middleware: the signer, the key ring, and how the PIN is asked.
 use middleware::{Card, Decryptor, KeyAgreement, Pin, holder_state};
 pub use middleware::{
-    CardError, DigestAlgorithm, KeyAlgorithm, KeyError, KeyReference, LastTry, Locator, OaepDigest,
-    RsaEncryption, SignatureScheme, Signer, secret_source::SecretSource,
+    CardError, DigestAlgorithm, Hash, KeyAlgorithm, KeyError, KeyReference, LastTry, Locator, RsaEncryption,
+    SignatureScheme, Signer, secret_source::SecretSource,
 };
 use zeroize::Zeroizing;
 

@@ -23,7 +23,7 @@ use mailer::content::Content;
 use mailer::keys::{KeyRing, KeysError, Locator, RsaEncryption};
 use mailer::smime;
 use mailer::trust::Certificate;
-use middleware::keys::OaepDigest;
+use middleware::keys::Hash;
 use middleware::{
     Card, Decryptor, FileKey, KeyAgreement, KeyError, KeyReference, LastTry, ManagementKey,
     ManagementKeyAlgorithm, Pin,
@@ -189,13 +189,13 @@ fn is_below_modulus(ciphertext: &[u8], modulus: &[u8]) -> bool {
     ciphertext.len() == modulus.len() && ciphertext < modulus
 }
 
-fn oaep_digest(hash: HashFunction) -> Option<OaepDigest> {
+fn oaep_digest(hash: HashFunction) -> Option<Hash> {
     Some(match hash {
-        HashFunction::Sha1 => OaepDigest::Sha1,
-        HashFunction::Sha2_224 => OaepDigest::Sha224,
-        HashFunction::Sha2_256 => OaepDigest::Sha256,
-        HashFunction::Sha2_384 => OaepDigest::Sha384,
-        HashFunction::Sha2_512 => OaepDigest::Sha512,
+        HashFunction::Sha1 => Hash::Sha1,
+        HashFunction::Sha2_224 => Hash::Sha224,
+        HashFunction::Sha2_256 => Hash::Sha256,
+        HashFunction::Sha2_384 => Hash::Sha384,
+        HashFunction::Sha2_512 => Hash::Sha512,
         _ => return None,
     })
 }

@@ -31,8 +31,7 @@ pub mod settings;
 pub mod transport;
 
 pub use keys::{
-    Decryptor, DigestAlgorithm, FileKey, KeyAgreement, KeyError, OaepDigest, RsaEncryption, SignatureScheme,
-    Signer,
+    Decryptor, DigestAlgorithm, FileKey, Hash, KeyAgreement, KeyError, RsaEncryption, SignatureScheme, Signer,
 };
 #[cfg(feature = "pkcs11-client")]
 pub use keys::{Pkcs11Key, Pkcs11Uri};

@@ -15,7 +15,7 @@ use crate::certificate::rsa_pss::{read_digest, read_mask};
 use crate::certificate::signature::SignatureProblem;
 use crate::certificate::tlv::{Element, Malformed, element, tag};
 use crate::certificate::{Acceptance, Certificate, DigestAlgorithm};
-use crate::keys::{OaepDigest, RsaEncryption};
+use crate::keys::{Hash, RsaEncryption};
 
 const NULL: [u8; 2] = [0x05, 0x00];
 const VERSION_0: [u8; 3] = [0x02, 0x01, 0x00];
@@ -64,7 +64,7 @@ pub(super) fn is_oaep_sha256(parameters: &[u8]) -> bool {
         let sha256 = algorithm(SHA256, &NULL)?;
         Ok(element(tag::SEQUENCE, &[&sha256, &algorithm(MGF1, &sha256)?]))
     };
-    oaep(parameters) == Ok(RsaEncryption::oaep(OaepDigest::Sha256))
+    oaep(parameters) == Ok(RsaEncryption::oaep(Hash::Sha256))
         || untagged().is_ok_and(|untagged| untagged == parameters)
 }
 
@@ -134,12 +134,12 @@ fn is_empty_label(der: &[u8]) -> bool {
     algorithm(P_SPECIFIED, &empty).is_ok_and(|wanted| wanted == der)
 }
 
-fn for_key(digest: DigestAlgorithm) -> OaepDigest {
+fn for_key(digest: DigestAlgorithm) -> Hash {
     match digest {
-        DigestAlgorithm::Sha1 => OaepDigest::Sha1,
-        DigestAlgorithm::Sha224 => OaepDigest::Sha224,
-        DigestAlgorithm::Sha256 => OaepDigest::Sha256,
-        DigestAlgorithm::Sha384 => OaepDigest::Sha384,
-        DigestAlgorithm::Sha512 => OaepDigest::Sha512,
+        DigestAlgorithm::Sha1 => Hash::Sha1,
+        DigestAlgorithm::Sha224 => Hash::Sha224,
+        DigestAlgorithm::Sha256 => Hash::Sha256,
+        DigestAlgorithm::Sha384 => Hash::Sha384,
+        DigestAlgorithm::Sha512 => Hash::Sha512,
     }
 }

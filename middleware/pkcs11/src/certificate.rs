@@ -3,7 +3,7 @@ use der::{Decode, Reader, SliceReader, Tag, TagMode, TagNumber};
 use x509_cert::time::Validity;
 
 use crate::attribute::{self, Attributes};
-use crate::hash::Hash;
+use middleware::Hash;
 
 /// CKC_X_509.
 const X_509: std::ffi::c_ulong = 0;

@@ -10,7 +10,7 @@
 //! | `line`, `keeper` | the transaction that is kept open for a moment between two uses, and what ends it |
 //! | `session` | sessions and the operations that go on in them |
 //! | `object`, `attribute`, `certificate` | objects and what they show |
-//! | `mechanism`, `hash`, `padding` | what mechanisms are called and mean |
+//! | `mechanism` | what mechanisms are called and mean |
 //! | `public_key` | public keys, and what is computed with them here |
 //! | `output`, `structures` | buffers and structures that functions fill in |
 //! | `return_value` | the only maker of a `CK_RV` |
@@ -33,14 +33,12 @@ mod attribute;
 mod certificate;
 mod ffi;
 mod functions;
-mod hash;
 mod keeper;
 mod line;
 mod mechanism;
 mod module;
 mod object;
 mod output;
-mod padding;
 mod public_key;
 mod return_value;
 mod session;

@@ -1,10 +1,10 @@
 //! Mechanisms (PKCS#11 Current Mechanisms 3.0): what they are called, what they can do, what their parameters mean.
 use std::ffi::c_ulong;
 
-use crate::hash::Hash;
-use crate::padding::{Oaep, Pss};
 use crate::return_value::ReturnValue;
 use crate::structures::MechanismInfo;
+use middleware::Hash;
+use middleware::keys::rsa_padding::{Oaep, Pss};
 
 /// `CK_MECHANISM_TYPE`.
 pub(crate) type MechanismType = c_ulong;

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 use crate::attribute::{self, Attributes};
 use crate::mechanism::{Encryption, Scheme};
 use crate::object::key_type;
-use crate::padding;
 use crate::return_value::ReturnValue;
+use middleware::keys::rsa_padding;
 
 /// A public key of a kind that is computed with here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -243,15 +243,16 @@ impl PublicKey {
     fn is_rsa_signature(&self, scheme: Scheme, data: &[u8], signature: &[u8]) -> Result<bool, ReturnValue> {
         let Ok(block) = self.raise(signature) else { return Ok(false) };
         Ok(match scheme {
-            Scheme::RsaPkcs => *block == *padding::pkcs1_signature_block(data, self.length())?,
+            Scheme::RsaPkcs => *block == *rsa_padding::pkcs1_signature_block(data, self.length())?,
             Scheme::RsaPkcsDigest(hash) => {
-                *block == *padding::pkcs1_signature_block(&hash.digest_info(data), self.length())?
+                *block == *rsa_padding::pkcs1_signature_block(&hash.digest_info(data), self.length())?
             }
             Scheme::RsaX509 => *block == filled(data, self.length()),
             Scheme::RsaPss(pss) => {
                 let length = (self.bits() - 1).div_ceil(8);
                 let (zeros, encoded) = block.split_at(block.len() - length);
-                zeros.iter().all(|byte| *byte == 0) && padding::is_pss_block(pss, data, encoded, self.bits())
+                zeros.iter().all(|byte| *byte == 0)
+                    && rsa_padding::is_pss_block(pss, data, encoded, self.bits())
             }
             Scheme::Ecdsa | Scheme::Eddsa => return Err(ReturnValue::KEY_TYPE_INCONSISTENT),
         })
@@ -268,8 +269,8 @@ impl PublicKey {
     ) -> Result<Zeroizing<Vec<u8>>, ReturnValue> {
         let length = self.length();
         let block = match encryption {
-            Encryption::RsaPkcs => padding::pkcs1_encryption_block(message, length)?,
-            Encryption::RsaOaep(oaep) => padding::oaep_block(oaep, message, length)?,
+            Encryption::RsaPkcs => rsa_padding::pkcs1_encryption_block(message, length)?,
+            Encryption::RsaOaep(oaep) => rsa_padding::oaep_block(oaep, message, length)?,
             Encryption::RsaX509 if message.len() > length => return Err(ReturnValue::DATA_LEN_RANGE),
             Encryption::RsaX509 => Zeroizing::new(filled(message, length)),
         };

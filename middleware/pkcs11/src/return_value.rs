@@ -1,6 +1,7 @@
 //! Return values (PKCS#11 Base 3.0 section 5.1): the only place that makes a `CK_RV`.
 use std::ffi::c_ulong;
 
+use middleware::keys::rsa_padding::PaddingError;
 use middleware::{CardError, KeyError};
 
 /// A `CK_RV` other than `CKR_OK`.
@@ -103,6 +104,16 @@ impl From<KeyError> for ReturnValue {
             KeyError::MalformedPeerKey => Self::MECHANISM_PARAM_INVALID,
             KeyError::DecryptionFailed => Self::ENCRYPTED_DATA_INVALID,
             KeyError::Unsupported(_) => Self::KEY_TYPE_INCONSISTENT,
+            _ => Self::FUNCTION_FAILED,
+        }
+    }
+}
+
+impl From<PaddingError> for ReturnValue {
+    fn from(error: PaddingError) -> Self {
+        match error {
+            PaddingError::WrongLength { .. } => Self::DATA_LEN_RANGE,
+            PaddingError::KeyTooShort { .. } => Self::KEY_SIZE_RANGE,
             _ => Self::FUNCTION_FAILED,
         }
     }

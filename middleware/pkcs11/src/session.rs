@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use sha2::digest::DynDigest;
 use zeroize::Zeroizing;
 
-use crate::hash::Hash;
 use crate::mechanism::{Encryption, Scheme, SignatureMechanism};
 use crate::object::Object;
 use crate::public_key::PublicKey;
 use crate::return_value::ReturnValue;
 use crate::slot::Slot;
 use crate::token::{Consent, Handle, new_handle};
+use middleware::Hash;
 
 /// The most that is collected of data that are not hashed as they come: Ed25519 signs a message whole.
 const LONGEST_DATA: usize = 1 << 20;

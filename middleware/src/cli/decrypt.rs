@@ -2,7 +2,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use middleware::{Card, KeyAlgorithm, KeyError, KeyReference, OaepDigest, RsaEncryption, Transaction};
+use middleware::{Card, Hash, KeyAlgorithm, KeyError, KeyReference, RsaEncryption, Transaction};
 use zeroize::Zeroizing;
 
 use super::Report;
@@ -20,7 +20,7 @@ pub(super) struct Decrypt {
     file: Option<PathBuf>,
     /// The padding is RSAES-OAEP with this hash (sha1, sha224, sha256, sha384, sha512), not PKCS #1 v1.5
     #[arg(long, value_parser = hash, value_name = "HASH")]
-    oaep: Option<OaepDigest>,
+    oaep: Option<Hash>,
     /// Instead of decrypting, agree on a secret with the public key in this PEM file (P-256, P-384, X25519)
     #[arg(long, value_name = "FILE", conflicts_with = "oaep")]
     peer: Option<PathBuf>,
@@ -85,13 +85,13 @@ fn decrypt_pkcs1(
     }
 }
 
-fn hash(text: &str) -> Result<OaepDigest, String> {
+fn hash(text: &str) -> Result<Hash, String> {
     match text.to_lowercase().replace('-', "").as_str() {
-        "sha1" => Ok(OaepDigest::Sha1),
-        "sha224" => Ok(OaepDigest::Sha224),
-        "sha256" => Ok(OaepDigest::Sha256),
-        "sha384" => Ok(OaepDigest::Sha384),
-        "sha512" => Ok(OaepDigest::Sha512),
+        "sha1" => Ok(Hash::Sha1),
+        "sha224" => Ok(Hash::Sha224),
+        "sha256" => Ok(Hash::Sha256),
+        "sha384" => Ok(Hash::Sha384),
+        "sha512" => Ok(Hash::Sha512),
         _ => Err("write sha1, sha224, sha256, sha384 or sha512".to_owned()),
     }
 }

@@ -268,7 +268,7 @@ impl Signer for FileKey {
                 .sign_with_rng(&mut UnwrapErr(SysRng), pkcs1_v15(hash), digest)
                 .map_err(|error| failed(&error)),
             (Secret::Rsa(key), SignatureScheme::RsaPss(hash)) => {
-                let block = rsa_padding::pss_block(hash, digest, self.algorithm.length())?;
+                let block = rsa_padding::usual_pss_block(hash, digest, self.algorithm.length())?;
                 private_operation(key, &block).map(|signature| signature.to_vec())
             }
             (Secret::P256(key), SignatureScheme::Ecdsa(_)) => {

@@ -1,19 +1,22 @@
 //! What a private key can do, wherever it lives.
 //!
 //! Three traits, each implemented by a key of a card ([`CardKey`](crate::CardKey)), by a key in an encrypted file
-//! ([`FileKey`]) and, with the feature `pkcs11-client`, by a key behind a PKCS#11 module (`Pkcs11Key`). Hashing is the caller's; padding is done here for both.
+//! ([`FileKey`]) and, with the feature `pkcs11-client`, by a key behind a PKCS#11 module (`Pkcs11Key`). Hashing is the
+//! caller's; padding is done here for all, in [`rsa_padding`].
 mod file_key;
+mod hash;
 #[cfg(feature = "pkcs11-client")]
 mod pkcs11_key;
 #[cfg(feature = "pkcs11-client")]
 mod pkcs11_uri;
 pub(crate) mod public_key;
-pub(crate) mod rsa_padding;
+pub mod rsa_padding;
 
 use spki::SubjectPublicKeyInfoOwned;
 use zeroize::Zeroizing;
 
 pub use file_key::FileKey;
+pub use hash::Hash;
 #[cfg(feature = "pkcs11-client")]
 pub use pkcs11_key::Pkcs11Key;
 #[cfg(feature = "pkcs11-client")]
@@ -50,50 +53,6 @@ impl std::fmt::Display for DigestAlgorithm {
             Self::Sha384 => "SHA-384",
             Self::Sha512 => "SHA-512",
         })
-    }
-}
-
-/// The hash of OAEP or of its mask (RFC 8017 section 7.1): there SHA-1 is still sound, and what others wrote with it is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OaepDigest {
-    /// SHA-1, 20 bytes.
-    Sha1,
-    /// SHA-224, 28 bytes.
-    Sha224,
-    /// SHA-256, 32 bytes.
-    Sha256,
-    /// SHA-384, 48 bytes.
-    Sha384,
-    /// SHA-512, 64 bytes.
-    Sha512,
-}
-
-impl OaepDigest {
-    /// Bytes of a digest.
-    pub fn length(self) -> usize {
-        match self {
-            Self::Sha1 => 20,
-            Self::Sha224 => 28,
-            Self::Sha256 => 32,
-            Self::Sha384 => 48,
-            Self::Sha512 => 64,
-        }
-    }
-}
-
-impl From<DigestAlgorithm> for OaepDigest {
-    fn from(digest: DigestAlgorithm) -> Self {
-        match digest {
-            DigestAlgorithm::Sha256 => Self::Sha256,
-            DigestAlgorithm::Sha384 => Self::Sha384,
-            DigestAlgorithm::Sha512 => Self::Sha512,
-        }
-    }
-}
-
-impl std::fmt::Display for OaepDigest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SHA-{}", if *self == Self::Sha1 { 1 } else { self.length() * 8 })
     }
 }
 
@@ -134,15 +93,15 @@ pub enum RsaEncryption {
     /// RSAES-OAEP with an empty label.
     Oaep {
         /// The hash.
-        digest: OaepDigest,
+        digest: Hash,
         /// The hash of MGF1.
-        mask: OaepDigest,
+        mask: Hash,
     },
 }
 
 impl RsaEncryption {
     /// RSAES-OAEP with MGF1 of the same digest.
-    pub fn oaep(digest: impl Into<OaepDigest>) -> Self {
+    pub fn oaep(digest: impl Into<Hash>) -> Self {
         let digest = digest.into();
         Self::Oaep { digest, mask: digest }
     }

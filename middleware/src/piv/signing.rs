@@ -7,9 +7,9 @@ use zeroize::Zeroizing;
 use super::transaction::Repeat;
 use super::{CardError, KeyAlgorithm, KeyReference, Transaction};
 use crate::apdu::{CommandApdu, ResponseApdu, StatusWord, ber_tlv};
+use crate::keys::SignatureScheme;
 use crate::keys::public_key::PublicKey;
-use crate::keys::rsa_padding;
-use crate::keys::{KeyError, SignatureScheme};
+use crate::keys::rsa_padding::{self, PaddingError};
 
 /// Tags of the dynamic authentication template `7C` (Part 2 table 7).
 pub(super) const TEMPLATE: u32 = 0x7C;
@@ -181,7 +181,11 @@ pub(super) fn use_error(key: KeyReference, status: StatusWord) -> CardError {
 
 /// What the card raises to its private exponent, or signs: PKCS#1 padding is the host's part; an ECDSA digest is cut
 /// or filled to the field's length (FIPS 186-5 section 6.4.1); Ed25519 takes the message.
-fn challenge(algorithm: KeyAlgorithm, scheme: SignatureScheme, digest: &[u8]) -> Result<Vec<u8>, CardError> {
+fn challenge(
+    algorithm: KeyAlgorithm,
+    scheme: SignatureScheme,
+    digest: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, CardError> {
     let length = algorithm.length();
     if let Some(hash) = scheme.digest()
         && digest.len() != hash.length()
@@ -190,16 +194,16 @@ fn challenge(algorithm: KeyAlgorithm, scheme: SignatureScheme, digest: &[u8]) ->
     }
     match scheme {
         SignatureScheme::RsaPkcs1(hash) if algorithm.is_rsa() => {
-            Ok(rsa_padding::sign_block(hash, digest, length))
+            rsa_padding::sign_block(hash, digest, length).map_err(of_padding)
         }
-        SignatureScheme::RsaPss(hash) if algorithm.is_rsa() => rsa_padding::pss_block(hash, digest, length)
-            .map_err(|error| match error {
-                KeyError::Unsupported(what) => CardError::Unsupported(what),
-                error => CardError::Transport(error.to_string()),
-            }),
+        SignatureScheme::RsaPss(hash) if algorithm.is_rsa() => {
+            rsa_padding::usual_pss_block(hash, digest, length).map_err(of_padding)
+        }
         // The message itself: the card hashes it (RFC 8032 section 5.1.6).
-        SignatureScheme::Ed25519 if algorithm == KeyAlgorithm::Ed25519 => Ok(digest.to_vec()),
-        SignatureScheme::Ecdsa(_) if algorithm.is_weierstrass() => Ok(field_element(digest, length)),
+        SignatureScheme::Ed25519 if algorithm == KeyAlgorithm::Ed25519 => Ok(Zeroizing::new(digest.to_vec())),
+        SignatureScheme::Ecdsa(_) if algorithm.is_weierstrass() => {
+            Ok(Zeroizing::new(field_element(digest, length)))
+        }
         _ => Err(CardError::Unsupported(format!("sign with {algorithm} in this scheme"))),
     }
 }
@@ -226,5 +230,12 @@ fn ecdsa_sig_value(answer: &[u8]) -> Vec<u8> {
     match encoded() {
         Ok(encoded) if !is_sequence => encoded,
         _ => answer.to_vec(),
+    }
+}
+
+fn of_padding(error: PaddingError) -> CardError {
+    match error {
+        PaddingError::Randomness(_) => CardError::Transport(error.to_string()),
+        error => CardError::Unsupported(error.to_string()),
     }
 }

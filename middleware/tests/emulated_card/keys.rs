@@ -1,7 +1,7 @@
 //! Signing, decryption and key agreement: SP 800-73-5 Part 2 section 3.2.4.
 use middleware::{
-    CardError, Decryptor as _, DigestAlgorithm, KeyAgreement as _, KeyAlgorithm, KeyError, KeyReference,
-    LastTry, OaepDigest, RsaEncryption, SignatureScheme, Signer as _,
+    CardError, Decryptor as _, DigestAlgorithm, Hash, KeyAgreement as _, KeyAlgorithm, KeyError,
+    KeyReference, LastTry, RsaEncryption, SignatureScheme, Signer as _,
 };
 use sha2::Digest as _;
 use zeroize::Zeroizing;
@@ -149,13 +149,11 @@ fn rsa_decrypts_what_openssl_encrypted() {
             assert!(matches!(error, KeyError::DecryptionFailed), "{error}");
         }
         // Hash and mask are two things (RFC 8017 appendix A.2.1).
-        for (name, digest) in
-            [("sha1", OaepDigest::Sha1), ("sha224", OaepDigest::Sha224), ("sha384", OaepDigest::Sha384)]
-        {
+        for (name, digest) in [("sha1", Hash::Sha1), ("sha224", Hash::Sha224), ("sha384", Hash::Sha384)] {
             let hash = format!("rsa_oaep_md:{name}");
             let options =
                 ["-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", &hash, "-pkeyopt", "rsa_mgf1_md:sha256"];
-            let encryption = RsaEncryption::Oaep { digest, mask: OaepDigest::Sha256 };
+            let encryption = RsaEncryption::Oaep { digest, mask: Hash::Sha256 };
             assert_eq!(*key.decrypt(encryption, &encrypt(&options)).unwrap(), [0x5A; 32]);
         }
         for ciphertext in [vec![0xFF; 256], vec![1; 255], vec![]] {

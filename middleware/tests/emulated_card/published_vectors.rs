@@ -1,7 +1,7 @@
 //! Wycheproof's vectors with private keys, through the card: what a card decrypts or agrees on, and what our padding and
 //! checks must refuse. (Groups with public keys alone test verifiers; see the mailer.)
 use middleware::{
-    Card, FileKey, KeyAlgorithm, KeyError, KeyPolicies, KeyReference, OaepDigest, PinPolicy, RsaEncryption,
+    Card, FileKey, Hash, KeyAlgorithm, KeyError, KeyPolicies, KeyReference, PinPolicy, RsaEncryption,
     Transaction,
 };
 use pkcs8::EncodePrivateKey as _;
@@ -25,13 +25,13 @@ fn with_key<T>(
     act(&mut card.transaction().unwrap())
 }
 
-fn oaep_digest(hash: HashFunction) -> Option<OaepDigest> {
+fn oaep_digest(hash: HashFunction) -> Option<Hash> {
     match hash {
-        HashFunction::Sha1 => Some(OaepDigest::Sha1),
-        HashFunction::Sha2_224 => Some(OaepDigest::Sha224),
-        HashFunction::Sha2_256 => Some(OaepDigest::Sha256),
-        HashFunction::Sha2_384 => Some(OaepDigest::Sha384),
-        HashFunction::Sha2_512 => Some(OaepDigest::Sha512),
+        HashFunction::Sha1 => Some(Hash::Sha1),
+        HashFunction::Sha2_224 => Some(Hash::Sha224),
+        HashFunction::Sha2_256 => Some(Hash::Sha256),
+        HashFunction::Sha2_384 => Some(Hash::Sha384),
+        HashFunction::Sha2_512 => Some(Hash::Sha512),
         _ => None,
     }
 }

@@ -6,10 +6,10 @@ use crate::mechanism::{Encryption, Request};
 use crate::module::Call;
 use crate::object::{Kind, Object};
 use crate::output::{Output, Room, fits};
-use crate::padding::{self, PKCS1_OVERHEAD};
 use crate::return_value::ReturnValue;
 use crate::session::{Data, Decrypting};
 use crate::token::{Consent, Handle, Operation, Token};
+use middleware::keys::rsa_padding::{self, PKCS1_OVERHEAD, PaddingError};
 
 /// C_DecryptInit; without a mechanism it ends what is going on.
 pub(crate) fn init(session: Handle, request: Option<&Request>, key: Handle) -> Result<(), ReturnValue> {
@@ -130,8 +130,8 @@ pub(super) fn raise(
 /// The host's part: the padding comes off.
 fn open(encryption: &Encryption, block: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, ReturnValue> {
     let message = match encryption {
-        Encryption::RsaPkcs => padding::open_pkcs1(&block),
-        Encryption::RsaOaep(oaep) => padding::open_oaep(oaep, &block),
+        Encryption::RsaPkcs => rsa_padding::open_pkcs1(&block),
+        Encryption::RsaOaep(oaep) => rsa_padding::open_oaep(oaep, &block),
         Encryption::RsaX509 => Some(block),
     };
     message.ok_or(ReturnValue::ENCRYPTED_DATA_INVALID)
@@ -145,7 +145,12 @@ pub(super) fn open_key(
     length: Option<usize>,
 ) -> Result<Zeroizing<Vec<u8>>, ReturnValue> {
     match (encryption, length) {
-        (Encryption::RsaPkcs, Some(length)) => padding::open_pkcs1_key(&block, length),
+        (Encryption::RsaPkcs, Some(length)) => {
+            rsa_padding::open_pkcs1_key(&block, length).map_err(|error| match error {
+                PaddingError::WrongLength { .. } => ReturnValue::TEMPLATE_INCONSISTENT,
+                error => error.into(),
+            })
+        }
         (Encryption::RsaX509, Some(length)) => {
             // Of a bare number the key is the end (Current Mechanisms 3.0 section 2.1.7).
             let start = block.len().checked_sub(length).ok_or(ReturnValue::TEMPLATE_INCONSISTENT)?;

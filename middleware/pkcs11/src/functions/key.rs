@@ -7,7 +7,6 @@ use zeroize::Zeroizing;
 
 use super::sign::{key_object, private_key};
 use crate::attribute::{self, Attributes};
-use crate::hash::Hash;
 use crate::mechanism::{self, Derivation, Encryption, Request};
 use crate::module::Call;
 use crate::object::{Kind, Object, class, key_of_id, secret_length};
@@ -15,6 +14,7 @@ use crate::output::{Output, Room, fits};
 use crate::public_key::{Curve, PublicKey, unwrapped_point};
 use crate::return_value::ReturnValue;
 use crate::token::{Handle, Login, Operation};
+use middleware::Hash;
 
 /// The longest secret that is derived.
 const LONGEST_SECRET: usize = 1024;

@@ -9,11 +9,11 @@ use crate::mechanism::{Request, Scheme, SignatureMechanism};
 use crate::module::Call;
 use crate::object::{Kind, Object};
 use crate::output::{Output, Room, fits};
-use crate::padding;
 use crate::public_key::{PublicKey, filled};
 use crate::return_value::ReturnValue;
 use crate::session::Signing;
 use crate::token::{Handle, Operation, Token};
+use middleware::keys::rsa_padding;
 
 /// C_SignInit; without a mechanism it ends what is going on.
 pub(crate) fn init(session: Handle, request: Option<&Request>, key: Handle) -> Result<(), ReturnValue> {
@@ -119,12 +119,14 @@ fn finish(call: &Call, signing: Signing) -> Result<Output, ReturnValue> {
 fn input(scheme: Scheme, data: &[u8], key: &PublicKey) -> Result<Zeroizing<Vec<u8>>, ReturnValue> {
     let length = key.length();
     match scheme {
-        Scheme::RsaPkcs => padding::pkcs1_signature_block(data, length),
-        Scheme::RsaPkcsDigest(hash) => padding::pkcs1_signature_block(&hash.digest_info(data), length),
+        Scheme::RsaPkcs => Ok(rsa_padding::pkcs1_signature_block(data, length)?),
+        Scheme::RsaPkcsDigest(hash) => {
+            Ok(rsa_padding::pkcs1_signature_block(&hash.digest_info(data), length)?)
+        }
         Scheme::RsaX509 if data.len() > length => Err(ReturnValue::DATA_LEN_RANGE),
         Scheme::RsaX509 => Ok(Zeroizing::new(filled(data, length))),
         Scheme::RsaPss(pss) => {
-            let block = padding::pss_block(pss, data, key.bits())?;
+            let block = rsa_padding::pss_block(pss, data, key.bits())?;
             Ok(Zeroizing::new(filled(&block, length)))
         }
         // A card takes an empty challenge for a question (SP 800-73-5 Part 2 section 3.2.4).

@@ -1,16 +1,24 @@
-//! Hash functions as mechanisms name them (FIPS 180-4).
+//! Hash functions (FIPS 180-4), also those that sign nothing new any more.
 use sha1::Sha1;
 use sha2::digest::DynDigest;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
-/// A hash function.
+use super::DigestAlgorithm;
+
+/// A hash function. SHA-1 is still sound in OAEP and in masks (RFC 8017 section 7.1), and what others wrote with it is
+/// read; new signatures of ours take a [`DigestAlgorithm`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hash {
+pub enum Hash {
+    /// SHA-1, 20 bytes.
     Sha1,
+    /// SHA-224, 28 bytes.
     Sha224,
+    /// SHA-256, 32 bytes.
     Sha256,
+    /// SHA-384, 48 bytes.
     Sha384,
+    /// SHA-512, 64 bytes.
     Sha512,
 }
 
@@ -19,7 +27,7 @@ const SHA1_INFO: &[u8] = &[0x30, 0x21, 0x30, 9, 6, 5, 0x2B, 0x0E, 3, 2, 0x1A, 5,
 
 impl Hash {
     /// Bytes of a digest.
-    pub(crate) fn length(self) -> usize {
+    pub fn length(self) -> usize {
         match self {
             Self::Sha1 => 20,
             Self::Sha224 => 28,
@@ -30,7 +38,7 @@ impl Hash {
     }
 
     /// A computation that has seen nothing yet.
-    pub(crate) fn start(self) -> Box<dyn DynDigest + Send> {
+    pub fn start(self) -> Box<dyn DynDigest + Send> {
         match self {
             Self::Sha1 => Box::new(Sha1::new()),
             Self::Sha224 => Box::new(Sha224::new()),
@@ -41,7 +49,7 @@ impl Hash {
     }
 
     /// The digest of these parts, one after the other.
-    pub(crate) fn of(self, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    pub fn of(self, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
         let mut digest = self.start();
         for part in parts {
             digest.update(part);
@@ -50,7 +58,7 @@ impl Hash {
     }
 
     /// DigestInfo (RFC 8017 appendix A.2.4) of a digest.
-    pub(crate) fn digest_info(self, digest: &[u8]) -> Vec<u8> {
+    pub fn digest_info(self, digest: &[u8]) -> Vec<u8> {
         let last_arc = match self {
             Self::Sha1 => return [SHA1_INFO, digest].concat(),
             Self::Sha256 => 1,
@@ -63,6 +71,22 @@ impl Hash {
         info.extend_from_slice(&[5, 0, 4, length]);
         info.extend_from_slice(digest);
         info
+    }
+}
+
+impl From<DigestAlgorithm> for Hash {
+    fn from(digest: DigestAlgorithm) -> Self {
+        match digest {
+            DigestAlgorithm::Sha256 => Self::Sha256,
+            DigestAlgorithm::Sha384 => Self::Sha384,
+            DigestAlgorithm::Sha512 => Self::Sha512,
+        }
+    }
+}
+
+impl std::fmt::Display for Hash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SHA-{}", if *self == Self::Sha1 { 1 } else { self.length() * 8 })
     }
 }
 
