@@ -12,8 +12,8 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::Format;
 use super::{
-    audit, certify, class, expiring, find, issue, life_cycle, publish, report, request, revoke, show, staff,
-    stock,
+    audit, certify, check, class, expiring, find, issue, life_cycle, publish, report, request, revoke, show,
+    staff, stock,
 };
 use crate::registry::SearchFor;
 
@@ -36,6 +36,10 @@ pub enum Action {
     #[command(after_help = "Examples:\n  issuer --home pki issue alice@example.org --card pcsc:\n  \
         issuer --home pki issue 1001 --card sim:alice.card --transport-pin-file alice.pin")]
     Issue(issue::cli::Arguments),
+    /// Compare a card with the registry and the authority, and say what differs; nothing is changed
+    #[command(after_help = "Exit status: 0 all agree, 4 something differs, 1 it cannot be found out.\n\n\
+            Examples:\n  issuer --home pki check --card pcsc:\n  issuer --home pki check --card sim:alice.card --pin-file alice.pin")]
+    Check(check::Arguments),
     /// Revoke a person's card and certificates, or one certificate
     #[command(
         after_help = "Examples:\n  issuer --home pki revoke alice@example.org --reason key-compromise --invalid-since 2026-11-20T08:00:00Z\n  \
@@ -168,6 +172,7 @@ pub const TABLE: &[About] = &[
     about("stock return", Needs::Registry, Changes::Records),
     about("stock list", Needs::Registry, Changes::Nothing),
     about("issue", Needs::KeysAndCard, Changes::Card),
+    about("check", Needs::KeysAndCard, Changes::Nothing),
     about("revoke", Needs::Registry, Changes::Records),
     about("hold", Needs::Registry, Changes::Records),
     about("release", Needs::Registry, Changes::Records),
@@ -212,6 +217,7 @@ impl Action {
             }
             Self::Stock(stock::cli::Command::List) => stock::list(office, format).await,
             Self::Issue(arguments) => issue::run(office, arguments.order(), format).await,
+            Self::Check(arguments) => check::run(office, &arguments, format).await,
             Self::Revoke(arguments) => revoke::run(office, &arguments.order()?, format).await,
             Self::Hold(which) => life_cycle::hold(office, &which, format).await,
             Self::Release(which) => life_cycle::release(office, &which, format).await,

@@ -17,6 +17,8 @@ pub mod audit;
 pub mod authority_key;
 pub mod ceremony;
 pub mod certify;
+pub mod check;
+mod check_words;
 pub mod class;
 pub mod cli;
 mod documents_authority;

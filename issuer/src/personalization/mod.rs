@@ -5,6 +5,7 @@
 //! - [`plan`]: which steps a card needs; pure.
 //! - [`run`]: carries them out, step by journalled step, and goes on where an attempt before was interrupted.
 //! - `step`: how each step is done and read back; how to add one is said there. `attempt`: what steps leave for each other.
+//! - [`agreement`]: whether card, registry and authority say the same.
 //! - [`exercise`]: keys prove themselves, before they are certified and after.
 //!
 //! # How a card is made, and why nothing can end half-way
@@ -26,6 +27,7 @@
 //! card counts as issued only after every key was exercised against the certificate read back; when it does, every
 //! certificate that was ever made for it is either on it or revoked.
 
+pub mod agreement;
 mod attempt;
 pub mod custody;
 pub mod error;
@@ -37,6 +39,12 @@ mod step;
 pub mod stock_file;
 
 pub use error::PersonalizationError;
+
+/// What a card shows of itself, as the registry looks for it.
+fn presented(identity: &middleware::CardIdentity) -> crate::registry::PresentedIdentity {
+    let guid = identity.guid.map(crate::domain::Guid::new);
+    crate::registry::PresentedIdentity { vendor_serial: identity.serial, guid }
+}
 
 /// What a card calls itself, in words.
 pub(crate) fn describe(presented: crate::registry::PresentedIdentity) -> String {

@@ -16,12 +16,12 @@ use super::custody::MasterKey;
 use super::error::PersonalizationError;
 use super::plan::{CommandSet, KeyChoice, Part, Step, StoredPlan, plan};
 use super::step::{self, certificate};
-use super::{describe, secrets};
+use super::{describe, presented, secrets};
 use crate::ca::profile::{Assurance, Validity};
 use crate::ca::{Authority, Organization};
 use crate::clock::Clock;
 use crate::domain::{CardCommand, CardId, CardKey, CardState, Cardholder, Guid, InitialPin, SerialNumber};
-use crate::registry::{CardRecord, EmulatedCards, JournalLine, JournalPhase, PresentedIdentity, Registry};
+use crate::registry::{CardRecord, EmulatedCards, JournalLine, JournalPhase, Registry};
 
 /// What the desk watches while a card is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -411,10 +411,6 @@ fn swapped(expected: &CardIdentity, found: &CardIdentity) -> PersonalizationErro
         expected: describe(presented(expected)),
         found: describe(presented(found)),
     }
-}
-
-fn presented(identity: &CardIdentity) -> PresentedIdentity {
-    PresentedIdentity { vendor_serial: identity.serial, guid: identity.guid.map(Guid::new) }
 }
 
 /// The last second of a day.

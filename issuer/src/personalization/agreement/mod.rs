@@ -1,0 +1,220 @@
+//! Whether card, registry and authority say the same of a card; nothing is changed.
+//!
+//! The card is asked for what it shows and lets its keys prove themselves; the registry for what should be there; each
+//! certificate for whose signature it carries. What cannot be found out without changing something or spending a try is
+//! said to be unproven, and why.
+
+mod certificates;
+mod secrets;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use middleware::{Card, CardIdentity, KeyReference, Pin};
+use rand_core::CryptoRng;
+
+use super::custody::MasterKey;
+use super::error::PersonalizationError;
+use super::{describe, presented};
+use crate::ca::Certificate;
+use crate::domain::{CardState, Guid, RevocationReason, SerialNumber};
+use crate::registry::{CardRecord, Registry};
+
+/// One thing that was compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What.
+    pub subject: Subject,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Serial number, GUID and state.
+    Card,
+    /// The certificate beside a key.
+    Certificate(KeyReference),
+    /// The private key and its certificate.
+    Key(KeyReference),
+    /// Certificates of the card in the registry that are not on it.
+    OtherCertificates,
+    /// The management key (9B).
+    ManagementKey,
+    /// The PIN.
+    Pin,
+    /// The PUK.
+    Puk,
+}
+
+/// What a comparison came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All say the same.
+    Agrees,
+    /// It cannot be found out.
+    Unproven(Unproven),
+    /// They do not say the same.
+    Differs(Disagreement),
+}
+
+/// Why something is not proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unproven {
+    /// The key wants the PIN, and the card does not tell the public half.
+    PinWanted,
+    /// The card does not tell the public half of a retired key.
+    NotTold,
+    /// A wrong PUK would cost a try.
+    CostsATry,
+    /// Revoked since the newest CRL.
+    NotOnACrlYet,
+}
+
+/// In what they differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disagreement {
+    /// It is being made: what is on it may be anything.
+    HalfMade {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The card shows another GUID than it was given.
+    OtherGuid {
+        /// Which it was given.
+        given: Guid,
+        /// Which it shows.
+        shown: Option<Guid>,
+    },
+    /// The registry has a valid one that should be there.
+    CertificateMissing(SerialNumber),
+    /// The data object holds no certificate.
+    Unreadable,
+    /// A certificate that this registry never saw.
+    Stranger {
+        /// Its subject.
+        subject: String,
+        /// Who signed it.
+        issuer: String,
+    },
+    /// It belongs to another card or person.
+    OfAnother(SerialNumber),
+    /// It belongs to another key of this card.
+    OfAnotherKey(SerialNumber),
+    /// The same serial number, but other bytes than were signed.
+    Altered(SerialNumber),
+    /// Its signature is not the authority's.
+    NotSignedByUs(SerialNumber),
+    /// It is on the card of somebody, but revoked.
+    Revoked {
+        /// Which.
+        serial: SerialNumber,
+        /// Since when.
+        since: Timestamp,
+        /// Why.
+        reason: RevocationReason,
+    },
+    /// The card's state and its certificate's do not fit: one is on hold, the other is not.
+    HoldDiffers(SerialNumber),
+    /// It was never confirmed to have reached the card.
+    NeverDelivered(SerialNumber),
+    /// Valid, but not on the card.
+    NotOnCard(SerialNumber),
+    /// Valid, although the card has come to its end or is blank.
+    StillValid(SerialNumber),
+    /// The private key is another than the certificate's.
+    OtherKey,
+    /// It is neither the desk's nor the one that the card came with.
+    OtherManagementKey,
+    /// The card's PIN is blocked, and the registry does not know.
+    PinBlocked,
+    /// The registry says that the PIN is blocked, and it is not.
+    PinNotBlocked,
+    /// No PUK is accepted any more.
+    PukBlocked,
+}
+
+/// What a comparison needs.
+pub struct Comparison<'a> {
+    /// What should be.
+    pub registry: &'a Registry,
+    /// From which the card's secrets derive.
+    pub master_key: &'a MasterKey,
+    /// Who signs what is on cards.
+    pub authority: &'a Certificate,
+    /// The holder's PIN, if it is known: then every key is exercised.
+    pub pin: Option<&'a Pin>,
+    /// When it is.
+    pub now: Timestamp,
+}
+
+/// Everything that was compared.
+pub struct Agreement {
+    /// The card in the registry.
+    pub record: CardRecord,
+    /// What it shows of itself.
+    pub identity: CardIdentity,
+    /// One for each comparison.
+    pub findings: Vec<Finding>,
+}
+
+impl Agreement {
+    /// Whether nothing differs.
+    pub fn holds(&self) -> bool {
+        self.findings.iter().all(|finding| !matches!(finding.outcome, Outcome::Differs(_)))
+    }
+}
+
+impl Comparison<'_> {
+    /// Compares.
+    ///
+    /// # Errors
+    /// [`PersonalizationError::UnknownCard`]; the card or the registry cannot be read.
+    pub async fn of(
+        &self,
+        card: &mut Card,
+        random: &mut dyn CryptoRng,
+    ) -> Result<Agreement, PersonalizationError> {
+        let identity = card.transaction()?.identity_afresh()?;
+        let presented = presented(&identity);
+        let Some(record) = self.registry.card_presented(presented).await? else {
+            return Err(PersonalizationError::UnknownCard(describe(presented)));
+        };
+        let mut findings = vec![standing(&record, &identity)];
+        if !matches!(record.card.state(), CardState::BeingPersonalised { .. }) {
+            findings.extend(certificates::compare(self, &record, card, random).await?);
+            findings.extend(secrets::compare(self, &record, card).await?);
+        }
+        Ok(Agreement { record, identity, findings })
+    }
+}
+
+/// The card's state, and the GUID that it was given.
+fn standing(record: &CardRecord, identity: &CardIdentity) -> Finding {
+    let shown = identity.guid.map(Guid::new);
+    let outcome = match (record.card.state(), record.card.guid()) {
+        (CardState::BeingPersonalised { since, .. }, _) => {
+            Outcome::Differs(Disagreement::HalfMade { since: *since })
+        }
+        // Given up and back in stock, or set aside: how far it came is not known.
+        (CardState::InStock { .. } | CardState::Unusable { .. }, _) | (_, None) => Outcome::Agrees,
+        (_, given) if given == shown => Outcome::Agrees,
+        (_, Some(given)) => Outcome::Differs(Disagreement::OtherGuid { given, shown }),
+    };
+    Finding { subject: Subject::Card, outcome }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Card => f.write_str("card"),
+            Self::Certificate(key) => write!(f, "{key} certificate"),
+            Self::Key(key) => write!(f, "{key} key"),
+            Self::OtherCertificates => f.write_str("other certificates"),
+            Self::ManagementKey => f.write_str("management key"),
+            Self::Pin => f.write_str("PIN"),
+            Self::Puk => f.write_str("PUK"),
+        }
+    }
+}
