@@ -16,9 +16,11 @@ use std::fmt;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use super::approval::ApprovalId;
 use super::card::CardId;
 use super::cardholder::{CardholderId, MalformedField};
-use super::certificate::SerialNumber;
+use super::certificate::{AuthorityName, SerialNumber};
+use super::operator::OperatorId;
 use super::request::RequestId;
 use super::unicode::{composed, hidden_character};
 
@@ -63,6 +65,28 @@ pub enum Subject {
     Person(CardholderId),
     /// A request.
     Request(RequestId),
+    /// What needs a second operator.
+    Approval(ApprovalId),
+    /// An authority.
+    Authority(AuthorityName),
+    /// Who does something at the desk.
+    Operator(OperatorId),
+    /// The registry as a whole.
+    Registry,
+}
+
+impl Subject {
+    /// Reads a topic back: what [`fmt::Display`] says of what is no person, card, certificate or request.
+    pub fn from_topic(text: &str) -> Option<Self> {
+        let number = |prefix: &str| text.strip_prefix(prefix)?.parse::<i64>().ok();
+        let approval = || number("approval ").map(|id| Self::Approval(ApprovalId(id)));
+        let operator = || number("operator ").map(|id| Self::Operator(OperatorId(id)));
+        let authority = || AuthorityName::parse(text.strip_prefix("authority ")?).map(Self::Authority);
+        if text == "registry" {
+            return Some(Self::Registry);
+        }
+        approval().or_else(operator).or_else(authority)
+    }
 }
 
 impl fmt::Display for Subject {
@@ -73,6 +97,10 @@ impl fmt::Display for Subject {
             Self::Certificate(serial) => write!(f, "certificate {serial}"),
             Self::Person(id) => write!(f, "person {}", id.0),
             Self::Request(id) => write!(f, "request {}", id.0),
+            Self::Approval(id) => write!(f, "approval {}", id.0),
+            Self::Authority(name) => write!(f, "authority {name}"),
+            Self::Operator(id) => write!(f, "operator {}", id.0),
+            Self::Registry => f.write_str("registry"),
         }
     }
 }
@@ -88,6 +116,16 @@ impl ChainHash {
     /// Takes 32 octets.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
+    }
+
+    /// The SHA-256 of these octets.
+    pub fn of(octets: &[u8]) -> Self {
+        Self(Sha256::digest(octets).into())
+    }
+
+    /// A finished digest.
+    pub const fn from_digest(digest: [u8; 32]) -> Self {
+        Self(digest)
     }
 
     /// The 32 octets.
@@ -305,6 +343,21 @@ mod tests {
         without.remove(1);
         assert_eq!(check(&without, end), Err(BrokenChain::Gap { expected: 2, found: 3 }));
         assert_eq!(check(&links[..3], end), Err(BrokenChain::WrongEnd { found: 3, recorded: 4 }));
+    }
+
+    #[test]
+    fn a_topic_reads_back() {
+        for subject in [
+            Subject::Approval(ApprovalId(3)),
+            Subject::Authority(AuthorityName::People),
+            Subject::Operator(OperatorId(4)),
+            Subject::Registry,
+        ] {
+            assert_eq!(Subject::from_topic(&subject.to_string()), Some(subject));
+        }
+        for text in ["", "card 5", "operator x", "authority mars"] {
+            assert_eq!(Subject::from_topic(text), None, "{text:?}");
+        }
     }
 
     #[test]

@@ -8,20 +8,29 @@
 //! - [`card`]: one card, from stock to its holder to its end.
 //! - [`certificate`]: one certificate, from the bytes that will be signed to its revocation.
 //! - [`request`]: what somebody asks the desk to do.
-//! - [`audit`]: the log of events and how they hold each other together.
+//! - [`operator`]: who does something at the desk; [`role`]: which role may do what, one table; [`approval`]: what needs two.
+//! - [`audit`]: the log of events and how they hold each other together; [`checkpoint`]: what is signed about it.
 //! - [`reader_class`]: who may read documents of a kind.
 //! - [`unicode`]: text that people read.
 
+pub mod approval;
 pub mod audit;
 pub mod card;
 pub mod cardholder;
 pub mod certificate;
+pub mod checkpoint;
+pub mod operator;
 pub mod person;
 pub mod reader_class;
 pub mod reconciliation;
 pub mod request;
+pub mod role;
 pub mod unicode;
 
+pub use approval::{
+    Act, Approval, ApprovalCommand, ApprovalEvent, ApprovalId, ApprovalRefusal, ApprovalState, GuardedAct,
+    Party,
+};
 pub use audit::{Actor, AuditRecord, BrokenChain, ChainCheck, ChainEnd, ChainHash, Subject};
 pub use card::{
     Card, CardAction, CardCommand, CardEvent, CardFault, CardId, CardKey, CardRefusal, CardState,
@@ -34,8 +43,11 @@ pub use certificate::{
     AuthorityName, Certificate, CertificateCommand, CertificateEvent, CertificateRefusal, CertificateState,
     Reach, RevocationReason, SerialNumber, is_sayable,
 };
+pub use checkpoint::{AuditKeyId, Batch, Checkpoint, MalformedCheckpoint, Notary, SignedCheckpoint};
+pub use operator::{Operator, OperatorEvent, OperatorId, OperatorRefusal};
 pub use person::{Person, PersonCommand, PersonEvent, PersonRefusal};
 pub use reader_class::{ClassDescription, ClassName, Clearance, ReaderClass};
 pub use request::{
     Request, RequestCommand, RequestEvent, RequestId, RequestKind, RequestRefusal, RequestState,
 };
+pub use role::{Permission, Role, Roles};

@@ -74,6 +74,7 @@ impl Registry {
             Subject::Certificate(_) => "serial",
             Subject::Person(_) => "person",
             Subject::Request(_) => "request",
+            _ => "topic",
         };
         let statement = format!("SELECT {EVENT} FROM events WHERE {column} = $1 ORDER BY sequence");
         let query = sqlx::query(AssertSqlSafe(statement));
@@ -82,6 +83,7 @@ impl Registry {
             Subject::Certificate(serial) => query.bind(serial.as_bytes().to_vec()),
             Subject::Person(id) => query.bind(id.0),
             Subject::Request(id) => query.bind(id.0),
+            topic => query.bind(topic.to_string()),
         };
         query.fetch_all(&self.pool).await?.iter().map(entry).collect()
     }
@@ -220,7 +222,7 @@ impl Registry {
     }
 }
 
-const EVENT: &str = "sequence, at, actor, card, serial, person, request, kind, detail, previous, hash";
+const EVENT: &str = "sequence, at, actor, card, serial, person, request, topic, kind, detail, previous, hash";
 
 fn entry(row: &AnyRow) -> Result<LogEntry, RegistryError> {
     let record = AuditRecord {
@@ -243,6 +245,9 @@ fn subject(row: &AnyRow) -> Result<Subject, RegistryError> {
     }
     if let Some(id) = row.try_get::<Option<i64>, _>("request")? {
         return Ok(Subject::Request(RequestId(id)));
+    }
+    if let Some(topic) = row.try_get::<Option<String>, _>("topic")? {
+        return Subject::from_topic(&topic).ok_or_else(|| damaged(format!("unknown topic {topic:?}")));
     }
     rows::serial(row).map(Subject::Certificate)
 }

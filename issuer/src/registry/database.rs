@@ -5,6 +5,8 @@
 //! writers take turns (BEGIN IMMEDIATE), on PostgreSQL because the row of the log's end is locked. Two desks that want
 //! the same card or person are so one after the other, and the second sees what the first did.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use jiff::Timestamp;
 use sqlx::AnyPool;
 use sqlx::any::AnyRow;
@@ -16,14 +18,15 @@ use super::postgres;
 use super::records::EmulatedCards;
 use super::rows::{self, damaged, time_text};
 use super::url::RegistryUrl;
-use super::{adoption, sqlite};
-use crate::domain::{Actor, AuditRecord, ChainEnd, ChainHash, Subject};
+use super::{adoption, checkpoints, sqlite};
+use crate::domain::{Actor, AuditRecord, ChainEnd, ChainHash, Notary, SignedCheckpoint, Subject};
 
 /// An open registry.
 pub struct Registry {
     pub(super) pool: AnyPool,
     kind: Kind,
-    actor: Actor,
+    actor: Mutex<Option<Actor>>,
+    notary: Option<Arc<dyn Notary>>,
 }
 
 /// Which database it is.
@@ -40,7 +43,8 @@ pub(super) struct Change {
     actor: Actor,
     end: ChainEnd,
     kind: Kind,
-    was_recorded: bool,
+    /// When the newest of its events happened, if there are any.
+    recorded_at: Option<Timestamp>,
 }
 
 impl Registry {
@@ -70,7 +74,7 @@ impl Registry {
             .bind(time_text(now))
             .execute(&pool)
             .await?;
-        Ok(Self { pool, kind, actor })
+        Ok(Self::opened(pool, kind, actor))
     }
 
     /// Opens a registry and brings its tables up to date. What is not a finished registry is left as it is.
@@ -86,11 +90,29 @@ impl Registry {
             #[cfg(not(feature = "postgres"))]
             RegistryUrl::Postgres(_) => return Err(RegistryError::NotBuiltIn),
         };
-        let registry = Self { pool, kind, actor };
+        let registry = Self::opened(pool, kind, actor);
         if kind == Kind::Sqlite {
             adoption::adopt(&registry).await?;
         }
         Ok(registry)
+    }
+
+    fn opened(pool: AnyPool, kind: Kind, actor: Actor) -> Self {
+        Self { pool, kind, actor: Mutex::new(Some(actor)), notary: None }
+    }
+
+    /// From now on everything is done by this one; without one nothing can be changed.
+    pub fn act_as(&self, actor: Option<Actor>) {
+        *self.actor.lock().unwrap_or_else(PoisonError::into_inner) = actor;
+    }
+
+    /// From now on every change that is recorded gets a signed checkpoint in its own transaction.
+    ///
+    /// # Errors
+    /// The key is new to the registry, and that cannot be recorded.
+    pub async fn set_notary(&mut self, notary: Arc<dyn Notary>, now: Timestamp) -> Result<(), RegistryError> {
+        self.notary = Some(Arc::clone(&notary));
+        self.announce_audit_key(&notary.public_key(), now).await
     }
 
     /// Writes everything into its place and lets go of it.
@@ -123,7 +145,8 @@ impl Registry {
         &self,
         work: impl AsyncFnOnce(&mut Change) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        self.change_as(self.actor.clone(), work).await
+        let actor = self.actor.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.change_as(actor.ok_or(RegistryError::NobodyActs)?, work).await
     }
 
     /// Makes a change: what `work` does is recorded as a whole when it answers, and taken back at once when it refuses, so
@@ -136,7 +159,10 @@ impl Registry {
         let mut change = self.begin(actor).await?;
         match work(&mut change).await {
             Ok(done) => {
-                change.commit().await?;
+                let checkpoint = change.commit(self.notary.as_deref()).await?;
+                if let Some((notary, checkpoint)) = self.notary.as_ref().zip(checkpoint) {
+                    notary.committed(&checkpoint);
+                }
                 Ok(done)
             }
             Err(refusal) => {
@@ -165,7 +191,7 @@ impl Registry {
         };
         let row = end.fetch_optional(&mut *transaction).await?;
         let end = chain_end(&row.ok_or_else(|| damaged("the end of the log is missing"))?)?;
-        Ok(Change { transaction, actor, end, kind: self.kind, was_recorded: false })
+        Ok(Change { transaction, actor, end, kind: self.kind, recorded_at: None })
     }
 }
 
@@ -203,16 +229,17 @@ impl Change {
         let actor = self.actor.as_str().to_owned();
         let record = AuditRecord { sequence, at, actor, subject, kind, detail };
         let hash = record.hash(&previous);
-        let (mut card, mut serial, mut person, mut request) = (None, None, None, None);
+        let (mut card, mut serial, mut person, mut request, mut topic) = (None, None, None, None, None);
         match &record.subject {
             Subject::Card(id) => card = Some(id.0),
             Subject::Certificate(number) => serial = Some(number.as_bytes().to_vec()),
             Subject::Person(id) => person = Some(id.0),
             Subject::Request(id) => request = Some(id.0),
+            other => topic = Some(other.to_string()),
         }
         sqlx::query(
-            "INSERT INTO events (sequence, at, actor, card, serial, person, request, kind, detail, previous, hash) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            "INSERT INTO events (sequence, at, actor, card, serial, person, request, topic, kind, detail, previous, hash) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(stored(sequence)?)
         .bind(time_text(at))
@@ -221,6 +248,7 @@ impl Change {
         .bind(serial)
         .bind(person)
         .bind(request)
+        .bind(topic)
         .bind(record.kind)
         .bind(record.detail)
         .bind(previous.as_bytes().to_vec())
@@ -228,21 +256,29 @@ impl Change {
         .execute(self.connection())
         .await?;
         self.end = ChainEnd { sequence, hash };
-        self.was_recorded = true;
+        self.recorded_at = self.recorded_at.max(Some(at));
         Ok(())
     }
 
-    /// Makes it so.
-    async fn commit(mut self) -> Result<(), RegistryError> {
-        if self.was_recorded {
+    /// Makes it so, with a signed checkpoint of what was recorded.
+    async fn commit(
+        mut self,
+        notary: Option<&dyn Notary>,
+    ) -> Result<Option<SignedCheckpoint>, RegistryError> {
+        let mut signed = None;
+        if let Some(at) = self.recorded_at {
             let end = self.end;
             sqlx::query("UPDATE event_chain SET sequence = $1, hash = $2 WHERE only_row = 1")
                 .bind(stored(end.sequence)?)
                 .bind(end.hash.as_bytes().to_vec())
                 .execute(self.connection())
                 .await?;
+            if let Some(notary) = notary {
+                signed = Some(checkpoints::sign(&mut self, notary, end, at).await?);
+            }
         }
-        Ok(self.transaction.commit().await?)
+        self.transaction.commit().await?;
+        Ok(signed)
     }
 }
 

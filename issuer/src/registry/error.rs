@@ -6,8 +6,8 @@ use sqlx::error::DatabaseError;
 
 use super::operations::OperationKind;
 use crate::domain::{
-    BrokenChain, CardId, CardRefusal, CardholderId, CertificateRefusal, PersonRefusal, RequestId,
-    RequestRefusal, SerialNumber, StockIdentity,
+    ApprovalId, ApprovalRefusal, BrokenChain, CardId, CardRefusal, CardholderId, CertificateRefusal,
+    PersonRefusal, RequestId, RequestRefusal, SerialNumber, StockIdentity,
 };
 
 /// Why a registry did not do what was asked; nothing was changed.
@@ -93,6 +93,24 @@ pub enum RegistryError {
     /// Nothing was given out for this request.
     #[error("no request that this confirms was ever answered")]
     NotAnswered,
+    /// Nobody has shown a card yet who may change something.
+    #[error("nobody who may change the registry has shown a card: give --operator LOCATOR")]
+    NobodyActs,
+    /// That person is an operator already, or that key is another operator's.
+    #[error("{0} is an operator already; remove that operator first")]
+    OperatorTaken(String),
+    /// No such operator.
+    #[error("{0} is not an operator")]
+    UnknownOperator(String),
+    /// No such approval.
+    #[error("there is no approval number {}", .0.0)]
+    UnknownApproval(ApprovalId),
+    /// What needs two operators forbids it.
+    #[error(transparent)]
+    ApprovalRefused(#[from] ApprovalRefusal),
+    /// The key that signs checkpoints does not.
+    #[error("the audit key does not sign ({0}); nothing was recorded")]
+    Notary(String),
     /// The log is not what was written.
     #[error("the log is not what was written: {0}")]
     LogBroken(#[from] BrokenChain),

@@ -11,9 +11,11 @@
 //! beside its events, so that nothing is replayed to be shown; [`Registry::verify_log`] compares the two.
 
 mod adoption;
+mod approvals;
 mod audit;
 mod cards;
 mod certificates;
+mod checkpoints;
 mod classes;
 mod crls;
 mod database;
@@ -23,6 +25,7 @@ mod journal;
 mod key_origins;
 mod operations;
 mod outbox;
+mod operators;
 mod people;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -36,7 +39,9 @@ mod search;
 mod sqlite;
 mod url;
 
+pub use approvals::ApprovalRecord;
 pub use audit::{LogEntry, LogVerdict};
+pub use checkpoints::{AuditKey, CheckpointVerifier};
 pub use database::Registry;
 pub use error::RegistryError;
 pub use expiring::Expiring;

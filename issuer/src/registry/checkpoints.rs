@@ -1,0 +1,196 @@
+//! Signed checkpoints of the log: made in the transaction of the events that they cover, and looked up again.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::database::{Change, Registry, chain_hash, stored};
+use super::error::RegistryError;
+use super::rows::{self, damaged, time_text};
+use crate::domain::{AuditKeyId, Batch, ChainEnd, ChainHash, Checkpoint, Notary, SignedCheckpoint, Subject};
+
+/// A public key that signs checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditKey {
+    /// Its name.
+    pub id: AuditKeyId,
+    /// SubjectPublicKeyInfo, DER.
+    pub public_key: Vec<u8>,
+    /// Since when it is known.
+    pub since: Timestamp,
+}
+
+/// Whether a signature is that of a key: `(public key, text, signature)`.
+pub type CheckpointVerifier<'a> = &'a dyn Fn(&[u8], &str, &[u8]) -> bool;
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum KeyEvent<'a> {
+    AuditKeyAdded { key: &'a str },
+}
+
+/// Signs where the log will end when this change is committed.
+pub(super) async fn sign(
+    change: &mut Change,
+    notary: &dyn Notary,
+    end: ChainEnd,
+    at: Timestamp,
+) -> Result<SignedCheckpoint, RegistryError> {
+    let before = sqlx::query("SELECT size, document FROM checkpoints ORDER BY size DESC LIMIT 1")
+        .fetch_optional(change.connection())
+        .await?;
+    let before = before.as_ref().map(document).transpose()?;
+    let (size, previous) =
+        before.map_or((0, ChainHash::START), |before| (before.checkpoint.end.sequence, before.digest()));
+    let mut batch = Batch::default();
+    for row in &sqlx::query("SELECT hash FROM events WHERE sequence > $1 ORDER BY sequence")
+        .bind(stored(size)?)
+        .fetch_all(change.connection())
+        .await?
+    {
+        batch.push(&chain_hash(row, "hash")?);
+    }
+    let crls = sqlx::query(
+        "SELECT name, (SELECT max(number) FROM crls WHERE authority = name) AS number FROM authorities ORDER BY name",
+    )
+    .fetch_all(change.connection())
+    .await?;
+    let checkpoint = Checkpoint {
+        log: notary.log(),
+        end,
+        batch: batch.finish(),
+        previous,
+        at,
+        crls: crl_numbers(&crls)?,
+        key: AuditKeyId::of(&notary.public_key()),
+    };
+    let signature = notary.sign(&checkpoint.text()).map_err(RegistryError::Notary)?;
+    let signed = SignedCheckpoint { checkpoint, signature };
+    sqlx::query("INSERT INTO checkpoints (size, document) VALUES ($1, $2)")
+        .bind(stored(end.sequence)?)
+        .bind(signed.document())
+        .execute(change.connection())
+        .await?;
+    Ok(signed)
+}
+
+impl Registry {
+    /// Makes a key known that signs checkpoints, once.
+    pub(super) async fn announce_audit_key(
+        &self,
+        public_key: &[u8],
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        let id = AuditKeyId::of(public_key);
+        let known = "SELECT id FROM audit_keys WHERE id = $1";
+        let found = sqlx::query(known).bind(id.as_str().to_owned()).fetch_optional(&self.pool).await?;
+        if found.is_some() {
+            return Ok(());
+        }
+        self.change(async |change| {
+            let found =
+                sqlx::query(known).bind(id.as_str().to_owned()).fetch_optional(change.connection()).await?;
+            if found.is_some() {
+                return Ok(());
+            }
+            sqlx::query("INSERT INTO audit_keys (id, public_key, since) VALUES ($1, $2, $3)")
+                .bind(id.as_str().to_owned())
+                .bind(public_key.to_vec())
+                .bind(time_text(now))
+                .execute(change.connection())
+                .await?;
+            change.record(Subject::Registry, &KeyEvent::AuditKeyAdded { key: id.as_str() }, now).await
+        })
+        .await
+    }
+
+    /// The keys that sign checkpoints, the oldest first.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn audit_keys(&self) -> Result<Vec<AuditKey>, RegistryError> {
+        let rows = sqlx::query("SELECT public_key, since FROM audit_keys ORDER BY since, id")
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let public_key: Vec<u8> = row.try_get("public_key")?;
+                Ok(AuditKey { id: AuditKeyId::of(&public_key), public_key, since: rows::time(row, "since")? })
+            })
+            .collect()
+    }
+
+    /// The newest checkpoint.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn newest_checkpoint(&self) -> Result<Option<SignedCheckpoint>, RegistryError> {
+        let row = sqlx::query("SELECT size, document FROM checkpoints ORDER BY size DESC LIMIT 1")
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(document).transpose()
+    }
+
+    /// The checkpoints of logs longer than `size`, some at a time, the oldest first.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn checkpoints_after(&self, size: u64) -> Result<Vec<SignedCheckpoint>, RegistryError> {
+        let rows =
+            sqlx::query("SELECT size, document FROM checkpoints WHERE size > $1 ORDER BY size LIMIT 1000")
+                .bind(stored(size)?)
+                .fetch_all(&self.pool)
+                .await?;
+        rows.iter().map(document).collect()
+    }
+
+    /// The hash of an event; none where the log ends before.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn event_hash(&self, sequence: u64) -> Result<Option<ChainHash>, RegistryError> {
+        if sequence == 0 {
+            return Ok(Some(ChainHash::START));
+        }
+        let row = sqlx::query("SELECT hash FROM events WHERE sequence = $1")
+            .bind(stored(sequence)?)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(|row| chain_hash(row, "hash")).transpose()
+    }
+
+    /// The highest CRL number of each authority that has taken any.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn highest_crl_numbers(&self) -> Result<BTreeMap<String, u64>, RegistryError> {
+        let rows =
+            sqlx::query("SELECT authority AS name, max(number) AS number FROM crls GROUP BY authority")
+                .fetch_all(&self.pool)
+                .await?;
+        crl_numbers(&rows)
+    }
+}
+
+fn crl_numbers(rows: &[AnyRow]) -> Result<BTreeMap<String, u64>, RegistryError> {
+    let mut numbers = BTreeMap::new();
+    for row in rows {
+        if row.try_get::<Option<i64>, _>("number")?.is_some() {
+            numbers.insert(row.try_get("name")?, rows::number(row, "number")?);
+        }
+    }
+    Ok(numbers)
+}
+
+/// A checkpoint must stand where its own text says; nobody else can put it elsewhere.
+fn document(row: &AnyRow) -> Result<SignedCheckpoint, RegistryError> {
+    let (size, text): (u64, String) = (rows::number(row, "size")?, row.try_get("document")?);
+    let found = SignedCheckpoint::parse(&text);
+    found
+        .ok()
+        .filter(|found| found.checkpoint.end.sequence == size)
+        .ok_or_else(|| damaged(format!("the checkpoint of event {size} is something else")))
+}

@@ -1,0 +1,194 @@
+//! Operators in the registry, and what the desk has agreed on.
+
+use jiff::Timestamp;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::database::{Change, Registry};
+use super::error::RegistryError;
+use super::rows::{self, damaged, time_text};
+use crate::domain::{
+    Actor, CardholderId, ChainHash, Operator, OperatorEvent, OperatorId, Roles, SerialNumber, Subject,
+};
+
+const OPERATOR: &str = "SELECT operators.id AS id, person, people.name AS name, operators.serial AS serial, key_hash, roles, \
+    snapshot, not_before, not_after FROM operators JOIN people ON people.id = person \
+    JOIN certificates ON certificates.serial = operators.serial WHERE removed_at IS NULL";
+
+impl Registry {
+    /// Whoever is an operator now, in the order in which they became one.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn operators(&self) -> Result<Vec<Operator>, RegistryError> {
+        let statement = format!("{OPERATOR} ORDER BY operators.id");
+        let rows = sqlx::query(AssertSqlSafe(statement)).fetch_all(&self.pool).await?;
+        rows.iter().map(operator).collect()
+    }
+
+    /// Whether anybody is an operator: from then on nothing is done without a card.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn has_operators(&self) -> Result<bool, RegistryError> {
+        let row = sqlx::query("SELECT 1 AS found FROM operators WHERE removed_at IS NULL LIMIT 1")
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// The operator with this key.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn operator_of_key(&self, key: &ChainHash) -> Result<Option<Operator>, RegistryError> {
+        let statement = format!("{OPERATOR} AND key_hash = $1");
+        let query = sqlx::query(AssertSqlSafe(statement)).bind(key.as_bytes().to_vec());
+        query.fetch_optional(&self.pool).await?.as_ref().map(operator).transpose()
+    }
+
+    /// Makes a person an operator, by one certificate and its key.
+    ///
+    /// # Errors
+    /// [`RegistryError::OperatorTaken`].
+    pub async fn add_operator(
+        &self,
+        person: CardholderId,
+        (serial, key): (&SerialNumber, &ChainHash),
+        roles: &Roles,
+        now: Timestamp,
+    ) -> Result<OperatorId, RegistryError> {
+        self.change(async |change| {
+            let taken = sqlx::query(
+                "SELECT people.name AS name FROM operators JOIN people ON people.id = person \
+                 WHERE removed_at IS NULL AND (person = $1 OR key_hash = $2)",
+            )
+            .bind(person.0)
+            .bind(key.as_bytes().to_vec())
+            .fetch_optional(change.connection())
+            .await?;
+            if let Some(row) = taken {
+                return Err(RegistryError::OperatorTaken(row.try_get("name")?));
+            }
+            let row = sqlx::query(
+                "INSERT INTO operators (person, serial, key_hash, roles, added_at) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+            )
+            .bind(person.0)
+            .bind(serial.as_bytes().to_vec())
+            .bind(key.as_bytes().to_vec())
+            .bind(roles.to_string())
+            .bind(time_text(now))
+            .fetch_one(change.connection())
+            .await?;
+            let id = OperatorId(row.try_get("id")?);
+            let (certificate, key) = (serial.to_string(), key.to_string());
+            let event = OperatorEvent::OperatorAdded { person, certificate, key, roles: roles.to_string() };
+            change.record(Subject::Operator(id), &event, now).await?;
+            Ok(id)
+        })
+        .await
+    }
+
+    /// Ends that somebody is an operator.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownOperator`].
+    pub async fn remove_operator(
+        &self,
+        id: OperatorId,
+        why: Option<String>,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            let updated =
+                sqlx::query("UPDATE operators SET removed_at = $1 WHERE id = $2 AND removed_at IS NULL")
+                    .bind(time_text(now))
+                    .bind(id.0)
+                    .execute(change.connection())
+                    .await?;
+            if updated.rows_affected() != 1 {
+                return Err(RegistryError::UnknownOperator(format!("number {}", id.0)));
+            }
+            change.record(Subject::Operator(id), &OperatorEvent::OperatorRemoved { why }, now).await
+        })
+        .await
+    }
+
+    /// Writes down that somebody tried what was not allowed; `actor` is whoever it seemed to be.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn record_refusal(
+        &self,
+        operator: Option<OperatorId>,
+        actor: Actor,
+        (action, why): (&str, &str),
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        let subject = operator.map_or(Subject::Registry, Subject::Operator);
+        let event = OperatorEvent::OperatorRefused { action: action.to_owned(), why: why.to_owned() };
+        self.change_as(actor, async |change| change.record(subject.clone(), &event, now).await).await
+    }
+
+    /// The newest good certificate of a person's key 9A, by the card that the person has.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn authentication_certificate(
+        &self,
+        person: CardholderId,
+    ) -> Result<Option<(SerialNumber, Vec<u8>)>, RegistryError> {
+        let row = sqlx::query(
+            "SELECT serial, certificate FROM certificates WHERE holder = $1 AND card_key = '9A' AND state = 'delivered' \
+             AND certificate IS NOT NULL ORDER BY not_before DESC, serial LIMIT 1",
+        )
+        .bind(person.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| Ok((rows::serial(&row)?, row.try_get("certificate")?))).transpose()
+    }
+
+    /// What the desk has agreed on under this name.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn setting(&self, name: &str) -> Result<Option<String>, RegistryError> {
+        let row = sqlx::query("SELECT value FROM settings WHERE name = $1")
+            .bind(name.to_owned())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| Ok(row.try_get("value")?)).transpose()
+    }
+}
+
+/// Writes down what the desk has agreed on, with its event.
+pub(super) async fn agree<E: serde::Serialize>(
+    change: &mut Change,
+    (name, value): (&str, String),
+    event: &E,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    sqlx::query(
+        "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2",
+    )
+    .bind(name.to_owned())
+    .bind(value)
+    .execute(change.connection())
+    .await?;
+    change.record(Subject::Registry, event, now).await
+}
+
+fn operator(row: &AnyRow) -> Result<Operator, RegistryError> {
+    let (key, roles): (Vec<u8>, String) = (row.try_get("key_hash")?, row.try_get("roles")?);
+    Ok(Operator {
+        id: OperatorId(row.try_get("id")?),
+        person: CardholderId(row.try_get("person")?),
+        name: row.try_get("name")?,
+        serial: rows::serial(row)?,
+        key: ChainHash::from_bytes(&key).ok_or_else(|| damaged("an operator's key is not 32 octets"))?,
+        roles: roles.parse().map_err(|error: String| damaged(error))?,
+        certificate: rows::snapshot(row)?,
+        not_before: rows::time(row, "not_before")?,
+        not_after: rows::time(row, "not_after")?,
+    })
+}
