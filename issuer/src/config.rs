@@ -21,6 +21,7 @@ use crate::registry::RegistryUrl;
 /// registry.db              people, cards, certificates (unless --registry names another place)
 /// master.key               from which PUK and management key of each card derive; encrypted under the passphrase
 /// keys/root.pem ...        keys of the authorities and of the list of classes, encrypted PKCS#8 under the passphrase
+/// keys/audit.pem           the key that signs checkpoints of the log (mode 0600, not under the passphrase)
 /// ceremony/                what was declared when the issuer was made, and the record of it
 /// tsa/                     the time-stamp service, unless it is made elsewhere
 /// ```
@@ -68,6 +69,11 @@ impl Home {
         self.0.join("ceremony")
     }
 
+    /// `keys/audit.pem`: the key that signs checkpoints of the log.
+    pub fn audit_key_file(&self) -> PathBuf {
+        self.keys().join("audit.pem")
+    }
+
     /// `keys/reader-classes.pem`: the key that signs the list of classes of readers.
     pub fn class_list_key_file(&self) -> PathBuf {
         self.keys().join("reader-classes.pem")
@@ -101,6 +107,10 @@ pub struct Config {
     pub organization: Organization,
     /// The organisation's domains: mail addresses and server names must lie in one of them.
     pub domains: Vec<DomainName>,
+    /// The locator of the operator's card, where commands name none.
+    pub operator: Option<String>,
+    /// A file outside the registry that every checkpoint of the log is added to.
+    pub witness: Option<PathBuf>,
 }
 
 /// Why there is no configuration.
@@ -144,6 +154,10 @@ struct ConfigFile {
     delta_crls: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     ocsp: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    operator: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    witness: Option<PathBuf>,
 }
 
 impl Config {
@@ -193,7 +207,7 @@ impl Config {
             piv_extensions,
             status_services: StatusServices::default(),
         };
-        Ok(Self { organization, domains })
+        Ok(Self { organization, domains, operator: None, witness: None })
     }
 
     /// The same with these ways to learn of revocations.
@@ -242,6 +256,7 @@ impl Config {
                 if file.ocsp { OcspService::Offered } else { OcspService::Absent },
             )
         })
+        .map(|config| Self { operator: file.operator, witness: file.witness, ..config })
         .map_err(|error| ConfigError::Malformed {
             what: path.display().to_string(),
             reason: error.to_string(),
@@ -265,6 +280,8 @@ impl Config {
             crl_partitions: services.partitions.map(Partitions::count),
             delta_crls: services.delta_crls == DeltaCrls::Published,
             ocsp: services.ocsp == OcspService::Offered,
+            operator: self.operator.clone(),
+            witness: self.witness.clone(),
         };
         let text = toml::to_string(&file).map_err(|error| ConfigError::Malformed {
             what: path.display().to_string(),

@@ -12,9 +12,10 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::Format;
 use super::{
-    audit, certify, check, class, expiring, find, issue, life_cycle, publish, report, request, revoke, show,
-    staff, stock,
+    approval, audit, certify, check, class, expiring, find, issue, life_cycle, operator, publish, report,
+    request, revoke, show, staff, stock,
 };
+use crate::domain::Permission;
 use crate::registry::SearchFor;
 
 /// One action with its arguments.
@@ -77,6 +78,15 @@ pub enum Action {
         issuer --home pki --json report events"
     )]
     Report(report::Arguments),
+    /// Who may do what at the desk, by which card
+    #[command(subcommand, after_help = "Example:\n  issuer --home pki operator list")]
+    Operator(operator::Command),
+    /// What one operator alone must not do, and the second one's answer
+    #[command(subcommand, after_help = "Example:\n  issuer --home pki approval list")]
+    Approval(approval::Command),
+    /// Agree to what needs two operators: the same as approval grant
+    #[command(after_help = "Example:\n  issuer --home pki approve 3 --operator pcsc:")]
+    Approve(approval::WhichApproval),
     /// The log of everything that happened
     #[command(subcommand, after_help = "Example:\n  issuer --home pki audit verify")]
     Audit(audit::Command),
@@ -185,6 +195,16 @@ pub const TABLE: &[About] = &[
     about("request withdraw", Needs::Registry, Changes::Records),
     about("expiring", Needs::Registry, Changes::Records),
     about("report", Needs::Registry, Changes::Nothing),
+    about("operator add", Needs::Registry, Changes::Records),
+    about("operator remove", Needs::Registry, Changes::Records),
+    about("operator list", Needs::Registry, Changes::Nothing),
+    about("approval request", Needs::Registry, Changes::Records),
+    about("approval list", Needs::Registry, Changes::Nothing),
+    about("approval grant", Needs::Registry, Changes::Records),
+    about("approval refuse", Needs::Registry, Changes::Records),
+    about("approval demand", Needs::Registry, Changes::Records),
+    about("approval waive", Needs::Registry, Changes::Records),
+    about("approve", Needs::Registry, Changes::Records),
     about("audit verify", Needs::Registry, Changes::Nothing),
     about("publish", Needs::Keys, Changes::Records),
     about("target list", Needs::Registry, Changes::Nothing),
@@ -202,11 +222,38 @@ const fn about(name: &'static str, needs: Needs, changes: Changes) -> About {
 }
 
 impl Action {
-    /// Carries the action out, whoever asked for it.
+    /// What whoever asks for it must be allowed to do.
+    pub fn permission(&self) -> Permission {
+        match self {
+            Self::Staff(command) => command.permission(),
+            Self::Stock(stock::cli::Command::Add(_) | stock::cli::Command::Return(_)) => Permission::Stock,
+            Self::Issue(_) => Permission::Issue,
+            Self::Revoke(_) => Permission::Revoke,
+            Self::Hold(_) | Self::Release(_) | Self::Mark(_) => Permission::LifeCycle,
+            Self::Stock(stock::cli::Command::List)
+            | Self::Show(_)
+            | Self::Check(_)
+            | Self::Report(_)
+            | Self::Find { .. } => Permission::Read,
+            Self::Request(command) => command.permission(),
+            Self::Expiring(arguments) => arguments.permission(),
+            Self::Operator(command) => command.permission(),
+            Self::Approval(command) => command.permission(),
+            Self::Approve(_) => Permission::Approve,
+            Self::Audit(_) => Permission::VerifyLog,
+            Self::Publish(_) => Permission::Publish,
+            Self::Target(command) => command.permission(),
+            Self::Class(command) => command.permission(),
+            Self::Certify { .. } => Permission::Certify,
+        }
+    }
+
+    /// Carries the action out, whoever asked for it, if that operator may.
     ///
     /// # Errors
-    /// Those of the action.
+    /// Those of [`Office::authorize`] and of the action.
     pub async fn carry_out(self, office: &mut Office, format: Format) -> Result<Status, Failure> {
+        office.authorize(self.permission()).await?;
         match self {
             Self::Staff(command) => staff::run(office, command, format).await,
             Self::Stock(stock::cli::Command::Add(arguments)) => {
@@ -226,6 +273,9 @@ impl Action {
             Self::Request(command) => request::run(office, command, format).await,
             Self::Expiring(arguments) => expiring::run(office, &arguments, format).await,
             Self::Report(arguments) => report::run(office, &arguments, format).await,
+            Self::Operator(command) => operator::run(office, command, format).await,
+            Self::Approval(command) => approval::run(office, command, format).await,
+            Self::Approve(which) => approval::grant(office, &which, format).await,
             Self::Audit(command) => audit::run(office, &command, format).await,
             Self::Publish(arguments) => publish::run(office, &arguments, format).await,
             Self::Target(command) => publish::targets::run(office, &command, format).await,

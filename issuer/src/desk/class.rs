@@ -18,7 +18,9 @@ use super::publish::refuse_home;
 use crate::ca::profile::Assurance;
 use crate::ca::signed_data::{Certificates, SignerIdentity};
 use crate::ca::{Authority, Certificate, Profile, ProvenKey};
-use crate::domain::{AuthorityName, CardholderId, ClassDescription, ClassName, Clearance, MalformedField};
+use crate::domain::{
+    AuthorityName, CardholderId, ClassDescription, ClassName, Clearance, MalformedField, Permission,
+};
 use crate::publication::class_list::ClassList;
 use crate::publication::{PublishedDirectory, layout};
 use crate::registry::ClassChange;
@@ -70,6 +72,17 @@ pub enum Command {
         #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=366))]
         days: u32,
     },
+}
+
+impl Command {
+    /// What whoever gives it must be allowed to do.
+    pub fn permission(&self) -> Permission {
+        match self {
+            Self::Add { .. } | Self::Remove { .. } => Permission::Classes,
+            Self::List => Permission::Read,
+            Self::Publish { .. } => Permission::Publish,
+        }
+    }
 }
 
 /// Carries out `issuer class`.

@@ -9,14 +9,15 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use getrandom::SysRng;
 use jiff::Timestamp;
-use middleware::KeyAlgorithm;
 use middleware::secret_source::SecretSource;
+use middleware::{KeyAlgorithm, Locator};
 use rand_core::UnwrapErr;
 
 use super::actions::Action;
 use super::authority_key::KeyLocation;
 use super::failure::{Failure, Status};
 use super::office::Surroundings;
+use super::operator::OperatorCard;
 use super::output::{self, Format};
 use super::{ceremony, init, lint, ocsp, serve, tsa};
 use crate::ca::profile::PivExtensions;
@@ -42,9 +43,18 @@ pub struct Cli {
     /// Another registry than the home's own: sqlite:FILE or postgres://...
     #[arg(long, global = true, env = "ISSUER_REGISTRY", value_name = "URL")]
     registry: Option<RegistryUrl>,
-    /// Who does it, as the log shows it; otherwise the name of the login
-    #[arg(long, global = true, env = "ISSUER_OPERATOR", value_name = "NAME")]
+    /// Who does it: the operator's card (pcsc:, pcsc:READER, sim:FILE); in a desk without operators a name for the log
+    #[arg(long, global = true, env = "ISSUER_OPERATOR", value_name = "LOCATOR|NAME")]
     operator: Option<String>,
+    /// Where the PIN of the operator's card comes from: fd:N, a file or pinentry; otherwise it is asked for
+    #[arg(long, global = true, value_name = "fd:N|PATH")]
+    operator_pin_file: Option<SecretSource>,
+    /// The card of a second operator, who approves on the spot what needs two
+    #[arg(long, global = true, value_name = "LOCATOR")]
+    second_operator: Option<Locator>,
+    /// Where the PIN of the second operator's card comes from; otherwise it is asked for
+    #[arg(long, global = true, value_name = "fd:N|PATH", requires = "second_operator")]
+    second_operator_pin_file: Option<SecretSource>,
     /// Where the passphrase of the keys comes from: fd:N or a file; otherwise it is asked for
     #[arg(long, global = true, value_name = "fd:N|PATH")]
     passphrase_file: Option<SecretSource>,
@@ -235,6 +245,11 @@ async fn dispatch(cli: Cli, format: Format) -> Result<Status, Failure> {
         home: cli.home.map(Home::new),
         registry: cli.registry,
         operator: cli.operator,
+        operator_pin: cli.operator_pin_file,
+        second_operator: cli.second_operator.map(|locator| OperatorCard {
+            locator,
+            pin: cli.second_operator_pin_file.unwrap_or(SecretSource::Terminal),
+        }),
         passphrase: cli.passphrase_file.unwrap_or(SecretSource::Terminal),
         key_pin: cli.key_pin_file,
         format,

@@ -7,7 +7,7 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
 use crate::clock::Clock;
-use crate::domain::{RequestCommand, RequestKind};
+use crate::domain::{Permission, RequestCommand, RequestKind};
 use crate::registry::{Expiring, RegistryError};
 
 /// What `expiring` was told.
@@ -19,6 +19,13 @@ pub struct Arguments {
     /// Ask for the renewal of each of these cards: the queue is `issuer request list`
     #[arg(long)]
     queue: bool,
+}
+
+impl Arguments {
+    /// What whoever gives it must be allowed to do.
+    pub fn permission(&self) -> Permission {
+        if self.queue { Permission::Request } else { Permission::Read }
+    }
 }
 
 #[derive(Serialize)]

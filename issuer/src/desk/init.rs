@@ -10,6 +10,7 @@ use middleware::{FileKey, KeyAlgorithm};
 use rand_core::CryptoRng;
 use serde::Serialize;
 
+use super::audit;
 use super::authority_key::{self, KeyLocation, KeyRecord, pin_source};
 use super::ceremony::Ceremony;
 use super::failure::Failure;
@@ -154,7 +155,7 @@ async fn establish(
         .mode(0o700)
         .create(home.keys())
         .map_err(|error| Failure::file(&home.keys(), &error))?;
-    let registry = Registry::create(url, plan.emulated, actor, now).await?;
+    let mut registry = Registry::create(url, plan.emulated, actor, now).await?;
 
     let kind = (plan.key_algorithm, plan.emulated);
     let signer = |name| authority_key::establish(home, name, &plan.location(name), kind, passphrase, pin);
@@ -170,6 +171,8 @@ async fn establish(
     )?;
     write_secret(&home.master_key_file(), &master_key)?;
     store(&registry, AuthorityName::Root, &certificate).await?;
+    let notary = audit::notary::of_home(home, certificate.subject_key_identifier(), None)?;
+    registry.set_notary(notary, now).await?;
     let mut records =
         vec![KeyRecord::new(AuthorityName::Root, &plan.location(AuthorityName::Root), &certificate)];
     let assurance = match plan.emulated {

@@ -9,10 +9,12 @@
 //!   [`show`], [`report`], [`expiring`], [`request`], [`audit`], [`lint`], [`certify`], [`tsa`], [`class`], [`ocsp`];
 //!   [`life_cycle`]: `hold`, `release` and `mark`; `documents_authority`: made when it is first needed;
 //!   [`authority_key`]: keys of authorities wherever they live; [`ceremony`]: `init` as it was declared.
+//! - [`operator`]: who may do what, [`office::Office::authorize`]; [`approval`]: what needs two.
 //! - [`staff_import`]: a list of staff ([`staff_file`], [`staff_directory`]) beside who is known; [`staff_leavers`].
 //! - [`which_card`]: which card somebody means; [`ways`]: what can be done with it and undone.
 
 pub mod actions;
+pub mod approval;
 pub mod audit;
 pub mod authority_key;
 pub mod ceremony;
@@ -31,6 +33,7 @@ pub mod life_cycle;
 pub mod lint;
 pub mod ocsp;
 pub mod office;
+pub mod operator;
 pub mod output;
 pub mod publish;
 pub mod report;

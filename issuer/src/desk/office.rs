@@ -4,16 +4,19 @@ use std::path::Path;
 
 use getrandom::SysRng;
 use jiff::Timestamp;
+use middleware::Locator;
 use middleware::secret_source::SecretSource;
 use rand_core::UnwrapErr;
 use zeroize::Zeroizing;
 
+use super::audit;
 use super::authority_key::{self, pin_source};
 use super::failure::Failure;
+use super::operator::{Guard, OperatorCard};
 use crate::ca::{Authority, Certificate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Home};
-use crate::domain::{Actor, AuthorityName, Cardholder};
+use crate::domain::{Actor, AuthorityName, Cardholder, Permission};
 use crate::personalization::custody::{CustodyError, MasterKey};
 use crate::registry::{Registry, RegistryUrl};
 
@@ -24,8 +27,12 @@ pub struct Surroundings {
     pub home: Option<Home>,
     /// `--registry`.
     pub registry: Option<RegistryUrl>,
-    /// `--operator`.
+    /// `--operator`: a name, or the locator of a card.
     pub operator: Option<String>,
+    /// `--operator-pin-file`.
+    pub operator_pin: Option<SecretSource>,
+    /// `--second-operator`, with `--second-operator-pin-file`.
+    pub second_operator: Option<OperatorCard>,
     /// `--passphrase-file`.
     pub passphrase: SecretSource,
     /// `--key-pin-file`: the PIN of authorities' keys on tokens and cards.
@@ -48,6 +55,9 @@ pub struct Office {
     pub random: UnwrapErr<SysRng>,
     passphrase: SecretSource,
     key_pin: SecretSource,
+    /// Who works here.
+    pub(super) guard: Guard,
+    operator_pin: SecretSource,
 }
 
 /// The passphrase that opens the home's keys.
@@ -65,7 +75,7 @@ impl Surroundings {
         let named = |text: &str| {
             Actor::new(text).map_err(|error| Failure::usage(format!("operator {text:?}: {error}")))
         };
-        if let Some(operator) = &self.operator {
+        if let Some(operator) = self.operator.as_ref().filter(|text| text.parse::<Locator>().is_err()) {
             return named(operator);
         }
         let user = rustix::process::getuid().as_raw();
@@ -105,10 +115,11 @@ impl Surroundings {
             return Err(Failure::new("no-home", message));
         }
         let config = Config::read(&home.config_file())?;
-        let registry =
-            Registry::open(&self.registry.clone().unwrap_or_else(|| home.default_registry()), self.actor()?)
-                .await?;
-        Ok(Office {
+        let actor = self.actor()?;
+        let url = self.registry.clone().unwrap_or_else(|| home.default_registry());
+        let registry = Registry::open(&url, actor.clone()).await?;
+        let card = self.operator_card(&config)?;
+        let mut office = Office {
             home,
             config,
             registry,
@@ -116,11 +127,51 @@ impl Surroundings {
             random: UnwrapErr(SysRng),
             passphrase: self.passphrase.clone(),
             key_pin: pin_source(self),
-        })
+            operator_pin: self.operator_pin.clone().unwrap_or(SecretSource::Terminal),
+            guard: Guard::new(actor, card, self.second_operator.clone()),
+        };
+        let root = office.authority_certificate(AuthorityName::Root).await?;
+        let witness = office.config.witness.clone();
+        let notary = audit::notary::of_home(&office.home, root.subject_key_identifier(), witness)?;
+        let now = office.clock.now();
+        office.registry.set_notary(notary, now).await?;
+        if office.registry.has_operators().await? {
+            office.registry.act_as(None);
+        }
+        Ok(office)
+    }
+
+    /// Opens the home for something that not everybody may do.
+    ///
+    /// # Errors
+    /// As [`Self::open`] and [`Office::authorize`].
+    pub async fn open_for(&self, action: Permission) -> Result<Office, Failure> {
+        let office = self.open().await?;
+        office.authorize(action).await?;
+        Ok(office)
+    }
+
+    /// The operator's card: named on the command line, or in the configuration.
+    fn operator_card(&self, config: &Config) -> Result<Option<OperatorCard>, Failure> {
+        let pin = self.operator_pin.clone().unwrap_or(SecretSource::Terminal);
+        let named = self.operator.as_ref().and_then(|text| text.parse::<Locator>().ok());
+        let locator = match (named, &config.operator) {
+            (Some(locator), _) => Some(locator),
+            (None, Some(text)) => Some(text.parse().map_err(|error| {
+                Failure::new("config", format!("operator = {text:?} in config.toml: {error}"))
+            })?),
+            (None, None) => None,
+        };
+        Ok(locator.map(|locator| OperatorCard { locator, pin }))
     }
 }
 
 impl Office {
+    /// Where the PIN of an operator's card comes from.
+    pub(super) const fn operator_pin(&self) -> &SecretSource {
+        &self.operator_pin
+    }
+
     /// Asks for the passphrase.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
 use crate::clock::Clock;
-use crate::domain::{CardId, RequestCommand, RequestId, RequestKind};
+use crate::domain::{CardId, Permission, RequestCommand, RequestId, RequestKind};
 use crate::registry::RequestRecord;
 
 /// What is done with requests.
@@ -51,6 +51,13 @@ pub enum Command {
         /// Its number
         number: i64,
     },
+}
+
+impl Command {
+    /// What whoever gives it must be allowed to do.
+    pub fn permission(&self) -> Permission {
+        if matches!(self, Self::List) { Permission::Read } else { Permission::Request }
+    }
 }
 
 /// A request, as listings show it.

@@ -7,7 +7,7 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
 use super::{staff_import, staff_leavers};
-use crate::domain::{Cardholder, CardholderId};
+use crate::domain::{Cardholder, CardholderId, Permission};
 use crate::registry::CardRecord;
 
 /// What is done with people.
@@ -29,6 +29,17 @@ pub enum Command {
     /// List everybody and their cards
     #[command(after_help = "Example:\n  issuer --home pki staff list --json")]
     List(ListArguments),
+}
+
+impl Command {
+    /// What whoever gives it must be allowed to do.
+    pub fn permission(&self) -> Permission {
+        match self {
+            Self::Import(_) => Permission::Staff,
+            Self::Leavers(arguments) => arguments.permission(),
+            Self::List(_) => Permission::Read,
+        }
+    }
 }
 
 /// Nothing to say yet.

@@ -8,7 +8,7 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
 use crate::clock::Clock;
-use crate::domain::{PersonCommand, RevocationReason};
+use crate::domain::{Permission, PersonCommand, RevocationReason};
 
 /// What `staff leavers` was told.
 #[derive(Args, Debug)]
@@ -16,6 +16,13 @@ pub struct Arguments {
     /// Revoke the cards and certificates of all of them (cessation-of-operation)
     #[arg(long)]
     revoke: bool,
+}
+
+impl Arguments {
+    /// What whoever gives it must be allowed to do.
+    pub fn permission(&self) -> Permission {
+        if self.revoke { Permission::Revoke } else { Permission::Read }
+    }
 }
 
 #[derive(Serialize)]

@@ -276,7 +276,7 @@ mod tests {
         let begin = first.document().len();
         for cut in begin..both.len() {
             assert_eq!(
-                SignedCheckpoint::parse_all(&both[..cut]),
+                SignedCheckpoint::parse_all(both.get(..cut).unwrap()),
                 Ok((vec![first.clone()], begin)),
                 "cut at {cut}"
             );

@@ -24,8 +24,8 @@ mod expiring;
 mod journal;
 mod key_origins;
 mod operations;
-mod outbox;
 mod operators;
+mod outbox;
 mod people;
 #[cfg(feature = "postgres")]
 mod postgres;

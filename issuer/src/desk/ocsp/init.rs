@@ -19,6 +19,7 @@ use super::folder::Folder;
 use crate::ca::profile::Assurance;
 use crate::ca::{Certificate, Profile, ProvenKey};
 use crate::config::write_new;
+use crate::domain::Permission;
 use crate::registry;
 use middleware::secret_source::SecretSource;
 
@@ -35,7 +36,7 @@ pub(super) async fn init(
     arguments: FolderArguments,
     format: Format,
 ) -> Result<Status, Failure> {
-    let office = surroundings.open().await?;
+    let office = surroundings.open_for(Permission::Services).await?;
     let folder = Folder::new(&arguments.folder);
     refuse_existing(folder.path())?;
     let now = time(&office).await?;
@@ -60,7 +61,7 @@ pub(super) async fn renew(
     arguments: FolderArguments,
     format: Format,
 ) -> Result<Status, Failure> {
-    let office = surroundings.open().await?;
+    let office = surroundings.open_for(Permission::Services).await?;
     let folder = Folder::new(&arguments.folder);
     let now = time(&office).await?;
     let passphrase = office.passphrase()?;

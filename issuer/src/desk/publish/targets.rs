@@ -11,6 +11,7 @@ use super::super::failure::{Failure, Status};
 use super::super::office::{Office, read_file};
 use super::super::output::{self, Format};
 use super::{Arguments, refuse_home};
+use crate::domain::Permission;
 use crate::publication::PublishedDirectory;
 use crate::publication::ldap::{Access, LdapTarget, LdapUrl};
 use crate::registry::PublicationTarget;
@@ -27,6 +28,13 @@ pub enum Command {
         /// The directory or URL, as the list shows it
         place: String,
     },
+}
+
+impl Command {
+    /// What whoever gives it must be allowed to do.
+    pub fn permission(&self) -> Permission {
+        if matches!(self, Self::List) { Permission::Read } else { Permission::Authority }
+    }
 }
 
 /// A target that is worked off.

@@ -17,7 +17,7 @@ use super::{InitArguments, ServiceKeyAlgorithm, secret};
 use crate::ca::profile::Assurance;
 use crate::ca::{Certificate, Profile, ProvenKey};
 use crate::config::write_new;
-use crate::domain::AuthorityName;
+use crate::domain::{AuthorityName, Permission};
 use crate::time_stamp::serial_log::SerialLog;
 use crate::time_stamp::token::Accuracy;
 use crate::time_stamp::{Folder, Settings};
@@ -41,7 +41,7 @@ pub(super) async fn run(
     arguments: InitArguments,
     format: Format,
 ) -> Result<Status, Failure> {
-    let mut office = surroundings.open().await?;
+    let mut office = surroundings.open_for(Permission::Services).await?;
     let folder = arguments.folder.resolve(surroundings)?;
     refuse_existing(folder.path())?;
     let settings = Settings {

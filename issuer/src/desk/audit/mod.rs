@@ -1,5 +1,7 @@
 //! `issuer audit`: whether the log is what was written.
 
+pub mod notary;
+
 use serde::Serialize;
 
 use super::failure::{Failure, Status};

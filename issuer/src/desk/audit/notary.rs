@@ -1,0 +1,179 @@
+//! The key that signs checkpoints of the log, and where they go beside the registry.
+//!
+//! The key is in the home, `keys/audit.pem` (mode 0600), and not under the passphrase: every change gets its checkpoint, also
+//! a revocation, which asks for no passphrase. What the key is worth against whoever holds the home is nothing; that is what
+//! the copies of checkpoints elsewhere are for.
+
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use der::{Decode, Encode};
+use middleware::{DigestAlgorithm, FileKey, KeyAlgorithm, SignatureScheme, Signer};
+use sha2::{Digest, Sha256};
+use spki::SubjectPublicKeyInfoOwned;
+use zeroize::Zeroizing;
+
+use super::super::failure::Failure;
+use super::super::output;
+use crate::ca::possession::verify_signature;
+use crate::config::Home;
+use crate::domain::{Notary, SignedCheckpoint};
+
+const SCHEME: SignatureScheme = SignatureScheme::Ecdsa(DigestAlgorithm::Sha256);
+const LABEL: &str = "PRIVATE KEY";
+
+/// See the module.
+struct KeyInHome {
+    key: Mutex<FileKey>,
+    public_key: Vec<u8>,
+    log: String,
+    witness: Option<PathBuf>,
+}
+
+/// The notary of a home: its audit key, which is made where there is none, for the log of this root.
+///
+/// # Errors
+/// The key file cannot be read or written, or is none.
+pub fn of_home(
+    home: &Home,
+    root_key_identifier: &[u8],
+    witness: Option<PathBuf>,
+) -> Result<Arc<dyn Notary>, Failure> {
+    let path = home.audit_key_file();
+    let key = match std::fs::read(&path).map(Zeroizing::new) {
+        Ok(pem) => read_key(&path, &pem)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => new_key(&path)?,
+        Err(error) => return Err(Failure::file(&path, &error)),
+    };
+    let public_key = key.public_key().to_der();
+    let public_key = public_key.map_err(|error| Failure::new("key", error.to_string()))?;
+    let log = hex::encode(root_key_identifier);
+    Ok(Arc::new(KeyInHome { key: Mutex::new(key), public_key, log, witness }))
+}
+
+fn read_key(path: &Path, pem: &[u8]) -> Result<FileKey, Failure> {
+    let refused = |reason: &dyn std::fmt::Display| {
+        Failure::new(
+            "key",
+            format!("{}: {reason}; move it away, and a new audit key is made", path.display()),
+        )
+    };
+    let (label, der) = der::pem::decode_vec(pem).map_err(|error| refused(&error))?;
+    let der = Zeroizing::new(der);
+    if label != LABEL {
+        return Err(refused(&format_args!("it holds a {label}, not a {LABEL}")));
+    }
+    let key = FileKey::from_pkcs8_der(&der)?;
+    if key.algorithm() != KeyAlgorithm::P256 {
+        return Err(refused(&"it is not a P-256 key"));
+    }
+    Ok(key)
+}
+
+/// Two desks that share a home may make it at once: the first one's stays.
+fn new_key(path: &Path) -> Result<FileKey, Failure> {
+    let failed = |error: &std::io::Error| Failure::file(path, error);
+    let key = FileKey::generate(KeyAlgorithm::P256)?;
+    let der = key.to_pkcs8_der()?;
+    let pem = der::pem::encode_string(LABEL, der::pem::LineEnding::LF, &der).map(Zeroizing::new);
+    let pem = pem.map_err(|error| Failure::new("key", error.to_string()))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o600))
+        .tempfile_in(folder)
+        .map_err(|error| failed(&error))?;
+    file.write_all(pem.as_bytes())
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(|error| failed(&error))?;
+    match file.persist_noclobber(path) {
+        Ok(_) => {
+            std::fs::File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(|error| failed(&error))?;
+            Ok(key)
+        }
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let pem = std::fs::read(path).map(Zeroizing::new).map_err(|error| failed(&error))?;
+            read_key(path, &pem)
+        }
+        Err(error) => Err(failed(&error.error)),
+    }
+}
+
+impl Notary for KeyInHome {
+    fn public_key(&self) -> Vec<u8> {
+        self.public_key.clone()
+    }
+
+    fn log(&self) -> String {
+        self.log.clone()
+    }
+
+    fn sign(&self, text: &str) -> Result<Vec<u8>, String> {
+        let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        key.sign(SCHEME, &Sha256::digest(text.as_bytes())).map_err(|error| error.to_string())
+    }
+
+    /// What is recorded is recorded: a witness that cannot be written is said, and nothing waits for it.
+    fn committed(&self, checkpoint: &SignedCheckpoint) {
+        let Some(path) = &self.witness else { return };
+        if let Err(error) = append(path, checkpoint) {
+            output::progress(&format!(
+                "warning: the witness file {} cannot be written ({error}); bring it up to date with: issuer audit verify --witness {}",
+                path.display(),
+                path.display()
+            ));
+        }
+    }
+}
+
+/// Whether a signature under a checkpoint is that of this key.
+pub fn is_signed(public_key: &[u8], text: &str, signature: &[u8]) -> bool {
+    SubjectPublicKeyInfoOwned::from_der(public_key)
+        .is_ok_and(|key| verify_signature(&key, SCHEME, &Sha256::digest(text.as_bytes()), signature).is_ok())
+}
+
+/// The checkpoints of a witness file; none where there is no such file.
+///
+/// # Errors
+/// It cannot be read, or is something else.
+pub fn read_witness(path: &Path) -> Result<Vec<SignedCheckpoint>, Failure> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Failure::file(path, &error)),
+    };
+    let read = SignedCheckpoint::parse_all(&text);
+    let (checkpoints, _) = read.map_err(|_| {
+        Failure::new("witness", format!("{} is not a witness file of an issuer's log", path.display()))
+    })?;
+    Ok(checkpoints)
+}
+
+/// Adds a checkpoint at the end of a witness file, durably, unless it is there; what a crash left unfinished is cut off.
+///
+/// # Errors
+/// The system's, or a file that is something else.
+pub fn append(path: &Path, checkpoint: &SignedCheckpoint) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .open(path)?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    let (known, whole) = SignedCheckpoint::parse_all(&text).map_err(std::io::Error::other)?;
+    if known.last().is_some_and(|last| last.checkpoint.end.sequence >= checkpoint.checkpoint.end.sequence) {
+        return Ok(());
+    }
+    let whole = u64::try_from(whole).unwrap_or(u64::MAX);
+    file.set_len(whole)?;
+    file.seek(SeekFrom::Start(whole))?;
+    file.write_all(checkpoint.document().as_bytes())?;
+    file.sync_all()
+}

@@ -1,0 +1,251 @@
+//! Who may do what: asked at the start of every command, and before each item of long work.
+//!
+//! A desk without operators works for whoever can open its home: single-operator mode. Once there are operators, the
+//! registry changes nothing before [`Office::authorize`] has let somebody through.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use middleware::Locator;
+use middleware::secret_source::SecretSource;
+
+use super::super::failure::Failure;
+use super::super::office::Office;
+use super::super::output;
+use super::session::{Presence, PresentedCard};
+use crate::clock::Clock;
+use crate::domain::{
+    Act, Actor, ApprovalCommand, ChainHash, GuardedAct, Operator, OperatorId, Party, Permission,
+};
+
+/// A card, and where its PIN comes from.
+#[derive(Clone, Debug)]
+pub struct OperatorCard {
+    /// Which card.
+    pub locator: Locator,
+    /// Its PIN.
+    pub pin: SecretSource,
+}
+
+/// What an open office knows of whoever works with it.
+pub struct Guard {
+    /// Who it is in single-operator mode, and beside whom unattended work is done.
+    login: Actor,
+    card: Option<OperatorCard>,
+    second: Option<OperatorCard>,
+    session: Mutex<Session>,
+}
+
+/// Whether somebody is logged in.
+enum Session {
+    /// Nobody yet.
+    Closed,
+    /// Somebody, by this key.
+    Open { key: ChainHash, presence: Presence },
+    /// The card left.
+    Ended,
+}
+
+impl Guard {
+    /// Nobody is logged in yet.
+    pub fn new(login: Actor, card: Option<OperatorCard>, second: Option<OperatorCard>) -> Self {
+        Self { login, card, second, session: Mutex::new(Session::Closed) }
+    }
+
+    fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The key of whoever is logged in, if the card has been there all the time.
+    fn key(&self) -> Result<Option<ChainHash>, Failure> {
+        let mut session = self.session();
+        let gone = || {
+            Failure::new(
+                "operator-card-gone",
+                "the operator's card has left its reader, and the session ended with it; what was not done yet was not done: put the card back and run the same command again",
+            )
+        };
+        match &mut *session {
+            Session::Closed => Ok(None),
+            Session::Ended => Err(gone()),
+            Session::Open { key, presence } => {
+                let key = *key;
+                if presence.is_there() {
+                    return Ok(Some(key));
+                }
+                *session = Session::Ended;
+                Err(gone())
+            }
+        }
+    }
+}
+
+impl Office {
+    /// Lets through whoever may do it, and nobody else: the first line of every command, and again before each item of long
+    /// work, because a session ends when the card leaves. In a desk without operators everybody may.
+    ///
+    /// # Errors
+    /// No card, a card that is no operator's or not good any more, a wrong PIN, the wrong role, a card that left. What was
+    /// refused is in the log.
+    pub async fn authorize(&self, action: Permission) -> Result<(), Failure> {
+        let login = &self.guard.login;
+        let is_unattended = action.is_unattended() && self.guard.card.is_none();
+        if is_unattended || !self.registry.has_operators().await? {
+            self.registry.act_as(Some(login.clone()));
+            return Ok(());
+        }
+        self.registry.act_as(None);
+        let operator = self.operator(action).await?;
+        if let Err(refusal) = operator.judge(action, self.clock.now()) {
+            return Err(self.refused(Some(&operator), action.as_str(), "operator-refused", &refusal).await);
+        }
+        self.registry.act_as(Some(actor(&operator)));
+        Ok(())
+    }
+
+    /// Lets an act through that needs two operators where the desk says so: after [`Self::authorize`], before the act.
+    ///
+    /// # Errors
+    /// Nobody else has granted it: it is asked for then, and the message says how it is granted.
+    pub async fn approve(&self, act: &GuardedAct) -> Result<(), Failure> {
+        let demanded = self.registry.dual_control().await?;
+        if !is_demanded(&demanded, act.act()) {
+            return Ok(());
+        }
+        let Some(key) = self.guard.key()? else {
+            return Err(Failure::new("operator-needed", format!("{} needs two operators", act.act())));
+        };
+        let operator = self.registry.operator_of_key(&key).await?;
+        let operator = operator.ok_or_else(|| Failure::new("operator-unknown", NO_LONGER))?;
+        let (party, now) = (Party::of(&operator), self.clock.now());
+        if let Some(id) = self.registry.use_approval(act, &party, now).await? {
+            output::progress(&format!("approval {} is used", id.0));
+            return Ok(());
+        }
+        let id = self.registry.ask_approval(act, "", &party, now).await?;
+        if let Some(second) = &self.guard.second {
+            self.grant_at_once(second, id, act).await?;
+            self.registry.act_as(Some(actor(&operator)));
+            if self.registry.use_approval(act, &party, now).await?.is_some() {
+                return Ok(());
+            }
+        }
+        let record = self.registry.approval(id).await?;
+        Err(Failure::new(
+            "approval-needed",
+            format!(
+                "{} ({}) needs a second operator: approval {} is asked for until {}; an approver grants it with: issuer approval grant {} --operator LOCATOR; then run the same command again",
+                act.act(),
+                act.details(),
+                id.0,
+                record.expires_at,
+                id.0
+            ),
+        ))
+    }
+
+    /// The second operator is at the same desk (`--second-operator`).
+    async fn grant_at_once(
+        &self,
+        second: &OperatorCard,
+        id: crate::domain::ApprovalId,
+        act: &GuardedAct,
+    ) -> Result<(), Failure> {
+        let (other, _) = self.log_in(second, Permission::Approve.as_str()).await?;
+        let now = self.clock.now();
+        if let Err(refusal) = other.judge(Permission::Approve, now) {
+            return Err(self.refused(Some(&other), act.act().as_str(), "operator-refused", &refusal).await);
+        }
+        self.registry.act_as(Some(actor(&other)));
+        let granted =
+            self.registry.command_approval(id, ApprovalCommand::Grant { by: Party::of(&other) }, now).await;
+        if let Err(refusal) = granted {
+            return Err(self.refused(Some(&other), act.act().as_str(), "approval-refused", &refusal).await);
+        }
+        Ok(())
+    }
+
+    /// Whoever is logged in; logs in where nobody is.
+    pub(in crate::desk) async fn operator(&self, action: Permission) -> Result<Operator, Failure> {
+        let key = match self.guard.key() {
+            Ok(key) => key,
+            Err(gone) => return Err(self.refused(None, action.as_str(), gone.code, &gone).await),
+        };
+        if let Some(key) = key {
+            if let Some(operator) = self.registry.operator_of_key(&key).await? {
+                return Ok(operator);
+            }
+            return Err(self.refused(None, action.as_str(), "operator-unknown", &NO_LONGER).await);
+        }
+        let Some(card) = &self.guard.card else {
+            return Err(Failure::new(
+                "operator-needed",
+                format!(
+                    "this desk has operators: to {action}, name your card with --operator pcsc: or --operator sim:FILE (or operator = \"...\" in config.toml)"
+                ),
+            ));
+        };
+        let (operator, presence) = self.log_in(card, action.as_str()).await?;
+        *self.guard.session() = Session::Open { key: operator.key, presence };
+        Ok(operator)
+    }
+
+    /// Proves that a card is a good operator's.
+    pub(super) async fn log_in(
+        &self,
+        card: &OperatorCard,
+        action: &str,
+    ) -> Result<(Operator, Presence), Failure> {
+        let presented = PresentedCard::open(&card.locator)?;
+        let Some(operator) = self.registry.operator_of_key(&presented.key()?).await? else {
+            let why = format!(
+                "the card {} (certificate {} of {}) is no operator's",
+                card.locator,
+                presented.certificate().serial_number(),
+                presented.certificate().subject()
+            );
+            return Err(self.refused(None, action, "operator-unknown", &why).await);
+        };
+        if let Err(refusal) = operator.judge_certificate(self.clock.now()) {
+            return Err(self.refused(Some(&operator), action, "operator-refused", &refusal).await);
+        }
+        match presented.prove(&card.pin, &operator.name) {
+            Ok(presence) => Ok((operator, presence)),
+            Err(failure) => Err(self.refused(Some(&operator), action, failure.code, &failure).await),
+        }
+    }
+
+    /// Writes a refusal down, and makes a failure of it.
+    pub(in crate::desk) async fn refused(
+        &self,
+        operator: Option<&Operator>,
+        action: &str,
+        code: &'static str,
+        why: &(impl std::fmt::Display + ?Sized),
+    ) -> Failure {
+        self.registry.act_as(None);
+        let who = operator.map_or_else(|| self.guard.login.clone(), actor);
+        let id: Option<OperatorId> = operator.map(|operator| operator.id);
+        let why = why.to_string();
+        let recorded = self.registry.record_refusal(id, who, (action, &why), self.clock.now()).await;
+        let failure = Failure::new(code, why);
+        match recorded {
+            Ok(()) => failure,
+            Err(error) => failure.and(&format!("and the refusal is not in the log: {error}")),
+        }
+    }
+}
+
+/// Whether an act needs two: as the desk says; who says it needs two as soon as anything does.
+pub(in crate::desk) fn is_demanded(demanded: &BTreeSet<Act>, act: Act) -> bool {
+    demanded.contains(&act) || (act == Act::DualControl && !demanded.is_empty())
+}
+
+/// How the log names an operator.
+pub(super) fn actor(operator: &Operator) -> Actor {
+    let named = format!("operator {} {}", operator.id.0, operator.name);
+    let short: String = named.chars().take(100).collect();
+    Actor::new(&short).unwrap_or_else(|_| Actor::unrecorded())
+}
+
+const NO_LONGER: &str = "whoever is logged in is an operator no longer";

@@ -1,0 +1,259 @@
+//! `issuer operator`: who may do what at the desk, by which card.
+
+mod guard;
+mod session;
+
+use clap::Subcommand;
+use middleware::Locator;
+use serde::Serialize;
+
+use super::failure::{Failure, Status};
+use super::office::Office;
+use super::output::{self, Format};
+use crate::ca::Certificate;
+use crate::clock::Clock;
+use crate::domain::{
+    Act, Cardholder, ChainHash, GuardedAct, Operator, Permission, Role, Roles, SerialNumber,
+};
+pub(super) use guard::is_demanded;
+pub use guard::{Guard, OperatorCard};
+use session::{PresentedCard, key_of};
+
+/// What is done with operators.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Make a person an operator, by the card that the person has; the first one is an administrator
+    #[command(
+        after_help = "Examples:\n  issuer --home pki operator add alice@example.org --role administrator,registrar --card pcsc:\n  \
+        issuer --home pki operator add bob@example.org --role approver --operator pcsc:"
+    )]
+    Add {
+        /// Mail address or identifier of the person
+        person: String,
+        /// What the person may do: registrar, approver, auditor, administrator; several with commas
+        #[arg(long, value_name = "ROLE,...")]
+        role: Roles,
+        /// The person's card, which proves its key; otherwise the registry's word for it is taken
+        #[arg(long, value_name = "LOCATOR")]
+        card: Option<Locator>,
+    },
+    /// End that somebody is an operator
+    #[command(after_help = "Example:\n  issuer --home pki operator remove bob@example.org --operator pcsc:")]
+    Remove {
+        /// Mail address or identifier of the person
+        person: String,
+        /// Why, for the log
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
+    },
+    /// List the operators, and what needs two of them
+    #[command(after_help = "Example:\n  issuer --home pki operator list")]
+    List,
+}
+
+impl Command {
+    /// What whoever gives it must be allowed to do.
+    pub fn permission(&self) -> Permission {
+        if matches!(self, Self::List) { Permission::Read } else { Permission::Operators }
+    }
+}
+
+#[derive(Serialize)]
+struct Line {
+    operator: i64,
+    name: String,
+    roles: String,
+    certificate: String,
+    state: String,
+    until: String,
+}
+
+#[derive(Serialize)]
+struct Listing {
+    single_operator: bool,
+    operators: Vec<Line>,
+    dual_control: Vec<&'static str>,
+}
+
+/// Carries out what was asked.
+///
+/// # Errors
+/// Nobody of that name, no card, an operator already, or no administrator left.
+pub async fn run(office: &Office, command: Command, format: Format) -> Result<Status, Failure> {
+    match command {
+        Command::Add { person, role, card } => add(office, &person, &role, card.as_ref(), format).await,
+        Command::Remove { person, why } => remove(office, &person, why, format).await,
+        Command::List => list(office, format).await,
+    }
+}
+
+async fn add(
+    office: &Office,
+    person: &str,
+    roles: &Roles,
+    card: Option<&Locator>,
+    format: Format,
+) -> Result<Status, Failure> {
+    let holder = office.cardholder(person).await?;
+    let is_first = !office.registry.has_operators().await?;
+    if is_first && !roles.has(Role::Administrator) {
+        return Err(Failure::new(
+            "no-administrator",
+            "the first operator must be an administrator, or nobody could add the next; nothing was changed",
+        ));
+    }
+    if is_first && card.is_none() {
+        return Err(Failure::new(
+            "operator-needed",
+            "the first operator must show that the card works, or nobody might get in again: give --card LOCATOR",
+        ));
+    }
+    let (serial, key) = certificate_of(office, &holder, card)?.resolve(office, &holder).await?;
+    let mail = holder.mail.as_str();
+    office
+        .approve(&GuardedAct::new(Act::DualControl, &format!("add operator {mail} {roles} {serial}")))
+        .await?;
+    let id = office.registry.add_operator(holder.id, (&serial, &key), roles, office.clock.now()).await?;
+    match format {
+        Format::Json => output::json(&serde_json::json!({
+            "operator": id.0, "name": holder.name.as_str(), "roles": roles.to_string(), "certificate": serial.to_string()
+        }))?,
+        Format::Text => output::line(&format!(
+            "{} <{mail}> is operator {} ({roles}), by certificate {serial}.{}",
+            holder.name.as_str(),
+            id.0,
+            if is_first { " From now on this desk does nothing without an operator's card." } else { "" }
+        ))?,
+    }
+    Ok(Status::Done)
+}
+
+/// Where the certificate of a new operator is looked for.
+enum Shown {
+    OnCard(Box<Certificate>),
+    Registered,
+}
+
+/// Proves the card, where one is shown.
+fn certificate_of(office: &Office, holder: &Cardholder, card: Option<&Locator>) -> Result<Shown, Failure> {
+    let Some(locator) = card else { return Ok(Shown::Registered) };
+    let presented = PresentedCard::open(locator)?;
+    let certificate = presented.certificate().clone();
+    presented.prove(office.operator_pin(), holder.name.as_str())?;
+    Ok(Shown::OnCard(Box::new(certificate)))
+}
+
+impl Shown {
+    /// The certificate as the registry knows it: the person's, delivered, for the key 9A.
+    async fn resolve(
+        self,
+        office: &Office,
+        holder: &Cardholder,
+    ) -> Result<(SerialNumber, ChainHash), Failure> {
+        let name = holder.name.as_str();
+        let registered = office.registry.authentication_certificate(holder.id).await?;
+        let (serial, der) = registered.ok_or_else(|| {
+            Failure::new(
+                "no-card",
+                format!("{name} has no card whose certificate for 9A is good; issue one first"),
+            )
+        })?;
+        let certificate = Certificate::from_der(der)?;
+        if let Self::OnCard(shown) = self
+            && shown.as_der() != certificate.as_der()
+        {
+            let message = format!(
+                "the card that was shown has certificate {}, and {name}'s card has {serial}; show the right card",
+                shown.serial_number()
+            );
+            return Err(Failure::new("operator-unknown", message));
+        }
+        Ok((serial, key_of(&certificate)?))
+    }
+}
+
+async fn remove(
+    office: &Office,
+    person: &str,
+    why: Option<String>,
+    format: Format,
+) -> Result<Status, Failure> {
+    let holder = office.cardholder(person).await?;
+    let operators = office.registry.operators().await?;
+    let name = holder.name.as_str();
+    let Some(operator) = operators.iter().find(|operator| operator.person == holder.id) else {
+        return Err(Failure::new(
+            "unknown-operator",
+            format!("{name} is not an operator; see issuer operator list"),
+        ));
+    };
+    let others: Vec<&Operator> = operators.iter().filter(|other| other.id != operator.id).collect();
+    if !others.iter().any(|other| other.roles.has(Role::Administrator)) {
+        let message = format!("{name} is the only administrator; add another first; nothing was changed");
+        return Err(Failure::new("no-administrator", message));
+    }
+    let demanded = office.registry.dual_control().await?;
+    if !demanded.is_empty() && !has_approver_and_another(others.iter().copied()) {
+        let message =
+            format!("without {name} nobody could approve what needs two operators; nothing was changed");
+        return Err(Failure::new("no-approver", message));
+    }
+    let details = format!("remove operator {} {}", operator.id.0, holder.mail.as_str());
+    office.approve(&GuardedAct::new(Act::DualControl, &details)).await?;
+    office.registry.remove_operator(operator.id, why, office.clock.now()).await?;
+    match format {
+        Format::Json => output::json(&serde_json::json!({ "removed": operator.id.0, "name": name }))?,
+        Format::Text => output::line(&format!("{name} is an operator no longer."))?,
+    }
+    Ok(Status::Done)
+}
+
+/// Whether something that needs two can still be done.
+pub(super) fn has_approver_and_another<'a>(operators: impl Iterator<Item = &'a Operator> + Clone) -> bool {
+    let approvers = operators.clone().filter(|operator| operator.roles.may(Permission::Approve));
+    operators.clone().count() >= 2 && approvers.count() >= 1
+}
+
+async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
+    let now = office.clock.now();
+    let lines: Vec<Line> = office
+        .registry
+        .operators()
+        .await?
+        .iter()
+        .map(|operator| Line {
+            operator: operator.id.0,
+            name: operator.name.clone(),
+            roles: operator.roles.to_string(),
+            certificate: operator.serial.to_string(),
+            state: match operator.judge_certificate(now) {
+                Ok(()) => "good".to_owned(),
+                Err(_) if now > operator.not_after => "expired".to_owned(),
+                Err(_) => operator.certificate.state().name().to_owned(),
+            },
+            until: operator.not_after.strftime("%F").to_string(),
+        })
+        .collect();
+    let demanded = office.registry.dual_control().await?;
+    let dual_control: Vec<_> =
+        Act::ALL.into_iter().filter(|act| is_demanded(&demanded, *act)).map(Act::as_str).collect();
+    if format == Format::Json {
+        output::json(&Listing { single_operator: lines.is_empty(), operators: lines, dual_control })?;
+        return Ok(Status::Done);
+    }
+    let rows = lines
+        .into_iter()
+        .map(|line| {
+            vec![line.operator.to_string(), line.name, line.roles, line.state, line.until, line.certificate]
+        })
+        .collect();
+    output::table(
+        &["operator", "name", "roles", "card", "until", "certificate"],
+        rows,
+        "There are no operators: whoever can open this home may do everything (single-operator mode). Add one with: issuer operator add PERSON --role administrator --card LOCATOR",
+    )?;
+    if !dual_control.is_empty() {
+        output::line(&format!("Two operators are needed for: {}.", dual_control.join(", ")))?;
+    }
+    Ok(Status::Done)
+}

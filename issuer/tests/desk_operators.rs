@@ -1,0 +1,121 @@
+//! Operators: a card for everything that is done, the right role for each, and two of them where it is demanded.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
+
+mod desk_support;
+mod operator_support;
+
+use operator_support::Staffed;
+
+/// Every kind of command beside the roles that may give it.
+const COMMANDS: [(&str, &[&str]); 15] = [
+    ("find alice", &["registrar", "approver", "auditor", "administrator"]),
+    ("stock list", &["registrar", "approver", "auditor", "administrator"]),
+    ("staff import more.csv", &["registrar"]),
+    ("stock add --serial 77", &["registrar"]),
+    ("issue zoe@example.org --card sim:none.card", &["registrar"]),
+    ("hold zoe@example.org", &["registrar"]),
+    ("stock return zoe@example.org", &["registrar"]),
+    ("request open renewal zoe@example.org", &["registrar"]),
+    ("class add board zoe@example.org", &["registrar"]),
+    ("revoke zoe@example.org --reason superseded", &["registrar", "administrator"]),
+    ("certify none.csr --profile mail-server", &["administrator"]),
+    ("operator remove zoe@example.org", &["administrator"]),
+    ("approval demand export", &["administrator"]),
+    ("approval grant 99", &["approver"]),
+    ("approval request export anything", &["registrar", "auditor", "administrator"]),
+];
+
+#[test]
+fn every_command_is_refused_to_every_wrong_role_and_logged() {
+    let desk = Staffed::new();
+    std::fs::write(desk.path("more.csv"), "name,mail\nZoe Xu,zoe@example.org\n").unwrap();
+    let mut refusals = 0;
+    for (command, roles) in COMMANDS {
+        for (person, role) in Staffed::EVERYBODY {
+            let arguments: Vec<&str> = command.split(' ').collect();
+            let run = desk.as_operator(person, &arguments);
+            let is_refused = run.stderr.contains("may not");
+            assert_eq!(is_refused, !roles.contains(&role), "{role}: {command}: {}", run.stderr);
+            if is_refused {
+                run.refuses(1, &["may not", role, roles[0]]);
+                refusals += 1;
+            }
+        }
+    }
+    let log = desk.log();
+    let told = log.iter().filter(|event| event["kind"] == "operator-refused").count();
+    assert_eq!(told, refusals, "a refusal is not in the log");
+    desk.plain(&["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn without_a_card_nothing_is_done_and_nothing_is_shown() {
+    let desk = Staffed::new();
+    let before = desk.log().len();
+    for (command, _) in COMMANDS {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        desk.plain(&arguments).refuses(1, &["this desk has operators", "--operator"]);
+        let mut named = vec!["--operator", "Mallory"];
+        named.extend(&arguments);
+        desk.plain(&named).refuses(1, &["this desk has operators"]);
+    }
+    assert_eq!(desk.log().len(), before);
+    // What only makes known or checks what others decided needs nobody.
+    desk.plain(&["publish", "--to", "public"]).expect(0);
+    desk.plain(&["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn a_card_that_is_not_good_opens_nothing() {
+    let desk = Staffed::new();
+    let find = ["find", "alice"];
+    // Of nobody, of a person who is no operator, with a wrong PIN.
+    let blank = desk.desk.blank("blank.card", &[]);
+    desk.with_card(&blank, "123456", &find).refuses(1, &["no certificate for its key 9A"]);
+    desk.with_card(&desk.card("zoe"), &desk.pin("zoe"), &find).refuses(1, &["is no operator's"]);
+    let wrong = desk.with_card(&desk.card("rita"), "00000000", &find);
+    wrong.refuses(1, &["PIN"]);
+    // On hold, released, revoked.
+    desk.as_operator("rita", &["hold", "otto@example.org"]).expect(0);
+    desk.as_operator("otto", &find).refuses(1, &["on hold", "must be good"]);
+    desk.as_operator("rita", &["release", "otto@example.org"]).expect(0);
+    desk.as_operator("otto", &find).expect(0);
+    desk.as_operator("rita", &["revoke", "otto@example.org", "--reason", "key-compromise"]).expect(0);
+    desk.as_operator("otto", &find).refuses(1, &["revoked"]);
+    // An operator who was removed.
+    desk.as_operator("adam", &["operator", "remove", "otto@example.org"]).expect(0);
+    desk.as_operator("otto", &find).refuses(1, &["is no operator's"]);
+    let kinds: Vec<_> = desk.log().iter().map(|event| event["kind"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(kinds.iter().filter(|kind| *kind == "operator-refused").count(), 5);
+}
+
+#[test]
+fn the_log_names_the_operator() {
+    let desk = Staffed::new();
+    desk.as_operator("rita", &["hold", "zoe@example.org"]).expect(0);
+    let log = desk.log();
+    let held = log.iter().rfind(|event| event["kind"] == "card-held").unwrap();
+    assert_eq!(held["actor"], "operator 2 Rita Registrar");
+}
+
+#[test]
+fn nobody_locks_everybody_out() {
+    let desk = Staffed::alone();
+    let add =
+        |arguments: &[&str]| desk.plain(&[&["operator", "add", "rita@example.org"], arguments].concat());
+    add(&["--role", "registrar", "--card", &desk.card("rita")]).refuses(1, &["must be an administrator"]);
+    add(&["--role", "administrator"]).refuses(1, &["--card"]);
+    let listed = desk.plain(&["operator", "list"]);
+    assert!(listed.stdout.contains("single-operator mode"), "{}", listed.stdout);
+    // Not with somebody else's card.
+    let pin = desk.pin_file("zoe");
+    add(&["--role", "administrator", "--card", &desk.card("zoe"), "--operator-pin-file", &pin])
+        .refuses(1, &["show the right card"]);
+    let pin = desk.pin_file("rita");
+    add(&["--role", "administrator", "--card", &desk.card("rita"), "--operator-pin-file", &pin]).expect(0);
+    desk.as_operator("rita", &["operator", "remove", "rita@example.org"]).refuses(1, &["only administrator"]);
+    desk.as_operator("rita", &["operator", "add", "rita@example.org", "--role", "auditor"])
+        .refuses(1, &["is an operator already"]);
+    desk.as_operator("rita", &["approval", "demand", "export"])
+        .refuses(1, &["two operators are needed first"]);
+}
