@@ -19,7 +19,8 @@ use super::failure::{Failure, Status};
 use super::office::Surroundings;
 use super::operator::OperatorCard;
 use super::output::{self, Format};
-use super::{ceremony, init, lint, ocsp, serve, tsa};
+use super::texts::{self, Language};
+use super::{ceremony, init, lint, ocsp, serve, shell, tsa};
 use crate::ca::profile::PivExtensions;
 use crate::ca::profile::status_services::{DeltaCrls, OcspService};
 use crate::clock::SystemClock;
@@ -61,6 +62,9 @@ pub struct Cli {
     /// Where the PIN of authorities' keys on tokens and cards comes from: fd:N or a file; otherwise it is asked for
     #[arg(long, global = true, value_name = "fd:N|PATH")]
     key_pin_file: Option<SecretSource>,
+    /// In which language it answers; otherwise that of LC_ALL, LC_MESSAGES or LANG
+    #[arg(long, global = true, env = "ISSUER_LANGUAGE", value_enum, value_name = "LANGUAGE")]
+    language: Option<Language>,
     /// Print JSON; errors too, on standard error
     #[arg(long, global = true)]
     json: bool,
@@ -77,6 +81,11 @@ enum Command {
     Init(Box<InitArguments>),
     #[command(flatten)]
     Action(Action),
+    /// The desk as a shell: insert a card and be led through, or type commands
+    #[command(
+        after_help = "Examples:\n  issuer --home pki desk\n  issuer --home pki desk --card 'pcsc:My Reader 00 00'"
+    )]
+    Desk(shell::Arguments),
     /// Serve a published directory over HTTP (RFC 4387, OCSP); needs neither CA keys nor registry
     #[command(after_help = "Examples:\n  issuer serve --from /srv/pki --listen 127.0.0.1:8080\n  \
         issuer serve --from /srv/pki --ocsp /srv/ocsp --service-passphrase-file ocsp.pass")]
@@ -197,6 +206,8 @@ pub async fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
     let (outcome, format) = match Cli::try_parse_from(&arguments) {
         Ok(cli) => {
             let format = if cli.json { Format::Json } else { Format::Text };
+            let environment = || Language::of_environment(|name| std::env::var(name).ok());
+            texts::speak(cli.language.unwrap_or_else(environment));
             (dispatch(cli, format).await, format)
         }
         Err(error) if error.use_stderr() && !wants_json(&arguments) => {
@@ -219,7 +230,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
                         serde_json::json!({ "error": { "code": failure.code, "message": failure.message } });
                     output::progress(&error.to_string());
                 }
-                Format::Text => output::progress(&format!("issuer: {failure}")),
+                Format::Text => output::progress(&format!("issuer: {}", texts::failure(&failure))),
             }
             failure.status.code()
         }
@@ -232,7 +243,7 @@ fn wants_json(arguments: &[OsString]) -> bool {
 }
 
 /// The sentence of a usage error, without the usage that follows it.
-fn said(error: &clap::Error) -> String {
+pub(super) fn said(error: &clap::Error) -> String {
     let text = error.to_string();
     let lines = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
     let words: Vec<_> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -264,6 +275,7 @@ async fn dispatch(cli: Cli, format: Format) -> Result<Status, Failure> {
 async fn carry_out(command: Command, surroundings: Surroundings, format: Format) -> Result<Status, Failure> {
     match command {
         Command::Init(arguments) => initialise(&surroundings, *arguments).await,
+        Command::Desk(arguments) => shell::run(&surroundings, arguments, format).await,
         Command::Action(action) => action.carry_out(&mut surroundings.open().await?, format).await,
         Command::Serve { from, listen, ocsp, service_passphrase_file } => {
             let source = service_passphrase_file.unwrap_or(SecretSource::Terminal);

@@ -16,8 +16,9 @@ use serde::Serialize;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
+use super::texts;
 use crate::config::write_new;
-use crate::domain::{AuthorityName, CardRefusal, CardState, Cardholder, CardholderId};
+use crate::domain::{AuthorityName, CardKey, CardRefusal, CardState, Cardholder, CardholderId, SerialNumber};
 use crate::personalization::PersonalizationError;
 use crate::personalization::plan::{KeyChoice, KeyOrigin};
 use crate::personalization::run::{Desk, Personalized, Progress};
@@ -89,37 +90,44 @@ pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<St
     };
     match format {
         Format::Json => output::json(&summary(&holder, &made))?,
-        Format::Text => output::line(&format!(
-            "{} <{}> has card {} until {}; publish the certificates, hand the card and the transport PIN over separately.",
-            holder.name.as_str(),
-            holder.mail.as_str(),
-            made.guid,
-            made.not_after.strftime("%F"),
-        ))?,
+        Format::Text => {
+            let (guid, until) = (made.guid.to_string(), made.not_after.strftime("%F").to_string());
+            let values = [
+                ("name", holder.name.as_str()),
+                ("mail", holder.mail.as_str()),
+                ("card", &guid),
+                ("until", &until),
+            ];
+            output::line(&texts::say("issue-done", &values))?;
+        }
     }
     Ok(Status::Done)
 }
 
+/// What the desk is told of a step; nothing of those that only a program follows.
 fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String> {
+    let of_key = |key: &CardKey, name| texts::say(name, &[("key", key.as_str())]);
+    let of_certificate = |key: &CardKey, serial: &SerialNumber, name| {
+        texts::say(name, &[("key", key.as_str()), ("serial", &serial.to_string())])
+    };
     Some(match progress {
-        Progress::Begun { guid, attempt: 1, .. } => format!("card {guid}"),
-        Progress::Begun { guid, attempt, resumes: true, .. } => {
-            format!("card {guid}: attempt {attempt} goes on where the one before stopped")
+        Progress::Begun { guid, attempt, resumes, .. } => {
+            let name = match (attempt, resumes) {
+                (1, _) => return Some(texts::say("issue-begun", &[("card", &guid.to_string())])),
+                (_, true) => "issue-resumed",
+                (_, false) => "issue-begun-again",
+            };
+            texts::say(name, &[("card", &guid.to_string()), ("attempt", &attempt.to_string())])
         }
-        Progress::Begun { guid, attempt, .. } => {
-            format!("card {guid}: attempt {attempt}; what the one before left behind is replaced and revoked")
-        }
-        Progress::SecretsSet => "PUK, transport PIN and management key set".to_owned(),
+        Progress::SecretsSet => texts::say("issue-secrets", &[]),
         Progress::KeyMade(key) => match origin {
-            KeyOrigin::GeneratedOnCard => format!("{key} generated on the card, proven"),
-            KeyOrigin::Injected => format!("{key} made here, written into the card and forgotten, proven"),
+            KeyOrigin::GeneratedOnCard => of_key(key, "issue-key-made"),
+            KeyOrigin::Injected => of_key(key, "issue-key-injected"),
         },
-        Progress::KeyKept(key) => format!("{key} made before the interruption, proven again"),
-        Progress::CertificateKept(key, serial) => {
-            format!("{key} certified before the interruption ({serial}), on the card")
-        }
-        Progress::Certified(key, serial) => format!("{key} certified ({serial}), written"),
-        Progress::Verified(key) => format!("{key} read back, exercised against its certificate"),
+        Progress::KeyKept(key) => of_key(key, "issue-key-kept"),
+        Progress::CertificateKept(key, serial) => of_certificate(key, serial, "issue-certificate-kept"),
+        Progress::Certified(key, serial) => of_certificate(key, serial, "issue-certified"),
+        Progress::Verified(key) => of_key(key, "issue-verified"),
         Progress::Step { .. } => return None,
     })
 }
@@ -256,7 +264,7 @@ impl PinPlace {
         match self {
             Self::Terminal => {
                 let mut terminal = std::io::stdout().lock();
-                writeln!(terminal, "Transport PIN, shown only now: {pin}")?;
+                writeln!(terminal, "{} {pin}", texts::say("issue-pin", &[]))?;
                 terminal.flush()
             }
             Self::File { path, file } => {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
-use super::{ways, which_card};
+use super::{texts, ways, which_card};
 use crate::clock::Clock;
 use crate::domain::{CardCommand, CardState, Loss, Usability};
 use crate::registry::CardRecord;
@@ -132,22 +132,29 @@ async fn carry_out(
         holder: mail.map(str::to_owned),
         state: state.name(),
         since: state.since().map(|since| since.to_string()),
-        undo: undo.clone(),
+        undo,
     };
     match format {
         Format::Json => output::json(&summary)?,
         Format::Text => {
-            let whose = mail.map(|mail| format!(" of {mail}")).unwrap_or_default();
-            let crl = match (was_handed_out, command) {
-                (_, CardCommand::Activate | CardCommand::BlockPin | CardCommand::UnblockPin) | (false, _) => {
-                    ""
+            let said = texts::state(state.name());
+            let mut sentence = match mail {
+                Some(mail) => {
+                    let values = [("card", summary.card.as_str()), ("holder", mail), ("state", &said)];
+                    texts::say("changed-card-of", &values)
                 }
-                _ => " Make it known with: issuer publish --to DIR",
+                None => texts::say("changed-card", &[("card", &summary.card), ("state", &said)]),
             };
-            output::line(&format!("Card {}{whose} is {} now.{crl}", summary.card, summary.state))?;
-            output::line(&match undo {
-                Some(undo) => format!("What goes back from here: {undo}"),
-                None => "Nothing of this needs or has a way back.".to_owned(),
+            let concerns_certificates =
+                !matches!(command, CardCommand::Activate | CardCommand::BlockPin | CardCommand::UnblockPin);
+            if was_handed_out && concerns_certificates {
+                sentence = format!("{sentence} {}", texts::say("changed-publish", &[]));
+            }
+            output::line(&sentence)?;
+            let back = ways::of(&record, mail).into_iter().find(|way| way.undoes);
+            output::line(&match back.map(|way| way.in_one_line()) {
+                Some(way) => texts::say("changed-back", &[("way", &way)]),
+                None => texts::say("changed-no-way-back", &[]),
             })?;
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! - [`actions`]: what can be done with an opened home, as one table; every front end goes through it.
 //! - [`cli`]: the command line: arguments, help, dispatch; what a larger command is told is in its own `cli`.
+//! - [`shell`]: `desk`, the same actions typed one after the other, and a way through them for each card; [`texts`]: in which language.
 //! - [`office`]: an opened home: configuration, registry, keys, clock, randomness.
 //! - [`failure`]: every error as a sentence, a stable code and an exit status.
 //! - [`output`]: lines, tables and JSON.
@@ -40,6 +41,7 @@ pub mod report;
 pub mod request;
 pub mod revoke;
 pub mod serve;
+pub mod shell;
 pub mod show;
 pub mod staff;
 pub mod staff_directory;
@@ -47,6 +49,7 @@ pub mod staff_file;
 pub mod staff_import;
 pub mod staff_leavers;
 pub mod stock;
+pub mod texts;
 pub mod tsa;
 pub mod ways;
 pub mod which_card;

@@ -1,6 +1,7 @@
 //! An opened home: configuration, registry, keys, clock, randomness.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use getrandom::SysRng;
 use jiff::Timestamp;
@@ -54,13 +55,21 @@ pub struct Office {
     /// The operating system's randomness.
     pub random: UnwrapErr<SysRng>,
     passphrase: SecretSource,
+    kept: Kept,
     key_pin: SecretSource,
     /// Who works here.
     pub(super) guard: Guard,
     operator_pin: SecretSource,
 }
 
+/// Whether a passphrase is asked for each time or once.
+enum Kept {
+    Never,
+    Once(Mutex<Option<Passphrase>>),
+}
+
 /// The passphrase that opens the home's keys.
+#[derive(Clone)]
 pub struct Passphrase(Zeroizing<String>);
 
 /// How far the clock may lie behind the newest recorded event.
@@ -126,6 +135,7 @@ impl Surroundings {
             clock: SystemClock,
             random: UnwrapErr(SysRng),
             passphrase: self.passphrase.clone(),
+            kept: Kept::Never,
             key_pin: pin_source(self),
             operator_pin: self.operator_pin.clone().unwrap_or(SecretSource::Terminal),
             guard: Guard::new(actor, card, self.second_operator.clone()),
@@ -172,12 +182,31 @@ impl Office {
         &self.operator_pin
     }
 
-    /// Asks for the passphrase.
+    /// Asks for the passphrase, unless it is kept.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn passphrase(&self) -> Result<Passphrase, Failure> {
-        read_passphrase(&self.passphrase, &format!("Passphrase of {}", self.home.path().display()))
+        let read =
+            || read_passphrase(&self.passphrase, &format!("Passphrase of {}", self.home.path().display()));
+        let Kept::Once(kept) = &self.kept else { return read() };
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(passphrase) = &*kept {
+            return Ok(passphrase.clone());
+        }
+        Ok(kept.insert(read()?).clone())
+    }
+
+    /// From now on the passphrase is asked for once, and kept in memory until it is forgotten or the office is closed.
+    pub fn keep_passphrase(&mut self) {
+        self.kept = Kept::Once(Mutex::new(None));
+    }
+
+    /// Wipes the passphrase that was kept: it is asked for again.
+    pub fn forget_passphrase(&self) {
+        if let Kept::Once(kept) = &self.kept {
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
     /// Opens an authority with its key.

@@ -7,7 +7,7 @@ use super::life_cycle::WhichCard;
 use super::office::Office;
 use super::output::{self, Format};
 use super::ways::{self, WayView};
-use super::which_card;
+use super::{texts, which_card};
 use crate::domain::{CardState, Subject};
 use crate::registry::LogEntry;
 
@@ -70,23 +70,27 @@ fn happened(entry: LogEntry) -> Happened {
 }
 
 fn text(shown: &Shown, state: &CardState) -> Result<(), Failure> {
-    let whose = match (&shown.holder, state.is_live()) {
-        (Some(mail), true) => format!(", {mail}"),
-        (Some(mail), false) => format!(", last of {mail}"),
-        (None, _) => String::new(),
+    let said = texts::state(state.name());
+    let mut values = vec![("card", shown.card.as_str()), ("identity", &shown.identity), ("state", &said)];
+    values.extend(shown.since.as_deref().map(|since| ("since", since)));
+    values.extend(shown.holder.as_deref().map(|holder| ("holder", holder)));
+    let key = match (&shown.holder, &shown.since) {
+        (Some(_), _) if state.is_live() => "show-card-of",
+        (Some(_), _) => "show-card-last-of",
+        (None, Some(_)) => "show-card-since",
+        (None, None) => "show-card",
     };
-    let since = shown.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
-    output::line(&format!("Card {} ({}): {}{since}{whose}.", shown.card, shown.identity, shown.state))?;
-    for (undoes, title) in [(false, "What can come next:"), (true, "What goes back:")] {
+    output::line(&texts::say(key, &values))?;
+    for (undoes, title) in [(false, "show-next"), (true, "show-back")] {
         let ways: Vec<_> = shown.ways.iter().filter(|way| way.undoes == undoes).collect();
         if ways.is_empty() {
             continue;
         }
-        output::line(title)?;
+        output::line(&texts::say(title, &[]))?;
         for way in ways {
             let command =
                 way.command.as_deref().map(|command| format!("\n      {command}")).unwrap_or_default();
-            output::line(&format!("  - {}{command}", way.what))?;
+            output::line(&format!("  - {}{command}", way.said()))?;
         }
     }
     let rows = shown.history.iter().map(|happened| {

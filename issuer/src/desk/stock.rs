@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::failure::{Failure, Status};
 use super::office::{Office, read_file};
 use super::output::{self, Format};
+use super::texts;
 use crate::clock::Clock;
 use crate::domain::{CardCommand, CardState, Cardholder, Guid, StockIdentity};
 use crate::personalization::PersonalizationError;
@@ -82,9 +83,9 @@ pub async fn add(office: &mut Office, delivery: Delivery, format: Format) -> Res
                 output::progress(&format!("{}: {}", error.item, error.message));
             }
             output::line(&match added.added.as_slice() {
-                [] => "No card was taken into stock.".to_owned(),
-                [one] => format!("1 card taken into stock: {one}."),
-                many => format!("{} cards taken into stock.", many.len()),
+                [] => texts::say("stock-none", &[]),
+                [one] => texts::say("stock-one", &[("card", one)]),
+                many => texts::say("stock-many", &[("count", &many.len().to_string())]),
             })?;
         }
     }

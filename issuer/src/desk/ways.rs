@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::which_card;
-use crate::domain::{CardAction, Direction, Way};
+use super::{texts, which_card};
+use crate::domain::{CardAction, CardState, Direction, Way};
 use crate::registry::CardRecord;
 
 /// One thing that can be done.
@@ -15,6 +15,27 @@ pub struct WayView {
     pub what: &'static str,
     /// The command; none where it happens by itself in another.
     pub command: Option<String>,
+    /// What kind of thing.
+    #[serde(skip)]
+    pub action: CardAction,
+    /// Its words in the texts of the desk.
+    #[serde(skip)]
+    key: &'static str,
+}
+
+impl WayView {
+    /// In the words of the language that was chosen.
+    pub fn said(&self) -> String {
+        texts::say(self.key, &[])
+    }
+
+    /// Likewise, with the command.
+    pub fn in_one_line(&self) -> String {
+        match &self.command {
+            Some(command) => format!("{}: {command}", self.said()),
+            None => self.said(),
+        }
+    }
 }
 
 /// Everything that can be done with a card now; `holder` is whose it is, as a command takes it.
@@ -87,5 +108,27 @@ fn view(way: Way, record: &CardRecord, holder: Option<&str>) -> Option<WayView> 
             Some(format!("issuer mark {card} destroyed")),
         ),
     };
-    Some(WayView { undoes, what, command })
+    let key = key(way.action, record.card.state());
+    Some(WayView { undoes, what, command, action: way.action, key })
+}
+
+const fn key(action: CardAction, state: &CardState) -> &'static str {
+    match (action, state) {
+        (CardAction::Personalise, CardState::BeingPersonalised { .. }) => "way-personalise-again",
+        (CardAction::Personalise | CardAction::HandOver | CardAction::RecordFault, _) => "way-personalise",
+        (CardAction::Receive, _) => "way-receive",
+        (CardAction::Abandon, _) => "way-abandon",
+        (CardAction::Activate, _) => "way-activate",
+        (CardAction::BlockPin, _) => "way-block-pin",
+        (CardAction::UnblockPin, _) => "way-unblock-pin",
+        (CardAction::Hold, _) => "way-hold",
+        (CardAction::Release, _) => "way-release",
+        (CardAction::ReportLoss, _) => "way-report-loss",
+        (CardAction::ReportDamage, _) => "way-report-damage",
+        (CardAction::Replace, _) => "way-replace",
+        (CardAction::Revoke, _) => "way-revoke",
+        (CardAction::Return, _) => "way-return",
+        (CardAction::Restock, _) => "way-restock",
+        (CardAction::Destroy, _) => "way-destroy",
+    }
 }

@@ -52,6 +52,11 @@ impl Guard {
         Self { login, card, second, session: Mutex::new(Session::Closed) }
     }
 
+    /// Logs out whoever is logged in: the next command asks for a card again.
+    pub fn log_out(&self) {
+        *self.session() = Session::Closed;
+    }
+
     fn session(&self) -> MutexGuard<'_, Session> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,0 +1,204 @@
+//! An operator is led through: what card it is, what can be done with it, what is still to be said.
+
+use std::io::IsTerminal;
+
+use middleware::{Locator, ReaderWatch};
+
+use super::completion::Typing;
+use super::line::{self, Parsed, Said};
+use super::recognise::{self, Care, Offer};
+use super::wait::{self, Present};
+use super::{Session, texts};
+use crate::desk::failure::{Failure, Status};
+use crate::desk::output;
+use crate::domain::{Cardholder, RevocationReason};
+use crate::registry::SearchFor;
+
+impl Session {
+    /// Sees to the card in the reader, or to the next that is put into one, until nothing more is wanted.
+    pub(super) async fn lead(&mut self) -> Result<Status, Failure> {
+        let Some(locator) = self.wait_for_card().await? else { return Ok(Status::Done) };
+        let mut status = Status::Done;
+        loop {
+            let (name, seen) = recognise::look(&self.office, &locator).await?;
+            for line in seen.described(&name) {
+                output::line(&line)?;
+            }
+            let Some(offer) = self.choose(seen.offers()).await? else { return Ok(status) };
+            match self.take_up(offer, &locator).await {
+                Ok(done) => status = done,
+                Err(failure) if self.source.is_interactive() => self.tell(&failure),
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Where there is a card; none if nobody wants to insert one.
+    async fn wait_for_card(&mut self) -> Result<Option<Locator>, Failure> {
+        let mut watch = ReaderWatch::default();
+        let mut is_told = false;
+        loop {
+            match wait::present(&self.place, &mut watch)? {
+                Present::One(locator) => return Ok(Some(locator)),
+                Present::Several(places) => {
+                    output::line(&texts::say("shell-several", &[]))?;
+                    let names: Vec<_> = places.iter().map(ToString::to_string).collect();
+                    let chosen = self.number(&names, "shell-which-reader").await?;
+                    return Ok(chosen.and_then(|chosen| places.into_iter().nth(chosen)));
+                }
+                Present::None if !self.source.is_interactive() => {
+                    return Err(Failure::new("no-card", texts::say("shell-no-card", &[])));
+                }
+                Present::None => {}
+            }
+            if !is_told {
+                output::line(&texts::say("shell-insert", &[]))?;
+                is_told = true;
+            }
+            watch = tokio::select! {
+                changed = wait::change(watch) => changed?,
+                _ = tokio::signal::ctrl_c() => return Ok(None),
+            };
+        }
+    }
+
+    async fn choose(&mut self, mut offers: Vec<Offer>) -> Result<Option<Offer>, Failure> {
+        if offers.is_empty() {
+            output::line(&texts::say("shell-nothing-to-do", &[]))?;
+            return Ok(None);
+        }
+        output::line(&texts::say("shell-offers", &[]))?;
+        let names: Vec<_> = offers.iter().map(|offer| offer.what.clone()).collect();
+        let chosen = self.number(&names, "shell-choose").await?;
+        Ok(chosen.map(|chosen| offers.swap_remove(chosen)))
+    }
+
+    /// Lists these and asks for one; none for an empty answer.
+    async fn number(&mut self, names: &[String], question: &str) -> Result<Option<usize>, Failure> {
+        for (place, name) in names.iter().enumerate() {
+            output::line(&format!("{:>3}  {name}", place.saturating_add(1)))?;
+        }
+        loop {
+            let answer = self.ask(&texts::say(question, &[]), Typing::Answer).await?;
+            let Some(answer) = answer.filter(|answer| !answer.is_empty()) else { return Ok(None) };
+            let number = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+            if let Some(number) = number.filter(|number| *number < names.len()) {
+                return Ok(Some(number));
+            }
+            let message = texts::say("shell-no-such-number", &[("answer", &answer)]);
+            if !self.source.is_interactive() {
+                return Err(Failure::usage(message));
+            }
+            output::line(&message)?;
+        }
+    }
+
+    /// Does what was chosen, after asking for what is still to be said.
+    pub(super) async fn take_up(&mut self, offer: Offer, locator: &Locator) -> Result<Status, Failure> {
+        let Some(words) = self.filled_in(offer.words, locator).await? else { return self.not_done() };
+        if offer.care == Care::Final && !self.confirmed(&texts::say("shell-sure", &[]), Care::Final).await? {
+            return self.not_done();
+        }
+        match line::parse(words, locator)? {
+            Parsed::Said(Said::Action(action)) => self.act(action).await,
+            _ => self.not_done(),
+        }
+    }
+
+    fn not_done(&self) -> Result<Status, Failure> {
+        output::line(&texts::say("shell-not-done", &[]))?;
+        Ok(Status::Done)
+    }
+
+    async fn filled_in(
+        &mut self,
+        words: Vec<String>,
+        locator: &Locator,
+    ) -> Result<Option<Vec<String>>, Failure> {
+        let makes_a_card = words.first().is_some_and(|word| word == "issue");
+        let mut filled = Vec::new();
+        for word in words {
+            let given = match word.as_str() {
+                "LOCATOR" => Some(locator.to_string()),
+                "PERSON" => self.ask_person().await?,
+                "REASON" => self.ask_reason().await?,
+                "FILE" => self.ask(&texts::say("shell-file", &[]), Typing::Answer).await?,
+                _ => Some(word),
+            };
+            let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(None) };
+            filled.push(given);
+        }
+        if makes_a_card {
+            let is_shown = std::io::stdout().is_terminal();
+            let question = if is_shown { "shell-pin-file" } else { "shell-pin-file-needed" };
+            match self.ask(&texts::say(question, &[]), Typing::Answer).await? {
+                Some(file) if !file.is_empty() => filled.extend(["--transport-pin-file".to_owned(), file]),
+                Some(_) if is_shown => {}
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(filled))
+    }
+
+    /// Somebody in the registry, as a mail address; none if nobody is meant.
+    pub(super) async fn ask_person(&mut self) -> Result<Option<String>, Failure> {
+        loop {
+            let answer = self.ask(&texts::say("shell-person", &[]), Typing::Person).await?;
+            let Some(text) = answer.filter(|answer| !answer.is_empty()) else { return Ok(None) };
+            if let Some(exact) = self.office.registry.cardholder_named(&text).await? {
+                return Ok(Some(exact.mail.as_str().to_owned()));
+            }
+            let people = self.office.registry.search(&text, SearchFor::Beginnings).await?.people;
+            match people.as_slice() {
+                [] => {
+                    let message = texts::say("shell-person-unknown", &[("text", &text)]);
+                    if !self.source.is_interactive() {
+                        return Err(Failure::new("unknown-person", message));
+                    }
+                    output::line(&message)?;
+                }
+                [one] => {
+                    let question = texts::say("shell-is-it", &[("person", &shown(one))]);
+                    if self.confirmed(&question, Care::Light).await? {
+                        return Ok(Some(one.mail.as_str().to_owned()));
+                    }
+                }
+                several => {
+                    output::line(&texts::say("shell-person-several", &[]))?;
+                    let names: Vec<_> = several.iter().map(shown).collect();
+                    if let Some(chosen) = self.number(&names, "shell-which-person").await? {
+                        return Ok(several.get(chosen).map(|person| person.mail.as_str().to_owned()));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn ask_reason(&mut self) -> Result<Option<String>, Failure> {
+        let reasons = RevocationReason::ALL.map(RevocationReason::as_str).join(", ");
+        self.ask(&texts::say("shell-reason", &[("reasons", &reasons)]), Typing::Reason).await
+    }
+
+    /// Yes or no; Enter is no where it matters, and yes where it does not.
+    pub(super) async fn confirmed(&mut self, question: &str, care: Care) -> Result<bool, Failure> {
+        let choice = match care {
+            Care::Light => texts::say("shell-yes-no-default-yes", &[]),
+            Care::Final => texts::say("shell-yes-no", &[]),
+        };
+        let answer = self.ask(&format!("{question} {choice}"), Typing::Answer).await?;
+        let answer = answer.map(|answer| answer.to_lowercase());
+        Ok(match answer.as_deref() {
+            Some("y" | "yes" | "是") => true,
+            Some("") => care == Care::Light,
+            _ => false,
+        })
+    }
+
+    async fn ask(&mut self, question: &str, typing: Typing) -> Result<Option<String>, Failure> {
+        self.source.answer(question, typing, &self.office).await
+    }
+}
+
+fn shown(person: &Cardholder) -> String {
+    format!("{} <{}>", person.name.as_str(), person.mail.as_str())
+}

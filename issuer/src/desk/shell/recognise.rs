@@ -1,0 +1,218 @@
+//! What lies in the reader: a card of this registry in whatever state, a blank one, or somebody else's.
+
+use middleware::{Card, CardIdentity, Locator};
+
+use crate::ca::Certificate;
+use crate::desk::failure::Failure;
+use crate::desk::office::Office;
+use crate::desk::ways;
+use crate::desk::{texts, which_card};
+use crate::domain::{CardAction, Cardholder, Guid};
+use crate::registry::{CardRecord, EmulatedCards, PresentedIdentity};
+
+/// A card in a reader.
+pub(super) enum Seen {
+    /// The registry knows it.
+    Known {
+        /// What the registry has.
+        record: Box<CardRecord>,
+        /// Whose it is or was.
+        holder: Option<Cardholder>,
+        /// The GUID that the card shows, where the registry has another.
+        other_guid: Option<Guid>,
+    },
+    /// Nobody's, and nothing is on it.
+    Blank {
+        /// The maker's number; a card without one comes with a stock file.
+        serial: Option<u32>,
+    },
+    /// Not of this registry, and somebody's certificates are on it.
+    Foreign {
+        /// Their subjects.
+        subjects: Vec<String>,
+    },
+    /// An emulated card, which this registry refuses.
+    Emulated,
+}
+
+/// Something that can be done with a card.
+pub(super) struct Offer {
+    /// In words.
+    pub what: String,
+    /// As a command; `LOCATOR`, `PERSON`, `REASON`, `FILE` stand for what is asked for.
+    pub words: Vec<String>,
+    /// Whether it is asked again.
+    pub care: Care,
+}
+
+/// How easily something is done by mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    /// It can be undone, or only begins something.
+    Light,
+    /// It cannot be undone.
+    Final,
+}
+
+/// Looks at a card; nothing on it is changed.
+///
+/// # Errors
+/// No card, a card that answers nothing, or the registry.
+pub(super) async fn look(office: &Office, locator: &Locator) -> Result<(String, Seen), Failure> {
+    let mut card = Card::open(locator)?;
+    let identity = card.identity()?;
+    let name = name(&identity);
+    if identity.emulated.is_some() && office.registry.emulated_cards().await? == EmulatedCards::Refused {
+        return Ok((name, Seen::Emulated));
+    }
+    let guid = identity.guid.map(Guid::new);
+    let presented = PresentedIdentity { vendor_serial: identity.serial, guid };
+    let Some(record) = office.registry.card_presented(presented).await? else {
+        let certificates = card.certificates()?;
+        if certificates.is_empty() {
+            return Ok((name, Seen::Blank { serial: identity.serial }));
+        }
+        let mut subjects: Vec<_> = certificates.into_iter().map(|(_, der)| subject(der)).collect();
+        subjects.sort();
+        subjects.dedup();
+        return Ok((name, Seen::Foreign { subjects }));
+    };
+    let holder = match record.card.state().holder() {
+        Some(id) => Some(office.registry.cardholder(id).await?),
+        None => None,
+    };
+    let is_issued = record.card.state().is_live() && record.card.state().name() != "being personalised";
+    let other_guid = guid.filter(|guid| is_issued && record.card.guid() != Some(*guid));
+    Ok((name, Seen::Known { record: Box::new(record), holder, other_guid }))
+}
+
+fn name(identity: &CardIdentity) -> String {
+    match (identity.serial, identity.guid) {
+        (Some(serial), _) => serial.to_string(),
+        (None, Some(guid)) => Guid::new(guid).to_string(),
+        (None, None) => "?".to_owned(),
+    }
+}
+
+/// Whoever made the certificate wrote its subject: only what can be seen is shown.
+fn subject(der: Vec<u8>) -> String {
+    match Certificate::from_der(der) {
+        Ok(certificate) => {
+            let text = certificate.subject().to_string();
+            text.chars().filter(|character| !character.is_control()).take(100).collect()
+        }
+        Err(_) => "?".to_owned(),
+    }
+}
+
+impl Seen {
+    /// What it is, in a sentence or two.
+    pub(super) fn described(&self, name: &str) -> Vec<String> {
+        match self {
+            Self::Known { record, holder, other_guid } => {
+                let mut lines = vec![state(record, holder.as_ref(), name)];
+                if let Some(shown) = other_guid {
+                    let recorded = record.card.guid().map(|guid| guid.to_string()).unwrap_or_default();
+                    let values = [("shown", shown.to_string()), ("recorded", recorded)];
+                    let values = values.each_ref().map(|(key, value)| (*key, value.as_str()));
+                    lines.push(texts::say("shell-differs", &values));
+                }
+                lines
+            }
+            Self::Blank { .. } => {
+                vec![texts::say("shell-blank", &[("card", name)]), texts::say("shell-made-new", &[])]
+            }
+            Self::Foreign { subjects } => {
+                let subjects = subjects.join("; ");
+                vec![texts::say("shell-foreign", &[("card", name), ("subjects", &subjects)])]
+            }
+            Self::Emulated => vec![texts::say("shell-emulated", &[("card", name)])],
+        }
+    }
+
+    /// What can be done with it.
+    pub(super) fn offers(&self) -> Vec<Offer> {
+        match self {
+            Self::Known { record, holder, .. } => {
+                let mail = holder.as_ref().map(|holder| holder.mail.as_str());
+                of_record(record, mail, |_| true)
+            }
+            Self::Blank { serial: Some(_) } => {
+                vec![Offer::new("way-stock-add", "stock add --card LOCATOR", Care::Light)]
+            }
+            Self::Blank { serial: None } => {
+                vec![Offer::new("way-stock-file", "stock add --file FILE", Care::Light)]
+            }
+            Self::Foreign { .. } | Self::Emulated => Vec::new(),
+        }
+    }
+}
+
+impl Offer {
+    fn new(key: &str, command: &str, care: Care) -> Self {
+        let words = command.split(' ').map(str::to_owned).collect();
+        Self { what: texts::say(key, &[]), words, care }
+    }
+}
+
+/// A known card and its state, in a sentence.
+pub(super) fn state(record: &CardRecord, holder: Option<&Cardholder>, name: &str) -> String {
+    let state = record.card.state();
+    let said = texts::state(state.name());
+    let since = state.since().map(|since| format!("{}", since.strftime("%F %H:%M UTC"))).unwrap_or_default();
+    let holder = holder.map(|holder| format!("{} <{}>", holder.name.as_str(), holder.mail.as_str()));
+    match (&holder, since.is_empty()) {
+        (Some(holder), _) => {
+            let values = [("card", name), ("state", &said), ("since", &since), ("holder", holder)];
+            texts::say("shell-card-of", &values)
+        }
+        (None, false) => {
+            texts::say("shell-card-since", &[("card", name), ("state", &said), ("since", &since)])
+        }
+        (None, true) => texts::say("shell-card", &[("card", name), ("state", &said)]),
+    }
+}
+
+/// The ways of a known card that have a command and are wanted.
+pub(super) fn of_record(
+    record: &CardRecord,
+    mail: Option<&str>,
+    wanted: impl Fn(&ways::WayView) -> bool,
+) -> Vec<Offer> {
+    let views = ways::of(record, mail).into_iter().filter(wanted);
+    let offers = views.filter_map(|view| {
+        let words = shlex::split(view.command.as_deref()?.strip_prefix("issuer ")?)?;
+        Some(Offer { what: view.said(), words, care: care(view.action) })
+    });
+    offers.collect()
+}
+
+const fn care(action: CardAction) -> Care {
+    match action {
+        CardAction::Abandon
+        | CardAction::ReportLoss
+        | CardAction::ReportDamage
+        | CardAction::Replace
+        | CardAction::Revoke
+        | CardAction::Return
+        | CardAction::Destroy => Care::Final,
+        CardAction::Receive
+        | CardAction::Personalise
+        | CardAction::HandOver
+        | CardAction::RecordFault
+        | CardAction::Activate
+        | CardAction::BlockPin
+        | CardAction::UnblockPin
+        | CardAction::Hold
+        | CardAction::Release
+        | CardAction::Restock => Care::Light,
+    }
+}
+
+/// What a known card is called in a sentence.
+pub(super) fn called(record: &CardRecord) -> String {
+    match record.identity {
+        crate::domain::StockIdentity::VendorSerial(serial) => serial.to_string(),
+        crate::domain::StockIdentity::Guid(_) => which_card::name(record),
+    }
+}

@@ -1,0 +1,97 @@
+//! What the desk says, in the language of whoever works there.
+//!
+//! Texts are Fluent messages in `en.ftl` and `zh.ftl`; a test holds them to the same keys and the same placeables, and to
+//! what the sources name. What programs read (`--json`, codes, exit statuses) and what the manual says is English.
+
+mod language;
+
+use std::sync::OnceLock;
+
+use fluent_bundle::concurrent::FluentBundle;
+use fluent_bundle::{FluentArgs, FluentResource};
+
+pub use language::Language;
+
+use super::failure::Failure;
+
+/// The messages of one language.
+pub struct Texts {
+    language: Language,
+    bundle: FluentBundle<FluentResource>,
+}
+
+static CHOSEN: OnceLock<Texts> = OnceLock::new();
+
+/// From now on this program speaks this language; the first call counts.
+pub fn speak(language: Language) {
+    let _ = CHOSEN.set(Texts::new(language));
+}
+
+/// A message in the language that was chosen, English before any was.
+pub fn say(key: &str, values: &[(&str, &str)]) -> String {
+    CHOSEN.get_or_init(|| Texts::new(Language::English)).say(key, values)
+}
+
+/// What went wrong, in the language that was chosen: there a sentence for the kind of failure comes before the details,
+/// which are English.
+pub fn failure(failure: &Failure) -> String {
+    CHOSEN.get_or_init(|| Texts::new(Language::English)).failure(failure)
+}
+
+/// The name of a card's state, as the domain has it.
+pub fn state(name: &str) -> String {
+    say(&format!("state-{}", key_of(name)), &[])
+}
+
+/// A name in words as a part of a key.
+pub fn key_of(name: &str) -> String {
+    name.to_ascii_lowercase().replace(' ', "-")
+}
+
+impl Texts {
+    /// The messages of this language.
+    pub fn new(language: Language) -> Self {
+        let tag = language.tag().parse().ok();
+        let mut bundle = FluentBundle::new_concurrent(tag.into_iter().collect());
+        // Marks around what is filled in would be copied with serial numbers and addresses.
+        bundle.set_use_isolating(false);
+        let source = source(language).to_owned();
+        // A message that cannot be read is missing; a test finds it.
+        let resource = FluentResource::try_new(source).unwrap_or_else(|(resource, _)| resource);
+        let _ = bundle.add_resource(resource);
+        Self { language, bundle }
+    }
+
+    /// A message; its key, where there is none.
+    pub fn say(&self, key: &str, values: &[(&str, &str)]) -> String {
+        let Some(pattern) = self.bundle.get_message(key).and_then(|message| message.value()) else {
+            return key.to_owned();
+        };
+        let mut arguments = FluentArgs::new();
+        for (name, value) in values {
+            arguments.set(*name, *value);
+        }
+        let mut errors = Vec::new();
+        self.bundle.format_pattern(pattern, Some(&arguments), &mut errors).into_owned()
+    }
+
+    fn failure(&self, failure: &Failure) -> String {
+        if self.language == Language::English {
+            return failure.message.clone();
+        }
+        let key = format!("failure-{}", failure.code);
+        let sentence =
+            if self.bundle.has_message(&key) { self.say(&key, &[]) } else { self.say("failure", &[]) };
+        format!("{sentence}\n{}", failure.message)
+    }
+}
+
+const fn source(language: Language) -> &'static str {
+    match language {
+        Language::English => include_str!("en.ftl"),
+        Language::Chinese => include_str!("zh.ftl"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

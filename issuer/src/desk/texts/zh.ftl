@@ -1,0 +1,185 @@
+# 发卡台的中文文本。键与占位符和 en.ftl 相同。
+
+# 卡片状态
+state-unknown = 未登记
+state-in-stock = 在库
+state-unusable = 不可用
+state-being-personalised = 制作中
+state-awaiting-activation = 待启用
+state-active = 使用中
+state-pin-blocked = PIN 已锁定
+state-on-hold = 已冻结
+state-lost = 已丢失
+state-stolen = 已被盗
+state-damaged = 已损坏
+state-replaced = 已更换
+state-revoked = 已吊销
+state-returned = 已收回
+state-destroyed = 已销毁
+
+# 对一张卡能做什么
+way-receive = 重置之后重新入库
+way-personalise = 为某人制作这张卡
+way-personalise-again = 继续制作
+way-abandon = 放弃这张制作到一半的卡：已签发的证书将被吊销，卡片回到库中
+way-activate = 登记持卡人已更改初始 PIN
+way-block-pin = 登记 PIN 已锁定
+way-unblock-pin = 登记 PIN 已重新设置
+way-hold = 冻结；可以撤回
+way-release = 解除冻结：一切恢复原状
+way-report-loss = 报告丢失或被盗；证书将永久吊销
+way-report-damage = 报告损坏；证书将永久吊销
+way-replace = 用另一张卡代替它
+way-revoke = 永久吊销
+way-return = 收回；证书将被吊销，清除之后可发给任何人
+way-restock = 清除之后重新入库（会核实）
+way-destroy = 登记已销毁；不可撤回
+way-stock-add = 入库
+way-stock-file = 用制造商的库存文件入库
+
+# 各状态下能撤回什么
+undo-unknown = 这张卡还没有做过任何事，没有可撤回的。
+undo-in-stock = 在库的卡没有需要撤回的：可以发给某人，或登记已销毁。
+undo-unusable = 造成不可用的原因无法在这里撤回。请重置卡片，再重新入库。
+undo-being-personalised = 这张卡只制作到一半。可以继续制作，也可以放弃：已签发的证书将被吊销，卡片回到库中。
+undo-awaiting-activation = 发卡不能撤回：证书可能已经公开。可以冻结（冻结可以撤回）；收回卡片则永久吊销证书。
+undo-active = 这张卡在使用中，没有待撤回的。可以冻结（冻结可以撤回）；收回卡片则永久吊销证书。
+undo-pin-blocked = PIN 锁定的撤回办法是在发卡台重新设置 PIN；之后卡片恢复使用。
+undo-on-hold = 冻结的撤回办法是解除冻结：卡片与证书恢复原状。
+undo-lost = 丢失卡片的吊销不能撤回。若卡片找到，可以收回：清除之后可发给任何人。
+undo-stolen = 被盗卡片的吊销不能撤回。若卡片找到，可以收回：清除之后可发给任何人。
+undo-damaged = 损坏卡片的吊销不能撤回。若它仍能工作，可以收回：清除之后可发给任何人。
+undo-replaced = 更换不能撤回：已有另一张卡代替它。这张卡可以收回，清除之后可发给任何人。
+undo-revoked = 吊销不能撤回。卡片可以收回，清除之后可发给任何人。
+undo-returned = 它的证书保持吊销。清除之后卡片回到库中。
+undo-destroyed = 已销毁的卡不复存在，没有可撤回的。
+undo-how = 撤回的命令：{ $command }
+undo-do-it = 现在执行吗？
+
+# 交互界面
+shell-greeting =
+    { $organization } 的发卡台。插入卡片后按回车，即可按提示操作；也可以直接输入命令。
+    help 列出命令，Tab 补全，quit 退出。
+shell-insert = 请插入卡片。（Ctrl-C：不用卡片）
+shell-several = 不止一个读卡器里有卡：
+shell-no-card = 没有卡片。
+shell-card = 卡 { $card }：{ $state }。
+shell-card-of = 卡 { $card }：{ $state }，自 { $since }，{ $holder }。
+shell-card-since = 卡 { $card }：{ $state }，自 { $since }。
+shell-blank = 卡 { $card } 是空白卡，尚未入库。
+shell-foreign =
+    卡 { $card } 不在登记册中，但卡上有证书：{ $subjects }。
+    没有改动卡上的任何内容。若要把它作为本机构的卡，须由其所有者先重置，再入库。
+shell-emulated = 卡 { $card } 是模拟卡，本登记册不接受：只有用 --allow-emulated 建立的发行者才接受模拟卡。
+shell-differs = 卡片显示的 GUID 是 { $shown }，登记册中是 { $recorded }：它被重置过，或已被调换。请勿发出。
+shell-made-new = 发卡台还不认识这张卡；在您确认之前不会写入任何内容。
+shell-offers = 现在可以：
+shell-choose = 编号（回车：不再做别的）
+shell-no-such-number = 没有编号 { $answer }。
+shell-nothing-to-do = 现在对它没有可做的。
+shell-which-reader = 哪一个（编号）
+shell-person = 发给谁（姓名、邮件地址或工号）
+shell-person-unknown = 找不到“{ $text }”。
+shell-person-several = 找到不止一人：
+shell-which-person = 哪一位（编号）
+shell-is-it = 是 { $person } 吗？
+shell-reason = 原因（{ $reasons }）
+shell-file = 文件
+shell-pin-file = 存放初始 PIN 的新文件（回车：只在这里显示一次）
+shell-pin-file-needed = 存放初始 PIN 的新文件
+shell-sure = 此操作不可撤回。确定吗？
+shell-yes-no = （y/N）
+shell-yes-no-default-yes = （Y/n）
+shell-not-done = 没有做任何改动。
+shell-locked = 口令已忘记，操作员已退出；需要时会再次询问。
+shell-interrupted = 已中断。进行到哪一步以登记册为准；重新执行同一命令即可继续。
+shell-no-answer = 没有人回答“{ $question }”：输入已结束。
+shell-line = 第 { $line } 行：{ $message }
+
+# 进度与结果
+issue-begun = 卡 { $card }
+issue-begun-again = 卡 { $card }：第 { $attempt } 次；上一次留下的会被替换并吊销
+issue-resumed = 卡 { $card }：第 { $attempt } 次，从上一次中断处继续
+issue-key-kept = { $key } 在中断之前已生成，再次验证
+issue-certificate-kept = { $key } 在中断之前已签发证书（{ $serial }），已在卡上
+issue-secrets = 已设置 PUK、初始 PIN 和管理密钥
+issue-key-made = { $key } 已在卡上生成并验证
+issue-key-injected = { $key } 已在此生成、写入卡片并清除，已验证
+issue-certified = { $key } 已签发证书（{ $serial }）并写入
+issue-verified = { $key } 已回读，并用证书实际验证
+issue-done = { $name } <{ $mail }> 的卡 { $card } 有效期至 { $until }；请发布证书，并把卡片与初始 PIN 分开交付。
+issue-pin = 初始 PIN（只显示这一次）：
+changed-card = 卡 { $card } 现在{ $state }。
+changed-card-of = { $holder } 的卡 { $card } 现在{ $state }。
+changed-publish = 用此命令公布：issuer publish --to DIR
+changed-back = 撤回的办法：{ $way }
+changed-no-way-back = 此事不需要、也没有撤回的办法。
+stock-none = 没有卡片入库。
+stock-one = 1 张卡已入库：{ $card }。
+stock-many = { $count } 张卡已入库。
+show-card = 卡 { $card }（{ $identity }）：{ $state }。
+show-card-since = 卡 { $card }（{ $identity }）：{ $state }，自 { $since }。
+show-card-of = 卡 { $card }（{ $identity }）：{ $state }，自 { $since }，{ $holder }。
+show-card-last-of = 卡 { $card }（{ $identity }）：{ $state }，自 { $since }，原持有人 { $holder }。
+show-next = 接下来可以：
+show-back = 可以撤回：
+
+# 失败的种类；细节随后
+failure = 未能完成：
+failure-already-requested = 已经提出过这个申请。
+failure-already-revoked = 早已吊销，没有改动。
+failure-ambiguous = 不止一个符合，请说得更准确。
+failure-card-half-made = 这张卡正在为某人制作，只到一半。
+failure-card-issued = 这张卡已发出，不会再次发卡。
+failure-card-removed = 卡片被取走了。请放回后重新执行同一命令。
+failure-card-revoked = 这张卡已吊销。
+failure-card-state = 卡片当前的状态不允许这样做。
+failure-card-unusable = 这张卡不可用。
+failure-certificate-mismatch = 卡上的证书与应有的不符。
+failure-certificate-state = 证书当前的状态不允许这样做。
+failure-changed-meanwhile = 其间已被别处改动，请重新查看后再做。
+failure-clock-behind = 时钟落后于已有记录，不签发任何内容。请先校准时钟。
+failure-config = 配置有误。
+failure-custody = 主密钥文件有问题。
+failure-duplicate = 已经有了，不会重复登记。
+failure-emulated-card = 这是模拟卡，本登记册不接受。
+failure-exists = 已经存在，不会覆盖。
+failure-foreign-master-key = 主密钥属于另一个发行者。
+failure-has-card = 此人已有卡。
+failure-interrupted = 已中断。
+failure-io = 文件无法读写。
+failure-last-puk-try = PUK 只剩最后一次机会，不会自动使用。
+failure-log-broken = 事件日志与登记册不一致。
+failure-malformed = 内容格式不正确。
+failure-no-answer = 问题没有得到回答。
+failure-no-card = 没有卡片。
+failure-no-home = 这里没有发行者；请先用 issuer init 建立。
+failure-no-registry = 这里没有登记册。
+failure-no-stock-secrets = 没有这张卡的制造商密钥，请用库存文件入库。
+failure-not-wiped = 卡片尚未清除，请先重置。
+failure-nothing-to-revoke = 没有可吊销的。
+failure-overtaken = 另一个发卡台或另一次执行已经接手。
+failure-passphrase = 口令无法读取。
+failure-person-left = 此人已离职。
+failure-person-state = 人员当前的状态不允许这样做。
+failure-read-back = 回读的内容与写入的不同。
+failure-registry = 登记册出错。
+failure-registry-damaged = 登记册已损坏。
+failure-registry-full = 磁盘已满，没有改动登记册。
+failure-registry-in-use = 登记册正被占用，请稍后再试。
+failure-registry-unreachable = 连接不上登记册的服务器。
+failure-request-state = 申请当前的状态不允许这样做。
+failure-unknown-card = 没有这样的卡。
+failure-unknown-certificate = 没有这样的证书。
+failure-unknown-person = 没有这个人。
+failure-unknown-request = 没有这个申请。
+failure-unsupported = 这张卡或这个程序做不到。
+failure-usage = 命令没有写对。
+failure-wrong-management-key = 管理密钥不对。
+failure-wrong-passphrase = 口令不对。
+failure-wrong-pin = PIN 不对。
+failure-wrong-puk = PUK 不对。
+failure-operator-card-gone = 操作员的卡已离开读卡器，会话随之结束。
+failure-operator-needed = 需要操作员的卡。
+failure-operator-refused = 这位操作员没有此项权限。
+failure-approval-needed = 需要第二位操作员批准。
