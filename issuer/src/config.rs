@@ -111,6 +111,8 @@ pub struct Config {
     pub operator: Option<String>,
     /// A file outside the registry that every checkpoint of the log is added to.
     pub witness: Option<PathBuf>,
+    /// A command that sees every certificate before it is signed; none where it is empty.
+    pub external_lint: Vec<String>,
 }
 
 /// Why there is no configuration.
@@ -158,6 +160,8 @@ struct ConfigFile {
     operator: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     witness: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    external_lint: Vec<String>,
 }
 
 impl Config {
@@ -207,7 +211,7 @@ impl Config {
             piv_extensions,
             status_services: StatusServices::default(),
         };
-        Ok(Self { organization, domains, operator: None, witness: None })
+        Ok(Self { organization, domains, operator: None, witness: None, external_lint: Vec::new() })
     }
 
     /// The same with these ways to learn of revocations.
@@ -256,7 +260,12 @@ impl Config {
                 if file.ocsp { OcspService::Offered } else { OcspService::Absent },
             )
         })
-        .map(|config| Self { operator: file.operator, witness: file.witness, ..config })
+        .map(|config| Self {
+            operator: file.operator,
+            witness: file.witness,
+            external_lint: file.external_lint,
+            ..config
+        })
         .map_err(|error| ConfigError::Malformed {
             what: path.display().to_string(),
             reason: error.to_string(),
@@ -282,6 +291,7 @@ impl Config {
             ocsp: services.ocsp == OcspService::Offered,
             operator: self.operator.clone(),
             witness: self.witness.clone(),
+            external_lint: self.external_lint.clone(),
         };
         let text = toml::to_string(&file).map_err(|error| ConfigError::Malformed {
             what: path.display().to_string(),

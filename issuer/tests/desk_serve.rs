@@ -58,6 +58,16 @@ fn published_files_are_served_with_the_home_gone() {
         assert!(!head.starts_with("HTTP/1.1 200"), "{path}: {head}");
     }
 
+    let (head, body) = get(&address, "/health");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let health: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((&health["status"], health["crls"].as_array().unwrap().len()), (&"ok".into(), 3));
+
+    // Nothing of it is open for writing but what the program was started with.
+    for entry in std::fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap() {
+        let Ok(target) = std::fs::read_link(entry.unwrap().path()) else { continue };
+        assert!(!target.starts_with(desk.directory.path()), "{} is open", target.display());
+    }
     let pid = rustix::process::Pid::from_child(&server);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert!(server.wait().unwrap().success(), "the server did not end well when told to");
@@ -84,4 +94,25 @@ fn what_is_not_there_is_not_served() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     run(program().args(["public", "--listen", &address])).refuses(1, &[&address, "--listen"]);
+}
+
+#[test]
+fn who_asks_too_often_is_told_to_wait() {
+    let desk = Desk::new();
+    let public = desk.publish();
+    let mut server = Command::new(env!("CARGO_BIN_EXE_issuer"))
+        .args(["serve", "--rate", "1", "--from"])
+        .arg(&public)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let address = url.trim().strip_prefix("http://").unwrap();
+    let refused =
+        (0..1000).map(|_| get(address, "/anchor.pem").0).find(|head| !head.starts_with("HTTP/1.1 200"));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let head = refused.expect("nobody is ever told to wait").to_lowercase();
+    assert!(head.starts_with("http/1.1 429") && head.contains("retry-after: 1"), "{head}");
 }

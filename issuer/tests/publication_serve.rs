@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use base64ct::{Base64Unpadded, Encoding};
 use issuer::ca::{Certificate, Profile};
-use issuer::publication::{Publication, PublishedDirectory, serve};
+use issuer::publication::{Publication, PublishedDirectory, RateLimit, Service, serve, serve_with};
 use sha1::{Digest, Sha1};
 use support::test_key::TestKey;
 use support::*;
@@ -102,6 +102,49 @@ impl Drop for Site {
             self.runtime.block_on(server).unwrap().unwrap();
         }
     }
+}
+
+/// A clock that stands still.
+struct Still(jiff::Timestamp);
+
+impl issuer::clock::Clock for Still {
+    fn now(&self) -> jiff::Timestamp {
+        self.0
+    }
+}
+
+/// What `/health` says of a directory at a time.
+fn health(site: &Site, at: jiff::Timestamp) -> (u16, serde_json::Value) {
+    let listener = site.runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}/health", listener.local_addr().unwrap());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let service = Service {
+        directory: site.directory.path().to_owned(),
+        on_demand: None,
+        rate: RateLimit::default(),
+        clock: Box::new(Still(at)),
+    };
+    let server = site.runtime.spawn(serve_with(listener, service, async {
+        let _ = stopped.await;
+    }));
+    let answer = curl(&url, &[]);
+    stop.send(()).unwrap();
+    site.runtime.block_on(server).unwrap().unwrap();
+    (answer.status, serde_json::from_slice(&answer.body).unwrap())
+}
+
+#[test]
+fn health_is_lost_when_a_crl_has_expired() {
+    let site = Site::new();
+    let (status, said) = health(&site, site.world.now);
+    assert_eq!((status, &said["status"]), (200, &"ok".into()), "{said}");
+    let ends = said["crls"].as_array().unwrap().iter().map(|crl| crl["next_update"].as_str().unwrap());
+    let first: jiff::Timestamp = ends.min().unwrap().parse().unwrap();
+    let (status, said) = health(&site, first);
+    assert_eq!((status, &said["status"]), (503, &"expired".into()), "{said}");
+    assert!(!said["expired"].as_array().unwrap().is_empty());
+    std::fs::remove_dir_all(site.directory.path().join("crl")).unwrap();
+    assert_eq!(health(&site, site.world.now).1["status"], "unpublished");
 }
 
 struct Answer {

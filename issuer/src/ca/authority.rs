@@ -3,12 +3,14 @@ use std::borrow::Borrow;
 use std::io::Write;
 
 use middleware::{SignatureScheme, Signer};
+use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 
 use super::algorithm::{self, Digester, KeyKind};
-use super::certificate::{Certificate, UnsignedCertificate, key_identifier};
+use super::certificate::{Certificate, UnsignedCertificate, key_identifier, timestamp};
 use super::crl::encode::{CrlIssuer, UnsignedCrl};
 use super::crl::{CrlHeader, CrlScope, RevokedCertificate};
 use super::error::CaError;
+use super::lint::external::{self, ExternalLint};
 use super::lint::{self, LintedCertificate};
 use super::possession::{ProvenKey, verify_signature};
 use super::profile::assemble::{Issuer, assemble};
@@ -20,6 +22,7 @@ pub struct Authority {
     certificate: Certificate,
     key: KeyKind,
     signer: Box<dyn Signer>,
+    external: Option<Box<dyn ExternalLint>>,
 }
 
 impl Authority {
@@ -35,7 +38,7 @@ impl Authority {
             return Err(CaError::KeyMismatch { subject: certificate.subject() });
         }
         let key = KeyKind::of(signer.public_key())?;
-        Ok(Self { certificate, key, signer })
+        Ok(Self { certificate, key, signer, external: None })
     }
 
     /// Makes a root: certifies the signer's own key, linted and self-signed. The signature is the proof of
@@ -65,6 +68,13 @@ impl Authority {
         )?;
         let certificate = sign_certificate(signer.as_mut(), key, &lint::lint(unsigned)?)?;
         Self::open(certificate, signer)
+    }
+
+    /// The same with somebody else's lint, which sees every certificate before it is signed.
+    #[must_use]
+    pub fn with_external_lint(mut self, external: Box<dyn ExternalLint>) -> Self {
+        self.external = Some(external);
+        self
     }
 
     /// Its certificate.
@@ -108,20 +118,24 @@ impl Authority {
     /// Signs a linted certificate, once.
     ///
     /// # Errors
-    /// [`CaError::NotOurs`] when it was prepared for another authority, or the key's failure.
+    /// [`CaError::NotOurs`] when it was prepared for another authority, [`CaError::ExternalLint`], or the key's failure.
     pub fn sign(&mut self, certificate: LintedCertificate) -> Result<Certificate, CaError> {
         let tbs = certificate.unsigned().tbs();
         if tbs.issuer != self.certificate.tbs().subject {
             return Err(CaError::NotOurs("the issuer's name is another"));
         }
-        let signed = Certificate::assemble(certificate.unsigned(), &[])?;
-        if signed.authority_key_identifier() != key_identifier(self.certificate.public_key()).as_bytes() {
+        let issuer_key = tbs.extension::<AuthorityKeyIdentifier>()?.and_then(|(_, id)| id.key_identifier);
+        if issuer_key != Some(key_identifier(self.certificate.public_key())) {
             return Err(CaError::NotOurs("the issuer's key is another"));
         }
-        if signed.not_after() > self.certificate.not_after()
-            || signed.not_before() < self.certificate.not_before()
+        if timestamp(tbs.validity.not_after) > self.certificate.not_after()
+            || timestamp(tbs.validity.not_before) < self.certificate.not_before()
         {
             return Err(CaError::NotOurs("it outlives the authority's own certificate"));
+        }
+        if let Some(external) = &self.external {
+            let sample = external::unsigned_sample(&certificate, self.key)?;
+            external.judge(&sample).map_err(CaError::ExternalLint)?;
         }
         sign_certificate(self.signer.as_mut(), self.key, &certificate)
     }

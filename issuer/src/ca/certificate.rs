@@ -72,6 +72,10 @@ impl Certificate {
         let malformed = |error: der::Error| CaError::malformed("certificate", error);
         let signed = SignedCertificate::from_der(&der).map_err(malformed)?;
         let tbs = TbsCertificate::from_der(&signed.tbs.to_der().map_err(malformed)?).map_err(malformed)?;
+        Self::of(der, tbs)
+    }
+
+    fn of(der: Vec<u8>, tbs: TbsCertificate) -> Result<Self, CaError> {
         let subject_key_identifier =
             tbs.extension::<SubjectKeyIdentifier>()?.map(|(_, id)| id.0.as_bytes().to_vec());
         let authority_key_identifier = tbs
@@ -194,7 +198,7 @@ impl Certificate {
             signature_algorithm: unsigned.tbs.signature.clone(),
             signature: BitString::from_bytes(signature).map_err(malformed)?,
         };
-        Self::from_der(signed.to_der().map_err(malformed)?)
+        Self::of(signed.to_der().map_err(malformed)?, unsigned.tbs.clone())
     }
 }
 

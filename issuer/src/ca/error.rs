@@ -22,6 +22,9 @@ pub enum CaError {
     /// The lint found something; nothing was signed.
     #[error("the certificate was not signed, because the lint found: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Lint(Vec<Finding>),
+    /// The external lint refused it; nothing was signed.
+    #[error("the certificate was not signed, because the external lint refused it: {0}")]
+    ExternalLint(String),
     /// The certificate names another issuer, key or signature algorithm than this authority's.
     #[error("the certificate was prepared for another authority: {0}")]
     NotOurs(&'static str),
@@ -83,6 +86,7 @@ impl CaError {
         match self {
             Self::Field { .. } => "field-not-certifiable",
             Self::Lint(_) => "lint",
+            Self::ExternalLint(_) => "external-lint",
             Self::NotOurs(_) => "not-ours",
             Self::KeyMismatch { .. } => "ca-key-mismatch",
             Self::AuthorityExpired { .. } => "ca-expired",

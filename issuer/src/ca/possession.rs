@@ -1,4 +1,6 @@
 //! Proof of possession: before a key is certified, and after its certificate was written, it shows itself.
+use aws_lc_rs::digest::{Digest, SHA256};
+use aws_lc_rs::signature::UnparsedPublicKey;
 use elliptic_curve::Generate;
 use elliptic_curve::sec1::ToSec1Point;
 use middleware::{DigestAlgorithm, RsaEncryption, SignatureScheme, Signer};
@@ -213,6 +215,13 @@ pub fn verify_signature(
                 DigestAlgorithm::Sha512 => Pkcs1v15Sign::new::<Sha512>(),
             };
             rsa_public_key(key)?.verify(padding, digest, signature).is_ok()
+        }
+        // What an authority checks of each of its own signatures: several times faster.
+        (KeyKind::P256, SignatureScheme::Ecdsa(DigestAlgorithm::Sha256)) => {
+            let algorithm = &aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1;
+            let key = UnparsedPublicKey::new(algorithm, key.subject_public_key.raw_bytes());
+            Digest::import_less_safe(digest, &SHA256)
+                .is_ok_and(|digest| key.verify_digest(&digest, signature).is_ok())
         }
         (KeyKind::P256, SignatureScheme::Ecdsa(_)) => {
             let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(key.subject_public_key.raw_bytes());

@@ -26,6 +26,7 @@ use crate::ca::profile::status_services::{DeltaCrls, OcspService};
 use crate::clock::SystemClock;
 use crate::config::{Config, Home};
 use crate::domain::AuthorityName;
+use crate::publication::RateLimit;
 use crate::registry::{EmulatedCards, RegistryUrl};
 
 /// Certification authority and card issuance desk.
@@ -102,6 +103,10 @@ enum Command {
         /// Where the passphrase of the responder's key comes from: fd:N or a file; otherwise it is asked for
         #[arg(long, value_name = "fd:N|PATH", requires = "ocsp")]
         service_passphrase_file: Option<SecretSource>,
+        /// How many requests a second one client may make, clients on this computer too; 0 for as many as they like.
+        /// Otherwise 200, and as many as they like from this computer
+        #[arg(long, value_name = "N")]
+        rate: Option<u32>,
     },
     /// The OCSP responder (RFC 6960) that answers what was not prepared; its folder is served by issuer serve
     #[command(after_help = "Example:\n  issuer --home pki ocsp init --folder /srv/ocsp")]
@@ -277,9 +282,14 @@ async fn carry_out(command: Command, surroundings: Surroundings, format: Format)
         Command::Init(arguments) => initialise(&surroundings, *arguments).await,
         Command::Desk(arguments) => shell::run(&surroundings, arguments, format).await,
         Command::Action(action) => action.carry_out(&mut surroundings.open().await?, format).await,
-        Command::Serve { from, listen, ocsp, service_passphrase_file } => {
+        Command::Serve { from, listen, ocsp, service_passphrase_file, rate } => {
             let source = service_passphrase_file.unwrap_or(SecretSource::Terminal);
-            serve::run(from, listen, ocsp.map(|folder| (folder, source)), format).await
+            let rate = match rate {
+                None => RateLimit::default(),
+                Some(0) => RateLimit::None,
+                Some(rate) => RateLimit::Everybody(rate),
+            };
+            serve::run(from, listen, ocsp.map(|folder| (folder, source)), rate, format).await
         }
         Command::Ocsp(arguments) => ocsp::run(&surroundings, arguments, format).await,
         Command::Tsa(arguments) => tsa::run(&surroundings, arguments, format).await,

@@ -4,6 +4,7 @@
 //! - [`cli`]: the command line: arguments, help, dispatch; what a larger command is told is in its own `cli`.
 //! - [`shell`]: `desk`, the same actions typed one after the other, and a way through them for each card; [`texts`]: in which language.
 //! - [`office`]: an opened home: configuration, registry, keys, clock, randomness.
+//! - `external_lint`: somebody else's lint, as `config.toml` names it.
 //! - [`failure`]: every error as a sentence, a stable code and an exit status.
 //! - [`output`]: lines, tables and JSON.
 //! - one module per command: [`init`], [`staff`], [`stock`], [`issue`], [`revoke`], [`publish`], [`serve`], [`find`],
@@ -26,6 +27,7 @@ pub mod class;
 pub mod cli;
 mod documents_authority;
 pub mod expiring;
+mod external_lint;
 pub mod failure;
 pub mod find;
 pub mod init;

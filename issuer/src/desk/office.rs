@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::audit;
 use super::authority_key::{self, pin_source};
+use super::external_lint::CommandLint;
 use super::failure::Failure;
 use super::operator::{Guard, OperatorCard};
 use crate::ca::{Authority, Certificate};
@@ -220,7 +221,12 @@ impl Office {
     ) -> Result<Authority, Failure> {
         let certificate = self.authority_certificate(name).await?;
         let signer = authority_key::open(&self.home, name, &certificate, passphrase, &self.key_pin)?;
-        Ok(Authority::open(certificate, signer)?)
+        let authority = Authority::open(certificate, signer)?;
+        if self.config.external_lint.is_empty() {
+            return Ok(authority);
+        }
+        let external = CommandLint(self.config.external_lint.clone());
+        Ok(authority.with_external_lint(Box::new(external)))
     }
 
     /// The certificate of an authority.

@@ -12,7 +12,7 @@ use super::failure::{Failure, Status};
 use super::ocsp::open_on_demand;
 use super::output::{self, Format};
 use crate::clock::SystemClock;
-use crate::publication::{self, Service, layout};
+use crate::publication::{self, RateLimit, Service, layout};
 
 #[derive(Serialize)]
 struct Ready {
@@ -27,6 +27,7 @@ pub async fn run(
     directory: PathBuf,
     address: SocketAddr,
     responder: Option<(PathBuf, SecretSource)>,
+    rate: RateLimit,
     format: Format,
 ) -> Result<Status, Failure> {
     if !directory.is_dir() {
@@ -45,7 +46,7 @@ pub async fn run(
     }
     let on_demand = responder.map(|(folder, source)| open_on_demand(&folder, &source)).transpose()?;
     let (listener, stop) = listen(address, format).await?;
-    let service = Service { directory, on_demand, clock: Box::new(SystemClock) };
+    let service = Service { directory, on_demand, rate, clock: Box::new(SystemClock) };
     publication::serve_with(listener, service, stop)
         .await
         .map_err(|error| Failure::new("serve", format!("the server stopped: {error}")))?;

@@ -1,9 +1,12 @@
 //! A private key in memory, from and to an encrypted PKCS#8 file (RFC 5958).
+use aws_lc_rs::digest::{Digest, SHA256};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc8410::{ID_ED_25519, ID_X_25519};
 use der::asn1::{BitStringRef, OctetStringRef};
 use der::{Decode, Document};
 use ed25519_dalek::Signer as _;
+use elliptic_curve::sec1::ToSec1Point;
 use getrandom::SysRng;
 use p256::ecdsa::signature::hazmat::PrehashSigner;
 use pkcs8::pkcs5::{pbes2, scrypt};
@@ -21,7 +24,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::public_key::{PublicKey, pkcs1_v15, point_algorithm};
 use super::rsa_padding;
-use super::{Decryptor, KeyAgreement, KeyError, RsaEncryption, SignatureScheme, Signer};
+use super::{Decryptor, DigestAlgorithm, KeyAgreement, KeyError, RsaEncryption, SignatureScheme, Signer};
 use crate::piv::{KeyAlgorithm, PrivateKey};
 
 /// scrypt cost: N = 2^14, r = 8, p = 1, 16 MiB. The most that the openssl command opens without being told.
@@ -33,6 +36,8 @@ pub struct FileKey {
     secret: Secret,
     public_key: SubjectPublicKeyInfoOwned,
     algorithm: KeyAlgorithm,
+    /// The same key where a host signs thousands of times with it: P-256, several times faster.
+    quick: Option<EcdsaKeyPair>,
 }
 
 enum Secret {
@@ -197,7 +202,7 @@ impl FileKey {
         let algorithm = PublicKey::try_from(&public_key).ok().and_then(|key| key.algorithm());
         let algorithm =
             algorithm.filter(|&algorithm| algorithm != KeyAlgorithm::Rsa1024).ok_or_else(too_short)?;
-        Ok(Self { secret, public_key, algorithm })
+        Ok(Self { quick: quick(&secret), secret, public_key, algorithm })
     }
 }
 
@@ -251,6 +256,23 @@ fn crt_parts(key: &rsa::RsaPrivateKey) -> [Zeroizing<Vec<u8>>; 5] {
     parts
 }
 
+impl FileKey {
+    fn sign_quickly(&self, digest: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let failed = || KeyError::Unsupported("sign: the computation failed".into());
+        let pair = self.quick.as_ref().ok_or_else(failed)?;
+        let digest = Digest::import_less_safe(digest, &SHA256).map_err(|_| failed())?;
+        Ok(pair.sign_digest(&digest).map_err(|_| failed())?.as_ref().to_vec())
+    }
+}
+
+/// `None` for what is not a P-256 key.
+fn quick(secret: &Secret) -> Option<EcdsaKeyPair> {
+    let Secret::P256(key) = secret else { return None };
+    let (scalar, point) = (Zeroizing::new(key.to_bytes()), key.public_key().to_sec1_point(false));
+    let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
+    EcdsaKeyPair::from_private_key_and_public_key(algorithm, scalar.as_slice(), point.as_bytes()).ok()
+}
+
 impl Signer for FileKey {
     fn public_key(&self) -> &SubjectPublicKeyInfoOwned {
         &self.public_key
@@ -270,6 +292,9 @@ impl Signer for FileKey {
             (Secret::Rsa(key), SignatureScheme::RsaPss(hash)) => {
                 let block = rsa_padding::usual_pss_block(hash, digest, self.algorithm.length())?;
                 private_operation(key, &block).map(|signature| signature.to_vec())
+            }
+            (Secret::P256(_), SignatureScheme::Ecdsa(DigestAlgorithm::Sha256)) if self.quick.is_some() => {
+                self.sign_quickly(digest)
             }
             (Secret::P256(key), SignatureScheme::Ecdsa(_)) => {
                 let signature: Result<p256::ecdsa::DerSignature, _> =

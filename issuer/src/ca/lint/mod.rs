@@ -18,6 +18,7 @@ mod crl_times;
 mod document_signing;
 mod extended_key_usage;
 mod extensions;
+pub mod external;
 mod key_identifiers;
 mod key_usage;
 mod ocsp_signing;

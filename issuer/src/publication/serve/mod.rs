@@ -2,25 +2,31 @@
 //!
 //! - this file: the start and the end; connections are guarded by `guarded_listener`;
 //! - `answer`: what a request gets; `static_file`: paths;
-//! - `search`: queries; `index`: by what certificates are found; `ocsp`: OCSP.
+//! - `search`: queries; `index`: by what certificates are found; `ocsp`: OCSP;
+//! - `rate`: how often one client may ask; `health`: whether what is served is still good.
 //!
 //! It reads the published directory and nothing else: no CA key, no registry. It lists nothing. At most it has the key of
 //! an OCSP responder.
 mod answer;
+mod health;
 mod index;
 mod ocsp;
+mod rate;
 mod search;
 mod static_file;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::path::{Component, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::serve::IncomingStream;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -30,7 +36,10 @@ use crate::ca::ocsp::request::LONGEST;
 use crate::clock::{Clock, SystemClock};
 use crate::guarded_listener::GuardedListener;
 use answer::Server;
+use health::Health;
 use ocsp::OcspResponder;
+use rate::Buckets;
+pub use rate::RateLimit;
 use search::Collection;
 
 /// Serves a published directory until `stop` completes; answers under way are finished, for ten seconds at
@@ -43,7 +52,9 @@ pub async fn serve(
     directory: PathBuf,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    serve_with(listener, Service { directory, on_demand: None, clock: Box::new(SystemClock) }, stop).await
+    let clock = Box::new(SystemClock);
+    let service = Service { directory, on_demand: None, rate: RateLimit::default(), clock };
+    serve_with(listener, service, stop).await
 }
 
 /// What is served.
@@ -52,7 +63,9 @@ pub struct Service {
     pub directory: PathBuf,
     /// The key and certificates of an OCSP responder that also answers what was not prepared.
     pub on_demand: Option<OnDemand>,
-    /// By which prepared OCSP answers expire.
+    /// How often one client may ask.
+    pub rate: RateLimit,
+    /// By which CRLs and prepared OCSP answers expire.
     pub clock: Box<dyn Clock + Send + Sync>,
 }
 
@@ -65,14 +78,19 @@ pub async fn serve_with(
     service: Service,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let Service { directory, on_demand, clock } = service;
+    let Service { directory, on_demand, rate, clock } = service;
     std::fs::read_dir(&directory)?;
     let services = Services {
         files: Arc::new(Server::new(directory.clone())),
-        ocsp: OcspResponder::new(directory, on_demand),
+        ocsp: OcspResponder::new(directory.clone(), on_demand),
+        directory,
+        health: Health::default(),
+        buckets: Buckets::new(rate),
+        begin: Instant::now(),
         clock,
     };
     let app = Router::new().fallback(handle).with_state(Arc::new(services));
+    let app = app.into_make_service_with_connect_info::<Client>();
     let listener = GuardedListener::new(listener, MOST_CONNECTIONS, PATIENCE);
     let (stopping, stopped) = oneshot::channel();
     let stop = async move {
@@ -92,17 +110,49 @@ pub async fn serve_with(
 struct Services {
     files: Arc<Server>,
     ocsp: OcspResponder,
+    directory: PathBuf,
+    health: Health,
+    buckets: Buckets,
+    begin: Instant,
     clock: Box<dyn Clock + Send + Sync>,
 }
 
-async fn handle(State(services): State<Arc<Services>>, request: Request) -> Response<Body> {
+/// Who asks.
+#[derive(Clone, Copy)]
+struct Client(IpAddr);
+
+impl Connected<IncomingStream<'_, GuardedListener>> for Client {
+    fn connect_info(stream: IncomingStream<'_, GuardedListener>) -> Self {
+        Self(stream.remote_addr().ip())
+    }
+}
+
+async fn handle(
+    ConnectInfo(Client(client)): ConnectInfo<Client>,
+    State(services): State<Arc<Services>>,
+    request: Request,
+) -> Response<Body> {
+    if !services.buckets.admits(client, services.begin.elapsed()) {
+        let mut answer = answer::plain(StatusCode::TOO_MANY_REQUESTS, "too many requests; ask again later");
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        return answer.map(Body::from);
+    }
     let path = request.uri().path();
+    if path == HEALTH {
+        let answer = tokio::task::spawn_blocking(move || {
+            services.health.answer(&services.directory, services.clock.now())
+        });
+        return answered(answer.await);
+    }
     if path == OCSP || path.strip_prefix(OCSP).is_some_and(|rest| rest.starts_with('/')) {
         return handle_ocsp(&services, request).await.map(Body::from);
     }
     let (head, _) = request.into_parts();
     let files = Arc::clone(&services.files);
-    let answer = tokio::task::spawn_blocking(move || files.answer(&head)).await;
+    answered(tokio::task::spawn_blocking(move || files.answer(&head)).await)
+}
+
+fn answered(answer: Result<Response<Vec<u8>>, tokio::task::JoinError>) -> Response<Body> {
     answer
         .unwrap_or_else(|_| answer::plain(StatusCode::INTERNAL_SERVER_ERROR, "the answer failed"))
         .map(Body::from)
@@ -166,6 +216,8 @@ fn is_ocsp_request(headers: &HeaderMap) -> bool {
 
 /// Where OCSP is answered; certificates name it (`StatusServices`).
 const OCSP: &str = "/ocsp";
+/// Where monitors ask.
+const HEALTH: &str = "/health";
 /// How long a request may take to arrive.
 const SLOWEST_BODY: Duration = Duration::from_secs(10);
 /// How long a slow client may hold up the end.
