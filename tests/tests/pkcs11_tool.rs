@@ -3,11 +3,15 @@
 use std::fs;
 
 use anyhow::Result;
+use sealwright_tests::at_reader::YUBIKEY_MANAGEMENT_KEY;
 use sealwright_tests::card::{CardFile, FACTORY_PIN};
+use sealwright_tests::pcscd::Pcscd;
 use sealwright_tests::pkcs11::{Clients, FACTORY_MANAGEMENT_KEY, FACTORY_PUK};
 use sealwright_tests::privilege::Root;
 use sealwright_tests::process::Run;
+use sealwright_tests::programs::program;
 use sealwright_tests::world::World;
+use sealwright_tests::{foreign_card, openssl};
 
 #[test]
 fn pkcs11_tool_lists_tests_and_uses_an_issued_p256_card() -> Result<()> {
@@ -255,4 +259,104 @@ fn gnutls_lists_signs_and_verifies() -> Result<()> {
         pcscd.wait_until_empty(reader)?;
     }
     Ok(())
+}
+
+/// A plain SP 800-73-5 card: no metadata, no import, a management key and a PUK of its own.
+#[test]
+fn pkcs11_tool_personalises_and_uses_a_standard_card() -> Result<()> {
+    let Some(root) = Root::or_skip("pcscd in a private namespace")? else { return Ok(()) };
+    let mut world = World::empty()?;
+    let pcscd = world.pcscd(root, 2)?;
+    for (name, algorithm) in [
+        ("82", ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"]),
+        ("83", ["EC", "-pkeyopt", "ec_paramgen_curve:P-384"]),
+    ] {
+        let generate = Run::new("openssl").args(["genpkey", "-algorithm"]).args(algorithm);
+        generate.arg("-out").arg(world.path(name)).ok()?;
+    }
+    let retired = ["82", "83"].map(|name| format!("{name}={}", world.path(name).display()));
+    let card =
+        CardFile::standard_with(world.folder(), "card", &["--key", &retired[0], "--key", &retired[1]])?;
+    let (management_key, puk) = (card.stock_value("management_key")?, card.stock_value("puk")?);
+    let _inserted = pcscd.insert(0, &card.state)?;
+    let clients = Clients::new(&pcscd, world.folder())?;
+    let write = |name: &str, id: &str| -> Result<Run> {
+        openssl::certify_public_key(&clients.path(""), &format!("{name}.pub"), &format!("{name}.pem"))?;
+        let to_der = clients.run("openssl").args(["x509", "-in", &format!("{name}.pem"), "-outform", "DER"]);
+        to_der.args(["-out", &format!("{name}.der")]).ok()?;
+        let write = clients.officer(&management_key).args(["--write-object", &format!("{name}.der")]);
+        Ok(write.args(["--type", "cert", "--id", id]))
+    };
+
+    // It has no metadata: who makes a key keeps its public half until its certificate is on the card.
+    let reader = format!("pcsc:{}", pcscd.reader_name(0));
+    fs::write(clients.path("management-key"), &management_key)?;
+    for (key, algorithm, id) in [("9A", "p256", "01"), ("9C", "rsa2048", "02"), ("9D", "p256", "03")] {
+        let generate = Run::new(program("card")?).envs([&pcscd.environment()]).folder(world.folder());
+        let generate = generate.args(["generate", key, "--algorithm", algorithm, "--card", &reader]);
+        let generate = generate.args(["--management-key-file", "management-key", "--output"]);
+        generate.arg(format!("{key}.pub")).ok()?;
+        write(key, id)?.ok()?;
+    }
+    signs(&clients, "01", FACTORY_PIN, false)?;
+    signs(&clients, "02", FACTORY_PIN, true)?;
+    derives(&clients, "03", "prime256v1", FACTORY_PIN)?;
+
+    // Retired keys show with their certificates, and read old mail.
+    for (name, id) in [("82", "05"), ("83", "06")] {
+        let public = clients.run("openssl").args(["pkey", "-in", name, "-pubout", "-out"]);
+        public.arg(format!("{name}.pub")).ok()?;
+        write(name, id)?.ok()?;
+    }
+    let listed = clients.logged_in(FACTORY_PIN).arg("--list-objects").ok()?;
+    assert_eq!(listed.out().matches("Private Key Object").count(), 5, "{listed}");
+    decrypts(&clients, "05", FACTORY_PIN)?;
+    derives(&clients, "06", "secp384r1", FACTORY_PIN)?;
+
+    // What it has no command for is refused by name.
+    let delete =
+        clients.officer(&management_key).args(["--delete-object", "--type", "privkey", "--id", "01"]);
+    // CKR_ACTION_PROHIBITED, which OpenSC's tool does not know by name.
+    let refused = delete.fails_with(1)?;
+    assert!(refused.text().contains("0x1b"), "{refused}");
+    for _ in 0..3 {
+        clients.logged_in("999999").arg("--list-objects").fails_with(1)?;
+    }
+    clients.officer(&puk).args(["--init-pin", "--new-pin", "161803"]).ok()?;
+    signs(&clients, "01", "161803", false)
+}
+
+/// `ifd-jcecard` 0.2.0, which has no CHUID and uses no RSA keys and agrees on none (see `card_tool.rs`).
+#[test]
+fn pkcs11_tool_uses_a_card_that_nobody_here_wrote() -> Result<()> {
+    let Some(root) = Root::or_skip("pcscd in a private namespace")? else { return Ok(()) };
+    let driver = foreign_card::driver()?;
+    let world = World::empty()?;
+    let pcscd = Pcscd::start_with_driver(root, &world.servers_folder().join("pcscd"), 2, Some(&driver))?;
+    let clients = Clients::new(&pcscd, world.folder())?;
+    fs::write(clients.path("management-key"), YUBIKEY_MANAGEMENT_KEY)?;
+    for (key, algorithm, id) in [("9A", "p256", "01"), ("9C", "p384", "02")] {
+        let generate = Run::new(program("card")?).envs([&pcscd.environment()]).folder(world.folder());
+        let generate = generate.args(["generate", key, "--algorithm", algorithm, "--management-key-file"]);
+        let generate = generate.args(["management-key", "--output", "key.pub", "--card"]);
+        generate.arg(format!("pcsc:{}", Pcscd::foreign_reader_name())).ok()?;
+        openssl::certify_public_key(world.folder(), "key.pub", "key.pem")?;
+        let to_der = clients.run("openssl").args(["x509", "-in", "key.pem", "-outform", "DER"]);
+        to_der.args(["-out", "key.der"]).ok()?;
+        let write = clients.officer(YUBIKEY_MANAGEMENT_KEY).args(["--write-object", "key.der"]);
+        write.args(["--type", "cert", "--id", id]).ok()?;
+        signs(&clients, id, FACTORY_PIN, false)?;
+    }
+    let listed = clients.logged_in(FACTORY_PIN).arg("--list-objects").ok()?;
+    let counts = ["Certificate Object", "Public Key Object", "Private Key Object"];
+    assert_eq!(counts.map(|what| listed.out().matches(what).count()), [2, 2, 2], "{listed}");
+
+    let wrong = clients.logged_in("999999").arg("--list-objects").fails_with(1)?;
+    assert!(wrong.text().contains("CKR_PIN_INCORRECT"), "{wrong}");
+    let slots = clients.pkcs11_tool().arg("--list-slots").ok()?;
+    assert!(slots.out().contains("user PIN count low"), "{slots}");
+    clients.logged_in(FACTORY_PIN).args(["--change-pin", "--new-pin", "271828"]).ok()?;
+    signs(&clients, "02", "271828", false)?;
+    clients.officer(FACTORY_PUK).args(["--init-pin", "--new-pin", "161803"]).ok()?;
+    signs(&clients, "01", "161803", false)
 }

@@ -211,7 +211,9 @@ impl Token {
     /// Takes up a new line to the same card.
     fn reopen(&mut self) -> Result<(), CardError> {
         let mut card = Card::open(&self.locator)?;
-        if card.identity()?.guid != self.guid {
+        // Of cards without GUID nobody knows whether they are the same, and the PIN is another's.
+        let guid = card.identity()?.guid;
+        if guid.is_none() || guid != self.guid {
             return Err(CardError::CardRemoved);
         }
         self.line = Line::new(card);

@@ -121,15 +121,15 @@ pub(crate) fn wait_for_event(flags: c_ulong) -> Result<c_ulong, ReturnValue> {
 fn describe(identity: &CardIdentity, pin: PinState) -> TokenInfo {
     let serial_number = serial_number(identity);
     let label = format!("PIV card {serial_number}");
-    // A card without CHUID was never issued.
-    let initialized = if identity.guid.is_some() { token_flag::TOKEN_INITIALIZED } else { 0 };
     let firmware_version = identity.version.map_or(NO_VERSION, |(major, minor, _)| Version { major, minor });
     TokenInfo {
         label: padded(label.trim_end()),
         manufacturer_id: padded("unknown"),
         model: padded(if identity.emulated.is_some() { "PIV (emulated)" } else { "PIV" }),
         serial_number: padded(&serial_number),
-        flags: initialized
+        // A PIV card comes with its PIN; C_InitToken makes none of it. Clients use no token without this flag, and cards
+        // that hold keys but no CHUID are met.
+        flags: token_flag::TOKEN_INITIALIZED
             | token_flag::LOGIN_REQUIRED
             | token_flag::USER_PIN_INITIALIZED
             | token_flag::RNG
@@ -223,13 +223,11 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_card_is_not_initialized() {
+    fn a_card_without_chuid_may_be_used_too() {
         let blank = CardIdentity { guid: None, serial: None, version: None, ..identity() };
         let info = describe(&blank, pin(PinStatus::NotVerified { tries_left: 3 }));
-        assert_eq!(
-            (info.flags & token_flag::TOKEN_INITIALIZED, &info.serial_number),
-            (0, b"                ")
-        );
+        assert!(info.flags & token_flag::TOKEN_INITIALIZED != 0);
+        assert_eq!(&info.serial_number, b"                ");
         assert!(info.label.starts_with(b"PIV card  "));
         let numbered = CardIdentity { serial: Some(1234), ..blank };
         assert_eq!(serial_number(&numbered), "1234");
