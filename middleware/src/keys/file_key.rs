@@ -114,6 +114,44 @@ impl FileKey {
         Self::from_secret(secret)
     }
 
+    /// An RSA key of two primes, each as a big-endian number, and the public exponent 65537 (SP 800-78-5 section 3.1).
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`] for numbers that make no RSA key, or one that has not 2048, 3072 or 4096 bits.
+    pub fn from_rsa_primes(p: &[u8], q: &[u8]) -> Result<Self, KeyError> {
+        let (p, q) = (without_zeros(p), without_zeros(q));
+        // Judged here: what divides by it takes its numbers for primes. Half as long as the modulus, so the top bit is set.
+        let may_be_prime = |number: &[u8]| matches!((number.len(), number), (128 | 192 | 256, [0x80..=0xFF, .., last]) if last & 1 == 1);
+        if !may_be_prime(p) || !may_be_prime(q) || p.len() != q.len() || p == q {
+            return Err(too_short());
+        }
+        let number = |bytes: &[u8]| BoxedUint::from_be_slice_vartime(bytes);
+        let key = rsa::RsaPrivateKey::from_p_q(number(p), number(q), BoxedUint::from(65_537_u32));
+        let key = key.map_err(|error| KeyError::Unsupported(format!("numbers that make no key: {error}")))?;
+        Self::from_secret(Secret::Rsa(Box::new(key)))
+    }
+
+    /// A key of a curve: the scalar of P-256 or P-384 as a big-endian number of any length, or the 32 bytes of Ed25519
+    /// or X25519.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`] for an algorithm that is none of these, or a value out of range.
+    pub fn from_scalar(algorithm: KeyAlgorithm, value: &[u8]) -> Result<Self, KeyError> {
+        let bad = || KeyError::Unsupported(format!("a value that makes no {algorithm} key"));
+        let number = without_zeros(value);
+        let start = algorithm.length().checked_sub(number.len()).ok_or_else(bad)?;
+        let mut scalar = Zeroizing::new(vec![0; algorithm.length()]);
+        scalar.get_mut(start..).ok_or_else(bad)?.copy_from_slice(number);
+        let bytes = || <[u8; 32]>::try_from(value).map(Zeroizing::new).map_err(|_| bad());
+        Self::from_secret(match algorithm {
+            KeyAlgorithm::P256 => Secret::P256(p256::SecretKey::from_slice(&scalar).map_err(|_| bad())?),
+            KeyAlgorithm::P384 => Secret::P384(p384::SecretKey::from_slice(&scalar).map_err(|_| bad())?),
+            KeyAlgorithm::Ed25519 => Secret::Ed25519((&*bytes()?).into()),
+            KeyAlgorithm::X25519 => Secret::X25519((*bytes()?).into()),
+            _ => return Err(bad()),
+        })
+    }
+
     /// Writes what [`Self::from_encrypted_pkcs8_pem`] and `openssl pkey` read.
     ///
     /// # Errors
@@ -204,6 +242,11 @@ impl FileKey {
             algorithm.filter(|&algorithm| algorithm != KeyAlgorithm::Rsa1024).ok_or_else(too_short)?;
         Ok(Self { quick: quick(&secret), secret, public_key, algorithm })
     }
+}
+
+fn without_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|&&byte| byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
 }
 
 fn too_short() -> KeyError {

@@ -165,10 +165,6 @@ impl Transaction<'_> {
                 return Ok(Some(Arc::new(entry)));
             }
         }
-        // A retired key without certificate is of use to nobody, and asking for twenty takes time on real cards.
-        if matches!(key, KeyReference::Retired(_)) {
-            return Ok(None);
-        }
         let Some(metadata) = self.key_metadata(key)? else { return Ok(None) };
         let Some(public_key) = metadata.public_key else { return Ok(None) };
         Ok(Some(Arc::new(KeyEntry {

@@ -3,6 +3,7 @@ pub(crate) mod decrypt;
 pub(crate) mod digest;
 pub(crate) mod encrypt;
 pub(crate) mod general;
+mod import;
 pub(crate) mod key;
 pub(crate) mod object;
 pub(crate) mod random;

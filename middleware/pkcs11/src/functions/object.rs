@@ -1,4 +1,4 @@
-//! Object management (PKCS#11 Base 3.0 section 5.7).
+//! Object management (PKCS#11 Base 3.0 section 5.7). Private keys come in by `import`.
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::object::{Kind, Object, class, key_of_id};
 use crate::return_value::ReturnValue;
 use crate::token::{Handle, Login, Token, public_key_of_certificate};
 
-/// C_CreateObject: anything in the session; on the card, a certificate.
+/// C_CreateObject: anything but private keys in the session; on the card, a certificate or a private key.
 pub(crate) fn create(session: Handle, template: &Attributes) -> Result<Handle, ReturnValue> {
     let call = Call::on(session)?;
     if template.flag(attribute::TOKEN)? != Some(true) {
@@ -23,6 +23,7 @@ pub(crate) fn create(session: Handle, template: &Attributes) -> Result<Handle, R
     match template.number(attribute::CLASS)? {
         None => Err(ReturnValue::TEMPLATE_INCOMPLETE),
         Some(class::CERTIFICATE) => call.with_token(|token| write_certificate(token, template)),
+        Some(class::PRIVATE_KEY) => call.with_token(|token| super::import::private_key(token, template)),
         Some(_) => Err(ReturnValue::TEMPLATE_INCONSISTENT),
     }
 }

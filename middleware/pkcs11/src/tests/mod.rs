@@ -3,5 +3,6 @@
 mod buffers;
 pub(crate) mod card;
 mod fuzz;
+mod import;
 mod uses;
 mod wycheproof;

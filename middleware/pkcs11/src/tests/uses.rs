@@ -14,10 +14,10 @@ use crate::output::Output;
 use crate::return_value::ReturnValue;
 use crate::token::Handle;
 
-const ECDSA: u64 = 0x1041;
+pub(super) const ECDSA: u64 = 0x1041;
 const RSA_PKCS: u64 = 0x0001;
 
-fn request(kind: u64) -> Request {
+pub(super) fn request(kind: u64) -> Request {
     let parameter = match kind {
         0x0009 => Parameter::Oaep { hash: 0x250, mask: 2, source: 1, label: b"label".to_vec() },
         0x000D | 0x0043 => Parameter::Pss([0x250, 2, 32]),

@@ -49,6 +49,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     let mut rows = through_the_reader(&clients, &pcscd.reader_name(0))?;
     rows.extend(starts(&clients)?);
     inserted.remove()?;
+    pcscd.wait_until_empty(0)?;
     rows.extend(in_process(&clients, &card.state)?);
     Ok(rows)
 }
