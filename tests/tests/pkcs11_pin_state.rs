@@ -33,7 +33,10 @@ impl Client {
         let mut child = command.spawn()?;
         let input = child.stdin.take().context("no input")?;
         let output = BufReader::new(child.stdout.take().context("no output")?);
-        Ok(Self { child, input, output })
+        let mut client = Self { child, input, output };
+        // What happened to a slot before the module was initialised is no event (C_WaitForSlotEvent).
+        assert_eq!(client.hear()?, "ready");
+        Ok(client)
     }
 
     fn say(&mut self, command: &str) -> Result<()> {
@@ -56,9 +59,7 @@ impl Client {
         assert_eq!(self.ask(command)?, "ok", "{command}");
         Ok(())
     }
-}
 
-impl Client {
     fn signal(&self, signal: Signal) -> Result<()> {
         Ok(rustix::process::kill_process(Pid::from_child(&self.child), signal)?)
     }

@@ -31,9 +31,11 @@ fn initialize(module: &Path) -> Result<Pkcs11> {
     Ok(module)
 }
 
-/// Reads commands to the end of the input.
+/// Says that it is ready, and reads commands to the end of the input.
 fn obey(module: &Path) -> Result<()> {
     let mut client = Client { module: Some(initialize(module)?), session: None };
+    println!("ready");
+    std::io::stdout().flush()?;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let words: Vec<&str> = line.split_whitespace().collect();
