@@ -132,7 +132,9 @@ impl From<RegistryError> for Failure {
             RegistryError::UnknownApproval(_) => "unknown-approval",
             RegistryError::ApprovalRefused(_) => "approval-refused",
             RegistryError::Notary(_) => "key",
-            RegistryError::LogBroken(_) | RegistryError::StateBroken(_) => "log-broken",
+            RegistryError::LogBroken(_)
+            | RegistryError::CheckpointBroken(_)
+            | RegistryError::StateBroken(_) => "log-broken",
             RegistryError::Unreachable(_) => "registry-unreachable",
             RegistryError::NotAdmitted(_) => "registry-not-admitted",
             RegistryError::NotBuiltIn => "unsupported",

@@ -123,6 +123,35 @@ fn crl_numbers(text: &str) -> Option<BTreeMap<String, u64>> {
         .collect()
 }
 
+/// What is wrong with the checkpoints that stand beside a log; the number is that of the last event they are about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointFault {
+    /// It is about another history.
+    #[error(
+        "the checkpoint of event {0} is not about this log: the log was written anew since it was signed"
+    )]
+    OtherHistory(u64),
+    /// It does not follow the one before.
+    #[error(
+        "the checkpoint of event {0} does not follow the one before it: a checkpoint was taken out, put in or changed"
+    )]
+    NotLinked(u64),
+    /// Its signature is not that of a key of this log.
+    #[error("the checkpoint of event {0} is not signed by the audit key")]
+    NotSigned(u64),
+    /// Events that no checkpoint is about.
+    #[error(
+        "no checkpoint is about the events after {covered}, up to {end}: they were written past this program, or checkpoints were taken out"
+    )]
+    Uncovered {
+        /// The last event that a checkpoint is about.
+        covered: u64,
+        /// The last event.
+        end: u64,
+    },
+}
+
 /// A checkpoint with its signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedCheckpoint {

@@ -43,7 +43,9 @@ pub use certificate::{
     AuthorityName, Certificate, CertificateCommand, CertificateEvent, CertificateRefusal, CertificateState,
     Reach, RevocationReason, SerialNumber, is_sayable,
 };
-pub use checkpoint::{AuditKeyId, Batch, Checkpoint, MalformedCheckpoint, Notary, SignedCheckpoint};
+pub use checkpoint::{
+    AuditKeyId, Batch, Checkpoint, CheckpointFault, MalformedCheckpoint, Notary, SignedCheckpoint,
+};
 pub use operator::{Operator, OperatorEvent, OperatorId, OperatorRefusal};
 pub use person::{Person, PersonCommand, PersonEvent, PersonRefusal};
 pub use reader_class::{ClassDescription, ClassName, Clearance, ReaderClass};

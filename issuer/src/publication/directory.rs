@@ -119,6 +119,29 @@ impl PublishedDirectory {
         self.apply(vec![(path, signed.to_vec())], Vec::new())
     }
 
+    /// The checkpoint of the issuer's log that is published.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn checkpoint(&self) -> Result<Option<Vec<u8>>, PublicationError> {
+        self.store.read(Path::new(layout::CHECKPOINT))
+    }
+
+    /// Publishes a newer checkpoint and the keys that sign them; whether it is one is for the caller to know.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn replace_checkpoint(&self, document: &[u8], keys: &[u8]) -> Result<(), PublicationError> {
+        let _lock = self.store.lock()?;
+        for (path, contents) in [(layout::AUDIT_KEYS, keys), (layout::CHECKPOINT, document)] {
+            let path = Path::new(path);
+            if self.store.read(path)?.as_deref() != Some(contents) {
+                self.store.replace(path, contents)?;
+            }
+        }
+        self.store.sync()
+    }
+
     fn apply(
         &self,
         files: Vec<(PathBuf, Vec<u8>)>,

@@ -7,6 +7,7 @@
 //! crl/<key identifier>-<count>-<index>.crl                       the newest of one of its partitions
 //! crl/<key identifier>[-<count>-<index>]-delta.crl               what has changed since
 //! ocsp/<issuing CA's subjectKeyIdentifier>.answers               prepared OCSP answers, for `issuer serve`
+//! audit/checkpoint.txt  audit/keys.pem                           the newest signed checkpoint of the issuer's log, its keys
 //! classes.p7m                                                    classes of readers, a signed list
 //! certificates/by-email/<address>/<serial number>.cer            certificates of 9C and 9D
 //! .revision                                                      changes after every publication; absent during one
@@ -25,6 +26,10 @@ pub const CA_CHAIN: &str = "ca-chain.pem";
 pub const CRLS: &str = "crl.pem";
 /// Classes of readers, CMS SignedData.
 pub const CLASSES: &str = "classes.p7m";
+/// The newest signed checkpoint of the issuer's log.
+pub const CHECKPOINT: &str = "audit/checkpoint.txt";
+/// The public keys that sign checkpoints, PEM.
+pub const AUDIT_KEYS: &str = "audit/keys.pem";
 /// Folder of CA certificates.
 pub const AUTHORITIES: &str = "ca";
 /// Folder of CRLs.

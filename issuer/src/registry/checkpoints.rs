@@ -7,10 +7,12 @@ use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::database::{Change, Registry, chain_hash, stored};
+use super::database::{Change, Registry, chain_end, chain_hash, stored};
 use super::error::RegistryError;
 use super::rows::{self, damaged, time_text};
-use crate::domain::{AuditKeyId, Batch, ChainEnd, ChainHash, Checkpoint, Notary, SignedCheckpoint, Subject};
+use crate::domain::{
+    AuditKeyId, Batch, ChainEnd, ChainHash, Checkpoint, CheckpointFault, Notary, SignedCheckpoint, Subject,
+};
 
 /// A public key that signs checkpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,6 +147,100 @@ impl Registry {
                 .fetch_all(&self.pool)
                 .await?;
         rows.iter().map(document).collect()
+    }
+
+    /// Checks every checkpoint against the log and the one before, and the signatures of the newest and of each after which
+    /// another key signs: the links between them stand for the others. Changes nothing.
+    ///
+    /// # Errors
+    /// [`RegistryError::CheckpointBroken`].
+    pub async fn verify_checkpoints(
+        &self,
+        is_signed: CheckpointVerifier<'_>,
+    ) -> Result<Option<SignedCheckpoint>, RegistryError> {
+        let end = self.log_end().await?.sequence;
+        let keys = self.audit_keys().await?;
+        let verify = |signed: &SignedCheckpoint| {
+            let SignedCheckpoint { checkpoint, signature } = signed;
+            let key = keys.iter().find(|key| key.id == checkpoint.key);
+            let is_good = key.is_some_and(|key| is_signed(&key.public_key, &checkpoint.text(), signature));
+            if is_good { Ok(()) } else { Err(CheckpointFault::NotSigned(checkpoint.end.sequence)) }
+        };
+        let mut last: Option<SignedCheckpoint> = None;
+        'all: loop {
+            let covered = last.as_ref().map_or(0, |last| last.checkpoint.end.sequence);
+            let page = self.checkpoints_after(covered).await?;
+            if page.is_empty() {
+                break;
+            }
+            for next in page {
+                // What another desk has written meanwhile is for the next check.
+                if next.checkpoint.end.sequence > end {
+                    break 'all;
+                }
+                self.verify_checkpoint(last.as_ref(), &next).await?;
+                if let Some(last) = last.as_ref().filter(|last| last.checkpoint.key != next.checkpoint.key) {
+                    verify(last)?;
+                }
+                last = Some(next);
+            }
+        }
+        if let Some(last) = &last {
+            verify(last)?;
+        }
+        let covered = last.as_ref().map_or(0, |last| last.checkpoint.end.sequence);
+        if covered < end {
+            return Err(CheckpointFault::Uncovered { covered, end }.into());
+        }
+        Ok(last)
+    }
+
+    async fn verify_checkpoint(
+        &self,
+        before: Option<&SignedCheckpoint>,
+        next: &SignedCheckpoint,
+    ) -> Result<(), RegistryError> {
+        let Checkpoint { end, batch, previous, .. } = &next.checkpoint;
+        let (covered, expected) =
+            before.map_or((0, ChainHash::START), |before| (before.checkpoint.end.sequence, before.digest()));
+        if *previous != expected {
+            return Err(CheckpointFault::NotLinked(end.sequence).into());
+        }
+        let hashes = self.hashes_between(covered, end.sequence).await?;
+        let mut found = Batch::default();
+        hashes.iter().for_each(|hash| found.push(hash));
+        if hashes.last() != Some(&end.hash) || found.finish() != *batch {
+            return Err(CheckpointFault::OtherHistory(end.sequence).into());
+        }
+        Ok(())
+    }
+
+    /// The hashes of the events after one and up to another.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn hashes_between(&self, after: u64, until: u64) -> Result<Vec<ChainHash>, RegistryError> {
+        let rows =
+            sqlx::query("SELECT hash FROM events WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence")
+                .bind(stored(after)?)
+                .bind(stored(until)?)
+                .fetch_all(&self.pool)
+                .await?;
+        rows.iter().map(|row| chain_hash(row, "hash")).collect()
+    }
+
+    /// The last event that is there, and when it happened, whatever was written down about the end.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn last_event(&self) -> Result<(ChainEnd, Option<Timestamp>), RegistryError> {
+        let row = sqlx::query("SELECT sequence, hash, at FROM events ORDER BY sequence DESC LIMIT 1")
+            .fetch_optional(&self.pool)
+            .await?;
+        match row {
+            Some(row) => Ok((chain_end(&row)?, Some(rows::time(&row, "at")?))),
+            None => Ok((ChainEnd::START, None)),
+        }
     }
 
     /// The hash of an event; none where the log ends before.

@@ -1,6 +1,7 @@
 //! CRLs in the registry: a number is taken before its CRL is signed.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use sqlx::Row;
 
 use super::database::{Change, Registry, stored};
@@ -8,7 +9,14 @@ use super::error::RegistryError;
 use super::outbox;
 use super::records::{IssuedCrl, SignedCrls};
 use super::rows::{self, damaged, time_text};
-use crate::domain::AuthorityName;
+use crate::domain::{AuthorityName, Subject};
+
+/// What happens to the CRLs of an authority.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum CrlEvent {
+    CrlNumberTaken { number: u64 },
+}
 
 impl Registry {
     /// Takes the next CRL number of an authority; a number whose CRL was never signed is not used again.
@@ -36,6 +44,8 @@ impl Registry {
             .bind(time_text(next_update))
             .execute(change.connection())
             .await?;
+            let event = CrlEvent::CrlNumberTaken { number };
+            change.record(Subject::Authority(authority), &event, this_update).await?;
             Ok(number)
         })
         .await

@@ -7,7 +7,7 @@ use sqlx::error::DatabaseError;
 use super::operations::OperationKind;
 use crate::domain::{
     ApprovalId, ApprovalRefusal, BrokenChain, CardId, CardRefusal, CardholderId, CertificateRefusal,
-    PersonRefusal, RequestId, RequestRefusal, SerialNumber, StockIdentity,
+    CheckpointFault, PersonRefusal, RequestId, RequestRefusal, SerialNumber, StockIdentity,
 };
 
 /// Why a registry did not do what was asked; nothing was changed.
@@ -114,6 +114,9 @@ pub enum RegistryError {
     /// The log is not what was written.
     #[error("the log is not what was written: {0}")]
     LogBroken(#[from] BrokenChain),
+    /// What is signed about the log does not fit.
+    #[error("the log is not what was signed: {0}")]
+    CheckpointBroken(#[from] CheckpointFault),
     /// A state is not what its events say.
     #[error("the state of {0} is not what its events say: somebody changed the registry past this program")]
     StateBroken(String),

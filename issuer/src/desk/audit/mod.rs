@@ -1,20 +1,40 @@
-//! `issuer audit`: whether the log is what was written.
+//! `issuer audit`: whether the log is what was written, by its own word and by that of others who saw it.
+//!
+//! - [`notary`]: the key that signs checkpoints, witness files. - [`published`]: checkpoints in published directories.
 
 pub mod notary;
+pub mod published;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
+use crate::domain::checkpoint::witness::{FoundLog, OwnWord, compare};
+use crate::domain::{AuthorityName, SignedCheckpoint};
 use crate::registry::RegistryError;
 
 /// What is asked of the log.
 #[derive(clap::Subcommand, Debug)]
 pub enum Command {
-    /// Check every event against the one before, and every state against its events
-    #[command(after_help = "Exit status: 0 whole, 4 not.\n\nExample:\n  issuer --home pki audit verify")]
-    Verify,
+    /// Check every event against the one before, every state against its events, and all of it against what others saw
+    #[command(
+        after_help = "A witness file is kept by the auditor, where nobody who works with the registry can write; each check \
+            adds what it found good, and a new file is begun by the first. With witness = \"FILE\" in config.toml every change is \
+            added at once.\n\nExit status: 0 whole, 4 not.\n\nExamples:\n  issuer --home pki audit verify\n  \
+            issuer --home pki audit verify --witness /media/auditor/witness --published /srv/pki"
+    )]
+    Verify {
+        /// The auditor's witness file
+        #[arg(long, value_name = "FILE")]
+        witness: Vec<PathBuf>,
+        /// A published directory, whose checkpoint is compared too
+        #[arg(long, value_name = "DIR")]
+        published: Vec<PathBuf>,
+    },
 }
 
 #[derive(Serialize)]
@@ -24,37 +44,136 @@ struct Verdict {
     hash: Option<String>,
     states: Option<u64>,
     problem: Option<String>,
+    findings: Vec<Finding>,
+    witnessed: usize,
+    audit_key: Option<String>,
+    /// Whether the newest checkpoint's key signed none of those that others saw.
+    new_key: bool,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    code: &'static str,
+    message: String,
 }
 
 /// Checks the log.
 ///
 /// # Errors
-/// The registry cannot be read. A log that is not whole is an answer: exit status 4.
-pub async fn run(office: &Office, Command::Verify: &Command, format: Format) -> Result<Status, Failure> {
-    let verdict = match office.registry.verify_log().await {
-        Ok(verdict) => Verdict {
-            whole: true,
-            events: Some(verdict.end.sequence),
-            hash: Some(verdict.end.hash.to_string()),
-            states: Some(verdict.states),
-            problem: None,
-        },
-        Err(error @ (RegistryError::LogBroken(_) | RegistryError::StateBroken(_))) => {
-            Verdict { whole: false, events: None, hash: None, states: None, problem: Some(error.to_string()) }
-        }
-        Err(error) => return Err(error.into()),
-    };
-    match (format, &verdict.problem) {
-        (Format::Json, _) => output::json(&verdict)?,
-        (Format::Text, Some(problem)) => output::line(&format!(
-            "NOT WHOLE: {problem}. Compare with a backup, and with what others kept of the log."
-        ))?,
-        (Format::Text, None) => output::line(&format!(
-            "The log is whole: {} events, {} states agree with them. Its end is {}",
-            verdict.events.unwrap_or_default(),
-            verdict.states.unwrap_or_default(),
-            verdict.hash.clone().unwrap_or_default(),
-        ))?,
+/// The registry or a witness cannot be read. A log that is not whole is an answer: exit status 4.
+pub async fn run(office: &Office, command: &Command, format: Format) -> Result<Status, Failure> {
+    let Command::Verify { witness, published } = command;
+    let mut seen = Vec::new();
+    for path in witness {
+        seen.extend(notary::read_witness(path)?);
     }
+    for directory in published {
+        seen.extend(published::checkpoint_of(directory)?);
+    }
+    let (verdict, newest) = judge(office, &seen).await?;
+    if let (true, Some(newest)) = (verdict.whole, &newest) {
+        for path in witness {
+            notary::append(path, newest).map_err(|error| Failure::file(path, &error))?;
+        }
+    }
+    tell(&verdict, format)?;
     Ok(if verdict.whole { Status::Done } else { Status::NotTrusted })
+}
+
+async fn judge(
+    office: &Office,
+    seen: &[SignedCheckpoint],
+) -> Result<(Verdict, Option<SignedCheckpoint>), Failure> {
+    let registry = &office.registry;
+    let mut findings = Vec::new();
+    let mut note = |error: RegistryError| match error {
+        error @ (RegistryError::LogBroken(_)
+        | RegistryError::CheckpointBroken(_)
+        | RegistryError::StateBroken(_)
+        | RegistryError::Damaged(_)) => {
+            findings.push(Finding { code: "log-broken", message: error.to_string() });
+            Ok(())
+        }
+        error => Err(Failure::from(error)),
+    };
+    let log = match registry.verify_log().await {
+        Ok(log) => Some(log),
+        Err(error) => {
+            note(error)?;
+            None
+        }
+    };
+    let newest = match registry.verify_checkpoints(&notary::is_signed).await {
+        Ok(newest) => newest,
+        Err(error) => {
+            note(error)?;
+            None
+        }
+    };
+    let own_word = if findings.is_empty() { OwnWord::Consistent } else { OwnWord::Inconsistent };
+    let (end, at) = registry.last_event().await?;
+    let root = office.authority_certificate(AuthorityName::Root).await?;
+    let found = FoundLog {
+        log: hex::encode(root.subject_key_identifier()),
+        end,
+        at,
+        crls: registry.highest_crl_numbers().await?,
+        own_word,
+    };
+    let mut hashes = BTreeMap::new();
+    for checkpoint in seen {
+        let sequence = checkpoint.checkpoint.end.sequence;
+        if let Some(hash) = registry.event_hash(sequence).await? {
+            hashes.insert(sequence, hash);
+        }
+    }
+    for discrepancy in compare(&found, seen, |sequence| hashes.get(&sequence).copied()) {
+        findings.push(Finding { code: discrepancy.code(), message: discrepancy.to_string() });
+    }
+    let audit_key = newest.as_ref().map(|newest| newest.checkpoint.key.clone());
+    let new_key = !seen.is_empty()
+        && audit_key.as_ref().is_some_and(|key| seen.iter().all(|seen| seen.checkpoint.key != *key));
+    let verdict = Verdict {
+        whole: findings.is_empty(),
+        events: log.map(|log| log.end.sequence),
+        hash: log.map(|log| log.end.hash.to_string()),
+        states: log.map(|log| log.states),
+        problem: findings.first().map(|finding| finding.message.clone()),
+        findings,
+        witnessed: seen.len(),
+        audit_key: audit_key.map(|key| key.to_string()),
+        new_key,
+    };
+    Ok((verdict, newest))
+}
+
+fn tell(verdict: &Verdict, format: Format) -> Result<(), Failure> {
+    if format == Format::Json {
+        return output::json(verdict);
+    }
+    if verdict.new_key {
+        output::progress(&format!(
+            "note: the newest checkpoint is signed by the key {}, which the witness has not seen before",
+            verdict.audit_key.as_deref().unwrap_or_default()
+        ));
+    }
+    for finding in &verdict.findings {
+        output::line(&format!("NOT WHOLE: {}.", finding.message))?;
+    }
+    if !verdict.whole {
+        return output::line(
+            "Keep the registry as it is; compare it with a backup, and with what others kept of the log.",
+        );
+    }
+    let witnessed = match verdict.witnessed {
+        0 => String::new(),
+        1 => " It agrees with what was seen of it once.".to_owned(),
+        count => format!(" It agrees with what was seen of it {count} times."),
+    };
+    output::line(&format!(
+        "The log is whole: {} events, {} states agree with them. Its end is {}.{witnessed}",
+        verdict.events.unwrap_or_default(),
+        verdict.states.unwrap_or_default(),
+        verdict.hash.clone().unwrap_or_default(),
+    ))
 }

@@ -20,6 +20,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::audit;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::Format;
@@ -48,6 +49,11 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     let now = if arguments.pending { office.clock.now() } else { office.time_to_sign().await? };
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let targets = targets::chosen(office, arguments, now).await?;
+    for target in &targets {
+        if let Place::Directory(path) = &target.place {
+            audit::published::check(office, path).await?;
+        }
+    }
     let news = if arguments.pending {
         News::of_registry(office).await?
     } else {
@@ -96,6 +102,9 @@ impl Run<'_> {
         };
         match worked {
             Ok(report) => {
+                if let Place::Directory(path) = &target.place {
+                    audit::published::put(self.office, path).await?;
+                }
                 registry.target_reached(target.record.id, self.now).await?;
                 Ok(report)
             }

@@ -171,7 +171,13 @@ fn content_type(file: &Path) -> &'static str {
         Some("crl") => "application/pkix-crl",
         // RFC 8551 section 3.2.1.
         Some("p7m") => "application/pkcs7-mime; smime-type=signed-data",
-        _ if file == Path::new(super::super::layout::CRLS) => "application/x-pem-file",
+        Some("txt") => "text/plain; charset=utf-8",
+        _ if [super::super::layout::CRLS, super::super::layout::AUDIT_KEYS]
+            .map(Path::new)
+            .contains(&file) =>
+        {
+            "application/x-pem-file"
+        }
         _ => "application/pem-certificate-chain",
     }
 }

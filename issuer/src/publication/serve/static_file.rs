@@ -16,6 +16,8 @@ pub(super) fn resolve(path: &str) -> Option<PathBuf> {
         [file @ (layout::ANCHOR | layout::CA_CHAIN | layout::CRLS | layout::CLASSES)] => {
             Some(PathBuf::from(file))
         }
+        ["audit", "checkpoint.txt"] => Some(PathBuf::from(layout::CHECKPOINT)),
+        ["audit", "keys.pem"] => Some(PathBuf::from(layout::AUDIT_KEYS)),
         [folder @ layout::AUTHORITIES, file] if is_hexadecimal(file.strip_suffix(".cer")?) => {
             Some(Path::new(folder).join(file))
         }

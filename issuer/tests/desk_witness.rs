@@ -1,0 +1,286 @@
+//! What is done to the registry behind the desk's back is noticed and named, whoever does it and whatever keys they hold.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
+
+mod desk_support;
+
+use std::path::{Path, PathBuf};
+
+use desk_support::{Desk, Run};
+use issuer::domain::{Actor, AuditRecord, Batch, ChainEnd, ChainHash, Notary, SignedCheckpoint};
+use issuer::registry::{LogEntry, Registry, RegistryUrl};
+use sqlx::SqlitePool;
+
+/// A desk with some history, and a witness that has seen it.
+fn witnessed() -> Desk {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    desk.publish();
+    verify(&desk).expect(0);
+    desk
+}
+
+fn verify(desk: &Desk) -> Run {
+    desk.issuer(&["audit", "verify", "--witness", "witness"])
+}
+
+#[track_caller]
+fn is_named(run: &Run, words: &[&str]) {
+    run.expect(4);
+    for word in words {
+        assert!(run.stdout.contains(word), "{word:?} is not in: {}", run.stdout);
+    }
+}
+
+/// The files of the registry, as somebody would copy them.
+fn copy_registry(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for name in ["registry.db", "registry.db-wal", "registry.db-shm"] {
+        let (source, target) = (from.join(name), to.join(name));
+        let _ = std::fs::remove_file(&target);
+        if source.exists() {
+            std::fs::copy(source, target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_older_copy_is_named_also_after_it_was_worked_with() {
+    let desk = witnessed();
+    copy_registry(&desk.home(), &desk.path("old"));
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    desk.publish();
+    verify(&desk).expect(0);
+    copy_registry(&desk.path("old"), &desk.home());
+    // By itself the copy is whole.
+    desk.issuer(&["audit", "verify"]).expect(0);
+    is_named(
+        &verify(&desk),
+        &["an older copy of the registry was put back", "events are missing", "CRL number"],
+    );
+    is_named(&desk.issuer(&["audit", "verify", "--published", "public"]), &["an older copy"]);
+    // What everybody has seen is not taken back.
+    desk.issuer(&["publish", "--to", "public"])
+        .refuses(1, &["older one than what was published from", "audit verify --published"]);
+    for _ in 0..8 {
+        desk.issuer(&["hold", "alice@example.org"]).expect(0);
+        desk.issuer(&["release", "alice@example.org"]).expect(0);
+    }
+    desk.issuer(&["audit", "verify"]).expect(0);
+    is_named(&verify(&desk), &["written anew after event", "put back and worked with"]);
+    desk.issuer(&["publish", "--to", "public"]).refuses(1, &["written anew since it was published"]);
+}
+
+#[tokio::test]
+async fn a_log_whose_end_was_cut_off_is_named() {
+    let desk = witnessed();
+    desk.issuer(&["hold", "alice@example.org"]).expect(0);
+    verify(&desk).expect(0);
+    let pool = database(&desk).await;
+    for statement in [
+        "DELETE FROM events WHERE kind IN ('card-held', 'certificate-held')",
+        "DELETE FROM checkpoints WHERE size > (SELECT max(sequence) FROM events)",
+        "UPDATE event_chain SET sequence = (SELECT max(sequence) FROM events), \
+         hash = (SELECT hash FROM events ORDER BY sequence DESC LIMIT 1)",
+    ] {
+        sqlx::raw_sql(statement).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+    is_named(&verify(&desk), &["the end of the log was cut off"]);
+}
+
+/// Whoever has the database, but not the key.
+#[tokio::test]
+async fn a_log_that_was_hashed_anew_is_not_the_one_that_was_signed() {
+    let desk = witnessed();
+    rewrite(&desk, false).await;
+    let found = desk.issuer(&["audit", "verify"]);
+    is_named(&found, &["written anew since it was signed"]);
+}
+
+/// Whoever has both makes a registry that nothing in it tells from the true one; others have seen the true one.
+#[tokio::test]
+async fn a_log_that_was_written_and_signed_anew_is_named_by_the_witness() {
+    let desk = witnessed();
+    rewrite(&desk, true).await;
+    desk.issuer(&["audit", "verify"]).expect(0);
+    is_named(&verify(&desk), &["written anew after event 0"]);
+    is_named(&desk.issuer(&["audit", "verify", "--published", "public"]), &["written anew after event 0"]);
+    let json = desk.issuer(&["--json", "audit", "verify", "--witness", "witness"]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["whole"], false);
+    assert_eq!(json["findings"][0]["code"], "rewritten");
+}
+
+#[tokio::test]
+async fn checkpoints_that_were_taken_out_or_forged_are_named() {
+    let desk = witnessed();
+    let pool = database(&desk).await;
+    let (size, document): (i64, String) =
+        sqlx::query_as("SELECT size, document FROM checkpoints ORDER BY size DESC LIMIT 1")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+    sqlx::query("DELETE FROM checkpoints WHERE size = ?").bind(size).execute(&pool).await.unwrap();
+    is_named(&verify(&desk), &["no checkpoint is about the events after"]);
+    let mut forged = SignedCheckpoint::parse(&document).unwrap();
+    let last = forged.signature.len() - 1;
+    forged.signature[last] ^= 1;
+    sqlx::query("INSERT INTO checkpoints (size, document) VALUES (?, ?)")
+        .bind(size)
+        .bind(forged.document())
+        .execute(&pool)
+        .await
+        .unwrap();
+    is_named(&verify(&desk), &["is not signed by the audit key"]);
+    sqlx::query("UPDATE checkpoints SET document = ? WHERE size = ?")
+        .bind(&document)
+        .bind(size)
+        .execute(&pool)
+        .await
+        .unwrap();
+    verify(&desk).expect(0);
+    sqlx::query("DELETE FROM checkpoints WHERE size = (SELECT min(size) FROM checkpoints)")
+        .execute(&pool)
+        .await
+        .unwrap();
+    is_named(&verify(&desk), &["does not follow the one before it"]);
+    pool.close().await;
+}
+
+#[test]
+fn a_witness_that_is_told_of_every_change_never_holds_anything_up() {
+    let desk = Desk::new();
+    let config = desk.home().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let with = |place: &str| std::fs::write(&config, format!("witness = {place:?}\n{text}")).unwrap();
+    with(&desk.text("witness"));
+    desk.import_staff("name,mail\nZoe Xu,zoe@example.org\n").expect(0);
+    let seen = |desk: &Desk| {
+        let text = std::fs::read_to_string(desk.path("witness")).unwrap();
+        SignedCheckpoint::parse_all(&text).unwrap().0
+    };
+    assert_eq!(seen(&desk).len(), 1);
+    // A crash in the middle of the next one.
+    let whole = std::fs::read_to_string(desk.path("witness")).unwrap();
+    std::fs::write(desk.path("witness"), format!("{whole}{}", &whole[..100])).unwrap();
+    verify(&desk).expect(0);
+    desk.import_staff("name,mail\nYan Li,yan@example.org\n").expect(0);
+    assert_eq!(seen(&desk).len(), 2);
+    // A witness that cannot be written is said, and the change is made.
+    std::fs::create_dir(desk.path("folder")).unwrap();
+    with(&desk.text("folder"));
+    let done = desk.import_staff("name,mail\nXia Wu,xia@example.org\n");
+    done.expect(0);
+    assert!(
+        done.stderr.contains("witness file") && done.stderr.contains("cannot be written"),
+        "{}",
+        done.stderr
+    );
+    with(&desk.text("witness"));
+    verify(&desk).expect(0);
+    std::fs::write(desk.path("witness"), "something else\n").unwrap();
+    verify(&desk).refuses(1, &["is not a witness file"]);
+}
+
+/// `head`, `tail`, `base64`, `sha256sum` and `openssl` check what is published, as the format promises.
+#[test]
+fn a_published_checkpoint_is_checked_with_openssl_alone() {
+    let desk = witnessed();
+    let script = "set -e; cd public/audit; head -n 9 checkpoint.txt > ../../text; tail -n 1 checkpoint.txt | base64 -d > ../../signature; \
+        openssl dgst -sha256 -verify keys.pem -signature ../../signature ../../text; \
+        test \"$(openssl pkey -pubin -in keys.pem -outform DER | sha256sum | cut -d' ' -f1)\" = \"$(sed -n 's/^key //p' checkpoint.txt)\"";
+    let check = || {
+        let output = std::process::Command::new("bash")
+            .args(["-c", script])
+            .current_dir(desk.directory.path())
+            .output()
+            .unwrap();
+        output.status.success()
+    };
+    assert!(check());
+    let path = desk.path("public/audit/checkpoint.txt");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\nsize ", "\nsize 9")).unwrap();
+    assert!(!check());
+}
+
+async fn database(desk: &Desk) -> SqlitePool {
+    let url = format!("sqlite:{}", desk.home().join("registry.db").display());
+    SqlitePool::connect(&url).await.unwrap()
+}
+
+/// Writes the first event anew, with every hash after it, and, with the key, every checkpoint.
+async fn rewrite(desk: &Desk, has_key: bool) {
+    let home: PathBuf = desk.home();
+    let registry =
+        Registry::open(&RegistryUrl::Sqlite(home.join("registry.db")), Actor::unrecorded()).await.unwrap();
+    let mut entries: Vec<LogEntry> = Vec::new();
+    loop {
+        let after = entries.last().map_or(0, |entry| entry.record.sequence);
+        let more = registry.log_after(after).await.unwrap();
+        if more.is_empty() {
+            break;
+        }
+        entries.extend(more);
+    }
+    let checkpoints = registry.checkpoints_after(0).await.unwrap();
+    registry.close().await;
+    let pool = database(desk).await;
+    let mut previous = ChainHash::START;
+    let mut hashes = Vec::new();
+    for entry in &entries {
+        let actor = if entry.record.sequence == 1 { "mallory" } else { &entry.record.actor };
+        let record = AuditRecord { actor: actor.to_owned(), ..entry.record.clone() };
+        let hash = record.hash(&previous);
+        sqlx::query("UPDATE events SET actor = ?, previous = ?, hash = ? WHERE sequence = ?")
+            .bind(actor)
+            .bind(previous.as_bytes().to_vec())
+            .bind(hash.as_bytes().to_vec())
+            .bind(i64::try_from(record.sequence).unwrap())
+            .execute(&pool)
+            .await
+            .unwrap();
+        previous = hash;
+        hashes.push(hash);
+    }
+    sqlx::query("UPDATE event_chain SET hash = ?")
+        .bind(previous.as_bytes().to_vec())
+        .execute(&pool)
+        .await
+        .unwrap();
+    if has_key {
+        let root = hex::decode(&checkpoints[0].checkpoint.log).unwrap();
+        let notary =
+            issuer::desk::audit::notary::of_home(&issuer::config::Home::new(&home), &root, None).unwrap();
+        forge(&pool, notary.as_ref(), &checkpoints, &hashes).await;
+    }
+    pool.close().await;
+}
+
+async fn forge(
+    pool: &SqlitePool,
+    notary: &dyn Notary,
+    checkpoints: &[SignedCheckpoint],
+    hashes: &[ChainHash],
+) {
+    let (mut covered, mut previous) = (0, ChainHash::START);
+    for signed in checkpoints {
+        let mut checkpoint = signed.checkpoint.clone();
+        let end = usize::try_from(checkpoint.end.sequence).unwrap();
+        let mut batch = Batch::default();
+        hashes[covered..end].iter().for_each(|hash| batch.push(hash));
+        checkpoint.end = ChainEnd { hash: hashes[end - 1], ..checkpoint.end };
+        checkpoint.batch = batch.finish();
+        checkpoint.previous = previous;
+        let signature = notary.sign(&checkpoint.text()).unwrap();
+        let forged = SignedCheckpoint { checkpoint, signature };
+        sqlx::query("UPDATE checkpoints SET document = ? WHERE size = ?")
+            .bind(forged.document())
+            .bind(i64::try_from(end).unwrap())
+            .execute(pool)
+            .await
+            .unwrap();
+        (covered, previous) = (end, forged.digest());
+    }
+}
