@@ -65,3 +65,23 @@ async fn a_clock_that_is_seconds_behind_is_let_by() {
     record_crl(&desk, Timestamp::now() + SignedDuration::from_secs(20)).await;
     desk.issuer(&["publish", "--to", "public"]).expect(0);
 }
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_is_accepted_with_a_reason_and_only_so_far() {
+    let desk = Desk::new();
+    desk.issuer(&["clock", "show"]).expect(0);
+    desk.issuer(&["clock", "accept", "--why", "x"]).refuses(1, &["nothing to accept"]);
+    record_crl(&desk, "2999-01-02T03:04:05Z".parse().unwrap()).await;
+    desk.issuer(&["publish", "--to", "public"]).refuses(1, &["issuer clock accept"]);
+    let shown = desk.issuer(&["clock", "show"]);
+    shown.expect(4);
+    assert!(shown.stdout.contains("2999-01-02T03:04:05Z"), "{}", shown.stdout);
+    desk.issuer(&["clock", "accept", "--why", " "]).refuses(2, &["--why"]);
+    desk.issuer(&["clock", "accept", "--why", "the clock was set wrong"]).expect(0);
+    desk.issuer(&["publish", "--to", "public"]).expect(0);
+    let log = desk.issuer(&["--json", "report", "events"]);
+    assert!(log.stdout.contains("clock-accepted") && log.stdout.contains("the clock was set wrong"));
+    // What comes after it counts again, however far before the accepted time.
+    record_crl(&desk, "2998-01-02T03:04:05Z".parse().unwrap()).await;
+    desk.issuer(&["publish", "--to", "public"]).refuses(1, &["2998-01-02T03:04:05Z"]);
+}

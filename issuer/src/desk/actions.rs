@@ -12,8 +12,8 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::Format;
 use super::{
-    approval, audit, certify, check, class, expiring, find, issue, life_cycle, operator, publish, report,
-    request, revoke, show, staff, stock,
+    approval, audit, certify, check, class, clock, expiring, find, issue, life_cycle, operator,
+    publish, report, request, revoke, show, staff, stock,
 };
 use crate::domain::Permission;
 use crate::registry::SearchFor;
@@ -87,6 +87,12 @@ pub enum Action {
     /// Agree to what needs two operators: the same as approval grant
     #[command(after_help = "Example:\n  issuer --home pki approve 3 --operator pcsc:")]
     Approve(approval::WhichApproval),
+    /// What the desk thinks of the computer's clock
+    #[command(
+        subcommand,
+        after_help = "Example:\n  issuer --home pki clock accept --why 'the clock was a day ahead until today'"
+    )]
+    Clock(clock::Command),
     /// The log of everything that happened
     #[command(subcommand, after_help = "Example:\n  issuer --home pki audit verify")]
     Audit(audit::Command),
@@ -205,6 +211,8 @@ pub const TABLE: &[About] = &[
     about("approval demand", Needs::Registry, Changes::Records),
     about("approval waive", Needs::Registry, Changes::Records),
     about("approve", Needs::Registry, Changes::Records),
+    about("clock show", Needs::Registry, Changes::Nothing),
+    about("clock accept", Needs::Registry, Changes::Records),
     about("audit verify", Needs::Registry, Changes::Nothing),
     about("publish", Needs::Keys, Changes::Records),
     about("target list", Needs::Registry, Changes::Nothing),
@@ -240,6 +248,7 @@ impl Action {
             Self::Operator(command) => command.permission(),
             Self::Approval(command) => command.permission(),
             Self::Approve(_) => Permission::Approve,
+            Self::Clock(command) => command.permission(),
             Self::Audit(_) => Permission::VerifyLog,
             Self::Publish(_) => Permission::Publish,
             Self::Target(command) => command.permission(),
@@ -276,6 +285,7 @@ impl Action {
             Self::Operator(command) => operator::run(office, command, format).await,
             Self::Approval(command) => approval::run(office, command, format).await,
             Self::Approve(which) => approval::grant(office, &which, format).await,
+            Self::Clock(command) => clock::run(office, &command, format).await,
             Self::Audit(command) => audit::run(office, &command, format).await,
             Self::Publish(arguments) => publish::run(office, &arguments, format).await,
             Self::Target(command) => publish::targets::run(office, &command, format).await,

@@ -25,6 +25,7 @@ pub mod check;
 mod check_words;
 pub mod class;
 pub mod cli;
+pub mod clock;
 mod documents_authority;
 pub mod expiring;
 mod external_lint;

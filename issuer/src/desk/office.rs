@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use getrandom::SysRng;
-use jiff::Timestamp;
 use middleware::Locator;
 use middleware::secret_source::SecretSource;
 use rand_core::UnwrapErr;
@@ -72,9 +71,6 @@ enum Kept {
 /// The passphrase that opens the home's keys.
 #[derive(Clone)]
 pub struct Passphrase(Zeroizing<String>);
-
-/// How far the clock may lie behind the newest recorded event.
-const CLOCK_TOLERANCE_SECONDS: i64 = 60;
 
 impl Surroundings {
     /// Who does what is done: named with `--operator`, else whoever is logged in.
@@ -266,31 +262,6 @@ impl Office {
             return Err(Failure::new("foreign-master-key", message));
         }
         MasterKey::from_file(&text, passphrase.as_str()).map_err(named)
-    }
-
-    /// The time, if it is not behind what was recorded or signed before: a clock that was put back would sign into the
-    /// past.
-    ///
-    /// # Errors
-    /// The clock is more than a minute behind the newest event or CRL.
-    pub async fn time_to_sign(&self) -> Result<Timestamp, Failure> {
-        let now = self.clock.now();
-        let event = self.registry.newest_event().await?.map(|at| (at, "the newest event".to_owned()));
-        let crl = self.registry.latest_crl().await?;
-        let crl = crl.map(|(authority, at)| (at, format!("the newest CRL of the authority {authority}")));
-        let list =
-            self.registry.latest_class_list().await?.map(|at| (at, "the newest list of classes".to_owned()));
-        match event.into_iter().chain(crl).chain(list).max() {
-            Some((newest, what)) if newest.as_second() - now.as_second() > CLOCK_TOLERANCE_SECONDS => {
-                Err(Failure::new(
-                    "clock-behind",
-                    format!(
-                        "the clock says {now:.0}, but {what} is of {newest}; nothing is signed: set the clock right and run the same command again"
-                    ),
-                ))
-            }
-            _ => Ok(now),
-        }
     }
 
     /// The person with this mail address or staff identifier.

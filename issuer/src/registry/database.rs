@@ -204,6 +204,11 @@ impl Change {
         self.kind
     }
 
+    /// Where the log ends within this change.
+    pub(super) const fn end(&self) -> ChainEnd {
+        self.end
+    }
+
     /// Adds an event to the log.
     pub(super) async fn record<E: serde::Serialize>(
         &mut self,

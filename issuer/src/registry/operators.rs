@@ -1,10 +1,11 @@
 //! Operators in the registry, and what the desk has agreed on.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::database::{Change, Registry};
+use super::database::{Change, Registry, stored};
 use super::error::RegistryError;
 use super::rows::{self, damaged, time_text};
 use crate::domain::{
@@ -159,6 +160,61 @@ impl Registry {
             .await?;
         row.map(|row| Ok(row.try_get("value")?)).transpose()
     }
+}
+
+impl Registry {
+    /// Up to which event times count no more, and up to which time: what was recorded while the clock was wrong.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn accepted_clock(&self) -> Result<Option<(u64, Timestamp)>, RegistryError> {
+        let Some(text) = self.setting(CLOCK).await? else { return Ok(None) };
+        let read = || {
+            let (sequence, until) = text.split_once(' ')?;
+            Some((sequence.parse().ok()?, until.parse().ok()?))
+        };
+        read().map(Some).ok_or_else(|| damaged(format!("the accepted clock is {text:?}")))
+    }
+
+    /// Records that the clock is right although what was recorded says otherwise: times up to `newest` count no more.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn accept_clock(
+        &self,
+        newest: Timestamp,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        let (newest, now) = (rows::whole_seconds(newest), rows::whole_seconds(now));
+        let event = ClockEvent::ClockAccepted { newest, clock: now, why };
+        self.change(async |change| {
+            let value = format!("{} {newest}", change.end().sequence);
+            agree(change, (CLOCK, value), &event, now).await
+        })
+        .await
+    }
+
+    /// When the newest of the events after this one happened.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn newest_event_after(&self, sequence: u64) -> Result<Option<Timestamp>, RegistryError> {
+        let row = sqlx::query("SELECT at FROM events WHERE sequence > $1 ORDER BY at DESC LIMIT 1")
+            .bind(stored(sequence)?)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| rows::time(&row, "at")).transpose()
+    }
+}
+
+/// The accepted clock, in the settings.
+const CLOCK: &str = "clock";
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum ClockEvent<'a> {
+    ClockAccepted { newest: Timestamp, clock: Timestamp, why: &'a str },
 }
 
 /// Writes down what the desk has agreed on, with its event.
