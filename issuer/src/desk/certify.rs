@@ -15,7 +15,7 @@ use crate::ca::request::CertificationRequest;
 use crate::ca::{Certificate, Profile, SerialNumber};
 use crate::clock::Clock;
 use crate::config::{Config, write_new};
-use crate::domain::{AuthorityName, CertificateState};
+use crate::domain::{Act, AuthorityName, CertificateState, GuardedAct};
 use crate::personalization::domain_serial;
 use crate::registry::NewCertificate;
 
@@ -57,7 +57,9 @@ pub async fn run(
         message: format!("{}: {error}", request.display()),
         ..Failure::from(error)
     })?;
-    refuse_foreign_names(&parsed.server, &office.config)?;
+    if let Some(foreign) = refuse_nameless(&parsed.server, &office.config)? {
+        approve_foreign_name(office, &foreign).await?;
+    }
     let now = office.time_to_sign().await?;
     let names = names(&parsed.server);
     let known = issued_before(office, &parsed, now).await?;
@@ -99,23 +101,26 @@ pub async fn run(
     Ok(Status::Done)
 }
 
-/// DNS names must lie in the organisation's domains; addresses must be loopback or private, because nobody can show that
-/// a public one is the organisation's.
-fn refuse_foreign_names(server: &MailServer, config: &Config) -> Result<(), Failure> {
+/// A name of another domain is certified only where two operators can agree on it.
+async fn approve_foreign_name(office: &Office, name: &str) -> Result<(), Failure> {
+    if !office.registry.dual_control().await?.contains(&Act::OtherDomain) {
+        let message = format!(
+            "the request names {name}, which is not in a domain of this organisation ({}); nothing was signed",
+            office.config.domain_list()
+        );
+        return Err(Failure::new("foreign-name", message));
+    }
+    office.approve(&GuardedAct::new(Act::OtherDomain, &format!("certify {name}"))).await
+}
+
+/// Addresses must be loopback or private, because nobody can show that a public one is the organisation's. Answers the DNS
+/// names that do not lie in the organisation's domains, if there are any.
+fn refuse_nameless(server: &MailServer, config: &Config) -> Result<Option<String>, Failure> {
     if server.dns_names.is_empty() && server.ip_addresses.is_empty() {
         return Err(Failure::new(
             "no-name",
             "the request names no server: it needs a subjectAltName with a DNS name or an IP address",
         ));
-    }
-    for name in &server.dns_names {
-        if !config.covers(name) {
-            let message = format!(
-                "the request names {name}, which is not in a domain of this organisation ({}); nothing was signed",
-                config.domain_list()
-            );
-            return Err(Failure::new("foreign-name", message));
-        }
     }
     for address in &server.ip_addresses {
         if !is_internal(*address) {
@@ -125,7 +130,7 @@ fn refuse_foreign_names(server: &MailServer, config: &Config) -> Result<(), Fail
             return Err(Failure::new("foreign-name", message));
         }
     }
-    Ok(())
+    Ok(server.dns_names.iter().find(|name| !config.covers(name)).cloned())
 }
 
 fn names(server: &MailServer) -> Vec<String> {

@@ -9,7 +9,7 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
 use crate::clock::Clock;
-use crate::domain::{Cardholder, RevocationReason, SerialNumber};
+use crate::domain::{Act, Cardholder, GuardedAct, RevocationReason, SerialNumber};
 
 /// What `revoke` was told.
 pub struct Order {
@@ -52,6 +52,10 @@ pub async fn run(office: &Office, order: &Order, format: Format) -> Result<Statu
         return Err(Failure::new("unknown-person", message));
     };
     let serial = certificate.serial;
+    if certificate.profile.starts_with("issuing-authority") || certificate.profile == "root" {
+        let details = format!("{serial} {}", order.reason.as_str());
+        office.approve(&GuardedAct::new(Act::RevokeAuthority, &details)).await?;
+    }
     office.registry.revoke_certificate(&serial, order.reason, order.invalid_since, now).await?;
     let summary = Summary {
         revoked: vec![serial.to_string()],

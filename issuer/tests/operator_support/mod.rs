@@ -98,6 +98,21 @@ impl Staffed {
         self.as_operator(first, &[&other[..], arguments].concat())
     }
 
+    /// The serial number of an authority's certificate, hex.
+    pub fn authority_serial(&self, name: &str) -> String {
+        let key = self.desk.home().join("registry.db");
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let der = runtime.block_on(async {
+            let url = issuer::registry::RegistryUrl::Sqlite(key);
+            let registry =
+                issuer::registry::Registry::open(&url, issuer::domain::Actor::unrecorded()).await.unwrap();
+            let authorities = registry.authorities().await.unwrap();
+            registry.close().await;
+            authorities.into_iter().find(|authority| authority.name.as_str() == name).unwrap().certificate
+        });
+        issuer::ca::Certificate::from_der(der).unwrap().serial_number().to_string().to_lowercase()
+    }
+
     /// Every event, as the report shows it.
     pub fn log(&self) -> Vec<Value> {
         let run = self.as_operator("vera", &["--json", "report", "events"]);
