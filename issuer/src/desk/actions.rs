@@ -12,7 +12,7 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::Format;
 use super::{
-    approval, audit, certify, check, class, clock, expiring, find, issue, life_cycle, operator,
+    approval, audit, certify, check, class, clock, evidence, expiring, find, issue, life_cycle, operator,
     publish, report, request, revoke, show, staff, stock,
 };
 use crate::domain::Permission;
@@ -87,6 +87,9 @@ pub enum Action {
     /// Agree to what needs two operators: the same as approval grant
     #[command(after_help = "Example:\n  issuer --home pki approve 3 --operator pcsc:")]
     Approve(approval::WhichApproval),
+    /// Write down the life of a person's cards for a third party, who checks it with openssl alone
+    #[command(after_help = "Example:\n  issuer --home pki evidence alice@example.org --to evidence")]
+    Evidence(evidence::Arguments),
     /// What the desk thinks of the computer's clock
     #[command(
         subcommand,
@@ -211,6 +214,7 @@ pub const TABLE: &[About] = &[
     about("approval demand", Needs::Registry, Changes::Records),
     about("approval waive", Needs::Registry, Changes::Records),
     about("approve", Needs::Registry, Changes::Records),
+    about("evidence", Needs::Registry, Changes::Nothing),
     about("clock show", Needs::Registry, Changes::Nothing),
     about("clock accept", Needs::Registry, Changes::Records),
     about("audit verify", Needs::Registry, Changes::Nothing),
@@ -248,6 +252,7 @@ impl Action {
             Self::Operator(command) => command.permission(),
             Self::Approval(command) => command.permission(),
             Self::Approve(_) => Permission::Approve,
+            Self::Evidence(_) => Permission::Evidence,
             Self::Clock(command) => command.permission(),
             Self::Audit(_) => Permission::VerifyLog,
             Self::Publish(_) => Permission::Publish,
@@ -285,6 +290,7 @@ impl Action {
             Self::Operator(command) => operator::run(office, command, format).await,
             Self::Approval(command) => approval::run(office, command, format).await,
             Self::Approve(which) => approval::grant(office, &which, format).await,
+            Self::Evidence(arguments) => evidence::run(office, &arguments, format).await,
             Self::Clock(command) => clock::run(office, &command, format).await,
             Self::Audit(command) => audit::run(office, &command, format).await,
             Self::Publish(arguments) => publish::run(office, &arguments, format).await,

@@ -27,6 +27,7 @@ pub mod class;
 pub mod cli;
 pub mod clock;
 mod documents_authority;
+pub mod evidence;
 pub mod expiring;
 mod external_lint;
 pub mod failure;

@@ -222,9 +222,10 @@ impl Registry {
     }
 }
 
-const EVENT: &str = "sequence, at, actor, card, serial, person, request, topic, kind, detail, previous, hash";
+pub(super) const EVENT: &str =
+    "sequence, at, actor, card, serial, person, request, topic, kind, detail, previous, hash";
 
-fn entry(row: &AnyRow) -> Result<LogEntry, RegistryError> {
+pub(super) fn entry(row: &AnyRow) -> Result<LogEntry, RegistryError> {
     let record = AuditRecord {
         sequence: rows::number(row, "sequence")?,
         at: rows::time(row, "at")?,

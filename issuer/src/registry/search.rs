@@ -207,7 +207,7 @@ impl Registry {
     }
 }
 
-const CERTIFICATE: &str = "serial, authority, profile, subject, mail, holder, card, attempt, card_key, not_before, not_after, certificate, snapshot";
+pub(super) const CERTIFICATE: &str = "serial, authority, profile, subject, mail, holder, card, attempt, card_key, not_before, not_after, certificate, snapshot";
 
 /// Adds what is not there yet.
 fn add<T, K: std::hash::Hash + Eq>(found: &mut Vec<T>, more: Vec<T>, key: impl Fn(&T) -> K) {

@@ -1,0 +1,150 @@
+//! What a folder of evidence says of itself: the story in words, and the commands that check it.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use crate::domain::Cardholder;
+use crate::registry::{CertificateRecord, ProvenEvent};
+
+/// A certificate, and what openssl must say of it.
+pub(super) struct Expected {
+    pub(super) record: CertificateRecord,
+    pub(super) is_revoked: bool,
+    pub(super) is_expired: bool,
+}
+
+/// What the README is written from.
+pub(super) struct Readme<'a> {
+    pub(super) holder: &'a Cardholder,
+    pub(super) events: &'a [ProvenEvent],
+    pub(super) expected: &'a [Expected],
+    /// SHA-256 of the audit key, hex.
+    pub(super) key: &'a str,
+    pub(super) now: Timestamp,
+}
+
+impl Readme<'_> {
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        let (name, mail) = (self.holder.name.as_str(), self.holder.mail.as_str());
+        let _ = writeln!(text, "# Evidence: the cards of {name} <{mail}>\n");
+        let _ = writeln!(
+            text,
+            "Taken from the issuer's registry on {:.0}. Each check below is run in this folder by a POSIX shell with openssl (3.0 or \
+             later), sha256sum, grep, head, tail, cut and tr; each must end with exit status 0.\n",
+            self.now
+        );
+        self.story(&mut text);
+        self.trust(&mut text);
+        text.push_str(LOG);
+        self.certificates(&mut text);
+        text.push_str(LIMITS);
+        text
+    }
+
+    fn story(&self, text: &mut String) {
+        text.push_str("## What happened\n\n| event | when | who | about | what |\n|---|---|---|---|---|\n");
+        for ProvenEvent { entry, .. } in self.events {
+            let record = &entry.record;
+            let who = record.actor.replace('|', "\\|");
+            let _ = writeln!(
+                text,
+                "| {} | {} | {who} | {} | {} |",
+                record.sequence, record.at, record.subject, record.kind
+            );
+        }
+    }
+
+    fn trust(&self, text: &mut String) {
+        let key = self.key;
+        let _ = write!(
+            text,
+            "\n## Whose word it is\n\n\
+             Two things must come to you by another way than this folder: the SHA-256 of the audit key and the organisation's root \
+             certificate (`anchor.pem`). Both are also in the organisation's published directory (`audit/keys.pem`, `anchor.pem`). The \
+             audit key of this folder is `{key}`:\n\n\
+             ```sh\n\
+             test \"$(openssl pkey -pubin -in audit-key.pem -outform DER | sha256sum | cut -c 1-64)\" = {key}\n\
+             ```\n\n\
+             Nothing in this folder was changed since:\n\n\
+             ```sh\n\
+             openssl dgst -sha256 -verify audit-key.pem -signature manifest.sig manifest.sha256\n\
+             sha256sum --check --strict --quiet manifest.sha256\n\
+             ```\n"
+        );
+    }
+
+    fn certificates(&self, text: &mut String) {
+        text.push_str(
+            "\n## The certificates\n\nEach was issued by the organisation's authority; the time of the check is that of this folder. On hold \
+             counts as revoked.\n\n```sh\n",
+        );
+        let _ = writeln!(text, "at={}", self.now.as_second());
+        text.push_str(CHECK);
+        for Expected { record, is_revoked, is_expired } in self.expected {
+            let serial = record.serial.to_string();
+            let word = match (is_revoked, is_expired) {
+                (true, _) => "revoked",
+                (false, true) => "expired",
+                (false, false) => "good",
+            };
+            let _ = writeln!(text, "{word} {serial}");
+        }
+        text.push_str("```\n");
+        for Expected { record, .. } in self.expected {
+            let _ = writeln!(
+                text,
+                "\n- {}: {}, {}, from {} to {}, in the registry: {}",
+                record.serial,
+                record.profile,
+                record.subject,
+                record.not_before,
+                record.not_after,
+                record.state.state().name()
+            );
+        }
+    }
+}
+
+const LOG: &str = "\n## The events are part of the log\n\n\
+An event's file is exactly what is hashed; its last line is the hash of the event before it. Each stands in the list of a \
+checkpoint, which the audit key signed in the moment in which the event was recorded.\n\n\
+```sh\n\
+sha256sum --check --strict --quiet events.sha256\n\
+while read -r hash name; do\n\
+  grep --quiet --line-regexp \"$hash\" checkpoints/*.hashes || { echo \"$name is in no checkpoint\"; exit 1; }\n\
+done < events.sha256\n\
+for list in checkpoints/*.hashes; do\n\
+  checkpoint=\"${list%.hashes}.txt\"\n\
+  grep --quiet --line-regexp \"batch $(sha256sum < \"$list\" | cut -c 1-64)\" \"$checkpoint\" || exit 1\n\
+  grep --quiet --line-regexp \"hash $(tail -n 1 \"$list\")\" \"$checkpoint\" || exit 1\n\
+done\n\
+```\n\n\
+Every checkpoint since is signed, and names the one before it: the log of then is the beginning of the log of now.\n\n\
+```sh\n\
+before=\n\
+for checkpoint in checkpoints/*.txt; do\n\
+  tail -n 1 \"$checkpoint\" | openssl base64 -d -A > /tmp/signature.$$\n\
+  head -n 9 \"$checkpoint\" | openssl dgst -sha256 -verify audit-key.pem -signature /tmp/signature.$$ > /dev/null || exit 1\n\
+  test -z \"$before\" || grep --quiet --line-regexp \"previous $before\" \"$checkpoint\" || exit 1\n\
+  before=$(sha256sum < \"$checkpoint\" | cut -c 1-64)\n\
+done\n\
+rm -f /tmp/signature.$$\n\
+```\n\n\
+The last line of `checkpoints/`'s last file, or a later one, is in the published directory (`audit/checkpoint.txt`) and with the \
+auditor: if theirs names another history, this folder or the registry was forged.\n";
+
+const CHECK: &str = "look() {\n\
+  test \"$(openssl x509 -in \"certificates/$1.pem\" -noout -serial | cut -d = -f 2)\" = \\\n\
+    \"$(echo \"$1\" | tr a-f A-F)\" || exit 1\n\
+  openssl verify -x509_strict -crl_check_all -attime \"$at\" -CAfile anchor.pem -untrusted chain.pem -CRLfile crls.pem \\\n\
+    \"certificates/$1.pem\" 2>&1\n\
+}\n\
+good() { look \"$1\" | grep --quiet ': OK' || { echo \"$1 is not good\"; exit 1; }; }\n\
+revoked() { look \"$1\" | grep --quiet 'certificate revoked' || { echo \"$1 is not revoked\"; exit 1; }; }\n\
+expired() { look \"$1\" | grep --quiet 'certificate has expired' || { echo \"$1 is not expired\"; exit 1; }; }\n";
+
+const LIMITS: &str = "\n## What it does not say\n\n\
+Events about others are left out; their hashes are in the lists, and say nothing else of them. That nothing else was recorded \
+about this person is the registry's word: `issuer audit verify --witness FILE`, run by the auditor, checks the whole log.\n";

@@ -1,0 +1,219 @@
+//! Evidence of somebody's cards is checked by whoever has openssl and the folder's README, and any change of it is noticed.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
+
+mod desk_support;
+mod operator_support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use desk_support::{Desk, files_below};
+use operator_support::Staffed;
+
+/// Alice's first card is lost and revoked, her second is good; Bob has one too.
+fn lived() -> Desk {
+    let desk = Desk::new();
+    for (name, person) in [("bob", "bob@example.org"), ("first", "alice@example.org")] {
+        let locator = desk.yubikey(&format!("{name}.card"), &[]);
+        desk.issue(person, &locator, &[]);
+    }
+    desk.publish();
+    desk.issuer(&["mark", "alice@example.org", "lost"]).expect(0);
+    let locator = desk.yubikey("second.card", &[]);
+    std::fs::remove_file(desk.path("alice-example.org.pin")).unwrap();
+    desk.issue("alice@example.org", &locator, &[]);
+    desk.publish();
+    desk.issuer(&["evidence", "alice@example.org", "--to", "evidence"]).expect(0);
+    desk
+}
+
+/// The commands of a README, as one script.
+fn commands(readme: &str) -> String {
+    let blocks: Vec<_> =
+        readme.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 5, "{readme}");
+    format!("set -e\n{}", blocks.concat())
+}
+
+/// Runs commands in a folder, with the tools that the README names and no others.
+fn run(script: &str, folder: &Path, tools: &Path) -> (bool, String) {
+    let output = Command::new("/bin/sh")
+        .args(["-c", script])
+        .env_clear()
+        .env("PATH", tools)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+fn tools(directory: &Path) -> PathBuf {
+    let tools = directory.join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    for name in ["openssl", "sha256sum", "grep", "head", "tail", "cut", "tr", "rm"] {
+        let place = ["/usr/bin", "/bin"].map(|folder| Path::new(folder).join(name));
+        let place = place.iter().find(|place| place.exists()).unwrap();
+        std::os::unix::fs::symlink(place, tools.join(name)).unwrap();
+    }
+    tools
+}
+
+#[test]
+fn the_commands_of_the_readme_prove_a_life_and_notice_every_change() {
+    let desk = lived();
+    let (folder, tools) = (desk.path("evidence"), tools(desk.directory.path()));
+    let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let script = commands(&readme);
+    let (is_good, said) = run(&script, &folder, &tools);
+    assert!(is_good, "{said}");
+    // All of her eight certificates, and nothing of Bob.
+    let certificates = files_below(&folder.join("certificates"));
+    assert_eq!(certificates.len(), 8);
+    let revoked = readme.lines().filter(|line| line.starts_with("revoked ")).count();
+    let good = readme.lines().filter(|line| line.starts_with("good ")).count();
+    assert_eq!((revoked, good), (4, 4));
+    for kind in
+        ["person-added", "personalisation-begun", "certificate-signed", "card-lost", "certificate-revoked"]
+    {
+        assert!(readme.contains(kind), "{kind} is not told: {readme}");
+    }
+    let files = files_below(&folder);
+    assert!(files.len() > 60, "{}", files.len());
+    for file in &files {
+        let text = String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned();
+        assert!(!text.contains("bob@example.org") && !text.contains("Bob Ruiz"), "{}", file.display());
+    }
+    for file in files {
+        let before = std::fs::read(&file).unwrap();
+        let mut changed = before.clone();
+        let middle = changed.len() / 2;
+        changed[middle] ^= 1;
+        std::fs::write(&file, &changed).unwrap();
+        assert!(!run(&script, &folder, &tools).0, "a change of {} is not noticed", file.display());
+        std::fs::remove_file(&file).unwrap();
+        assert!(!run(&script, &folder, &tools).0, "that {} is missing is not noticed", file.display());
+        std::fs::write(&file, before).unwrap();
+    }
+    assert!(run(&script, &folder, &tools).0);
+}
+
+/// Whoever makes the manifest anew, with a key of their own or even with the audit key, is caught by another check.
+#[test]
+fn a_folder_that_was_made_anew_is_not_believed() {
+    let desk = lived();
+    let (folder, tools) = (desk.path("evidence"), tools(desk.directory.path()));
+    let script = commands(&std::fs::read_to_string(folder.join("README.md")).unwrap());
+    let sign = |key: &Path| {
+        let made = Command::new("sh")
+            .arg("-c")
+            .arg(
+                "find . -type f ! -name 'manifest.*' | cut -c 3- | sort | xargs sha256sum > manifest.sha256 && \
+                 openssl dgst -sha256 -sign \"$0\" -out manifest.sig manifest.sha256",
+            )
+            .arg(key)
+            .current_dir(&folder)
+            .status()
+            .unwrap();
+        assert!(made.success());
+    };
+    let audit_key = desk.home().join("keys/audit.pem");
+    sign(&audit_key);
+    assert!(run(&script, &folder, &tools).0, "the script that forges does not even do it right");
+
+    // The reason of an event, told otherwise, with its hash.
+    let event = files_below(&folder.join("events"))
+        .into_iter()
+        .find(|file| std::fs::read_to_string(file).unwrap().contains("card-lost"))
+        .unwrap();
+    let before = std::fs::read_to_string(&event).unwrap();
+    std::fs::write(&event, before.replace("card-lost", "card-held")).unwrap();
+    let sums = Command::new("sh")
+        .args(["-c", "sha256sum events/*.txt > events.sha256"])
+        .current_dir(&folder)
+        .status()
+        .unwrap();
+    assert!(sums.success());
+    sign(&audit_key);
+    let (is_good, said) = run(&script, &folder, &tools);
+    assert!(!is_good && said.contains("is in no checkpoint"), "{said}");
+    std::fs::write(&event, before).unwrap();
+    let sums = Command::new("sh")
+        .args(["-c", "sha256sum events/*.txt > events.sha256"])
+        .current_dir(&folder)
+        .status();
+    assert!(sums.unwrap().success());
+    sign(&audit_key);
+    assert!(run(&script, &folder, &tools).0);
+
+    // A checkpoint in between, taken out.
+    let checkpoints = files_below(&folder.join("checkpoints"));
+    let mut lonely: Vec<_> = checkpoints
+        .iter()
+        .filter(|file| {
+            file.extension().is_some_and(|end| end == "txt") && !file.with_extension("hashes").exists()
+        })
+        .collect();
+    lonely.sort();
+    let middle = lonely[lonely.len() / 2];
+    std::fs::remove_file(middle).unwrap();
+    sign(&audit_key);
+    assert!(!run(&script, &folder, &tools).0, "a missing checkpoint is not noticed");
+
+    // Another key.
+    let other = desk.path("other.pem");
+    assert!(
+        desk_support::openssl(&[
+            "ecparam",
+            "-name",
+            "prime256v1",
+            "-genkey",
+            "-noout",
+            "-out",
+            other.to_str().unwrap()
+        ])
+        .status
+        .success()
+    );
+    let public = folder.join("audit-key.pem");
+    assert!(
+        desk_support::openssl(&[
+            "pkey",
+            "-in",
+            other.to_str().unwrap(),
+            "-pubout",
+            "-out",
+            public.to_str().unwrap()
+        ])
+        .status
+        .success()
+    );
+    sign(&other);
+    assert!(!run(&script, &folder, &tools).0, "another key is not noticed");
+}
+
+#[test]
+fn evidence_is_for_auditors_and_leaves_the_house_by_two() {
+    let desk = Staffed::new();
+    desk.plain(&["publish", "--to", "public"]).expect(0);
+    let evidence = ["evidence", "zoe@example.org", "--to", "evidence"];
+    desk.as_operator("adam", &evidence).refuses(1, &["may not take evidence", "auditor"]);
+    desk.as_operator("otto", &evidence).expect(0);
+    desk.as_operator("otto", &evidence).refuses(1, &["exists already"]);
+    desk.as_operator("adam", &["approval", "demand", "export"]).expect(0);
+    let again = ["evidence", "zoe@example.org", "--to", "again"];
+    desk.as_operator("otto", &again).refuses(1, &["needs a second operator"]);
+    assert!(!desk.path("again").exists());
+    desk.as_two("otto", "vera", &again).expect(0);
+    desk.as_operator("otto", &["evidence", "nobody@example.org", "--to", "x"])
+        .refuses(1, &["nobody in the registry"]);
+}
+
+#[test]
+fn without_a_crl_nothing_is_said_of_certificates() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    desk.issuer(&["evidence", "alice@example.org", "--to", "evidence"]).refuses(1, &["issuer publish"]);
+    assert!(!desk.path("evidence").exists());
+}
