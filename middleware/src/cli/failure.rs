@@ -1,4 +1,5 @@
 //! How an error reads: one or two lines for people, one line `{"error":{"code","message"}}` for programs.
+use middleware::remote_unblock::RemoteUnblockError;
 use middleware::{AttestationError, CardError, KeyAlgorithm, KeyError, KeyReference};
 use serde_json::json;
 
@@ -166,12 +167,28 @@ fn code(error: &anyhow::Error) -> &'static str {
         error.code()
     } else if let Some(error) = error.downcast_ref::<KeyError>() {
         key_error_code(error)
+    } else if let Some(error) = error.downcast_ref::<RemoteUnblockError>() {
+        remote_unblock_code(error)
     } else if error.is::<AttestationError>() {
         "not-trusted"
     } else if error.is::<std::io::Error>() {
         "io"
     } else {
         "failed"
+    }
+}
+
+fn remote_unblock_code(error: &RemoteUnblockError) -> &'static str {
+    match error {
+        RemoteUnblockError::Malformed(_) => "malformed",
+        RemoteUnblockError::NotForThisRequest => "not-for-this-request",
+        RemoteUnblockError::Expired => "expired",
+        RemoteUnblockError::AnotherCard => "another-card",
+        RemoteUnblockError::NoPukFits => "wrong-puk",
+        RemoteUnblockError::LastPukTry => "last-puk-try",
+        RemoteUnblockError::PinNotSet(_) => "pin-not-set",
+        RemoteUnblockError::Card(error) => error.code(),
+        _ => "failed",
     }
 }
 

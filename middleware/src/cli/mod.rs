@@ -6,6 +6,7 @@
 //! | `status` | `card status` |
 //! | `certificates` | `card certificates` |
 //! | `pin` | `card change-pin`, `card change-puk`, `card unblock` |
+//! | `remote_unblock` | `card unblock --request`, with the desk far away |
 //! | `generate`, `request`, `import` | a key made on the card, a request that it signs, what comes from outside |
 //! | `sign`, `decrypt`, `attest` | what keys of the card do |
 //! | `administration` | `card move`, `delete`, `set-retries`, `change-management-key`, `reset` |
@@ -25,6 +26,7 @@ mod import;
 mod list;
 mod options;
 mod pin;
+mod remote_unblock;
 mod request;
 mod shell;
 mod sign;
@@ -120,12 +122,17 @@ enum Command {
     },
     /// Set a new PIN with the PUK, after too many wrong PINs
     #[command(
-        after_help = "Asks for the PUK and twice for the new PIN; --pin-file gives PUK and new PIN, a line each.\n\n\
-                      Example:\n  card unblock"
+        after_help = "Asks for the PUK and twice for the new PIN; --pin-file gives PUK and new PIN, a line each.\n\
+                      With --request the desk has the PUK: --pin-file gives the new PIN alone.\n\n\
+                      Examples:\n  card unblock\n  card unblock --request"
     )]
     Unblock {
         #[command(flatten)]
         pin: PinOptions,
+        /// Ask the issuance desk, which must know who you are: shows a request, and waits ten minutes for the answer on
+        /// standard input
+        #[arg(long, conflicts_with = "last_try")]
+        request: bool,
     },
     /// Set how many tries PIN and PUK have; the card sets both back to its factory's values with it
     #[command(after_help = "Needs the management key and the PIN. Only vendors' cards can do it.\n\n\
@@ -310,7 +317,8 @@ fn run_with_card(command: &Command, as_json: bool, card: &mut Card) -> anyhow::R
         Command::ChangePin { already_changed: true, .. } => pin::record_change(card),
         Command::ChangePin { pin, .. } => pin::change(card, &pin.source(), pin.last_try()),
         Command::ChangePuk { pin } => pin::change_puk(card, &pin.source(), pin.last_try()),
-        Command::Unblock { pin } => pin::unblock(card, &pin.source(), pin.last_try()),
+        Command::Unblock { pin, request: true } => remote_unblock::run(card, &pin.source(), as_json),
+        Command::Unblock { pin, .. } => pin::unblock(card, &pin.source(), pin.last_try()),
         Command::SetRetries(command) => command.run(card),
         Command::Generate(command) => command.run(card),
         Command::Request(command) => command.run(card),

@@ -42,6 +42,11 @@ impl Puk {
     pub fn new(bytes: &[u8]) -> Result<Self, CardError> {
         padded(bytes).map(Self).ok_or(CardError::MalformedPuk)
     }
+
+    /// The 8 bytes that the card compares.
+    pub(crate) fn bytes(&self) -> &[u8; LENGTH] {
+        &self.0
+    }
 }
 
 fn padded(bytes: &[u8]) -> Option<[u8; LENGTH]> {

@@ -146,12 +146,31 @@ impl<'card> Transaction<'card> {
         }
     }
 
+    /// How many retired keys there are whose certificates lie on the card, from 82 upward: as the key history says, or
+    /// on a card without one as many as follow each other (SP 800-73-5 Part 1 section 3.3.3).
+    ///
+    /// # Errors
+    /// [`CardError::MalformedAnswer`]; those of the line.
+    pub fn retired_with_certificates(&mut self) -> Result<u8, CardError> {
+        if let Some(history) = self.read_if_present(DataObject::KEY_HISTORY)? {
+            return objects::retired_on_card(&history);
+        }
+        let mut count = 0;
+        for key in KeyReference::retired() {
+            if self.certificate(key)?.is_none() {
+                break;
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
     /// `None` where the card says that it does not have such an object or does not know it. Anything else is an
     /// error: a card that fails must not pass for one without the object.
-    pub(super) fn read_if_present(
-        &mut self,
-        object: DataObject,
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, CardError> {
+    ///
+    /// # Errors
+    /// As [`Self::read_object`], but for an object that is not there.
+    pub fn read_if_present(&mut self, object: DataObject) -> Result<Option<Zeroizing<Vec<u8>>>, CardError> {
         match self.read_object(object) {
             Ok(contents) => Ok(Some(contents)),
             Err(CardError::ObjectNotFound(_)) => Ok(None),

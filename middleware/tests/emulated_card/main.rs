@@ -14,5 +14,6 @@ mod openssl;
 mod pin;
 mod pinentry;
 mod published_vectors;
+mod remote_unblock;
 mod shell;
 mod support;

@@ -2,7 +2,7 @@
 use crate::apdu::ber_tlv::{append, find};
 use crate::piv::CardError;
 
-/// Contents of a CHUID without issuer signature (3E empty).
+/// Contents of a CHUID; its issuer signature (3E) is empty unless one is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chuid {
     /// Card UUID, tag 34.
@@ -15,12 +15,37 @@ impl Chuid {
     /// The contents of `53`: `30 FASC-N, 34 GUID, 35 expiration, 3E, FE`. The FASC-N is that of a non-federal issuer
     /// (agency 9999), so that hosts take the GUID as the card's identity.
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.to_bytes_signed(&[])
+    }
+
+    /// Likewise, with the issuer's signature over [`Self::to_be_signed`].
+    pub fn to_bytes_signed(&self, signature: &[u8]) -> Vec<u8> {
+        let mut contents = self.identity();
+        append(&mut contents, 0x3E, signature);
+        append(&mut contents, 0xFE, &[]);
+        contents
+    }
+
+    /// What the issuer signs: every element but the signature itself (Part 1 section 3.1.2.1).
+    pub fn to_be_signed(&self) -> Vec<u8> {
+        let mut contents = self.identity();
+        append(&mut contents, 0xFE, &[]);
+        contents
+    }
+
+    /// The issuer's signature in the contents of `53`; none where it is empty.
+    ///
+    /// # Errors
+    /// [`CardError::MalformedAnswer`].
+    pub fn signature(contents: &[u8]) -> Result<Option<&[u8]>, CardError> {
+        Ok(find(contents, 0x3E)?.filter(|signature| !signature.is_empty()))
+    }
+
+    fn identity(&self) -> Vec<u8> {
         let mut contents = Vec::with_capacity(64);
         append(&mut contents, 0x30, &non_federal_fasc_n());
         append(&mut contents, 0x34, &self.guid);
         append(&mut contents, 0x35, &self.expiration);
-        append(&mut contents, 0x3E, &[]);
-        append(&mut contents, 0xFE, &[]);
         contents
     }
 
@@ -91,6 +116,17 @@ mod tests {
         assert_eq!(Chuid::from_bytes(&contents).unwrap(), chuid);
         assert!(Chuid::from_bytes(&contents[..40]).is_err());
         assert!(Chuid::from_bytes(&[]).is_err());
+    }
+
+    #[test]
+    fn a_signed_chuid_holds_what_was_signed_around_its_signature() {
+        let chuid = Chuid { guid: [0x5A; 16], expiration: *b"20301231" };
+        let contents = chuid.to_bytes_signed(&[1, 2, 3]);
+        assert_eq!(Chuid::from_bytes(&contents).unwrap(), chuid);
+        assert_eq!(Chuid::signature(&contents).unwrap(), Some(&[1, 2, 3][..]));
+        assert_eq!(Chuid::signature(&chuid.to_bytes()).unwrap(), None);
+        let without: Vec<u8> = [&contents[..55], &contents[60..]].concat();
+        assert_eq!(without, chuid.to_be_signed());
     }
 
     /// Every character has odd parity, the columns of all characters cancel out, and hosts recognise agency 9999 by
