@@ -20,7 +20,8 @@ use crate::registry::RegistryUrl;
 /// config.toml              the organisation, its domains, where its certificates are published
 /// registry.db              people, cards, certificates (unless --registry names another place)
 /// master.key               from which PUK and management key of each card derive; encrypted under the passphrase
-/// keys/root.pem ...        keys of the authorities and of the list of classes, encrypted PKCS#8 under the passphrase
+/// attestation-roots/       root certificates of cards' makers, whose word on where a key was made is believed
+/// keys/root.pem ...        keys of the authorities, of the list of classes and of what is written on cards, encrypted PKCS#8 under the passphrase
 /// keys/audit.pem           the key that signs checkpoints of the log (mode 0600, not under the passphrase)
 /// ceremony/                what was declared when the issuer was made, and the record of it
 /// tsa/                     the time-stamp service, unless it is made elsewhere
@@ -77,6 +78,16 @@ impl Home {
     /// `keys/reader-classes.pem`: the key that signs the list of classes of readers.
     pub fn class_list_key_file(&self) -> PathBuf {
         self.keys().join("reader-classes.pem")
+    }
+
+    /// `keys/content-signer.pem`: the key that signs what is written on cards.
+    pub fn content_signer_key_file(&self) -> PathBuf {
+        self.keys().join("content-signer.pem")
+    }
+
+    /// `attestation-roots`: root certificates of cards' makers that the desk believes.
+    pub fn attestation_roots(&self) -> PathBuf {
+        self.0.join("attestation-roots")
     }
 
     /// `keys/ocsp.pem`: the key that signs prepared OCSP answers.

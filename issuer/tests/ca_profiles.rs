@@ -40,6 +40,7 @@ fn judgements(rsa: bool) -> Vec<Judgement> {
         judgement(mail_server(), Some("sslserver"), false),
         judgement(Profile::TimeStamping, Some("timestampsign"), false),
         judgement(Profile::DocumentSigning, None, false),
+        judgement(Profile::ContentSigning, None, false),
         judgement(
             Profile::DigitalSignature(holder("Jürgen Groß", "jürgen@bücher.example.com")),
             Some("smimesign"),

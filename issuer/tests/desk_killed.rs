@@ -22,6 +22,7 @@ use issuer::domain::RevocationReason;
 use issuer::domain::{Actor, AuthorityName, CardState, CertificateState, MailAddress, Name, NewCardholder};
 use issuer::personalization::PersonalizationError;
 use issuer::personalization::agreement::Comparison;
+use issuer::personalization::attestation::AttestationRoots;
 use issuer::personalization::custody::MasterKey;
 use issuer::personalization::plan::{KeyChoice, KeyOrigin};
 use issuer::personalization::run::{Desk as Personalizer, Personalized, Progress};
@@ -70,10 +71,13 @@ impl Opened {
     ) -> Result<Personalized, PersonalizationError> {
         let mut card = Card::open(&card.parse::<Locator>().unwrap()).unwrap();
         let holder = self.registry.cardholder_named(person).await.unwrap().unwrap();
+        let mut content_signer = desk_support::content_signer(&mut self.authority, &self.config.organization);
         let mut desk = Personalizer {
             registry: &self.registry,
             authority: &mut self.authority,
             organization: &self.config.organization,
+            content_signer: &mut content_signer,
+            attestation_roots: &AttestationRoots::default(),
             master_key: &self.master_key,
             clock: &SystemClock,
             random: &mut self.random,

@@ -1,5 +1,5 @@
 //! A card that is pulled out of the reader at any command of its personalisation is finished by a later run.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::string_slice)] // a test may panic
 
 mod desk_support;
 
@@ -14,6 +14,8 @@ use issuer::clock::SystemClock;
 use issuer::config::{Config, Home};
 use issuer::domain::{AuthorityName, CardState, CertificateState};
 use issuer::personalization::PersonalizationError;
+use issuer::personalization::attestation::{AttestationRefusal, AttestationRoots};
+use issuer::personalization::objects::ContentSigner;
 use issuer::personalization::plan::{KeyChoice, KeyOrigin};
 use issuer::personalization::run::Personalized;
 use issuer::registry::Registry;
@@ -92,6 +94,8 @@ impl Exclusive for Line<'_> {
 struct Opened {
     registry: Registry,
     authority: Authority,
+    content_signer: ContentSigner,
+    attestation_roots: AttestationRoots,
     config: Config,
     master_key: issuer::personalization::custody::MasterKey,
 }
@@ -104,10 +108,12 @@ async fn opened(desk: &Desk) -> Opened {
     let people = authorities.into_iter().find(|authority| authority.name == AuthorityName::People).unwrap();
     let pem = std::fs::read_to_string(home.key_file(AuthorityName::People)).unwrap();
     let key = FileKey::from_encrypted_pkcs8_pem(&pem, PASSPHRASE).unwrap();
-    let authority =
+    let mut authority =
         Authority::open(Certificate::from_der(people.certificate).unwrap(), Box::new(key)).unwrap();
     let config = Config::read(&home.config_file()).unwrap();
-    Opened { registry, authority, config, master_key: desk.master_key() }
+    let content_signer = desk_support::content_signer(&mut authority, &config.organization);
+    let attestation_roots = AttestationRoots::default();
+    Opened { registry, authority, content_signer, attestation_roots, config, master_key: desk.master_key() }
 }
 
 /// A card that is pulled after so many commands.
@@ -126,6 +132,8 @@ async fn attempt(opened: &mut Opened, card: Pulled) -> Result<Personalized, Pers
         registry: &opened.registry,
         authority: &mut opened.authority,
         organization: &opened.config.organization,
+        content_signer: &mut opened.content_signer,
+        attestation_roots: &opened.attestation_roots,
         master_key: &opened.master_key,
         clock: &SystemClock,
         random: &mut UnwrapErr(getrandom::SysRng),
@@ -216,8 +224,9 @@ async fn a_card_that_is_not_emulated_gets_the_staff_policy_and_an_emulated_one_n
     let init = ["init", "--policy-arc", arc, "--organization", "Example Org", "--domain", "example.org"];
     desk.issuer(&[init.as_slice(), &["--base-url", "http://pki.example.org"]].concat()).expect(0);
     desk.import_staff("name,mail\nAlice Ng,alice@example.org\n").expect(0);
-    desk.blank("alice.card", &["--serial", "31"]);
-    desk.issuer(&["stock", "add", "--serial", "31"]).expect(0);
+    // A card without attestation: one with it says in each that it is emulated.
+    desk.blank("alice.card", &["--personality", "standard"]);
+    desk.issuer(&["stock", "add", "--file", "alice.card.stock.toml"]).expect(0);
     let mut opened = opened(&desk).await;
     let state = desk.path("alice.card");
     let refused = attempt(&mut opened, pulled_card(&state, usize::MAX, Last::Lost)).await;
@@ -237,4 +246,22 @@ async fn a_card_that_is_not_emulated_gets_the_staff_policy_and_an_emulated_one_n
         assert!(text.contains(&format!("Policy: {arc}.1\n")), "{name}: {text}");
         assert!(!text.contains(&format!("Policy: {arc}.3")), "{name}: {text}");
     }
+}
+
+/// Even where somebody has pinned the root of an emulated card: its attestations say what it is.
+#[tokio::test]
+async fn an_emulated_card_that_hides_it_is_betrayed_by_its_attestation() {
+    let desk = Desk::empty();
+    let init = ["init", "--organization", "Example Org", "--domain", "example.org"];
+    desk.issuer(&[init.as_slice(), &["--base-url", "http://pki.example.org"]].concat()).expect(0);
+    desk.import_staff("name,mail\nAlice Ng,alice@example.org\n").expect(0);
+    desk.blank("alice.card", &["--serial", "31"]);
+    desk.issuer(&["stock", "add", "--serial", "31"]).expect(0);
+    let mut opened = opened(&desk).await;
+    let state = desk.path("alice.card");
+    let hidden = Pulled { hides_mark: true, ..pulled_card(&state, usize::MAX, Last::Lost) };
+    let refused = attempt(&mut opened, hidden).await.unwrap_err();
+    let PersonalizationError::Interrupted { source, .. } = refused else { panic!("{refused}") };
+    assert!(matches!(*source, PersonalizationError::Attestation(AttestationRefusal::HiddenEmulation)));
+    assert!(opened.registry.certificates_to_publish(jiff::Timestamp::UNIX_EPOCH).await.unwrap().is_empty());
 }

@@ -77,6 +77,14 @@ pub(crate) fn digest_identifier(digest: DigestAlgorithm) -> AlgorithmIdentifierO
     AlgorithmIdentifierOwned { oid, parameters: None }
 }
 
+/// The digest that an algorithm identifier names.
+pub(crate) fn digest_named(algorithm: &AlgorithmIdentifierOwned) -> Result<DigestAlgorithm, CaError> {
+    [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512]
+        .into_iter()
+        .find(|digest| digest_identifier(*digest).oid == algorithm.oid)
+        .ok_or_else(|| CaError::Unsupported(format!("the digest {}", algorithm.oid)))
+}
+
 /// A digest under way.
 pub(crate) enum Digester {
     Sha256(Sha256),

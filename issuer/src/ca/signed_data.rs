@@ -1,7 +1,7 @@
 //! CMS `SignedData` (RFC 5652 section 5) with its content inside and one signer: what our services sign.
 use const_oid::ObjectIdentifier;
-use const_oid::db::rfc5911;
-use der::asn1::{Any, Int, OctetString, SetOfVec};
+use const_oid::db::{rfc5911, rfc5912};
+use der::asn1::{Any, Int, Null, OctetString, SetOfVec};
 use der::{Decode, Encode, EncodeValue, Sequence, Tagged};
 use jiff::Timestamp;
 use middleware::{DigestAlgorithm, SignatureScheme, Signer};
@@ -25,11 +25,22 @@ pub struct SignerIdentity {
     digest: DigestAlgorithm,
 }
 
+/// Whether what is signed travels with the signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Inside (`eContent`).
+    Inside,
+    /// Elsewhere: an external signature.
+    Elsewhere,
+}
+
 /// Whether the certificates travel with the signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certificates {
     /// The signer's, and those of the authorities above it that are no root.
     Included,
+    /// The signer's alone.
+    SignerAlone,
     /// None.
     Omitted,
 }
@@ -75,9 +86,67 @@ impl SignerIdentity {
         certificates: Certificates,
     ) -> Result<Vec<u8>, CaError> {
         let attributes = self.signed_attributes(content_type, content, signing_time).map_err(malformed)?;
+        let signature = self.signature(signer, &attributes)?;
+        let info = self.signer_info(attributes, signature, algorithm::identifier(self.scheme)?)?;
+        self.assemble(content_type, Some(content), info, certificates)
+    }
+
+    /// Signs what is written on a card (SP 800-73-5 Part 1 section 3.1.2.1): a `ContentInfo` in DER. Signed attributes
+    /// are contentType, messageDigest and pivSigner-DN; an RSA signature is named rsaEncryption (SP 800-78-5 section 3.2.2).
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    pub fn sign_for_card(
+        &self,
+        signer: &mut dyn Signer,
+        content_type: ObjectIdentifier,
+        content: (&[u8], Content),
+        certificates: Certificates,
+    ) -> Result<Vec<u8>, CaError> {
+        let (content, place) = content;
+        let attributes = self.card_attributes(content_type, content).map_err(malformed)?;
+        let signature = self.signature(signer, &attributes)?;
+        let algorithm = match self.scheme {
+            SignatureScheme::RsaPkcs1(_) => {
+                AlgorithmIdentifierOwned { oid: rfc5912::RSA_ENCRYPTION, parameters: Some(Any::from(Null)) }
+            }
+            scheme => algorithm::identifier(scheme)?,
+        };
+        let info = self.signer_info(attributes, signature, algorithm)?;
+        self.assemble(content_type, (place == Content::Inside).then_some(content), info, certificates)
+    }
+
+    /// The digest that the signer's algorithm uses.
+    pub fn digest_algorithm(&self) -> AlgorithmIdentifierOwned {
+        algorithm::digest_identifier(self.digest)
+    }
+
+    /// That digest of something.
+    pub fn digest(&self, data: &[u8]) -> Vec<u8> {
+        Digester::digest(self.digest, data)
+    }
+
+    fn card_attributes(
+        &self,
+        content_type: ObjectIdentifier,
+        content: &[u8],
+    ) -> der::Result<SetOfVec<Attribute>> {
+        let message_digest = OctetString::new(self.digest(content))?;
+        let subject = Any::from_der(&self.certificate.tbs().subject.to_der()?)?;
+        SetOfVec::try_from(vec![
+            attribute(rfc5911::ID_CONTENT_TYPE, &content_type)?,
+            attribute(rfc5911::ID_MESSAGE_DIGEST, &message_digest)?,
+            Attribute { oid: PIV_SIGNER_DN, values: SetOfVec::try_from(vec![subject])? },
+        ])
+    }
+
+    fn signature(
+        &self,
+        signer: &mut dyn Signer,
+        attributes: &SetOfVec<Attribute>,
+    ) -> Result<Vec<u8>, CaError> {
         let signed = Digester::digest(self.digest, &attributes.to_der().map_err(malformed)?);
-        let signature = checked_signature(signer, self.scheme, &signed)?;
-        self.assemble(content_type, content, attributes, signature, certificates)
+        checked_signature(signer, self.scheme, &signed)
     }
 
     fn signed_attributes(
@@ -96,37 +165,44 @@ impl SignerIdentity {
         ])
     }
 
+    fn signer_info(
+        &self,
+        attributes: SetOfVec<Attribute>,
+        signature: Vec<u8>,
+        signature_algorithm: AlgorithmIdentifierOwned,
+    ) -> Result<SignerInfo, CaError> {
+        Ok(SignerInfo {
+            version: 1,
+            identifier: self.identifier.clone(),
+            digest_algorithm: algorithm::digest_identifier(self.digest),
+            signed_attributes: Some(attributes),
+            signature_algorithm,
+            signature: OctetString::new(signature).map_err(malformed)?,
+        })
+    }
+
     fn assemble(
         &self,
         content_type: ObjectIdentifier,
-        content: &[u8],
-        attributes: SetOfVec<Attribute>,
-        signature: Vec<u8>,
+        content: Option<&[u8]>,
+        signer_info: SignerInfo,
         certificates: Certificates,
     ) -> Result<Vec<u8>, CaError> {
-        let digest = algorithm::digest_identifier(self.digest);
-        let signer_info = SignerInfo {
-            version: 1,
-            identifier: self.identifier.clone(),
-            digest_algorithm: digest.clone(),
-            signed_attributes: Some(attributes),
-            signature_algorithm: algorithm::identifier(self.scheme)?,
-            signature: OctetString::new(signature).map_err(malformed)?,
-        };
         let assemble = || -> der::Result<Vec<u8>> {
-            let certificates = match certificates {
-                Certificates::Included => Some(SetOfVec::try_from(self.chain.clone())?),
+            let chain = match certificates {
+                Certificates::Included => Some(self.chain.clone()),
+                Certificates::SignerAlone => Some(self.chain.iter().take(1).cloned().collect()),
                 Certificates::Omitted => None,
             };
             let signed_data = SignedData {
                 // Section 5.1: the issuer and serial number of the signer ask for no more than 1.
                 version: if content_type == rfc5911::ID_DATA { 1 } else { 3 },
-                digest_algorithms: SetOfVec::try_from(vec![digest])?,
+                digest_algorithms: SetOfVec::try_from(vec![signer_info.digest_algorithm.clone()])?,
                 content: EncapsulatedContentInfo {
                     content_type,
-                    content: Some(OctetString::new(content.to_vec())?),
+                    content: content.map(|content| OctetString::new(content.to_vec())).transpose()?,
                 },
-                certificates,
+                certificates: chain.map(SetOfVec::try_from).transpose()?,
                 signer_infos: SetOfVec::try_from(vec![signer_info])?,
             };
             ContentInfo { content_type: rfc5911::ID_SIGNED_DATA, content: any(&signed_data)? }.to_der()
@@ -286,6 +362,8 @@ struct IssuerSerial {
     serial_number: Int,
 }
 
+/// pivSigner-DN, FIPS 201-3 appendix B.
+const PIV_SIGNER_DN: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.6.5");
 /// id-aa-signingCertificateV2, RFC 5035 section 3.
 const ID_AA_SIGNING_CERTIFICATE_V2: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.47");

@@ -13,7 +13,7 @@ use super::office::Office;
 use super::output::Format;
 use super::{
     approval, audit, certify, check, class, clock, evidence, expiring, find, issue, life_cycle, operator,
-    publish, report, request, revoke, show, staff, stock,
+    publish, renew, replace, report, request, return_card, revoke, show, staff, stock, unblock,
 };
 use crate::domain::Permission;
 use crate::registry::SearchFor;
@@ -41,6 +41,23 @@ pub enum Action {
     #[command(after_help = "Exit status: 0 all agree, 4 something differs, 1 it cannot be found out.\n\n\
             Examples:\n  issuer --home pki check --card pcsc:\n  issuer --home pki check --card sim:alice.card --pin-file alice.pin")]
     Check(check::Arguments),
+    /// New certificates on the card that somebody has, for the same keys or new ones; its holder types the PIN
+    #[command(after_help = "Examples:\n  issuer --home pki renew alice@example.org --card pcsc:\n  \
+        issuer --home pki renew alice@example.org --card pcsc: --new-keys\n  \
+        issuer --home pki renew 1001 --card sim:alice.card --key 9C --pin-file fd:3 3< pin")]
+    Renew(Box<renew::Arguments>),
+    /// Another card in the place of one that is lost, stolen, damaged or worn out
+    #[command(
+        after_help = "Examples:\n  issuer --home pki replace alice@example.org --because lost --card pcsc:\n  \
+        issuer --home pki replace 1001 --because stolen --invalid-since 2026-11-20T08:00:00Z --card pcsc:serial=12345679"
+    )]
+    Replace(Box<replace::Arguments>),
+    /// A new PIN for a blocked card, at the desk or far away
+    #[command(after_help = "Examples:\n  issuer --home pki unblock alice@example.org --card pcsc:\n  \
+        issuer --home pki unblock alice@example.org --card pcsc: --new-pin terminal\n  \
+        issuer --home pki unblock --remote unblock-request:AQ... --check-digits '1234 5678' --identity-check 'called back on the number in the staff list'\n  \
+        issuer --home pki unblock --confirm unblock-done:...")]
+    Unblock(Box<unblock::Arguments>),
     /// Revoke a person's card and certificates, or one certificate
     #[command(
         after_help = "Examples:\n  issuer --home pki revoke alice@example.org --reason key-compromise --invalid-since 2026-11-20T08:00:00Z\n  \
@@ -188,10 +205,13 @@ pub const TABLE: &[About] = &[
     about("staff list", Needs::Registry, Changes::Nothing),
     about("staff leavers", Needs::Registry, Changes::Records),
     about("stock add", Needs::Card, Changes::Records),
-    about("stock return", Needs::Registry, Changes::Records),
+    about("stock return", Needs::Card, Changes::Card),
     about("stock list", Needs::Registry, Changes::Nothing),
     about("issue", Needs::KeysAndCard, Changes::Card),
     about("check", Needs::KeysAndCard, Changes::Nothing),
+    about("renew", Needs::KeysAndCard, Changes::Card),
+    about("replace", Needs::KeysAndCard, Changes::Card),
+    about("unblock", Needs::KeysAndCard, Changes::Card),
     about("revoke", Needs::Registry, Changes::Records),
     about("hold", Needs::Registry, Changes::Records),
     about("release", Needs::Registry, Changes::Records),
@@ -239,7 +259,8 @@ impl Action {
         match self {
             Self::Staff(command) => command.permission(),
             Self::Stock(stock::cli::Command::Add(_) | stock::cli::Command::Return(_)) => Permission::Stock,
-            Self::Issue(_) => Permission::Issue,
+            Self::Issue(_) | Self::Renew(_) | Self::Replace(_) => Permission::Issue,
+            Self::Unblock(_) => Permission::Unblock,
             Self::Revoke(_) => Permission::Revoke,
             Self::Hold(_) | Self::Release(_) | Self::Mark(_) => Permission::LifeCycle,
             Self::Stock(stock::cli::Command::List)
@@ -273,12 +294,13 @@ impl Action {
             Self::Stock(stock::cli::Command::Add(arguments)) => {
                 stock::add(office, arguments.delivery(), format).await
             }
-            Self::Stock(stock::cli::Command::Return(which)) => {
-                life_cycle::take_back(office, &which, format).await
-            }
+            Self::Stock(stock::cli::Command::Return(which)) => return_card::run(office, &which, format).await,
             Self::Stock(stock::cli::Command::List) => stock::list(office, format).await,
             Self::Issue(arguments) => issue::run(office, arguments.order(), format).await,
             Self::Check(arguments) => check::run(office, &arguments, format).await,
+            Self::Renew(arguments) => renew::run(office, *arguments, format).await,
+            Self::Replace(arguments) => replace::run(office, *arguments, format).await,
+            Self::Unblock(arguments) => unblock::run(office, *arguments, format).await,
             Self::Revoke(arguments) => revoke::run(office, &arguments.order()?, format).await,
             Self::Hold(which) => life_cycle::hold(office, &which, format).await,
             Self::Release(which) => life_cycle::release(office, &which, format).await,

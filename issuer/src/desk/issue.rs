@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
-use super::texts;
+use super::{attestation_roots, content_signer, texts};
 use crate::config::write_new;
 use crate::domain::{AuthorityName, CardKey, CardRefusal, CardState, Cardholder, CardholderId, SerialNumber};
 use crate::personalization::PersonalizationError;
@@ -37,7 +37,7 @@ pub struct Order {
 }
 
 #[derive(Serialize)]
-struct Summary {
+pub(super) struct Summary {
     person: String,
     mail: String,
     card_guid: String,
@@ -57,12 +57,32 @@ struct CertificateSummary {
 /// Refusals before the card was touched, and interruptions; the message says which, and what to do next.
 pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<Status, Failure> {
     let holder = office.cardholder(&order.person).await?;
-    office.time_to_sign().await?;
+    let made = make(office, &order, format).await?;
+    match format {
+        Format::Json => output::json(&summary(&holder, &made))?,
+        Format::Text => output::line(&done(&holder, &made))?,
+    }
+    Ok(Status::Done)
+}
+
+/// Makes the card; what was done is still to be said.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn make(
+    office: &mut Office,
+    order: &Order,
+    format: Format,
+) -> Result<Personalized, Failure> {
+    let holder = office.cardholder(&order.person).await?;
+    let now = office.time_to_sign().await?;
+    let roots = attestation_roots::read(office)?;
     let mut pin_place = PinPlace::new(order.transport_pin_file.as_deref(), format)?;
     let mut card = Card::open(&order.card)?;
     let passphrase = office.passphrase()?;
     let master_key = office.master_key(&passphrase).await?;
     let mut authority = office.authority(AuthorityName::People, &passphrase).await?;
+    let mut content_signer = content_signer::open(office, &mut authority, &passphrase, now).await?;
     drop(passphrase);
 
     let mut progress = |progress: Progress| {
@@ -77,6 +97,8 @@ pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<St
         registry: &office.registry,
         authority: &mut authority,
         organization: &office.config.organization,
+        content_signer: &mut content_signer,
+        attestation_roots: &roots,
         master_key: &master_key,
         clock: &office.clock,
         random: &mut office.random,
@@ -84,28 +106,22 @@ pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<St
         hand_over_pin: &mut hand_over_pin,
     };
     let made = desk.personalize(&mut card, &holder, order.keys).await;
-    let made = match made {
-        Ok(made) => made,
-        Err(error) => return Err(explain(office, &holder, error).await),
-    };
-    match format {
-        Format::Json => output::json(&summary(&holder, &made))?,
-        Format::Text => {
-            let (guid, until) = (made.guid.to_string(), made.not_after.strftime("%F").to_string());
-            let values = [
-                ("name", holder.name.as_str()),
-                ("mail", holder.mail.as_str()),
-                ("card", &guid),
-                ("until", &until),
-            ];
-            output::line(&texts::say("issue-done", &values))?;
-        }
+    match made {
+        Ok(made) => Ok(made),
+        Err(error) => Err(explain(office, &holder, error).await),
     }
-    Ok(Status::Done)
+}
+
+/// What was done, in one sentence.
+pub(super) fn done(holder: &Cardholder, made: &Personalized) -> String {
+    let (guid, until) = (made.guid.to_string(), made.not_after.strftime("%F").to_string());
+    let values =
+        [("name", holder.name.as_str()), ("mail", holder.mail.as_str()), ("card", &guid), ("until", &until)];
+    texts::say("issue-done", &values)
 }
 
 /// What the desk is told of a step; nothing of those that only a program follows.
-fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String> {
+pub(super) fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String> {
     let of_key = |key: &CardKey, name| texts::say(name, &[("key", key.as_str())]);
     let of_certificate = |key: &CardKey, serial: &SerialNumber, name| {
         texts::say(name, &[("key", key.as_str()), ("serial", &serial.to_string())])
@@ -128,11 +144,14 @@ fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String> {
         Progress::CertificateKept(key, serial) => of_certificate(key, serial, "issue-certificate-kept"),
         Progress::Certified(key, serial) => of_certificate(key, serial, "issue-certified"),
         Progress::Verified(key) => of_key(key, "issue-verified"),
+        Progress::RenewalBegun { resumed: false } => texts::say("renew-begun", &[]),
+        Progress::RenewalBegun { resumed: true } => texts::say("renew-resumed", &[]),
+        Progress::Retired(reference) => texts::say("renew-retired", &[("reference", &reference.to_string())]),
         Progress::Step { .. } => return None,
     })
 }
 
-fn summary(holder: &Cardholder, made: &Personalized) -> Summary {
+pub(super) fn summary(holder: &Cardholder, made: &Personalized) -> Summary {
     let keys = crate::domain::CardKey::ALL.iter().zip(&made.serials);
     Summary {
         person: holder.name.as_str().to_owned(),
@@ -226,7 +245,7 @@ async fn mail_of(office: &Office, holder: CardholderId) -> Result<String, Failur
 }
 
 /// Where the transport PIN goes; found out before the card is touched.
-enum PinPlace {
+pub(super) enum PinPlace {
     /// Shown once.
     Terminal,
     /// A file that gets its name only with the PIN in it: a run that is killed leaves none behind.
@@ -234,7 +253,7 @@ enum PinPlace {
 }
 
 impl PinPlace {
-    fn new(path: Option<&Path>, format: Format) -> Result<Self, Failure> {
+    pub(super) fn new(path: Option<&Path>, format: Format) -> Result<Self, Failure> {
         let Some(path) = path else {
             if format == Format::Json || !std::io::stdout().is_terminal() {
                 return Err(Failure::usage(
@@ -260,7 +279,7 @@ impl PinPlace {
         Ok(Self::File { path: path.to_owned(), file: Some(file) })
     }
 
-    fn deliver(&mut self, pin: &str) -> std::io::Result<()> {
+    pub(super) fn deliver(&mut self, pin: &str) -> std::io::Result<()> {
         match self {
             Self::Terminal => {
                 let mut terminal = std::io::stdout().lock();

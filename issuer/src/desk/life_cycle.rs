@@ -20,6 +20,13 @@ pub struct WhichCard {
     pub(super) card: String,
 }
 
+impl WhichCard {
+    /// The card that this text names.
+    pub(super) fn new(card: &str) -> Self {
+        Self { card: card.to_owned() }
+    }
+}
+
 /// Which card, and what became of it.
 #[derive(Args, Debug)]
 pub struct Mark {

@@ -9,16 +9,20 @@
 //! - [`output`]: lines, tables and JSON.
 //! - one module per command: [`init`], [`staff`], [`stock`], [`issue`], [`revoke`], [`publish`], [`serve`], [`find`],
 //!   [`show`], [`report`], [`expiring`], [`request`], [`audit`], [`lint`], [`certify`], [`tsa`], [`class`], [`ocsp`];
-//!   [`life_cycle`]: `hold`, `release` and `mark`; `documents_authority`: made when it is first needed;
+//!   [`renew`], [`replace`], [`unblock`]; [`return_card`]: `stock return`; [`life_cycle`]: `hold`, `release` and `mark`; `documents_authority`, `content_signer`: made when they are first needed;
+//!   `attestation_roots`: whose word on keys is believed;
 //!   [`authority_key`]: keys of authorities wherever they live; [`ceremony`]: `init` as it was declared.
 //! - [`operator`]: who may do what, [`office::Office::authorize`]; [`approval`]: what needs two.
 //! - [`staff_import`]: a list of staff ([`staff_file`], [`staff_directory`]) beside who is known; [`staff_leavers`].
+//! - `card_keys`: the keys of a card, and where they came from.
 //! - [`which_card`]: which card somebody means; [`ways`]: what can be done with it and undone.
 
 pub mod actions;
 pub mod approval;
+mod attestation_roots;
 pub mod audit;
 pub mod authority_key;
+mod card_keys;
 pub mod ceremony;
 pub mod certify;
 pub mod check;
@@ -26,6 +30,7 @@ mod check_words;
 pub mod class;
 pub mod cli;
 pub mod clock;
+mod content_signer;
 mod documents_authority;
 pub mod evidence;
 pub mod expiring;
@@ -41,8 +46,11 @@ pub mod office;
 pub mod operator;
 pub mod output;
 pub mod publish;
+pub mod renew;
+pub mod replace;
 pub mod report;
 pub mod request;
+pub mod return_card;
 pub mod revoke;
 pub mod serve;
 pub mod shell;
@@ -55,6 +63,7 @@ pub mod staff_leavers;
 pub mod stock;
 pub mod texts;
 pub mod tsa;
+pub mod unblock;
 pub mod ways;
 pub mod which_card;
 

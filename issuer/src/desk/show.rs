@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::card_keys::{self, KeyView};
 use super::failure::{Failure, Status};
 use super::life_cycle::WhichCard;
 use super::office::Office;
@@ -18,6 +19,9 @@ struct Shown {
     state: &'static str,
     since: Option<String>,
     holder: Option<String>,
+    /// Since when somebody beside the desk may know its PUK.
+    puk_exposed_since: Option<String>,
+    keys: Vec<KeyView>,
     ways: Vec<WayView>,
     history: Vec<Happened>,
 }
@@ -48,6 +52,8 @@ pub async fn run(office: &Office, which: &WhichCard, format: Format) -> Result<S
         identity: record.identity.to_string(),
         state: state.name(),
         since: state.since().map(|since| since.to_string()),
+        puk_exposed_since: record.card.puk().exposed_since().map(|since| since.to_string()),
+        keys: card_keys::of(office, &record).await?,
         ways: ways::of(&record, mail.as_deref()),
         holder: mail,
         history: history.into_iter().map(happened).collect(),
@@ -81,6 +87,16 @@ fn text(shown: &Shown, state: &CardState) -> Result<(), Failure> {
         (None, None) => "show-card",
     };
     output::line(&texts::say(key, &values))?;
+    if let Some(since) = &shown.puk_exposed_since {
+        output::line(&texts::say("show-puk-exposed", &[("since", since)]))?;
+    }
+    let keys = shown.keys.iter().map(|key| {
+        let origin = key.origin.unwrap_or("not recorded").to_owned();
+        vec![key.key.to_owned(), key.serial.clone(), key.state.to_owned(), key.not_after.clone(), origin]
+    });
+    if !shown.keys.is_empty() {
+        output::table(&["KEY", "CERTIFICATE", "STATE", "UNTIL", "THE KEY WAS"], keys.collect(), "")?;
+    }
     for (undoes, title) in [(false, "show-next"), (true, "show-back")] {
         let ways: Vec<_> = shown.ways.iter().filter(|way| way.undoes == undoes).collect();
         if ways.is_empty() {

@@ -5,7 +5,7 @@ pub mod cli;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use middleware::{Card, CardError, Locator, ManagementKey};
+use middleware::{Card, Locator};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -14,9 +14,9 @@ use super::office::{Office, read_file};
 use super::output::{self, Format};
 use super::texts;
 use crate::clock::Clock;
-use crate::domain::{CardCommand, CardState, Cardholder, Guid, StockIdentity};
+use crate::domain::{CardCommand, CardState, Cardholder, StockIdentity};
 use crate::personalization::PersonalizationError;
-use crate::personalization::stock_file;
+use crate::personalization::{stock_file, wipe};
 use crate::registry::{CardRecord, EmulatedCards, NewStockCard, PresentedIdentity, RegistryError};
 
 /// What is taken into stock.
@@ -111,7 +111,7 @@ async fn restock(
     record: &CardRecord,
     added: &mut Added,
 ) -> Result<(), Failure> {
-    if let Some(left) = left_behind(card, record)? {
+    if let Some(left) = wipe::left_behind(card, record)? {
         return Err(Failure::new(
             "not-wiped",
             format!("the card came back and still has {left}; reset it, and run the same command again"),
@@ -121,24 +121,6 @@ async fn restock(
     office.registry.command_card(record.id, CardCommand::Restock, now).await?;
     added.added.push(record.identity.to_string());
     Ok(())
-}
-
-/// What shows that a card was not reset: read, never written.
-fn left_behind(card: &mut Card, record: &CardRecord) -> Result<Option<&'static str>, Failure> {
-    let guid = card.identity()?.guid.map(Guid::new);
-    if guid.is_some() && guid == record.card.guid() {
-        return Ok(Some("the GUID of its last holder"));
-    }
-    if !card.certificates()?.is_empty() {
-        return Ok(Some("certificates"));
-    }
-    let mut transaction = card.transaction()?;
-    let algorithm = transaction.management_key_algorithm()?;
-    match transaction.authenticate(&ManagementKey::factory_default(algorithm)) {
-        Ok(_) => Ok(None),
-        Err(CardError::WrongManagementKey) => Ok(Some("the desk's management key")),
-        Err(error) => Err(error.into()),
-    }
 }
 
 async fn identity_of(office: &Office, card: &mut Card, locator: &Locator) -> Result<StockIdentity, Failure> {

@@ -77,9 +77,7 @@ fn view(way: Way, record: &CardRecord, holder: Option<&str>) -> Option<WayView> 
         CardAction::BlockPin => {
             ("record that its PIN is blocked", Some(format!("issuer mark {card} pin-blocked")))
         }
-        CardAction::UnblockPin => {
-            ("record that its PIN was set anew", Some(format!("issuer mark {card} active")))
-        }
+        CardAction::UnblockPin => ("set its PIN anew", Some(format!("issuer unblock {card} --card LOCATOR"))),
         CardAction::Hold => ("put it on hold; that can be undone", Some(format!("issuer hold {card}"))),
         CardAction::Release => {
             ("release it from hold: everything is as before", Some(format!("issuer release {card}")))
@@ -92,12 +90,14 @@ fn view(way: Way, record: &CardRecord, holder: Option<&str>) -> Option<WayView> 
             "report it damaged; its certificates are revoked for good",
             Some(format!("issuer mark {card} damaged")),
         ),
-        // A command of its own comes with the replacement of cards.
-        CardAction::Replace => return None,
+        CardAction::Replace => (
+            "put another card in its place",
+            Some(format!("issuer replace {who} --because lost --card LOCATOR")),
+        ),
         CardAction::Revoke => ("revoke it for good", Some(format!("issuer revoke {who} --reason REASON"))),
         CardAction::Return => (
             "take it back; its certificates stay or become revoked, and wiped it can be anybody's",
-            Some(format!("issuer stock return {card}")),
+            Some(format!("issuer stock return {card} --card LOCATOR")),
         ),
         CardAction::Restock => (
             "put it into stock again, wiped: that is verified",

@@ -158,6 +158,21 @@ impl MasterKey {
         Ok(Puk::new(digits.as_bytes())?)
     }
 
+    /// What the holder's program says once a remote unblock of this nonce is done.
+    ///
+    /// # Errors
+    /// [`CustodyError::Unusable`].
+    pub fn unblock_confirmation(
+        &self,
+        guid: Guid,
+        nonce: &[u8; 16],
+    ) -> Result<Zeroizing<[u8; 16]>, CustodyError> {
+        let mut confirmation = Zeroizing::new([0; 16]);
+        let label = format!("remote unblock {}, version 1", hex::encode(nonce));
+        self.derive(guid.as_bytes(), &label, confirmation.as_mut_slice())?;
+        Ok(confirmation)
+    }
+
     /// The management key of a card, for the algorithm that its key 9B has.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! Why a card was not personalised.
 
-use middleware::{CardError, KeyError};
+use middleware::{CardError, KeyError, KeyReference};
 
+use super::attestation::AttestationRefusal;
 use super::custody::CustodyError;
 use super::plan::{PlanRefusal, Step};
 use crate::ca::CaError;
@@ -55,6 +56,47 @@ pub enum PersonalizationError {
         /// Which it is.
         found: String,
     },
+    /// Another card is in the reader than the one that was named.
+    #[error(
+        "the card in the reader is another ({found}) than the one that was named ({expected}); nothing was changed"
+    )]
+    AnotherCard {
+        /// Which card it should be.
+        expected: String,
+        /// Which it is.
+        found: String,
+    },
+    /// No certificate of that key is in force.
+    #[error(
+        "the card has no certificate for key {0} that could be renewed; issue a new card, or name other keys with --key"
+    )]
+    NothingToRenew(CardKey),
+    /// A new 9D would destroy the old one.
+    #[error(
+        "this card cannot move its old key 9D to a retired reference (it has no such command), and a new one in its place would make all old mail unreadable; renew 9D with the same key, or new keys for the others: --new-keys --key 9A --key 9C --key 9E"
+    )]
+    CannotRetire,
+    /// Something is at the reference that comes next.
+    #[error(
+        "there is a key at {0} that the card's key history does not count; look with: card status, and move or delete it"
+    )]
+    RetiredInTheWay(KeyReference),
+    /// Twenty are there.
+    #[error(
+        "the card has twenty retired keys and room for no more; renew with the same keys, or give out another card"
+    )]
+    NoRoomForRetired,
+    /// Neither at 9D nor where it would have been moved to.
+    #[error("the old key 9D is neither at 9D nor at its retired reference: somebody changed the card")]
+    OldKeyGone,
+    /// SP 800-73-5 has no command to remove keys.
+    #[error(
+        "this card cannot be wiped: SP 800-73-5 has no command to remove a key, and it has no other; destroy it, and record that with: issuer mark CARD destroyed"
+    )]
+    CannotWipe,
+    /// The card said that it was reset, and was not.
+    #[error("the card still has {0} after it was reset; it must not be given to anybody")]
+    NotWiped(&'static str),
     /// A key that no step before has made.
     #[error("key {0} was to be certified before it has proven itself; nothing was signed")]
     NotProven(CardKey),
@@ -69,6 +111,9 @@ pub enum PersonalizationError {
         /// Which key.
         key: CardKey,
     },
+    /// The card's word on where a key came from is not believed.
+    #[error("{0}; the card must not be handed over")]
+    Attestation(#[from] AttestationRefusal),
     /// What was read back is not what was written.
     #[error("the card gave back another {what} than was written; the card must not be handed over")]
     ReadBackDiffers {

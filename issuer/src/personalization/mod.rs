@@ -7,6 +7,10 @@
 //! - `step`: how each step is done and read back; how to add one is said there. `attempt`: what steps leave for each other.
 //! - [`agreement`]: whether card, registry and authority say the same.
 //! - [`exercise`]: keys prove themselves, before they are certified and after.
+//! - [`attestation`]: where a key came from, and whether the card's word on it is believed.
+//! - [`renewal`]: new certificates on a card that somebody has, for the same keys or new ones.
+//! - [`unblock`]: a new PIN at the desk; [`wipe`]: a card that came back becomes blank.
+//! - [`objects`]: what else is written on a card, signed by the content signer.
 //!
 //! # How a card is made, and why nothing can end half-way
 //!
@@ -29,14 +33,20 @@
 
 pub mod agreement;
 mod attempt;
+pub mod attestation;
 pub mod custody;
 pub mod error;
 pub mod exercise;
+pub mod objects;
 pub mod plan;
+mod present;
+pub mod renewal;
 pub mod run;
 mod secrets;
 mod step;
 pub mod stock_file;
+pub mod unblock;
+pub mod wipe;
 
 pub use error::PersonalizationError;
 

@@ -44,8 +44,10 @@ pub enum Step {
     Puk,
     /// A random PIN, set with the PUK: whatever PIN there was does not matter.
     TransportPin,
-    /// Card capability container and CHUID with the card's own GUID.
+    /// Card capability container, CHUID with the card's own GUID, and an empty key history.
     Identity,
+    /// The hashes of these, signed.
+    SecurityObject,
     /// A new key, which proves itself.
     MakeKey(CardKey),
     /// Its certificate: prepared, linted, stored, signed, written.
@@ -61,6 +63,8 @@ pub enum Step {
 pub enum Part {
     /// Whose card it is: CHUID.
     Identity,
+    /// The hashes of the data objects, compared with the objects themselves.
+    SecurityObject,
     /// A certificate; its key is exercised against it.
     Key(CardKey),
 }
@@ -91,7 +95,8 @@ pub fn plan(commands: CommandSet, choice: KeyChoice) -> Result<Vec<Step>, PlanRe
     for key in CardKey::ALL {
         steps.extend([Step::MakeKey(key), Step::WriteCertificate(key)]);
     }
-    steps.push(Step::ReadBack(Part::Identity));
+    steps.push(Step::SecurityObject);
+    steps.extend([Step::ReadBack(Part::Identity), Step::ReadBack(Part::SecurityObject)]);
     steps.extend(CardKey::ALL.map(|key| Step::ReadBack(Part::Key(key))));
     steps.push(Step::HandOver);
     Ok(steps)
@@ -189,9 +194,11 @@ impl fmt::Display for Step {
             Self::Puk => f.write_str("PUK"),
             Self::TransportPin => f.write_str("transport PIN"),
             Self::Identity => f.write_str("CCC and CHUID"),
+            Self::SecurityObject => f.write_str("security object"),
             Self::MakeKey(key) => write!(f, "{key} key"),
             Self::WriteCertificate(key) => write!(f, "{key} certificate"),
             Self::ReadBack(Part::Identity) => f.write_str("CHUID read-back"),
+            Self::ReadBack(Part::SecurityObject) => f.write_str("security object read-back"),
             Self::ReadBack(Part::Key(key)) => write!(f, "{key} read-back"),
             Self::HandOver => f.write_str("hand-over"),
         }

@@ -7,13 +7,15 @@
 //! that makes the card its holder's, whatever was certified and is not on the card is revoked.
 
 use jiff::Timestamp;
-use middleware::{Card, CardIdentity, Pin, Transaction};
+use middleware::{Card, CardIdentity, KeyReference, Pin, Transaction};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::attempt::Attempt;
+use super::attestation::AttestationRoots;
 use super::custody::MasterKey;
 use super::error::PersonalizationError;
+use super::objects::ContentSigner;
 use super::plan::{CommandSet, KeyChoice, Part, Step, StoredPlan, plan};
 use super::step::{self, certificate};
 use super::{describe, presented, secrets};
@@ -57,6 +59,13 @@ pub enum Progress {
     CertificateKept(CardKey, SerialNumber),
     /// It was read back, and the key exercised against it.
     Verified(CardKey),
+    /// The registry knows that the certificates of a card are renewed.
+    RenewalBegun {
+        /// Whether a run before this one had begun it.
+        resumed: bool,
+    },
+    /// The old key 9D lies at this reference, with its certificate.
+    Retired(KeyReference),
 }
 
 /// How far a step is; each point is a moment at which everything can end, and the next run picks up.
@@ -81,6 +90,10 @@ pub struct Desk<'a> {
     pub authority: &'a mut Authority,
     /// For whom.
     pub organization: &'a Organization,
+    /// Who signs what else is written on the card.
+    pub content_signer: &'a mut ContentSigner,
+    /// Whose word on where keys were made is believed.
+    pub attestation_roots: &'a AttestationRoots,
     /// From which the card's secrets derive.
     pub master_key: &'a MasterKey,
     /// What time it is.
@@ -147,11 +160,7 @@ impl Desk<'_> {
         choice: KeyChoice,
     ) -> Result<Prepared, PersonalizationError> {
         let identity = card.transaction()?.identity_afresh()?;
-        let assurance = match (identity.emulated, self.registry.emulated_cards().await?) {
-            (Some(_), EmulatedCards::Refused) => return Err(PersonalizationError::EmulatedCard),
-            (Some(_), EmulatedCards::Allowed) => Assurance::Emulated,
-            (None, _) => Assurance::Production,
-        };
+        let assurance = assurance_of(&identity, self.registry.emulated_cards().await?)?;
         let presented = presented(&identity);
         let Some(record) = self.registry.card_presented(presented).await? else {
             return Err(PersonalizationError::UnknownCard(describe(presented)));
@@ -177,7 +186,7 @@ impl Desk<'_> {
     }
 
     /// As long as the profile allows, and not longer than the authority itself.
-    fn longest_validity(&self, holder: &Cardholder, now: Timestamp) -> Validity {
+    pub(super) fn longest_validity(&self, holder: &Cardholder, now: Timestamp) -> Validity {
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
         let profile = certificate::profile(CardKey::DigitalSignature, holder, Guid::new([0; 16]));
         let validity = Validity::for_days(now, profile.maximum_days());
@@ -406,6 +415,18 @@ fn same_card(card: &mut Card, attempt: &Attempt<'_>, part: Part) -> Result<(), P
     if is_same { Ok(()) } else { Err(swapped(&written, &identity)) }
 }
 
+/// What a card may be certified as.
+pub(super) fn assurance_of(
+    identity: &CardIdentity,
+    emulated: EmulatedCards,
+) -> Result<Assurance, PersonalizationError> {
+    match (identity.emulated, emulated) {
+        (Some(_), EmulatedCards::Refused) => Err(PersonalizationError::EmulatedCard),
+        (Some(_), EmulatedCards::Allowed) => Ok(Assurance::Emulated),
+        (None, _) => Ok(Assurance::Production),
+    }
+}
+
 fn swapped(expected: &CardIdentity, found: &CardIdentity) -> PersonalizationError {
     PersonalizationError::CardSwapped {
         expected: describe(presented(expected)),
@@ -414,7 +435,7 @@ fn swapped(expected: &CardIdentity, found: &CardIdentity) -> PersonalizationErro
 }
 
 /// The last second of a day.
-fn end_of_day(day: jiff::civil::Date) -> Option<Timestamp> {
+pub(super) fn end_of_day(day: jiff::civil::Date) -> Option<Timestamp> {
     Some(day.at(23, 59, 59, 0).to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
 }
 

@@ -37,6 +37,9 @@ impl Registry {
              FROM certificates JOIN cards ON cards.id = certificates.card AND cards.live = 1 \
              LEFT JOIN requests ON requests.holder = certificates.holder AND requests.pending = 1 AND requests.kind = 'renewal' \
              WHERE not_after >= $1 AND not_after <= $2 AND certificates.state IN ('signed', 'delivered', 'on hold') \
+             AND NOT EXISTS (SELECT 1 FROM certificates newer WHERE newer.card = certificates.card \
+                 AND newer.card_key = certificates.card_key AND newer.attempt = certificates.attempt \
+                 AND newer.not_after > certificates.not_after AND newer.state IN ('delivered', 'on hold')) \
              GROUP BY certificates.holder, cards.id ORDER BY min(not_after), cards.id",
         )
         .bind(time_text(now))

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use super::cards::execute as execute_card;
 use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::records::{JournalEntry, JournalPhase};
 use super::rows::{self, damaged, time_text};
-use crate::domain::CardId;
+use crate::domain::{CardCommand, CardId};
 
 /// What kind of operation it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,6 +166,26 @@ impl Registry {
             .collect()
     }
 
+    /// Ends an operation together with what it means for the card.
+    ///
+    /// # Errors
+    /// [`RegistryError::OperationOvertaken`], [`RegistryError::CardRefused`].
+    pub async fn end_operation_with(
+        &self,
+        of: &Operation,
+        command: Option<CardCommand>,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            refuse_overtaken(change, of).await?;
+            if let Some(command) = command {
+                execute_card(change, of.card, command, None, now).await?;
+            }
+            end(change, of, now).await
+        })
+        .await
+    }
+
     /// Ends an operation: everything is done, or given up.
     ///
     /// # Errors
@@ -172,15 +193,20 @@ impl Registry {
     pub async fn end_operation(&self, of: &Operation, now: Timestamp) -> Result<(), RegistryError> {
         self.change(async |change| {
             refuse_overtaken(change, of).await?;
-            sqlx::query("UPDATE operations SET ended_at = $1 WHERE id = $2")
-                .bind(time_text(now))
-                .bind(of.id)
-                .execute(change.connection())
-                .await?;
-            Ok(())
+            end(change, of, now).await
         })
         .await
     }
+}
+
+/// Ends an operation within a change.
+pub(super) async fn end(change: &mut Change, of: &Operation, now: Timestamp) -> Result<(), RegistryError> {
+    sqlx::query("UPDATE operations SET ended_at = $1 WHERE id = $2")
+        .bind(time_text(now))
+        .bind(of.id)
+        .execute(change.connection())
+        .await?;
+    Ok(())
 }
 
 async fn go_on(change: &mut Change, open: Operation) -> Result<Operation, RegistryError> {

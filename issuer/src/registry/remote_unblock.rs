@@ -6,8 +6,9 @@ use sqlx::Row;
 use super::cards::{load, store};
 use super::database::{Change, Registry};
 use super::error::RegistryError;
+use super::records::CardRecord;
 use super::rows::{self, time_text};
-use crate::domain::{Card, CardCommand, CardEvent, CardId, CardState, Subject, Usability};
+use crate::domain::{Card, CardCommand, CardEvent, CardId, CardState, Guid, Subject, Usability};
 
 /// The identifier of a request: its nonce.
 pub type RequestNonce = [u8; 16];
@@ -46,6 +47,20 @@ impl Registry {
             Ok((candidates, next))
         })
         .await
+    }
+
+    /// The card that was given this GUID.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn card_with_guid(&self, guid: Guid) -> Result<Option<CardRecord>, RegistryError> {
+        let row = sqlx::query(
+            "SELECT id, vendor_serial, stock_guid, secrets_version, snapshot FROM cards WHERE guid = $1",
+        )
+        .bind(guid.as_bytes().to_vec())
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(rows::card).transpose()
     }
 
     /// The card and the PUK version of a request that was answered.

@@ -6,10 +6,11 @@ use super::cards::load as load_card;
 use super::certificates::{reserve, revoke_if_not};
 use super::database::Registry;
 use super::error::RegistryError;
-use super::operations::{Operation, refuse_overtaken};
+use super::operations::{Operation, end, refuse_overtaken};
 use super::records::{CertificateRecord, NewCertificate};
+use super::requests::fulfil_renewal;
 use super::rows;
-use crate::domain::{CardId, CardRefusal, CardState, RevocationReason, SerialNumber};
+use crate::domain::{CardId, CardRefusal, CardState, CardholderId, RevocationReason, SerialNumber};
 
 impl Registry {
     /// Stores the exact bytes to be signed for a card that its holder has; only then may they be signed.
@@ -72,6 +73,24 @@ impl Registry {
         self.change(async |change| {
             refuse_overtaken(change, of).await?;
             revoke_if_not(change, serial, RevocationReason::Superseded, now).await
+        })
+        .await
+    }
+
+    /// Ends a renewal, and the request for it.
+    ///
+    /// # Errors
+    /// [`RegistryError::OperationOvertaken`].
+    pub async fn end_renewal(
+        &self,
+        of: &Operation,
+        holder: CardholderId,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            refuse_overtaken(change, of).await?;
+            end(change, of, now).await?;
+            fulfil_renewal(change, holder, of.card, now).await
         })
         .await
     }

@@ -164,6 +164,19 @@ pub(super) async fn fulfil_for_card(
     Ok(())
 }
 
+/// The certificates on a person's card are new.
+pub(super) async fn fulfil_renewal(
+    change: &mut Change,
+    holder: CardholderId,
+    card: CardId,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    match pending(change, holder, RequestKind::Renewal).await? {
+        Some(id) => execute(change, id, RequestCommand::Fulfil { card: Some(card) }, now).await,
+        None => Ok(()),
+    }
+}
+
 /// Everything of a person is revoked: there is nothing to be renewed or revoked any more.
 pub(super) async fn fulfil_revocation(
     change: &mut Change,

@@ -6,9 +6,14 @@ use std::process::{Command, Output, Stdio};
 
 use card_sim::cli::Arguments;
 use clap::Parser;
+use issuer::ca::profile::{Assurance, Validity};
+use issuer::ca::signed_data::SignerIdentity;
+use issuer::ca::{Organization, ProvenKey};
 use issuer::domain::{AuthorityName, Guid};
 use issuer::personalization::custody::MasterKey;
-use middleware::{Card, KeyReference, Locator, Pin};
+use issuer::personalization::objects::ContentSigner;
+use middleware::{Card, FileKey, KeyAlgorithm, KeyReference, Locator, Pin};
+use rand_core::UnwrapErr;
 use serde_json::Value;
 
 pub const PASSPHRASE: &str = "correct horse battery staple";
@@ -154,6 +159,20 @@ impl Desk {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     }
+}
+
+/// A content signer of its own, certified by an authority for people.
+pub fn content_signer(authority: &mut issuer::ca::Authority, organization: &Organization) -> ContentSigner {
+    let mut random = UnwrapErr(getrandom::SysRng);
+    let mut key = FileKey::generate(KeyAlgorithm::P256).unwrap();
+    let proven = ProvenKey::of_signer(&mut key, &mut random).unwrap();
+    let number = issuer::ca::SerialNumber::random(&mut random);
+    let validity = Validity::for_days(authority.certificate().not_before(), 900);
+    let profile = issuer::ca::Profile::ContentSigning;
+    let unsigned =
+        authority.prepare(organization, &profile, Assurance::Production, &proven, number, validity).unwrap();
+    let certificate = authority.sign(issuer::ca::lint::lint(unsigned).unwrap()).unwrap();
+    ContentSigner::new(Box::new(key), SignerIdentity::new(certificate, &[]).unwrap())
 }
 
 impl Run {

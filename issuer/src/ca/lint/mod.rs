@@ -6,6 +6,7 @@
 mod authority_information_access;
 mod basic_constraints;
 mod certificate_policies;
+mod content_signing;
 mod crl_delta;
 mod crl_distribution_points;
 mod crl_entries;
@@ -217,7 +218,7 @@ fn findings(rule: &'static str, clause: &'static str, check: impl FnOnce(&mut Ve
 }
 
 /// In the order of the fields of a certificate.
-const CERTIFICATE_RULES: [CertificateRule; 18] = [
+const CERTIFICATE_RULES: [CertificateRule; 19] = [
     version::RULE,
     serial_number::RULE,
     signature_algorithm::RULE,
@@ -233,6 +234,7 @@ const CERTIFICATE_RULES: [CertificateRule; 18] = [
     extended_key_usage::RULE,
     time_stamping::RULE,
     document_signing::RULE,
+    content_signing::RULE,
     ocsp_signing::RULE,
     crl_distribution_points::RULE,
     authority_information_access::RULE,

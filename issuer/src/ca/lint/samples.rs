@@ -41,6 +41,7 @@ pub(super) fn profiles() -> Vec<Profile> {
         mail_server(),
         Profile::TimeStamping,
         Profile::DocumentSigning,
+        Profile::ContentSigning,
         Profile::OcspResponder,
     ]
 }

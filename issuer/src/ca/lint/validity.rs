@@ -2,7 +2,7 @@
 use x509_cert::time::Time;
 
 use super::{CertificateRule, Sample};
-use crate::ca::profile::extension::TIME_STAMPING;
+use crate::ca::profile::extension::{PIV_CONTENT_SIGNING, TIME_STAMPING};
 
 pub(super) const RULE: CertificateRule =
     CertificateRule { name: "validity", clause: "RFC 5280 section 4.1.2.5, S/MIME BR 6.3.2", check };
@@ -23,7 +23,11 @@ fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
     // Both ends are inclusive: 824 days end one second before the begin of day 825.
     let days = (length.as_secs() + 1).div_ceil(86_400);
     // A time stamp outlives its maker's certificate only with the help of another; so that one lives long.
-    let longest = if sample.purposes() == [TIME_STAMPING] { LONGEST_OF_TIME_STAMPS } else { LONGEST };
+    // So does whoever signed a card's objects: not shorter than the card (SP 800-73-5 Part 1 section 3.1.2.1).
+    let longest = match *sample.purposes() {
+        [TIME_STAMPING | PIV_CONTENT_SIGNING] => LONGEST_OF_LASTING_SIGNATURES,
+        _ => LONGEST,
+    };
     if !sample.is_authority() && days > longest {
         messages.push(format!("it is {days} days long, which is more than {longest}"));
     }
@@ -32,7 +36,7 @@ fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
 /// Days; S/MIME Baseline Requirements 6.3.2 allow one more, counted inclusively.
 const LONGEST: u64 = 824;
 /// Days; 135 months, as the Baseline Requirements for code signing (6.3.2) allow time-stamping certificates.
-const LONGEST_OF_TIME_STAMPS: u64 = 4_108;
+const LONGEST_OF_LASTING_SIGNATURES: u64 = 4_108;
 
 #[cfg(test)]
 mod tests {

@@ -123,6 +123,11 @@ fn of_profile(
             extension::key_usage(signing)?,
             extension::extended_key_usage(Criticality::No, &[extension::DOCUMENT_SIGNING])?,
         ],
+        // One purpose, critical, as the profiles of FIPS 201 have it.
+        Profile::ContentSigning => vec![
+            extension::key_usage(signing)?,
+            extension::extended_key_usage(Criticality::Yes, &[extension::PIV_CONTENT_SIGNING])?,
+        ],
         Profile::OcspResponder => vec![
             extension::key_usage(signing)?,
             extension::extended_key_usage(Criticality::No, &[extension::OCSP_SIGNING])?,
@@ -174,6 +179,7 @@ fn purposes_below(branch: Branch) -> &'static [ObjectIdentifier] {
             extension::CLIENT_AUTHENTICATION,
             extension::SMART_CARD_LOGON,
             extension::PIV_CARD_AUTHENTICATION,
+            extension::PIV_CONTENT_SIGNING,
         ],
         Branch::Servers => &[extension::SERVER_AUTHENTICATION],
         Branch::Documents => &[extension::TIME_STAMPING, extension::DOCUMENT_SIGNING],

@@ -174,6 +174,8 @@ pub(crate) const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap(
 pub(crate) const DOCUMENT_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.36");
 /// Microsoft smart card logon.
 pub(crate) const SMART_CARD_LOGON: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.20.2.2");
+/// id-PIV-content-signing, FIPS 201-3 appendix B.
+pub(crate) const PIV_CONTENT_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.6.7");
 /// id-PIV-cardAuth, FIPS 201-3 appendix B.
 pub(crate) const PIV_CARD_AUTHENTICATION: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("2.16.840.1.101.3.6.8");

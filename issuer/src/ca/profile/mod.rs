@@ -81,6 +81,8 @@ pub enum Profile {
     TimeStamping,
     /// The organisation's own lists, such as the classes of readers (RFC 9336).
     DocumentSigning,
+    /// Who signs what is written on cards: CHUID and security object (FIPS 201-3 section 4.2.1).
+    ContentSigning,
     /// A responder that says for its authority which certificates are revoked (RFC 6960 section 4.2.2.2).
     OcspResponder,
 }
@@ -90,11 +92,11 @@ impl Profile {
     ///
     /// S/MIME Baseline Requirements 6.3.2 allow 825 days, seconds counted inclusively; TLS clients take 397
     /// for servers. A time stamp can be checked for as long as its certificate is valid: as long as the
-    /// authority's.
+    /// authority's; and whoever signed a card's objects must not end before the card (SP 800-73-5 Part 1 section 3.1.2.1).
     pub fn maximum_days(&self) -> u32 {
         match self {
             Self::Root => 20 * 365 + 5,
-            Self::IssuingAuthority(_) | Self::TimeStamping => 10 * 365 + 3,
+            Self::IssuingAuthority(_) | Self::TimeStamping | Self::ContentSigning => 10 * 365 + 3,
             Self::MailServer(_) => 397,
             // Nobody asks whether it is revoked: it must end soon by itself (RFC 6960 section 4.2.2.2.1).
             Self::OcspResponder => 30,
@@ -116,6 +118,7 @@ impl Profile {
             Self::MailServer(_) => "mail-server",
             Self::TimeStamping => "time-stamping",
             Self::DocumentSigning => "document-signing",
+            Self::ContentSigning => "content-signing",
             Self::OcspResponder => "ocsp-responder",
         }
     }

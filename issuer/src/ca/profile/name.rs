@@ -47,6 +47,9 @@ pub(crate) fn subject(organization: &Organization, profile: &Profile) -> Result<
         Profile::DocumentSigning => {
             company()?.text("name", rfc4519::CN, &authority_name(organization, "Reader Classes"))?.build()
         }
+        Profile::ContentSigning => {
+            company()?.text("name", rfc4519::CN, &authority_name(organization, "Card Content"))?.build()
+        }
         Profile::OcspResponder => {
             company()?.text("name", rfc4519::CN, &authority_name(organization, "OCSP Responder"))?.build()
         }

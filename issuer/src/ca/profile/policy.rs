@@ -115,7 +115,9 @@ pub(crate) fn policies(
         Profile::IssuingAuthority(Branch::Documents) => vec![arc.time_stamps(), arc.lists()],
         Profile::TimeStamping => vec![arc.time_stamps()],
         Profile::DocumentSigning => vec![arc.lists()],
-        Profile::PivAuthentication(_) | Profile::CardAuthentication(_) => vec![person],
+        Profile::PivAuthentication(_) | Profile::CardAuthentication(_) | Profile::ContentSigning => {
+            vec![person]
+        }
         Profile::DigitalSignature(_) | Profile::KeyManagement(_) => vec![person, mail],
     }
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use middleware::Locator;
 
 use super::Delivery;
-use crate::desk::life_cycle::WhichCard;
+use crate::desk::return_card;
 
 /// Blank cards.
 #[derive(Subcommand, Debug)]
@@ -19,9 +19,9 @@ pub enum Command {
     Add(Arguments),
     /// Take a card back from its holder: what it can do ends; wiped, it can be anybody's
     #[command(
-        after_help = "Examples:\n  issuer --home pki stock return alice@example.org\n  issuer --home pki stock return serial=12345678"
+        after_help = "Examples:\n  issuer --home pki stock return alice@example.org --card pcsc:\n  issuer --home pki stock return serial=12345678"
     )]
-    Return(WhichCard),
+    Return(return_card::Arguments),
     /// List every card and its state
     #[command(after_help = "Example:\n  issuer --home pki stock list")]
     List,

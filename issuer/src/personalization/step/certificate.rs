@@ -9,9 +9,9 @@ use super::super::exercise::key_reference;
 use super::super::plan::Step;
 use super::super::run::{Desk, Point, Progress};
 use crate::ca::lint::lint;
-use crate::ca::profile::{CardHolder, CardUuid, PersonName};
-use crate::ca::{Profile, SerialNumber};
-use crate::domain::{AuthorityName, CardKey, Cardholder, Guid};
+use crate::ca::profile::{Assurance, CardHolder, CardUuid, PersonName, Validity};
+use crate::ca::{LintedCertificate, Profile, ProvenKey, SerialNumber};
+use crate::domain::{AuthorityName, CardId, CardKey, Cardholder, CardholderId, Guid};
 use crate::registry::NewCertificate;
 
 /// Certifies a proven key and writes the certificate to the card; what an interrupted attempt signed for the same key is
@@ -54,41 +54,68 @@ async fn certify(
     attempt: &Attempt<'_>,
 ) -> Result<Written, PersonalizationError> {
     let step = Step::WriteCertificate(key);
-    let profile = profile(key, attempt.holder, attempt.guid);
+    let subject = Subject {
+        holder: attempt.holder,
+        guid: attempt.guid,
+        on_card: (attempt.holder.id, attempt.record.id, attempt.number, key),
+        assurance: attempt.assurance,
+        validity: attempt.validity,
+    };
+    let (linted, reserved) = prepare(desk, &subject, attempt.proven(key)?)?;
+    desk.registry.reserve_certificate(&reserved, desk.clock.now()).await?;
+    desk.reached(step, Point::Reserved);
+    let certificate = desk.authority.sign(linted)?.as_der().to_vec();
+    desk.registry.record_signature(&reserved.serial, &certificate, desk.clock.now()).await?;
+    desk.reached(step, Point::Signed);
+    Ok(Written { key, serial: reserved.serial, certificate })
+}
+
+/// Whose key is certified, and as what.
+pub(in super::super) struct Subject<'a> {
+    pub(in super::super) holder: &'a Cardholder,
+    pub(in super::super) guid: Guid,
+    /// Whose card, which one, in which attempt, and which key.
+    pub(in super::super) on_card: (CardholderId, CardId, u32, CardKey),
+    pub(in super::super) assurance: Assurance,
+    pub(in super::super) validity: Validity,
+}
+
+/// What will be signed, linted, and as it is stored before that.
+pub(in super::super) fn prepare(
+    desk: &mut Desk<'_>,
+    subject: &Subject<'_>,
+    proven: &ProvenKey,
+) -> Result<(LintedCertificate, NewCertificate), PersonalizationError> {
+    let (.., key) = subject.on_card;
+    let profile = profile(key, subject.holder, subject.guid);
     let number = SerialNumber::random(desk.random);
     let unsigned = desk.authority.prepare(
         desk.organization,
         &profile,
-        attempt.assurance,
-        attempt.proven(key)?,
+        subject.assurance,
+        proven,
         number.clone(),
-        attempt.validity,
+        subject.validity,
     )?;
     let linted = lint(unsigned)?;
-    let serial = domain_serial(&number)?;
     let names_person = key != CardKey::CardAuthentication;
     let carries_mail = matches!(key, CardKey::DigitalSignature | CardKey::KeyManagement);
     let reserved = NewCertificate {
-        serial: serial.clone(),
+        serial: domain_serial(&number)?,
         authority: AuthorityName::People,
         profile: profile.name().to_owned(),
         subject: if names_person {
-            attempt.holder.name.as_str().to_owned()
+            subject.holder.name.as_str().to_owned()
         } else {
-            format!("card {}", attempt.guid)
+            format!("card {}", subject.guid)
         },
-        mail: carries_mail.then(|| attempt.holder.mail.as_str().to_owned()),
-        on_card: Some((attempt.holder.id, attempt.record.id, attempt.number, key)),
-        not_before: attempt.validity.not_before,
-        not_after: attempt.validity.not_after,
+        mail: carries_mail.then(|| subject.holder.mail.as_str().to_owned()),
+        on_card: Some(subject.on_card),
+        not_before: subject.validity.not_before,
+        not_after: subject.validity.not_after,
         to_be_signed: linted.as_der().to_vec(),
     };
-    desk.registry.reserve_certificate(&reserved, desk.clock.now()).await?;
-    desk.reached(step, Point::Reserved);
-    let certificate = desk.authority.sign(linted)?.as_der().to_vec();
-    desk.registry.record_signature(&serial, &certificate, desk.clock.now()).await?;
-    desk.reached(step, Point::Signed);
-    Ok(Written { key, serial, certificate })
+    Ok((linted, reserved))
 }
 
 /// What a key of this holder's card is certified for.

@@ -1,14 +1,15 @@
-//! Who the card is: card capability container and CHUID (SP 800-73-5 Part 1 sections 3.1.1 and 3.1.2).
+//! Who the card is: card capability container, CHUID, key history, discovery object, security object (SP 800-73-5 Part 1
+//! sections 3.1 and 3.3).
 
-use jiff::Timestamp;
-use middleware::piv::objects::{Chuid, capability_container};
-use middleware::{Administration, Card, DataObject};
+use middleware::piv::objects::{Chuid, capability_container, discovery_object, key_history_to_bytes};
+use middleware::{Administration, Card, CardError, DataObject};
 
 use super::super::attempt::Attempt;
 use super::super::error::PersonalizationError;
-use super::super::run::Desk;
+use super::super::objects::{chuid, security_object};
+use super::super::run::{Desk, end_of_day};
 
-/// Writes both; the same GUID in every attempt.
+/// Writes them, with the same GUID in every attempt; the discovery object where the card takes one and has none.
 pub(super) fn write(
     desk: &mut Desk<'_>,
     administration: &mut Administration<'_, '_>,
@@ -18,34 +19,47 @@ pub(super) fn write(
     desk.random.fill_bytes(&mut card_identifier);
     administration
         .write_object(DataObject::CARD_CAPABILITY_CONTAINER, &capability_container(&card_identifier))?;
-    let chuid = Chuid { guid: *attempt.guid.as_bytes(), expiration: expiration(attempt.validity.not_after) };
-    Ok(administration.write_object(DataObject::CHUID, &chuid.to_bytes())?)
+    let end = desk.authority.certificate().not_after();
+    let latest = attempt.holder.employed_until.and_then(end_of_day).map_or(end, |day| day.min(end));
+    let expiration = chuid::expiration(desk.clock.now(), attempt.validity.not_after, latest);
+    let chuid = chuid::signed(desk.content_signer, attempt.guid, expiration)?;
+    administration.write_object(DataObject::CHUID, &chuid)?;
+    administration.write_object(DataObject::KEY_HISTORY, &key_history_to_bytes(0))?;
+    if administration.transaction().read_if_present(DataObject::DISCOVERY)?.is_none() {
+        match administration.write_object(DataObject::DISCOVERY, &discovery_object()) {
+            // It is optional, and some cards keep that tag to themselves (section 3.3.2).
+            Ok(()) | Err(CardError::Unsupported(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
-/// The GUID read back.
+/// Writes the signed hashes of what is there.
+pub(super) fn write_security_object(
+    desk: &mut Desk<'_>,
+    administration: &mut Administration<'_, '_>,
+) -> Result<(), PersonalizationError> {
+    let contents = security_object::over_card(desk.content_signer, administration.transaction())?;
+    Ok(administration.write_object(DataObject::SECURITY_OBJECT, &contents)?)
+}
+
+/// The GUID read back, and that somebody signed it.
 pub(super) fn read_back(card: &mut Card, attempt: &Attempt<'_>) -> Result<(), PersonalizationError> {
-    let chuid = card.transaction()?.read_object(DataObject::CHUID)?;
-    if Chuid::from_bytes(&chuid)?.guid == *attempt.guid.as_bytes() {
+    let contents = card.transaction()?.read_object(DataObject::CHUID)?;
+    let is_ours = Chuid::from_bytes(&contents)?.guid == *attempt.guid.as_bytes();
+    if is_ours && Chuid::signature(&contents)?.is_some() {
         Ok(())
     } else {
         Err(PersonalizationError::ReadBackDiffers { what: "CHUID".to_owned() })
     }
 }
 
-/// The day after the certificates end, `YYYYMMDD`: no certificate outlives the CHUID.
-fn expiration(not_after: Timestamp) -> [u8; 8] {
-    let date = not_after.to_zoned(jiff::tz::TimeZone::UTC).date();
-    let text = date.tomorrow().unwrap_or(date).strftime("%Y%m%d").to_string();
-    <[u8; 8]>::try_from(text.as_bytes()).unwrap_or(*b"99991231")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_chuid_outlives_the_certificates() {
-        assert_eq!(&expiration("2028-02-28T23:59:59Z".parse().unwrap()), b"20280229");
-        assert_eq!(&expiration("2027-12-31T00:00:00Z".parse().unwrap()), b"20280101");
+/// The hashes read back, compared with what the card holds.
+pub(super) fn read_back_security_object(card: &mut Card) -> Result<(), PersonalizationError> {
+    if security_object::fits_card(&mut card.transaction()?)? {
+        Ok(())
+    } else {
+        Err(PersonalizationError::ReadBackDiffers { what: "security object".to_owned() })
     }
 }

@@ -5,6 +5,7 @@ use middleware::{Administration, FileKey, Signer};
 use spki::SubjectPublicKeyInfoOwned;
 
 use super::super::attempt::Attempt;
+use super::super::attestation;
 use super::super::error::PersonalizationError;
 use super::super::exercise::{key_reference, prove_possession};
 use super::super::plan::{KeyOrigin, Step};
@@ -12,9 +13,9 @@ use super::super::run::{Desk, Progress};
 use crate::ca::CaError;
 use crate::domain::CardKey;
 
-/// Makes a key and lets it prove itself; one that an interrupted attempt confirmed is kept if it proves itself again.
+/// Makes a key, lets it prove itself, and records where it came from, as far as that is believed; one that an interrupted attempt confirmed is kept if it proves itself again.
 /// Answers its public half for the journal.
-pub(super) fn make(
+pub(super) async fn make(
     desk: &mut Desk<'_>,
     administration: &mut Administration<'_, '_>,
     key: CardKey,
@@ -25,6 +26,7 @@ pub(super) fn make(
         && let Ok(proven) =
             prove_possession(administration.transaction(), key, &public_key, &attempt.pin, desk.random)
     {
+        record_origin(desk, administration, key, &public_key, attempt).await?;
         attempt.proven.push((key, proven));
         (desk.progress)(Progress::KeyKept(key));
         return for_journal(&public_key);
@@ -39,9 +41,30 @@ pub(super) fn make(
         }
     };
     let proven = prove_possession(administration.transaction(), key, &public_key, &attempt.pin, desk.random)?;
+    record_origin(desk, administration, key, &public_key, attempt).await?;
     attempt.proven.push((key, proven));
     (desk.progress)(Progress::KeyMade(key));
     for_journal(&public_key)
+}
+
+/// Before the key is certified: what is not believed of a card gets no certificate.
+async fn record_origin(
+    desk: &Desk<'_>,
+    administration: &mut Administration<'_, '_>,
+    key: CardKey,
+    public_key: &SubjectPublicKeyInfoOwned,
+    attempt: &Attempt<'_>,
+) -> Result<(), PersonalizationError> {
+    let (reference, source) = (key_reference(key), (attempt.choice.origin, desk.attestation_roots));
+    let origin = attestation::origin_of(
+        administration.transaction(),
+        reference,
+        public_key,
+        &attempt.identity,
+        source,
+    )?;
+    let (hash, card) = (attestation::hash_of(public_key)?, (attempt.record.id, key));
+    Ok(desk.registry.record_key_origin(&hash, card, &origin, desk.clock.now()).await?)
 }
 
 fn for_journal(public_key: &SubjectPublicKeyInfoOwned) -> Result<String, PersonalizationError> {

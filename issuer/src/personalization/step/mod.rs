@@ -45,7 +45,8 @@ pub(super) async fn carry_out(
             (desk.progress)(Progress::SecretsSet);
         }
         Step::Identity => identity::write(desk, administration, attempt)?,
-        Step::MakeKey(key) => return key::make(desk, administration, key, attempt).map(Some),
+        Step::SecurityObject => identity::write_security_object(desk, administration)?,
+        Step::MakeKey(key) => return key::make(desk, administration, key, attempt).await.map(Some),
         Step::WriteCertificate(key) => {
             return certificate::write(desk, administration, key, attempt).await.map(Some);
         }
@@ -63,6 +64,7 @@ pub(super) fn read_back(
 ) -> Result<(), PersonalizationError> {
     match part {
         Part::Identity => identity::read_back(card, attempt),
+        Part::SecurityObject => identity::read_back_security_object(card),
         Part::Key(key) => {
             let written = attempt.written.iter().find(|written| written.key == key);
             let written = written.ok_or(PersonalizationError::NotProven(key))?;

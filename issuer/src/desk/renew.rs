@@ -1,0 +1,175 @@
+//! `issuer renew`: new certificates on the card that somebody has, for the same keys or for new ones.
+
+use clap::{Args, ValueEnum};
+use middleware::secret_source::SecretSource;
+use middleware::{Card, KeyAlgorithm, Locator, Pin};
+use serde::Serialize;
+
+use super::failure::{Failure, Status};
+use super::office::Office;
+use super::output::{self, Format};
+use super::{attestation_roots, content_signer, issue, which_card};
+use crate::domain::{AuthorityName, CardKey};
+use crate::personalization::plan::{KeyChoice, KeyOrigin};
+use crate::personalization::renewal::{RenewalOrder, Renewed};
+use crate::personalization::run::{Desk, Progress};
+
+/// Whose card, which keys.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The card
+    #[arg(value_name = "CARD", long_help = which_card::HELP, help = which_card::HELP)]
+    whose: String,
+    /// Where it is: pcsc:, pcsc:READER, pcsc:serial=N or sim:FILE
+    #[arg(long, value_name = "LOCATOR")]
+    card: Locator,
+    /// Make new keys; the old key 9D moves to a retired reference, so that old mail stays readable
+    #[arg(long)]
+    new_keys: bool,
+    /// Only this key; once for each. All four otherwise
+    #[arg(long = "key", value_name = "9A|9C|9D|9E", value_parser = parse_key)]
+    keys: Vec<CardKey>,
+    /// Algorithm of new keys
+    #[arg(long, value_enum, default_value = "p256", requires = "new_keys")]
+    algorithm: Algorithm,
+    /// Make new keys here and write them into the card, instead of letting the card make them
+    #[arg(long, requires = "new_keys")]
+    inject: bool,
+    /// Where the holder's PIN comes from: fd:N or a file; otherwise the holder types it
+    #[arg(long, value_name = "fd:N|PATH")]
+    pin_file: Option<SecretSource>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Algorithm {
+    P256,
+    Rsa2048,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    person: String,
+    mail: String,
+    card_guid: String,
+    not_after: String,
+    new_keys: bool,
+    /// Where the old encryption key lies now.
+    retired: Option<String>,
+    resumed: bool,
+    certificates: Vec<CertificateSummary>,
+}
+
+#[derive(Serialize)]
+struct CertificateSummary {
+    key: &'static str,
+    serial: String,
+}
+
+fn parse_key(text: &str) -> Result<CardKey, String> {
+    CardKey::parse(&text.to_uppercase()).ok_or_else(|| "a card's keys are 9A, 9C, 9D and 9E".to_owned())
+}
+
+/// Renews the certificates of a card.
+///
+/// # Errors
+/// Refusals before anything changed, and interruptions; the message says what to do next.
+pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> Result<Status, Failure> {
+    let record = which_card::find(office, &arguments.whose).await?;
+    let now = office.time_to_sign().await?;
+    let holder = match record.card.state().holder() {
+        Some(holder) => office.registry.cardholder(holder).await?,
+        None => return Err(Failure::new("card-state", "nobody has this card; there is nothing to renew")),
+    };
+    let roots = attestation_roots::read(office)?;
+    let mut card = Card::open(&arguments.card)?;
+    let passphrase = office.passphrase()?;
+    let master_key = office.master_key(&passphrase).await?;
+    let mut authority = office.authority(AuthorityName::People, &passphrase).await?;
+    let mut content_signer = content_signer::open(office, &mut authority, &passphrase, now).await?;
+    drop(passphrase);
+    let source = arguments.pin_file.clone().unwrap_or(SecretSource::Terminal);
+    let pin = source
+        .read(&format!("PIN of the card of {}, typed by its holder", holder.name.as_str()))
+        .map_err(|error| Failure::new("pin", format!("the PIN cannot be read: {error}")))?;
+    let pin = Pin::new(&pin)?;
+    let order = arguments.order();
+    let origin = order.new_keys.map_or(KeyOrigin::GeneratedOnCard, |choice| choice.origin);
+    let mut progress = |progress: Progress| {
+        if format == Format::Text
+            && let Some(sentence) = issue::sentence(&progress, origin)
+        {
+            output::progress(&sentence);
+        }
+    };
+    let mut desk = Desk {
+        registry: &office.registry,
+        authority: &mut authority,
+        organization: &office.config.organization,
+        content_signer: &mut content_signer,
+        attestation_roots: &roots,
+        master_key: &master_key,
+        clock: &office.clock,
+        random: &mut office.random,
+        progress: &mut progress,
+        hand_over_pin: &mut |_| Ok(()),
+    };
+    let renewed = desk.renew(&mut card, &record, &holder, &order, &pin).await;
+    let renewed = match renewed {
+        Ok(renewed) => renewed,
+        Err(error) => {
+            let failure = Failure::from(error);
+            let open = office.registry.open_operation(record.id).await?;
+            return Err(match open {
+                Some(_) => failure.and("the renewal is not finished: run the same command again"),
+                None => failure,
+            });
+        }
+    };
+    let summary = Summary {
+        person: holder.name.as_str().to_owned(),
+        mail: holder.mail.as_str().to_owned(),
+        card_guid: renewed.guid.to_string(),
+        not_after: renewed.not_after.to_string(),
+        new_keys: order.new_keys.is_some(),
+        retired: renewed.retired.map(|reference| reference.to_string()),
+        resumed: renewed.was_resumed,
+        certificates: renewed
+            .serials
+            .iter()
+            .map(|(key, serial)| CertificateSummary { key: key.as_str(), serial: serial.to_string() })
+            .collect(),
+    };
+    match format {
+        Format::Json => output::json(&summary)?,
+        Format::Text => output::line(&sentence(&summary, &renewed))?,
+    }
+    Ok(Status::Done)
+}
+
+fn sentence(summary: &Summary, renewed: &Renewed) -> String {
+    let old_mail = match &summary.retired {
+        Some(reference) => format!(" Old mail is read with the old key, which lies at {reference} now."),
+        None => String::new(),
+    };
+    format!(
+        "The certificates of {} on card {} are good until {}.{old_mail} Make them known with: issuer publish --to DIR",
+        summary.mail,
+        summary.card_guid,
+        renewed.not_after.strftime("%F"),
+    )
+}
+
+impl Arguments {
+    fn order(&self) -> RenewalOrder {
+        let algorithm = match self.algorithm {
+            Algorithm::P256 => KeyAlgorithm::P256,
+            Algorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
+        };
+        let origin = if self.inject { KeyOrigin::Injected } else { KeyOrigin::GeneratedOnCard };
+        let mut keys: Vec<_> = CardKey::ALL.into_iter().filter(|key| self.keys.contains(key)).collect();
+        if keys.is_empty() {
+            keys = CardKey::ALL.to_vec();
+        }
+        RenewalOrder { keys, new_keys: self.new_keys.then_some(KeyChoice { algorithm, origin }) }
+    }
+}

@@ -1,0 +1,171 @@
+//! `issuer replace`: another card in the place of one that is lost, stolen, damaged or worn out.
+//!
+//! Three steps that each stand: the old card's end is recorded and its certificates revoked; the new card is made, and can
+//! be gone on with by the same command; the old one is recorded as replaced by the new. What is possible for old mail is
+//! said in any case: the issuer keeps no copy of any key.
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use middleware::Card;
+use serde::Serialize;
+
+use super::failure::{Failure, Status};
+use super::office::Office;
+use super::output::{self, Format};
+use super::{issue, which_card};
+use crate::clock::Clock;
+use crate::domain::{CardCommand, CardState, Cardholder, Guid, Loss, RevocationReason};
+use crate::registry::{CardRecord, PresentedIdentity};
+
+/// For whom, which card, and what became of the old one.
+#[derive(Args, Debug)]
+#[group(id = "replacement")]
+pub struct Arguments {
+    /// What became of the old card; needed unless that is recorded already
+    #[arg(long, value_enum, value_name = "WHAT")]
+    because: Option<Because>,
+    /// Since when the old card's keys were not their holder's alone, where known: 2026-11-20 or 2026-11-20T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = super::cli::parse_time, requires = "because")]
+    invalid_since: Option<Timestamp>,
+    #[command(flatten)]
+    issue: issue::cli::Arguments,
+}
+
+/// What became of a card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Because {
+    /// Nobody knows where it is
+    Lost,
+    /// Somebody took it
+    Stolen,
+    /// It does not work any more
+    Damaged,
+    /// It works, and another takes its place
+    Superseded,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    #[serde(flatten)]
+    new: issue::Summary,
+    old_card: String,
+    old_state: &'static str,
+    old_mail: &'static str,
+}
+
+/// Replaces a card.
+///
+/// # Errors
+/// Refusals before anything changed; later ones say which of the three steps is done.
+pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> Result<Status, Failure> {
+    let Arguments { because, invalid_since, issue } = arguments;
+    let order = issue.order();
+    let holder = office.cardholder(&order.person).await?;
+    refuse_what_is_not_blank(office, &order, &holder).await?;
+    let old = end_old(office, &holder, because, invalid_since).await?;
+    let made = issue::make(office, &order, format).await?;
+    let now = office.clock.now();
+    let state = old.card.state().clone();
+    let replaced = office.registry.command_card(old.id, CardCommand::Replace { by: made.card }, now).await?;
+    let summary = Summary {
+        new: issue::summary(&holder, &made),
+        old_card: which_card::name(&old),
+        old_state: replaced.state().name(),
+        old_mail: old_mail(&state),
+    };
+    match format {
+        Format::Json => output::json(&summary)?,
+        Format::Text => {
+            output::line(&issue::done(&holder, &made))?;
+            output::line(&format!(
+                "It takes the place of card {}, whose certificates are revoked; make that known with: issuer publish --to DIR",
+                summary.old_card
+            ))?;
+            output::line(&format!("Old mail: {}", summary.old_mail))?;
+        }
+    }
+    Ok(Status::Done)
+}
+
+/// The new card is looked at before the old one is ended: nobody shall be left without any.
+async fn refuse_what_is_not_blank(
+    office: &Office,
+    order: &issue::Order,
+    holder: &Cardholder,
+) -> Result<(), Failure> {
+    let identity = Card::open(&order.card)?.identity()?;
+    let shown = PresentedIdentity { vendor_serial: identity.serial, guid: identity.guid.map(Guid::new) };
+    let Some(record) = office.registry.card_presented(shown).await? else {
+        return Err(Failure::new(
+            "unknown-card",
+            "the new card is not in stock; take it in first: issuer stock add",
+        ));
+    };
+    match record.card.state() {
+        CardState::InStock { .. } => Ok(()),
+        CardState::BeingPersonalised { holder: begun_for, .. } if *begun_for == holder.id => Ok(()),
+        state => Err(Failure::new(
+            "card-state",
+            format!("the new card is {}; take one that is in stock: issuer stock list", state.name()),
+        )),
+    }
+}
+
+/// The card that is replaced, at its end.
+async fn end_old(
+    office: &Office,
+    holder: &Cardholder,
+    because: Option<Because>,
+    invalid_since: Option<Timestamp>,
+) -> Result<CardRecord, Failure> {
+    let cards = office.registry.cards_of(holder.id).await?;
+    let in_use = cards
+        .iter()
+        .find(|record| matches!(record.card.state(), CardState::Issued { .. } | CardState::OnHold { .. }));
+    let Some(record) = in_use else {
+        let ended = cards.into_iter().find(|record| {
+            matches!(
+                record.card.state(),
+                CardState::Lost { .. } | CardState::Damaged { .. } | CardState::Revoked { .. }
+            )
+        });
+        return ended.ok_or_else(|| {
+            let mail = holder.mail.as_str();
+            let message = format!(
+                "{mail} has no card that could be replaced; issue one: issuer issue {mail} --card LOCATOR"
+            );
+            Failure::new("no-card", message)
+        });
+    };
+    let Some(because) = because else {
+        return Err(Failure::usage(format!(
+            "say what became of card {} of {}: --because lost, stolen, damaged or superseded",
+            which_card::name(record),
+            holder.mail.as_str()
+        )));
+    };
+    let command = match because {
+        Because::Lost => CardCommand::ReportLoss { loss: Loss::Lost },
+        Because::Stolen => CardCommand::ReportLoss { loss: Loss::Stolen },
+        Because::Damaged => CardCommand::ReportDamage,
+        Because::Superseded => CardCommand::Revoke { reason: RevocationReason::Superseded },
+    };
+    let now = office.clock.now();
+    let card = office.registry.command_card_since(record.id, command, invalid_since, now).await?;
+    Ok(CardRecord { card, ..record.clone() })
+}
+
+/// What can be said of mail that was encrypted to the old card.
+const fn old_mail(state: &CardState) -> &'static str {
+    match state {
+        CardState::Lost { .. } => {
+            "what was encrypted to the lost card can be read by nobody without it; the issuer keeps no copy of any key. If the card turns up, its holder can still read with it."
+        }
+        CardState::Damaged { .. } => {
+            "what was encrypted to the damaged card can be read with it alone, if its key 9D still answers (card decrypt 9D); otherwise by nobody: the issuer keeps no copy of any key."
+        }
+        _ => {
+            "what was encrypted to the old card can be read with it, as long as its holder keeps it: do not destroy it before that mail was read or encrypted anew. The issuer keeps no copy of any key."
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `issuer stock return`: a card comes back; with the card there, it is wiped, checked, and put into stock.
+
+use clap::Args;
+use middleware::{Card, Locator};
+use serde::Serialize;
+
+use super::failure::{Failure, Status};
+use super::life_cycle::{self, WhichCard};
+use super::office::Office;
+use super::output::{self, Format};
+use super::which_card;
+use crate::clock::Clock;
+use crate::domain::{CardCommand, CardState};
+use crate::personalization::wipe;
+
+/// Which card, and where it is if it shall be wiped.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The card
+    #[arg(value_name = "CARD", long_help = which_card::HELP, help = which_card::HELP)]
+    whose: String,
+    /// Wipe it, check that nothing is left, and put it into stock: where it is
+    #[arg(long, value_name = "LOCATOR")]
+    card: Option<Locator>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    card: String,
+    state: &'static str,
+    wiped: bool,
+}
+
+/// Takes a card back.
+///
+/// # Errors
+/// Nobody has it; it is another card, or one that cannot be wiped (nothing was changed then); something is left on it.
+pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Result<Status, Failure> {
+    let Some(locator) = &arguments.card else {
+        return life_cycle::take_back(office, &WhichCard::new(&arguments.whose), format).await;
+    };
+    let record = which_card::find(office, &arguments.whose).await?;
+    let mut card = Card::open(locator)?;
+    wipe::refuse(&card.identity()?, &record)?;
+    if !matches!(record.card.state(), CardState::Returned { .. }) {
+        office.registry.command_card(record.id, CardCommand::Return, office.clock.now()).await?;
+    }
+    let returned = office.registry.card(record.id).await?;
+    wipe::wipe(&office.registry, &office.clock, &mut card, &returned).await.map_err(|error| {
+        Failure::from(error)
+            .and("the card came back and is not wiped: run the same command again, or destroy it")
+    })?;
+    let record = office.registry.card(record.id).await?;
+    let summary =
+        Summary { card: record.identity.to_string(), state: record.card.state().name(), wiped: true };
+    match format {
+        Format::Json => output::json(&summary)?,
+        Format::Text => output::line(&format!(
+            "Card with {} was wiped, nothing is left on it, and it is {}. Its certificates are revoked; make that known with: issuer publish --to DIR",
+            summary.card, summary.state
+        ))?,
+    }
+    Ok(Status::Done)
+}

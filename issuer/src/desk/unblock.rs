@@ -1,0 +1,259 @@
+//! `issuer unblock`: a new PIN for a card at the desk; or, far away, the card's PUK sealed for one run of its holder's
+//! program.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use middleware::remote_unblock::{UnblockConfirmation, UnblockRequest, UnblockSecrets};
+use middleware::secret_source::SecretSource;
+use middleware::{Card, Locator, Pin};
+use rand_core::CryptoRng;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::failure::{Failure, Status};
+use super::office::Office;
+use super::output::{self, Format};
+use super::{issue, which_card};
+use crate::clock::Clock;
+use crate::domain::{Cardholder, Guid, InitialPin};
+use crate::personalization::unblock::Unblocking;
+use crate::registry::CardRecord;
+
+/// Which card, and where it is.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The card
+    #[arg(
+        value_name = "CARD", long_help = which_card::HELP, help = which_card::HELP, requires = "card",
+        required_unless_present_any = ["remote", "confirm"], conflicts_with_all = ["remote", "confirm"]
+    )]
+    whose: Option<String>,
+    /// Where it is: pcsc:, pcsc:READER, pcsc:serial=N or sim:FILE
+    #[arg(long, value_name = "LOCATOR", requires = "whose")]
+    card: Option<Locator>,
+    /// Where the new PIN comes from, that the holder chose: fd:N, a file, or "terminal" to type it twice; otherwise a
+    /// transport PIN is made
+    #[arg(
+        long,
+        value_name = "fd:N|PATH|terminal",
+        requires = "whose",
+        conflicts_with = "transport_pin_file"
+    )]
+    new_pin: Option<String>,
+    /// A new file (mode 0600) for the transport PIN; otherwise it is shown once at the terminal
+    #[arg(long, value_name = "PATH", requires = "whose")]
+    transport_pin_file: Option<PathBuf>,
+    /// The request that the holder's card unblock --request shows: answer it
+    #[arg(
+        long,
+        value_name = "REQUEST",
+        requires = "check_digits",
+        requires = "identity_check",
+        conflicts_with = "confirm"
+    )]
+    remote: Option<UnblockRequest>,
+    /// The check digits that the holder said, whom you know to be the holder
+    #[arg(long, value_name = "DIGITS", requires = "remote")]
+    check_digits: Option<String>,
+    /// How you made sure that it is the holder; it is recorded
+    #[arg(long, value_name = "TEXT", requires = "remote")]
+    identity_check: Option<String>,
+    /// The word that the holder's card unblock shows once it is done
+    #[arg(long, value_name = "WORD")]
+    confirm: Option<UnblockConfirmation>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    card: String,
+    holder: String,
+    unblocked: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<String>,
+    puk_exposed_since: Option<String>,
+}
+
+/// No more is written of how an identity was checked.
+const LONGEST_IDENTITY_CHECK: usize = 500;
+
+/// Unblocks.
+///
+/// # Errors
+/// Refusals before anything changed, and interruptions.
+pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> Result<Status, Failure> {
+    if let Some(confirmation) = &arguments.confirm {
+        return confirm(office, confirmation, format).await;
+    }
+    if let Some(request) = arguments.remote {
+        let digits = arguments.check_digits.unwrap_or_default();
+        let identity_check = arguments.identity_check.unwrap_or_default();
+        return remote(office, &request, &digits, &identity_check, format).await;
+    }
+    let (Some(whose), Some(locator)) = (&arguments.whose, &arguments.card) else {
+        return Err(Failure::usage("name the card, and where it is with --card"));
+    };
+    let record = which_card::find(office, whose).await?;
+    let holder = holder_of(office, &record).await?;
+    let mut place = match &arguments.new_pin {
+        Some(_) => None,
+        None => Some(issue::PinPlace::new(arguments.transport_pin_file.as_deref(), format)?),
+    };
+    let mut card = Card::open(locator)?;
+    let passphrase = office.passphrase()?;
+    let master_key = office.master_key(&passphrase).await?;
+    drop(passphrase);
+    let (digits, initial) = match &arguments.new_pin {
+        Some(source) => (chosen_pin(source, &holder)?, InitialPin::ChosenByHolder),
+        None => (transport_pin(&mut office.random), InitialPin::Transport),
+    };
+    let pin = Pin::new(&digits)?;
+    let unblocking = Unblocking { registry: &office.registry, master_key: &master_key, clock: &office.clock };
+    let hand_over = || match &mut place {
+        Some(place) => place.deliver(&digits),
+        None => Ok(()),
+    };
+    unblocking.unblock(&mut card, &record, (&pin, initial), hand_over).await?;
+    tell(office, &record, true, None, format).await
+}
+
+/// 8 random digits.
+fn transport_pin(random: &mut dyn CryptoRng) -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new([0; 16]);
+    random.fill_bytes(bytes.as_mut_slice());
+    Zeroizing::new(format!("{:08}", u128::from_be_bytes(*bytes) % 100_000_000))
+}
+
+/// Typed twice where somebody types it.
+fn chosen_pin(source: &str, holder: &Cardholder) -> Result<Zeroizing<String>, Failure> {
+    let unreadable = |error: std::io::Error| Failure::new("pin", format!("the PIN cannot be read: {error}"));
+    let source = match source {
+        "terminal" => SecretSource::Terminal,
+        other => other.parse().map_err(unreadable)?,
+    };
+    let prompt = format!("New PIN (6 to 8 digits), typed by {}", holder.name.as_str());
+    let pin = source.read(&prompt).map_err(unreadable)?;
+    Pin::new(&pin)?;
+    if source.is_terminal() && *source.read("The same again").map_err(unreadable)? != *pin {
+        return Err(Failure::new("pin", "the two PINs differ; nothing was changed"));
+    }
+    Ok(pin)
+}
+
+async fn remote(
+    office: &mut Office,
+    request: &UnblockRequest,
+    digits: &str,
+    identity_check: &str,
+    format: Format,
+) -> Result<Status, Failure> {
+    let only_digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    if only_digits(digits) != only_digits(&request.check_digits()) {
+        return Err(Failure::new(
+            "check-digits",
+            "the check digits are not those of this request: it was exchanged on its way, or misheard; nothing was given out",
+        ));
+    }
+    let identity_check = identity_check.trim();
+    if identity_check.is_empty() || identity_check.chars().count() > LONGEST_IDENTITY_CHECK {
+        return Err(Failure::usage(
+            "say in up to 500 characters how you made sure that it is the holder: --identity-check TEXT",
+        ));
+    }
+    office.time_to_sign().await?;
+    let guid = Guid::new(request.guid());
+    let record = office.registry.card_with_guid(guid).await?;
+    let record = record.ok_or_else(|| {
+        Failure::new("unknown-card", format!("no card of this registry has the GUID {guid}"))
+    })?;
+    holder_of(office, &record).await?;
+    let passphrase = office.passphrase()?;
+    let master_key = office.master_key(&passphrase).await?;
+    drop(passphrase);
+    // Recorded first: from here on the PUK counts as exposed.
+    let now = office.clock.now();
+    let (candidates, next) =
+        office.registry.reveal_puk(record.id, &request.nonce(), identity_check, now).await?;
+    let secrets = UnblockSecrets {
+        candidates: candidates
+            .into_iter()
+            .map(|version| master_key.puk(guid, version))
+            .collect::<Result<_, _>>()?,
+        next: master_key.puk(guid, next)?,
+        confirmation: master_key.unblock_confirmation(guid, &request.nonce())?,
+    };
+    let answer = request
+        .seal(&secrets, &mut office.random)
+        .map_err(|error| Failure::new("malformed", error.to_string()))?;
+    let record = office.registry.card(record.id).await?;
+    tell(office, &record, false, Some(answer), format).await
+}
+
+async fn confirm(
+    office: &mut Office,
+    confirmation: &UnblockConfirmation,
+    format: Format,
+) -> Result<Status, Failure> {
+    let nonce = confirmation.nonce();
+    let not_answered =
+        || Failure::new("unknown-request", "this confirms no request that was ever answered here");
+    let (card, _) = office.registry.answered_unblock(&nonce).await?.ok_or_else(not_answered)?;
+    let record = office.registry.card(card).await?;
+    let guid = record.card.guid().ok_or_else(not_answered)?;
+    let passphrase = office.passphrase()?;
+    let master_key = office.master_key(&passphrase).await?;
+    drop(passphrase);
+    let expected = UnblockConfirmation::new(&nonce, &*master_key.unblock_confirmation(guid, &nonce)?);
+    if !confirmation.is(&expected) {
+        return Err(Failure::new(
+            "wrong-confirmation",
+            "this is not what the holder's program shows once it is done; the PUK still counts as exposed",
+        ));
+    }
+    office.registry.confirm_unblock(&nonce, office.clock.now()).await?;
+    let record = office.registry.card(card).await?;
+    tell(office, &record, true, None, format).await
+}
+
+async fn holder_of(office: &Office, record: &CardRecord) -> Result<Cardholder, Failure> {
+    match record.card.state().holder() {
+        Some(holder) => Ok(office.registry.cardholder(holder).await?),
+        None => Err(Failure::new("card-state", "nobody has this card; there is nothing to unblock")),
+    }
+}
+
+async fn tell(
+    office: &Office,
+    record: &CardRecord,
+    unblocked: bool,
+    answer: Option<String>,
+    format: Format,
+) -> Result<Status, Failure> {
+    let record = office.registry.card(record.id).await?;
+    let holder = holder_of(office, &record).await?;
+    let exposed = record.card.puk().exposed_since().map(|since| since.to_string());
+    let summary = Summary {
+        card: which_card::name(&record),
+        holder: holder.mail.as_str().to_owned(),
+        unblocked,
+        answer,
+        puk_exposed_since: exposed,
+    };
+    if format == Format::Json {
+        output::json(&summary)?;
+        return Ok(Status::Done);
+    }
+    match &summary.answer {
+        Some(answer) => {
+            output::line(&format!(
+                "For {} alone, within ten minutes of the request; give it to nobody else:\n{answer}",
+                summary.holder
+            ))?;
+            output::line(
+                "The card's PUK counts as exposed until you get the word that the holder's program shows: issuer unblock --confirm WORD",
+            )?;
+        }
+        None => output::line(&format!("Card {} of {} has a new PIN.", summary.card, summary.holder))?,
+    }
+    Ok(Status::Done)
+}
