@@ -65,6 +65,16 @@ impl Home {
         self.keys().join(format!("{name}.location"))
     }
 
+    /// `keys/NAME-KEY.pem`: a later key of an authority, by its subjectKeyIdentifier.
+    pub fn key_file_of(&self, authority: AuthorityName, key_identifier: &[u8]) -> PathBuf {
+        self.keys().join(format!("{authority}-{}.pem", hex::encode(key_identifier)))
+    }
+
+    /// `keys/NAME-KEY.location`: where a later key of an authority is that is not in a file of the home.
+    pub fn key_location_file_of(&self, name: AuthorityName, key_identifier: &[u8]) -> PathBuf {
+        self.keys().join(format!("{name}-{}.location", hex::encode(key_identifier)))
+    }
+
     /// `ceremony`: what was declared when the issuer was made, and what came of it.
     pub fn ceremony(&self) -> PathBuf {
         self.0.join("ceremony")

@@ -60,6 +60,7 @@ fn damaged_crls_are_never_published() {
         crls: vec![published.clone()],
         registered: std::collections::BTreeMap::new(),
         bases: Vec::new(),
+        further_authorities: Vec::new(),
         answers: std::collections::BTreeMap::new(),
         not_after: &|_, _| None,
     };

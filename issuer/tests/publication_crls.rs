@@ -69,6 +69,7 @@ impl Desk {
             crls,
             registered: BTreeMap::from([(self.key(), registered)]),
             bases: Vec::new(),
+            further_authorities: Vec::new(),
             answers: std::collections::BTreeMap::new(),
             not_after: &|_, _| None,
         };

@@ -59,6 +59,7 @@ impl Office {
             crls,
             registered: BTreeMap::new(),
             bases: Vec::new(),
+            further_authorities: Vec::new(),
             answers: std::collections::BTreeMap::new(),
             not_after: &|_, serial_number: &SerialNumber| ends.get(&serial_number.to_string()).copied(),
         };
@@ -287,6 +288,7 @@ fn a_certificate_or_authority_that_is_not_ours_is_refused() {
             crls: Vec::new(),
             registered: BTreeMap::new(),
             bases: Vec::new(),
+            further_authorities: Vec::new(),
             answers: std::collections::BTreeMap::new(),
             not_after: &|_, _| None,
         };

@@ -75,6 +75,7 @@ impl Site {
             crls: self.crls.clone(),
             registered: BTreeMap::new(),
             bases: Vec::new(),
+            further_authorities: Vec::new(),
             answers: std::collections::BTreeMap::new(),
             not_after: &|_, _| None,
         };

@@ -1,4 +1,6 @@
 //! An authority: its certificate, and its key wherever that lives.
+pub mod succession;
+
 use std::borrow::Borrow;
 use std::io::Write;
 

@@ -1,8 +1,8 @@
 //! Certificate requests, PKCS#10 (RFC 2986).
 use std::net::IpAddr;
 
-use der::Decode;
 use der::asn1::Any;
+use der::{Decode, Encode};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::request::{CertReq, ExtensionReq};
@@ -46,6 +46,35 @@ impl CertificationRequest {
         };
         Ok(Self { key: ProvenKey::of_self_signed(parsed.info.public_key), server })
     }
+}
+
+/// A request for an authority's certificate, PEM: the key proves itself, the name is the issuer's affair.
+///
+/// # Errors
+/// The key's failure.
+pub fn authority_request(
+    organization: &super::profile::Organization,
+    profile: &super::Profile,
+    generation: u32,
+    signer: &mut dyn middleware::Signer,
+) -> Result<String, CaError> {
+    let malformed = |error: der::Error| CaError::malformed("certificate request", error);
+    let info = x509_cert::request::CertReqInfo {
+        version: x509_cert::request::Version::V1,
+        subject: super::profile::name::of_generation(organization, profile, generation)?,
+        public_key: signer.public_key().clone(),
+        attributes: der::asn1::SetOfVec::new(),
+    };
+    let der = info.to_der().map_err(malformed)?;
+    let scheme = super::algorithm::KeyKind::of(signer.public_key())?.scheme();
+    let digest = super::algorithm::Digester::digest(super::algorithm::digest_of(scheme)?, &der);
+    let signature = super::authority::checked_signature(signer, scheme, &digest)?;
+    let request = CertReq {
+        info,
+        algorithm: super::algorithm::identifier(scheme)?,
+        signature: der::asn1::BitString::from_bytes(&signature).map_err(malformed)?,
+    };
+    Ok(super::certificate::to_pem("CERTIFICATE REQUEST", &request.to_der().map_err(malformed)?))
 }
 
 fn requested_names(request: &CertReq) -> Result<Option<SubjectAltName>, CaError> {

@@ -12,7 +12,7 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::Format;
 use super::{
-    approval, audit, certify, check, class, clock, evidence, expiring, find, issue, life_cycle, operator,
+    approval, audit, ca, certify, check, class, clock, evidence, expiring, find, issue, life_cycle, operator,
     publish, renew, replace, report, request, return_card, revoke, show, staff, stock, unblock,
 };
 use crate::domain::Permission;
@@ -124,6 +124,12 @@ pub enum Action {
     /// Where is published, and what waits for it
     #[command(subcommand, after_help = "Example:\n  issuer --home pki target list")]
     Target(publish::targets::Command),
+    /// The authorities after the ceremony: renewal, new keys, cross-certificates, a root whose key is elsewhere
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  issuer --home pki ca list\n  issuer --home pki ca renew people\n  issuer --home pki ca rollover people"
+    )]
+    Ca(ca::Command),
     /// Classes of readers: who may read documents of a kind
     #[command(
         subcommand,
@@ -241,6 +247,14 @@ pub const TABLE: &[About] = &[
     about("publish", Needs::Keys, Changes::Records),
     about("target list", Needs::Registry, Changes::Nothing),
     about("target forget", Needs::Registry, Changes::Records),
+    about("ca list", Needs::Registry, Changes::Nothing),
+    about("ca renew", Needs::Keys, Changes::Records),
+    about("ca rollover", Needs::Keys, Changes::Records),
+    about("ca cross-certify", Needs::Keys, Changes::Records),
+    about("ca request", Needs::Keys, Changes::Records),
+    about("ca sign", Needs::Keys, Changes::Records),
+    about("ca crl", Needs::Keys, Changes::Records),
+    about("ca install", Needs::Registry, Changes::Records),
     about("class add", Needs::Registry, Changes::Records),
     about("class remove", Needs::Registry, Changes::Records),
     about("class list", Needs::Registry, Changes::Nothing),
@@ -278,6 +292,7 @@ impl Action {
             Self::Audit(_) => Permission::VerifyLog,
             Self::Publish(_) => Permission::Publish,
             Self::Target(command) => command.permission(),
+            Self::Ca(command) => command.permission(),
             Self::Class(command) => command.permission(),
             Self::Certify { .. } => Permission::Certify,
         }
@@ -317,6 +332,7 @@ impl Action {
             Self::Audit(command) => audit::run(office, &command, format).await,
             Self::Publish(arguments) => publish::run(office, &arguments, format).await,
             Self::Target(command) => publish::targets::run(office, &command, format).await,
+            Self::Ca(command) => ca::run(office, command, format).await,
             Self::Class(command) => class::run(office, command, format).await,
             Self::Find { text, part } => {
                 let how = if part { SearchFor::Parts } else { SearchFor::Beginnings };

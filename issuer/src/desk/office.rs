@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use getrandom::SysRng;
 use middleware::Locator;
+use middleware::Signer;
 use middleware::secret_source::SecretSource;
 use rand_core::UnwrapErr;
 use zeroize::Zeroizing;
@@ -216,13 +217,44 @@ impl Office {
         passphrase: &Passphrase,
     ) -> Result<Authority, Failure> {
         let certificate = self.authority_certificate(name).await?;
-        let signer = authority_key::open(&self.home, name, &certificate, passphrase, &self.key_pin)?;
+        self.authority_of(name, certificate, passphrase)
+    }
+
+    /// Opens an authority with one of its keys.
+    ///
+    /// # Errors
+    /// As [`Office::authority`].
+    pub fn authority_of(
+        &self,
+        name: AuthorityName,
+        certificate: Certificate,
+        passphrase: &Passphrase,
+    ) -> Result<Authority, Failure> {
+        let signer = self.authority_signer(name, &certificate, passphrase)?;
         let authority = Authority::open(certificate, signer)?;
         if self.config.external_lint.is_empty() {
             return Ok(authority);
         }
         let external = CommandLint(self.config.external_lint.clone());
         Ok(authority.with_external_lint(Box::new(external)))
+    }
+
+    /// The key of an authority's certificate.
+    ///
+    /// # Errors
+    /// As [`Office::authority`].
+    pub fn authority_signer(
+        &self,
+        name: AuthorityName,
+        certificate: &Certificate,
+        passphrase: &Passphrase,
+    ) -> Result<Box<dyn Signer>, Failure> {
+        authority_key::open(&self.home, name, certificate, passphrase, &self.key_pin)
+    }
+
+    /// Where PINs of keys on tokens and cards come from.
+    pub fn key_pin(&self) -> &SecretSource {
+        &self.key_pin
     }
 
     /// The certificate of an authority.
@@ -252,9 +284,16 @@ impl Office {
             message: format!("{}: {error}", path.display()),
             ..Failure::from(error)
         };
-        let ours = self.authority_certificate(AuthorityName::Root).await?;
-        let ours = hex::encode(ours.subject_key_identifier());
-        if let Some(theirs) = MasterKey::root_of(&text).map_err(named)?.filter(|theirs| *theirs != ours) {
+        let mut roots = Vec::new();
+        for key in self.registry.authority_keys().await? {
+            if key.name == AuthorityName::Root {
+                roots.push(hex::encode(Certificate::from_der(key.certificate)?.subject_key_identifier()));
+            }
+        }
+        let ours = roots.join(", ");
+        if let Some(theirs) =
+            MasterKey::root_of(&text).map_err(named)?.filter(|theirs| !roots.contains(theirs))
+        {
             let message = format!(
                 "{} is the master key of another issuer (root {theirs}), the registry is that of root {ours}; put the file of this issuer back",
                 path.display()

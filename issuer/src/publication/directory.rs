@@ -27,6 +27,8 @@ pub struct Publication<'a> {
     pub now: Timestamp,
     /// CA certificates, the root among them (self-issued).
     pub authorities: Vec<Certificate>,
+    /// Their earlier certificates, and those between them and other authorities.
+    pub further_authorities: Vec<Certificate>,
     /// Certificates with mail addresses (9C and 9D); expired ones are left out by themselves.
     pub certificates: Vec<Certificate>,
     /// The newest CRLs of each authority, DER: a complete one, those of its partitions, and their deltas. An authority
@@ -85,7 +87,10 @@ impl PublishedDirectory {
         let published = revocation_lists::published(&self.store, &issuers)?;
         let mut lists = RevocationLists::judge(published, publication, &issuers)?;
         let mut expired = std::mem::take(&mut lists.obsolete);
-        let mut files = authority_files(&publication.authorities);
+        for further in &publication.further_authorities {
+            issuers.verify(further)?;
+        }
+        let mut files = authority_files(&publication.authorities, &publication.further_authorities);
         files.extend(lists.into_files());
         files.extend(checked_answers(publication)?);
         files.extend(self.checked_certificates(publication, &issuers)?);
@@ -307,15 +312,22 @@ fn checked_answers(publication: &Publication<'_>) -> Result<Vec<(PathBuf, Vec<u8
     Ok(files)
 }
 
-/// `ca/`, `anchor.pem` and `ca-chain.pem`, roots first.
-fn authority_files(authorities: &[Certificate]) -> Vec<(PathBuf, Vec<u8>)> {
+/// `ca/`, `anchor.pem` and `ca-chain.pem`, roots first; what is no authority's newest certificate is in the chain only,
+/// and a root that others certified is there as they did.
+fn authority_files(authorities: &[Certificate], further: &[Certificate]) -> Vec<(PathBuf, Vec<u8>)> {
     let mut sorted: Vec<&Certificate> = authorities.iter().collect();
     sorted.sort_by_key(|authority| (!authority.is_self_issued(), authority.subject_key_identifier()));
     let file = |authority: &&Certificate| {
         (layout::authority_file(authority.subject_key_identifier()), authority.as_der().to_vec())
     };
     let mut files: Vec<_> = sorted.iter().map(file).collect();
-    let chain: String = sorted.iter().map(|authority| authority.to_pem()).collect();
+    // Whoever trusts the other root needs the cross-certificate, and would stop at the root itself.
+    let is_crossed = |root: &&Certificate| {
+        let crossed = |one: &&Certificate| !one.is_self_issued() && one.subject() == root.subject();
+        root.is_self_issued() && further.iter().any(|one| crossed(&one))
+    };
+    let chain = sorted.iter().copied().filter(|authority| !is_crossed(authority)).chain(further);
+    let chain: String = chain.map(Certificate::to_pem).collect();
     let roots = sorted.iter().filter(|authority| authority.is_self_issued());
     let anchor: String = roots.map(|authority| authority.to_pem()).collect();
     files.push((layout::CA_CHAIN.into(), chain.into_bytes()));

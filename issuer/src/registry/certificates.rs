@@ -1,9 +1,11 @@
 //! Certificates in the registry, from the bytes to be signed to revocation.
 
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use super::authority_keys::generation_of;
 use super::cards::execute as execute_card;
 use super::database::{Change, Registry};
 use super::error::RegistryError;
@@ -196,13 +198,38 @@ impl Registry {
         &self,
         authority: AuthorityName,
     ) -> Result<Vec<RevokedCertificate>, RegistryError> {
-        let rows = sqlx::query(
-            "SELECT serial, revoked_at, reason, invalid_since FROM revocations WHERE authority = $1",
+        self.revoked_of(authority, None).await
+    }
+
+    /// The same of the certificates that one key of the authority signed.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn revoked_certificates_of_key(
+        &self,
+        authority: AuthorityName,
+        generation: u32,
+    ) -> Result<Vec<RevokedCertificate>, RegistryError> {
+        self.revoked_of(authority, Some(generation)).await
+    }
+
+    async fn revoked_of(
+        &self,
+        authority: AuthorityName,
+        generation: Option<u32>,
+    ) -> Result<Vec<RevokedCertificate>, RegistryError> {
+        // Row by row: there may be a million of them.
+        let mut rows = sqlx::query(
+            "SELECT serial, revoked_at, reason, invalid_since FROM revocations \
+             WHERE authority = $1 AND ($2 = 0 OR generation = $2)",
         )
         .bind(authority.as_str())
-        .fetch_all(&self.pool)
-        .await?;
-        let mut revoked = rows.iter().map(revoked_certificate).collect::<Result<Vec<_>, _>>()?;
+        .bind(generation.map_or(0, i64::from))
+        .fetch(&self.pool);
+        let mut revoked = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            revoked.push(revoked_certificate(&row)?);
+        }
         revoked.sort_by(|left, right| left.serial.cmp_as_number(&right.serial));
         Ok(revoked)
     }
@@ -263,38 +290,45 @@ impl Registry {
         rows.iter().map(rows::certificate).collect()
     }
 
-    /// Serial numbers of the certificates of an authority that were signed and have not expired at `now`.
+    /// Serial numbers of the certificates that a key of an authority signed and that have not expired at `now`.
     ///
     /// # Errors
     /// The database, or [`RegistryError::Damaged`].
     pub async fn unexpired_certificates(
         &self,
         authority: AuthorityName,
+        generation: u32,
         now: Timestamp,
     ) -> Result<Vec<SerialNumber>, RegistryError> {
         let rows = sqlx::query(
-            "SELECT serial FROM certificates WHERE authority = $1 AND not_after >= $2 AND certificate IS NOT NULL",
+            "SELECT serial FROM certificates WHERE authority = $1 AND generation = $2 AND not_after >= $3 \
+             AND certificate IS NOT NULL",
         )
         .bind(authority.as_str())
+        .bind(i64::from(generation))
         .bind(time_text(now))
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(rows::serial).collect()
     }
 
-    /// Serial number and end of every certificate of an authority that a CRL has named or names.
+    /// Serial number and end of every certificate of an authority that a CRL has named or names and that expired before
+    /// `now`: only their entries may be left out.
     ///
     /// # Errors
     /// The database, or [`RegistryError::Damaged`].
     pub async fn certificate_ends(
         &self,
         authority: AuthorityName,
+        now: Timestamp,
     ) -> Result<Vec<(SerialNumber, Timestamp)>, RegistryError> {
         let rows = sqlx::query(
             "SELECT certificates.serial AS serial, not_after FROM revocations \
-             JOIN certificates ON certificates.serial = revocations.serial WHERE revocations.authority = $1",
+             JOIN certificates ON certificates.serial = revocations.serial WHERE revocations.authority = $1 \
+             AND not_after < $2",
         )
         .bind(authority.as_str())
+        .bind(time_text(now))
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(|row| Ok((rows::serial(row)?, rows::time(row, "not_after")?))).collect()
@@ -312,10 +346,11 @@ pub(super) async fn reserve(
     }
     let event = Certificate::default().decide(CertificateCommand::Reserve, whole_seconds(now))?;
     let state = Certificate::default().apply(event.clone());
+    let generation = generation_of(change, new.authority, &new.to_be_signed).await?;
     sqlx::query(
         "INSERT INTO certificates (serial, authority, profile, subject, mail, holder, card, attempt, card_key, \
-         not_before, not_after, to_be_signed, certificate, state, snapshot, subject_key) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, $13, $14, $15)",
+         not_before, not_after, to_be_signed, certificate, state, snapshot, subject_key, \
+         generation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, $13, $14, $15, $16)",
     )
     .bind(new.serial.as_bytes().to_vec())
     .bind(new.authority.as_str())
@@ -332,6 +367,7 @@ pub(super) async fn reserve(
     .bind(state.state().name())
     .bind(rows::snapshot_text(&state)?)
     .bind(search_key(&new.subject))
+    .bind(generation)
     .execute(change.connection())
     .await?;
     change.record(Subject::Certificate(new.serial.clone()), &event, now).await
@@ -506,8 +542,8 @@ pub(super) async fn store(
         }
     };
     sqlx::query(
-        "INSERT INTO revocations (serial, authority, revoked_at, reason, invalid_since) \
-         SELECT serial, authority, $1, $2, $3 FROM certificates WHERE serial = $4 \
+        "INSERT INTO revocations (serial, authority, generation, revoked_at, reason, invalid_since) \
+         SELECT serial, authority, generation, $1, $2, $3 FROM certificates WHERE serial = $4 \
          ON CONFLICT (serial) DO UPDATE SET reason = excluded.reason, invalid_since = excluded.invalid_since",
     )
     .bind(time_text(since))

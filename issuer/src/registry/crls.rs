@@ -77,12 +77,16 @@ impl Registry {
                 .execute(change.connection())
                 .await?;
             }
-            if signed.complete.is_some() {
-                sqlx::query("DELETE FROM crl_parts WHERE authority = $1 AND number < $2")
-                    .bind(authority.as_str())
-                    .bind(number)
-                    .execute(change.connection())
-                    .await?;
+            if signed.is_complete {
+                // Of an earlier key the CRLs stay.
+                sqlx::query(
+                    "DELETE FROM crl_parts WHERE authority = $1 AND number < $2 AND substr(file, 1, length($3)) = $3",
+                )
+                .bind(authority.as_str())
+                .bind(number)
+                .bind(signed.key.clone())
+                .execute(change.connection())
+                .await?;
             }
             outbox::mark_authority(change, authority).await
         })
@@ -128,7 +132,7 @@ impl Registry {
     }
 }
 
-async fn store_complete(
+pub(super) async fn store_complete(
     change: &mut Change,
     authority: AuthorityName,
     number: u64,

@@ -13,6 +13,7 @@
 mod adoption;
 mod approvals;
 mod audit;
+mod authority_keys;
 mod cards;
 mod certificates;
 mod checkpoints;
@@ -42,6 +43,7 @@ mod url;
 
 pub use approvals::ApprovalRecord;
 pub use audit::{LogEntry, LogVerdict};
+pub use authority_keys::{AuthorityKey, CrossDirection, NewAuthorityKey};
 pub use checkpoints::{AuditKey, CheckpointVerifier};
 pub use database::Registry;
 pub use error::RegistryError;

@@ -199,7 +199,11 @@ pub struct IssuedCrl {
 pub struct SignedCrls {
     /// Their number.
     pub number: u64,
-    /// The complete one of all certificates, DER; none where only deltas were made.
+    /// The subjectKeyIdentifier of the key that signed them, hexadecimal: names of their files begin so.
+    pub key: String,
+    /// Whether they are complete ones and all that go with them; else only deltas were made.
+    pub is_complete: bool,
+    /// The complete one of all certificates, DER, of the key that signs certificates now.
     pub complete: Option<Vec<u8>>,
     /// Those of partitions, and deltas: the name of the file, and DER.
     pub parts: Vec<(String, Vec<u8>)>,

@@ -174,7 +174,13 @@ async fn crl_numbers_are_taken_once_even_by_two_desks(place: &Place) {
     assert_eq!(numbers, [1, 2, 3, 4]);
     assert_eq!(one.reserve_crl_number(AuthorityName::Root, at(1), at(9)).await.unwrap(), 1);
     assert_eq!(one.newest_crl(AuthorityName::People).await.unwrap(), None);
-    let crl = SignedCrls { number: 3, complete: Some(vec![9]), parts: Vec::new() };
+    let crl = SignedCrls {
+        number: 3,
+        key: "ab".to_owned(),
+        is_complete: true,
+        complete: Some(vec![9]),
+        parts: Vec::new(),
+    };
     one.store_crls(AuthorityName::People, &crl).await.unwrap();
     assert!(one.store_crls(AuthorityName::People, &crl).await.is_err());
     assert_eq!(

@@ -57,8 +57,13 @@ async fn a_change_waits_for_every_target_in_its_own_transaction(place: &Place) {
 
     registry.revoke_certificate(&serial, RevocationReason::Superseded, None, at(4)).await.unwrap();
     let number = registry.reserve_crl_number(AuthorityName::People, at(4), at(9)).await.unwrap();
-    let signed =
-        SignedCrls { number, complete: Some(vec![1]), parts: vec![("ab-2-0.crl".to_owned(), vec![2])] };
+    let signed = SignedCrls {
+        number,
+        key: "ab".to_owned(),
+        is_complete: true,
+        complete: Some(vec![1]),
+        parts: vec![("ab-2-0.crl".to_owned(), vec![2])],
+    };
     registry.store_crls(AuthorityName::People, &signed).await.unwrap();
     for target in [files.id, ldap.id] {
         let expected = [address("alice@example.org"), OutboxSubject::Authority(AuthorityName::People)];

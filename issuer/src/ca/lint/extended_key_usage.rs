@@ -1,10 +1,12 @@
 //! Purposes: named, and those apart that must not share a certificate.
 use const_oid::ObjectIdentifier;
-use x509_cert::ext::pkix::ExtendedKeyUsage;
+use x509_cert::ext::pkix::certpolicy::PolicyInformation;
+use x509_cert::ext::pkix::{BasicConstraints, CertificatePolicies, ExtendedKeyUsage};
 
 use super::{CertificateRule, Sample};
 use crate::ca::profile::extension::{
-    EMAIL_PROTECTION, PIV_CARD_AUTHENTICATION, SERVER_AUTHENTICATION, SMART_CARD_LOGON, TIME_STAMPING,
+    ANY_POLICY, EMAIL_PROTECTION, PIV_CARD_AUTHENTICATION, SERVER_AUTHENTICATION, SMART_CARD_LOGON,
+    TIME_STAMPING,
 };
 
 pub(super) const RULE: CertificateRule = CertificateRule {
@@ -15,7 +17,8 @@ pub(super) const RULE: CertificateRule = CertificateRule {
 
 fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
     let Some((critical, ExtendedKeyUsage(purposes))) = sample.extension::<ExtendedKeyUsage>() else {
-        if !sample.is_root() {
+        // Between authorities of one organisation, for whatever either of them certifies (S/MIME BR 7.1.2.2 g).
+        if !sample.is_root() && !is_for_everything(sample) {
             messages.push("it is missing".into());
         }
         return;
@@ -40,6 +43,14 @@ fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
     if purposes.contains(&PIV_CARD_AUTHENTICATION) && (!critical || purposes.len() != 1) {
         messages.push("card authentication must be critical and alone".into());
     }
+}
+
+/// A cross-certificate: a CA's that permits any policy and does not end the path with it.
+fn is_for_everything(sample: &Sample<'_>) -> bool {
+    let policies = sample.extension::<CertificatePolicies>().map(|(_, all)| all.0).unwrap_or_default();
+    let ends = sample.extension::<BasicConstraints>().and_then(|(_, all)| all.path_len_constraint);
+    let any = |policy: &PolicyInformation| policy.policy_identifier == ANY_POLICY;
+    sample.is_authority() && ends.is_none() && policies.len() == 1 && policies.iter().all(any)
 }
 
 /// anyExtendedKeyUsage.

@@ -40,6 +40,7 @@ use spki::AlgorithmIdentifierOwned;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
 
+use super::certificate::timestamp;
 use super::certificate::{SignedCertificate, TbsCertificate, UnsignedCertificate, pem_contents};
 use super::crl::view::CrlView;
 use super::error::CaError;
@@ -53,6 +54,12 @@ impl LintedCertificate {
     /// DER of the `TBSCertificate`, to be stored before it is signed.
     pub fn as_der(&self) -> &[u8] {
         self.0.as_der()
+    }
+
+    /// When it begins and ends.
+    pub fn validity(&self) -> (jiff::Timestamp, jiff::Timestamp) {
+        let validity = self.0.tbs().validity;
+        (timestamp(validity.not_before), timestamp(validity.not_after))
     }
 
     pub(crate) fn unsigned(&self) -> &UnsignedCertificate {

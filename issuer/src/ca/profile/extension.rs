@@ -4,7 +4,9 @@ use der::Encode;
 use der::asn1::{Any, Ia5String, Null, OctetString, Utf8StringRef};
 use der::flagset::FlagSet;
 use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::NameConstraints;
 use x509_cert::ext::pkix::certpolicy::PolicyInformation;
+use x509_cert::ext::pkix::constraints::name::GeneralSubtree;
 use x509_cert::ext::pkix::crl::dp::DistributionPoint;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName, OtherName};
 use x509_cert::ext::pkix::{
@@ -17,6 +19,9 @@ use super::{CardHolder, CardUuid, MailServer};
 use crate::ca::certificate::ID_ON_SMTP_UTF8_MAILBOX;
 use crate::ca::error::CaError;
 use crate::ca::mail_address::{MailAddress, ascii_domain};
+
+/// anyPolicy, section 4.2.1.4.
+pub(crate) const ANY_POLICY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.32.0");
 
 /// keyIdentifier only, section 4.2.1.1.
 pub(crate) fn authority_key_identifier(key: &OctetString) -> Result<Extension, CaError> {
@@ -39,6 +44,21 @@ pub(crate) fn certificate_policies(policies: &[ObjectIdentifier]) -> Result<Exte
     let policy =
         |oid: &ObjectIdentifier| PolicyInformation { policy_identifier: *oid, policy_qualifiers: None };
     extension(Criticality::No, &CertificatePolicies(policies.iter().map(policy).collect()))
+}
+
+/// Section 4.2.1.10, critical: mail addresses in these domains and below them, and no other names that could be meant.
+pub(crate) fn permitted_mail_domains(domains: &[String]) -> Result<Extension, CaError> {
+    let subtree = |base: String| {
+        let base = Ia5String::new(&base).map_err(|error| CaError::malformed("domain", error))?;
+        Ok::<_, CaError>(GeneralSubtree { base: GeneralName::Rfc822Name(base), minimum: 0, maximum: None })
+    };
+    let mut permitted = Vec::new();
+    for domain in domains {
+        permitted.push(subtree(domain.clone())?);
+        permitted.push(subtree(format!(".{domain}"))?);
+    }
+    let constraints = NameConstraints { permitted_subtrees: Some(permitted), excluded_subtrees: None };
+    extension(Criticality::Yes, &constraints)
 }
 
 /// Section 4.2.1.9.

@@ -56,6 +56,26 @@ pub(crate) fn subject(organization: &Organization, profile: &Profile) -> Result<
     }
 }
 
+/// The subject of an authority's certificate whose key has this number: from the second on it says so.
+pub(crate) fn of_generation(
+    organization: &Organization,
+    profile: &Profile,
+    generation: u32,
+) -> Result<Name, CaError> {
+    let role = match profile {
+        Profile::Root => "Root CA",
+        Profile::IssuingAuthority(Branch::People) => "People CA",
+        Profile::IssuingAuthority(Branch::Servers) => "Servers CA",
+        Profile::IssuingAuthority(Branch::Documents) => "Documents CA",
+        other => return Err(refuse("profile", other.name(), "it is not that of an authority")),
+    };
+    let role = if generation < 2 { role.to_owned() } else { format!("{role} G{generation}") };
+    NameBuilder::default()
+        .text("organization", rfc4519::O, &organization.name)?
+        .text("name", rfc4519::CN, &authority_name(organization, &role))?
+        .build()
+}
+
 fn authority_name(organization: &Organization, role: &str) -> String {
     let name = format!("{} {role}", organization.name);
     if name.chars().count() > UPPER_BOUND { role.to_owned() } else { name }

@@ -8,8 +8,11 @@ use middleware::{FileKey, KeyAlgorithm, Pkcs11Key, Signer};
 use super::failure::Failure;
 use super::init::write_secret;
 use super::office::{Passphrase, Surroundings, read_passphrase};
+use std::path::{Path, PathBuf};
+
 use crate::ca::Certificate;
 use crate::ca::algorithm::KeyKind;
+use crate::ca::certificate::key_identifier;
 use crate::config::{Home, write_new};
 use crate::domain::AuthorityName;
 use crate::registry::EmulatedCards;
@@ -53,8 +56,8 @@ pub(super) fn open(
     passphrase: &Passphrase,
     pin: &SecretSource,
 ) -> Result<Box<dyn Signer>, Failure> {
-    match location(home, name)? {
-        KeyLocation::File => Ok(Box::new(open_file(home, name, passphrase)?)),
+    match location(home, name, certificate)? {
+        KeyLocation::File => Ok(Box::new(open_path(&own_file(home, name, certificate), passphrase)?)),
         // Whether its card may be an emulated one was decided when the authority was made.
         elsewhere => {
             let known = Some(certificate.public_key());
@@ -72,18 +75,90 @@ pub(super) fn open_file(
     name: AuthorityName,
     passphrase: &Passphrase,
 ) -> Result<FileKey, Failure> {
-    let path = home.key_file(name);
-    let pem = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
+    open_path(&home.key_file(name), passphrase)
+}
+
+fn open_path(path: &Path, passphrase: &Passphrase) -> Result<FileKey, Failure> {
+    let pem = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
     FileKey::from_encrypted_pkcs8_pem(&pem, passphrase.as_str())
         .map_err(|error| Failure { message: format!("{}: {error}", path.display()), ..Failure::from(error) })
+}
+
+/// The key that follows another of the authority's: made in a file, or found where it was made before.
+///
+/// # Errors
+/// As [`establish`].
+pub(super) fn establish_successor(
+    home: &Home,
+    name: AuthorityName,
+    location: &KeyLocation,
+    (algorithm, emulated): (KeyAlgorithm, EmulatedCards),
+    passphrase: &Passphrase,
+    pin: &SecretSource,
+) -> Result<Box<dyn Signer>, Failure> {
+    if *location == KeyLocation::File {
+        let key = FileKey::generate(algorithm)?;
+        let path = home.key_file_of(name, key_identifier(Signer::public_key(&key)).as_bytes());
+        write_secret(&path, &key.to_encrypted_pkcs8_pem(passphrase.as_str())?)?;
+        return Ok(Box::new(key));
+    }
+    let signer = open_elsewhere(name, location, None, emulated, pin)?;
+    let path = home.key_location_file_of(name, key_identifier(signer.public_key()).as_bytes());
+    match write_new(&path, 0o644, format!("{location}\n").as_bytes()) {
+        // A run that was killed remembered it.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(signer),
+        written => written.map(|()| signer).map_err(|error| Failure::file(&path, &error)),
+    }
+}
+
+/// Whether the key of this certificate can be opened in this home, as far as can be told without its secrets.
+pub(super) fn is_at_hand(
+    home: &Home,
+    name: AuthorityName,
+    certificate: &Certificate,
+) -> Result<bool, Failure> {
+    Ok(match location(home, name, certificate)? {
+        KeyLocation::File => own_file(home, name, certificate).exists(),
+        _ => true,
+    })
+}
+
+/// Whether this home made the key of this certificate to follow another.
+pub(super) fn is_awaited(home: &Home, name: AuthorityName, certificate: &Certificate) -> bool {
+    let key = certificate.subject_key_identifier();
+    home.key_file_of(name, key).exists() || home.key_location_file_of(name, key).exists()
+}
+
+/// Where a key is, in words.
+pub(super) fn whereabouts(
+    home: &Home,
+    name: AuthorityName,
+    certificate: &Certificate,
+) -> Result<String, Failure> {
+    let location = location(home, name, certificate)?;
+    Ok(if is_at_hand(home, name, certificate)? { location.to_string() } else { "not here".to_owned() })
+}
+
+fn own_file(home: &Home, name: AuthorityName, certificate: &Certificate) -> PathBuf {
+    let of_key = home.key_file_of(name, certificate.subject_key_identifier());
+    if of_key.exists() { of_key } else { home.key_file(name) }
 }
 
 /// Where the key of an authority of this home is.
 ///
 /// # Errors
 /// The file that says so cannot be read.
-pub(super) fn location(home: &Home, name: AuthorityName) -> Result<KeyLocation, Failure> {
-    let path = home.key_location_file(name);
+pub(super) fn location(
+    home: &Home,
+    name: AuthorityName,
+    certificate: &Certificate,
+) -> Result<KeyLocation, Failure> {
+    let key = certificate.subject_key_identifier();
+    if home.key_file_of(name, key).exists() {
+        return Ok(KeyLocation::File);
+    }
+    let of_key = home.key_location_file_of(name, key);
+    let path = if of_key.exists() { of_key } else { home.key_location_file(name) };
     match std::fs::read_to_string(&path) {
         Ok(text) => text
             .trim()

@@ -8,6 +8,7 @@ use middleware::{FileKey, KeyAlgorithm};
 use rand_core::UnwrapErr;
 use serde::Serialize;
 
+use super::super::authority_key;
 use super::super::failure::{Failure, Status};
 use super::super::init::{
     CertificateRequest, certify, new_passphrase, put_in_place, stage_beside, write_secret,
@@ -20,7 +21,7 @@ use crate::ca::profile::Assurance;
 use crate::ca::{Certificate, Profile, ProvenKey};
 use crate::config::write_new;
 use crate::domain::Permission;
-use crate::registry;
+use crate::registry::AuthorityKey;
 use middleware::secret_source::SecretSource;
 
 #[derive(Serialize)]
@@ -88,8 +89,13 @@ async fn certify_all(
     let mut random = UnwrapErr(SysRng);
     let proven = ProvenKey::of_signer(key, &mut random)?;
     let mut certified = Vec::new();
-    for registry::Authority { name, .. } in office.registry.authorities().await? {
-        let mut authority = office.authority(name, passphrase).await?;
+    for AuthorityKey { name, certificate, .. } in office.registry.authority_keys().await? {
+        let certificate = Certificate::from_der(certificate)?;
+        // A root's may be elsewhere; it certifies no people.
+        if certificate.not_after() < now || !authority_key::is_at_hand(&office.home, name, &certificate)? {
+            continue;
+        }
+        let mut authority = office.authority_of(name, certificate, passphrase)?;
         let request = CertificateRequest {
             organization: &office.config.organization,
             profile: Profile::OcspResponder,

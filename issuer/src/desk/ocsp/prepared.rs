@@ -15,9 +15,9 @@ use crate::ca::ocsp::responder::prepared_state;
 use crate::ca::ocsp::{CertificateState, Responder, StateAt};
 use crate::ca::profile::Assurance;
 use crate::ca::{Authority, Certificate, Profile, ProvenKey, SerialNumber};
-use crate::domain::AuthorityName;
 use crate::publication::ocsp_answers::{Prepared, PublishedAnswers};
 use crate::publication::{NewAnswers, PublishedDirectory};
+use crate::registry::AuthorityKey;
 
 /// Who signs prepared answers: a key of the desk's, never the authority's own.
 pub(in crate::desk) struct Preparation<'a> {
@@ -58,19 +58,20 @@ impl<'a> Preparation<'a> {
     /// The registry, or a key.
     pub(in crate::desk) async fn answers(
         &mut self,
-        name: AuthorityName,
+        key: &AuthorityKey,
         passphrase: &Passphrase,
         revoked: &[RevokedCertificate],
         published: Option<&PublishedDirectory>,
     ) -> Result<NewAnswers, Failure> {
-        let mut authority = self.office.authority(name, passphrase).await?;
-        let responder = self.responder(name, &mut authority).await?;
+        let certificate = Certificate::from_der(key.certificate.clone())?;
+        let mut authority = self.office.authority_of(key.name, certificate, passphrase)?;
+        let responder = self.responder(key, &mut authority).await?;
         let old = published
             .and_then(|published| published.answers(authority.certificate().subject_key_identifier()));
         let revoked: HashMap<&[u8], &RevokedCertificate> =
             revoked.iter().map(|entry| (entry.serial_number.as_bytes(), entry)).collect();
         let mut answers = NewAnswers::default();
-        for serial in self.office.registry.unexpired_certificates(name, self.now).await? {
+        for serial in self.office.registry.unexpired_certificates(key.name, key.generation, self.now).await? {
             let serial = SerialNumber::from_bytes(serial.as_bytes())?;
             let state = match revoked.get(serial.as_bytes()) {
                 None => CertificateState::Good,
@@ -118,10 +119,16 @@ impl<'a> Preparation<'a> {
     /// The responder's certificate of this authority; a new one in the second half of its life.
     async fn responder(
         &mut self,
-        name: AuthorityName,
+        key: &AuthorityKey,
         authority: &mut Authority,
     ) -> Result<Responder, Failure> {
-        let path = self.office.home.ocsp_certificate_file(name);
+        let name = key.name;
+        let newest = self.office.home.ocsp_certificate_file(name);
+        let path = if key.is_current {
+            newest
+        } else {
+            newest.with_file_name(format!("ocsp-{name}-{}.pem", key.generation))
+        };
         let known = std::fs::read_to_string(&path).ok().and_then(|pem| Certificate::from_pem(&pem).ok());
         if let Some(certificate) = known.filter(|known| self.is_young(known)) {
             // One of an earlier key of the authority is made anew.

@@ -2,6 +2,7 @@
 //!
 //! - [`cli`]: what the command is told. - [`signing`]: new CRLs and OCSP answers, checked before they are kept;
 //!   [`revocation_lists`]: the CRLs of one authority.
+//! - `root_list`: the root's CRL, carried from the machine that has its key.
 //! - [`targets`]: where is published, what is remembered of it, `issuer target`.
 //! - [`to_directory`], [`to_ldap`]: one target, worked off.
 //!
@@ -11,6 +12,7 @@
 pub(in crate::desk) mod cli;
 mod report;
 pub(in crate::desk) mod revocation_lists;
+mod root_list;
 mod signing;
 pub mod targets;
 mod to_directory;
@@ -31,6 +33,7 @@ use crate::registry::Due;
 pub use cli::Arguments;
 use report::{Summary, TargetReport};
 use revocation_lists::Extent;
+pub(in crate::desk) use root_list::{install_root_list, root_list};
 use signing::News;
 use targets::{Place, Target};
 
@@ -55,7 +58,7 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
         }
     }
     let news = if arguments.pending {
-        News::of_registry(office).await?
+        News::of_registry(office, now).await?
     } else {
         signing::sign(office, targets::first_directory(&targets)?.as_ref(), extent, now).await?
     };

@@ -13,10 +13,10 @@ use crate::ca::crl::partition::{Partition, Partitions};
 use crate::ca::crl::view::CrlView;
 use crate::ca::crl::{CrlHeader, CrlScope, RevocationReason, RevokedCertificate};
 use crate::ca::profile::status_services::DeltaCrls;
-use crate::ca::{Authority, SerialNumber};
+use crate::ca::{Authority, Certificate, SerialNumber};
 use crate::domain::{AuthorityName, is_sayable};
 use crate::publication::{PublishedDirectory, RegisteredRevocations};
-use crate::registry;
+use crate::registry::{self, AuthorityKey};
 
 /// Which CRLs are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,22 +64,24 @@ impl Signing<'_> {
     /// Wrong passphrase, the registry, or a delta without a published CRL to start from.
     pub(super) async fn lists(
         &self,
-        name: AuthorityName,
+        key: &AuthorityKey,
         extent: Extent,
         warnings: &mut Vec<String>,
     ) -> Result<Option<NewLists>, Failure> {
+        let name = key.name;
         let services = self.office.config.organization.status_services;
         let is_long = name == AuthorityName::People;
         let deltas = if is_long { services.delta_crls } else { DeltaCrls::Omitted };
         if extent == Extent::DeltaOnly && deltas == DeltaCrls::Omitted {
             return Ok(None);
         }
-        let mut authority = self.office.authority(name, self.passphrase).await?;
-        let revoked = self.office.registry.revoked_certificates(name).await?;
+        let certificate = Certificate::from_der(key.certificate.clone())?;
+        let mut authority = self.office.authority_of(name, certificate, self.passphrase)?;
+        let revoked = self.office.registry.revoked_certificates_of_key(name, key.generation).await?;
         let revoked = revoked.iter().map(|entry| ca_entry(entry, warnings)).collect::<Result<Vec<_>, _>>()?;
         let end = authority.certificate().not_after();
         let next_update = self.now.saturating_add(lifetime(name)).unwrap_or(self.now).min(end);
-        let known = self.known(name, authority.certificate().subject_key_identifier()).await?;
+        let known = self.known(key, authority.certificate().subject_key_identifier()).await?;
         let number = self.office.registry.reserve_crl_number(name, self.now, next_update).await?;
         let header = CrlHeader { number, this_update: self.now, next_update };
         let mut lists = Lists {
@@ -114,10 +116,14 @@ impl Signing<'_> {
     }
 
     /// The newest CRLs that were signed, by the names of their files.
-    async fn known(&self, name: AuthorityName, key: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-        let mut known = self.office.registry.crl_parts(name).await?;
-        let complete = self.office.registry.newest_crl(name).await?;
-        known.extend(complete.map(|complete| (CrlName::complete(key, None).file(), complete.crl)));
+    async fn known(&self, key: &AuthorityKey, identifier: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+        let prefix = hex::encode(identifier);
+        let mut known = self.office.registry.crl_parts(key.name).await?;
+        known.retain(|(file, _)| file.starts_with(&prefix));
+        if key.is_current {
+            let complete = self.office.registry.newest_crl(key.name).await?;
+            known.extend(complete.map(|complete| (CrlName::complete(identifier, None).file(), complete.crl)));
+        }
         Ok(known)
     }
 }

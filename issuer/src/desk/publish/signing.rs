@@ -2,22 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use super::super::authority_key::is_at_hand;
 use super::super::failure::Failure;
 use super::super::ocsp::prepared::Preparation;
 use super::super::office::Office;
 use super::revocation_lists::{CrlSummary, Extent, NewLists, Signing};
+use crate::ca::crl::view::CrlView;
 use crate::ca::profile::status_services::OcspService;
 use crate::ca::{Certificate, SerialNumber};
 use crate::domain::AuthorityName;
 use crate::publication::{NewAnswers, Publication, PublishedDirectory, RegisteredRevocations, check_lists};
-use crate::registry::{self, Registry, SignedCrls};
+use crate::registry::{AuthorityKey, Registry, SignedCrls};
 
 /// What was signed for a publication, or is taken from the registry.
 #[derive(Default)]
 pub(super) struct News {
     pub(super) authorities: Vec<Certificate>,
+    /// Their earlier certificates, and those between them and others.
+    pub(super) further: Vec<Certificate>,
     pub(super) crls: Vec<Vec<u8>>,
     pub(super) bases: Vec<Vec<u8>>,
     pub(super) registered: BTreeMap<Vec<u8>, RegisteredRevocations>,
@@ -39,14 +43,46 @@ impl News {
     ///
     /// # Errors
     /// The registry.
-    pub(super) async fn of_registry(office: &Office) -> Result<Self, Failure> {
+    pub(super) async fn of_registry(office: &Office, now: Timestamp) -> Result<Self, Failure> {
         let mut news = Self::default();
-        for registry::Authority { name, certificate } in office.registry.authorities().await? {
-            let certificate = Certificate::from_der(certificate)?;
-            news.ends.extend(ends_of(&office.registry, name, &certificate).await?);
+        for key in office.registry.authority_keys().await? {
+            let certificate = Certificate::from_der(key.certificate)?;
+            if !key.is_current && certificate.not_after() < now {
+                continue;
+            }
+            news.ends.extend(ends_of(&office.registry, key.name, &certificate, now).await?);
             news.authorities.push(certificate);
+            for further in [key.earlier, key.given, key.received].concat() {
+                let further = Certificate::from_der(further)?;
+                if further.not_after() >= now && !news.further.contains(&further) {
+                    news.further.push(further);
+                }
+            }
         }
         Ok(news)
+    }
+
+    /// Of a root whose key is not here the CRL that was installed last is published.
+    async fn of_absent_root(
+        &mut self,
+        office: &Office,
+        root: &AuthorityKey,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+        let newest = if root.is_current { office.registry.newest_crl(root.name).await? } else { None };
+        let end = newest.as_ref().and_then(|newest| CrlView::from_der(&newest.crl).ok()?.next());
+        let remedy =
+            "make one where it is, with: issuer ca crl --out root.crl; then here: issuer ca install root.crl";
+        match end {
+            None => self.warnings.push(format!("the root's key is not here, and no CRL of its is: {remedy}")),
+            Some(end) if end.duration_since(now) < SOON => {
+                self.warnings.push(format!("the root's key is not here, and its CRL ends {end}: {remedy}"));
+            }
+            Some(_) => {}
+        }
+        self.crls.extend(newest.filter(|_| end.is_some_and(|end| end > now)).map(|newest| newest.crl));
+        Ok(())
     }
 
     /// When the certificate of an authority's with this number expires.
@@ -73,16 +109,22 @@ pub(super) async fn sign(
         OcspService::Absent => None,
     };
     let signing = Signing { office, passphrase: &passphrase, published, now };
-    let mut news = News::of_registry(office).await?;
-    let authorities = news.authorities.clone();
-    for registry::Authority { name, certificate } in office.registry.authorities().await? {
-        let certificate = Certificate::from_der(certificate)?;
-        let Some(new) = signing.lists(name, extent, &mut news.warnings).await? else { continue };
+    let mut news = News::of_registry(office, now).await?;
+    for own in office.registry.authority_keys().await? {
+        let certificate = Certificate::from_der(own.certificate.clone())?;
+        if !own.is_current && certificate.not_after() < now {
+            continue;
+        }
+        if own.name == AuthorityName::Root && !is_at_hand(&office.home, own.name, &certificate)? {
+            news.of_absent_root(office, &own, now).await?;
+            continue;
+        }
+        let Some(mut new) = signing.lists(&own, extent, &mut news.warnings).await? else { continue };
         let key = certificate.subject_key_identifier().to_vec();
-        keep(office, name, &authorities, &key, &new, &news, now).await?;
+        keep(office, (&own, extent), &key, &mut new, &news, now).await?;
         if let Some(preparation) = &mut preparation {
             let revoked = &new.registered.revoked;
-            let answers = preparation.answers(name, &passphrase, revoked, published).await?;
+            let answers = preparation.answers(&own, &passphrase, revoked, published).await?;
             news.answers.insert(key.clone(), answers);
         }
         news.summaries.push(new.summary);
@@ -94,44 +136,51 @@ pub(super) async fn sign(
 }
 
 /// Checks the new CRLs of an authority and stores them, to be made known.
-async fn keep(
+pub(super) async fn keep(
     office: &Office,
-    name: AuthorityName,
-    authorities: &[Certificate],
+    (own, extent): (&AuthorityKey, Extent),
     key: &[u8],
-    new: &NewLists,
+    new: &mut NewLists,
     news: &News,
     now: Timestamp,
 ) -> Result<(), Failure> {
-    check_lists(
-        &new.known,
-        &Publication {
-            now,
-            authorities: authorities.to_vec(),
-            certificates: Vec::new(),
-            crls: new.crls.iter().map(|(_, crl)| crl.clone()).collect(),
-            bases: new.bases.clone(),
-            registered: BTreeMap::from([(key.to_vec(), new.registered.clone())]),
-            answers: BTreeMap::new(),
-            not_after: &|issuer, serial| news.end_of(issuer, serial),
-        },
-    )?;
+    let mut publication = Publication {
+        now,
+        authorities: news.authorities.clone(),
+        further_authorities: Vec::new(),
+        certificates: Vec::new(),
+        crls: new.crls.iter().map(|(_, crl)| crl.clone()).collect(),
+        bases: std::mem::take(&mut new.bases),
+        // A million entries are lent, not copied.
+        registered: BTreeMap::from([(key.to_vec(), std::mem::take(&mut new.registered))]),
+        answers: BTreeMap::new(),
+        not_after: &|issuer, serial| news.end_of(issuer, serial),
+    };
+    check_lists(&new.known, &publication)?;
+    new.registered = publication.registered.remove(key).unwrap_or_default();
+    new.bases = std::mem::take(&mut publication.bases);
+    drop(publication);
     let complete = format!("{}.crl", hex::encode(key));
-    let (whole, parts): (Vec<_>, Vec<_>) = new.crls.iter().cloned().partition(|(file, _)| *file == complete);
+    // That of an earlier key lies among the parts.
+    let is_whole = |file: &String| own.is_current && *file == complete;
+    let (whole, parts): (Vec<_>, Vec<_>) = new.crls.iter().cloned().partition(|(file, _)| is_whole(file));
     let signed = SignedCrls {
         number: new.registered.number,
+        key: hex::encode(key),
+        is_complete: extent == Extent::Complete,
         complete: whole.into_iter().next().map(|(_, crl)| crl),
         parts,
     };
-    Ok(office.registry.store_crls(name, &signed).await?)
+    Ok(office.registry.store_crls(own.name, &signed).await?)
 }
 
 async fn ends_of(
     registry: &Registry,
     name: AuthorityName,
     issuer: &Certificate,
+    now: Timestamp,
 ) -> Result<Vec<End>, Failure> {
-    let ends = registry.certificate_ends(name).await?;
+    let ends = registry.certificate_ends(name, now).await?;
     let issuer = issuer.subject_key_identifier();
     Ok(ends
         .into_iter()

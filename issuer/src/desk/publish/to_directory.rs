@@ -1,5 +1,6 @@
 //! A directory of files, brought up to date.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::super::failure::Failure;
@@ -29,10 +30,16 @@ impl Run<'_> {
         let report = directory.write(&Publication {
             now: self.now,
             authorities: self.news.authorities.clone(),
+            further_authorities: self.news.further.clone(),
             certificates,
             crls,
             bases: self.news.bases.clone(),
-            registered: self.news.registered.clone(),
+            // The CRLs were compared with it before they were kept.
+            registered: if self.news.answers.is_empty() {
+                BTreeMap::new()
+            } else {
+                self.news.registered.clone()
+            },
             answers: self.news.answers.clone(),
             not_after: &|issuer, serial| self.news.end_of(issuer, serial),
         })?;

@@ -10,11 +10,11 @@ use crate::ca::crl::name::CrlName;
 use crate::ca::{Certificate, SerialNumber};
 use crate::domain::AuthorityName;
 use crate::publication::ldap::{
-    AddressEntry, AuthorityEntry, LdapFailure, LdapTarget, LdapUrl, Ours, Outcome, publish_addresses,
-    publish_authorities,
+    AddressEntry, AuthorityEntry, LdapFailure, LdapTarget, LdapUrl, Ours, Outcome, cross_pair,
+    publish_addresses, publish_authorities,
 };
 use crate::publication::retry::retry_at;
-use crate::registry::{OutboxItem, OutboxSubject};
+use crate::registry::{AuthorityKey, OutboxItem, OutboxSubject};
 
 /// Entries that are worked off before that is written down.
 const TOGETHER: u32 = 2000;
@@ -35,15 +35,18 @@ impl Run<'_> {
         registry.mark_expired(target.record.id, self.now).await?;
 
         let waiting = registry.waiting_authorities(target.record.id, self.due).await?;
-        let mut entries = Vec::new();
+        let (mut entries, mut counts) = (Vec::new(), Vec::new());
         for item in &waiting {
-            if let OutboxSubject::Authority(name) = item.subject {
-                entries.push(self.authority_entry(name).await?);
-            }
+            let OutboxSubject::Authority(name) = item.subject else { continue };
+            let own = self.authority_entries(name).await?;
+            counts.push(own.len());
+            entries.extend(own);
         }
         if !entries.is_empty() {
             let outcomes = publish_authorities(&directory, Arc::clone(&ours), entries, self.now)?;
-            self.settle(&waiting, outcomes, &mut report).await?;
+            let mut outcomes = outcomes.into_iter();
+            let together = counts.iter().map(|count| together(outcomes.by_ref().take(*count))).collect();
+            self.settle(&waiting, together, &mut report).await?;
         }
         self.addresses(target, &directory, &ours, &mut report).await?;
         if !report.troubles.is_empty() {
@@ -109,22 +112,70 @@ impl Run<'_> {
         Ok(self.office.registry.outbox_done(&done).await?)
     }
 
-    async fn authority_entry(&self, name: AuthorityName) -> Result<AuthorityEntry, Failure> {
+    /// One entry for each key of the authority.
+    async fn authority_entries(&self, name: AuthorityName) -> Result<Vec<AuthorityEntry>, Failure> {
         let registry = &self.office.registry;
-        let certificate: Certificate = self.office.authority_certificate(name).await?;
-        let crl = registry.newest_crl(name).await?.map(|newest| newest.crl);
-        let delta = CrlName::complete(certificate.subject_key_identifier(), None).delta().file();
         let parts = registry.crl_parts(name).await?;
-        let ends = registry.certificate_ends(name).await?;
+        let part = |file: &str| parts.iter().find(|(known, _)| known == file).map(|(_, crl)| crl.clone());
+        let ends = registry.certificate_ends(name, self.now).await?;
         let ends =
             ends.into_iter().map(|(serial, end)| Ok((SerialNumber::from_bytes(serial.as_bytes())?, end)));
-        Ok(AuthorityEntry {
-            certificates: vec![certificate.as_der().to_vec()],
-            certificate,
-            pairs: Vec::new(),
-            crl,
-            delta: parts.into_iter().find(|(file, _)| *file == delta).map(|(_, crl)| crl),
-            ends: ends.collect::<Result<_, crate::ca::CaError>>()?,
-        })
+        let ends = ends.collect::<Result<Vec<_>, crate::ca::CaError>>()?;
+        let mut entries = Vec::new();
+        for key in registry.authority_keys().await?.into_iter().filter(|key| key.name == name) {
+            let certificate = Certificate::from_der(key.certificate.clone())?;
+            if !key.is_current && certificate.not_after() < self.now {
+                continue;
+            }
+            let complete = CrlName::complete(certificate.subject_key_identifier(), None);
+            let crl = if key.is_current {
+                registry.newest_crl(name).await?.map(|newest| newest.crl)
+            } else {
+                part(&complete.file())
+            };
+            entries.push(AuthorityEntry {
+                certificates: std::iter::once(key.certificate.clone()).chain(key.earlier.clone()).collect(),
+                pairs: pairs(&key)?,
+                certificate,
+                crl,
+                delta: part(&complete.delta().file()),
+                ends: ends.clone(),
+            });
+        }
+        Ok(entries)
     }
+}
+
+/// Cross-certificates, those of two authorities for each other in one value.
+fn pairs(key: &AuthorityKey) -> Result<Vec<Vec<u8>>, Failure> {
+    let parsed =
+        |all: &[Vec<u8>]| all.iter().cloned().map(Certificate::from_der).collect::<Result<Vec<_>, _>>();
+    let (mut given, received) = (parsed(&key.given)?, parsed(&key.received)?);
+    let mut pairs = Vec::new();
+    for one in &received {
+        let back = given.iter().position(|other| other.subject() == one.issuer());
+        let back = back.map(|index| given.remove(index));
+        pairs.push(cross_pair::encode(Some(one), back.as_ref())?);
+    }
+    for one in &given {
+        pairs.push(cross_pair::encode(None, Some(one))?);
+    }
+    Ok(pairs)
+}
+
+/// What became of several entries that are one thing.
+fn together(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
+    let mut all = Outcome::Done { changed: false };
+    for outcome in outcomes {
+        all = match (all, outcome) {
+            (Outcome::Done { changed }, Outcome::Done { changed: too }) => {
+                Outcome::Done { changed: changed || too }
+            }
+            (Outcome::Trouble(first), Outcome::Trouble(second)) => {
+                Outcome::Trouble(format!("{first}; {second}"))
+            }
+            (Outcome::Trouble(trouble), _) | (_, Outcome::Trouble(trouble)) => Outcome::Trouble(trouble),
+        };
+    }
+    all
 }

@@ -181,6 +181,7 @@ fn publish(count: u64, place: &Path, partitions: Option<Partitions>) -> Result<(
         crls,
         registered: BTreeMap::from([(key, RegisteredRevocations { number: 1, revoked })]),
         bases: Vec::new(),
+        further_authorities: Vec::new(),
         answers: BTreeMap::new(),
         not_after: &|_, _| None,
     })?;

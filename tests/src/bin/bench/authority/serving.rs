@@ -81,6 +81,7 @@ impl Published {
             crls: Vec::new(),
             registered: BTreeMap::new(),
             bases: Vec::new(),
+            further_authorities: Vec::new(),
             answers: BTreeMap::from([(key, answers)]),
             not_after: &|_, _| None,
         })?;

@@ -1,0 +1,206 @@
+//! `issuer ca`: what comes after the ceremony: renewal, new keys, cross-certificates, and a root whose key is elsewhere.
+//!
+//! - [`succession`]: `renew` and `rollover`. - [`cross`]: `cross-certify`.
+//! - [`offline`]: `request`, `sign`, `crl` and `install`, between the desk and the machine that has the root's key.
+
+mod cross;
+mod offline;
+mod record;
+mod succession;
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+use serde::Serialize;
+
+use super::authority_key::{self, KeyLocation};
+use super::failure::{Failure, Status};
+use super::office::Office;
+use super::output::{self, Format};
+use crate::ca::profile::Branch;
+use crate::ca::{Certificate, Profile};
+use crate::domain::{AuthorityName, Permission};
+
+/// What is done with the authorities.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// List the keys of the authorities and their certificates
+    #[command(after_help = "Example:\n  issuer --home pki ca list")]
+    List,
+    /// A new certificate of the same key
+    #[command(after_help = "Example:\n  issuer --home pki ca renew people")]
+    Renew {
+        /// Which authority
+        #[arg(value_enum)]
+        authority: Which,
+    },
+    /// A new key; with the one before CRLs are signed for as long as its certificates are used
+    #[command(after_help = "Examples:\n  issuer --home pki ca rollover people\n  \
+        issuer --home pki ca rollover root --key 'pkcs11:token=CA;object=root2?module-path=/usr/lib/softhsm/libsofthsm2.so'")]
+    Rollover {
+        /// Which authority; a new root and the one before certify each other
+        #[arg(value_enum)]
+        authority: Which,
+        /// Where the new key is: file, pkcs11:...?module-path=FILE or card:LOCATOR; made there before, unless in a file
+        #[arg(long, value_name = "LOCATION", default_value = "file")]
+        key: KeyLocation,
+    },
+    /// Certify another organisation's authority for mail addresses in its domains
+    #[command(
+        after_help = "Example:\n  issuer --home pki ca cross-certify partner-root.pem --domain partner.example --out cross.pem"
+    )]
+    CrossCertify {
+        /// The other authority's certificate, signed by itself; DER or PEM
+        certificate: PathBuf,
+        /// A domain of mail addresses that it may certify, and those below it
+        #[arg(long = "domain", value_name = "DOMAIN", required = true)]
+        domains: Vec<String>,
+        /// A new file for the cross-certificate, PEM; otherwise standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Make a new key of an authority, and the request for its certificate, where the root's key is not
+    #[command(after_help = "Example:\n  issuer --home pki ca request people --out people.csr")]
+    Request {
+        /// Which authority
+        #[arg(value_enum)]
+        authority: Which,
+        /// Where the new key is
+        #[arg(long, value_name = "LOCATION", default_value = "file")]
+        key: KeyLocation,
+        /// A new file for the request
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Certify the key of a request, where the root's key is
+    #[command(
+        after_help = "Example:\n  issuer --home root-home ca sign people.csr --as people --out people.pem"
+    )]
+    Sign {
+        /// The request of issuer ca request
+        request: PathBuf,
+        /// Which authority it shall be
+        #[arg(long = "as", value_enum, value_name = "AUTHORITY")]
+        authority: Which,
+        /// A new file for the certificate, PEM
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Sign a CRL of the root, where its key is
+    #[command(after_help = "Example:\n  issuer --home root-home ca crl --out root.crl")]
+    Crl {
+        /// A new file for the CRL, DER
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Take in what was made where the root's key is: an authority's certificate, or the root's CRL
+    #[command(
+        after_help = "Examples:\n  issuer --home pki ca install people.pem\n  issuer --home pki ca install root.crl"
+    )]
+    Install {
+        /// The certificate or CRL, DER or PEM
+        file: PathBuf,
+    },
+}
+
+/// An authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Which {
+    /// The anchor
+    Root,
+    /// For people's certificates
+    People,
+    /// For servers' certificates
+    Servers,
+    /// For time stamps and lists of classes
+    Documents,
+}
+
+impl Which {
+    pub(super) const fn name(self) -> AuthorityName {
+        match self {
+            Self::Root => AuthorityName::Root,
+            Self::People => AuthorityName::People,
+            Self::Servers => AuthorityName::Servers,
+            Self::Documents => AuthorityName::Documents,
+        }
+    }
+
+    pub(super) const fn profile(self) -> Profile {
+        match self {
+            Self::Root => Profile::Root,
+            Self::People => Profile::IssuingAuthority(Branch::People),
+            Self::Servers => Profile::IssuingAuthority(Branch::Servers),
+            Self::Documents => Profile::IssuingAuthority(Branch::Documents),
+        }
+    }
+}
+
+impl Command {
+    /// What whoever gives it must be allowed to do.
+    pub fn permission(&self) -> Permission {
+        if matches!(self, Self::List) { Permission::Read } else { Permission::Authority }
+    }
+}
+
+#[derive(Serialize)]
+struct Line {
+    authority: &'static str,
+    key: u32,
+    is_current: bool,
+    subject: String,
+    serial: String,
+    not_after: String,
+    location: String,
+    certificates: usize,
+    cross_certificates: usize,
+}
+
+/// Carries it out.
+///
+/// # Errors
+/// No key, or something that must not be signed or taken in.
+pub async fn run(office: &mut Office, command: Command, format: Format) -> Result<Status, Failure> {
+    match command {
+        Command::List => list(office, format).await,
+        Command::Renew { authority } => succession::renew(office, authority, format).await,
+        Command::Rollover { authority, key } => succession::rollover(office, authority, &key, format).await,
+        Command::CrossCertify { certificate, domains, out } => {
+            cross::run(office, &certificate, &domains, out.as_deref()).await
+        }
+        Command::Request { authority, key, out } => offline::request(office, authority, &key, &out).await,
+        Command::Sign { request, authority, out } => offline::sign(office, &request, authority, &out).await,
+        Command::Crl { out } => offline::crl(office, &out).await,
+        Command::Install { file } => offline::install(office, &file).await,
+    }
+}
+
+async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
+    let mut lines = Vec::new();
+    for key in office.registry.authority_keys().await? {
+        let certificate = Certificate::from_der(key.certificate)?;
+        lines.push(Line {
+            authority: key.name.as_str(),
+            key: key.generation,
+            is_current: key.is_current,
+            subject: certificate.subject(),
+            serial: certificate.serial_number().to_string(),
+            not_after: certificate.not_after().to_string(),
+            location: authority_key::whereabouts(&office.home, key.name, &certificate)?,
+            certificates: key.earlier.len() + 1,
+            cross_certificates: key.given.len() + key.received.len(),
+        });
+    }
+    if format == Format::Json {
+        output::json(&lines)?;
+        return Ok(Status::Done);
+    }
+    for line in lines {
+        let now = if line.is_current { "signs certificates" } else { "signs CRLs only" };
+        output::line(&format!(
+            "{} {}: \"{}\" until {}, {now}; key: {}",
+            line.authority, line.key, line.subject, line.not_after, line.location
+        ))?;
+    }
+    Ok(Status::Done)
+}

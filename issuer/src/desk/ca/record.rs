@@ -1,0 +1,43 @@
+//! A certificate that an authority gives another: stored before it is signed.
+
+use jiff::Timestamp;
+
+use super::super::failure::Failure;
+use super::super::office::Office;
+use crate::ca::lint::lint;
+use crate::ca::{Authority, Certificate, SerialNumber, UnsignedCertificate};
+use crate::domain::AuthorityName;
+use crate::personalization::domain_serial;
+use crate::registry::NewCertificate;
+
+/// Stores what is to be signed, signs it, and stores that.
+///
+/// # Errors
+/// The lint, the key, or the registry.
+pub(super) async fn sign(
+    office: &Office,
+    (name, authority): (AuthorityName, &mut Authority),
+    (profile, number): (&str, &SerialNumber),
+    unsigned: UnsignedCertificate,
+    now: Timestamp,
+) -> Result<Certificate, Failure> {
+    let linted = lint(unsigned)?;
+    let serial = domain_serial(number)?;
+    let (not_before, not_after) = linted.validity();
+    let reserved = NewCertificate {
+        serial: serial.clone(),
+        authority: name,
+        profile: profile.to_owned(),
+        subject: format!("{} ({profile})", office.config.organization.name),
+        mail: None,
+        on_card: None,
+        not_before,
+        not_after,
+        to_be_signed: linted.as_der().to_vec(),
+    };
+    office.registry.reserve_certificate(&reserved, now).await?;
+    let certificate = authority.sign(linted)?;
+    office.registry.record_signature(&serial, certificate.as_der(), now).await?;
+    office.registry.confirm_delivery(&serial, now).await?;
+    Ok(certificate)
+}

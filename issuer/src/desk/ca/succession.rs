@@ -1,0 +1,215 @@
+//! `issuer ca renew` and `issuer ca rollover`.
+
+use super::super::authority_key::{self, KeyLocation};
+use super::super::failure::{Failure, Status};
+use super::super::office::{Office, Passphrase};
+use super::super::output::{self, Format};
+use super::{Which, record};
+use crate::ca::authority::succession::{CrossScope, Succession};
+use crate::ca::profile::{Assurance, Validity};
+use crate::ca::{Authority, Certificate, ProvenKey, SerialNumber};
+use crate::domain::AuthorityName;
+use crate::registry::{CrossDirection, EmulatedCards, NewAuthorityKey};
+
+/// A new certificate of the same key and name; the one before stays good until it ends.
+///
+/// # Errors
+/// The key of the root, or of the authority, is not at hand.
+pub(super) async fn renew(office: &mut Office, which: Which, format: Format) -> Result<Status, Failure> {
+    let now = office.time_to_sign().await?;
+    let passphrase = office.passphrase()?;
+    let (name, profile) = (which.name(), which.profile());
+    let old = office.authority_certificate(name).await?;
+    let validity = Validity::for_days(now, profile.maximum_days());
+    let number = SerialNumber::random(&mut office.random);
+    let succession = Succession::SameName(&old);
+    let assurance = assurance(office).await?;
+    let organization = office.config.organization.clone();
+    let mut signer = office.authority_signer(name, &old, &passphrase)?;
+    let renewed = if which == Which::Root {
+        Authority::succeed_root(&organization, &succession, signer, number, validity)?.certificate().clone()
+    } else {
+        let mut root = office.authority(AuthorityName::Root, &passphrase).await?;
+        let key = ProvenKey::of_signer(signer.as_mut(), &mut office.random)?;
+        let unsigned = root.prepare_successor(
+            &organization,
+            (&profile, assurance),
+            &succession,
+            &key,
+            number.clone(),
+            validity,
+        )?;
+        record::sign(office, (AuthorityName::Root, &mut root), (profile.name(), &number), unsigned, now)
+            .await?
+    };
+    office.registry.renew_authority(name, renewed.as_der()).await?;
+    tell(&renewed, "has a new certificate", format)
+}
+
+/// A new key under a new name. What the one before certified stays good; with it CRLs are still signed.
+///
+/// # Errors
+/// The key of the root, or of the authority before, is not at hand.
+pub(super) async fn rollover(
+    office: &mut Office,
+    which: Which,
+    location: &KeyLocation,
+    format: Format,
+) -> Result<Status, Failure> {
+    let passphrase = office.passphrase()?;
+    let certificate = if which == Which::Root {
+        rollover_root(office, location, &passphrase).await?
+    } else {
+        rollover_issuing(office, which, location, &passphrase).await?
+    };
+    tell(&certificate, "is the authority from now on", format)
+}
+
+async fn rollover_issuing(
+    office: &mut Office,
+    which: Which,
+    location: &KeyLocation,
+    passphrase: &Passphrase,
+) -> Result<Certificate, Failure> {
+    let now = office.time_to_sign().await?;
+    let (name, profile) = (which.name(), which.profile());
+    let old = office.authority_certificate(name).await?;
+    let mut root = office.authority(AuthorityName::Root, passphrase).await?;
+    let mut signer = new_signer(office, name, location, &old, passphrase).await?;
+    let key = ProvenKey::of_signer(signer.as_mut(), &mut office.random)?;
+    let succession = Succession::Generation(next_generation(office, name).await?);
+    let assurance = assurance(office).await?;
+    let number = SerialNumber::random(&mut office.random);
+    let validity = Validity::for_days(now, profile.maximum_days());
+    let organization = &office.config.organization;
+    let unsigned = root.prepare_successor(
+        organization,
+        (&profile, assurance),
+        &succession,
+        &key,
+        number.clone(),
+        validity,
+    )?;
+    let names = (profile.name(), &number);
+    let certificate = record::sign(office, (AuthorityName::Root, &mut root), names, unsigned, now).await?;
+    put_in_place(office, name, &old, &certificate).await?;
+    Ok(certificate)
+}
+
+async fn rollover_root(
+    office: &mut Office,
+    location: &KeyLocation,
+    passphrase: &Passphrase,
+) -> Result<Certificate, Failure> {
+    let now = office.time_to_sign().await?;
+    let name = AuthorityName::Root;
+    let mut old = office.authority(name, passphrase).await?;
+    let before = old.certificate().clone();
+    let signer = new_signer(office, name, location, &before, passphrase).await?;
+    let generation = next_generation(office, name).await?;
+    let organization = office.config.organization.clone();
+    let mut new = Authority::succeed_root(
+        &organization,
+        &Succession::Generation(generation),
+        signer,
+        SerialNumber::random(&mut office.random),
+        Validity::for_days(now, Which::Root.profile().maximum_days()),
+    )?;
+    let certificate = new.certificate().clone();
+    let days = Validity::for_days(now, Which::People.profile().maximum_days());
+    // Who trusts the old root reaches the new one, and the other way round (RFC 4210 section 4.4).
+    let number = SerialNumber::random(&mut office.random);
+    let scope = CrossScope::Ourselves;
+    let unsigned =
+        old.prepare_cross_certificate(&organization, &certificate, &scope, number.clone(), days)?;
+    let new_by_old = record::sign(office, (name, &mut old), (CROSS, &number), unsigned, now).await?;
+    put_in_place(office, name, &before, &certificate).await?;
+    keep_cross(office, (generation - 1, generation), &new_by_old).await?;
+    let number = SerialNumber::random(&mut office.random);
+    let unsigned = new.prepare_cross_certificate(&organization, &before, &scope, number.clone(), days)?;
+    let old_by_new = record::sign(office, (name, &mut new), (CROSS, &number), unsigned, now).await?;
+    keep_cross(office, (generation, generation - 1), &old_by_new).await?;
+    Ok(certificate)
+}
+
+/// A cross-certificate between two keys of the root: given by one, received by the other.
+async fn keep_cross(office: &Office, (by, to): (u32, u32), cross: &Certificate) -> Result<(), Failure> {
+    let (registry, name) = (&office.registry, AuthorityName::Root);
+    registry.add_cross_certificate(name, by, CrossDirection::Given, cross.as_der()).await?;
+    Ok(registry.add_cross_certificate(name, to, CrossDirection::Received, cross.as_der()).await?)
+}
+
+/// What an authority of this registry may certify: emulated cards too, or not.
+pub(super) async fn assurance(office: &Office) -> Result<Assurance, Failure> {
+    Ok(match office.registry.emulated_cards().await? {
+        EmulatedCards::Allowed => Assurance::Emulated,
+        EmulatedCards::Refused => Assurance::Production,
+    })
+}
+
+/// The number of an authority's next key.
+pub(super) async fn next_generation(office: &Office, name: AuthorityName) -> Result<u32, Failure> {
+    let keys = office.registry.authority_keys().await?;
+    let last = keys.iter().filter(|key| key.name == name).map(|key| key.generation).max();
+    last.map(|last| last + 1).ok_or_else(|| {
+        Failure::new(
+            "no-authority",
+            format!("there is no authority {name} yet; it is made when it is first needed"),
+        )
+    })
+}
+
+/// A new key: made in a file as strong as the one before, or found where it was made.
+pub(super) async fn new_signer(
+    office: &Office,
+    name: AuthorityName,
+    location: &KeyLocation,
+    old: &Certificate,
+    passphrase: &Passphrase,
+) -> Result<Box<dyn middleware::Signer>, Failure> {
+    let emulated: EmulatedCards = office.registry.emulated_cards().await?;
+    let kind = (authority_key::algorithm_like(old.public_key()), emulated);
+    let signer =
+        authority_key::establish_successor(&office.home, name, location, kind, passphrase, office.key_pin())?;
+    if signer.public_key() == old.public_key() {
+        return Err(Failure::usage(format!(
+            "at {location} is the key that the authority {name} has now; for a new certificate of it: issuer ca renew {name}"
+        )));
+    }
+    Ok(signer)
+}
+
+/// Makes a certified key the authority's.
+pub(super) async fn put_in_place(
+    office: &Office,
+    name: AuthorityName,
+    old: &Certificate,
+    new: &Certificate,
+) -> Result<(), Failure> {
+    let key = NewAuthorityKey {
+        name,
+        certificate: new.as_der(),
+        key_identifier: new.subject_key_identifier(),
+        predecessor: old.subject_key_identifier(),
+    };
+    office.registry.roll_over_authority(&key).await?;
+    Ok(())
+}
+
+fn tell(certificate: &Certificate, what: &str, format: Format) -> Result<Status, Failure> {
+    let (subject, serial) = (certificate.subject(), certificate.serial_number().to_string());
+    let not_after = certificate.not_after();
+    match format {
+        Format::Json => output::json(
+            &serde_json::json!({ "subject": subject, "serial": serial, "not_after": not_after.to_string() }),
+        )?,
+        Format::Text => output::line(&format!(
+            "\"{subject}\" {what}, until {}. Make it known with: issuer publish",
+            not_after.strftime("%F")
+        ))?,
+    }
+    Ok(Status::Done)
+}
+
+/// What cross-certificates are called in the registry.
+pub(super) const CROSS: &str = "cross-certificate";
