@@ -5,6 +5,7 @@ pub mod meddler;
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -18,6 +19,8 @@ pub struct Slapd {
     pub tls_port: u16,
     folder: tempfile::TempDir,
     process: Option<Child>,
+    /// While the server is down nobody else gets its ports.
+    kept: Vec<OwnedFd>,
 }
 
 /// Alice and Bob, somebody without an address, and two who share one.
@@ -50,7 +53,7 @@ impl Slapd {
         std::fs::write(folder.path().join("slapd.conf"), config).unwrap();
         std::fs::write(folder.path().join("password"), format!("{PASSWORD}\n")).unwrap();
         let [port, tls_port] = [free_port(), free_port()];
-        let mut server = Self { port, tls_port, folder, process: None };
+        let mut server = Self { port, tls_port, folder, process: None, kept: Vec::new() };
         server.load(ENTRIES);
         server.wake();
         server
@@ -69,6 +72,7 @@ impl Slapd {
 
     /// Starts the server, again.
     pub fn wake(&mut self) {
+        self.kept.clear();
         let urls = format!("ldap://127.0.0.1:{}/ ldaps://127.0.0.1:{}/", self.port, self.tls_port);
         let process = Command::new("/usr/sbin/slapd")
             .args(["-d", "0", "-f", self.path("slapd.conf").to_str().unwrap(), "-h", &urls])
@@ -89,6 +93,7 @@ impl Slapd {
         if let Some(mut process) = self.process.take() {
             let _ = process.kill();
             let _ = process.wait();
+            self.kept = [self.port, self.tls_port].map(keep_port).into();
         }
     }
 
@@ -171,6 +176,15 @@ fn certify(folder: &Path) {
         .output()
         .expect("openssl is installed");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// Holds a port at which nobody listens.
+fn keep_port(port: u16) -> OwnedFd {
+    use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
+    let held = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    sockopt::set_socket_reuseaddr(&held, true).unwrap();
+    bind(&held, &std::net::SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+    held
 }
 
 /// A port that was free a moment ago.
