@@ -4,6 +4,7 @@
 //!
 //! ```toml
 //! pinentry = "pinentry"      # ask through this program instead of at the terminal; SEALWRIGHT_PINENTRY
+//! pkcs11_pinentry = true     # so does the PKCS#11 module, where it would wait for the application's PIN; SEALWRIGHT_PKCS11_PINENTRY (1, 0)
 //! pin_cache_seconds = 300    # keep a PIN that was right in the process's memory; SEALWRIGHT_PIN_CACHE_SECONDS
 //! ```
 use std::ffi::OsString;
@@ -18,6 +19,8 @@ pub struct Settings {
     /// The program that asks for secrets, by name or path; `None` to ask at the terminal.
     #[serde(default)]
     pub pinentry: Option<PathBuf>,
+    #[serde(default)]
+    pkcs11_pinentry: bool,
     /// Seconds; 0 not to keep a PIN at all.
     #[serde(default)]
     pin_cache_seconds: u64,
@@ -39,6 +42,11 @@ impl Settings {
         (self.pin_cache_seconds > 0).then(|| Duration::from_secs(self.pin_cache_seconds))
     }
 
+    /// The program by which the PKCS#11 module asks for PINs itself; `None` where the application asks.
+    pub fn pkcs11_pinentry(&self) -> Option<PathBuf> {
+        self.pkcs11_pinentry.then(|| self.pinentry.clone().unwrap_or_else(|| PathBuf::from("pinentry")))
+    }
+
     fn from_file_and_variables(
         file: Option<&Path>,
         variable: impl Fn(&str) -> Option<OsString>,
@@ -49,6 +57,16 @@ impl Settings {
         };
         if let Some(program) = variable("SEALWRIGHT_PINENTRY") {
             settings.pinentry = (!program.is_empty()).then(|| PathBuf::from(program));
+        }
+        if let Some(is_set) = variable("SEALWRIGHT_PKCS11_PINENTRY") {
+            settings.pkcs11_pinentry = match is_set.to_str() {
+                Some("1") => true,
+                Some("0" | "") => false,
+                _ => {
+                    let why = "SEALWRIGHT_PKCS11_PINENTRY is neither 1 nor 0";
+                    return Err(Error::new(ErrorKind::InvalidData, why));
+                }
+            };
         }
         if let Some(seconds) = variable("SEALWRIGHT_PIN_CACHE_SECONDS") {
             settings.pin_cache_seconds =
@@ -104,6 +122,18 @@ mod tests {
         let settings =
             load(text, &[("SEALWRIGHT_PINENTRY", ""), ("SEALWRIGHT_PIN_CACHE_SECONDS", "0")]).unwrap();
         assert_eq!((settings.pinentry.clone(), settings.pin_cache()), (None, None));
+    }
+
+    #[test]
+    fn the_module_asks_only_where_that_is_set() {
+        assert_eq!(load("pinentry = \"pinentry-qt\"", &[]).unwrap().pkcs11_pinentry(), None);
+        let set = load("pkcs11_pinentry = true", &[]).unwrap();
+        assert_eq!(set.pkcs11_pinentry().as_deref(), Some(Path::new("pinentry")));
+        let both = [("SEALWRIGHT_PKCS11_PINENTRY", "1"), ("SEALWRIGHT_PINENTRY", "pinentry-qt")];
+        assert_eq!(load("", &both).unwrap().pkcs11_pinentry().as_deref(), Some(Path::new("pinentry-qt")));
+        let off = load("pkcs11_pinentry = true", &[("SEALWRIGHT_PKCS11_PINENTRY", "0")]).unwrap();
+        assert_eq!(off.pkcs11_pinentry(), None);
+        assert!(load("", &[("SEALWRIGHT_PKCS11_PINENTRY", "yes")]).is_err());
     }
 
     #[test]

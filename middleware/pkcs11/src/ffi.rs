@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use zeroize::Zeroizing;
 
 use crate::attribute::{AttributeType, Attributes};
-use crate::functions::{decrypt, digest, encrypt, general, key, object, random, session, sign, slot, verify};
+use crate::functions::{
+    decrypt, digest, encrypt, general, key, object, pin_entry, random, session, sign, slot, verify,
+};
 use crate::mechanism::{MechanismType, Parameter, ParameterForm, Request};
 use crate::module::{Module, Process};
 use crate::object::{Object, Shown};
@@ -269,7 +271,7 @@ function_lists! {
             unsupported()
         }
         C_Login(session: Session, user: c_ulong, pin: Bytes, length: c_ulong) {
-            session::login(session, user, || secret(pin, length))
+            session::login(session, user, || typed(session, user, pin, length))
         }
         C_Logout(session: Session) { session::logout(session) }
         C_CreateObject(session: Session, template: Template, count: c_ulong, object: *mut Handle) {
@@ -419,7 +421,7 @@ function_lists! {
             if name_length != 0 {
                 return Err(ReturnValue::ARGUMENTS_BAD);
             }
-            session::login(session, user, || secret(pin, length))
+            session::login(session, user, || typed(session, user, pin, length))
         }
         C_SessionCancel(session: Session, flags: c_ulong) { session::cancel(session, flags) }
         C_MessageEncryptInit(session: Session, mechanism: *mut Mechanism, key: Handle) { unsupported() }
@@ -603,6 +605,16 @@ fn secret(pin: *const u8, length: c_ulong) -> Result<Zeroizing<Vec<u8>>, ReturnV
     let length = usize::try_from(length).unwrap_or(usize::MAX).min(LONGEST_PIN);
     let length = c_ulong::try_from(length).map_err(|_| ReturnValue::ARGUMENTS_BAD)?;
     Ok(Zeroizing::new(bytes(pin, length)?.to_vec()))
+}
+
+/// The PIN that C_Login is given; without one it is asked for, where the user has set that.
+fn typed(
+    session: Session,
+    user: c_ulong,
+    pin: *const u8,
+    length: c_ulong,
+) -> Result<Zeroizing<Vec<u8>>, ReturnValue> {
+    if pin.is_null() { pin_entry::ask(session, user) } else { secret(pin, length) }
 }
 
 /// The entries of a template, copied: their pointers still lead to the application's memory.

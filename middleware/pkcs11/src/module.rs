@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use middleware::settings::Settings;
 use middleware::{ReaderWatch, WatchEnd};
 
 use crate::keeper::Keeper;
@@ -64,6 +65,8 @@ pub(crate) struct Module {
     ending: Condvar,
     /// Whether the application lets us have threads.
     pub(crate) may_have_threads: bool,
+    /// The program that asks for PINs, where the user has set that.
+    pub(crate) pinentry: Option<PathBuf>,
 }
 
 impl Module {
@@ -83,6 +86,8 @@ impl Module {
             has_ended: AtomicBool::new(false),
             ending: Condvar::new(),
             may_have_threads,
+            // Settings that cannot be read are none: the application asks, as ever.
+            pinentry: Settings::load().unwrap_or_default().pkcs11_pinentry(),
         });
         module.refresh();
         // What is there at the beginning is no event.

@@ -27,6 +27,7 @@ impl ReturnValue {
     pub(crate) const DEVICE_REMOVED: Self = Self(0x0000_0032);
     pub(crate) const ENCRYPTED_DATA_INVALID: Self = Self(0x0000_0040);
     pub(crate) const ENCRYPTED_DATA_LEN_RANGE: Self = Self(0x0000_0041);
+    pub(crate) const FUNCTION_CANCELED: Self = Self(0x0000_0050);
     pub(crate) const FUNCTION_NOT_PARALLEL: Self = Self(0x0000_0051);
     pub(crate) const FUNCTION_NOT_SUPPORTED: Self = Self(0x0000_0054);
     pub(crate) const KEY_HANDLE_INVALID: Self = Self(0x0000_0060);

@@ -69,6 +69,7 @@ pub(crate) mod token_flag {
     pub(crate) const RNG: c_ulong = 0x0000_0001;
     pub(crate) const LOGIN_REQUIRED: c_ulong = 0x0000_0004;
     pub(crate) const USER_PIN_INITIALIZED: c_ulong = 0x0000_0008;
+    pub(crate) const PROTECTED_AUTHENTICATION_PATH: c_ulong = 0x0000_0100;
     pub(crate) const TOKEN_INITIALIZED: c_ulong = 0x0000_0400;
     pub(crate) const USER_PIN_COUNT_LOW: c_ulong = 0x0001_0000;
     pub(crate) const USER_PIN_FINAL_TRY: c_ulong = 0x0002_0000;

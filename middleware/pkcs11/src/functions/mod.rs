@@ -6,6 +6,7 @@ pub(crate) mod general;
 mod import;
 pub(crate) mod key;
 pub(crate) mod object;
+pub(crate) mod pin_entry;
 pub(crate) mod random;
 pub(crate) mod session;
 pub(crate) mod sign;

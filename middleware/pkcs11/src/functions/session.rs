@@ -11,11 +11,11 @@ use crate::structures::{SessionInfo, session_flag};
 use crate::token::{Handle, Login};
 
 /// `CK_USER_TYPE`.
-mod user {
+pub(super) mod user {
     use std::ffi::c_ulong;
-    pub(super) const SO: c_ulong = 0;
-    pub(super) const USER: c_ulong = 1;
-    pub(super) const CONTEXT_SPECIFIC: c_ulong = 2;
+    pub(in crate::functions) const SO: c_ulong = 0;
+    pub(in crate::functions) const USER: c_ulong = 1;
+    pub(in crate::functions) const CONTEXT_SPECIFIC: c_ulong = 2;
 }
 
 /// Bits that C_SessionCancel takes (`CKF_FIND_OBJECTS` and those of mechanisms).

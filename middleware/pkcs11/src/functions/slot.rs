@@ -67,6 +67,9 @@ pub(crate) fn token_info(slot: c_ulong) -> Result<TokenInfo, ReturnValue> {
         let pin = token.pin_state()?;
         let identity = token.identity()?;
         let mut info = describe(&identity, pin);
+        if module.pinentry.is_some() {
+            info.flags |= token_flag::PROTECTED_AUTHENTICATION_PATH;
+        }
         info.session_count = c_ulong::try_from(sessions).unwrap_or(UNAVAILABLE);
         info.rw_session_count = c_ulong::try_from(writing).unwrap_or(UNAVAILABLE);
         Ok(info)
@@ -87,8 +90,9 @@ pub(crate) fn mechanism_info(slot: c_ulong, kind: c_ulong) -> Result<MechanismIn
 }
 
 fn token_present(slot: c_ulong) -> Result<(), ReturnValue> {
-    let slot = Module::current()?.slot(slot)?;
-    if lock(&slot.presence).has_token { Ok(()) } else { Err(ReturnValue::TOKEN_NOT_PRESENT) }
+    let module = Module::current()?;
+    let slot = module.slot(slot)?;
+    if module.has_token(&slot) { Ok(()) } else { Err(ReturnValue::TOKEN_NOT_PRESENT) }
 }
 
 /// C_WaitForSlotEvent: the slot where a card was put in or taken out since the last answer. C_Finalize ends the wait.
@@ -152,7 +156,7 @@ fn describe(identity: &CardIdentity, pin: PinState) -> TokenInfo {
 }
 
 /// The second half of the GUID: half is all that fits, and OpenSC shows that one. Without a GUID, the vendor's number.
-fn serial_number(identity: &CardIdentity) -> String {
+pub(super) fn serial_number(identity: &CardIdentity) -> String {
     match (identity.guid, identity.serial) {
         (Some(guid), _) => guid.iter().skip(8).map(|byte| format!("{byte:02x}")).collect(),
         (None, Some(serial)) => serial.to_string(),
