@@ -27,10 +27,20 @@ pub async fn find(office: &Office, text: &str) -> Result<CardRecord, Failure> {
         is_known = true;
         found.extend(registry.cards_of(person.id).await?.into_iter().next());
     }
-    for identity in by_number.map(identities).unwrap_or_default() {
-        if let Some(card) = registry.card_presented(identity).await?
-            && found.iter().all(|known: &CardRecord| known.id != card.id)
-        {
+    let by_serial = by_number.and_then(|text| text.parse().ok());
+    let by_serial = by_serial.map(|serial| PresentedIdentity { vendor_serial: Some(serial), guid: None });
+    let cards = [
+        match by_serial {
+            Some(identity) => registry.card_presented(identity).await?,
+            None => None,
+        },
+        match by_number.and_then(Guid::from_hex) {
+            Some(guid) => registry.card_with_guid(guid).await?,
+            None => None,
+        },
+    ];
+    for card in cards.into_iter().flatten() {
+        if found.iter().all(|known: &CardRecord| known.id != card.id) {
             found.push(card);
         }
     }
@@ -45,13 +55,6 @@ pub async fn find(office: &Office, text: &str) -> Result<CardRecord, Failure> {
             ),
         )),
     }
-}
-
-fn identities(text: &str) -> Vec<PresentedIdentity> {
-    let serial =
-        text.parse().ok().map(|serial| PresentedIdentity { vendor_serial: Some(serial), guid: None });
-    let guid = Guid::from_hex(text).map(|guid| PresentedIdentity { vendor_serial: None, guid: Some(guid) });
-    serial.into_iter().chain(guid).collect()
 }
 
 fn unknown(text: &str) -> Failure {
