@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::panic)] // a test may panic
 
 mod desk_support;
+#[path = "desk_support/opened.rs"]
+mod opened;
 #[path = "registry/postgres_server.rs"]
 #[allow(dead_code)]
 mod postgres_server;
@@ -14,107 +16,18 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use desk_support::{Desk, PASSPHRASE, run};
-use issuer::ca::{Authority, Certificate};
+use desk_support::{Desk, run};
 use issuer::clock::{Clock, SystemClock};
-use issuer::config::{Config, Home};
-use issuer::domain::RevocationReason;
-use issuer::domain::{Actor, AuthorityName, CardState, CertificateState, MailAddress, Name, NewCardholder};
-use issuer::personalization::PersonalizationError;
-use issuer::personalization::agreement::Comparison;
-use issuer::personalization::attestation::AttestationRoots;
-use issuer::personalization::custody::MasterKey;
-use issuer::personalization::plan::{KeyChoice, KeyOrigin};
-use issuer::personalization::run::{Desk as Personalizer, Personalized, Progress};
-use issuer::registry::{Registry, RegistryUrl};
-use middleware::{Card, FileKey, KeyAlgorithm, Locator};
+use issuer::domain::{CardState, RevocationReason};
+use issuer::personalization::plan::{CommandSet, KeyChoice, KeyOrigin, plan};
+use issuer::personalization::run::Progress;
+use issuer::registry::RegistryUrl;
+use middleware::KeyAlgorithm;
+use opened::{Opened, sqlite};
 use postgres_server::Server;
-use rand_core::UnwrapErr;
 
 /// What the run in a process of its own works on: home, registry, card, person, moment.
 const ORDER: &str = "SEALWRIGHT_TEST_RUN_TO_KILL";
-
-/// The parts of a desk, opened once.
-struct Opened {
-    registry: Registry,
-    authority: Authority,
-    config: Config,
-    master_key: MasterKey,
-    random: UnwrapErr<getrandom::SysRng>,
-}
-
-impl Opened {
-    async fn at(home: &Path, registry: &RegistryUrl) -> Self {
-        let home = Home::new(home.to_owned());
-        let registry = Registry::open(registry, Actor::unrecorded()).await.unwrap();
-        let authorities = registry.authorities().await.unwrap();
-        let people =
-            authorities.into_iter().find(|authority| authority.name == AuthorityName::People).unwrap();
-        let pem = std::fs::read_to_string(home.key_file(AuthorityName::People)).unwrap();
-        let key = FileKey::from_encrypted_pkcs8_pem(&pem, PASSPHRASE).unwrap();
-        let certificate = Certificate::from_der(people.certificate).unwrap();
-        let master_key = std::fs::read_to_string(home.master_key_file()).unwrap();
-        Self {
-            authority: Authority::open(certificate, Box::new(key)).unwrap(),
-            config: Config::read(&home.config_file()).unwrap(),
-            master_key: MasterKey::from_file(&master_key, PASSPHRASE).unwrap(),
-            random: UnwrapErr(getrandom::SysRng),
-            registry,
-        }
-    }
-
-    async fn issue(
-        &mut self,
-        person: &str,
-        card: &str,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Personalized, PersonalizationError> {
-        let mut card = Card::open(&card.parse::<Locator>().unwrap()).unwrap();
-        let holder = self.registry.cardholder_named(person).await.unwrap().unwrap();
-        let mut content_signer = desk_support::content_signer(&mut self.authority, &self.config.organization);
-        let mut desk = Personalizer {
-            registry: &self.registry,
-            authority: &mut self.authority,
-            organization: &self.config.organization,
-            content_signer: &mut content_signer,
-            attestation_roots: &AttestationRoots::default(),
-            master_key: &self.master_key,
-            clock: &SystemClock,
-            random: &mut self.random,
-            progress,
-            hand_over_pin: &mut |_| Ok(()),
-        };
-        let keys = KeyChoice { algorithm: KeyAlgorithm::P256, origin: KeyOrigin::GeneratedOnCard };
-        desk.personalize(&mut card, &holder, keys).await
-    }
-
-    /// Card, registry and authority say the same, and the certificates of the card are all on it or revoked.
-    async fn agree(&mut self, card: &str, moment: usize) {
-        let mut card = Card::open(&card.parse::<Locator>().unwrap()).unwrap();
-        let comparison = Comparison {
-            registry: &self.registry,
-            master_key: &self.master_key,
-            authority: self.authority.certificate(),
-            pin: None,
-            now: SystemClock.now(),
-        };
-        let agreement = comparison.of(&mut card, &mut self.random).await.unwrap();
-        assert!(agreement.holds(), "killed at moment {moment}: {:?}", agreement.findings);
-        let certificates = self.registry.certificates_of_card(agreement.record.id).await.unwrap();
-        let delivered = certificates
-            .iter()
-            .filter(|certificate| matches!(certificate.state.state(), CertificateState::Delivered { .. }));
-        let expected = if agreement.record.card.state().is_live() { 4 } else { 0 };
-        assert_eq!(delivered.count(), expected, "killed at moment {moment}");
-        let others = certificates.iter().filter(|certificate| {
-            !matches!(
-                certificate.state.state(),
-                CertificateState::Delivered { .. } | CertificateState::Revoked { .. }
-            )
-        });
-        assert_eq!(others.count(), 0, "killed at moment {moment}");
-    }
-}
 
 /// Runs to its end if nothing is ordered, and counts the moments; otherwise it ends itself at the one that was ordered.
 #[tokio::test]
@@ -146,15 +59,12 @@ async fn the_run_that_is_killed() {
         }
     };
     opened.issue("alice@example.org", &card, &mut watch).await.unwrap();
-    let plan = issuer::personalization::plan::plan(
-        issuer::personalization::plan::CommandSet::YubiKey,
-        KeyChoice { algorithm: KeyAlgorithm::P256, origin: KeyOrigin::GeneratedOnCard },
+    let keys = KeyChoice { algorithm: KeyAlgorithm::P256, origin: KeyOrigin::GeneratedOnCard };
+    assert_eq!(
+        steps,
+        plan(CommandSet::YubiKey, keys).unwrap(),
+        "a step of the plan has no moment at which it can be killed"
     );
-    assert_eq!(steps, plan.unwrap(), "a step of the plan has no moment at which it can be killed");
-}
-
-fn sqlite(desk: &Desk) -> RegistryUrl {
-    RegistryUrl::Sqlite(desk.home().join("registry.db"))
 }
 
 /// Starts a run and lets it end itself; answers whether it got to its end before.
@@ -199,16 +109,6 @@ impl Story<'_> {
         locator
     }
 
-    async fn person(opened: &Opened, mail: &str) {
-        let person = NewCardholder {
-            name: Name::new("Ng Alice").unwrap(),
-            mail: MailAddress::new(mail).unwrap(),
-            staff_id: None,
-            employed_until: None,
-        };
-        opened.registry.add_cardholder(&person, SystemClock.now()).await.unwrap();
-    }
-
     /// Kills a run at its first moment, at its second, and so on; after each the desk does what it does then.
     async fn enumerate(&self) {
         let url: RegistryUrl = self.registry.parse().unwrap();
@@ -217,7 +117,7 @@ impl Story<'_> {
         loop {
             let card = self.blank(&format!("{moment}.card"));
             let mail = format!("p{moment}@example.org");
-            Self::person(&opened, &mail).await;
+            opened.add_person(&mail).await;
             let got_through = killed_run(self.desk, &self.registry, &card, &mail, moment);
             let holder = opened.registry.cardholder_named(&mail).await.unwrap().unwrap();
             if !got_through {
@@ -247,7 +147,7 @@ impl Story<'_> {
             opened.registry.revoke_cardholder(holder.id, reason, None, SystemClock.now()).await.unwrap();
             opened.agree(card, moment).await;
             let other = format!("other{moment}@example.org");
-            Self::person(opened, &other).await;
+            opened.add_person(&other).await;
             opened.issue(&other, card, &mut |_| {}).await.unwrap();
             return;
         }

@@ -23,38 +23,87 @@ fn issuer(desk: &Desk, server: &Server, arguments: &[&str]) -> Run {
     run(desk.command(arguments).env("ISSUER_REGISTRY", server.url()))
 }
 
+/// 20 cards, or 200 in the full run: each desk has half of the people and half of the cards.
 #[test]
 fn two_desks_issue_at_once_and_nothing_is_lost() {
+    let count = if std::env::var_os("SEALWRIGHT_FULL").is_some() { 200 } else { 20 };
     let server = Server::start();
     let desk = desk_at(&server);
-    let people: Vec<_> = (0..6).map(|number| format!("p{number}@example.org")).collect();
+    let people: Vec<_> = (0..count).map(|number| format!("p{number}@example.org")).collect();
     let rows: String = people.iter().map(|mail| format!("Person,{mail}\n")).collect();
     std::fs::write(desk.path("staff.csv"), format!("name,mail\n{rows}")).unwrap();
     issuer(&desk, &server, &["staff", "import", "staff.csv"]).expect(0);
-    let cards: Vec<_> = (0..6).map(|number| desk.blank(&format!("{number}.card"), &[])).collect();
-    for card in &cards {
-        issuer(&desk, &server, &["stock", "add", "--card", card]).expect(0);
-    }
+    let serials: Vec<_> = (0..count).map(|number| (72_000_000 + number).to_string()).collect();
+    let cards: Vec<_> = serials
+        .iter()
+        .enumerate()
+        .map(|(number, serial)| desk.blank(&format!("{number}.card"), &["--serial", serial]))
+        .collect();
+    let mut add = vec!["stock", "add", "--serial"];
+    add.extend(serials.iter().map(String::as_str));
+    issuer(&desk, &server, &add).expect(0);
     std::thread::scope(|scope| {
-        for half in [0..3, 3..6] {
-            let (desk, server, people, cards) = (&desk, &server, &people, &cards);
+        for (number, (people, cards)) in people.chunks(count / 2).zip(cards.chunks(count / 2)).enumerate() {
+            let (desk, server) = (&desk, &server);
             scope.spawn(move || {
-                for number in half {
-                    let pin = format!("{number}.pin");
-                    let order =
-                        ["issue", &people[number], "--card", &cards[number], "--transport-pin-file", &pin];
-                    issuer(desk, server, &order).expect(0);
-                }
+                let list = format!("list{number}.csv");
+                std::fs::write(desk.path(&list), format!("person\n{}\n", people.join("\n"))).unwrap();
+                let mut order = vec!["batch", &list, "--pin-folder", "pins", "--card"];
+                order.extend(cards.iter().map(String::as_str));
+                issuer(desk, server, &order).expect(0);
             });
         }
     });
     let states = issuer(&desk, &server, &["report", "states", "--csv"]);
-    assert_eq!(states.stdout, "state,cards\nawaiting activation,6\n");
+    assert_eq!(states.stdout, format!("state,cards\nawaiting activation,{count}\n"));
+    // Nothing twice, nothing lost: as many GUIDs, delivered certificates and PINs as there are cards.
+    let counted = |statement: &str| server.psql(statement).trim().parse::<usize>().unwrap();
+    assert_eq!(counted("SELECT count(DISTINCT guid) FROM cards"), count);
+    assert_eq!(counted("SELECT count(DISTINCT holder) FROM cards WHERE live = 1"), count);
+    assert_eq!(counted("SELECT count(*) FROM certificates WHERE card IS NOT NULL"), 4 * count);
+    assert_eq!(
+        counted("SELECT count(*) FROM certificates WHERE card IS NOT NULL AND state = 'delivered'"),
+        4 * count
+    );
+    assert_eq!(desk_support::files_below(&desk.path("pins")).len(), count);
+    for card in [&cards[0], &cards[count / 2], &cards[count - 1]] {
+        issuer(&desk, &server, &["check", "--card", card]).expect(0);
+    }
     issuer(&desk, &server, &["hold", "p1@example.org"]).expect(0);
     issuer(&desk, &server, &["publish", "--to", "public"]).expect(0);
     let verified = issuer(&desk, &server, &["audit", "verify"]);
     verified.expect(0);
     assert!(verified.stdout.starts_with("The log is whole"), "{}", verified.stdout);
+}
+
+/// One list at two desks: who comes second is told so, and nobody gets two cards.
+#[test]
+fn two_desks_with_the_same_list_give_nobody_two_cards() {
+    let server = Server::start();
+    let desk = desk_at(&server);
+    std::fs::write(desk.path("staff.csv"), "name,mail\nA,a@example.org\nB,b@example.org\n").unwrap();
+    issuer(&desk, &server, &["staff", "import", "staff.csv"]).expect(0);
+    std::fs::write(desk.path("list.csv"), "person\na@example.org\nb@example.org\n").unwrap();
+    let cards: Vec<_> = (0..4).map(|number| desk.blank(&format!("{number}.card"), &[])).collect();
+    for card in &cards {
+        issuer(&desk, &server, &["stock", "add", "--card", card]).expect(0);
+    }
+    std::thread::scope(|scope| {
+        for (number, cards) in cards.chunks(2).enumerate() {
+            let (desk, server) = (&desk, &server);
+            scope.spawn(move || {
+                let pins = format!("pins{number}");
+                let order = ["batch", "list.csv", "--pin-folder", &pins, "--card", &cards[0], &cards[1]];
+                let done = issuer(desk, server, &order);
+                assert!([0, 1, 3].contains(&done.status), "{}{}", done.stdout, done.stderr);
+            });
+        }
+    });
+    let states = issuer(&desk, &server, &["report", "states", "--csv"]).stdout;
+    assert_eq!(states, "state,cards\nawaiting activation,2\nin stock,2\n");
+    let pins = ["pins0", "pins1"].map(|folder| desk_support::files_below(&desk.path(folder)).len());
+    assert_eq!(pins.iter().sum::<usize>(), 2, "a PIN without a card, or a card without a PIN");
+    issuer(&desk, &server, &["audit", "verify"]).expect(0);
 }
 
 #[test]

@@ -142,6 +142,7 @@ async fn attempt(opened: &mut Opened, card: Pulled) -> Result<Personalized, Pers
             counter.set(counter.get() + 1);
             Ok(())
         },
+        stop: &|| false,
     };
     let keys = KeyChoice { algorithm: KeyAlgorithm::P256, origin: KeyOrigin::GeneratedOnCard };
     let made = desk.personalize(&mut card, &holder, keys).await;

@@ -12,8 +12,8 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::Format;
 use super::{
-    approval, audit, ca, certify, check, class, clock, evidence, expiring, find, issue, life_cycle, operator,
-    publish, renew, replace, report, request, return_card, revoke, show, staff, stock, unblock,
+    approval, audit, batch, ca, certify, check, class, clock, evidence, expiring, find, issue, life_cycle,
+    operator, publish, renew, replace, report, request, return_card, revoke, show, staff, stock, unblock,
 };
 use crate::domain::Permission;
 use crate::registry::SearchFor;
@@ -37,6 +37,13 @@ pub enum Action {
     #[command(after_help = "Examples:\n  issuer --home pki issue alice@example.org --card pcsc:\n  \
         issuer --home pki issue 1001 --card sim:alice.card --transport-pin-file alice.pin")]
     Issue(issue::cli::Arguments),
+    /// Make the cards of a list, one after the other, at several readers at once; the same command goes on
+    #[command(
+        after_help = "Exit status: 0 all done, 3 partly, 1 none. Ctrl-C stops after the step in hand.\n\n\
+            Examples:\n  issuer --home pki batch new-staff.csv --card pcsc: --pin-folder pins\n  \
+            issuer --home pki batch new-staff.csv --card 'pcsc:Reader 1' 'pcsc:Reader 2' --pin-folder pins"
+    )]
+    Batch(batch::Arguments),
     /// Compare a card with the registry and the authority, and say what differs; nothing is changed
     #[command(after_help = "Exit status: 0 all agree, 4 something differs, 1 it cannot be found out.\n\n\
             Examples:\n  issuer --home pki check --card pcsc:\n  issuer --home pki check --card sim:alice.card --pin-file alice.pin")]
@@ -214,6 +221,7 @@ pub const TABLE: &[About] = &[
     about("stock return", Needs::Card, Changes::Card),
     about("stock list", Needs::Registry, Changes::Nothing),
     about("issue", Needs::KeysAndCard, Changes::Card),
+    about("batch", Needs::KeysAndCard, Changes::Card),
     about("check", Needs::KeysAndCard, Changes::Nothing),
     about("renew", Needs::KeysAndCard, Changes::Card),
     about("replace", Needs::KeysAndCard, Changes::Card),
@@ -273,7 +281,7 @@ impl Action {
         match self {
             Self::Staff(command) => command.permission(),
             Self::Stock(stock::cli::Command::Add(_) | stock::cli::Command::Return(_)) => Permission::Stock,
-            Self::Issue(_) | Self::Renew(_) | Self::Replace(_) => Permission::Issue,
+            Self::Issue(_) | Self::Batch(_) | Self::Renew(_) | Self::Replace(_) => Permission::Issue,
             Self::Unblock(_) => Permission::Unblock,
             Self::Revoke(_) => Permission::Revoke,
             Self::Hold(_) | Self::Release(_) | Self::Mark(_) => Permission::LifeCycle,
@@ -312,6 +320,7 @@ impl Action {
             Self::Stock(stock::cli::Command::Return(which)) => return_card::run(office, &which, format).await,
             Self::Stock(stock::cli::Command::List) => stock::list(office, format).await,
             Self::Issue(arguments) => issue::run(office, arguments.order(), format).await,
+            Self::Batch(arguments) => batch::run(office, &arguments, format).await,
             Self::Check(arguments) => check::run(office, &arguments, format).await,
             Self::Renew(arguments) => renew::run(office, *arguments, format).await,
             Self::Replace(arguments) => replace::run(office, *arguments, format).await,

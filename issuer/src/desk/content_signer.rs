@@ -48,16 +48,18 @@ pub(super) async fn open(
 
 fn key(office: &Office, authority: &Authority, passphrase: &Passphrase) -> Result<FileKey, Failure> {
     let path = office.home.content_signer_key_file();
-    if path.exists() {
-        let pem = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
-        return FileKey::from_encrypted_pkcs8_pem(&pem, passphrase.as_str()).map_err(|error| Failure {
-            message: format!("{}: {error}", path.display()),
-            ..Failure::from(error)
-        });
+    if !path.exists() {
+        let key = FileKey::generate(algorithm_like(authority.certificate().public_key()))?;
+        match write_secret(&path, &key.to_encrypted_pkcs8_pem(passphrase.as_str())?) {
+            Ok(()) => return Ok(key),
+            // Somebody else at this home was quicker: theirs counts.
+            Err(_) if path.exists() => {}
+            Err(failure) => return Err(failure),
+        }
     }
-    let key = FileKey::generate(algorithm_like(authority.certificate().public_key()))?;
-    write_secret(&path, &key.to_encrypted_pkcs8_pem(passphrase.as_str())?)?;
-    Ok(key)
+    let pem = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
+    FileKey::from_encrypted_pkcs8_pem(&pem, passphrase.as_str())
+        .map_err(|error| Failure { message: format!("{}: {error}", path.display()), ..Failure::from(error) })
 }
 
 /// Its certificate, if it lasts as long as a card that is made now.

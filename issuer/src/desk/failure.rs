@@ -251,6 +251,7 @@ impl From<PersonalizationError> for Failure {
             PersonalizationError::LastPukTry => "last-puk-try",
             PersonalizationError::StockSecretsMissing => "no-stock-secrets",
             PersonalizationError::CardSwapped { .. } => "card-swapped",
+            PersonalizationError::Stopped => "stopped",
             PersonalizationError::NotProven(_) => "not-proven",
             PersonalizationError::GuidMissing => "registry-damaged",
             PersonalizationError::CertificateMismatch { .. } => "certificate-mismatch",

@@ -1,26 +1,21 @@
 //! `issuer issue`: a card in stock becomes somebody's.
 
 pub mod cli;
+pub mod pin_place;
 
-use std::fs::File;
-use std::io::{IsTerminal, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use middleware::{Card, Locator};
-use rustix::fs::{AtFlags, CWD, linkat};
-use rustix::io::Errno;
 use serde::Serialize;
 
+pub(super) use self::pin_place::PinPlace;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
 use super::{attestation_roots, content_signer, texts};
-use crate::config::write_new;
 use crate::domain::{AuthorityName, CardKey, CardRefusal, CardState, Cardholder, CardholderId, SerialNumber};
 use crate::personalization::PersonalizationError;
-use crate::personalization::plan::{KeyChoice, KeyOrigin};
+use crate::personalization::plan::{KeyChoice, KeyOrigin, Step};
 use crate::personalization::run::{Desk, Personalized, Progress};
 use crate::registry::RegistryError;
 
@@ -77,7 +72,10 @@ pub(super) async fn make(
     let holder = office.cardholder(&order.person).await?;
     let now = office.time_to_sign().await?;
     let roots = attestation_roots::read(office)?;
-    let mut pin_place = PinPlace::new(order.transport_pin_file.as_deref(), format)?;
+    let mut pin_place = match &order.transport_pin_file {
+        Some(path) if was_handed_over(office, &holder).await? => PinPlace::replacing(path)?,
+        path => PinPlace::new(path.as_deref(), format)?,
+    };
     let mut card = Card::open(&order.card)?;
     let passphrase = office.passphrase()?;
     let master_key = office.master_key(&passphrase).await?;
@@ -104,6 +102,7 @@ pub(super) async fn make(
         random: &mut office.random,
         progress: &mut progress,
         hand_over_pin: &mut hand_over_pin,
+        stop: &|| false,
     };
     let made = desk.personalize(&mut card, &holder, order.keys).await;
     match made {
@@ -118,6 +117,15 @@ pub(super) fn done(holder: &Cardholder, made: &Personalized) -> String {
     let values =
         [("name", holder.name.as_str()), ("mail", holder.mail.as_str()), ("card", &guid), ("until", &until)];
     texts::say("issue-done", &values)
+}
+
+/// Whether an interrupted attempt at this person's card came so far that its PIN may lie in its place already.
+async fn was_handed_over(office: &Office, holder: &Cardholder) -> Result<bool, Failure> {
+    let Some(record) = office.registry.card_of(holder.id).await? else { return Ok(false) };
+    let is_half_made = matches!(record.card.state(), CardState::BeingPersonalised { .. });
+    let name = Step::HandOver.to_string();
+    let journal = office.registry.journal(record.id).await?;
+    Ok(is_half_made && journal.iter().any(|entry| entry.step == name))
 }
 
 /// What the desk is told of a step; nothing of those that only a program follows.
@@ -165,7 +173,7 @@ pub(super) fn summary(holder: &Cardholder, made: &Personalized) -> Summary {
 }
 
 /// Names the people behind the numbers, and says what state the card is in now.
-async fn explain(office: &Office, holder: &Cardholder, error: PersonalizationError) -> Failure {
+pub(super) async fn explain(office: &Office, holder: &Cardholder, error: PersonalizationError) -> Failure {
     let fault = error.fault();
     let failure = match &error {
         PersonalizationError::Registry(RegistryError::HasCard { card }) => {
@@ -242,74 +250,4 @@ async fn refused(office: &Office, refusal: &CardRefusal) -> Result<Failure, Fail
 
 async fn mail_of(office: &Office, holder: CardholderId) -> Result<String, Failure> {
     Ok(office.registry.cardholder(holder).await?.mail.as_str().to_owned())
-}
-
-/// Where the transport PIN goes; found out before the card is touched.
-pub(super) enum PinPlace {
-    /// Shown once.
-    Terminal,
-    /// A file that gets its name only with the PIN in it: a run that is killed leaves none behind.
-    File { path: PathBuf, file: Option<File> },
-}
-
-impl PinPlace {
-    pub(super) fn new(path: Option<&Path>, format: Format) -> Result<Self, Failure> {
-        let Some(path) = path else {
-            if format == Format::Json || !std::io::stdout().is_terminal() {
-                return Err(Failure::usage(
-                    "the transport PIN is shown at a terminal only, and standard output is none; name a new file for it with --transport-pin-file",
-                ));
-            }
-            return Ok(Self::Terminal);
-        };
-        if path.symlink_metadata().is_ok() {
-            return Err(Failure::new(
-                "exists",
-                format!(
-                    "{} exists already and is not overwritten; name a new file for the transport PIN",
-                    path.display()
-                ),
-            ));
-        }
-        let folder = folder_of(path);
-        let only_ours = std::fs::Permissions::from_mode(0o600);
-        let file = tempfile::tempfile_in(folder)
-            .and_then(|file| file.set_permissions(only_ours).map(|()| file))
-            .map_err(|error| Failure::file(folder, &error))?;
-        Ok(Self::File { path: path.to_owned(), file: Some(file) })
-    }
-
-    pub(super) fn deliver(&mut self, pin: &str) -> std::io::Result<()> {
-        match self {
-            Self::Terminal => {
-                let mut terminal = std::io::stdout().lock();
-                writeln!(terminal, "{} {pin}", texts::say("issue-pin", &[]))?;
-                terminal.flush()
-            }
-            Self::File { path, file } => {
-                let Some(mut file) = file.take() else { return Ok(()) };
-                writeln!(file, "{pin}")?;
-                file.sync_all()?;
-                if !give_name(&file, path)? {
-                    write_new(path, 0o600, format!("{pin}\n").as_bytes())?;
-                }
-                // Its name must survive a power cut too: nobody can ask the card for the PIN.
-                File::open(folder_of(path))?.sync_all()
-            }
-        }
-    }
-}
-
-/// Gives a file without a name one that is not taken; answers whether this file system can.
-fn give_name(file: &File, path: &Path) -> std::io::Result<bool> {
-    let source = format!("/proc/self/fd/{}", file.as_raw_fd());
-    match linkat(CWD, source, CWD, path, AtFlags::SYMLINK_FOLLOW) {
-        Ok(()) => Ok(true),
-        Err(Errno::EXIST) => Err(Errno::EXIST.into()),
-        Err(_) => Ok(false),
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

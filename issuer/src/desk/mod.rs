@@ -22,6 +22,7 @@ pub mod approval;
 mod attestation_roots;
 pub mod audit;
 pub mod authority_key;
+pub mod batch;
 pub mod ca;
 mod card_keys;
 pub mod ceremony;

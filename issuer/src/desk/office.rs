@@ -61,6 +61,7 @@ pub struct Office {
     /// Who works here.
     pub(super) guard: Guard,
     operator_pin: SecretSource,
+    surroundings: Surroundings,
 }
 
 /// Whether a passphrase is asked for each time or once.
@@ -137,6 +138,7 @@ impl Surroundings {
             key_pin: pin_source(self),
             operator_pin: self.operator_pin.clone().unwrap_or(SecretSource::Terminal),
             guard: Guard::new(actor, card, self.second_operator.clone()),
+            surroundings: self.clone(),
         };
         let root = office.authority_certificate(AuthorityName::Root).await?;
         let witness = office.config.witness.clone();
@@ -175,6 +177,21 @@ impl Surroundings {
 }
 
 impl Office {
+    /// Opens the home once more, for somebody who works beside this one in the same operator's name.
+    ///
+    /// # Errors
+    /// As [`Surroundings::open`].
+    pub async fn open_beside(surroundings: &Surroundings, actor: Option<Actor>) -> Result<Self, Failure> {
+        let office = surroundings.open().await?;
+        office.registry.act_as(actor);
+        Ok(office)
+    }
+
+    /// What it was opened from.
+    pub const fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
     /// Where the PIN of an operator's card comes from.
     pub(super) const fn operator_pin(&self) -> &SecretSource {
         &self.operator_pin

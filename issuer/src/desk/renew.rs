@@ -112,6 +112,7 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         random: &mut office.random,
         progress: &mut progress,
         hand_over_pin: &mut |_| Ok(()),
+        stop: &|| false,
     };
     let renewed = desk.renew(&mut card, &record, &holder, &order, &pin).await;
     let renewed = match renewed {

@@ -35,7 +35,14 @@ pub async fn find(office: &Office, text: &str) -> Result<CardRecord, Failure> {
             None => None,
         },
         match by_number.and_then(Guid::from_hex) {
-            Some(guid) => registry.card_with_guid(guid).await?,
+            Some(guid) => match registry.card_with_guid(guid).await? {
+                Some(card) => Some(card),
+                // A blank card of a manufacturer with stock files.
+                None => {
+                    let shown = PresentedIdentity { vendor_serial: None, guid: Some(guid) };
+                    registry.card_presented(shown).await?
+                }
+            },
             None => None,
         },
     ];

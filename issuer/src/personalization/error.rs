@@ -97,6 +97,9 @@ pub enum PersonalizationError {
     /// The card said that it was reset, and was not.
     #[error("the card still has {0} after it was reset; it must not be given to anybody")]
     NotWiped(&'static str),
+    /// Whoever watches wanted so; the step in hand was finished.
+    #[error("stopped as asked, after a step that was finished")]
+    Stopped,
     /// A key that no step before has made.
     #[error("key {0} was to be certified before it has proven itself; nothing was signed")]
     NotProven(CardKey),

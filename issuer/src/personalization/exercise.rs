@@ -62,17 +62,17 @@ pub fn prove_possession<R: CryptoRng + ?Sized>(
 /// # Errors
 /// [`PersonalizationError::ReadBackDiffers`], [`PersonalizationError::CertificateMismatch`], or the card's refusal.
 pub fn read_back<R: CryptoRng + ?Sized>(
-    card: &mut Card,
+    transaction: &mut Transaction<'_>,
     key: CardKey,
     expected: &[u8],
     pin: &Pin,
     random: &mut R,
 ) -> Result<(), PersonalizationError> {
-    let stored = card.certificate(key_reference(key))?;
+    let stored = transaction.certificate(key_reference(key))?;
     let Some(stored) = stored.filter(|stored| stored == expected) else {
         return Err(PersonalizationError::ReadBackDiffers { what: format!("{key} certificate") });
     };
-    exercise(card, key, &stored, pin, random)
+    against(transaction, key, &stored, pin, random)
 }
 
 /// Exercises a key of the card against a certificate, DER.
@@ -86,9 +86,18 @@ pub fn exercise<R: CryptoRng + ?Sized>(
     pin: &Pin,
     random: &mut R,
 ) -> Result<(), PersonalizationError> {
+    against(&mut card.transaction()?, key, certificate, pin, random)
+}
+
+fn against<R: CryptoRng + ?Sized>(
+    transaction: &mut Transaction<'_>,
+    key: CardKey,
+    certificate: &[u8],
+    pin: &Pin,
+    random: &mut R,
+) -> Result<(), PersonalizationError> {
     let certificate = Certificate::from_der(certificate.to_vec())?;
-    let mut transaction = card.transaction()?;
-    match prove_possession(&mut transaction, key, certificate.public_key(), pin, random) {
+    match prove_possession(transaction, key, certificate.public_key(), pin, random) {
         Ok(_) => Ok(()),
         Err(
             PersonalizationError::Ca(CaError::NotProven(_))

@@ -279,7 +279,7 @@ impl Desk<'_> {
             (self.progress)(Progress::Certified(key, serial.clone()));
             (serial, der)
         };
-        read_back(card, key, &der, run.pin, self.random)?;
+        read_back(&mut card.transaction()?, key, &der, run.pin, self.random)?;
         self.registry.confirm_delivery(&serial, self.clock.now()).await?;
         if run.new_keys.is_some() && key != CardKey::DigitalSignature {
             self.registry.supersede(&run.operation, &before.serial, self.clock.now()).await?;

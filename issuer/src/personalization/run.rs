@@ -104,6 +104,8 @@ pub struct Desk<'a> {
     pub progress: &'a mut dyn FnMut(Progress),
     /// Hands the transport PIN over, once, after every check and before the card counts as issued.
     pub hand_over_pin: &'a mut dyn FnMut(&str) -> std::io::Result<()>,
+    /// Asked before each step: whether to stop there.
+    pub stop: &'a dyn Fn() -> bool,
 }
 
 /// A card that is somebody's now.
@@ -329,8 +331,11 @@ impl Desk<'_> {
         for step in steps {
             let Step::ReadBack(part) = *step else { continue };
             self.journal(attempt, confirmed.take(), Some(*step)).await?;
-            same_card(card, attempt, part)?;
-            step::read_back(self, part, card, attempt).map_err(|source| interrupted(*step, source))?;
+            let mut transaction = card.transaction()?;
+            same_card(&mut transaction, attempt, part)?;
+            step::read_back(self, part, &mut transaction, attempt)
+                .map_err(|source| interrupted(*step, source))?;
+            drop(transaction);
             self.reached(*step, Point::Acted);
             confirmed = Some((*step, None));
         }
@@ -379,6 +384,8 @@ impl Desk<'_> {
         confirmed: Option<(Step, Option<String>)>,
         intended: Option<Step>,
     ) -> Result<(), PersonalizationError> {
+        let must_stop = intended.is_some() && (self.stop)();
+        let intended = intended.filter(|_| !must_stop);
         let names =
             (confirmed.as_ref().map(|(step, _)| step.to_string()), intended.map(|step| step.to_string()));
         let detail = confirmed.as_ref().and_then(|(_, detail)| detail.as_deref());
@@ -393,6 +400,9 @@ impl Desk<'_> {
         let after = names.1.as_deref().map(|step| line(step, JournalPhase::Intended, None));
         let lines: Vec<_> = before.into_iter().chain(after).collect();
         self.registry.write_journal(&lines, self.clock.now()).await?;
+        if must_stop {
+            return Err(PersonalizationError::Stopped);
+        }
         if let Some(step) = intended {
             self.reached(step, Point::Intended);
         }
@@ -406,12 +416,16 @@ impl Desk<'_> {
 }
 
 /// The card that was written to is still the one in the reader: by its serial number and by its new GUID.
-fn same_card(card: &mut Card, attempt: &Attempt<'_>, part: Part) -> Result<(), PersonalizationError> {
-    let identity = card.transaction()?.identity_afresh()?;
+fn same_card(
+    transaction: &mut Transaction<'_>,
+    attempt: &Attempt<'_>,
+    part: Part,
+) -> Result<(), PersonalizationError> {
+    let identity = transaction.identity_afresh()?;
     let written = CardIdentity { guid: Some(*attempt.guid.as_bytes()), ..attempt.identity.clone() };
-    // What its CHUID says is for the read-back of the CHUID to judge.
-    let is_same =
-        identity.serial == written.serial && (part == Part::Identity || identity.guid == written.guid);
+    // Where the serial number says which card it is, the read-back of the CHUID judges what that one says.
+    let is_judged_later = part == Part::Identity && identity.serial.is_some();
+    let is_same = identity.serial == written.serial && (is_judged_later || identity.guid == written.guid);
     if is_same { Ok(()) } else { Err(swapped(&written, &identity)) }
 }
 

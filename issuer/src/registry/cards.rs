@@ -11,8 +11,7 @@ use super::records::{CardRecord, NewStockCard, PresentedIdentity};
 use super::requests::fulfil_for_card;
 use super::rows::{self, time_text, whole_seconds};
 use crate::domain::{
-    Card, CardCommand, CardEvent, CardId, CardState, CardholderId, Guid, PersonRefusal, StockIdentity,
-    Subject,
+    Card, CardCommand, CardEvent, CardId, CardState, CardholderId, PersonRefusal, StockIdentity, Subject,
 };
 
 /// The present version of the derivation of a card's secrets.
@@ -100,21 +99,6 @@ impl Registry {
             .bind(guid),
         };
         query.fetch_optional(&self.pool).await?.as_ref().map(rows::card).transpose()
-    }
-
-    /// The card that was given this GUID, or came with it.
-    ///
-    /// # Errors
-    /// The database, or [`RegistryError::Damaged`].
-    pub async fn card_with_guid(&self, guid: Guid) -> Result<Option<CardRecord>, RegistryError> {
-        let row = sqlx::query(
-            "SELECT id, vendor_serial, stock_guid, secrets_version, snapshot FROM cards \
-             WHERE guid = $1 OR stock_guid = $1 ORDER BY CASE WHEN guid = $1 THEN 0 ELSE 1 END",
-        )
-        .bind(guid.as_bytes().to_vec())
-        .fetch_optional(&self.pool)
-        .await?;
-        row.as_ref().map(rows::card).transpose()
     }
 
     /// The card that a person is about to get, or else has.

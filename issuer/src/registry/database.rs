@@ -101,6 +101,11 @@ impl Registry {
         Self { pool, kind, actor: Mutex::new(Some(actor)), notary: None }
     }
 
+    /// Who does what is done now.
+    pub fn acts_as(&self) -> Option<Actor> {
+        self.actor.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// From now on everything is done by this one; without one nothing can be changed.
     pub fn act_as(&self, actor: Option<Actor>) {
         *self.actor.lock().unwrap_or_else(PoisonError::into_inner) = actor;
@@ -145,8 +150,7 @@ impl Registry {
         &self,
         work: impl AsyncFnOnce(&mut Change) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        let actor = self.actor.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.change_as(actor.ok_or(RegistryError::NobodyActs)?, work).await
+        self.change_as(self.acts_as().ok_or(RegistryError::NobodyActs)?, work).await
     }
 
     /// Makes a change: what `work` does is recorded as a whole when it answers, and taken back at once when it refuses, so

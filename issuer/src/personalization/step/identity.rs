@@ -2,7 +2,7 @@
 //! sections 3.1 and 3.3).
 
 use middleware::piv::objects::{Chuid, capability_container, discovery_object, key_history_to_bytes};
-use middleware::{Administration, Card, CardError, DataObject};
+use middleware::{Administration, CardError, DataObject, Transaction};
 
 use super::super::attempt::Attempt;
 use super::super::error::PersonalizationError;
@@ -45,8 +45,11 @@ pub(super) fn write_security_object(
 }
 
 /// The GUID read back, and that somebody signed it.
-pub(super) fn read_back(card: &mut Card, attempt: &Attempt<'_>) -> Result<(), PersonalizationError> {
-    let contents = card.transaction()?.read_object(DataObject::CHUID)?;
+pub(super) fn read_back(
+    transaction: &mut Transaction<'_>,
+    attempt: &Attempt<'_>,
+) -> Result<(), PersonalizationError> {
+    let contents = transaction.read_object(DataObject::CHUID)?;
     let is_ours = Chuid::from_bytes(&contents)?.guid == *attempt.guid.as_bytes();
     if is_ours && Chuid::signature(&contents)?.is_some() {
         Ok(())
@@ -56,8 +59,10 @@ pub(super) fn read_back(card: &mut Card, attempt: &Attempt<'_>) -> Result<(), Pe
 }
 
 /// The hashes read back, compared with what the card holds.
-pub(super) fn read_back_security_object(card: &mut Card) -> Result<(), PersonalizationError> {
-    if security_object::fits_card(&mut card.transaction()?)? {
+pub(super) fn read_back_security_object(
+    transaction: &mut Transaction<'_>,
+) -> Result<(), PersonalizationError> {
+    if security_object::fits_card(transaction)? {
         Ok(())
     } else {
         Err(PersonalizationError::ReadBackDiffers { what: "security object".to_owned() })

@@ -12,7 +12,7 @@ pub(super) mod certificate;
 mod identity;
 mod key;
 
-use middleware::{Administration, Card};
+use middleware::{Administration, Transaction};
 
 use super::attempt::Attempt;
 use super::error::PersonalizationError;
@@ -59,16 +59,16 @@ pub(super) async fn carry_out(
 pub(super) fn read_back(
     desk: &mut Desk<'_>,
     part: Part,
-    card: &mut Card,
+    transaction: &mut Transaction<'_>,
     attempt: &Attempt<'_>,
 ) -> Result<(), PersonalizationError> {
     match part {
-        Part::Identity => identity::read_back(card, attempt),
-        Part::SecurityObject => identity::read_back_security_object(card),
+        Part::Identity => identity::read_back(transaction, attempt),
+        Part::SecurityObject => identity::read_back_security_object(transaction),
         Part::Key(key) => {
             let written = attempt.written.iter().find(|written| written.key == key);
             let written = written.ok_or(PersonalizationError::NotProven(key))?;
-            exercise::read_back(card, key, &written.certificate, &attempt.pin, desk.random)?;
+            exercise::read_back(transaction, key, &written.certificate, &attempt.pin, desk.random)?;
             (desk.progress)(Progress::Verified(key));
             Ok(())
         }

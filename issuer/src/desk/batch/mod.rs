@@ -1,0 +1,256 @@
+//! `issuer batch`: the cards of a list, one after the other and at several readers at once.
+//!
+//! - [`rows`]: the list. [`queue`]: who is next. [`place`]: where cards lie. [`bench`], [`worker`]: who makes them.
+//!   [`report`]: what came of it.
+//!
+//! A batch keeps no state of its own: who has a card and which is half-made stands in the registry, and who got a PIN in
+//! this batch in the folder of PINs. So it is interrupted anywhere, and gone on with by the same command.
+
+pub mod bench;
+pub mod place;
+pub mod queue;
+pub mod report;
+pub mod rows;
+pub mod worker;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use middleware::{KeyAlgorithm, Locator};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use self::bench::Bench;
+use self::place::Place;
+use self::queue::{Entry, Progress, Queue};
+use self::report::Display;
+use self::rows::Row;
+use self::worker::Shared;
+use super::content_signer;
+use super::failure::{Failure, Status};
+use super::office::{Office, Passphrase, Surroundings};
+use super::output::Format;
+use crate::domain::{Actor, AuthorityName, CardState, Cardholder};
+use crate::personalization::plan::{KeyChoice, KeyOrigin};
+
+/// What `batch` is told.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The list: CSV with the column person (mail address or identifier), and if wanted algorithm (p256, rsa2048), keys
+    /// (card, inject) and reader
+    #[arg(value_name = "FILE.csv")]
+    file: PathBuf,
+    /// A reader into which card after card is put (pcsc:, pcsc:READER), or one card (pcsc:serial=N, sim:FILE); several
+    /// work at the same time
+    #[arg(long, value_name = "LOCATOR", num_args = 1..)]
+    card: Vec<String>,
+    /// The folder for the transport PINs, one file (mode 0600) for each person; the same again to go on
+    #[arg(long, value_name = "DIR")]
+    pin_folder: PathBuf,
+    /// Algorithm of the keys, where the list does not say
+    #[arg(long, value_enum, default_value = "p256")]
+    algorithm: Algorithm,
+    /// Make the keys here and write them into the cards, where the list does not say
+    #[arg(long)]
+    inject: bool,
+    /// How long to wait for the next card; otherwise until Ctrl-C
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<u64>,
+}
+
+/// Algorithms of a card's keys.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Algorithm {
+    P256,
+    Rsa2048,
+}
+
+/// In whose name everybody works, and what opens the keys.
+#[derive(Clone)]
+struct BegunBy<'a> {
+    surroundings: &'a Surroundings,
+    actor: Option<Actor>,
+    passphrase: Passphrase,
+}
+
+/// Makes the cards.
+///
+/// # Errors
+/// The list cannot be used, or nothing could be done.
+pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> Result<Status, Failure> {
+    let now = office.time_to_sign().await?;
+    let keys = KeyChoice {
+        algorithm: match arguments.algorithm {
+            Algorithm::P256 => KeyAlgorithm::P256,
+            Algorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
+        },
+        origin: if arguments.inject { KeyOrigin::Injected } else { KeyOrigin::GeneratedOnCard },
+    };
+    let (rows, unusable) = rows::read(office, &arguments.file, keys).await?;
+    let places = places(arguments, &rows)?;
+    make_folder(&arguments.pin_folder)?;
+    let queue = queue(office, &rows, &arguments.pin_folder).await?;
+    let done = queue.entries().iter().filter(|entry| matches!(entry.progress, Progress::Done { .. })).count();
+    let passphrase = office.passphrase()?;
+    if !office.home.content_signer_key_file().exists() {
+        // Made once, and not by all who work here at the same time.
+        let mut authority = office.authority(AuthorityName::People, &passphrase).await?;
+        content_signer::open(office, &mut authority, &passphrase, now).await?;
+    }
+    let begun_by =
+        BegunBy { surroundings: office.surroundings(), actor: office.registry.acts_as(), passphrase };
+    let display = Display::new(format, rows.len(), done);
+    let stop = stop_on_signals()?;
+    let shared = Shared {
+        rows: &rows,
+        queue: Mutex::new(queue),
+        pins: &arguments.pin_folder,
+        stop: &stop,
+        fatal: Mutex::new(None),
+        watcher: &display,
+    };
+    work(begun_by, &shared, places);
+    let entries = shared.queue().entries().to_vec();
+    let fatal = shared.fatal.into_inner().unwrap_or_else(PoisonError::into_inner);
+    report::show(&rows, &entries, &unusable, &again(arguments), fatal, format)
+}
+
+/// Every reader has somebody of its own; emulated cards and single ones share as many as there are processors.
+fn work(begun_by: BegunBy<'_>, shared: &Shared<'_>, places: Vec<Place>) {
+    let (readers, single): (Vec<_>, Vec<_>) = places.into_iter().partition(Place::is_reader);
+    let hands = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(single.len());
+    // The first of the list is taken first.
+    let single: Mutex<Vec<_>> = Mutex::new(single.into_iter().rev().collect());
+    let next = &|| single.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    std::thread::scope(|scope| {
+        for reader in readers {
+            let mut reader = Some(reader);
+            let begun_by = begun_by.clone();
+            scope.spawn(move || at_work(begun_by, shared, || reader.take()));
+        }
+        for _ in 0..hands {
+            let begun_by = begun_by.clone();
+            scope.spawn(move || at_work(begun_by, shared, next));
+        }
+        // Each lets go of the passphrase as soon as its keys are open.
+        drop(begun_by);
+    });
+}
+
+/// Works at one place after the other, with a home opened for it.
+fn at_work(begun_by: BegunBy<'_>, shared: &Shared<'_>, mut next: impl FnMut() -> Option<Place>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return shared.give_up(Failure::new("io", error.to_string())),
+    };
+    runtime.block_on(async {
+        let BegunBy { surroundings, actor, passphrase } = begun_by;
+        let mut bench = match Bench::open(surroundings, actor, &passphrase).await {
+            Ok(bench) => bench,
+            Err(failure) => return shared.give_up(failure),
+        };
+        drop(passphrase);
+        while let Some(mut place) = next() {
+            shared.work(&mut bench, &mut place).await;
+        }
+        bench.office.registry.close().await;
+    });
+}
+
+/// The places that were named, and those that only rows name.
+fn places(arguments: &Arguments, rows: &[Row]) -> Result<Vec<Place>, Failure> {
+    let mut names: Vec<&str> = Vec::new();
+    let of_rows = rows.iter().filter_map(|row| row.place.as_deref());
+    for name in arguments.card.iter().map(String::as_str).chain(of_rows) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() && !rows.is_empty() {
+        return Err(Failure::usage("name a reader or card with --card, or each row's in the column reader"));
+    }
+    let patience = arguments.wait.map(Duration::from_secs);
+    names
+        .into_iter()
+        .map(|name| {
+            let locator: Locator = name
+                .parse()
+                .map_err(|error: middleware::CardError| Failure::usage(format!("{name}: {error}")))?;
+            Ok(Place::new(name.to_owned(), locator, patience))
+        })
+        .collect()
+}
+
+/// How far each row is before anything is done.
+async fn queue(office: &Office, rows: &[Row], pins: &Path) -> Result<Queue, Failure> {
+    let mut entries = Vec::new();
+    for row in rows {
+        let card = office.registry.card_of(row.holder.id).await?;
+        let has_pin = pins.join(pin_file_name(&row.holder)).exists();
+        let progress = match card.as_ref().map(|record| (record.card.state(), record.card.guid())) {
+            None => Progress::Waiting,
+            Some((CardState::BeingPersonalised { since, .. }, _)) => {
+                Progress::HalfMade { why: format!("interrupted; begun {since}") }
+            }
+            Some((_, Some(guid))) if has_pin => Progress::Done { guid, before: true },
+            Some((state, guid)) => Progress::Refused {
+                code: "has-card",
+                why: format!(
+                    "has card {} already ({}), not from this batch",
+                    guid.map(|guid| guid.to_string()).unwrap_or_default(),
+                    state.name()
+                ),
+            },
+        };
+        entries.push(Entry { holder: row.holder.id, place: row.place.clone(), progress });
+    }
+    Ok(Queue::new(entries))
+}
+
+/// Set by the first Ctrl-C or SIGTERM: the step in hand is finished. The second ends the program at once.
+fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .map_err(|error| Failure::new("io", format!("signals cannot be watched: {error}")))?;
+    }
+    Ok(stop)
+}
+
+/// The folder of PINs: only ours.
+fn make_folder(folder: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| Failure::file(folder, &error))
+}
+
+/// The command that goes on, for people.
+fn again(arguments: &Arguments) -> String {
+    let quoted = |text: &str| {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-:=@".contains(&byte));
+        if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    };
+    let cards: Vec<_> = arguments.card.iter().map(|card| quoted(card)).collect();
+    let cards = if cards.is_empty() { String::new() } else { format!(" --card {}", cards.join(" ")) };
+    format!(
+        "issuer batch {}{cards} --pin-folder {}",
+        quoted(&arguments.file.to_string_lossy()),
+        quoted(&arguments.pin_folder.to_string_lossy())
+    )
+}
+
+/// What may stand in a file's name beside letters and digits.
+const NAMES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'@').remove(b'+');
+
+/// The file for a person's transport PIN.
+fn pin_file_name(holder: &Cardholder) -> String {
+    format!("{}.pin", utf8_percent_encode(holder.mail.as_str(), NAMES))
+}

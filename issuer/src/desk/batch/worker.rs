@@ -1,0 +1,269 @@
+//! Whoever makes cards at one place: takes the card that lies there, finds its row, makes it, takes the next.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use middleware::{Card, CardError, KeyError};
+
+use super::bench::Bench;
+use super::place::Place;
+use super::queue::{Lying, Progress, Queue};
+use super::rows::Row;
+use crate::desk::failure::Failure;
+use crate::desk::issue::{self, pin_place::PinPlace};
+use crate::domain::{CardState, Guid};
+use crate::personalization::PersonalizationError;
+use crate::personalization::run::{Desk, Personalized, Progress as Step};
+use crate::registry::{CardRecord, PresentedIdentity, RegistryError};
+
+/// What all who make cards share.
+pub struct Shared<'a> {
+    /// The rows.
+    pub rows: &'a [Row],
+    /// How far they are.
+    pub queue: Mutex<Queue>,
+    /// Where the transport PINs go.
+    pub pins: &'a Path,
+    /// Set when everybody shall stop after the step in hand.
+    pub stop: &'a AtomicBool,
+    /// Why everybody stopped, if it is nobody's wish.
+    pub fatal: Mutex<Option<Failure>>,
+    /// Who watches.
+    pub watcher: &'a dyn Watcher,
+}
+
+/// Who watches a batch.
+pub trait Watcher: Sync {
+    /// A row's card is begun at a place.
+    fn begun(&self, place: &str, row: &Row);
+    /// It is a step further.
+    fn step(&self, place: &str, step: &Step);
+    /// A row has come to what it is now.
+    fn ended(&self, place: &str, row: &Row, progress: &Progress);
+    /// Somebody at the place has to do something.
+    fn wanted(&self, place: &str, what: &str);
+}
+
+/// What came of the card that lies at a place.
+enum Outcome {
+    /// Its row is done, or will never be.
+    Ended,
+    /// It stays: the row was not for anybody, and the card is as it was.
+    CardUnused,
+    /// This card is for nobody here.
+    OtherCard(String),
+}
+
+impl Shared<'_> {
+    /// Makes cards at a place until nothing is left for it, or everybody stops.
+    pub async fn work(&self, bench: &mut Bench, place: &mut Place) {
+        let mut refused: Option<String> = None;
+        while self.goes_on() && self.queue().has_work_for(place.name()) {
+            let card = match place.next_card(refused.as_deref(), self) {
+                Ok(Some(card)) => card,
+                Ok(None) => return,
+                Err(failure) => {
+                    self.watcher.wanted(place.name(), &failure.message);
+                    return;
+                }
+            };
+            refused = match self.use_card(bench, place, card).await {
+                Ok(reason) => reason,
+                Err(failure) => {
+                    self.give_up(failure);
+                    return;
+                }
+            };
+        }
+    }
+
+    /// Uses a card until it is somebody's or turns out to be for nobody here; answers why it is for nobody.
+    async fn use_card(
+        &self,
+        bench: &mut Bench,
+        place: &Place,
+        mut card: Card,
+    ) -> Result<Option<String>, Failure> {
+        loop {
+            match self.make_one(bench, place, &mut card).await? {
+                Outcome::Ended => return Ok(None),
+                Outcome::OtherCard(why) => return Ok(Some(why)),
+                Outcome::CardUnused if self.goes_on() => {}
+                Outcome::CardUnused => return Ok(None),
+            }
+        }
+    }
+
+    async fn make_one(&self, bench: &mut Bench, place: &Place, card: &mut Card) -> Result<Outcome, Failure> {
+        let record = match present(bench, card).await? {
+            Ok(record) => record,
+            Err(why) => return Ok(Outcome::OtherCard(why)),
+        };
+        let lying = match record.card.state() {
+            CardState::InStock { .. } => Lying::Blank,
+            CardState::BeingPersonalised { holder, .. } => Lying::HalfMadeFor(*holder),
+            // Of this batch, and done.
+            CardState::Issued { holder, .. } if self.rows.iter().any(|row| row.holder.id == *holder) => {
+                return Ok(Outcome::Ended);
+            }
+            state => return Ok(Outcome::OtherCard(format!("it is no blank card, but {}", state.name()))),
+        };
+        let Some(index) = self.queue().take(lying, place.name()) else {
+            return Ok(Outcome::OtherCard(match lying {
+                Lying::Blank => "every row that waits is for another reader or for its own card".to_owned(),
+                Lying::HalfMadeFor(_) => "it is half-made for somebody who is not of this batch".to_owned(),
+            }));
+        };
+        let Some(row) = self.rows.get(index) else { return Ok(Outcome::Ended) };
+        self.watcher.begun(place.name(), row);
+        let made = self.personalize(bench, place, card, row, lying).await;
+        let (progress, outcome) = match made {
+            Ok(made) => (Progress::Done { guid: made.guid, before: false }, Ok(Outcome::Ended)),
+            Err(error) => self.judge(bench, row, error).await,
+        };
+        self.watcher.ended(place.name(), row, &progress);
+        self.queue().set(index, progress);
+        outcome
+    }
+
+    async fn personalize(
+        &self,
+        bench: &mut Bench,
+        place: &Place,
+        card: &mut Card,
+        row: &Row,
+        lying: Lying,
+    ) -> Result<Personalized, PersonalizationError> {
+        let file = self.pins.join(super::pin_file_name(&row.holder));
+        // What an interrupted run left there is the PIN of nothing any more: the card gets another.
+        let mut pin_place = match lying {
+            Lying::HalfMadeFor(_) => PinPlace::replacing(&file),
+            Lying::Blank => PinPlace::file(&file),
+        }
+        .map_err(|failure| PersonalizationError::TransportPin(std::io::Error::other(failure.message)))?;
+        let mut desk = Desk {
+            registry: &bench.office.registry,
+            authority: &mut bench.authority,
+            organization: &bench.office.config.organization,
+            content_signer: &mut bench.content_signer,
+            attestation_roots: &bench.attestation_roots,
+            master_key: &bench.master_key,
+            clock: &bench.office.clock,
+            random: &mut bench.office.random,
+            progress: &mut |step| self.watcher.step(place.name(), &step),
+            hand_over_pin: &mut |pin| pin_place.deliver(pin),
+            stop: &|| self.stop.load(Ordering::SeqCst),
+        };
+        desk.personalize(card, &row.holder, row.keys).await
+    }
+
+    /// What an error means for the row, and for whoever works here.
+    async fn judge(
+        &self,
+        bench: &Bench,
+        row: &Row,
+        error: PersonalizationError,
+    ) -> (Progress, Result<Outcome, Failure>) {
+        let kind = Kind::of(&error);
+        let half_made = match bench.office.registry.card_of(row.holder.id).await {
+            Ok(Some(record)) => matches!(record.card.state(), CardState::BeingPersonalised { .. }),
+            // If the registry cannot be asked, it is half-made as far as anybody knows.
+            Ok(None) | Err(_) => !matches!(kind, Kind::Person),
+        };
+        let failure = issue::explain(&bench.office, &row.holder, error).await;
+        let why = failure.message.clone();
+        let refused = Progress::Refused { code: failure.code, why: why.clone() };
+        match (kind, half_made) {
+            (Kind::Person, _) => (refused, Ok(Outcome::CardUnused)),
+            (Kind::Everybody, true) => (Progress::HalfMade { why }, Err(failure)),
+            (Kind::Everybody, false) => (Progress::Waiting, Err(failure)),
+            (Kind::Card, _) => (refused, Ok(Outcome::Ended)),
+            (Kind::Moment, true) => (Progress::HalfMade { why }, Ok(Outcome::OtherCard(failure.message))),
+            (Kind::Moment, false) => (Progress::Waiting, Ok(Outcome::OtherCard(failure.message))),
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.stop.load(Ordering::SeqCst)
+    }
+
+    /// Everybody stops: it would be the same for all.
+    pub fn give_up(&self, failure: Failure) {
+        self.stop.store(true, Ordering::SeqCst);
+        let mut fatal = self.fatal.lock().unwrap_or_else(PoisonError::into_inner);
+        fatal.get_or_insert(failure);
+    }
+
+    /// The rows; whoever panicked while holding them left them whole.
+    pub fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The registry's record of the card that lies there, or why there is none.
+async fn present(bench: &Bench, card: &mut Card) -> Result<Result<CardRecord, String>, Failure> {
+    let identity = match card.identity() {
+        Ok(identity) => identity,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let presented = PresentedIdentity { vendor_serial: identity.serial, guid: identity.guid.map(Guid::new) };
+    let record = bench.office.registry.card_presented(presented).await?;
+    Ok(record.ok_or_else(|| {
+        Failure::from(PersonalizationError::UnknownCard(crate::personalization::describe(presented))).message
+    }))
+}
+
+/// Whose error it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The person's: the card is as it was.
+    Person,
+    /// The card's, for good.
+    Card,
+    /// It would be the same for every row: registry, disk, authority.
+    Everybody,
+    /// Bad luck, or somebody's wish to stop.
+    Moment,
+}
+
+impl Kind {
+    fn of(error: &PersonalizationError) -> Self {
+        if error.fault().is_some() {
+            return Self::Card;
+        }
+        match error {
+            PersonalizationError::Interrupted { source, .. } => match Self::of(source) {
+                Self::Person => Self::Moment,
+                kind => kind,
+            },
+            PersonalizationError::EmploymentOver(_) => Self::Person,
+            PersonalizationError::Registry(error) => match error {
+                RegistryError::HasCard { .. }
+                | RegistryError::PersonRefused(_)
+                | RegistryError::UnknownPerson(_) => Self::Person,
+                // Another desk was quicker with this card or this person.
+                RegistryError::CardRefused(_) => Self::Moment,
+                _ => Self::Everybody,
+            },
+            PersonalizationError::TransportPin(_) | PersonalizationError::Custody(_) => Self::Everybody,
+            PersonalizationError::Key(KeyError::Card(error)) | PersonalizationError::Card(error) => {
+                Self::of_card(error)
+            }
+            PersonalizationError::Stopped => Self::Moment,
+            PersonalizationError::Ca(_) | PersonalizationError::Key(_) => Self::Everybody,
+            _ => Self::Card,
+        }
+    }
+
+    const fn of_card(error: &CardError) -> Self {
+        match error {
+            CardError::CardRemoved
+            | CardError::CardReset
+            | CardError::NoCard
+            | CardError::InUse(_)
+            | CardError::Transport(_) => Self::Moment,
+            _ => Self::Card,
+        }
+    }
+}
