@@ -1,0 +1,324 @@
+//! Bad luck and malice at the desk: each is named, nothing half-made leaves it, and there is a way on.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::panic)] // a test may panic
+
+mod desk_support;
+#[path = "desk_support/opened.rs"]
+mod opened;
+#[path = "registry/postgres_server.rs"]
+#[allow(dead_code)]
+mod postgres_server;
+
+use desk_support::{Desk, KEYS, guid_of, open, run};
+use issuer::clock::{Clock, SystemClock};
+use issuer::domain::CardState;
+use issuer::personalization::PersonalizationError;
+use issuer::personalization::plan::Step;
+use issuer::personalization::run::{Point, Progress};
+use issuer::registry::RegistryError;
+use middleware::transport::{Connection, Ending, Exclusive, TransportError};
+use middleware::{Administration, Card, KeyAlgorithm, KeyReference, ManagementKey};
+use opened::{Opened, sqlite};
+use postgres_server::Server;
+
+/// A reader in which one card takes the other's place after so many transactions.
+struct Swapped {
+    cards: [card_sim::Card; 2],
+    atr: Vec<u8>,
+    left: usize,
+}
+
+struct Line<'a>(&'a mut card_sim::Card);
+
+impl Connection for Swapped {
+    fn reader_name(&self) -> &str {
+        "test reader"
+    }
+
+    fn atr(&self) -> &[u8] {
+        &self.atr
+    }
+
+    fn longest_command(&self) -> Option<usize> {
+        Some(usize::MAX)
+    }
+
+    fn begin(&mut self) -> Result<Box<dyn Exclusive + '_>, TransportError> {
+        if self.left == 0 {
+            self.cards.swap(0, 1);
+        }
+        self.left = self.left.wrapping_sub(1);
+        Ok(Box::new(Line(&mut self.cards[0])))
+    }
+}
+
+impl Exclusive for Line<'_> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
+        Ok(self.0.transmit(command))
+    }
+
+    fn reconnect(&mut self) -> Result<(), TransportError> {
+        Ok(())
+    }
+
+    fn end(self: Box<Self>, ending: Ending) -> Result<(), TransportError> {
+        if ending == Ending::Reset {
+            self.0.reset();
+        }
+        Ok(())
+    }
+}
+
+/// Two cards of a kind; the second takes the first one's place before each transaction in turn.
+async fn swapped_before_every_transaction(blank: impl Fn(&Desk, &str) -> String) {
+    let desk = Desk::new();
+    let (first, second) = (blank(&desk, "first.card"), blank(&desk, "second.card"));
+    let state = |locator: &str| std::path::PathBuf::from(locator.trim_start_matches("sim:"));
+    let mut opened = Opened::at(&desk.home(), &sqlite(&desk)).await;
+    let mut noticed = 0;
+    // The first transaction opens the card, the second asks who it is: until then nothing is known of it.
+    for transactions in 2.. {
+        let before = std::fs::read(state(&second)).unwrap();
+        let mut cards = [&first, &second].map(|locator| card_sim::Card::open(&state(locator)).unwrap());
+        let atr = cards[0].power_on();
+        cards[1].power_on();
+        let swapped = Swapped { cards, atr, left: transactions };
+        let made =
+            opened.issue_to(Card::over(Box::new(swapped)).unwrap(), "alice@example.org", &mut |_| {}).await;
+        match made.map_err(innermost) {
+            Err(PersonalizationError::CardSwapped { expected, found }) => {
+                assert_ne!(expected, found);
+                noticed += 1;
+            }
+            Ok(_) => break,
+            Err(error) => panic!("swapped before transaction {transactions}: {error}"),
+        }
+        assert!(before == std::fs::read(state(&second)).unwrap(), "the wrong card was changed");
+        let holder = opened.registry.cardholder_named("alice@example.org").await.unwrap().unwrap();
+        let card = opened.registry.card_of(holder.id).await.unwrap().unwrap();
+        assert!(matches!(card.card.state(), CardState::BeingPersonalised { .. }));
+    }
+    assert!(noticed >= 6, "only {noticed} transactions were tried");
+    opened.agree(&first, 0).await;
+}
+
+fn innermost(error: PersonalizationError) -> PersonalizationError {
+    match error {
+        PersonalizationError::Interrupted { source, .. } => innermost(*source),
+        error => error,
+    }
+}
+
+#[tokio::test]
+async fn a_yubikey_swapped_in_the_middle_is_noticed_by_its_serial_number() {
+    swapped_before_every_transaction(|desk, name| desk.yubikey(name, &[])).await;
+}
+
+#[tokio::test]
+async fn a_standard_card_swapped_in_the_middle_is_noticed_by_its_guid() {
+    swapped_before_every_transaction(|desk, name| desk.standard(name)).await;
+}
+
+/// Does something to a card with the desk's own management key.
+fn tamper(desk: &Desk, locator: &str, act: impl FnOnce(&mut Administration<'_, '_>)) {
+    let guid = guid_of(locator);
+    let mut card = open(locator);
+    let mut transaction = card.transaction().unwrap();
+    let algorithm = transaction.management_key_algorithm().unwrap();
+    let key = desk.master_key().management_key(guid, 1, algorithm).unwrap();
+    act(&mut transaction.authenticate(&key).unwrap());
+}
+
+#[test]
+fn what_was_changed_on_a_card_past_the_desk_is_found_and_named() {
+    let desk = Desk::new();
+    let (alice, bob) = (desk.yubikey("alice.card", &[]), desk.yubikey("bob.card", &[]));
+    desk.issue("alice@example.org", &alice, &[]);
+    desk.issue("bob@example.org", &bob, &[]);
+    let check = |words: &[&str]| {
+        let checked = desk.issuer(&["check", "--card", &alice]);
+        checked.expect(4);
+        for word in words {
+            assert!(checked.stdout.contains(word), "{word:?} is not in: {}", checked.stdout);
+        }
+        let json = desk.issuer(&["--json", "check", "--card", &alice]);
+        json.expect(4);
+        let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+        assert_eq!(json["agrees"], false);
+    };
+    desk.issuer(&["check", "--card", &alice]).expect(0);
+    let own: Vec<_> = KEYS.map(|(_, key)| open(&alice).certificate(key).unwrap().unwrap()).into();
+    let bobs = open(&bob).certificate(KeyReference::DigitalSignature).unwrap().unwrap();
+
+    tamper(&desk, &alice, |card| card.write_certificate(KeyReference::DigitalSignature, &bobs).unwrap());
+    check(&["9C certificate", "belongs to another card", "9C key", "the private key is not that of"]);
+    let strange = strangers_certificate(&desk);
+    tamper(&desk, &alice, |card| card.write_certificate(KeyReference::DigitalSignature, &strange).unwrap());
+    check(&[
+        "a stranger's certificate: \"CN=Mallory\"",
+        "issuer revoke alice@example.org --reason key-compromise",
+    ]);
+    tamper(&desk, &alice, |card| {
+        card.write_certificate(KeyReference::DigitalSignature, &own[0]).unwrap();
+    });
+    check(&["belongs to another key of this card"]);
+    tamper(&desk, &alice, |card| {
+        card.write_certificate(KeyReference::DigitalSignature, &own[1]).unwrap();
+        card.write_certificate(KeyReference::retired().next().unwrap(), &strange).unwrap();
+    });
+    check(&["82 certificate", "a stranger's certificate"]);
+    tamper(&desk, &alice, |card| {
+        card.write_object(KeyReference::retired().next().unwrap().certificate_object(), &[]).unwrap();
+        card.generate(KeyReference::KeyManagement, KeyAlgorithm::P256).unwrap();
+    });
+    check(&["9D key", "the private key is not that of the certificate beside it"]);
+    let other = ManagementKey::new(middleware::ManagementKeyAlgorithm::Aes192, &[7; 24]).unwrap();
+    tamper(&desk, &bob, |card| card.set_management_key(&other).unwrap());
+    let checked = desk.issuer(&["check", "--card", &bob]);
+    checked.expect(4);
+    assert!(checked.stdout.contains("neither the desk's management key nor"), "{}", checked.stdout);
+}
+
+/// Of somebody who has nothing to do with this organisation, DER.
+fn strangers_certificate(desk: &Desk) -> Vec<u8> {
+    let out = desk.text("mallory.der");
+    let made = desk_support::openssl(&[
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=Mallory",
+        "-days",
+        "30",
+        "-keyout",
+        "/dev/null",
+        "-outform",
+        "DER",
+        "-out",
+        &out,
+    ]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    std::fs::read(out).unwrap()
+}
+
+#[test]
+fn revoked_held_and_blocked_cards_are_told_apart_by_the_check() {
+    let desk = Desk::new();
+    let alice = desk.yubikey("alice.card", &[]);
+    desk.issuer(&["check", "--card", &alice]).expect(0);
+    let pin = desk.issue("alice@example.org", &alice, &[]);
+    let agrees = |status: i32, words: &str| {
+        let checked = desk.issuer(&["check", "--card", &alice]);
+        checked.expect(status);
+        assert!(checked.stdout.contains(words), "{words:?} is not in: {}", checked.stdout);
+    };
+    desk.issuer(&["hold", "alice@example.org"]).expect(0);
+    agrees(0, "(on hold): card, registry and authority agree.");
+    desk.issuer(&["release", "alice@example.org"]).expect(0);
+    let wrong = if pin == "000000" { "111111" } else { "000000" };
+    for _ in 0..3 {
+        let mut card = open(&alice);
+        let refused = card
+            .transaction()
+            .unwrap()
+            .verify_pin(&desk_support::pin(wrong), middleware::LastTry::Spend)
+            .is_err();
+        assert!(refused);
+    }
+    agrees(4, "issuer mark serial=");
+    desk.issuer(&["mark", "alice@example.org", "pin-blocked"]).expect(0);
+    agrees(0, "(PIN blocked)");
+    let serial =
+        desk.json(&["find", "alice@example.org"])["certificates"][0]["serial"].as_str().unwrap().to_owned();
+    desk.issuer(&["revoke", &serial, "--reason", "superseded"]).expect(0);
+    agrees(4, "is revoked since");
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    agrees(0, "revoked since the newest CRL; make it known with: issuer publish");
+    desk.publish();
+    let checked = desk.issuer(&["check", "--card", &alice]);
+    assert!(!checked.expect(0).stdout.contains("newest CRL"), "{}", checked.stdout);
+    let unknown = desk.blank("unknown.card", &[]);
+    desk.issuer(&["check", "--card", &unknown]).refuses(1, &["is not in stock"]);
+}
+
+#[test]
+fn a_changed_management_key_is_named_before_anything_is_done() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    let mut card = open(&locator);
+    let mut transaction = card.transaction().unwrap();
+    let algorithm = transaction.management_key_algorithm().unwrap();
+    let other = ManagementKey::new(algorithm, &[7; 24]).unwrap();
+    let factory = ManagementKey::factory_default(algorithm);
+    transaction.authenticate(&factory).unwrap().set_management_key(&other).unwrap();
+    drop(transaction);
+    drop(card);
+    desk.issuer(&["check", "--card", &locator]).expect(4);
+    let refused =
+        desk.issuer(&["issue", "alice@example.org", "--card", &locator, "--transport-pin-file", "pin"]);
+    refused.refuses(1, &["neither the management key it came with nor the desk's", "take another"]);
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "cessation-of-operation"]).expect(0);
+    assert_eq!(desk.json(&["stock", "list"])[0]["state"], "unusable");
+}
+
+/// Two desks want to make a card for the same person at the same moment: one gets through.
+#[test]
+fn of_two_desks_that_want_the_same_person_one_is_refused_by_name() {
+    let desk = Desk::new();
+    let cards = ["one.card", "two.card"].map(|name| desk.yubikey(name, &[]));
+    let mut runs = std::thread::scope(|scope| {
+        let runs = [0, 1].map(|number| {
+            let (desk, card) = (&desk, &cards[number]);
+            scope.spawn(move || {
+                let pin = format!("{number}.pin");
+                desk.issuer(&["issue", "alice@example.org", "--card", card, "--transport-pin-file", &pin])
+            })
+        });
+        runs.map(|run| run.join().unwrap())
+    });
+    runs.sort_by_key(|run| run.status);
+    runs[0].expect(0);
+    runs[1].refuses(1, &["alice@example.org"]);
+    let states = desk.issuer(&["report", "states", "--csv"]).stdout;
+    assert!(states.contains("in stock,1") && states.contains("awaiting activation,1"), "{states}");
+}
+
+#[tokio::test]
+async fn a_database_that_goes_away_at_any_step_and_comes_back_loses_nothing() {
+    let server = Server::start();
+    let desk = Desk::empty();
+    let init = ["init", "--allow-emulated", "--organization", "Example Org", "--domain", "example.org"];
+    let base = ["--base-url", "http://pki.example.org"];
+    run(desk.command(&[&init[..], &base].concat()).env("ISSUER_REGISTRY", server.url())).expect(0);
+    let url = server.url().parse().unwrap();
+    for (number, stop_at) in
+        [Step::Puk, Step::MakeKey(issuer::domain::CardKey::DigitalSignature), Step::HandOver]
+            .into_iter()
+            .enumerate()
+    {
+        let locator = desk.blank(&format!("{number}.card"), &[]);
+        run(desk.command(&["stock", "add", "--card", &locator]).env("ISSUER_REGISTRY", server.url()))
+            .expect(0);
+        let mail = format!("p{number}@example.org");
+        let mut opened = Opened::at(&desk.home(), &url).await;
+        opened.add_person(&mail).await;
+        let mut watch = |progress| {
+            if progress == (Progress::Step { step: stop_at, point: Point::Acted }) {
+                server.stop();
+            }
+        };
+        let gone = opened.issue(&mail, &locator, &mut watch).await.map_err(innermost);
+        let Err(PersonalizationError::Registry(error)) = gone else { panic!("{gone:?}") };
+        assert!(matches!(error, RegistryError::Unreachable(_)), "{error}");
+        server.start_again();
+        let mut opened = Opened::at(&desk.home(), &url).await;
+        opened.issue(&mail, &locator, &mut |_| {}).await.unwrap();
+        opened.agree(&locator, number).await;
+    }
+    let opened = Opened::at(&desk.home(), &url).await;
+    opened.registry.verify_log().await.unwrap();
+    assert!(opened.registry.newest_event().await.unwrap().unwrap() <= SystemClock.now());
+}
