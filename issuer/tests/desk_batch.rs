@@ -36,7 +36,7 @@ fn prepared(count: usize) -> (Desk, Vec<String>) {
     (desk, locators)
 }
 
-fn batch<'a>(locators: &'a [String]) -> Vec<&'a str> {
+fn batch(locators: &[String]) -> Vec<&str> {
     let mut words = vec!["batch", "list.csv", "--pin-folder", "pins", "--card"];
     words.extend(locators.iter().map(String::as_str));
     words

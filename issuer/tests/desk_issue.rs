@@ -2,13 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
 
 mod desk_support;
+#[path = "desk_support/secrets.rs"]
+mod secrets;
 
 use desk_support::{Desk, KEYS, extract_certificates, guid_of, open, openssl, openssl_verify, pin};
-use issuer::domain::{AuthorityName, CardKey};
+use issuer::domain::CardKey;
 use issuer::personalization::PersonalizationError;
 use issuer::personalization::exercise::exercise;
 use middleware::{CardError, DataObject, LastTry, ManagementKey, ManagementKeyAlgorithm, Puk};
 use rand_core::UnwrapErr;
+use secrets::{derived, forms, found, of_home, of_stock_file};
 
 /// Every certificate of the card is accepted by OpenSSL against what is published, for its purpose.
 fn assert_openssl_accepts(desk: &Desk, locator: &str, algorithm: &str) {
@@ -306,8 +309,6 @@ fn the_home_holds_no_secret_in_the_clear() {
     let desk = Desk::new();
     let yubikey = desk.yubikey("alice.card", &[]);
     let standard = desk.standard("bob.card");
-    let stock: toml::Table =
-        std::fs::read_to_string(desk.path("bob.card.stock.toml")).unwrap().parse().unwrap();
     let pins = [
         desk.issue("alice@example.org", &yubikey, &[]),
         desk.issue("bob@example.org", &standard, &["--algorithm", "rsa2048"]),
@@ -315,23 +316,11 @@ fn the_home_holds_no_secret_in_the_clear() {
     desk.issuer(&["revoke", "bob@example.org", "--reason", "superseded"]).expect(0);
     let public = desk.publish();
 
-    let mut secrets: Vec<(String, Vec<u8>)> =
-        vec![("passphrase".to_owned(), desk_support::PASSPHRASE.into())];
+    let mut secrets = of_home(&desk);
     secrets.extend(pins.iter().map(|pin| ("transport PIN".to_owned(), pin.clone().into_bytes())));
-    secrets.push(("manufacturer's PUK".to_owned(), stock["puk"].as_str().unwrap().into()));
-    secrets.push((
-        "manufacturer's management key".to_owned(),
-        hex::decode(stock["management_key"].as_str().unwrap()).unwrap(),
-    ));
-    for guid in [guid_of(&yubikey), guid_of(&standard)] {
-        let derived = derived_secrets(&desk, guid);
-        secrets.extend(derived.into_iter().map(|secret| ("derived secret".to_owned(), secret)));
-    }
-    for name in [AuthorityName::Root, AuthorityName::People, AuthorityName::Servers] {
-        // The private scalar of a P-256 key stands in its own OCTET STRING of 32 bytes (RFC 5915 section 3).
-        let der = desk.authority_key(name);
-        let start = der.windows(2).position(|window| window == [0x04, 0x20]).expect("an EC private key") + 2;
-        secrets.push((format!("key of {name}"), der[start..start + 32].to_vec()));
+    secrets.extend(of_stock_file(&desk, "bob.card.stock.toml"));
+    for locator in [&yubikey, &standard] {
+        secrets.extend(derived(&desk, locator));
     }
     assert_eq!(found(&desk.home(), &secrets), Vec::<String>::new());
     assert_eq!(found(&public, &secrets), Vec::<String>::new());
@@ -345,101 +334,6 @@ fn the_home_holds_no_secret_in_the_clear() {
         .unwrap();
     }
     assert_eq!(found(&desk.home(), &secrets).len(), forms(&secrets[3].1).len());
-}
-
-/// PUK and management key of a card, derived by openssl from the opened master key file.
-fn derived_secrets(desk: &Desk, guid: issuer::domain::Guid) -> Vec<Vec<u8>> {
-    let file: toml::Table = std::fs::read_to_string(desk.home().join("master.key")).unwrap().parse().unwrap();
-    let number = |name: &str| file[name].as_integer().unwrap();
-    let hex_of = |name: &str| file[name].as_str().unwrap().to_owned();
-    let parameters = scrypt::Params::new(
-        u8::try_from(number("scrypt_log_n")).unwrap(),
-        u32::try_from(number("scrypt_r")).unwrap(),
-        u32::try_from(number("scrypt_p")).unwrap(),
-    )
-    .unwrap();
-    let mut key = [0; 32];
-    scrypt::scrypt(
-        desk_support::PASSPHRASE.as_bytes(),
-        &hex::decode(hex_of("salt")).unwrap(),
-        &parameters,
-        &mut key,
-    )
-    .unwrap();
-    // GCM with a 12-byte nonce is counter mode from block 2 (SP 800-38D section 7.1); openssl enc knows CTR.
-    let ciphertext = hex::decode(hex_of("ciphertext")).unwrap();
-    let input = desk.path("ciphertext");
-    std::fs::write(&input, &ciphertext[..32]).unwrap();
-    let counter = format!("{}00000002", hex_of("nonce"));
-    let opened = openssl(&[
-        "enc",
-        "-d",
-        "-aes-256-ctr",
-        "-K",
-        &hex::encode(key),
-        "-iv",
-        &counter,
-        "-in",
-        input.to_str().unwrap(),
-    ]);
-    std::fs::remove_file(&input).unwrap();
-    let master_key = hex::encode(&opened.stdout);
-    let derive = |length: &str, label: &str| {
-        let output = openssl(&[
-            "kdf",
-            "-keylen",
-            length,
-            "-binary",
-            "-kdfopt",
-            "digest:SHA256",
-            "-kdfopt",
-            &format!("hexkey:{master_key}"),
-            "-kdfopt",
-            &format!("hexsalt:{guid}"),
-            "-kdfopt",
-            &format!("info:sealwright: {label}"),
-            "HKDF",
-        ]);
-        assert!(output.status.success());
-        output.stdout
-    };
-    let material = u128::from_be_bytes(derive("16", "card PUK, version 1").try_into().unwrap());
-    let puk = format!("{:08}", material % 100_000_000);
-    // The card accepts it: this is the PUK, and whoever has the master key needs no program of ours.
-    let own = desk.master_key().puk(guid, 1).unwrap();
-    let same = Puk::new(puk.as_bytes()).unwrap();
-    let locator = [desk.text("alice.card"), desk.text("bob.card")]
-        .into_iter()
-        .map(|path| format!("sim:{path}"))
-        .find(|locator| guid_of(locator) == guid)
-        .unwrap();
-    open(&locator).transaction().unwrap().change_puk(&same, &own).unwrap();
-    vec![puk.into_bytes(), opened.stdout.clone(), derive("24", "card management key aes192, version 1")]
-}
-
-/// A secret as bytes, as hex in both cases, and as base64.
-fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
-    let mut forms =
-        vec![secret.to_vec(), hex::encode(secret).into_bytes(), hex::encode_upper(secret).into_bytes()];
-    let base64 = <base64ct::Base64 as base64ct::Encoding>::encode_string(secret);
-    forms.push(base64.into_bytes());
-    forms.dedup();
-    forms
-}
-
-fn found(directory: &std::path::Path, secrets: &[(String, Vec<u8>)]) -> Vec<String> {
-    let files = desk_support::files_below(directory);
-    assert!(files.len() > 4, "there is nothing to search in {}", directory.display());
-    let mut found = Vec::new();
-    for file in files {
-        let content = std::fs::read(&file).unwrap();
-        for (name, secret) in secrets {
-            if forms(secret).iter().any(|form| content.windows(form.len()).any(|window| window == form)) {
-                found.push(format!("{name} in {}", file.display()));
-            }
-        }
-    }
-    found
 }
 
 #[test]

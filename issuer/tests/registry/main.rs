@@ -9,6 +9,7 @@ mod log;
 mod model;
 mod outbox;
 mod people;
+#[allow(dead_code)]
 mod postgres_server;
 mod sqlite_file;
 mod two_desks;

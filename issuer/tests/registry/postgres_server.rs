@@ -59,6 +59,19 @@ impl Server {
         format!("postgres:///issuer?host={}&user=desk", self.socket().display())
     }
 
+    /// Where it keeps everything.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A copy of the database, as SQL.
+    pub(crate) fn dump(&self) -> String {
+        let socket = self.socket();
+        let output = output("pg_dump", &["-h", socket.to_str().unwrap(), "-U", "desk", "issuer"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// What psql answers.
     pub(crate) fn psql(&self, statement: &str) -> String {
         let socket = self.socket();

@@ -192,6 +192,13 @@ async fn queue(office: &Office, rows: &[Row], pins: &Path) -> Result<Queue, Fail
         let card = office.registry.card_of(row.holder.id).await?;
         let has_pin = pins.join(pin_file_name(&row.holder)).exists();
         let progress = match card.as_ref().map(|record| (record.card.state(), record.card.guid())) {
+            None if has_pin => Progress::Refused {
+                code: "exists",
+                why: format!(
+                    "has no card, but a PIN file lies in {} already: take it away first",
+                    pins.display()
+                ),
+            },
             None => Progress::Waiting,
             Some((CardState::BeingPersonalised { since, .. }, _)) => {
                 Progress::HalfMade { why: format!("interrupted; begun {since}") }

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, linkat};
 use rustix::io::Errno;
-use tempfile::NamedTempFile;
 
 use crate::config::write_new;
 use crate::desk::failure::Failure;
@@ -25,11 +24,8 @@ pub enum PinPlace {
         path: PathBuf,
         /// `None` once it has it.
         file: Option<File>,
-    },
-    /// A file in whose place may lie the PIN of an interrupted attempt, which is no card's PIN any more.
-    Replacing {
-        /// Its name.
-        path: PathBuf,
+        /// Whether the PIN of an interrupted attempt, which is no card's PIN any more, may lie there.
+        replaces: bool,
     },
 }
 
@@ -69,12 +65,7 @@ impl PinPlace {
                 ),
             ));
         }
-        let folder = folder_of(path);
-        let only_ours = std::fs::Permissions::from_mode(0o600);
-        let file = tempfile::tempfile_in(folder)
-            .and_then(|file| file.set_permissions(only_ours).map(|()| file))
-            .map_err(|error| Failure::file(folder, &error))?;
-        Ok(Self::New { path: path.to_owned(), file: Some(file) })
+        Self::without_name(path, false)
     }
 
     /// A file that an interrupted attempt at the same card may have written already; anything else there stays.
@@ -83,7 +74,16 @@ impl PinPlace {
     /// As [`Self::file`], and where something else lies there than a PIN.
     pub fn replacing(path: &Path) -> Result<Self, Failure> {
         let is_pin = path.symlink_metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 9);
-        if is_pin { Ok(Self::Replacing { path: path.to_owned() }) } else { Self::file(path) }
+        if is_pin { Self::without_name(path, true) } else { Self::file(path) }
+    }
+
+    fn without_name(path: &Path, replaces: bool) -> Result<Self, Failure> {
+        let folder = folder_of(path);
+        let only_ours = std::fs::Permissions::from_mode(0o600);
+        let file = tempfile::tempfile_in(folder)
+            .and_then(|file| file.set_permissions(only_ours).map(|()| file))
+            .map_err(|error| Failure::file(folder, &error))?;
+        Ok(Self::New { path: path.to_owned(), file: Some(file), replaces })
     }
 
     /// Puts the PIN there.
@@ -97,22 +97,17 @@ impl PinPlace {
                 writeln!(terminal, "{} {pin}", texts::say("issue-pin", &[]))?;
                 terminal.flush()
             }
-            Self::New { path, file } => {
+            Self::New { path, file, replaces } => {
                 let Some(mut file) = file.take() else { return Ok(()) };
                 writeln!(file, "{pin}")?;
                 file.sync_all()?;
+                if *replaces {
+                    std::fs::remove_file(&*path)?;
+                }
                 if !give_name(&file, path)? {
                     write_new(path, 0o600, format!("{pin}\n").as_bytes())?;
                 }
                 // Its name must survive a power cut too: nobody can ask the card for the PIN.
-                File::open(folder_of(path))?.sync_all()
-            }
-            Self::Replacing { path } => {
-                // Of mode 0600 from the beginning.
-                let mut file = NamedTempFile::new_in(folder_of(path))?;
-                writeln!(file, "{pin}")?;
-                file.as_file().sync_all()?;
-                file.persist(&*path).map_err(|error| error.error)?;
                 File::open(folder_of(path))?.sync_all()
             }
         }
