@@ -158,7 +158,18 @@ fn pkcs11_tool_makes_and_uses_keys_of_every_algorithm() -> Result<()> {
     signs(&clients, "03", FACTORY_PIN, true)?;
     decrypts(&clients, "03", FACTORY_PIN)?;
 
-    // OpenSSL 3.0 has no Ed25519 in its engine; it verifies with the key that OpenSC's tool shows.
+    // A key from outside, in a retired key's place, where no certificate tells of it.
+    let outside = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-outform", "DER"];
+    clients.run("openssl").args(outside).args(["-out", "outside.key"]).ok()?;
+    let import =
+        |login: Run| login.args(["--write-object", "outside.key", "--type", "privkey", "--id", "05"]);
+    import(clients.logged_in(FACTORY_PIN)).fails_with(1)?;
+    import(clients.officer(FACTORY_MANAGEMENT_KEY)).ok()?;
+    signs(&clients, "05", FACTORY_PIN, true)?;
+    decrypts(&clients, "05", FACTORY_PIN)?;
+
+    // OpenSSL 3.0 has no Ed25519 in its engine, which from now on finds no public key at all (libp11: "Unable to enumerate
+    // public keys"); it verifies with the key that OpenSC's tool shows.
     let generated = clients
         .officer(FACTORY_MANAGEMENT_KEY)
         .args(["--keypairgen", "--key-type", "EC:edwards25519", "--id", "02"])
