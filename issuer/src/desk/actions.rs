@@ -13,7 +13,8 @@ use super::office::Office;
 use super::output::Format;
 use super::{
     approval, audit, batch, ca, certify, check, class, clock, evidence, expiring, find, issue, life_cycle,
-    operator, publish, renew, replace, report, request, return_card, revoke, show, staff, stock, unblock,
+    operator, pin_letter, publish, renew, replace, report, request, return_card, revoke, show, staff, stock,
+    unblock,
 };
 use crate::domain::Permission;
 use crate::registry::SearchFor;
@@ -48,6 +49,10 @@ pub enum Action {
     #[command(after_help = "Exit status: 0 all agree, 4 something differs, 1 it cannot be found out.\n\n\
             Examples:\n  issuer --home pki check --card pcsc:\n  issuer --home pki check --card sim:alice.card --pin-file alice.pin")]
     Check(check::Arguments),
+    /// Make letters (PDF) of transport PINs that lie in files; each file goes once its letter is written
+    #[command(after_help = "Examples:\n  issuer --home pki pin-letter pins/*.pin --to letters\n  \
+        issuer --home pki pin-letter alice.transport --person alice@example.org --to letters")]
+    PinLetter(pin_letter::Arguments),
     /// New certificates on the card that somebody has, for the same keys or new ones; its holder types the PIN
     #[command(after_help = "Examples:\n  issuer --home pki renew alice@example.org --card pcsc:\n  \
         issuer --home pki renew alice@example.org --card pcsc: --new-keys\n  \
@@ -223,6 +228,7 @@ pub const TABLE: &[About] = &[
     about("issue", Needs::KeysAndCard, Changes::Card),
     about("batch", Needs::KeysAndCard, Changes::Card),
     about("check", Needs::KeysAndCard, Changes::Nothing),
+    about("pin-letter", Needs::Registry, Changes::Records),
     about("renew", Needs::KeysAndCard, Changes::Card),
     about("replace", Needs::KeysAndCard, Changes::Card),
     about("unblock", Needs::KeysAndCard, Changes::Card),
@@ -281,7 +287,9 @@ impl Action {
         match self {
             Self::Staff(command) => command.permission(),
             Self::Stock(stock::cli::Command::Add(_) | stock::cli::Command::Return(_)) => Permission::Stock,
-            Self::Issue(_) | Self::Batch(_) | Self::Renew(_) | Self::Replace(_) => Permission::Issue,
+            Self::Issue(_) | Self::Batch(_) | Self::PinLetter(_) | Self::Renew(_) | Self::Replace(_) => {
+                Permission::Issue
+            }
             Self::Unblock(_) => Permission::Unblock,
             Self::Revoke(_) => Permission::Revoke,
             Self::Hold(_) | Self::Release(_) | Self::Mark(_) => Permission::LifeCycle,
@@ -322,6 +330,7 @@ impl Action {
             Self::Issue(arguments) => issue::run(office, arguments.order(), format).await,
             Self::Batch(arguments) => batch::run(office, &arguments, format).await,
             Self::Check(arguments) => check::run(office, &arguments, format).await,
+            Self::PinLetter(arguments) => pin_letter::run(office, &arguments, format).await,
             Self::Renew(arguments) => renew::run(office, *arguments, format).await,
             Self::Replace(arguments) => replace::run(office, *arguments, format).await,
             Self::Unblock(arguments) => unblock::run(office, *arguments, format).await,

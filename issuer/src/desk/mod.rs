@@ -14,6 +14,7 @@
 //!   [`authority_key`]: keys of authorities wherever they live; [`ceremony`]: `init` as it was declared.
 //! - [`operator`]: who may do what, [`office::Office::authorize`]; [`approval`]: what needs two.
 //! - [`staff_import`]: a list of staff ([`staff_file`], [`staff_directory`]) beside who is known; [`staff_leavers`].
+//! - [`pin_letter`]: a transport PIN on paper, to be folded.
 //! - `card_keys`: the keys of a card, and where they came from.
 //! - [`which_card`]: which card somebody means; [`ways`]: what can be done with it and undone.
 
@@ -47,6 +48,7 @@ pub mod ocsp;
 pub mod office;
 pub mod operator;
 pub mod output;
+pub mod pin_letter;
 pub mod publish;
 pub mod renew;
 pub mod replace;
