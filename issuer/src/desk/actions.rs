@@ -12,9 +12,9 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::Format;
 use super::{
-    approval, audit, batch, ca, certify, check, class, clock, evidence, expiring, find, issue, life_cycle,
-    operator, pin_letter, publish, renew, replace, report, request, return_card, revoke, show, staff, stock,
-    unblock,
+    approval, audit, backup, batch, ca, certify, check, class, clock, evidence, expiring, find, issue,
+    life_cycle, operator, pin_letter, publish, renew, replace, report, request, return_card, revoke, show,
+    staff, stock, unblock,
 };
 use crate::domain::Permission;
 use crate::registry::SearchFor;
@@ -119,6 +119,9 @@ pub enum Action {
     /// Write down the life of a person's cards for a third party, who checks it with openssl alone
     #[command(after_help = "Example:\n  issuer --home pki evidence alice@example.org --to evidence")]
     Evidence(evidence::Arguments),
+    /// Take a backup of the home and the registry into one encrypted file
+    #[command(after_help = "Example:\n  issuer --home pki backup pki.backup")]
+    Backup(backup::Arguments),
     /// What the desk thinks of the computer's clock
     #[command(
         subcommand,
@@ -255,6 +258,7 @@ pub const TABLE: &[About] = &[
     about("approval waive", Needs::Registry, Changes::Records),
     about("approve", Needs::Registry, Changes::Records),
     about("evidence", Needs::Registry, Changes::Nothing),
+    about("backup", Needs::Keys, Changes::Nothing),
     about("clock show", Needs::Registry, Changes::Nothing),
     about("clock accept", Needs::Registry, Changes::Records),
     about("audit verify", Needs::Registry, Changes::Nothing),
@@ -304,6 +308,7 @@ impl Action {
             Self::Approval(command) => command.permission(),
             Self::Approve(_) => Permission::Approve,
             Self::Evidence(_) => Permission::Evidence,
+            Self::Backup(_) => Permission::Backup,
             Self::Clock(command) => command.permission(),
             Self::Audit(_) => Permission::VerifyLog,
             Self::Publish(_) => Permission::Publish,
@@ -346,6 +351,7 @@ impl Action {
             Self::Approval(command) => approval::run(office, command, format).await,
             Self::Approve(which) => approval::grant(office, &which, format).await,
             Self::Evidence(arguments) => evidence::run(office, &arguments, format).await,
+            Self::Backup(arguments) => backup::run(office, &arguments, format).await,
             Self::Clock(command) => clock::run(office, &command, format).await,
             Self::Audit(command) => audit::run(office, &command, format).await,
             Self::Publish(arguments) => publish::run(office, &arguments, format).await,

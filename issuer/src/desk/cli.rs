@@ -20,7 +20,7 @@ use super::office::Surroundings;
 use super::operator::OperatorCard;
 use super::output::{self, Format};
 use super::texts::{self, Language};
-use super::{ceremony, init, lint, ocsp, serve, shell, tsa};
+use super::{backup, ceremony, init, lint, ocsp, serve, shell, tsa};
 use crate::ca::profile::PivExtensions;
 use crate::ca::profile::status_services::{DeltaCrls, OcspService};
 use crate::clock::SystemClock;
@@ -82,6 +82,12 @@ enum Command {
     Init(Box<InitArguments>),
     #[command(flatten)]
     Action(Action),
+    /// Restore a backup into a home and a registry that are not there yet
+    #[command(
+        after_help = "Exit status: 0 done, 3 done, but what is on hold in public must be put on hold again.\n\n\
+            Examples:\n  issuer --home pki restore pki.backup --published /srv/pki\n  issuer --home pki --registry postgres://issuer@db/issuer restore pki.backup"
+    )]
+    Restore(backup::RestoreArguments),
     /// The desk as a shell: insert a card and be led through, or type commands
     #[command(
         after_help = "Examples:\n  issuer --home pki desk\n  issuer --home pki desk --card 'pcsc:My Reader 00 00'"
@@ -281,6 +287,7 @@ async fn carry_out(command: Command, surroundings: Surroundings, format: Format)
     match command {
         Command::Init(arguments) => initialise(&surroundings, *arguments).await,
         Command::Desk(arguments) => shell::run(&surroundings, arguments, format).await,
+        Command::Restore(arguments) => backup::restore(&surroundings, &arguments, format).await,
         Command::Action(action) => action.carry_out(&mut surroundings.open().await?, format).await,
         Command::Serve { from, listen, ocsp, service_passphrase_file, rate } => {
             let source = service_passphrase_file.unwrap_or(SecretSource::Terminal);

@@ -104,7 +104,7 @@ pub async fn run(
     }
 }
 
-fn refuse_existing(home: &Home) -> Result<(), Failure> {
+pub(super) fn refuse_existing(home: &Home) -> Result<(), Failure> {
     let is_empty = match std::fs::read_dir(home.path()) {
         Ok(mut entries) => entries.next().is_none(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,

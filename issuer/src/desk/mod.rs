@@ -23,6 +23,7 @@ pub mod approval;
 mod attestation_roots;
 pub mod audit;
 pub mod authority_key;
+pub mod backup;
 pub mod batch;
 pub mod ca;
 mod card_keys;

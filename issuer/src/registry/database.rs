@@ -208,6 +208,15 @@ impl Change {
         self.kind
     }
 
+    /// Reads again where the log ends: somebody's rows were put into it.
+    pub(super) async fn read_end(&mut self) -> Result<(), RegistryError> {
+        let row = sqlx::query("SELECT sequence, hash FROM event_chain WHERE only_row = 1")
+            .fetch_optional(self.connection())
+            .await?;
+        self.end = chain_end(&row.ok_or_else(|| damaged("the end of the log is missing"))?)?;
+        Ok(())
+    }
+
     /// Where the log ends within this change.
     pub(super) const fn end(&self) -> ChainEnd {
         self.end

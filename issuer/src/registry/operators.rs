@@ -208,6 +208,40 @@ impl Registry {
     }
 }
 
+impl Registry {
+    /// Records that this registry goes on behind a published checkpoint that it does not know: it was restored.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn accept_published(
+        &self,
+        checkpoint: &ChainHash,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        let digest = checkpoint.to_string();
+        let event = PublishedEvent::PublishedCheckpointAccepted { checkpoint: &digest };
+        self.change(async |change| agree(change, (ACCEPTED_CHECKPOINT, digest.clone()), &event, now).await)
+            .await
+    }
+
+    /// Whether this registry was restored behind this published checkpoint.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn has_accepted(&self, checkpoint: &ChainHash) -> Result<bool, RegistryError> {
+        Ok(self.setting(ACCEPTED_CHECKPOINT).await? == Some(checkpoint.to_string()))
+    }
+}
+
+/// The published checkpoint that a restored registry goes on behind, in the settings.
+const ACCEPTED_CHECKPOINT: &str = "published-checkpoint";
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum PublishedEvent<'a> {
+    PublishedCheckpointAccepted { checkpoint: &'a str },
+}
+
 /// The accepted clock, in the settings.
 const CLOCK: &str = "clock";
 

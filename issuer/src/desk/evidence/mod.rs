@@ -191,7 +191,7 @@ async fn write_certificates(
         crls.push_str(&to_pem("X509 CRL", &crl.crl));
         if authority.name == AuthorityName::People {
             for entry in CrlView::from_der(&crl.crl)?.entries() {
-                revoked.insert(entry?.serial_number.to_vec());
+                revoked.insert(entry?.revoked()?.serial_number.as_bytes().to_vec());
             }
         }
     }

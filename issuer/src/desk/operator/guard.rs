@@ -57,6 +57,11 @@ impl Guard {
         *self.session() = Session::Closed;
     }
 
+    /// Whether a second operator is at the same desk.
+    pub(in crate::desk) const fn has_second(&self) -> bool {
+        self.second.is_some()
+    }
+
     fn session(&self) -> MutexGuard<'_, Session> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,0 +1,148 @@
+//! What a published directory knows that an older backup does not: CRL numbers, revocations, the checkpoint of the log.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::super::audit::published::checkpoint_of;
+use super::super::failure::Failure;
+use super::super::office::{Office, read_file};
+use crate::ca::Certificate;
+use crate::ca::certificate::verify_signed;
+use crate::ca::crl::view::CrlView;
+use crate::ca::crl::{RevocationReason as CrlReason, RevokedCertificate};
+use crate::domain::{AuthorityName, CertificateState, RevocationReason, SerialNumber};
+use crate::publication::layout;
+use crate::registry::NewCertificate;
+
+/// What was learned.
+#[derive(Default)]
+pub(super) struct Learned {
+    /// Revocations since the backup.
+    pub(super) revoked: usize,
+    /// Certificates since the backup that were revoked, and of which only the serial number is known.
+    pub(super) unknown: usize,
+    /// Serial numbers that are on hold in public, and not in the registry.
+    pub(super) held: Vec<String>,
+    published: usize,
+}
+
+impl Learned {
+    pub(super) fn is_complete(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    pub(super) fn sentence(&self) -> String {
+        let held = match self.held.as_slice() {
+            [] => String::new(),
+            held => format!(" On hold in public, put them on hold again: {}.", held.join(", ")),
+        };
+        match self.published {
+            0 => "No published directory was compared: certificates and revocations since the backup are forgotten, and CRL numbers skip 1000.".to_owned(),
+            _ => format!(
+                "{} revocations were taken from what is published, {} of them of certificates that the backup does not know.{held}",
+                self.revoked, self.unknown
+            ),
+        }
+    }
+}
+
+/// Numbers that may have been used since a backup of which nothing else is known.
+const SKIPPED: u64 = 1000;
+/// A CRL of a million entries is 50 MB.
+const LARGEST_CRL: u64 = 1024 * 1024 * 1024;
+
+/// Compares with published directories; without any, CRL numbers skip a thousand.
+pub(super) async fn learn(
+    office: &Office,
+    published: &[PathBuf],
+    now: Timestamp,
+) -> Result<Learned, Failure> {
+    let mut learned = Learned { published: published.len(), ..Learned::default() };
+    if published.is_empty() {
+        for (authority, number) in office.registry.highest_crl_numbers().await? {
+            office.registry.skip_crl_numbers(&authority, number.saturating_add(SKIPPED), now).await?;
+        }
+    }
+    for directory in published {
+        for authority in office.registry.authorities().await? {
+            let certificate = Certificate::from_der(authority.certificate)?;
+            let key = hex::encode(certificate.subject_key_identifier());
+            let path = directory.join(layout::REVOCATIONS).join(format!("{key}.crl"));
+            if path.exists() {
+                learn_crl(office, (authority.name, &certificate), &path, now, &mut learned).await?;
+            }
+        }
+        if let Some(checkpoint) = checkpoint_of(directory)? {
+            office.registry.accept_published(&checkpoint.digest(), now).await?;
+        }
+    }
+    Ok(learned)
+}
+
+async fn learn_crl(
+    office: &Office,
+    (name, issuer): (AuthorityName, &Certificate),
+    path: &Path,
+    now: Timestamp,
+    learned: &mut Learned,
+) -> Result<(), Failure> {
+    let der = read_file(path, LARGEST_CRL)?;
+    verify_signed(&der, "CRL", issuer.public_key())?;
+    let crl = CrlView::from_der(&der)?;
+    let number = crl.number().unwrap_or_default();
+    let number =
+        number.iter().fold(0_u64, |value, octet| value.saturating_mul(256).saturating_add(u64::from(*octet)));
+    let known = office.registry.highest_crl_numbers().await?.get(name.as_str()).copied().unwrap_or_default();
+    if number > known {
+        office.registry.skip_crl_numbers(name.as_str(), number, now).await?;
+    }
+    for entry in crl.entries() {
+        let entry = entry?.revoked()?;
+        let serial = SerialNumber::from_bytes(entry.serial_number.as_bytes());
+        let Some(serial) = serial else { continue };
+        learn_entry(office, (name, issuer), &serial, &entry, learned).await?;
+    }
+    Ok(())
+}
+
+async fn learn_entry(
+    office: &Office,
+    (name, issuer): (AuthorityName, &Certificate),
+    serial: &SerialNumber,
+    entry: &RevokedCertificate,
+    learned: &mut Learned,
+) -> Result<(), Failure> {
+    let registry = &office.registry;
+    let known = registry.certificate(serial).await?;
+    if known.as_ref().is_some_and(|known| matches!(known.state.state(), CertificateState::Revoked { .. })) {
+        return Ok(());
+    }
+    if entry.reason == CrlReason::CertificateHold {
+        if !known.is_some_and(|known| matches!(known.state.state(), CertificateState::OnHold { .. })) {
+            learned.held.push(serial.to_string());
+        }
+        return Ok(());
+    }
+    let at = entry.revocation_date;
+    if known.is_none() {
+        let lost = NewCertificate {
+            serial: serial.clone(),
+            authority: name,
+            profile: "unknown".to_owned(),
+            subject: "issued after the backup".to_owned(),
+            mail: None,
+            on_card: None,
+            not_before: issuer.not_before(),
+            not_after: issuer.not_after(),
+            to_be_signed: Vec::new(),
+        };
+        registry.reserve_certificate(&lost, at).await?;
+        learned.unknown += 1;
+    }
+    let reason = RevocationReason::parse(entry.reason.name()).unwrap_or(RevocationReason::Unspecified);
+    let since = entry.invalidity_date.filter(|since| *since <= at);
+    registry.revoke_certificate(serial, reason, since, at).await?;
+    learned.revoked += 1;
+    Ok(())
+}
