@@ -9,7 +9,7 @@ use operator_support::Staffed;
 /// A desk where everything that can need two operators does.
 fn demanding() -> Staffed {
     let desk = Staffed::new();
-    let all = ["other-domain", "revoke-authority", "change-profile", "export", "clock-accept", "restore"];
+    let all = ["other-domain", "revoke-authority", "export", "clock-accept", "restore"];
     let said = desk.as_operator("adam", &[&["approval", "demand"][..], &all].concat());
     said.expect(0);
     assert!(said.stdout.contains("dual-control"), "{}", said.stdout);

@@ -119,3 +119,50 @@ fn nobody_locks_everybody_out() {
     desk.as_operator("rita", &["approval", "demand", "export"])
         .refuses(1, &["two operators are needed first"]);
 }
+
+/// In long work, between two items: a batch or the desk's shell asks before each.
+#[tokio::test]
+async fn a_session_ends_for_good_when_the_card_leaves() {
+    use issuer::domain::Permission;
+    let desk = Staffed::new();
+    let surroundings = issuer::desk::office::Surroundings {
+        home: Some(issuer::config::Home::new(desk.desk.home())),
+        registry: None,
+        operator: Some(desk.card("rita")),
+        operator_pin: Some(desk.pin_file("rita").parse().unwrap()),
+        second_operator: None,
+        passphrase: desk.desk.text("passphrase").parse().unwrap(),
+        key_pin: None,
+        format: issuer::desk::output::Format::Text,
+    };
+    let office = surroundings.open().await.unwrap();
+    let zoe = office.cardholder("zoe@example.org").await.unwrap();
+    let hold = async || {
+        let card = office.registry.card_of(zoe.id).await.unwrap().unwrap();
+        let now = issuer::clock::Clock::now(&issuer::clock::SystemClock);
+        office.registry.command_card(card.id, issuer::domain::CardCommand::Hold, now).await
+    };
+    // Nobody has shown a card yet.
+    assert!(matches!(hold().await, Err(issuer::registry::RegistryError::NobodyActs)));
+    office.authorize(Permission::Issue).await.unwrap();
+    office.authorize(Permission::Issue).await.unwrap();
+    assert_eq!(office.authorize(Permission::Approve).await.unwrap_err().code, "operator-refused");
+    office.authorize(Permission::LifeCycle).await.unwrap();
+    let (card, away) = (desk.path("rita.card"), desk.path("away.card"));
+    std::fs::rename(&card, &away).unwrap();
+    assert_eq!(office.authorize(Permission::LifeCycle).await.unwrap_err().code, "operator-card-gone");
+    assert!(matches!(hold().await, Err(issuer::registry::RegistryError::NobodyActs)));
+    // Put back, it is another session.
+    std::fs::rename(&away, &card).unwrap();
+    assert_eq!(office.authorize(Permission::LifeCycle).await.unwrap_err().code, "operator-card-gone");
+    drop(office);
+    let office = surroundings.open_for(Permission::LifeCycle).await.unwrap();
+    drop(office);
+    // Expired while it is at work: the certificate counts, not the session.
+    let office = surroundings.open_for(Permission::Read).await.unwrap();
+    desk.as_operator("adam", &["revoke", "rita@example.org", "--reason", "key-compromise"]).expect(0);
+    assert_eq!(office.authorize(Permission::Read).await.unwrap_err().code, "operator-refused");
+    drop(office);
+    let ended = desk.log().iter().filter(|event| event["kind"] == "operator-refused").count();
+    assert_eq!(ended, 4);
+}

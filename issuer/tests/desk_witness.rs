@@ -250,9 +250,9 @@ async fn rewrite(desk: &Desk, has_key: bool) {
         .await
         .unwrap();
     if has_key {
-        let root = hex::decode(&checkpoints[0].checkpoint.log).unwrap();
+        let log = checkpoints[0].checkpoint.log.clone();
         let notary =
-            issuer::desk::audit::notary::of_home(&issuer::config::Home::new(&home), &root, None).unwrap();
+            issuer::desk::audit::notary::of_home(&issuer::config::Home::new(&home), log, None).unwrap();
         forge(&pool, notary.as_ref(), &checkpoints, &hashes).await;
     }
     pool.close().await;

@@ -171,7 +171,7 @@ async fn establish(
     )?;
     write_secret(&home.master_key_file(), &master_key)?;
     store(&registry, AuthorityName::Root, &certificate).await?;
-    let notary = audit::notary::of_home(home, certificate.subject_key_identifier(), None)?;
+    let notary = audit::notary::of_home(home, hex::encode(certificate.subject_key_identifier()), None)?;
     registry.set_notary(notary, now).await?;
     let mut records =
         vec![KeyRecord::new(AuthorityName::Root, &plan.location(AuthorityName::Root), &certificate)];

@@ -142,7 +142,12 @@ impl Surroundings {
         };
         let root = office.authority_certificate(AuthorityName::Root).await?;
         let witness = office.config.witness.clone();
-        let notary = audit::notary::of_home(&office.home, root.subject_key_identifier(), witness)?;
+        // The log keeps the name of its first root, whatever becomes of the root's key.
+        let log = match office.registry.newest_checkpoint().await? {
+            Some(newest) => newest.checkpoint.log,
+            None => hex::encode(root.subject_key_identifier()),
+        };
+        let notary = audit::notary::of_home(&office.home, log, witness)?;
         let now = office.clock.now();
         office.registry.set_notary(notary, now).await?;
         if office.registry.has_operators().await? {

@@ -30,8 +30,6 @@ pub enum Act {
     OtherDomain,
     /// The end of an authority.
     RevokeAuthority,
-    /// A change of what certificates contain.
-    ChangeProfile,
     /// What leaves the house: evidence, backups.
     Export,
     /// A clock that is behind what it signed.
@@ -44,10 +42,9 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 6] = [
         Self::OtherDomain,
         Self::RevokeAuthority,
-        Self::ChangeProfile,
         Self::Export,
         Self::ClockAccept,
         Self::Restore,
@@ -59,7 +56,6 @@ impl Act {
         match self {
             Self::OtherDomain => "other-domain",
             Self::RevokeAuthority => "revoke-authority",
-            Self::ChangeProfile => "change-profile",
             Self::Export => "export",
             Self::ClockAccept => "clock-accept",
             Self::Restore => "restore",

@@ -112,14 +112,12 @@ async fn judge(
     };
     let own_word = if findings.is_empty() { OwnWord::Consistent } else { OwnWord::Inconsistent };
     let (end, at) = registry.last_event().await?;
-    let root = office.authority_certificate(AuthorityName::Root).await?;
-    let found = FoundLog {
-        log: hex::encode(root.subject_key_identifier()),
-        end,
-        at,
-        crls: registry.highest_crl_numbers().await?,
-        own_word,
+    let log_name = match registry.newest_checkpoint().await {
+        Ok(Some(newest)) => newest.checkpoint.log,
+        // Nothing to go by but the root.
+        _ => hex::encode(office.authority_certificate(AuthorityName::Root).await?.subject_key_identifier()),
     };
+    let found = FoundLog { log: log_name, end, at, crls: registry.highest_crl_numbers().await?, own_word };
     let mut hashes = BTreeMap::new();
     for checkpoint in seen {
         let sequence = checkpoint.checkpoint.end.sequence;

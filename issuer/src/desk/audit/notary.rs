@@ -32,15 +32,11 @@ struct KeyInHome {
     witness: Option<PathBuf>,
 }
 
-/// The notary of a home: its audit key, which is made where there is none, for the log of this root.
+/// The notary of a home: its audit key, which is made where there is none, for the log of this name.
 ///
 /// # Errors
 /// The key file cannot be read or written, or is none.
-pub fn of_home(
-    home: &Home,
-    root_key_identifier: &[u8],
-    witness: Option<PathBuf>,
-) -> Result<Arc<dyn Notary>, Failure> {
+pub fn of_home(home: &Home, log: String, witness: Option<PathBuf>) -> Result<Arc<dyn Notary>, Failure> {
     let path = home.audit_key_file();
     let key = match std::fs::read(&path).map(Zeroizing::new) {
         Ok(pem) => read_key(&path, &pem)?,
@@ -49,7 +45,6 @@ pub fn of_home(
     };
     let public_key = key.public_key().to_der();
     let public_key = public_key.map_err(|error| Failure::new("key", error.to_string()))?;
-    let log = hex::encode(root_key_identifier);
     Ok(Arc::new(KeyInHome { key: Mutex::new(key), public_key, log, witness }))
 }
 
