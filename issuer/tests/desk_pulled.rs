@@ -12,15 +12,16 @@ use desk_support::{Desk, PASSPHRASE};
 use issuer::ca::{Authority, Certificate};
 use issuer::clock::SystemClock;
 use issuer::config::{Config, Home};
-use issuer::domain::{AuthorityName, CardState, CertificateState};
+use issuer::domain::{AuthorityName, CardKey, CardState, CertificateState};
 use issuer::personalization::PersonalizationError;
 use issuer::personalization::attestation::{AttestationRefusal, AttestationRoots};
 use issuer::personalization::objects::ContentSigner;
 use issuer::personalization::plan::{KeyChoice, KeyOrigin};
+use issuer::personalization::renewal::{RenewalOrder, Renewed};
 use issuer::personalization::run::Personalized;
 use issuer::registry::Registry;
 use middleware::transport::{Connection, Ending, Exclusive, TransportError};
-use middleware::{Card, CardError, FileKey, KeyAlgorithm};
+use middleware::{Card, CardError, FileKey, KeyAlgorithm, KeyReference};
 use rand_core::UnwrapErr;
 
 /// What happens to the command in the middle of which the card is pulled.
@@ -265,4 +266,65 @@ async fn an_emulated_card_that_hides_it_is_betrayed_by_its_attestation() {
     let PersonalizationError::Interrupted { source, .. } = refused else { panic!("{refused}") };
     assert!(matches!(*source, PersonalizationError::Attestation(AttestationRefusal::HiddenEmulation)));
     assert!(opened.registry.certificates_to_publish(jiff::Timestamp::UNIX_EPOCH).await.unwrap().is_empty());
+}
+
+/// One run of a renewal with new keys on a card that may be pulled.
+async fn renewal(opened: &mut Opened, card: Pulled, digits: &str) -> Result<Renewed, PersonalizationError> {
+    let mut card = Card::over(Box::new(card))?;
+    let holder = opened.registry.cardholder_named("alice@example.org").await.unwrap().unwrap();
+    let record = opened.registry.card_of(holder.id).await.unwrap().unwrap();
+    let mut desk = issuer::personalization::run::Desk {
+        registry: &opened.registry,
+        authority: &mut opened.authority,
+        organization: &opened.config.organization,
+        content_signer: &mut opened.content_signer,
+        attestation_roots: &opened.attestation_roots,
+        master_key: &opened.master_key,
+        clock: &SystemClock,
+        random: &mut UnwrapErr(getrandom::SysRng),
+        progress: &mut |_| {},
+        hand_over_pin: &mut |_| Ok(()),
+        stop: &|| false,
+    };
+    let new_keys = KeyChoice { algorithm: KeyAlgorithm::P256, origin: KeyOrigin::GeneratedOnCard };
+    let order = RenewalOrder { keys: CardKey::ALL.to_vec(), new_keys: Some(new_keys) };
+    desk.renew(&mut card, &record, &holder, &order, &desk_support::pin(digits)).await
+}
+
+/// Each run gets a command further than the one before, on top of what that one has confirmed. Whatever is lost, the old key 9D lies at its retired reference in the end, and every certificate that was made is on
+/// the card or revoked (but for the old one of 9C, which stays good).
+#[tokio::test]
+async fn a_card_pulled_again_and_again_during_its_renewal_is_renewed_in_the_end() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    let digits = desk.issue("alice@example.org", &locator, &[]);
+    let old = desk_support::open(&locator).certificate(KeyReference::KeyManagement).unwrap().unwrap();
+    let mut opened = opened(&desk).await;
+    let state = desk.path("alice.card");
+    let mut pulled = 0;
+    let renewed = loop {
+        let last = if pulled % 2 == 0 { Last::Lost } else { Last::CarriedOut };
+        match renewal(&mut opened, pulled_card(&state, pulled / 2, last), &digits).await {
+            Ok(renewed) => break renewed,
+            Err(error) => assert!(is_removed(&error), "pulled at command {pulled} / 2: {error}"),
+        }
+        pulled += 1;
+        assert!(pulled < 2000, "no run gets through");
+    };
+    assert!(pulled > 60, "only {pulled} / 2 commands were needed: does the test count?");
+    assert_eq!(renewed.retired.map(|reference| reference.to_string()).as_deref(), Some("82"));
+    let mut card = desk_support::open(&locator);
+    assert_eq!(card.certificate(renewed.retired.unwrap()).unwrap(), Some(old));
+    let on_card: Vec<_> =
+        card.certificates().unwrap().into_iter().map(|(_, certificate)| certificate).collect();
+    assert_eq!(on_card.len(), 5);
+    let record = opened.registry.cards().await.unwrap().swap_remove(0);
+    assert_eq!(opened.registry.open_operation(record.id).await.unwrap(), None);
+    let mut beside = 0;
+    for certificate in opened.registry.certificates_of_card(record.id).await.unwrap() {
+        let is_revoked = matches!(certificate.state.state(), CertificateState::Revoked { .. });
+        let is_on_card = certificate.certificate.as_ref().is_some_and(|der| on_card.contains(der));
+        beside += usize::from(!is_revoked && !is_on_card);
+    }
+    assert_eq!(beside, 1, "only the old certificate of 9C is neither on the card nor revoked");
 }
