@@ -120,9 +120,8 @@ pub fn found(directory: &Path, secrets: &[Secret]) -> Vec<String> {
 /// Every secret in a file.
 pub fn found_in(file: &Path, secrets: &[Secret]) -> Vec<String> {
     let content = std::fs::read(file).unwrap();
-    let is_there = |secret: &[u8]| {
-        forms(secret).iter().any(|form| content.windows(form.len()).any(|window| window == form))
-    };
+    let is_there =
+        |secret: &[u8]| forms(secret).iter().any(|form| memchr::memmem::find(&content, form).is_some());
     let here = secrets.iter().filter(|(_, secret)| is_there(secret));
     here.map(|(name, _)| format!("{name} in {}", file.display())).collect()
 }
