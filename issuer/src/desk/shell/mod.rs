@@ -161,6 +161,8 @@ impl Session {
     async fn act(&mut self, action: Action) -> Result<Status, Failure> {
         let outcome = if self.source.is_interactive() {
             tokio::select! {
+                // An action that minds Ctrl-C itself has ended by then, and says how.
+                biased;
                 outcome = action.carry_out(&mut self.office, self.format) => outcome,
                 _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted", texts::say("shell-interrupted", &[]))),
             }

@@ -39,7 +39,9 @@ pub(super) enum Seen {
 pub(super) struct Offer {
     /// In words.
     pub what: String,
-    /// As a command; `LOCATOR`, `PERSON`, `REASON`, `FILE` stand for what is asked for.
+    /// As a command of the program; `LOCATOR`, `PERSON`, `REASON`, `FILE` stand for what is asked for.
+    pub command: String,
+    /// Its words, without the program.
     pub words: Vec<String>,
     /// Whether it is asked again.
     pub care: Care,
@@ -151,7 +153,7 @@ impl Seen {
 impl Offer {
     fn new(key: &str, command: &str, care: Care) -> Self {
         let words = command.split(' ').map(str::to_owned).collect();
-        Self { what: texts::say(key, &[]), words, care }
+        Self { what: texts::say(key, &[]), command: format!("issuer {command}"), words, care }
     }
 }
 
@@ -181,8 +183,9 @@ pub(super) fn of_record(
 ) -> Vec<Offer> {
     let views = ways::of(record, mail).into_iter().filter(wanted);
     let offers = views.filter_map(|view| {
-        let words = shlex::split(view.command.as_deref()?.strip_prefix("issuer ")?)?;
-        Some(Offer { what: view.said(), words, care: care(view.action) })
+        let command = view.command.clone()?;
+        let words = shlex::split(command.strip_prefix("issuer ")?)?;
+        Some(Offer { what: view.said(), command, words, care: care(view.action) })
     });
     offers.collect()
 }

@@ -23,8 +23,7 @@ impl Session {
         output::line(&answer(&record))?;
         let mail = holder.as_ref().map(|holder| holder.mail.as_str());
         for offer in recognise::of_record(&record, mail, |way| way.undoes) {
-            let command = format!("issuer {}", shown(&offer));
-            output::line(&texts::say("undo-how", &[("command", &command)]))?;
+            output::line(&texts::say("undo-how", &[("command", &offer.command)]))?;
             // What is asked here is the whole question: it is not asked again.
             if self.confirmed(&texts::say("undo-do-it", &[]), Care::Final).await? {
                 let place = self.place.clone();
@@ -38,11 +37,6 @@ impl Session {
 fn answer(record: &CardRecord) -> String {
     let state = texts::key_of(record.card.state().name());
     texts::say(&format!("undo-{state}"), &[])
-}
-
-fn shown(offer: &Offer) -> String {
-    let words: Vec<_> = offer.words.iter().map(String::as_str).collect();
-    shlex::try_join(words.iter().copied()).unwrap_or_else(|_| words.join(" "))
 }
 
 #[cfg(test)]
