@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
+use super::texts;
 use crate::clock::Clock;
 use crate::domain::{Act, Cardholder, GuardedAct, RevocationReason, SerialNumber};
 
@@ -65,7 +66,10 @@ pub async fn run(office: &Office, order: &Order, format: Format) -> Result<Statu
         cards_set_aside: 0,
         reason: order.reason.as_str(),
     };
-    let sentence = format!("Certificate {serial} of {} is revoked ({}).", certificate.subject, order.reason);
+    let number = serial.to_string();
+    let values =
+        [("serial", number.as_str()), ("subject", &certificate.subject), ("reason", order.reason.as_str())];
+    let sentence = texts::say("revoke-one", &values);
     report(&summary, &sentence, format)
 }
 
@@ -98,28 +102,31 @@ async fn revoke_person(
         cards_set_aside: done.set_aside.len(),
         reason: order.reason.as_str(),
     };
-    let card = match (done.cards.is_empty(), done.abandoned.is_empty(), done.set_aside.is_empty()) {
-        (false, ..) => " The card is ended.",
-        (_, false, _) => " The half-made card is back in stock.",
-        (_, _, false) => {
-            " The card cannot be personalised and is set aside as unusable; once it is reset, take it in again with: issuer stock add."
+    let reason = order.reason.as_str();
+    let mut sentence = format!("{} <{mail}>:", holder.name.as_str());
+    let mut add = |said: String| {
+        sentence.push(' ');
+        sentence.push_str(&said);
+    };
+    match done.certificates.len() {
+        0 => {}
+        1 => add(texts::say("revoke-certificate", &[("reason", reason)])),
+        count => add(texts::say("revoke-certificates", &[("count", &count.to_string()), ("reason", reason)])),
+    }
+    match done.explained.len() {
+        0 => {}
+        1 => add(texts::say("revoke-explained", &[("reason", reason)])),
+        count => {
+            add(texts::say("revoke-explained-several", &[("count", &count.to_string()), ("reason", reason)]));
         }
-        _ => "",
-    };
-    let explained = match done.explained.len() {
-        0 => String::new(),
-        count => format!(" The reason of {} revoked before is now {}.", certificates(count), order.reason),
-    };
-    let revoked = match done.certificates.len() {
-        0 => String::new(),
-        count => format!(" {} revoked ({}).", certificates(count), order.reason),
-    };
-    let sentence = format!("{} <{mail}>:{revoked}{explained}{card}", holder.name.as_str());
+    }
+    match (done.cards.is_empty(), done.abandoned.is_empty(), done.set_aside.is_empty()) {
+        (false, ..) => add(texts::say("revoke-card-ended", &[])),
+        (_, false, _) => add(texts::say("revoke-card-in-stock", &[])),
+        (_, _, false) => add(texts::say("revoke-card-set-aside", &[])),
+        _ => {}
+    }
     report(&summary, &sentence, format)
-}
-
-fn certificates(count: usize) -> String {
-    if count == 1 { "1 certificate".to_owned() } else { format!("{count} certificates") }
 }
 
 fn report(summary: &Summary, sentence: &str, format: Format) -> Result<Status, Failure> {
@@ -128,7 +135,7 @@ fn report(summary: &Summary, sentence: &str, format: Format) -> Result<Status, F
         Format::Text if summary.revoked.is_empty() && summary.explained.is_empty() => {
             output::line(sentence)?;
         }
-        Format::Text => output::line(&format!("{sentence} Make it known with: issuer publish --to DIR"))?,
+        Format::Text => output::line(&format!("{sentence} {}", texts::say("changed-publish", &[])))?,
     }
     Ok(Status::Done)
 }
