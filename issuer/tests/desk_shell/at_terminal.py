@@ -1,6 +1,7 @@
 """An operator at a terminal: runs the program after `--` there, waits for each first word and types each second.
 
 Prints JSON: what the terminal showed, and the exit status. What is typed may hold the escapes of Python's strings.
+A file named in SHOWN gets what is shown as it comes, for whoever waits for it.
 """
 
 import json
@@ -41,10 +42,17 @@ def read(master):
         ready, _, _ = select.select([master], [], [], 1)
         if ready:
             try:
-                return os.read(master, 65536) or None
+                return noted(os.read(master, 65536)) or None
             except OSError:
                 return None
     return None
+
+
+def noted(more):
+    if "SHOWN" in os.environ:
+        with open(os.environ["SHOWN"], "ab") as file:
+            file.write(more)
+    return more
 
 
 split = sys.argv.index("--")
