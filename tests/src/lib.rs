@@ -20,6 +20,7 @@
 //! | `paper` | one-page PDF files |
 //! | `desktop` | a display that nobody sees, for programs with windows |
 //! | `disk` | search of files for plaintext and secrets |
+//! | `postgres` | a PostgreSQL server on a socket |
 //! | `process` | running a program to its end, keeping a server until it is dropped, waiting for a condition |
 //! | `programs` | where our binaries are; builds them once where no script did |
 //! | `ports` | free loopback ports |
@@ -44,6 +45,7 @@ pub mod pkcs11;
 pub mod pkcs11_tool;
 pub mod ports;
 pub mod postfix;
+pub mod postgres;
 pub mod privilege;
 pub mod process;
 pub mod programs;

@@ -14,8 +14,10 @@ mod middleware;
 mod middleware_pkcs11;
 mod plot;
 mod recipients;
+mod registry;
 mod response_times;
 mod revocation;
+mod sizing;
 mod usage;
 
 use std::path::Path;
@@ -27,10 +29,10 @@ use sealwright_tests::measure::{Row, table};
 
 const AREAS: [&str; 5] = ["card", "middleware", "issuer", "mail", "documents"];
 const USAGE: &str =
-    "usage: bench [card|middleware|issuer|mail|documents] [--json] [--small] [--only PART] [--plot FILE.svg]
+    "usage: bench [card|middleware|issuer|mail|documents] [--json] [--small] [--only PART] [--plot FILE.svg] [--sizing FILE.md]
 parts of card: apdus, signatures, objects, generation, cards
 parts of middleware: certificates, pkcs11
-parts of issuer: cards, signing, lists, serving
+parts of issuer: cards, signing, lists, serving, registry
 parts of mail: letters, recipients, revocation, large, response-times
 parts of documents: signing, verifying, sealing, time-stamps, distribution";
 
@@ -39,12 +41,14 @@ parts of documents: signing, verifying, sealing, time-stamps, distribution";
 struct Options {
     areas: Vec<&'static str>,
     json: bool,
-    /// Messages of at most 10 MB: a quick look, and no row of the issue's sizes.
+    /// Messages of at most 10 MB, registries of at most 100,000 cards: a quick look, and no row of the issue's sizes.
     small: bool,
     /// One part of the areas `card`, `middleware`, `issuer`, `mail` and `documents`.
     only: Option<String>,
     /// Where to draw the response times.
     plot: Option<String>,
+    /// Where to write what an issuer needs, from what `issuer` has measured.
+    sizing: Option<String>,
 }
 
 impl Options {
@@ -89,6 +93,7 @@ fn options(arguments: &[&str]) -> Result<Options> {
             "--small" => options.small = true,
             "--only" => options.only = Some((*rest.next().context(USAGE)?).to_owned()),
             "--plot" => options.plot = Some((*rest.next().context(USAGE)?).to_owned()),
+            "--sizing" => options.sizing = Some((*rest.next().context(USAGE)?).to_owned()),
             area => match AREAS.iter().find(|known| **known == area) {
                 Some(area) => options.areas.push(area),
                 None => bail!(USAGE),
@@ -117,6 +122,9 @@ fn bench(options: &Options) -> Result<()> {
     } else {
         print!("{}", table(&rows));
     }
+    if let Some(file) = &options.sizing {
+        std::fs::write(file, sizing::page(&rows)).with_context(|| file.clone())?;
+    }
     Ok(())
 }
 
@@ -137,6 +145,9 @@ fn issuer(options: &Options) -> Result<Vec<Row>> {
         rows.extend(issuer::rows()?);
     }
     rows.extend(authority::rows(options)?);
+    if options.wants("registry") {
+        rows.extend(registry::rows(options.small)?);
+    }
     Ok(rows)
 }
 
