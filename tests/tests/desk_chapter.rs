@@ -1,4 +1,5 @@
 //! The README's chapter on the desk is followed word for word: what is typed there is typed, and what is shown is shown.
+#![allow(clippy::indexing_slicing, reason = "a test may fail this way")]
 
 use std::fs;
 use std::path::Path;

@@ -115,7 +115,7 @@ impl Session {
         words: Vec<String>,
         locator: &Locator,
     ) -> Result<Option<Vec<String>>, Failure> {
-        let makes_a_card = words.first().is_some_and(|word| word == "issue");
+        let hands_a_pin_over = line::takes(&words, "transport-pin-file");
         let mut filled = Vec::new();
         for word in words {
             let given = match word.as_str() {
@@ -128,7 +128,7 @@ impl Session {
             let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(None) };
             filled.push(given);
         }
-        if makes_a_card {
+        if hands_a_pin_over {
             let is_shown = std::io::stdout().is_terminal();
             let question = if is_shown { "shell-pin-file" } else { "shell-pin-file-needed" };
             match self.ask(&texts::say(question, &[]), Typing::Answer).await? {

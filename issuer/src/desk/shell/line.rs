@@ -1,9 +1,10 @@
 //! What a typed line says.
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use middleware::Locator;
 
-use crate::desk::actions::{About, Action, Needs, TABLE};
+use crate::desk::actions::{About, Action, TABLE};
 use crate::desk::cli::said;
 use crate::desk::failure::Failure;
 
@@ -73,19 +74,38 @@ pub(super) fn commands() -> clap::Command {
     command
 }
 
-/// Reads a command. `place` is where the shell looks for cards, for actions that need one.
+/// Reads a command. `place` is where the shell looks for cards, for actions that must have one.
 pub(super) fn parse(mut words: Vec<String>, place: &Locator) -> Result<Parsed, Failure> {
-    if let Some(about) = about(&words)
-        && matches!(about.needs, Needs::Card | Needs::KeysAndCard)
-        && !words.iter().any(|word| names_what_is_taken(word))
-    {
-        words.extend(["--card".to_owned(), place.to_string()]);
+    let error = match Typed::try_parse_from(&words) {
+        Ok(typed) => return Ok(Parsed::Said(typed.said)),
+        Err(error) if !error.use_stderr() => return Ok(Parsed::Help(error.to_string())),
+        Err(error) => error,
+    };
+    let takes_card = takes(&words, "card") && !words.iter().any(|word| is_option(word, "--card"));
+    if !takes_card || error.kind() != ErrorKind::MissingRequiredArgument {
+        return missing(&words, &error).ok_or_else(|| Failure::usage(said(&error)));
     }
+    words.extend(["--card".to_owned(), place.to_string()]);
     match Typed::try_parse_from(&words) {
         Ok(typed) => Ok(Parsed::Said(typed.said)),
-        Err(error) if !error.use_stderr() => Ok(Parsed::Help(error.to_string())),
-        Err(error) => missing(&words, &error).ok_or_else(|| Failure::usage(said(&error))),
+        Err(again) => missing(&words, &again).ok_or_else(|| Failure::usage(said(&error))),
     }
+}
+
+/// Whether the action that the words begin with has this option.
+pub(super) fn takes(words: &[String], option: &str) -> bool {
+    let root = commands();
+    let command = action(&root, words);
+    command.is_some_and(|command| command.get_arguments().any(|known| known.get_long() == Some(option)))
+}
+
+fn is_option(word: &str, option: &str) -> bool {
+    word.split('=').next() == Some(option)
+}
+
+fn action<'c>(root: &'c clap::Command, words: &[String]) -> Option<&'c clap::Command> {
+    let length = about(words)?.name.split(' ').count();
+    words.iter().take(length).try_fold(root, |command, word| command.find_subcommand(word))
 }
 
 /// The action that the words begin with.
@@ -96,24 +116,17 @@ pub(super) fn about(words: &[String]) -> Option<&'static About> {
     })
 }
 
-fn names_what_is_taken(word: &str) -> bool {
-    let option = word.split('=').next().unwrap_or_default();
-    ["--card", "--serial", "--file", "--help"].contains(&option)
-}
-
 /// Whether it is the first positional argument that is missing, and nothing was given in its place.
 fn missing(words: &[String], error: &clap::Error) -> Option<Parsed> {
-    if error.kind() != clap::error::ErrorKind::MissingRequiredArgument {
+    if error.kind() != ErrorKind::MissingRequiredArgument {
         return None;
     }
     let length = about(words)?.name.split(' ').count();
     if words.get(length).is_some_and(|word| !word.starts_with('-')) {
         return None;
     }
-    let mut command = &commands();
-    for word in words.iter().take(length) {
-        command = command.find_subcommand(word)?;
-    }
+    let root = commands();
+    let command = action(&root, words)?;
     let first = command.get_positionals().next()?;
     let name = first.get_value_names()?.first()?.as_str();
     let wanted = match name {
@@ -148,6 +161,9 @@ mod tests {
         };
         assert!(matches!(parsed("stock add"), Ok(Parsed::Said(_))));
         assert!(matches!(parsed("stock add --serial 1 2"), Ok(Parsed::Said(_))));
+        // A card that is not at the desk comes back on paper; an answer to a distant holder needs none.
+        assert!(matches!(parsed("stock return serial=1"), Ok(Parsed::Said(_))));
+        assert!(matches!(parsed("unblock alice@example.org"), Ok(Parsed::Said(_))));
     }
 
     #[test]
@@ -155,6 +171,7 @@ mod tests {
         assert!(matches!(parsed("hold"), Ok(Parsed::Missing(Wanted::Card, 1))));
         assert!(matches!(parsed("stock return"), Ok(Parsed::Missing(Wanted::Card, 2))));
         assert!(matches!(parsed("issue"), Ok(Parsed::Missing(Wanted::Person, 1))));
+        assert!(matches!(parsed("unblock"), Ok(Parsed::Missing(Wanted::Card, 1))));
         assert!(matches!(parsed("revoke --reason superseded"), Ok(Parsed::Missing(Wanted::Person, 1))));
         assert_eq!(parsed("mark alice").err().map(|failure| failure.code), Some("usage"));
         assert_eq!(parsed("nonsense").err().map(|failure| failure.code), Some("usage"));

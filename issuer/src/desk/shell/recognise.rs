@@ -7,7 +7,7 @@ use crate::desk::failure::Failure;
 use crate::desk::office::Office;
 use crate::desk::ways;
 use crate::desk::{texts, which_card};
-use crate::domain::{CardAction, Cardholder, Guid};
+use crate::domain::{CardAction, CardState, Cardholder, Guid, Usability};
 use crate::registry::{CardRecord, EmulatedCards, PresentedIdentity};
 
 /// A card in a reader.
@@ -137,7 +137,12 @@ impl Seen {
         match self {
             Self::Known { record, holder, .. } => {
                 let mail = holder.as_ref().map(|holder| holder.mail.as_str());
-                of_record(record, mail, |_| true)
+                // What replaces this card is another one.
+                let mut offers = of_record(record, mail, |way| way.action != CardAction::Replace);
+                if let (Some(mail), CardState::Issued { usability, .. }) = (mail, record.card.state()) {
+                    offers.extend(of_issued(mail, *usability));
+                }
+                offers
             }
             Self::Blank { serial: Some(_) } => {
                 vec![Offer::new("way-stock-add", "stock add --card LOCATOR", Care::Light)]
@@ -155,6 +160,20 @@ impl Offer {
         let words = command.split(' ').map(str::to_owned).collect();
         Self { what: texts::say(key, &[]), command: format!("issuer {command}"), words, care }
     }
+}
+
+/// What an issued card can have done to it that leaves its state.
+fn of_issued(mail: &str, usability: Usability) -> Vec<Offer> {
+    let check = Offer::new("way-check", "check --card LOCATOR", Care::Light);
+    if usability == Usability::PinBlocked {
+        return vec![check];
+    }
+    let renew = format!("renew {mail} --card LOCATOR");
+    vec![
+        Offer::new("way-renew", &renew, Care::Light),
+        Offer::new("way-renew-keys", &format!("{renew} --new-keys"), Care::Light),
+        check,
+    ]
 }
 
 /// A known card and its state, in a sentence.

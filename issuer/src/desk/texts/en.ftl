@@ -34,6 +34,9 @@ way-revoke = revoke it for good
 way-return = take it back; its certificates stay or become revoked, and wiped it can be anybody's
 way-restock = put it into stock again, wiped: that is verified
 way-destroy = record that it is destroyed; that cannot be undone
+way-renew = give it new certificates for the same keys; its holder types the PIN
+way-renew-keys = give it new keys and certificates; its holder types the PIN, and old mail stays readable
+way-check = check that card, registry and authority agree
 way-stock-add = take it into stock
 way-stock-file = take it into stock with its manufacturer's stock file
 

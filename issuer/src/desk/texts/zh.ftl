@@ -34,6 +34,9 @@ way-revoke = 永久吊销
 way-return = 收回；证书将被（或仍被）吊销，清除之后可发给任何人
 way-restock = 清除之后重新入库（会核实）
 way-destroy = 登记已销毁；不可撤回
+way-renew = 为原有密钥签发新证书；由持卡人输入 PIN
+way-renew-keys = 更换密钥并签发新证书；由持卡人输入 PIN，旧邮件仍可阅读
+way-check = 核对卡片、登记册与签发机构是否一致
 way-stock-add = 入库
 way-stock-file = 用制造商的库存文件入库
 
