@@ -59,7 +59,7 @@ async fn measure(
     let each = (bytes(url).await? - before) / f64::from(cards);
     let mut rows = vec![Row {
         area: "issuer",
-        name: named(database, "all that is kept of a card"),
+        name: named(database, "a person and a card, no log"),
         size,
         ours: each,
         peer: f64::NAN,

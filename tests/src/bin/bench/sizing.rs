@@ -86,8 +86,8 @@ impl Measured<'_> {
 
 /// Each cost: its words, the row it comes from, its unit.
 const COSTS: [(&str, &str, &str); 10] = [
-    ("registry on SQLite, all of a card", "SQLite: all that is kept of a card", "bytes"),
-    ("registry on PostgreSQL, all of a card", "PostgreSQL: all that is kept of a card", "bytes"),
+    ("a person and a card on SQLite, without certificates and log", "SQLite: a person and a card", "bytes"),
+    ("the same on PostgreSQL", "PostgreSQL: a person and a card", "bytes"),
     ("search by the beginning of a name, SQLite", "SQLite: beginning of a name, some hits", "ms"),
     ("search by the beginning of a name, PostgreSQL", "PostgreSQL: beginning of a name, some hits", "ms"),
     ("a certificate linted and signed", "a certificate linted and signed, P-256", "us"),
@@ -130,8 +130,8 @@ fn needs(page: &mut String, measured: &Measured<'_>) {
         Some(format!("{} s", rounded(seconds)))
     });
     for database in ["SQLite", "PostgreSQL"] {
-        line(&format!("registry on {database}"), &|cards| {
-            Some(size(measured.value(&format!("{database}: all that is kept of a card"))? * cards))
+        line(&format!("people and cards on {database}, without certificates and log"), &|cards| {
+            Some(size(measured.value(&format!("{database}: a person and a card"))? * cards))
         });
     }
     line("complete CRL", &|cards| Some(size(list(cards))));
@@ -197,13 +197,21 @@ mod tests {
     #[test]
     fn needs_grow_with_what_was_measured() {
         let page = page(&[
-            row("SQLite: all that is kept of a card", "10^4", 3000.0),
-            row("SQLite: all that is kept of a card", "10^6", 2000.0),
+            row("SQLite: a person and a card, no log", "10^4", 3000.0),
+            row("SQLite: a person and a card, no log", "10^6", 2000.0),
             row("CRL, encoder alone", "1,000,000", 0.5),
         ]);
         // The largest registry that was measured counts.
-        assert!(page.contains("| registry on SQLite | 20 MB | 200 MB | 2 GB | 20 GB |"), "{page}");
-        assert!(page.contains("| registry on PostgreSQL | ? | ? | ? | ? |"), "{page}");
+        assert!(
+            page.contains(
+                "| people and cards on SQLite, without certificates and log | 20 MB | 200 MB | 2 GB | 20 GB |"
+            ),
+            "{page}"
+        );
+        assert!(
+            page.contains("| people and cards on PostgreSQL, without certificates and log | ? | ? | ? | ? |"),
+            "{page}"
+        );
         assert!(page.contains("| a card issued in a batch | - | not measured in this run |"), "{page}");
         // 5 % of 4 certificates each of 10,000 cards: 2,000 entries of 49 bytes.
         assert!(page.contains("| complete CRL | 98 KB | 980 KB | 9.80 MB | 98 MB |"), "{page}");
