@@ -37,6 +37,8 @@ impl Session {
     async fn wait_for_card(&mut self) -> Result<Option<Locator>, Failure> {
         let mut watch = ReaderWatch::default();
         let mut is_told = false;
+        // Ctrl-C is heard before anybody is told to press it.
+        let mut interrupts = super::interrupts()?;
         loop {
             match wait::present(&self.place, &mut watch)? {
                 Present::One(locator) => return Ok(Some(locator)),
@@ -57,7 +59,7 @@ impl Session {
             }
             watch = tokio::select! {
                 changed = wait::change(watch) => changed?,
-                _ = tokio::signal::ctrl_c() => return Ok(None),
+                _ = interrupts.recv() => return Ok(None),
             };
         }
     }

@@ -25,6 +25,7 @@ mod wait;
 
 use clap::Args;
 use middleware::Locator;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::line::{Parsed, Said, Wanted};
 use self::source::Source;
@@ -72,6 +73,11 @@ pub async fn run(
     office.keep_passphrase();
     let mut session = Session { office, source: Source::open()?, place: arguments.card, format };
     session.serve().await
+}
+
+/// Hears Ctrl-C from now on.
+fn interrupts() -> Result<Signal, Failure> {
+    signal(SignalKind::interrupt()).map_err(|error| Failure::new("signal", error.to_string()))
 }
 
 impl Session {
@@ -160,11 +166,12 @@ impl Session {
     /// Carries an action out. Ctrl-C ends it where it stands: what was under way is journalled.
     async fn act(&mut self, action: Action) -> Result<Status, Failure> {
         let outcome = if self.source.is_interactive() {
+            let mut interrupts = interrupts()?;
             tokio::select! {
                 // An action that minds Ctrl-C itself has ended by then, and says how.
                 biased;
                 outcome = action.carry_out(&mut self.office, self.format) => outcome,
-                _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted", texts::say("shell-interrupted", &[]))),
+                _ = interrupts.recv() => Err(Failure::new("interrupted", texts::say("shell-interrupted", &[]))),
             }
         } else {
             action.carry_out(&mut self.office, self.format).await
