@@ -107,8 +107,6 @@ pub enum Permission {
     Services,
     /// Authorities: renewal, roll-over, cross-certificates, where they publish.
     Authority,
-    /// What certificates contain from now on.
-    Profile,
     /// Who is an operator, and what needs two.
     Operators,
     /// The clock is right after all.
@@ -127,7 +125,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 20] = [
         Self::Read,
         Self::Staff,
         Self::Stock,
@@ -141,7 +139,6 @@ impl Permission {
         Self::Publish,
         Self::Services,
         Self::Authority,
-        Self::Profile,
         Self::Operators,
         Self::Clock,
         Self::Backup,
@@ -167,7 +164,6 @@ impl Permission {
             Self::Publish => "publish",
             Self::Services => "set up services",
             Self::Authority => "change authorities",
-            Self::Profile => "change what certificates contain",
             Self::Operators => "change operators",
             Self::Clock => "accept the clock",
             Self::Backup => "take a backup",
@@ -194,7 +190,6 @@ impl Permission {
             Self::Certify
             | Self::Services
             | Self::Authority
-            | Self::Profile
             | Self::Operators
             | Self::Clock
             | Self::Backup => matches!(role, Administrator),
