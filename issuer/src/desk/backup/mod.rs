@@ -1,6 +1,6 @@
 //! `issuer backup` and `issuer restore`: the home and every row of the registry, encrypted under the home's passphrase.
 //!
-//! - [`seal`]: the envelope. - [`recover`]: what a published directory knows that an older backup does not.
+//! - `seal`: the envelope. - `recover`: what a published directory knows that an older backup does not.
 //!
 //! Inside it is text, one JSON object a line: a header, the files of the home, the rows of the registry, and the number of
 //! lines. Keys of authorities and the master key are in it as they are in the home, encrypted once more; the audit key is not:

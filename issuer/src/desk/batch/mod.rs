@@ -1,6 +1,6 @@
 //! `issuer batch`: the cards of a list, one after the other and at several readers at once.
 //!
-//! - [`rows`]: the list. [`queue`]: who is next. [`place`]: where cards lie. [`bench`], [`worker`]: who makes them.
+//! - `rows`: the list. `queue`: who is next. `place`: where cards lie. `bench`, `worker`: who makes them.
 //!   [`report`]: what came of it.
 //!
 //! A batch keeps no state of its own: who has a card and which is half-made stands in the registry, and who got a PIN in

@@ -1,7 +1,7 @@
 //! `issuer ca`: what comes after the ceremony: renewal, new keys, cross-certificates, and a root whose key is elsewhere.
 //!
-//! - [`succession`]: `renew` and `rollover`. - [`cross`]: `cross-certify`.
-//! - [`offline`]: `request`, `sign`, `crl` and `install`, between the desk and the machine that has the root's key.
+//! - `succession`: `renew` and `rollover`. - `cross`: `cross-certify`.
+//! - `offline`: `request`, `sign`, `crl` and `install`, between the desk and the machine that has the root's key.
 
 mod cross;
 mod offline;

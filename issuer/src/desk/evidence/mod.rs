@@ -1,6 +1,6 @@
 //! `issuer evidence`: the life of somebody's cards, for whoever has nothing but openssl and the usual small tools.
 //!
-//! - [`readme`]: what the folder says of itself, with the commands that check it.
+//! - `readme`: what the folder says of itself, with the commands that check it.
 //!
 //! ```text
 //! README.md                     what it is, and the commands

@@ -1,10 +1,10 @@
 //! `issuer publish`: new CRLs, and everything public to every target: directories of files, and LDAP.
 //!
-//! - [`cli`]: what the command is told. - [`signing`]: new CRLs and OCSP answers, checked before they are kept;
-//!   [`revocation_lists`]: the CRLs of one authority.
+//! - `cli`: what the command is told. - `signing`: new CRLs and OCSP answers, checked before they are kept;
+//!   `revocation_lists`: the CRLs of one authority.
 //! - `root_list`: the root's CRL, carried from the machine that has its key.
 //! - [`targets`]: where is published, what is remembered of it, `issuer target`.
-//! - [`to_directory`], [`to_ldap`]: one target, worked off.
+//! - `to_directory`, `to_ldap`: one target, worked off.
 //!
 //! What changed was committed before, with its rows in the outbox; so was what is signed here. A target that is not
 //! reached keeps its rows, and the others do not wait for it.

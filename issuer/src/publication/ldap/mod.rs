@@ -3,7 +3,7 @@
 //! - [`target`]: which directory, and where things lie there.
 //! - [`ours`]: which values are ours: those that one of our authorities signed. No other value is ever touched.
 //! - [`attribute`]: what is to be removed and added, so that an attribute holds what it shall.
-//! - [`people`]: `userCertificate;binary` of the entries that have a mail address; `authority`: the entry of an authority
+//! - `people`: `userCertificate;binary` of the entries that have a mail address; `authority`: the entry of an authority
 //!   with `cACertificate;binary`, `certificateRevocationList;binary`, `deltaRevocationList;binary` and
 //!   `crossCertificatePair;binary`.
 //! - [`cross_pair`]: two authorities that certified each other, in one value.
