@@ -68,6 +68,9 @@ fn published_files_are_served_with_the_home_gone() {
         let Ok(target) = std::fs::read_link(entry.unwrap().path()) else { continue };
         assert!(!target.starts_with(desk.directory.path()), "{} is open", target.display());
     }
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("1"), "a core dump could hold secrets: {core}");
     let pid = rustix::process::Pid::from_child(&server);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert!(server.wait().unwrap().success(), "the server did not end well when told to");
