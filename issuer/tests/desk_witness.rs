@@ -164,7 +164,14 @@ fn a_witness_that_is_told_of_every_change_never_holds_anything_up() {
     // A crash in the middle of the next one.
     let whole = std::fs::read_to_string(desk.path("witness")).unwrap();
     std::fs::write(desk.path("witness"), format!("{whole}{}", &whole[..100])).unwrap();
-    verify(&desk).expect(0);
+    let torn = verify(&desk);
+    torn.expect(0);
+    assert!(
+        torn.stderr.contains("the last checkpoint in the witness file witness is torn"),
+        "{}",
+        torn.stderr
+    );
+    assert!(torn.stdout.contains("It agrees with what was seen of it once"), "{}", torn.stdout);
     desk.import_staff("name,mail\nYan Li,yan@example.org\n").expect(0);
     assert_eq!(seen(&desk).len(), 2);
     // A witness that cannot be written is said, and the change is made.
@@ -181,6 +188,61 @@ fn a_witness_that_is_told_of_every_change_never_holds_anything_up() {
     verify(&desk).expect(0);
     std::fs::write(desk.path("witness"), "something else\n").unwrap();
     verify(&desk).refuses(1, &["is not a witness file"]);
+}
+
+#[test]
+fn a_published_checkpoint_that_is_not_there_is_not_whole() {
+    let desk = Desk::new();
+    let nowhere = desk.issuer(&["audit", "verify", "--published", "nowhere"]);
+    nowhere.refuses(1, &["nowhere does not exist", "nothing was compared", "publish --to"]);
+    assert!(!nowhere.stdout.contains("whole"), "{}", nowhere.stdout);
+    desk.publish();
+    desk.issuer(&["audit", "verify", "--published", "public"]).expect(0);
+    std::fs::remove_file(desk.path("public/audit/checkpoint.txt")).unwrap();
+    desk.issuer(&["audit", "verify", "--published", "public"])
+        .refuses(1, &["public/audit/checkpoint.txt is missing", "nothing was compared"]);
+    // Publication goes on, into this one as into an empty one.
+    desk.publish();
+    desk.issuer(&["audit", "verify", "--published", "public"]).expect(0);
+    std::fs::create_dir(desk.path("empty")).unwrap();
+    desk.issuer(&["publish", "--to", "empty"]).expect(0);
+}
+
+#[test]
+fn a_witness_file_that_says_nothing_is_refused_and_left_alone() {
+    let desk = Desk::new();
+    let begun = verify(&desk);
+    begun.expect(0);
+    assert!(
+        begun.stdout.contains("witness: nothing was compared: the witness begins now."),
+        "{}",
+        begun.stdout
+    );
+    let again = verify(&desk);
+    again.expect(0);
+    assert!(!again.stdout.contains("begins now"), "{}", again.stdout);
+    let whole = std::fs::read_to_string(desk.path("witness")).unwrap();
+    let config = desk.home().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("witness = {:?}\n{text}", desk.text("witness"))).unwrap();
+    for (remains, what) in [(&whole[..100], "its only one is torn"), ("", "it is empty")] {
+        std::fs::write(desk.path("witness"), remains).unwrap();
+        verify(&desk)
+            .refuses(1, &["witness file witness holds no whole checkpoint", what, "nothing was compared"]);
+        // Nor does a change begin it anew.
+        let name = if remains.is_empty() { "Zoe" } else { "Yan" };
+        let changed = desk.import_staff(&format!("name,mail\n{name} Li,{name}@example.org\n"));
+        changed.expect(0);
+        assert!(changed.stderr.contains("it holds no whole checkpoint"), "{}", changed.stderr);
+        assert_eq!(std::fs::read_to_string(desk.path("witness")).unwrap(), remains);
+    }
+    std::fs::remove_file(desk.path("witness")).unwrap();
+    let changed = desk.import_staff("name,mail\nXia Wu,xia@example.org\n");
+    changed.expect(0);
+    assert!(changed.stderr.contains("it begins now"), "{}", changed.stderr);
+    let json = desk.json(&["audit", "verify", "--witness", "witness", "--witness", "second"]);
+    assert_eq!(json["witnesses_begun"], serde_json::json!(["second"]));
+    assert_eq!(json["witnessed"], 1);
 }
 
 /// `head`, `tail`, `base64`, `sha256sum` and `openssl` check what is published, as the format promises.

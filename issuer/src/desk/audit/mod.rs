@@ -1,15 +1,18 @@
 //! `issuer audit`: whether the log is what was written, by its own word and by that of others who saw it.
 //!
-//! - [`notary`]: the key that signs checkpoints, witness files. - [`published`]: checkpoints in published directories.
+//! - [`notary`]: the key that signs checkpoints. - [`witness`]: the auditor's files of them. - [`published`]: those in published
+//!   directories.
 
 pub mod notary;
 pub mod published;
+pub mod witness;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+use self::witness::{Added, End};
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
@@ -24,7 +27,8 @@ pub enum Command {
     #[command(
         after_help = "A witness file is kept by the auditor, where nobody who works with the registry can write; each check \
             adds what it found good, and a new file is begun by the first. With witness = \"FILE\" in config.toml every change is \
-            added at once.\n\nExit status: 0 whole, 4 not.\n\nExamples:\n  issuer --home pki audit verify\n  \
+            added at once. What is named and cannot be compared (a witness file without a whole checkpoint, a directory without \
+            audit/checkpoint.txt) is a failure.\n\nExit status: 0 whole, 1 it could not be told, 4 not.\n\nExamples:\n  issuer --home pki audit verify\n  \
             issuer --home pki audit verify --witness /media/auditor/witness --published /srv/pki"
     )]
     Verify {
@@ -49,6 +53,10 @@ struct Verdict {
     audit_key: Option<String>,
     /// Whether the newest checkpoint's key signed none of those that others saw.
     new_key: bool,
+    /// Witness files that begin with this check: nothing was compared with them.
+    witnesses_begun: Vec<String>,
+    /// Witness files that end in the middle of a checkpoint: those before it were compared.
+    witnesses_torn: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -60,20 +68,30 @@ struct Finding {
 /// Checks the log.
 ///
 /// # Errors
-/// The registry or a witness cannot be read. A log that is not whole is an answer: exit status 4.
+/// The registry or a witness cannot be read, or holds nothing to compare with. A log that is not whole is an answer: exit
+/// status 4.
 pub async fn run(office: &Office, command: &Command, format: Format) -> Result<Status, Failure> {
     let Command::Verify { witness, published } = command;
     let mut seen = Vec::new();
+    let mut torn = Vec::new();
     for path in witness {
-        seen.extend(notary::read_witness(path)?);
+        let read = witness::read(path)?;
+        seen.extend(read.checkpoints);
+        if read.end == End::Torn {
+            torn.push(path.display().to_string());
+        }
     }
     for directory in published {
-        seen.extend(published::checkpoint_of(directory)?);
+        seen.push(published::checkpoint_of(directory)?);
     }
-    let (verdict, newest) = judge(office, &seen).await?;
+    let (mut verdict, newest) = judge(office, &seen).await?;
+    verdict.witnesses_torn = torn;
     if let (true, Some(newest)) = (verdict.whole, &newest) {
         for path in witness {
-            notary::append(path, newest).map_err(|error| Failure::file(path, &error))?;
+            let added = witness::append(path, newest).map_err(|error| Failure::file(path, &error))?;
+            if added == Added::Begun {
+                verdict.witnesses_begun.push(path.display().to_string());
+            }
         }
     }
     tell(&verdict, format)?;
@@ -141,6 +159,8 @@ async fn judge(
         witnessed: seen.len(),
         audit_key: audit_key.map(|key| key.to_string()),
         new_key,
+        witnesses_begun: Vec::new(),
+        witnesses_torn: Vec::new(),
     };
     Ok((verdict, newest))
 }
@@ -153,6 +173,11 @@ fn tell(verdict: &Verdict, format: Format) -> Result<(), Failure> {
         output::progress(&format!(
             "note: the newest checkpoint is signed by the key {}, which the witness has not seen before",
             verdict.audit_key.as_deref().unwrap_or_default()
+        ));
+    }
+    for path in &verdict.witnesses_torn {
+        output::progress(&format!(
+            "note: the last checkpoint in the witness file {path} is torn; those before it were compared"
         ));
     }
     for finding in &verdict.findings {
@@ -173,5 +198,9 @@ fn tell(verdict: &Verdict, format: Format) -> Result<(), Failure> {
         verdict.events.unwrap_or_default(),
         verdict.states.unwrap_or_default(),
         verdict.hash.clone().unwrap_or_default(),
-    ))
+    ))?;
+    for path in &verdict.witnesses_begun {
+        output::line(&format!("{path}: nothing was compared: the witness begins now."))?;
+    }
+    Ok(())
 }

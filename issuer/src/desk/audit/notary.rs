@@ -4,8 +4,8 @@
 //! a revocation, which asks for no passphrase. What the key is worth against whoever holds the home is nothing; that is what
 //! the copies of checkpoints elsewhere are for.
 
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::super::failure::Failure;
 use super::super::output;
+use super::witness::{self, Added};
 use crate::ca::possession::verify_signature;
 use crate::config::Home;
 use crate::domain::{Notary, SignedCheckpoint};
@@ -114,12 +115,18 @@ impl Notary for KeyInHome {
     /// What is recorded is recorded: a witness that cannot be written is said, and nothing waits for it.
     fn committed(&self, checkpoint: &SignedCheckpoint) {
         let Some(path) = &self.witness else { return };
-        if let Err(error) = append(path, checkpoint) {
-            output::progress(&format!(
+        match witness::append(path, checkpoint) {
+            Ok(Added::Begun) => output::progress(&format!(
+                "note: there was no witness file {}: it begins now, with event {}",
+                path.display(),
+                checkpoint.checkpoint.end.sequence
+            )),
+            Ok(Added::Appended | Added::Known) => {}
+            Err(error) => output::progress(&format!(
                 "warning: the witness file {} cannot be written ({error}); bring it up to date with: issuer audit verify --witness {}",
                 path.display(),
                 path.display()
-            ));
+            )),
         }
     }
 }
@@ -128,47 +135,4 @@ impl Notary for KeyInHome {
 pub fn is_signed(public_key: &[u8], text: &str, signature: &[u8]) -> bool {
     SubjectPublicKeyInfoOwned::from_der(public_key)
         .is_ok_and(|key| verify_signature(&key, SCHEME, &Sha256::digest(text.as_bytes()), signature).is_ok())
-}
-
-/// The checkpoints of a witness file; none where there is no such file.
-///
-/// # Errors
-/// It cannot be read, or is something else.
-pub fn read_witness(path: &Path) -> Result<Vec<SignedCheckpoint>, Failure> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Failure::file(path, &error)),
-    };
-    let read = SignedCheckpoint::parse_all(&text);
-    let (checkpoints, _) = read.map_err(|_| {
-        Failure::new("witness", format!("{} is not a witness file of an issuer's log", path.display()))
-    })?;
-    Ok(checkpoints)
-}
-
-/// Adds a checkpoint at the end of a witness file, durably, unless it is there; what a crash left unfinished is cut off.
-///
-/// # Errors
-/// The system's, or a file that is something else.
-pub fn append(path: &Path, checkpoint: &SignedCheckpoint) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o644)
-        .open(path)?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    let (known, whole) = SignedCheckpoint::parse_all(&text).map_err(std::io::Error::other)?;
-    if known.last().is_some_and(|last| last.checkpoint.end.sequence >= checkpoint.checkpoint.end.sequence) {
-        return Ok(());
-    }
-    let whole = u64::try_from(whole).unwrap_or(u64::MAX);
-    file.set_len(whole)?;
-    file.seek(SeekFrom::Start(whole))?;
-    file.write_all(checkpoint.document().as_bytes())?;
-    file.sync_all()
 }

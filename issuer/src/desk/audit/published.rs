@@ -8,11 +8,33 @@ use super::super::output;
 use crate::domain::SignedCheckpoint;
 use crate::publication::{PublishedDirectory, layout};
 
+/// The checkpoint in a published directory, to be compared.
+///
+/// # Errors
+/// It is not there, cannot be read, or is something else.
+pub fn checkpoint_of(directory: &Path) -> Result<SignedCheckpoint, Failure> {
+    if let Some(checkpoint) = find_checkpoint(directory)? {
+        return Ok(checkpoint);
+    }
+    let (what, missing) = match directory.exists() {
+        true => ("is missing", directory.join(layout::CHECKPOINT)),
+        false => ("does not exist", directory.to_owned()),
+    };
+    Err(Failure::new(
+        "checkpoint-missing",
+        format!(
+            "{} {what}: nothing was compared; name the directory that issuer publish --to writes, or a copy of it with its {}",
+            missing.display(),
+            layout::CHECKPOINT
+        ),
+    ))
+}
+
 /// The checkpoint in a published directory; none where it has none yet.
 ///
 /// # Errors
 /// It cannot be read, or is something else.
-pub fn checkpoint_of(directory: &Path) -> Result<Option<SignedCheckpoint>, Failure> {
+pub fn find_checkpoint(directory: &Path) -> Result<Option<SignedCheckpoint>, Failure> {
     let path = directory.join(layout::CHECKPOINT);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -31,7 +53,7 @@ pub fn checkpoint_of(directory: &Path) -> Result<Option<SignedCheckpoint>, Failu
 /// # Errors
 /// The refusal: `registry-rolled-back`.
 pub async fn check(office: &Office, directory: &Path) -> Result<(), Failure> {
-    let Some(published) = checkpoint_of(directory)? else { return Ok(()) };
+    let Some(published) = find_checkpoint(directory)? else { return Ok(()) };
     if office.registry.has_accepted(&published.digest()).await? {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::super::audit::published::checkpoint_of;
+use super::super::audit::published::find_checkpoint;
 use super::super::failure::Failure;
 use super::super::office::{Office, read_file};
 use crate::ca::Certificate;
@@ -73,7 +73,7 @@ pub(super) async fn learn(
                 learn_crl(office, (authority.name, &certificate), &path, now, &mut learned).await?;
             }
         }
-        if let Some(checkpoint) = checkpoint_of(directory)? {
+        if let Some(checkpoint) = find_checkpoint(directory)? {
             office.registry.accept_published(&checkpoint.digest(), now).await?;
         }
     }
