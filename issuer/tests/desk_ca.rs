@@ -329,3 +329,66 @@ fn what_is_not_the_roots_is_not_taken_in() {
     std::fs::copy(stranger.path("root.crl"), desk.path("strange.crl")).unwrap();
     desk.issuer(&["ca", "install", "strange.crl"]).expect(1);
 }
+
+/// The serial number of an authority's current certificate.
+fn serial_of(desk: &Desk, authority: &str) -> String {
+    let listed = desk.json(&["ca", "list"]);
+    let mut keys = listed.as_array().unwrap().iter();
+    let key = keys.find(|key| key["authority"] == authority && key["is_current"] == true).unwrap();
+    key["serial"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_revoked_authority_certifies_nothing_until_it_has_another_key() {
+    let desk = Desk::new();
+    let alice = card(&desk, "alice@example.org", "alice");
+    desk.issuer(&["revoke", &serial_of(&desk, "people"), "--reason", "key-compromise"]).expect(0);
+
+    let refusal = ["people", "revoked (key-compromise)", "issuer ca rollover people"];
+    let (bobs, others) = (desk.yubikey("bob.card", &[]), desk.yubikey("other.card", &[]));
+    let certificates = || desk.issuer(&["report", "certificates"]).expect(0).stdout.clone();
+    let before = certificates();
+    let pin = ["--transport-pin-file", "refused.pin"];
+    desk.issuer(&[&["issue", "bob@example.org", "--card", &bobs][..], &pin].concat()).refuses(1, &refusal);
+    let replace = ["replace", "alice@example.org", "--because", "lost", "--card", &others];
+    desk.issuer(&[&replace[..], &pin].concat()).refuses(1, &refusal);
+    desk.issuer(&["ca", "renew", "people"]).refuses(1, &refusal);
+    std::fs::write(desk.path("list.csv"), "person\nbob@example.org\n").unwrap();
+    desk.issuer(&["batch", "list.csv", "--card", &bobs, "--pin-folder", "pins"]).refuses(1, &refusal);
+    assert_eq!(certificates(), before, "nothing was signed, and the card to be replaced has not ended");
+    let listed = desk.json(&["ca", "list"]);
+    assert_eq!(
+        (&listed[0]["revoked"], &listed[1]["revoked"]),
+        (&serde_json::Value::Null, &"key-compromise".into())
+    );
+    let told = desk.issuer(&["ca", "list"]);
+    assert!(told.stdout.contains("revoked (key-compromise), signs CRLs only"), "{}", told.stdout);
+    let (accepted, said) = openssl_verify(&desk.publish(), &alice, &[]);
+    assert!(!accepted && said.contains("certificate revoked"), "{said}");
+
+    desk.issuer(&["ca", "rollover", "people"]).expect(0);
+    desk.issue("bob@example.org", &bobs, &[]);
+    extract_certificates(&bobs, &desk.path("bob"));
+    verifies(&desk.publish(), &desk.path("bob").join("9C.pem"));
+    desk.issuer(&["ca", "renew", "people"]).expect(0);
+}
+
+#[test]
+fn a_superseded_certificate_says_nothing_of_the_renewed_key() {
+    let desk = Desk::new();
+    let (people, servers) = (serial_of(&desk, "people"), serial_of(&desk, "servers"));
+    for authority in ["people", "servers"] {
+        desk.issuer(&["ca", "renew", authority]).expect(0);
+    }
+    desk.issuer(&["revoke", &people, "--reason", "superseded"]).expect(0);
+    verifies(&desk.publish(), &card(&desk, "alice@example.org", "alice"));
+    // Of a key that somebody else has, no certificate counts.
+    desk.issuer(&["revoke", &servers, "--reason", "key-compromise"]).expect(0);
+    desk.issuer(&["ca", "renew", "servers"]).refuses(1, &["issuer ca rollover servers"]);
+    let request = desk.text("mx.csr");
+    let names = ["-subj", "/CN=mx.example.org", "-addext", "subjectAltName=DNS:mx.example.org"];
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null"];
+    assert!(openssl(&[&["req", "-new", "-out", &request][..], &key, &names].concat()).status.success());
+    desk.issuer(&["certify", &request, "--profile", "mail-server"])
+        .refuses(1, &["issuer ca rollover servers"]);
+}

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::audit;
 use super::authority_key::{self, pin_source};
+use super::ca::standing::refuse_withdrawn;
 use super::external_lint::CommandLint;
 use super::failure::Failure;
 use super::operator::{Guard, OperatorCard};
@@ -229,23 +230,24 @@ impl Office {
         }
     }
 
-    /// Opens an authority with its key.
+    /// Opens an authority with its key, to sign certificates.
     ///
     /// # Errors
-    /// Wrong passphrase, no key file, or a certificate that does not belong to the key.
+    /// Its certificate is revoked; wrong passphrase, no key file, or a certificate that does not belong to the key.
     pub async fn authority(
         &self,
         name: AuthorityName,
         passphrase: &Passphrase,
     ) -> Result<Authority, Failure> {
+        refuse_withdrawn(self, name).await?;
         let certificate = self.authority_certificate(name).await?;
         self.authority_of(name, certificate, passphrase)
     }
 
-    /// Opens an authority with one of its keys.
+    /// Opens an authority with one of its keys, to tell what became of its certificates: a revoked one too.
     ///
     /// # Errors
-    /// As [`Office::authority`].
+    /// As [`Office::authority`], but for the revocation.
     pub fn authority_of(
         &self,
         name: AuthorityName,

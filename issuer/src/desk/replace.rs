@@ -9,12 +9,13 @@ use jiff::Timestamp;
 use middleware::Card;
 use serde::Serialize;
 
+use super::ca::standing::refuse_withdrawn;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
 use super::{issue, which_card};
 use crate::clock::Clock;
-use crate::domain::{CardCommand, CardState, Cardholder, Guid, Loss, RevocationReason};
+use crate::domain::{AuthorityName, CardCommand, CardState, Cardholder, Guid, Loss, RevocationReason};
 use crate::registry::{CardRecord, PresentedIdentity};
 
 /// For whom, which card, and what became of the old one.
@@ -62,6 +63,7 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     let order = issue.order();
     let holder = office.cardholder(&order.person).await?;
     refuse_what_is_not_blank(office, &order, &holder).await?;
+    refuse_withdrawn(office, AuthorityName::People).await?;
     let old = end_old(office, &holder, because, invalid_since).await?;
     let made = issue::make(office, &order, format).await?;
     let now = office.clock.now();

@@ -29,6 +29,7 @@ use self::queue::{Entry, Progress, Queue};
 use self::report::Display;
 use self::rows::Row;
 use self::worker::Shared;
+use super::ca::standing::refuse_withdrawn;
 use super::content_signer;
 use super::failure::{Failure, Status};
 use super::office::{Office, Passphrase, Surroundings};
@@ -82,6 +83,7 @@ struct BegunBy<'a> {
 /// The list cannot be used, or nothing could be done.
 pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> Result<Status, Failure> {
     let now = office.time_to_sign().await?;
+    refuse_withdrawn(office, AuthorityName::People).await?;
     let keys = KeyChoice {
         algorithm: match arguments.algorithm {
             Algorithm::P256 => KeyAlgorithm::P256,

@@ -2,10 +2,12 @@
 //!
 //! - `succession`: `renew` and `rollover`. - `cross`: `cross-certify`.
 //! - `offline`: `request`, `sign`, `crl` and `install`, between the desk and the machine that has the root's key.
+//! - `standing`: a revoked authority certifies nothing.
 
 mod cross;
 mod offline;
 mod record;
+pub(super) mod standing;
 mod succession;
 
 use std::path::PathBuf;
@@ -20,6 +22,7 @@ use super::output::{self, Format};
 use crate::ca::profile::Branch;
 use crate::ca::{Certificate, Profile};
 use crate::domain::{AuthorityName, Permission};
+use standing::Withdrawn;
 
 /// What is done with the authorities.
 #[derive(Subcommand, Debug)]
@@ -152,6 +155,8 @@ struct Line {
     serial: String,
     not_after: String,
     location: String,
+    revoked: Option<&'static str>,
+    revoked_since: Option<String>,
     certificates: usize,
     cross_certificates: usize,
 }
@@ -178,6 +183,7 @@ pub async fn run(office: &mut Office, command: Command, format: Format) -> Resul
 async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
     let mut lines = Vec::new();
     for key in office.registry.authority_keys().await? {
+        let withdrawn = standing::withdrawn(&office.registry, &key).await?;
         let certificate = Certificate::from_der(key.certificate)?;
         lines.push(Line {
             authority: key.name.as_str(),
@@ -187,6 +193,8 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
             serial: certificate.serial_number().to_string(),
             not_after: certificate.not_after().to_string(),
             location: authority_key::whereabouts(&office.home, key.name, &certificate)?,
+            revoked: withdrawn.as_ref().map(Withdrawn::reason),
+            revoked_since: withdrawn.map(|withdrawn| withdrawn.since.to_string()),
             certificates: key.earlier.len() + 1,
             cross_certificates: key.given.len() + key.received.len(),
         });
@@ -196,7 +204,11 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
         return Ok(Status::Done);
     }
     for line in lines {
-        let now = if line.is_current { "signs certificates" } else { "signs CRLs only" };
+        let now = match line.revoked {
+            Some(reason) => format!("revoked ({reason}), signs CRLs only"),
+            None if line.is_current => "signs certificates".to_owned(),
+            None => "signs CRLs only".to_owned(),
+        };
         output::line(&format!(
             "{} {}: \"{}\" until {}, {now}; key: {}",
             line.authority, line.key, line.subject, line.not_after, line.location

@@ -4,6 +4,7 @@ use super::super::authority_key::{self, KeyLocation};
 use super::super::failure::{Failure, Status};
 use super::super::office::{Office, Passphrase};
 use super::super::output::{self, Format};
+use super::standing::refuse_withdrawn;
 use super::{Which, record};
 use crate::ca::authority::succession::{CrossScope, Succession};
 use crate::ca::profile::{Assurance, Validity};
@@ -14,11 +15,13 @@ use crate::registry::{CrossDirection, EmulatedCards, NewAuthorityKey};
 /// A new certificate of the same key and name; the one before stays good until it ends.
 ///
 /// # Errors
-/// The key of the root, or of the authority, is not at hand.
+/// A certificate of the key is revoked; or the key of the root, or of the authority, is not at hand.
 pub(super) async fn renew(office: &mut Office, which: Which, format: Format) -> Result<Status, Failure> {
+    let (name, profile) = (which.name(), which.profile());
+    // Certified again, a key that somebody else may have would be trusted again.
+    refuse_withdrawn(office, name).await?;
     let now = office.time_to_sign().await?;
     let passphrase = office.passphrase()?;
-    let (name, profile) = (which.name(), which.profile());
     let old = office.authority_certificate(name).await?;
     let validity = Validity::for_days(now, profile.maximum_days());
     let number = SerialNumber::random(&mut office.random);

@@ -143,6 +143,7 @@ show-back = 可以撤回：
 failure = 未能完成：
 failure-already-requested = 已经提出过这个申请。
 failure-already-revoked = 早已吊销，没有改动。
+failure-authority-revoked = 颁发机构的证书已吊销，不能再签发证书；请换新密钥：issuer ca rollover。
 failure-ambiguous = 不止一个符合，请说得更准确。
 failure-card-half-made = 这张卡正在为某人制作，只到一半。
 failure-card-issued = 这张卡已发出，不会再次发卡。
