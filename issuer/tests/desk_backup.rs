@@ -89,6 +89,36 @@ fn without_what_is_published_numbers_are_skipped_and_publication_waits() {
 }
 
 #[test]
+fn nothing_is_restored_beside_a_directory_that_is_not_this_issuers() {
+    let other = Desk::new();
+    let foreign = other.publish();
+    let desk = Desk::new();
+    let public = desk.publish();
+    desk.issuer(&["backup", "pki.backup"]).expect(0);
+    lose_home(&desk);
+    let restore = |published: &Path| {
+        desk.issuer(&["restore", "pki.backup", "--published", published.to_str().unwrap()])
+    };
+    let refuses = |published: &Path, what: &str| {
+        restore(published).refuses(1, &[what, "nothing was restored"]);
+        assert!(!desk.home().exists(), "{what}");
+    };
+    refuses(&desk.path("nowhere"), "there is no such directory");
+    refuses(&foreign, "its checkpoint is of another issuer's log");
+    std::fs::remove_file(foreign.join("audit/checkpoint.txt")).unwrap();
+    refuses(&foreign, "the root in its anchor.pem is another issuer's");
+    std::fs::create_dir(desk.path("empty")).unwrap();
+    refuses(&desk.path("empty"), "neither audit/checkpoint.txt nor anchor.pem");
+    std::fs::rename(public.join("crl"), desk.path("lists")).unwrap();
+    refuses(&public, "it holds no CRL of this issuer");
+    std::fs::rename(desk.path("lists"), public.join("crl")).unwrap();
+    // What was published before there were checkpoints is this issuer's by its anchor.
+    std::fs::remove_file(public.join("audit/checkpoint.txt")).unwrap();
+    restore(&public).expect(0);
+    desk.issuer(&["audit", "verify"]).expect(0);
+}
+
+#[test]
 fn a_backup_goes_from_one_database_to_the_other_and_back() {
     let server = Server::start();
     let desk = Desk::new();

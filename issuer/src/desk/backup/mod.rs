@@ -1,11 +1,13 @@
 //! `issuer backup` and `issuer restore`: the home and every row of the registry, encrypted under the home's passphrase.
 //!
-//! - `seal`: the envelope. - `recover`: what a published directory knows that an older backup does not.
+//! - `seal`: the envelope. - `recover`: what a published directory knows that an older backup does not. - `origin`: whether
+//!   that directory is this issuer's.
 //!
 //! Inside it is text, one JSON object a line: a header, the files of the home, the rows of the registry, and the number of
 //! lines. Keys of authorities and the master key are in it as they are in the home, encrypted once more; the audit key is not:
 //! a restored home makes a new one, so that nobody takes its log for the one that went on without the backup.
 
+mod origin;
 mod recover;
 mod seal;
 
@@ -207,7 +209,8 @@ impl Contents {
 /// back: what is published is taken from `--published`, and CRL numbers skip what may have been used since.
 ///
 /// # Errors
-/// A home or registry that is there, a wrong passphrase, a damaged backup, or operators who do not agree.
+/// A home or registry that is there, a wrong passphrase, a damaged backup, a published directory that is not this issuer's, or
+/// operators who do not agree.
 pub async fn restore(
     surroundings: &Surroundings,
     arguments: &RestoreArguments,
@@ -219,6 +222,8 @@ pub async fn restore(
     let digest = hex::encode(Sha256::digest(&sealed));
     let passphrase = read_passphrase(&surroundings.passphrase, "Passphrase of the backup")?;
     let contents = Contents::read(&seal::open(&sealed, passphrase.as_str())?)?;
+    let origin = origin::Origin::of(&contents.rows)?;
+    arguments.published.iter().try_for_each(|directory| origin.check(directory))?;
     let now = SystemClock.now();
     let staging = stage_beside(home.path(), ".issuer-restore-")?;
     let staged = Home::new(staging.path());
