@@ -328,3 +328,51 @@ async fn a_card_pulled_again_and_again_during_its_renewal_is_renewed_in_the_end(
     }
     assert_eq!(beside, 1, "only the old certificate of 9C is neither on the card nor revoked");
 }
+
+/// Whether the card has a new key 9A, and still the certificate of the old one.
+fn is_between_two_keys(locator: &str) -> bool {
+    let mut card = desk_support::open(locator);
+    let der = card.certificate(KeyReference::Authentication).unwrap().unwrap();
+    let metadata = card.transaction().unwrap().key_metadata(KeyReference::Authentication).unwrap().unwrap();
+    metadata.public_key.as_ref() != Some(Certificate::from_der(der).unwrap().public_key())
+}
+
+#[tokio::test]
+async fn a_renewal_that_is_half_done_is_named_and_gone_on_with_by_the_command_that_is_said() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    let digits = desk.issue("alice@example.org", &locator, &[]);
+    std::fs::write(desk.path("pin"), digits.as_bytes()).unwrap();
+    let mut opened = opened(&desk).await;
+    let mut commands = 0;
+    while !is_between_two_keys(&locator) {
+        commands += 1;
+        let card = pulled_card(&desk.path("alice.card"), commands, Last::CarriedOut);
+        let error = renewal(&mut opened, card, &digits).await.unwrap_err();
+        assert!(is_removed(&error), "pulled at command {commands}: {error}");
+    }
+    let check = ["check", "--card", &locator, "--pin-file", "pin"];
+    let said = desk.issuer(&check);
+    said.expect(4);
+    let first = said.stdout.lines().next().unwrap();
+    assert!(first.contains("half done"), "{}", said.stdout);
+    let go_on = first.split("issuer ").last().unwrap();
+    assert!(go_on.starts_with("renew serial=") && go_on.contains("--new-keys"), "{go_on}");
+    assert!(go_on.ends_with(&format!("--card {locator}")), "{go_on}");
+    assert!(!said.stdout.contains("key-compromise") && !said.stdout.contains("agree."), "{}", said.stdout);
+    let json = desk.issuer(&[&["--json"], &check[..]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&json["agrees"], &json["half_done"]["what"]), (&false.into(), &"renewal".into()));
+    let shown = desk.issuer(&["show", "alice@example.org"]).stdout;
+    assert!(shown.contains("half done") && shown.contains("--new-keys --card LOCATOR"), "{shown}");
+
+    let other = ["renew", "alice@example.org", "--card", &locator, "--pin-file", "pin"];
+    let named = ["half done", "nothing was changed", go_on];
+    desk.issuer(&other).refuses(1, &named);
+    desk.issuer(&[&other[..], &["--new-keys", "--key", "9C"]].concat()).refuses(1, &named);
+
+    let words: Vec<_> = go_on.split(' ').chain(["--pin-file", "pin"]).collect();
+    desk.issuer(&words).expect(0);
+    desk.issuer(&check).expect(0);
+    assert!(desk.json(&["show", "alice@example.org"])["half_done"].is_null());
+}

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::check_words::{sentence, way_out};
 use super::failure::{Failure, Status};
+use super::half_done::{self, HalfDoneView};
 use super::office::Office;
 use super::output::{self, Format};
 use super::which_card;
@@ -34,13 +35,15 @@ struct View {
     state: &'static str,
     holder: Option<String>,
     agrees: bool,
+    /// What was begun with the card and is not done, and how to go on.
+    half_done: Option<HalfDoneView>,
     findings: Vec<FindingView>,
 }
 
 #[derive(Serialize)]
 struct FindingView {
     what: String,
-    /// `agrees`, `unproven` or `differs`.
+    /// `agrees`, `unproven`, `half-done` (what was begun and is not done explains it) or `differs`.
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
@@ -79,37 +82,47 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
         Some(id) => Some(office.registry.cardholder(id).await?.mail.as_str().to_owned()),
         None => None,
     };
-    show(&agreement, holder, format)?;
+    show(&agreement, holder, &arguments.card.to_string(), format)?;
     Ok(if agreement.holds() { Status::Done } else { Status::NotTrusted })
 }
 
-fn show(agreement: &Agreement, holder: Option<String>, format: Format) -> Result<(), Failure> {
+fn show(agreement: &Agreement, holder: Option<String>, locator: &str, format: Format) -> Result<(), Failure> {
     let record = &agreement.record;
     let card = which_card::argument(record);
     let who = holder.as_deref().unwrap_or("PERSON");
-    let findings: Vec<_> = agreement.findings.iter().map(|finding| view(finding, &card, who)).collect();
+    let is_explained =
+        |finding: &Finding| agreement.half_done.as_ref().is_some_and(|open| open.explains(finding));
+    let findings = agreement.findings.iter();
+    let findings: Vec<_> = findings.map(|finding| view(finding, is_explained(finding), &card, who)).collect();
     let view = View {
         card: which_card::name(record),
         guid: agreement.identity.guid.map(hex::encode),
         serial: agreement.identity.serial,
         state: record.card.state().name(),
         agrees: agreement.holds(),
+        half_done: agreement.half_done.as_ref().map(|open| half_done::view(open, record, locator)),
         findings,
         holder,
     };
     if format == Format::Json {
         return output::json(&view);
     }
+    let whose = view.holder.as_deref().map(|mail| format!(" of {mail}")).unwrap_or_default();
+    let about = format!("Card {}{whose} ({})", view.card, view.state);
+    if let Some(open) = &view.half_done {
+        output::line(&format!("{about}. {}", open.sentence()))?;
+    }
     let rows = view.findings.iter().map(|finding| {
         vec![finding.what.clone(), finding.outcome.to_owned(), finding.why.clone().unwrap_or_default()]
     });
     output::table(&["WHAT", "", "WHY"], rows.collect(), "Nothing was compared.")?;
-    let whose = view.holder.as_deref().map(|mail| format!(" of {mail}")).unwrap_or_default();
-    let about = format!("Card {}{whose} ({})", view.card, view.state);
     if view.agrees {
         return output::line(&format!("{about}: card, registry and authority agree."));
     }
-    output::line(&format!("{about}: card, registry and authority do not agree."))?;
+    match &view.half_done {
+        Some(open) => output::line(&format!("{about}: the {} is to be finished first.", open.what))?,
+        None => output::line(&format!("{about}: card, registry and authority do not agree."))?,
+    }
     for finding in &view.findings {
         if let Some(way) = &finding.way_out {
             output::line(&format!("{}: {way}", finding.what))?;
@@ -118,10 +131,11 @@ fn show(agreement: &Agreement, holder: Option<String>, format: Format) -> Result
     Ok(())
 }
 
-fn view(finding: &Finding, card: &str, who: &str) -> FindingView {
+fn view(finding: &Finding, is_explained: bool, card: &str, who: &str) -> FindingView {
     let (outcome, way) = match &finding.outcome {
         Outcome::Agrees => ("agrees", None),
         Outcome::Unproven(_) => ("unproven", None),
+        Outcome::Differs(_) if is_explained => ("half-done", None),
         Outcome::Differs(disagreement) => ("differs", Some(way_out(disagreement, card, who))),
     };
     FindingView { what: finding.subject.to_string(), outcome, why: sentence(&finding.outcome), way_out: way }

@@ -258,6 +258,7 @@ impl From<PersonalizationError> for Failure {
             PersonalizationError::Attestation(_) => "attestation",
             PersonalizationError::AnotherCard { .. } => "another-card",
             PersonalizationError::NothingToRenew(_) => "nothing-to-renew",
+            PersonalizationError::RenewalOpen(_) => "unfinished",
             PersonalizationError::CannotRetire => "unsupported",
             PersonalizationError::RetiredInTheWay(_) => "key-in-the-way",
             PersonalizationError::NoRoomForRetired => "no-room",

@@ -41,6 +41,7 @@ pub mod expiring;
 mod external_lint;
 pub mod failure;
 pub mod find;
+mod half_done;
 pub mod init;
 pub mod issue;
 pub mod life_cycle;

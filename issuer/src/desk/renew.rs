@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
-use super::{attestation_roots, content_signer, issue, which_card};
+use super::{attestation_roots, content_signer, half_done, issue, which_card};
 use crate::domain::{AuthorityName, CardKey};
+use crate::personalization::PersonalizationError;
 use crate::personalization::plan::{KeyChoice, KeyOrigin};
 use crate::personalization::renewal::{RenewalOrder, Renewed};
 use crate::personalization::run::{Desk, Progress};
@@ -118,9 +119,11 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     let renewed = match renewed {
         Ok(renewed) => renewed,
         Err(error) => {
+            let is_another = matches!(error, PersonalizationError::RenewalOpen(_));
             let failure = Failure::from(error);
-            let open = office.registry.open_operation(record.id).await?;
+            let open = half_done::of(office, &record, &arguments.card.to_string()).await?;
             return Err(match open {
+                Some(open) if is_another => failure.and(&format!("go on with it: {}", open.go_on)),
                 Some(_) => failure.and("the renewal is not finished: run the same command again"),
                 None => failure,
             });

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::card_keys::{self, KeyView};
 use super::failure::{Failure, Status};
+use super::half_done::{self, HalfDoneView};
 use super::life_cycle::WhichCard;
 use super::office::Office;
 use super::output::{self, Format};
@@ -21,6 +22,8 @@ struct Shown {
     holder: Option<String>,
     /// Since when somebody beside the desk may know its PUK.
     puk_exposed_since: Option<String>,
+    /// What was begun with it and is not done, and how to go on.
+    half_done: Option<HalfDoneView>,
     keys: Vec<KeyView>,
     ways: Vec<WayView>,
     history: Vec<Happened>,
@@ -53,6 +56,7 @@ pub async fn run(office: &Office, which: &WhichCard, format: Format) -> Result<S
         state: state.name(),
         since: state.since().map(|since| since.to_string()),
         puk_exposed_since: record.card.puk().exposed_since().map(|since| since.to_string()),
+        half_done: half_done::of(office, &record, "LOCATOR").await?,
         keys: card_keys::of(office, &record).await?,
         ways: ways::of(&record, mail.as_deref()),
         holder: mail,
@@ -89,6 +93,9 @@ fn text(shown: &Shown, state: &CardState) -> Result<(), Failure> {
     output::line(&texts::say(key, &values))?;
     if let Some(since) = &shown.puk_exposed_since {
         output::line(&texts::say("show-puk-exposed", &[("since", since)]))?;
+    }
+    if let Some(open) = &shown.half_done {
+        output::line(&open.sentence())?;
     }
     let keys = shown.keys.iter().map(|key| {
         let origin = key.origin.unwrap_or("not recorded").to_owned();

@@ -71,6 +71,11 @@ pub enum PersonalizationError {
         "the card has no certificate for key {0} that could be renewed; issue a new card, or name other keys with --key"
     )]
     NothingToRenew(CardKey),
+    /// Another order would leave a key without its certificate.
+    #[error(
+        "a renewal of this card was begun at {0} with another order and is half done; nothing was changed"
+    )]
+    RenewalOpen(jiff::Timestamp),
     /// A new 9D would destroy the old one.
     #[error(
         "this card cannot move its old key 9D to a retired reference (it has no such command), and a new one in its place would make all old mail unreadable; renew 9D with the same key, or new keys for the others: --new-keys --key 9A --key 9C --key 9E"

@@ -6,6 +6,7 @@
 //! - [`run`]: carries them out, step by journalled step, and goes on where an attempt before was interrupted.
 //! - `step`: how each step is done and read back; how to add one is said there. `attempt`: what steps leave for each other.
 //! - [`agreement`]: whether card, registry and authority say the same.
+//! - [`half_done`]: what was begun with a card after it was issued and is not done.
 //! - [`exercise`]: keys prove themselves, before they are certified and after.
 //! - [`attestation`]: where a key came from, and whether the card's word on it is believed.
 //! - [`renewal`]: new certificates on a card that somebody has, for the same keys or new ones.
@@ -37,6 +38,7 @@ pub mod attestation;
 pub mod custody;
 pub mod error;
 pub mod exercise;
+pub mod half_done;
 pub mod objects;
 pub mod plan;
 mod present;

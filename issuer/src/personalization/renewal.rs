@@ -45,6 +45,33 @@ pub struct RenewalOrder {
     pub new_keys: Option<KeyChoice>,
 }
 
+impl RenewalOrder {
+    /// Whether it renews whatever an open renewal has in hand: no key stays that has not its own certificate.
+    fn ends(&self, steps: &[JournalEntry], plan: &RenewalPlan) -> bool {
+        let in_hand = in_hand(steps);
+        let makes_anew = plan.new_keys.is_none() || self.new_keys.is_some();
+        in_hand.is_empty() || (makes_anew && in_hand.iter().all(|key| self.keys.contains(key)))
+    }
+}
+
+/// What was ordered when a renewal was begun.
+pub(super) fn order_of(renewal: &Operation) -> Result<RenewalOrder, PersonalizationError> {
+    let plan = RenewalPlan::parse(&renewal.plan)?;
+    let keys = plan.keys.iter().filter_map(|key| CardKey::parse(key)).collect();
+    Ok(RenewalOrder { keys, new_keys: plan.new_keys()? })
+}
+
+/// The keys that a renewal has begun with and not finished, by its journal.
+pub(super) fn in_hand(steps: &[JournalEntry]) -> Vec<CardKey> {
+    let has = |step: &str, phase| steps.iter().any(|entry| entry.step == step && entry.phase == phase);
+    let is_begun = |key| {
+        has(&renewed(key), JournalPhase::Intended)
+            || (key == CardKey::KeyManagement && has(RETIRED, JournalPhase::Intended))
+    };
+    let keys = CardKey::ALL.into_iter();
+    keys.filter(|key| is_begun(*key) && !has(&renewed(*key), JournalPhase::Confirmed)).collect()
+}
+
 /// A card with new certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renewed {
@@ -202,8 +229,8 @@ impl Desk<'_> {
         })
     }
 
-    /// Whether an open renewal is gone on with as it was begun: it is the same, and not old; or the card is between two
-    /// keys 9D, and nothing else can be begun before it has one again.
+    /// Whether an open renewal is gone on with as it was begun: it is the same, and not old, or the card is between two
+    /// keys 9D. Another order takes its place only where it leaves no key half renewed.
     async fn goes_on(&self, record: &CardRecord, order: &RenewalOrder) -> Result<bool, PersonalizationError> {
         let Some(open) = self.registry.open_operation(record.id).await? else { return Ok(false) };
         if open.kind != OperationKind::Renewal {
@@ -215,6 +242,9 @@ impl Desk<'_> {
             && !has(&renewed(CardKey::KeyManagement), JournalPhase::Confirmed);
         let plan = RenewalPlan::parse(&open.plan)?;
         let is_same = plan.orders() == RenewalPlan::new(order, None, plan.validity()).orders();
+        if !is_same && (is_between || !order.ends(&steps, &plan)) {
+            return Err(PersonalizationError::RenewalOpen(open.begun_at));
+        }
         let age = self.clock.now().duration_since(open.begun_at);
         Ok(is_between || (is_same && age < RESUMABLE))
     }

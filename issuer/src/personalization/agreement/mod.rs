@@ -15,6 +15,7 @@ use rand_core::CryptoRng;
 
 use super::custody::MasterKey;
 use super::error::PersonalizationError;
+use super::half_done::HalfDone;
 use super::{describe, presented};
 use crate::ca::Certificate;
 use crate::domain::{CardState, Guid, RevocationReason, SerialNumber};
@@ -155,14 +156,17 @@ pub struct Agreement {
     pub record: CardRecord,
     /// What it shows of itself.
     pub identity: CardIdentity,
+    /// What was begun with it and is not done.
+    pub half_done: Option<HalfDone>,
     /// One for each comparison.
     pub findings: Vec<Finding>,
 }
 
 impl Agreement {
-    /// Whether nothing differs.
+    /// Whether nothing differs, and nothing is half done.
     pub fn holds(&self) -> bool {
-        self.findings.iter().all(|finding| !matches!(finding.outcome, Outcome::Differs(_)))
+        self.half_done.is_none()
+            && self.findings.iter().all(|finding| !matches!(finding.outcome, Outcome::Differs(_)))
     }
 }
 
@@ -181,12 +185,13 @@ impl Comparison<'_> {
         let Some(record) = self.registry.card_presented(presented).await? else {
             return Err(PersonalizationError::UnknownCard(describe(presented)));
         };
+        let half_done = HalfDone::of(self.registry, record.id).await?;
         let mut findings = vec![standing(&record, &identity)];
         if !matches!(record.card.state(), CardState::BeingPersonalised { .. }) {
             findings.extend(certificates::compare(self, &record, card, random).await?);
             findings.extend(secrets::compare(self, &record, card).await?);
         }
-        Ok(Agreement { record, identity, findings })
+        Ok(Agreement { record, identity, half_done, findings })
     }
 }
 
