@@ -170,9 +170,11 @@ fn search_finds_it_where_it_is_planted(needle: &Needle, secret: &[u8], folder: &
     Ok(())
 }
 
-/// No PKCS#8, PKCS#1 or SEC 1 key lies open in any file, be it PEM or DER.
+/// No PKCS#8, PKCS#1 or SEC 1 key lies open in any file, be it PEM or DER, but the one that signs what was done: a
+/// revocation asks for no passphrase and is signed for all the same (README, "Where we differ").
 fn private_keys_are_encrypted(folder: &Path) -> Result<()> {
-    for file in files(folder)? {
+    let audit = folder.join("keys/audit.pem");
+    for file in files(folder)?.into_iter().filter(|file| *file != audit) {
         let bytes = fs::read(&file)?;
         for mark in ["BEGIN PRIVATE KEY", "BEGIN RSA PRIVATE KEY", "BEGIN EC PRIVATE KEY"] {
             assert!(!bytes.windows(mark.len()).any(|part| part == mark.as_bytes()), "{}", file.display());
