@@ -1,6 +1,4 @@
 //! Signing what is written on cards: a purpose of its own, and a key that does nothing else.
-use x509_cert::ext::pkix::ExtendedKeyUsage;
-
 use super::{CertificateRule, Sample};
 use crate::ca::profile::extension::PIV_CONTENT_SIGNING;
 
@@ -14,13 +12,11 @@ fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
     if sample.is_authority() || !sample.has_purpose(PIV_CONTENT_SIGNING) {
         return;
     }
-    if let Some((critical, ExtendedKeyUsage(purposes))) = sample.extension::<ExtendedKeyUsage>()
-        && (!critical || purposes.len() != 1)
-    {
+    if !sample.purpose_is_critical_and_alone() {
         messages.push("content signing must be critical and alone".into());
     }
     if !sample.only_signs() {
-        messages.push("a content-signing key is for digitalSignature alone".into());
+        messages.push("a content-signing key is for digitalSignature and nonRepudiation alone".into());
     }
 }
 
@@ -30,7 +26,7 @@ mod tests {
     use super::*;
     use crate::ca::Profile;
     use crate::ca::profile::extension::CLIENT_AUTHENTICATION;
-    use x509_cert::ext::pkix::{KeyUsage, KeyUsages};
+    use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages};
 
     #[test]
     fn every_profile_is_clean() {
@@ -55,6 +51,6 @@ mod tests {
     fn bad_key_that_enciphers() {
         let mut tbs = good(&Profile::ContentSigning);
         replace(&mut tbs, &KeyUsage(KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment));
-        assert_finding(&RULE, "digitalSignature alone", &tbs);
+        assert_finding(&RULE, "nonRepudiation alone", &tbs);
     }
 }

@@ -199,6 +199,12 @@ impl Sample<'_> {
         self.purposes().contains(&purpose)
     }
 
+    /// Whether the extended key usage, if there is one, is critical and names one purpose.
+    fn purpose_is_critical_and_alone(&self) -> bool {
+        self.extension::<ExtendedKeyUsage>()
+            .is_none_or(|(critical, ExtendedKeyUsage(purposes))| critical && purposes.len() == 1)
+    }
+
     /// A key for digitalSignature or nonRepudiation and nothing else; so is one that does not say.
     fn only_signs(&self) -> bool {
         let signing = KeyUsages::DigitalSignature | KeyUsages::NonRepudiation;

@@ -1,6 +1,4 @@
 //! Time stamping: a purpose of its own, and a key that does nothing else.
-use x509_cert::ext::pkix::ExtendedKeyUsage;
-
 use super::{CertificateRule, Sample};
 use crate::ca::profile::extension::TIME_STAMPING;
 
@@ -11,9 +9,7 @@ fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
     if sample.is_authority() || !sample.has_purpose(TIME_STAMPING) {
         return;
     }
-    if let Some((critical, ExtendedKeyUsage(purposes))) = sample.extension::<ExtendedKeyUsage>()
-        && (!critical || purposes.len() != 1)
-    {
+    if !sample.purpose_is_critical_and_alone() {
         messages.push("time stamping must be critical and alone".into());
     }
     if !sample.only_signs() {
@@ -27,7 +23,7 @@ mod tests {
     use super::*;
     use crate::ca::Profile;
     use crate::ca::profile::extension::CLIENT_AUTHENTICATION;
-    use x509_cert::ext::pkix::{KeyUsage, KeyUsages};
+    use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages};
 
     #[test]
     fn every_profile_is_clean() {
