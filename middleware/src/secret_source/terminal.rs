@@ -3,7 +3,7 @@ use std::fs::File;
 use std::io::Result;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
@@ -41,7 +41,7 @@ pub(super) fn ask(prompt: &str) -> Result<String> {
     answer
 }
 
-/// Until it is dropped, a signal that ends the program restores the terminal first.
+/// Until it is dropped nothing typed is shown, and a signal that ends the program restores the terminal first.
 struct Question;
 
 impl Question {
@@ -54,6 +54,10 @@ impl Question {
             std::thread::Builder::new().name("signals".to_owned()).spawn(move || end_on(signals))?;
             watch.is_running = true;
         }
+        // Before the question is shown: who types the moment it appears must not be shown either.
+        let mut silent = attributes.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&terminal, OptionalActions::Now, &silent)?;
         watch.asked_at = Some((terminal, attributes));
         Ok(Self)
     }
