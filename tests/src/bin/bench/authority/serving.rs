@@ -209,10 +209,12 @@ impl Peer {
         let port = sealwright_tests::ports::free_port()?;
         let arguments =
             ["ocsp", "-index", "peer.txt", "-rsigner", "peer.pem", "-rkey", "peer.key", "-CA", "peer.pem"];
-        let mut server =
-            openssl().args(arguments).args(["-port", &port.to_string()]).serve(&folder.join("peer.log"))?;
+        let log = folder.join("peer.log");
+        let mut server = openssl().args(arguments).args(["-port", &port.to_string()]).serve(&log)?;
         let address = format!("127.0.0.1:{port}");
-        server.wait_until("openssl listens", || Ok(std::net::TcpStream::connect(&address).is_ok()))?;
+        // Not by a connection that asks nothing: openssl would wait for its request for ever.
+        let is_waiting = || Ok(fs::read_to_string(&log)?.contains("waiting for OCSP client connections"));
+        server.wait_until("openssl listens", is_waiting)?;
         Ok(Self { _server: server, address, request: [head.into_bytes(), body].concat() })
     }
 
