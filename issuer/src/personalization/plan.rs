@@ -17,6 +17,16 @@ pub enum KeyOrigin {
     Injected,
 }
 
+impl KeyOrigin {
+    /// As a stored plan says it.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::GeneratedOnCard => "generated on the card",
+            Self::Injected => "injected",
+        }
+    }
+}
+
 /// What the card can do beyond SP 800-73-5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandSet {
@@ -135,11 +145,7 @@ impl StoredPlan {
     ) -> Self {
         Self {
             algorithm: choice.algorithm.to_string(),
-            keys: match choice.origin {
-                KeyOrigin::GeneratedOnCard => "generated on the card",
-                KeyOrigin::Injected => "injected",
-            }
-            .to_owned(),
+            keys: choice.origin.as_str().to_owned(),
             steps: steps.iter().map(ToString::to_string).collect(),
             holder: (
                 holder.name.as_str().to_owned(),
@@ -151,6 +157,13 @@ impl StoredPlan {
             not_after: validity.1,
             since,
         }
+    }
+
+    /// Whether what the registry has is the plan of a card with other keys than these.
+    pub fn makes_other_keys(text: &str, choice: KeyChoice) -> bool {
+        Self::parse(text).is_some_and(|plan| {
+            plan.algorithm != choice.algorithm.to_string() || plan.keys != choice.origin.as_str()
+        })
     }
 
     /// The validity of the certificates.
@@ -257,6 +270,8 @@ mod tests {
         let on_card = KeyOrigin::GeneratedOnCard;
         let begun = planned("Alice", on_card, 0, 1_000_000, 1);
         assert_eq!(StoredPlan::parse(&begun.to_text()).unwrap(), begun);
+        assert!(!StoredPlan::makes_other_keys(&begun.to_text(), choice(on_card)));
+        assert!(StoredPlan::makes_other_keys(&begun.to_text(), choice(KeyOrigin::Injected)));
         let wanted = planned("Alice", on_card, 5, 1_000_005, 2);
         assert!(begun.goes_on_as(&wanted, at(5)));
         assert!(!begun.goes_on_as(&planned("Alicia", on_card, 5, 1_000_005, 2), at(5)), "another name");

@@ -3,8 +3,8 @@
 //! - `rows`: the list. `queue`: who is next. `place`: where cards lie. `bench`, `worker`: who makes them.
 //!   [`report`]: what came of it.
 //!
-//! A batch keeps no state of its own: who has a card and which is half-made stands in the registry, and who got a PIN in
-//! this batch in the folder of PINs. So it is interrupted anywhere, and gone on with by the same command.
+//! A batch keeps no state of its own: who has a card and which is half-made stands in the registry. So it is interrupted
+//! anywhere, and gone on with by the same command, whether the PINs still lie in their folder or are letters by now.
 
 pub mod bench;
 pub mod place;
@@ -34,8 +34,10 @@ use super::content_signer;
 use super::failure::{Failure, Status};
 use super::office::{Office, Passphrase, Surroundings};
 use super::output::Format;
+use super::which_card;
 use crate::domain::{Actor, AuthorityName, CardState, Cardholder};
-use crate::personalization::plan::{KeyChoice, KeyOrigin};
+use crate::personalization::plan::{KeyChoice, KeyOrigin, StoredPlan};
+use crate::registry::CardRecord;
 
 /// What `batch` is told.
 #[derive(Args, Debug)]
@@ -187,14 +189,12 @@ fn places(arguments: &Arguments, rows: &[Row]) -> Result<Vec<Place>, Failure> {
         .collect()
 }
 
-/// How far each row is before anything is done.
+/// How far each row is before anything is done: the registry knows.
 async fn queue(office: &Office, rows: &[Row], pins: &Path) -> Result<Queue, Failure> {
     let mut entries = Vec::new();
     for row in rows {
-        let card = office.registry.card_of(row.holder.id).await?;
-        let has_pin = pins.join(pin_file_name(&row.holder)).exists();
-        let progress = match card.as_ref().map(|record| (record.card.state(), record.card.guid())) {
-            None if has_pin => Progress::Refused {
+        let progress = match office.registry.card_of(row.holder.id).await? {
+            None if pins.join(pin_file_name(&row.holder)).exists() => Progress::Refused {
                 code: "exists",
                 why: format!(
                     "has no card, but a PIN file lies in {} already: take it away first",
@@ -202,22 +202,42 @@ async fn queue(office: &Office, rows: &[Row], pins: &Path) -> Result<Queue, Fail
                 ),
             },
             None => Progress::Waiting,
-            Some((CardState::BeingPersonalised { since, .. }, _)) => {
-                Progress::HalfMade { why: format!("interrupted; begun {since}") }
-            }
-            Some((_, Some(guid))) if has_pin => Progress::Done { guid, before: true },
-            Some((state, guid)) => Progress::Refused {
-                code: "has-card",
-                why: format!(
-                    "has card {} already ({}), not from this batch",
-                    guid.map(|guid| guid.to_string()).unwrap_or_default(),
-                    state.name()
-                ),
-            },
+            Some(record) => with_card(office, row, &record).await?,
         };
         entries.push(Entry { holder: row.holder.id, place: row.place.clone(), progress });
     }
     Ok(Queue::new(entries))
+}
+
+/// How far the row of somebody is who has a card, or is about to get one.
+async fn with_card(office: &Office, row: &Row, record: &CardRecord) -> Result<Progress, Failure> {
+    let state = record.card.state();
+    let plan = office.registry.plan(record.id, record.card.attempts()).await?;
+    let has_other_keys = plan.is_some_and(|plan| StoredPlan::makes_other_keys(&plan, row.keys));
+    Ok(match (state, record.card.guid()) {
+        (CardState::BeingPersonalised { since, .. }, _) => {
+            Progress::HalfMade { why: format!("interrupted; begun {since}") }
+        }
+        (CardState::Issued { .. }, Some(guid)) if !has_other_keys => Progress::Done { guid, before: true },
+        (CardState::Issued { .. }, _) => Progress::Refused {
+            code: "has-card",
+            why: format!(
+                "has card {} already ({}), with other keys than the list wants; put another in its place with: issuer replace {}",
+                which_card::name(record),
+                state.name(),
+                row.holder.mail.as_str()
+            ),
+        },
+        _ => Progress::Refused {
+            code: "has-card",
+            why: format!(
+                "has card {} already ({}); see what can be done with it: issuer show {}",
+                which_card::name(record),
+                state.name(),
+                row.holder.mail.as_str()
+            ),
+        },
+    })
 }
 
 /// Set by the first Ctrl-C or SIGTERM: the step in hand is finished. The second ends the program at once.

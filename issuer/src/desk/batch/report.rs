@@ -105,7 +105,7 @@ impl Watcher for Display {
 struct RowView {
     line: u64,
     person: String,
-    /// `done`, `done-before`, `half-made`, `not-begun`, `refused`.
+    /// `done`, `already-issued`, `half-made`, `not-begun`, `refused`.
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     card_guid: Option<String>,
@@ -138,7 +138,7 @@ pub fn show(
     }));
     views.sort_by_key(|view| view.line);
     let count = |results: &[&str]| views.iter().filter(|view| results.contains(&view.result)).count();
-    let done = count(&["done", "done-before"]);
+    let done = count(&["done", "already-issued"]);
     let (half_made, not_begun, refused) = (count(&["half-made"]), count(&["not-begun"]), count(&["refused"]));
     if format == Format::Json {
         output::json(&views)?;
@@ -180,7 +180,7 @@ fn view(row: &Row, progress: &Progress) -> RowView {
     let (result, card_guid, code, why) = match progress {
         Progress::Waiting | Progress::Taken => ("not-begun", None, None, None),
         Progress::Done { guid, before: false } => ("done", Some(guid.to_string()), None, None),
-        Progress::Done { guid, before: true } => ("done-before", Some(guid.to_string()), None, None),
+        Progress::Done { guid, before: true } => ("already-issued", Some(guid.to_string()), None, None),
         Progress::HalfMade { why } => ("half-made", None, None, Some(why.clone())),
         Progress::Refused { code, why } => ("refused", None, Some(*code), Some(why.clone())),
     };
