@@ -414,6 +414,30 @@ fn a_card_that_cannot_be_wiped_is_refused_by_name_and_stays_its_holders() {
     desk.issuer(&["stock", "return", "alice@example.org", "--card", &locator])
         .refuses(1, &["cannot be wiped", "destroy"]);
     assert_eq!(desk.json(&["show", "alice@example.org"])["state"], "awaiting activation");
+    let taken_back = desk.issuer(&["stock", "return", "alice@example.org"]);
+    let destroyed = format!("issuer mark guid={} destroyed", desk.json(&["stock", "list"])[0]["stock_guid"].as_str().unwrap());
+    assert!(taken_back.expect(0).stdout.contains(&destroyed), "{}", taken_back.stdout);
+    let listed = desk.json(&["stock", "list"]);
+    assert_eq!(listed[0]["state"], "returned");
+    assert!(listed[0]["next"].as_str().unwrap().contains("cannot be wiped"), "{listed}");
+    let shown = desk.json(&["show", "alice@example.org"]);
+    let ways: Vec<_> = shown["ways"].as_array().unwrap().iter().map(|way| way["command"].as_str().unwrap()).collect();
+    assert_eq!(ways, [destroyed.as_str()], "only what works is offered");
+    desk.issuer(&destroyed.split(' ').skip(1).collect::<Vec<_>>()).expect(0);
+}
+
+#[test]
+fn a_returned_card_is_wiped_by_the_command_that_is_offered() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    issued(&desk, &locator, &[]);
     desk.issuer(&["stock", "return", "alice@example.org"]).expect(0);
-    assert_eq!(desk.json(&["stock", "list"])[0]["state"], "returned");
+    let shown = desk.json(&["show", "alice@example.org"]);
+    let back = shown["ways"].as_array().unwrap().iter().find(|way| way["undoes"] == true).unwrap();
+    let command = back["command"].as_str().unwrap().replace("LOCATOR", &locator);
+    desk.issuer(&command.split(' ').skip(1).collect::<Vec<_>>()).expect(0);
+    assert_eq!(desk.json(&["stock", "list"])[0]["state"], "in stock");
+    desk.issuer(&["stock", "return", "alice@example.org", "--card", &locator]).refuses(1, &["no card"]);
+    let serial = desk.json(&["stock", "list"])[0]["serial"].to_string();
+    desk.issuer(&["stock", "return", &serial, "--card", &locator]).refuses(1, &["in stock since"]);
 }

@@ -138,7 +138,10 @@ fn a_stock_file_with_another_cards_secrets_costs_one_puk_try_and_no_more() {
     for _ in 0..4 {
         let refused =
             desk.issuer(&["issue", "alice@example.org", "--card", &locator, "--transport-pin-file", "pin"]);
-        refused.refuses(1, &["neither the PUK", "issuer revoke alice@example.org"]);
+        refused.refuses(
+            1,
+            &["neither the PUK", "issuer revoke alice@example.org", "issuer stock add --file STOCK.toml"],
+        );
         assert!(!refused.stderr.contains(wrong));
     }
     let mut card = open(&locator);
@@ -147,7 +150,15 @@ fn a_stock_file_with_another_cards_secrets_costs_one_puk_try_and_no_more() {
     let mut transaction = card.transaction().unwrap();
     let tries = transaction.change_puk(&other, &own);
     assert!(matches!(tries, Err(middleware::CardError::WrongPuk { tries_left: 1 })), "{:?}", tries.err());
-    transaction.change_puk(&own, &own).unwrap();
+    drop(transaction);
+    drop(card);
+    // With the right file the card is as good as any.
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "cessation-of-operation"]).expect(0);
+    let next = desk.json(&["stock", "list"])[0]["next"].as_str().unwrap().to_owned();
+    assert!(next.contains("issuer stock add --file STOCK.toml"), "{next}");
+    std::fs::write(&stock, right).unwrap();
+    desk.issuer(&["stock", "add", "--file", "alice.card.stock.toml"]).expect(0);
+    desk.issue("alice@example.org", &locator, &[]);
 }
 
 /// The PUK in the registry may be right, but a last try is not spent on finding out.

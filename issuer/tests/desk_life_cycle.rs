@@ -61,8 +61,12 @@ fn a_lost_card_is_revoked_and_a_found_one_goes_back_to_stock_wiped() {
     assert_eq!(certificate["invalid_since"], "2026-01-01T00:00:00Z");
 
     let serial = found["cards"][0]["serial"].as_u64().unwrap().to_string();
-    desk.issuer(&["stock", "return", &format!("serial={serial}")]).expect(0);
-    desk.issuer(&["stock", "add", "--card", &locator]).refuses(1, &["still has", "reset it"]);
+    let back = desk.issuer(&["stock", "return", &format!("serial={serial}")]);
+    let wiping = format!("issuer stock return serial={serial} --card");
+    assert!(back.expect(0).stdout.contains(&wiping), "{}", back.stdout);
+    desk.issuer(&["stock", "return", &format!("serial={serial}")])
+        .refuses(1, &["came back at", &wiping, "destroyed"]);
+    desk.issuer(&["stock", "add", "--card", &locator]).refuses(1, &["still has", &wiping, &locator]);
     // The same card as its factory made it.
     std::fs::remove_file(desk.path("alice.card")).unwrap();
     desk.blank("alice.card", &["--serial", &serial]);

@@ -13,7 +13,7 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
 use super::{attestation_roots, content_signer, texts};
-use crate::domain::{AuthorityName, CardKey, CardRefusal, CardState, Cardholder, CardholderId, SerialNumber};
+use crate::domain::{AuthorityName, CardFault, CardKey, CardRefusal, CardState, Cardholder, CardholderId, SerialNumber};
 use crate::personalization::PersonalizationError;
 use crate::personalization::plan::{KeyChoice, KeyOrigin, Step};
 use crate::personalization::run::{Desk, Personalized, Progress};
@@ -191,10 +191,18 @@ pub(super) async fn explain(office: &Office, holder: &Cardholder, error: Persona
     match (half_made, fault) {
         (false, _) => failure,
         (true, None) => failure.and("the card is not finished: keep it here and run the same command again"),
-        (true, Some(_)) => failure.and(&format!(
-            "it cannot be personalised: give it up (issuer revoke {} --reason cessation-of-operation) and take another",
-            holder.mail.as_str()
-        )),
+        (true, Some(fault)) => {
+            let failure = failure.and(&format!(
+                "it cannot be personalised: give it up (issuer revoke {} --reason cessation-of-operation) and take another",
+                holder.mail.as_str()
+            ));
+            match fault {
+                CardFault::PukUnknown | CardFault::ManagementKeyUnknown => failure.and(
+                    "given up, a card whose stock file was wrong is taken in again with the right one: issuer stock add --file STOCK.toml",
+                ),
+                CardFault::PukBlocked | CardFault::PukLastTry => failure,
+            }
+        }
     }
 }
 
@@ -242,7 +250,7 @@ async fn refused(office: &Office, refusal: &CardRefusal) -> Result<Failure, Fail
         }
         CardRefusal::Revoked { .. } | CardRefusal::NotNow { .. } => plain.and("take another card"),
         CardRefusal::Unusable { .. } => {
-            plain.and("take another card; once this one is reset, take it in again with issuer stock add")
+            plain.and("take another card; once this one is reset, take it in again with issuer stock add --card LOCATOR, or with its right stock file: issuer stock add --file STOCK.toml")
         }
         _ => plain,
     })

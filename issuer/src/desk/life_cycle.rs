@@ -158,12 +158,20 @@ async fn carry_out(
                 sentence = format!("{sentence} {}", texts::say("changed-publish", &[]));
             }
             output::line(&sentence)?;
-            let back = ways::of(&record, mail).into_iter().find(|way| way.undoes);
-            output::line(&match back.map(|way| way.in_one_line()) {
-                Some(way) => texts::say("changed-back", &[("way", &way)]),
-                None => texts::say("changed-no-way-back", &[]),
-            })?;
+            output::line(&what_now(&record, mail))?;
         }
     }
     Ok(Status::Done)
+}
+
+/// What goes back from here; where nothing does, and the card is at the desk, what comes next.
+fn what_now(record: &CardRecord, mail: Option<&str>) -> String {
+    let ways = ways::of(record, mail);
+    if let Some(back) = ways.iter().find(|way| way.undoes) {
+        return texts::say("changed-back", &[("way", &back.in_one_line())]);
+    }
+    match ways.first().filter(|_| matches!(record.card.state(), CardState::Returned { .. })) {
+        Some(next) => texts::say("changed-next", &[("way", &next.in_one_line())]),
+        None => texts::say("changed-no-way-back", &[]),
+    }
 }

@@ -1,6 +1,7 @@
 //! `issuer stock return`: a card comes back; with the card there, it is wiped, checked, and put into stock.
 
 use clap::Args;
+use jiff::Timestamp;
 use middleware::{Card, Locator};
 use serde::Serialize;
 
@@ -8,10 +9,11 @@ use super::failure::{Failure, Status};
 use super::life_cycle::{self, WhichCard};
 use super::office::Office;
 use super::output::{self, Format};
-use super::which_card;
+use super::{ways, which_card};
 use crate::clock::Clock;
 use crate::domain::{CardCommand, CardState};
 use crate::personalization::wipe;
+use crate::registry::CardRecord;
 
 /// Which card, and where it is if it shall be wiped.
 #[derive(Args, Debug)]
@@ -36,10 +38,17 @@ struct Summary {
 /// # Errors
 /// Nobody has it; it is another card, or one that cannot be wiped (nothing was changed then); something is left on it.
 pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Result<Status, Failure> {
-    let Some(locator) = &arguments.card else {
-        return life_cycle::take_back(office, &WhichCard::new(&arguments.whose), format).await;
-    };
     let record = which_card::find(office, &arguments.whose).await?;
+    let Some(locator) = &arguments.card else {
+        if let CardState::Returned { since, .. } = record.card.state() {
+            return Err(came_back(&record, *since));
+        }
+        return life_cycle::take_back(office, &WhichCard::new(&which_card::argument(&record)), format).await;
+    };
+    if let CardState::InStock { since } = record.card.state() {
+        let message = format!("card {} is in stock since {since}: nobody has it", which_card::name(&record));
+        return Err(Failure::new("card-state", message));
+    }
     let mut card = Card::open(locator)?;
     wipe::refuse(&card.identity()?, &record)?;
     if !matches!(record.card.state(), CardState::Returned { .. }) {
@@ -61,4 +70,19 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
         ))?,
     }
     Ok(Status::Done)
+}
+
+/// Somebody took it back before.
+fn came_back(record: &CardRecord, since: Timestamp) -> Failure {
+    let card = which_card::argument(record);
+    let next = if ways::can_be_wiped(record) {
+        format!("wipe it with issuer stock return {card} --card LOCATOR, or record that it is destroyed")
+    } else {
+        "it cannot be wiped; record that it is destroyed".to_owned()
+    };
+    let message = format!(
+        "card {} came back at {since}; nothing was changed. What is left to do: {next} (issuer mark {card} destroyed)",
+        which_card::name(record)
+    );
+    Failure::new("card-returned", message)
 }

@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 use super::failure::{Failure, Status};
 use super::office::{Office, read_file};
 use super::output::{self, Format};
-use super::texts;
+use super::{texts, ways, which_card};
 use crate::clock::Clock;
-use crate::domain::{CardCommand, CardState, Cardholder, StockIdentity};
+use crate::domain::{CardAction, CardCommand, CardState, Cardholder, StockIdentity};
 use crate::personalization::PersonalizationError;
 use crate::personalization::{stock_file, wipe};
 use crate::registry::{CardRecord, EmulatedCards, NewStockCard, PresentedIdentity, RegistryError};
@@ -65,7 +65,7 @@ pub async fn add(office: &mut Office, delivery: Delivery, format: Format) -> Res
             let mut card = Card::open(&locator)?;
             let identity = identity_of(office, &mut card, &locator).await?;
             match returned(office, identity).await? {
-                Some(record) => restock(office, &mut card, &record, &mut added).await?,
+                Some(record) => restock(office, (&mut card, &locator), &record, &mut added).await?,
                 None => receive(office, identity, None, &mut added).await?,
             }
         }
@@ -107,14 +107,17 @@ async fn returned(office: &Office, identity: StockIdentity) -> Result<Option<Car
 /// Takes a returned card into stock again, once nothing of its last holder is on it.
 async fn restock(
     office: &Office,
-    card: &mut Card,
+    (card, locator): (&mut Card, &Locator),
     record: &CardRecord,
     added: &mut Added,
 ) -> Result<(), Failure> {
     if let Some(left) = wipe::left_behind(card, record)? {
         return Err(Failure::new(
             "not-wiped",
-            format!("the card came back and still has {left}; reset it, and run the same command again"),
+            format!(
+                "the card came back and still has {left}; wipe it: issuer stock return {} --card {locator}",
+                which_card::argument(record)
+            ),
         ));
     }
     let now = office.clock.now();
@@ -210,19 +213,31 @@ pub(super) fn view(record: &CardRecord, holder: Option<&Cardholder>) -> CardView
         state: state.name(),
         since: state.since().map(|since| since.to_string()),
         holder: holder.map(|holder| holder.mail.as_str().to_owned()),
-        next: match state {
-            CardState::BeingPersonalised { .. } => {
-                Some("half-made: issue it again to the same person, or revoke that person".to_owned())
-            }
-            CardState::Unusable { fault, .. } => {
-                Some(format!("{fault}; once it is reset, take it in again with issuer stock add"))
-            }
-            CardState::Returned { .. } => {
-                Some("once it is reset, take it in again with issuer stock add --card".to_owned())
-            }
-            _ => None,
-        },
+        next: next(record),
     }
+}
+
+/// What a card that waits at the desk waits for.
+fn next(record: &CardRecord) -> Option<String> {
+    let card = which_card::argument(record);
+    Some(match record.card.state() {
+        CardState::BeingPersonalised { .. } => {
+            "half-made: issue it again to the same person, or revoke that person".to_owned()
+        }
+        CardState::Unusable { fault, .. } => {
+            match ways::of(record, None).into_iter().find(|way| way.action == CardAction::Receive) {
+                Some(way) => format!("{fault}; {}", way.in_plain_words()),
+                None => format!("{fault}; record that it is destroyed: issuer mark {card} destroyed"),
+            }
+        }
+        CardState::Returned { .. } if ways::can_be_wiped(record) => {
+            format!("wipe it: issuer stock return {card} --card LOCATOR")
+        }
+        CardState::Returned { .. } => {
+            format!("it cannot be wiped; destroy it: issuer mark {card} destroyed")
+        }
+        _ => return None,
+    })
 }
 
 pub(super) fn table(cards: &[CardView], empty: &str) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{texts, which_card};
-use crate::domain::{CardAction, CardState, Direction, Way};
+use crate::domain::{CardAction, CardFault, CardState, Direction, StockIdentity, Way};
 use crate::registry::CardRecord;
 
 /// One thing that can be done.
@@ -29,7 +29,15 @@ impl WayView {
         texts::say(self.key, &[])
     }
 
-    /// Likewise, with the command.
+    /// In English, with the command: for what programs read.
+    pub fn in_plain_words(&self) -> String {
+        match &self.command {
+            Some(command) => format!("{}: {command}", self.what),
+            None => self.what.to_owned(),
+        }
+    }
+
+    /// In the words of the language that was chosen, with the command.
     pub fn in_one_line(&self) -> String {
         match &self.command {
             Some(command) => format!("{}: {command}", self.said()),
@@ -46,11 +54,7 @@ pub fn of(record: &CardRecord, holder: Option<&str>) -> Vec<WayView> {
 
 /// What undoes the last step, in one line.
 pub fn back(record: &CardRecord, holder: Option<&str>) -> Option<String> {
-    let way = of(record, holder).into_iter().find(|way| way.undoes)?;
-    Some(match way.command {
-        Some(command) => format!("{}: {command}", way.what),
-        None => way.what.to_owned(),
-    })
+    of(record, holder).into_iter().find(|way| way.undoes).map(|way| way.in_plain_words())
 }
 
 fn view(way: Way, record: &CardRecord, holder: Option<&str>) -> Option<WayView> {
@@ -58,9 +62,20 @@ fn view(way: Way, record: &CardRecord, holder: Option<&str>) -> Option<WayView> 
     let card = which_card::argument(record);
     let who = holder.unwrap_or("PERSON");
     let (what, command) = match way.action {
-        CardAction::Receive => {
-            ("take it into stock again, once it is reset", Some("issuer stock add --card LOCATOR".to_owned()))
-        }
+        CardAction::Receive => match (record.identity, record.card.state()) {
+            (StockIdentity::VendorSerial(_), _) => {
+                ("take it into stock again, once it is reset", Some("issuer stock add --card LOCATOR".to_owned()))
+            }
+            // No command of SP 800-73-5 gives such a card another PUK without one that works.
+            (
+                StockIdentity::Guid(_),
+                CardState::Unusable { fault: CardFault::PukBlocked | CardFault::PukLastTry, .. },
+            ) => return None,
+            (StockIdentity::Guid(_), _) => (
+                "take it into stock again with its right stock file",
+                Some("issuer stock add --file STOCK.toml".to_owned()),
+            ),
+        },
         CardAction::Personalise if undoes => return None,
         CardAction::Personalise => {
             ("make it somebody's, or go on making it", Some(format!("issuer issue {who} --card LOCATOR")))
@@ -90,32 +105,46 @@ fn view(way: Way, record: &CardRecord, holder: Option<&str>) -> Option<WayView> 
             "report it damaged; its certificates are revoked for good",
             Some(format!("issuer mark {card} damaged")),
         ),
-        CardAction::Replace => (
-            "put another card in its place",
-            Some(format!("issuer replace {who} --because lost --card LOCATOR")),
-        ),
+        CardAction::Replace => ("put another card in its place", Some(replace(record.card.state(), who))),
         CardAction::Revoke => ("revoke it for good", Some(format!("issuer revoke {who} --reason REASON"))),
-        CardAction::Return => (
+        CardAction::Return if can_be_wiped(record) => (
             "take it back; its certificates stay or become revoked, and wiped it can be anybody's",
             Some(format!("issuer stock return {card} --card LOCATOR")),
         ),
-        CardAction::Restock => (
-            "put it into stock again, wiped: that is verified",
-            Some("issuer stock add --card LOCATOR".to_owned()),
+        CardAction::Return => (
+            "take it back; its certificates stay or become revoked; a card of this kind cannot be wiped",
+            Some(format!("issuer stock return {card}")),
         ),
+        CardAction::Restock if can_be_wiped(record) => (
+            "wipe it and put it into stock again: that is verified",
+            Some(format!("issuer stock return {card} --card LOCATOR")),
+        ),
+        CardAction::Restock => return None,
         CardAction::Destroy => (
             "record that it is destroyed; that cannot be undone",
             Some(format!("issuer mark {card} destroyed")),
         ),
     };
-    let key = key(way.action, record.card.state());
+    let key = key(way.action, record);
     Some(WayView { undoes, what, command, action: way.action, key })
 }
 
-const fn key(action: CardAction, state: &CardState) -> &'static str {
-    match (action, state) {
+/// Whether everything can be removed from it: SP 800-73-5 has no command to remove a key.
+pub(super) const fn can_be_wiped(record: &CardRecord) -> bool {
+    matches!(record.identity, StockIdentity::VendorSerial(_))
+}
+
+/// What became of a card that has ended is recorded already.
+fn replace(state: &CardState, who: &str) -> String {
+    let because = if state.is_live() { " --because lost" } else { "" };
+    format!("issuer replace {who}{because} --card LOCATOR")
+}
+
+const fn key(action: CardAction, record: &CardRecord) -> &'static str {
+    match (action, record.card.state()) {
         (CardAction::Personalise, CardState::BeingPersonalised { .. }) => "way-personalise-again",
         (CardAction::Personalise | CardAction::HandOver | CardAction::RecordFault, _) => "way-personalise",
+        (CardAction::Receive, _) if !can_be_wiped(record) => "way-receive-file",
         (CardAction::Receive, _) => "way-receive",
         (CardAction::Abandon, _) => "way-abandon",
         (CardAction::Activate, _) => "way-activate",
@@ -127,6 +156,7 @@ const fn key(action: CardAction, state: &CardState) -> &'static str {
         (CardAction::ReportDamage, _) => "way-report-damage",
         (CardAction::Replace, _) => "way-replace",
         (CardAction::Revoke, _) => "way-revoke",
+        (CardAction::Return, _) if !can_be_wiped(record) => "way-return-for-good",
         (CardAction::Return, _) => "way-return",
         (CardAction::Restock, _) => "way-restock",
         (CardAction::Destroy, _) => "way-destroy",

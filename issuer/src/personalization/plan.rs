@@ -131,6 +131,9 @@ pub struct StoredPlan {
     not_after: Timestamp,
     /// The attempt that began it; what was confirmed since may still hold.
     pub(super) since: u32,
+    /// The first attempt after the card was taken from stock; what was found out about it before may be over.
+    #[serde(default)]
+    pub(super) from_stock: u32,
 }
 
 impl StoredPlan {
@@ -156,6 +159,7 @@ impl StoredPlan {
             not_before: validity.0,
             not_after: validity.1,
             since,
+            from_stock: since,
         }
     }
 
@@ -177,6 +181,7 @@ impl StoredPlan {
             not_before: self.not_before,
             not_after: self.not_after,
             since: self.since,
+            from_stock: self.from_stock,
             ..wanted.clone()
         };
         let age = now.duration_since(self.not_before);

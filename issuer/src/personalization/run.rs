@@ -213,7 +213,9 @@ impl Desk<'_> {
             (validity.not_before, validity.not_after),
             0,
         );
-        let begun = self.begun_before(&record, holder, &wanted, now).await?;
+        let before = self.plan_before(&record, holder).await?;
+        let from_stock = before.as_ref().map(|plan| plan.from_stock);
+        let begun = before.filter(|plan| plan.goes_on_as(&wanted, now));
         let command = match begun {
             Some(_) => CardCommand::ResumePersonalisation { holder: holder.id },
             None => {
@@ -228,6 +230,7 @@ impl Desk<'_> {
         let mut plan = begun.unwrap_or(wanted);
         if !resumes {
             plan.since = number;
+            plan.from_stock = from_stock.unwrap_or(number);
         }
         self.registry.store_plan(record.id, number, &plan.to_text()).await?;
         let (not_before, not_after) = plan.validity();
@@ -235,7 +238,7 @@ impl Desk<'_> {
         let attempt = Attempt {
             guid: card.guid().ok_or(PersonalizationError::GuidMissing)?,
             stock: secrets::of_stock(self.registry, self.master_key, &record).await?,
-            earlier: self.registry.journal(record.id).await?,
+            earlier: secrets::since_stock(self.registry.journal(record.id).await?, plan.from_stock),
             left: if resumes { self.registry.certificates_of_card(record.id).await? } else { Vec::new() },
             pin: Pin::new(&digits)?,
             since: plan.since,
@@ -254,20 +257,18 @@ impl Desk<'_> {
         Ok(attempt)
     }
 
-    /// The plan that an interrupted attempt at this card followed, if that can be gone on with.
-    async fn begun_before(
+    /// The plan that an interrupted attempt at this card followed.
+    async fn plan_before(
         &self,
         record: &CardRecord,
         holder: &Cardholder,
-        wanted: &StoredPlan,
-        now: Timestamp,
     ) -> Result<Option<StoredPlan>, PersonalizationError> {
         match record.card.state() {
             CardState::BeingPersonalised { holder: begun_for, .. } if *begun_for == holder.id => {}
             _ => return Ok(None),
         }
         let stored = self.registry.plan(record.id, record.card.attempts()).await?;
-        Ok(stored.as_deref().and_then(StoredPlan::parse).filter(|stored| stored.goes_on_as(wanted, now)))
+        Ok(stored.as_deref().and_then(StoredPlan::parse))
     }
 
     /// 8 random digits.

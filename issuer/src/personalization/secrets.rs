@@ -76,6 +76,13 @@ enum PukOwner {
 const STILL_THE_MANUFACTURERS: &str = "PUK is the manufacturer's";
 const FITS_NOBODY: &str = "PUK is unknown";
 
+/// The journal without what was found out about a PUK that the registry has another for by now: a card whose PUK was
+/// unknown comes back into stock only by being taken in anew.
+pub(super) fn since_stock(mut journal: Vec<JournalEntry>, from_stock: u32) -> Vec<JournalEntry> {
+    journal.retain(|entry| entry.step != FITS_NOBODY || entry.attempt >= from_stock);
+    journal
+}
+
 impl PukKnowledge {
     fn of(journal: &[JournalEntry]) -> Self {
         let step = Step::Puk.to_string();
@@ -166,6 +173,13 @@ mod tests {
 
     fn entry(attempt: u32, step: &str, phase: JournalPhase) -> JournalEntry {
         JournalEntry { attempt, step: step.to_owned(), phase, detail: None }
+    }
+
+    #[test]
+    fn a_puk_that_was_unknown_before_the_card_was_stocked_anew_is_tried() {
+        let journal = vec![entry(3, FITS_NOBODY, JournalPhase::Confirmed)];
+        assert!(PukKnowledge::of(&since_stock(journal.clone(), 3)).fits_nobody);
+        assert!(!PukKnowledge::of(&since_stock(journal, 4)).fits_nobody);
     }
 
     #[test]

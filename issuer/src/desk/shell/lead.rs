@@ -124,7 +124,7 @@ impl Session {
                 "LOCATOR" => Some(locator.to_string()),
                 "PERSON" => self.ask_person().await?,
                 "REASON" => self.ask_reason().await?,
-                "FILE" => self.ask(&texts::say("shell-file", &[]), Typing::Answer).await?,
+                "FILE" | "STOCK.toml" => self.ask(&texts::say("shell-file", &[]), Typing::Answer).await?,
                 _ => Some(word),
             };
             let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(None) };

@@ -217,6 +217,7 @@ const fn care(action: CardAction) -> Care {
         | CardAction::Replace
         | CardAction::Revoke
         | CardAction::Return
+        | CardAction::Restock
         | CardAction::Destroy => Care::Final,
         CardAction::Receive
         | CardAction::Personalise
@@ -226,8 +227,7 @@ const fn care(action: CardAction) -> Care {
         | CardAction::BlockPin
         | CardAction::UnblockPin
         | CardAction::Hold
-        | CardAction::Release
-        | CardAction::Restock => Care::Light,
+        | CardAction::Release => Care::Light,
     }
 }
 

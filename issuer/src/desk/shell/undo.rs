@@ -3,7 +3,8 @@
 use super::recognise::{self, Care, Offer};
 use super::{Session, texts};
 use crate::desk::failure::{Failure, Status};
-use crate::desk::{output, which_card};
+use crate::desk::{output, ways, which_card};
+use crate::domain::CardState;
 use crate::registry::CardRecord;
 
 impl Session {
@@ -35,8 +36,21 @@ impl Session {
 }
 
 fn answer(record: &CardRecord) -> String {
-    let state = texts::key_of(record.card.state().name());
-    texts::say(&format!("undo-{state}"), &[])
+    let state = record.card.state();
+    let said = texts::say(&format!("undo-{}", texts::key_of(state.name())), &[]);
+    let is_over = matches!(
+        state,
+        CardState::Lost { .. }
+            | CardState::Damaged { .. }
+            | CardState::Replaced { .. }
+            | CardState::Revoked { .. }
+            | CardState::Returned { .. }
+    );
+    if !is_over {
+        return said;
+    }
+    let wiping = if ways::can_be_wiped(record) { "undo-can-be-wiped" } else { "undo-cannot-be-wiped" };
+    format!("{said} {}", texts::say(wiping, &[]))
 }
 
 #[cfg(test)]
@@ -45,7 +59,7 @@ mod tests {
 
     use super::*;
     use crate::desk::texts::{Language, Texts};
-    use crate::domain::{CardFault, CardId, CardState, CardholderId, Loss, RevocationReason, Usability};
+    use crate::domain::{CardFault, CardId, CardholderId, Loss, RevocationReason, Usability};
 
     /// The state after this one in the order of the domain; the last has none.
     fn after(state: &CardState) -> Option<CardState> {
