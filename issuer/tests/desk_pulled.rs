@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::string_slice)] // a test may panic
 
 mod desk_support;
+#[path = "desk_support/pulled.rs"]
+mod pulled;
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use desk_support::{Desk, PASSPHRASE};
 use issuer::ca::{Authority, Certificate};
@@ -20,76 +20,9 @@ use issuer::personalization::plan::{KeyChoice, KeyOrigin};
 use issuer::personalization::renewal::{RenewalOrder, Renewed};
 use issuer::personalization::run::Personalized;
 use issuer::registry::Registry;
-use middleware::transport::{Connection, Ending, Exclusive, TransportError};
-use middleware::{Card, CardError, FileKey, KeyAlgorithm, KeyReference};
+use middleware::{Card, FileKey, KeyAlgorithm, KeyReference};
+use pulled::{Last, Pulled, is_removed, pulled_card};
 use rand_core::UnwrapErr;
-
-/// What happens to the command in the middle of which the card is pulled.
-#[derive(Clone, Copy, Debug)]
-enum Last {
-    /// It does not reach the card.
-    Lost,
-    /// The card carries it out, but the answer is lost.
-    CarriedOut,
-}
-
-/// An emulated card that is gone after so many commands.
-struct Pulled {
-    card: card_sim::Card,
-    atr: Vec<u8>,
-    left: Arc<AtomicUsize>,
-    last: Option<Last>,
-    /// Whether the card hides that it is emulated, as a real one would have nothing to show.
-    hides_mark: bool,
-}
-
-struct Line<'a>(&'a mut Pulled);
-
-impl Connection for Pulled {
-    fn reader_name(&self) -> &str {
-        "test reader"
-    }
-
-    fn atr(&self) -> &[u8] {
-        &self.atr
-    }
-
-    fn longest_command(&self) -> Option<usize> {
-        Some(usize::MAX)
-    }
-
-    fn begin(&mut self) -> Result<Box<dyn Exclusive + '_>, TransportError> {
-        Ok(Box::new(Line(self)))
-    }
-}
-
-impl Exclusive for Line<'_> {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        let is_there =
-            self.0.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        if self.0.hides_mark && command.windows(3).any(|tag| tag == [0x5F, 0xFF, 0x53]) {
-            return Ok(vec![0x6A, 0x82]);
-        }
-        if is_there {
-            return Ok(self.0.card.transmit(command));
-        }
-        if let Some(Last::CarriedOut) = self.0.last.take() {
-            self.0.card.transmit(command);
-        }
-        Err(TransportError::Removed)
-    }
-
-    fn reconnect(&mut self) -> Result<(), TransportError> {
-        Err(TransportError::Removed)
-    }
-
-    fn end(self: Box<Self>, ending: Ending) -> Result<(), TransportError> {
-        if ending == Ending::Reset {
-            self.0.card.reset();
-        }
-        Ok(())
-    }
-}
 
 /// The parts of a desk, opened once.
 struct Opened {
@@ -115,13 +48,6 @@ async fn opened(desk: &Desk) -> Opened {
     let content_signer = desk_support::content_signer(&mut authority, &config.organization);
     let attestation_roots = AttestationRoots::default();
     Opened { registry, authority, content_signer, attestation_roots, config, master_key: desk.master_key() }
-}
-
-/// A card that is pulled after so many commands.
-fn pulled_card(state: &std::path::Path, commands: usize, last: Last) -> Pulled {
-    let mut card = card_sim::Card::open(state).unwrap();
-    let atr = card.power_on();
-    Pulled { card, atr, left: Arc::new(AtomicUsize::new(commands)), last: Some(last), hides_mark: false }
 }
 
 async fn attempt(opened: &mut Opened, card: Pulled) -> Result<Personalized, PersonalizationError> {
@@ -153,15 +79,6 @@ async fn attempt(opened: &mut Opened, card: Pulled) -> Result<Personalized, Pers
         "a PIN was handed over for a card that is not finished"
     );
     made
-}
-
-fn is_removed(error: &PersonalizationError) -> bool {
-    match error {
-        PersonalizationError::Interrupted { source, .. } => is_removed(source),
-        PersonalizationError::Card(CardError::CardRemoved) => true,
-        PersonalizationError::Key(middleware::KeyError::Card(CardError::CardRemoved)) => true,
-        _ => false,
-    }
 }
 
 /// Pulls the card at its first command, then at its second, and so on, until a run gets through; each time once before

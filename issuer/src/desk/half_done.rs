@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::office::Office;
-use super::which_card;
-use crate::domain::{CardKey, CardState, StockIdentity};
+use super::{texts, ways, which_card};
+use crate::domain::{CardKey, CardState};
 use crate::personalization::half_done::HalfDone;
 use crate::personalization::plan::KeyOrigin;
 use crate::personalization::renewal::RenewalOrder;
@@ -19,17 +19,29 @@ pub(super) struct HalfDoneView {
     pub what: &'static str,
     /// When.
     pub since: String,
-    /// The command that goes on with it.
+    /// The command that goes on with it; or two, one after the other.
     pub go_on: String,
+    /// Each of them.
+    #[serde(skip)]
+    pub commands: Vec<String>,
+    /// What kind it is.
+    #[serde(skip)]
+    pub kind: OperationKind,
 }
 
 impl HalfDoneView {
     /// In one line.
     pub(super) fn sentence(&self) -> String {
-        format!(
-            "A {} of it was begun at {} and is half done; go on with: {}",
-            self.what, self.since, self.go_on
-        )
+        let commands = self.commands.join(&texts::say("half-done-then", &[]));
+        texts::say(self.key(), &[("since", &self.since), ("command", &commands)])
+    }
+
+    const fn key(&self) -> &'static str {
+        match self.kind {
+            OperationKind::Renewal => "half-done-renewal",
+            OperationKind::Unblock => "half-done-unblock",
+            OperationKind::Wipe => "half-done-wipe",
+        }
     }
 }
 
@@ -39,36 +51,37 @@ pub(super) async fn of(
     record: &CardRecord,
     locator: &str,
 ) -> Result<Option<HalfDoneView>, Failure> {
-    let open = HalfDone::of(&office.registry, record.id).await?;
+    let open = HalfDone::of(&office.registry, record).await?;
     Ok(open.map(|open| view(&open, record, locator)))
 }
 
 pub(super) fn view(open: &HalfDone, record: &CardRecord, locator: &str) -> HalfDoneView {
+    let commands = go_on(open, record, locator);
     HalfDoneView {
         what: open.operation.kind.as_str(),
         since: open.operation.begun_at.to_string(),
-        go_on: go_on(open, record, locator),
+        go_on: commands.join(", then "),
+        commands,
+        kind: open.operation.kind,
     }
 }
 
-fn go_on(open: &HalfDone, record: &CardRecord, locator: &str) -> String {
+fn go_on(open: &HalfDone, record: &CardRecord, locator: &str) -> Vec<String> {
     let card = which_card::argument(record);
-    match (record.card.state(), open.operation.kind, &open.order) {
-        (CardState::Issued { .. }, OperationKind::Renewal, Some(order)) => renew(order, &card, locator),
-        (CardState::OnHold { .. }, OperationKind::Renewal, Some(order)) => {
-            format!("issuer release {card}, then {}", renew(order, &card, locator))
-        }
-        (CardState::Issued { .. }, OperationKind::Unblock, _) => {
-            format!("issuer unblock {card} --card {locator}")
-        }
-        (CardState::OnHold { .. }, OperationKind::Unblock, _) => {
-            format!("issuer release {card}, then issuer unblock {card} --card {locator}")
-        }
+    let finish = match (open.operation.kind, &open.order) {
+        (OperationKind::Renewal, Some(order)) => Some(renew(order, &card, locator)),
+        (OperationKind::Unblock, _) => Some(format!("issuer unblock {card} --card {locator}")),
+        _ => None,
+    };
+    match (record.card.state(), finish) {
+        (CardState::Issued { .. }, Some(finish)) => vec![finish],
+        (CardState::OnHold { .. }, Some(finish)) => vec![format!("issuer release {card}"), finish],
         // Nobody uses it any more: whatever was begun ends with what is on the card.
-        _ => match record.identity {
-            StockIdentity::VendorSerial(_) => format!("issuer stock return {card} --card {locator}"),
-            StockIdentity::Guid(_) => format!("issuer mark {card} destroyed"),
-        },
+        _ if ways::can_be_wiped(record) => vec![format!("issuer stock return {card} --card {locator}")],
+        (CardState::Lost { .. }, _) => {
+            vec![format!("issuer stock return {card}"), format!("issuer mark {card} destroyed")]
+        }
+        _ => vec![format!("issuer mark {card} destroyed")],
     }
 }
 

@@ -13,9 +13,11 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
 use super::{attestation_roots, content_signer, texts};
-use crate::domain::{AuthorityName, CardFault, CardKey, CardRefusal, CardState, Cardholder, CardholderId, SerialNumber};
+use crate::domain::{
+    AuthorityName, CardFault, CardId, CardKey, CardRefusal, CardState, Cardholder, CardholderId, SerialNumber,
+};
 use crate::personalization::PersonalizationError;
-use crate::personalization::plan::{KeyChoice, KeyOrigin, Step};
+use crate::personalization::plan::{Commission, KeyChoice, KeyOrigin, Step};
 use crate::personalization::run::{Desk, Personalized, Progress};
 use crate::registry::RegistryError;
 
@@ -52,7 +54,7 @@ struct CertificateSummary {
 /// Refusals before the card was touched, and interruptions; the message says which, and what to do next.
 pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<Status, Failure> {
     let holder = office.cardholder(&order.person).await?;
-    let made = make(office, &order, format).await?;
+    let made = make(office, &order, None, format).await?;
     match format {
         Format::Json => output::json(&summary(&holder, &made))?,
         Format::Text => output::line(&done(&holder, &made))?,
@@ -60,13 +62,14 @@ pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<St
     Ok(Status::Done)
 }
 
-/// Makes the card; what was done is still to be said.
+/// Makes the card, in the place of another if so; what was done is still to be said.
 ///
 /// # Errors
 /// As [`run`].
 pub(super) async fn make(
     office: &mut Office,
     order: &Order,
+    replaces: Option<CardId>,
     format: Format,
 ) -> Result<Personalized, Failure> {
     let holder = office.cardholder(&order.person).await?;
@@ -104,7 +107,8 @@ pub(super) async fn make(
         hand_over_pin: &mut hand_over_pin,
         stop: &|| false,
     };
-    let made = desk.personalize(&mut card, &holder, order.keys).await;
+    let commission = Commission { keys: order.keys, chosen_pin: None, replaces };
+    let made = desk.personalize(&mut card, &holder, commission).await;
     match made {
         Ok(made) => Ok(made),
         Err(error) => Err(explain(office, &holder, error).await),
@@ -155,7 +159,7 @@ pub(super) fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String>
         Progress::RenewalBegun { resumed: false } => texts::say("renew-begun", &[]),
         Progress::RenewalBegun { resumed: true } => texts::say("renew-resumed", &[]),
         Progress::Retired(reference) => texts::say("renew-retired", &[("reference", &reference.to_string())]),
-        Progress::Step { .. } => return None,
+        Progress::Step { .. } | Progress::Operation(..) => return None,
     })
 }
 
@@ -209,7 +213,7 @@ pub(super) async fn explain(office: &Office, holder: &Cardholder, error: Persona
 async fn has_card(
     office: &Office,
     holder: &Cardholder,
-    card: crate::domain::CardId,
+    card: CardId,
 ) -> Result<Failure, Failure> {
     let record = office.registry.card(card).await?;
     let guid = record.card.guid().map(|guid| guid.to_string()).unwrap_or_default();

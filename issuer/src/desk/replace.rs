@@ -1,8 +1,8 @@
 //! `issuer replace`: another card in the place of one that is lost, stolen, damaged or worn out.
 //!
-//! Three steps that each stand: the old card's end is recorded and its certificates revoked; the new card is made, and can
-//! be gone on with by the same command; the old one is recorded as replaced by the new. What is possible for old mail is
-//! said in any case: the issuer keeps no copy of any key.
+//! Two steps that each stand: the old card's end is recorded and its certificates revoked; the new card is made, which can
+//! be gone on with by the same command (or by `issue`), and in the commit that makes it its holder's the old one counts as
+//! replaced. What is possible for old mail is said in any case: the issuer keeps no copy of any key.
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -57,7 +57,7 @@ struct Summary {
 /// Replaces a card.
 ///
 /// # Errors
-/// Refusals before anything changed; later ones say which of the three steps is done.
+/// Refusals before anything changed; later ones leave the old card ended, and perhaps the new one half-made.
 pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> Result<Status, Failure> {
     let Arguments { because, invalid_since, issue } = arguments;
     let order = issue.order();
@@ -65,14 +65,13 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     refuse_what_is_not_blank(office, &order, &holder).await?;
     refuse_withdrawn(office, AuthorityName::People).await?;
     let old = end_old(office, &holder, because, invalid_since).await?;
-    let made = issue::make(office, &order, format).await?;
-    let now = office.clock.now();
+    let made = issue::make(office, &order, Some(old.id), format).await?;
     let state = old.card.state().clone();
-    let replaced = office.registry.command_card(old.id, CardCommand::Replace { by: made.card }, now).await?;
+    let replaced = office.registry.card(old.id).await?;
     let summary = Summary {
         new: issue::summary(&holder, &made),
         old_card: which_card::name(&old),
-        old_state: replaced.state().name(),
+        old_state: replaced.card.state().name(),
         old_mail: old_mail(&state),
     };
     match format {
@@ -106,11 +105,38 @@ async fn refuse_what_is_not_blank(
     match record.card.state() {
         CardState::InStock { .. } => Ok(()),
         CardState::BeingPersonalised { holder: begun_for, .. } if *begun_for == holder.id => Ok(()),
+        state if state.holder() == Some(holder.id) && state.is_live() => {
+            Err(is_theirs(office, &record, holder).await?)
+        }
         state => Err(Failure::new(
             "card-state",
             format!("the new card is {}; take one that is in stock: issuer stock list", state.name()),
         )),
     }
+}
+
+/// The card in the reader is the one that this person has: another one was meant, or the replacement is done.
+async fn is_theirs(office: &Office, record: &CardRecord, holder: &Cardholder) -> Result<Failure, Failure> {
+    let cards = office.registry.cards_of(holder.id).await?;
+    let replaced = cards
+        .iter()
+        .find(|card| matches!(card.card.state(), CardState::Replaced { by, .. } if *by == record.id));
+    let (name, mail, state) = (which_card::name(record), holder.mail.as_str(), record.card.state().name());
+    Ok(match replaced {
+        Some(old) => Failure::new(
+            "already-replaced",
+            format!(
+                "card {name} of {mail} has taken the place of card {} already and is {state}; nothing was changed. To replace this one, put another card into the reader",
+                which_card::name(old)
+            ),
+        ),
+        None => Failure::new(
+            "card-state",
+            format!(
+                "card {name} is the one that {mail} has ({state}); put another card, one in stock, into the reader: issuer stock list"
+            ),
+        ),
+    })
 }
 
 /// The card that is replaced, at its end.

@@ -17,7 +17,7 @@ use super::output::{self, Format};
 use super::{issue, which_card};
 use crate::clock::Clock;
 use crate::domain::{Cardholder, Guid, InitialPin};
-use crate::personalization::unblock::Unblocking;
+use crate::personalization::unblock::{self, Unblocking};
 use crate::registry::CardRecord;
 
 /// Which card, and where it is.
@@ -95,9 +95,11 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     };
     let record = which_card::find(office, whose).await?;
     let holder = holder_of(office, &record).await?;
-    let mut place = match &arguments.new_pin {
-        Some(_) => None,
-        None => Some(issue::PinPlace::new(arguments.transport_pin_file.as_deref(), format)?),
+    let mut place = match (&arguments.new_pin, &arguments.transport_pin_file) {
+        (Some(_), _) => None,
+        // The PIN of a run that was interrupted is no card's PIN any more.
+        (None, Some(file)) if was_begun(office, &record).await? => Some(issue::PinPlace::replacing(file)?),
+        (None, file) => Some(issue::PinPlace::new(file.as_deref(), format)?),
     };
     let mut card = Card::open(locator)?;
     let passphrase = office.passphrase()?;
@@ -108,13 +110,25 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         None => (transport_pin(&mut office.random), InitialPin::Transport),
     };
     let pin = Pin::new(&digits)?;
-    let unblocking = Unblocking { registry: &office.registry, master_key: &master_key, clock: &office.clock };
+    let mut unblocking = Unblocking {
+        registry: &office.registry,
+        master_key: &master_key,
+        clock: &office.clock,
+        progress: &mut |_| {},
+    };
     let hand_over = || match &mut place {
         Some(place) => place.deliver(&digits),
         None => Ok(()),
     };
     unblocking.unblock(&mut card, &record, (&pin, initial), hand_over).await?;
     tell(office, &record, true, None, format).await
+}
+
+/// Whether a run before this one may have put a PIN into its place, and did not come to its end.
+async fn was_begun(office: &Office, record: &CardRecord) -> Result<bool, Failure> {
+    let Some(open) = office.registry.open_operation(record.id).await? else { return Ok(false) };
+    let steps = office.registry.steps(&open).await?;
+    Ok(steps.iter().any(|entry| entry.step == unblock::PIN))
 }
 
 /// 8 random digits.

@@ -9,7 +9,7 @@ use super::error::PersonalizationError;
 use super::plan::{KeyChoice, Step};
 use crate::ca::profile::{Assurance, Validity};
 use crate::ca::{Certificate, ProvenKey};
-use crate::domain::{CardKey, Cardholder, CertificateState, Guid, SerialNumber};
+use crate::domain::{CardId, CardKey, Cardholder, CertificateState, Guid, InitialPin, SerialNumber};
 use crate::registry::{CardRecord, CertificateRecord, JournalEntry, JournalPhase};
 
 /// One attempt at one card.
@@ -28,8 +28,12 @@ pub(super) struct Attempt<'p> {
     pub(super) choice: KeyChoice,
     pub(super) validity: Validity,
     pub(super) stock: Option<StockSecrets>,
-    /// A new one in each attempt: the registry never holds it.
+    /// A new one in each attempt, or as its holder typed it: the registry never holds it.
     pub(super) digits: Zeroizing<String>,
+    /// Which of the two.
+    pub(super) initial_pin: InitialPin,
+    /// The card in whose place it is.
+    pub(super) replaces: Option<CardId>,
     pub(super) pin: Pin,
     /// The journal as it was when this attempt began.
     pub(super) earlier: Vec<JournalEntry>,

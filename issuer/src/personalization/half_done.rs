@@ -4,8 +4,8 @@ use super::agreement::{Disagreement, Finding, Outcome, Subject};
 use super::error::PersonalizationError;
 use super::exercise::key_reference;
 use super::renewal::{self, RenewalOrder};
-use crate::domain::{CardId, CardKey};
-use crate::registry::{Operation, OperationKind, Registry};
+use crate::domain::{CardKey, CardState};
+use crate::registry::{CardRecord, Operation, OperationKind, Registry};
 
 /// An open operation of a card.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,12 +19,15 @@ pub struct HalfDone {
 }
 
 impl HalfDone {
-    /// The open operation of a card; nothing is changed.
+    /// The open operation of a card; nothing is changed. What was begun with a card that is no more is over with it.
     ///
     /// # Errors
     /// The registry cannot be read.
-    pub async fn of(registry: &Registry, card: CardId) -> Result<Option<Self>, PersonalizationError> {
-        let Some(operation) = registry.open_operation(card).await? else { return Ok(None) };
+    pub async fn of(registry: &Registry, record: &CardRecord) -> Result<Option<Self>, PersonalizationError> {
+        if matches!(record.card.state(), CardState::Destroyed { .. }) {
+            return Ok(None);
+        }
+        let Some(operation) = registry.open_operation(record.id).await? else { return Ok(None) };
         if operation.kind != OperationKind::Renewal {
             return Ok(Some(Self { operation, order: None, in_hand: Vec::new() }));
         }
@@ -55,7 +58,7 @@ impl HalfDone {
             // A reset blocks PIN and PUK first, and then everything is the factory's.
             OperationKind::Wipe => matches!(
                 disagreement,
-                Disagreement::OtherGuid { shown: None, .. }
+                Disagreement::OtherGuid { .. }
                     | Disagreement::OtherManagementKey
                     | Disagreement::PukBlocked
             ),

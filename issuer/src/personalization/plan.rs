@@ -5,8 +5,9 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use middleware::KeyAlgorithm;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
-use crate::domain::{CardKey, Cardholder};
+use crate::domain::{CardId, CardKey, Cardholder};
 
 /// Where a key comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,22 @@ pub struct KeyChoice {
     pub algorithm: KeyAlgorithm,
     /// Where the keys come from.
     pub origin: KeyOrigin,
+}
+
+/// What is ordered of a card; it may hold a PIN, and is never shown.
+pub struct Commission {
+    /// What it shall be like.
+    pub keys: KeyChoice,
+    /// The PIN that its holder chose; otherwise a transport PIN is made, and handed over.
+    pub chosen_pin: Option<Zeroizing<String>>,
+    /// The card in whose place it is.
+    pub replaces: Option<CardId>,
+}
+
+impl From<KeyChoice> for Commission {
+    fn from(keys: KeyChoice) -> Self {
+        Self { keys, chosen_pin: None, replaces: None }
+    }
 }
 
 /// One act. Each is journalled as intended before and as confirmed after.
@@ -134,6 +151,9 @@ pub struct StoredPlan {
     /// The first attempt after the card was taken from stock; what was found out about it before may be over.
     #[serde(default)]
     pub(super) from_stock: u32,
+    /// The registry's number of the card in whose place it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) replaces: Option<i64>,
 }
 
 impl StoredPlan {
@@ -160,6 +180,7 @@ impl StoredPlan {
             not_after: validity.1,
             since,
             from_stock: since,
+            replaces: None,
         }
     }
 
@@ -182,6 +203,7 @@ impl StoredPlan {
             not_after: self.not_after,
             since: self.since,
             from_stock: self.from_stock,
+            replaces: self.replaces,
             ..wanted.clone()
         };
         let age = now.duration_since(self.not_before);

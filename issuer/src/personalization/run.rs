@@ -16,14 +16,14 @@ use super::attestation::AttestationRoots;
 use super::custody::MasterKey;
 use super::error::PersonalizationError;
 use super::objects::ContentSigner;
-use super::plan::{CommandSet, KeyChoice, Part, Step, StoredPlan, plan};
+use super::plan::{CommandSet, Commission, KeyChoice, Part, Step, StoredPlan, plan};
 use super::step::{self, certificate};
 use super::{describe, presented, secrets};
 use crate::ca::profile::{Assurance, Validity};
 use crate::ca::{Authority, Organization};
 use crate::clock::Clock;
 use crate::domain::{CardCommand, CardId, CardKey, CardState, Cardholder, Guid, InitialPin, SerialNumber};
-use crate::registry::{CardRecord, EmulatedCards, JournalLine, JournalPhase, Registry};
+use crate::registry::{CardRecord, EmulatedCards, JournalLine, JournalPhase, OperationKind, Registry};
 
 /// What the desk watches while a card is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub enum Progress {
     },
     /// The old key 9D lies at this reference, with its certificate.
     Retired(KeyReference),
+    /// How far what is done to an issued card is.
+    Operation(OperationKind, Point),
 }
 
 /// How far a step is; each point is a moment at which everything can end, and the next run picks up.
@@ -80,6 +82,18 @@ pub enum Point {
     Signed,
     /// It is done, and the journal does not know yet.
     Acted,
+    /// The journal has it.
+    Confirmed,
+}
+
+impl Point {
+    /// Once the journal has a line.
+    pub(super) const fn of(phase: JournalPhase) -> Self {
+        match phase {
+            JournalPhase::Intended => Self::Intended,
+            JournalPhase::Confirmed => Self::Confirmed,
+        }
+    }
 }
 
 /// Everything a run works with.
@@ -139,11 +153,12 @@ impl Desk<'_> {
         &mut self,
         card: &mut Card,
         holder: &Cardholder,
-        choice: KeyChoice,
+        commission: impl Into<Commission>,
     ) -> Result<Personalized, PersonalizationError> {
-        let prepared = self.prepare(card, holder, choice).await?;
+        let commission = commission.into();
+        let prepared = self.prepare(card, holder, commission.keys).await?;
         let steps = prepared.steps.clone();
-        let mut attempt = self.begin(prepared, holder, choice).await?;
+        let mut attempt = self.begin(prepared, holder, commission).await?;
         let written = self.write(card, &steps, &mut attempt).await;
         if let Some(fault) = written.as_ref().err().and_then(PersonalizationError::fault) {
             let record = CardCommand::RecordFault { attempt: attempt.number, fault };
@@ -201,9 +216,10 @@ impl Desk<'_> {
         &mut self,
         prepared: Prepared,
         holder: &'p Cardholder,
-        choice: KeyChoice,
+        commission: Commission,
     ) -> Result<Attempt<'p>, PersonalizationError> {
         let Prepared { record, identity, assurance, steps, validity } = prepared;
+        let Commission { keys: choice, chosen_pin, replaces } = commission;
         let now = self.clock.now();
         let wanted = StoredPlan::new(
             &steps,
@@ -215,6 +231,7 @@ impl Desk<'_> {
         );
         let before = self.plan_before(&record, holder).await?;
         let from_stock = before.as_ref().map(|plan| plan.from_stock);
+        let replaces = replaces.or(before.as_ref().and_then(|plan| plan.replaces).map(CardId));
         let begun = before.filter(|plan| plan.goes_on_as(&wanted, now));
         let command = match begun {
             Some(_) => CardCommand::ResumePersonalisation { holder: holder.id },
@@ -232,9 +249,12 @@ impl Desk<'_> {
             plan.since = number;
             plan.from_stock = from_stock.unwrap_or(number);
         }
+        plan.replaces = replaces.map(|card| card.0);
         self.registry.store_plan(record.id, number, &plan.to_text()).await?;
         let (not_before, not_after) = plan.validity();
-        let digits = self.transport_pin();
+        let initial_pin =
+            if chosen_pin.is_some() { InitialPin::ChosenByHolder } else { InitialPin::Transport };
+        let digits = chosen_pin.unwrap_or_else(|| self.transport_pin());
         let attempt = Attempt {
             guid: card.guid().ok_or(PersonalizationError::GuidMissing)?,
             stock: secrets::of_stock(self.registry, self.master_key, &record).await?,
@@ -252,6 +272,8 @@ impl Desk<'_> {
             assurance,
             choice,
             digits,
+            initial_pin,
+            replaces,
         };
         (self.progress)(Progress::Begun { guid: attempt.guid, attempt: number, resumes, steps: steps.len() });
         Ok(attempt)
@@ -345,14 +367,17 @@ impl Desk<'_> {
 
     /// The PIN reaches its place, and the card is its holder's.
     async fn hand_over(&mut self, attempt: Attempt<'_>) -> Result<Personalized, PersonalizationError> {
-        (self.hand_over_pin)(&attempt.digits).map_err(PersonalizationError::TransportPin)?;
+        // Whoever chose the PIN knows it.
+        if attempt.initial_pin == InitialPin::Transport {
+            (self.hand_over_pin)(&attempt.digits).map_err(PersonalizationError::TransportPin)?;
+        }
         self.reached(Step::HandOver, Point::Acted);
         let serials: Vec<_> = attempt.written.into_iter().map(|written| written.serial).collect();
         self.registry
             .complete_personalisation(
-                attempt.record.id,
-                attempt.number,
-                InitialPin::Transport,
+                (attempt.record.id, attempt.number),
+                attempt.initial_pin,
+                attempt.replaces,
                 &serials,
                 self.clock.now(),
             )

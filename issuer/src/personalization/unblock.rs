@@ -8,9 +8,10 @@ use middleware::{Card, CardError, Pin, Transaction};
 use super::custody::MasterKey;
 use super::error::PersonalizationError;
 use super::present::refuse_another;
+use super::run::{Point, Progress};
 use crate::clock::Clock;
-use crate::domain::{CardCommand, CardRefusal, CardState, Guid, InitialPin, Usability};
-use crate::registry::{CardRecord, JournalPhase, OperationKind, Registry, RegistryError};
+use crate::domain::{CardCommand, CardRefusal, CardState, Guid, InitialPin, PukStanding, Usability};
+use crate::registry::{CardRecord, JournalPhase, Operation, OperationKind, Registry, RegistryError};
 
 /// What an unblock works with.
 pub struct Unblocking<'a> {
@@ -20,11 +21,13 @@ pub struct Unblocking<'a> {
     pub master_key: &'a MasterKey,
     /// What time it is.
     pub clock: &'a dyn Clock,
+    /// Who watches.
+    pub progress: &'a mut dyn FnMut(Progress),
 }
 
 /// The steps by their names in the journal.
 const PUK: &str = "PUK";
-const PIN: &str = "PIN";
+pub(crate) const PIN: &str = "PIN";
 
 impl Unblocking<'_> {
     /// Sets the PIN of a card that its holder has; `hand_over` gives it to its holder, and is called once the card has it.
@@ -32,7 +35,7 @@ impl Unblocking<'_> {
     /// # Errors
     /// The card is another one, or not in use; [`PersonalizationError::PukUnknown`], [`PersonalizationError::LastPukTry`].
     pub async fn unblock(
-        &self,
+        &mut self,
         card: &mut Card,
         record: &CardRecord,
         (pin, initial): (&Pin, InitialPin),
@@ -47,22 +50,20 @@ impl Unblocking<'_> {
         let open = self.registry.open_operation(record.id).await?;
         let kind = open.map_or(OperationKind::Unblock, |open| open.kind);
         let operation = self.registry.begin_operation(record.id, kind, "{}", self.clock.now()).await?;
-        let note = async |step: &str, phase| -> Result<(), PersonalizationError> {
-            Ok(self.registry.note_step(&operation, step, phase, None, self.clock.now()).await?)
-        };
         let mut transaction = card.transaction()?;
         let puk = record.card.puk();
         let version = match (puk.candidates().as_slice(), puk.exposed_since()) {
             (&[only], None) => only,
             _ => {
-                note(PUK, JournalPhase::Intended).await?;
-                self.change_puk(&mut transaction, guid, &puk.candidates(), puk.next())?;
+                self.note(&operation, PUK, JournalPhase::Intended).await?;
+                self.change_puk(&mut transaction, guid, &operation, &puk).await?;
+                self.reached(Point::Acted);
                 self.registry.record_puk(record.id, puk.next(), self.clock.now()).await?;
-                note(PUK, JournalPhase::Confirmed).await?;
+                self.note(&operation, PUK, JournalPhase::Confirmed).await?;
                 puk.next()
             }
         };
-        note(PIN, JournalPhase::Intended).await?;
+        self.note(&operation, PIN, JournalPhase::Intended).await?;
         match transaction.unblock(&self.master_key.puk(guid, version)?, pin) {
             Ok(()) => {}
             Err(CardError::WrongPuk { tries_left }) => {
@@ -71,8 +72,9 @@ impl Unblocking<'_> {
             Err(error) => return Err(error.into()),
         }
         drop(transaction);
+        self.reached(Point::Acted);
         hand_over().map_err(PersonalizationError::TransportPin)?;
-        note(PIN, JournalPhase::Confirmed).await?;
+        self.note(&operation, PIN, JournalPhase::Confirmed).await?;
         let command = match (usability, initial) {
             (Usability::PinBlocked, _) => Some(CardCommand::UnblockPin),
             (Usability::AwaitingActivation, InitialPin::ChosenByHolder) => Some(CardCommand::Activate),
@@ -91,18 +93,40 @@ impl Unblocking<'_> {
         Ok(())
     }
 
-    /// Puts the next PUK in the place of whichever the card has. The last try is not spent on a guess.
-    fn change_puk(
-        &self,
+    async fn note(
+        &mut self,
+        operation: &Operation,
+        step: &str,
+        phase: JournalPhase,
+    ) -> Result<(), PersonalizationError> {
+        self.registry.note_step(operation, step, phase, None, self.clock.now()).await?;
+        self.reached(Point::of(phase));
+        Ok(())
+    }
+
+    /// Tells whoever watches.
+    fn reached(&mut self, point: Point) {
+        (self.progress)(Progress::Operation(OperationKind::Unblock, point));
+    }
+
+    /// Puts the next PUK in the place of whichever the card has. The last try is not spent on a guess, and a guess that was
+    /// wrong before is made again last.
+    async fn change_puk(
+        &mut self,
         transaction: &mut Transaction<'_>,
         guid: Guid,
-        candidates: &[u32],
-        next: u32,
+        operation: &Operation,
+        puk: &PukStanding,
     ) -> Result<(), PersonalizationError> {
+        let next = puk.next();
         let new = self.master_key.puk(guid, next)?;
+        let steps = self.registry.steps(operation).await?;
+        let is_refused = |version| steps.iter().any(|entry| entry.step == refused(version));
         let mut tries_left = transaction.puk_tries_left()?;
-        // A change whose answer was lost may have been carried out: the next one is a candidate, the last.
-        for version in candidates.iter().copied().chain([next]) {
+        // A change whose answer was lost may have been carried out: the next one is a candidate.
+        let (wrong_before, likely): (Vec<_>, Vec<_>) =
+            puk.candidates().into_iter().partition(|version| is_refused(*version));
+        for version in likely.into_iter().chain([next]).chain(wrong_before) {
             match tries_left {
                 Some(0) => return Err(CardError::PukBlocked.into()),
                 Some(1) => return Err(PersonalizationError::LastPukTry),
@@ -113,7 +137,15 @@ impl Unblocking<'_> {
                 Err(CardError::WrongPuk { tries_left: left }) => tries_left = Some(left),
                 Err(error) => return Err(error.into()),
             }
+            if version != next {
+                self.note(operation, &refused(version), JournalPhase::Confirmed).await?;
+            }
         }
         Err(PersonalizationError::PukUnknown { tries_left })
     }
+}
+
+/// The line of the journal that says which PUK the card does not have.
+fn refused(version: u32) -> String {
+    format!("PUK is not version {version}")
 }

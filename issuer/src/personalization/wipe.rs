@@ -6,6 +6,7 @@
 use middleware::{Card, CardError, CardIdentity, KeyReference, ManagementKey};
 
 use super::error::PersonalizationError;
+use super::run::{Point, Progress};
 use crate::clock::Clock;
 use crate::domain::{CardCommand, Guid, StockIdentity};
 use crate::registry::{CardRecord, JournalPhase, OperationKind, Registry};
@@ -67,7 +68,9 @@ pub async fn wipe(
     clock: &dyn Clock,
     card: &mut Card,
     record: &CardRecord,
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<(), PersonalizationError> {
+    let mut reached = |point| progress(Progress::Operation(OperationKind::Wipe, point));
     refuse(&card.transaction()?.identity_afresh()?, record)?;
     // What was begun with the card before is over.
     if let Some(open) =
@@ -78,8 +81,11 @@ pub async fn wipe(
     }
     let operation = registry.begin_operation(record.id, OperationKind::Wipe, "{}", clock.now()).await?;
     registry.note_step(&operation, "reset", JournalPhase::Intended, None, clock.now()).await?;
+    reached(Point::Intended);
     card.transaction()?.reset_application()?;
+    reached(Point::Acted);
     registry.note_step(&operation, "reset", JournalPhase::Confirmed, None, clock.now()).await?;
+    reached(Point::Confirmed);
     if let Some(left) = left_behind(card, record)? {
         return Err(PersonalizationError::NotWiped(left));
     }

@@ -90,23 +90,31 @@ impl Registry {
         .await
     }
 
-    /// Ends a personalisation well, as one act: the card is its holder's, these certificates are delivered, and whatever
-    /// else was ever certified for the card is revoked.
+    /// Ends a personalisation well, as one act: the card is its holder's, these certificates are delivered, whatever
+    /// else was ever certified for the card is revoked, and the card in whose place it is counts as replaced (unless
+    /// something else became of that one meanwhile).
     ///
     /// # Errors
     /// [`RegistryError::CardRefused`] where `attempt` is over.
     pub async fn complete_personalisation(
         &self,
-        card: CardId,
-        attempt: u32,
+        (card, attempt): (CardId, u32),
         pin: InitialPin,
+        replaces: Option<CardId>,
         delivered: &[SerialNumber],
         now: Timestamp,
     ) -> Result<Card, RegistryError> {
         self.change(async |change| {
             certificates::deliver(change, card, delivered, now).await?;
             let command = CardCommand::CompletePersonalisation { attempt, pin };
-            cards::execute(change, card, command, None, now).await
+            let completed = cards::execute(change, card, command, None, now).await?;
+            if let Some(old) = replaces {
+                let command = CardCommand::Replace { by: card };
+                if cards::load(change, old).await?.decide(command, now).is_ok() {
+                    cards::execute(change, old, command, None, now).await?;
+                }
+            }
+            Ok(completed)
         })
         .await
     }

@@ -5,10 +5,11 @@ use middleware::{Card, CardIdentity, Locator};
 use crate::ca::Certificate;
 use crate::desk::failure::Failure;
 use crate::desk::office::Office;
+use crate::desk::half_done::{self, HalfDoneView};
 use crate::desk::ways;
 use crate::desk::{texts, which_card};
 use crate::domain::{CardAction, CardState, Cardholder, Guid, Usability};
-use crate::registry::{CardRecord, EmulatedCards, PresentedIdentity};
+use crate::registry::{CardRecord, EmulatedCards, OperationKind, PresentedIdentity};
 
 /// A card in a reader.
 pub(super) enum Seen {
@@ -20,6 +21,8 @@ pub(super) enum Seen {
         holder: Option<Cardholder>,
         /// The GUID that the card shows, where the registry has another.
         other_guid: Option<Guid>,
+        /// What was begun with it and is not done.
+        half_done: Option<Box<HalfDoneView>>,
     },
     /// Nobody's, and nothing is on it.
     Blank {
@@ -85,7 +88,8 @@ pub(super) async fn look(office: &Office, locator: &Locator) -> Result<(String, 
     };
     let is_issued = record.card.state().is_live() && record.card.state().name() != "being personalised";
     let other_guid = guid.filter(|guid| is_issued && record.card.guid() != Some(*guid));
-    Ok((name, Seen::Known { record: Box::new(record), holder, other_guid }))
+    let half_done = half_done::of(office, &record, "LOCATOR").await?.map(Box::new);
+    Ok((name, Seen::Known { record: Box::new(record), holder, other_guid, half_done }))
 }
 
 fn name(identity: &CardIdentity) -> String {
@@ -111,8 +115,9 @@ impl Seen {
     /// What it is, in a sentence or two.
     pub(super) fn described(&self, name: &str) -> Vec<String> {
         match self {
-            Self::Known { record, holder, other_guid } => {
+            Self::Known { record, holder, other_guid, half_done } => {
                 let mut lines = vec![state(record, holder.as_ref(), name)];
+                lines.extend(half_done.as_ref().map(|open| open.sentence()));
                 if let Some(shown) = other_guid {
                     let recorded = record.card.guid().map(|guid| guid.to_string()).unwrap_or_default();
                     let values = [("shown", shown.to_string()), ("recorded", recorded)];
@@ -135,12 +140,21 @@ impl Seen {
     /// What can be done with it.
     pub(super) fn offers(&self) -> Vec<Offer> {
         match self {
-            Self::Known { record, holder, .. } => {
+            Self::Known { record, holder, half_done, .. } => {
                 let mail = holder.as_ref().map(|holder| holder.mail.as_str());
+                let mut offers: Vec<_> = half_done.iter().filter_map(|open| go_on(open)).collect();
                 // What replaces this card is another one.
-                let mut offers = of_record(record, mail, |way| way.action != CardAction::Replace);
-                if let (Some(mail), CardState::Issued { usability, .. }) = (mail, record.card.state()) {
-                    offers.extend(of_issued(mail, *usability));
+                let of_state = of_record(record, mail, |way| way.action != CardAction::Replace);
+                let more = match (mail, record.card.state()) {
+                    (Some(mail), CardState::Issued { usability, .. }) => {
+                        of_issued(mail, *usability, half_done.as_deref())
+                    }
+                    _ => Vec::new(),
+                };
+                for offer in of_state.into_iter().chain(more) {
+                    if offers.iter().all(|known| known.words != offer.words) {
+                        offers.push(offer);
+                    }
                 }
                 offers
             }
@@ -162,10 +176,24 @@ impl Offer {
     }
 }
 
+/// The next command that goes on with what was begun.
+fn go_on(open: &HalfDoneView) -> Option<Offer> {
+    let command = open.commands.first()?;
+    let (key, care) = match open.kind {
+        _ if open.commands.len() > 1 => return None,
+        OperationKind::Renewal => ("way-go-on-renewal", Care::Light),
+        OperationKind::Unblock => ("way-go-on-unblock", Care::Light),
+        OperationKind::Wipe => ("way-go-on-wipe", Care::Final),
+    };
+    let words = shlex::split(command.strip_prefix("issuer ")?)?;
+    Some(Offer { what: texts::say(key, &[]), command: command.clone(), words, care })
+}
+
 /// What an issued card can have done to it that leaves its state.
-fn of_issued(mail: &str, usability: Usability) -> Vec<Offer> {
+fn of_issued(mail: &str, usability: Usability, half_done: Option<&HalfDoneView>) -> Vec<Offer> {
     let check = Offer::new("way-check", "check --card LOCATOR", Care::Light);
-    if usability == Usability::PinBlocked {
+    // What was begun is finished first.
+    if usability == Usability::PinBlocked || half_done.is_some() {
         return vec![check];
     }
     let renew = format!("renew {mail} --card LOCATOR");

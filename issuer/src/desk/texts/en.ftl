@@ -63,6 +63,15 @@ undo-cannot-be-wiped = A card of this kind cannot be wiped: once it is back, des
 undo-how = It is undone with: { $command }
 undo-do-it = Do it now?
 
+# What was begun with a card and is not done
+half-done-renewal = A renewal of it was begun at { $since } and is half done; go on with: { $command }
+half-done-unblock = Setting its PIN anew was begun at { $since } and is half done; go on with: { $command }
+half-done-wipe = Wiping it was begun at { $since } and is half done; go on with: { $command }
+half-done-then = { ", then " }
+way-go-on-renewal = go on with the renewal that was begun
+way-go-on-unblock = go on with setting its PIN anew
+way-go-on-wipe = go on with wiping it, and put it into stock again
+
 # The shell
 shell-greeting =
     The desk of { $organization }. Insert a card and press Enter, and you are led through; or type a command.

@@ -63,6 +63,15 @@ undo-cannot-be-wiped = 这种卡无法清除：收回之后请销毁。
 undo-how = 撤回的命令：{ $command }
 undo-do-it = 现在执行吗？
 
+# 对一张卡已经开始而没有完成的事
+half-done-renewal = 它的续期自 { $since } 开始，只做到一半；继续的命令：{ $command }
+half-done-unblock = 重新设置它的 PIN 自 { $since } 开始，只做到一半；继续的命令：{ $command }
+half-done-wipe = 清除它自 { $since } 开始，只做到一半；继续的命令：{ $command }
+half-done-then = {"，然后 "}
+way-go-on-renewal = 继续已经开始的续期
+way-go-on-unblock = 继续重新设置 PIN
+way-go-on-wipe = 继续清除，并重新入库
+
 # 交互界面
 shell-greeting =
     { $organization } 的发卡台。插入卡片后按回车，即可按提示操作；也可以直接输入命令。
@@ -147,6 +156,7 @@ show-back = 可以撤回：
 # 失败的种类；细节随后
 failure = 未能完成：
 failure-already-requested = 已经提出过这个申请。
+failure-already-replaced = 早已更换，没有改动。
 failure-already-revoked = 早已吊销，没有改动。
 failure-authority-revoked = 颁发机构的证书已吊销，不能再签发证书；请换新密钥：issuer ca rollover。
 failure-ambiguous = 不止一个符合，请说得更准确。

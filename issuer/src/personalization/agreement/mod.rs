@@ -185,7 +185,7 @@ impl Comparison<'_> {
         let Some(record) = self.registry.card_presented(presented).await? else {
             return Err(PersonalizationError::UnknownCard(describe(presented)));
         };
-        let half_done = HalfDone::of(self.registry, record.id).await?;
+        let half_done = HalfDone::of(self.registry, &record).await?;
         let mut findings = vec![standing(&record, &identity)];
         if !matches!(record.card.state(), CardState::BeingPersonalised { .. }) {
             findings.extend(certificates::compare(self, &record, card, random).await?);
