@@ -415,13 +415,17 @@ fn a_card_that_cannot_be_wiped_is_refused_by_name_and_stays_its_holders() {
         .refuses(1, &["cannot be wiped", "destroy"]);
     assert_eq!(desk.json(&["show", "alice@example.org"])["state"], "awaiting activation");
     let taken_back = desk.issuer(&["stock", "return", "alice@example.org"]);
-    let destroyed = format!("issuer mark guid={} destroyed", desk.json(&["stock", "list"])[0]["stock_guid"].as_str().unwrap());
+    let destroyed = format!(
+        "issuer mark guid={} destroyed",
+        desk.json(&["stock", "list"])[0]["stock_guid"].as_str().unwrap()
+    );
     assert!(taken_back.expect(0).stdout.contains(&destroyed), "{}", taken_back.stdout);
     let listed = desk.json(&["stock", "list"]);
     assert_eq!(listed[0]["state"], "returned");
     assert!(listed[0]["next"].as_str().unwrap().contains("cannot be wiped"), "{listed}");
     let shown = desk.json(&["show", "alice@example.org"]);
-    let ways: Vec<_> = shown["ways"].as_array().unwrap().iter().map(|way| way["command"].as_str().unwrap()).collect();
+    let ways: Vec<_> =
+        shown["ways"].as_array().unwrap().iter().map(|way| way["command"].as_str().unwrap()).collect();
     assert_eq!(ways, [destroyed.as_str()], "only what works is offered");
     desk.issuer(&destroyed.split(' ').skip(1).collect::<Vec<_>>()).expect(0);
 }

@@ -92,7 +92,8 @@ fn a_batch_interrupted_three_times_is_finished_by_the_same_command() {
     each_card_is_its_holders(&desk, &locators);
     // Once more: everything is done, and nothing is done twice; also when the PINs are letters by now.
     nothing_is_left_to_do(&desk, &locators);
-    let pins: Vec<_> = files_below(&desk.path("pins")).iter().map(|path| path.display().to_string()).collect();
+    let pins: Vec<_> =
+        files_below(&desk.path("pins")).iter().map(|path| path.display().to_string()).collect();
     let mut letters = vec!["pin-letter", "--to", "letters"];
     letters.extend(pins.iter().map(String::as_str));
     desk.issuer(&letters).expect(0);

@@ -45,7 +45,7 @@ async fn opened(desk: &Desk) -> Opened {
     let mut authority =
         Authority::open(Certificate::from_der(people.certificate).unwrap(), Box::new(key)).unwrap();
     let config = Config::read(&home.config_file()).unwrap();
-    let content_signer = desk_support::content_signer(&mut authority, &config.organization);
+    let content_signer = desk_support::content_signer(&registry, &mut authority, &config.organization).await;
     let attestation_roots = AttestationRoots::default();
     Opened { registry, authority, content_signer, attestation_roots, config, master_key: desk.master_key() }
 }

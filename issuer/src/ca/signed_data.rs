@@ -14,6 +14,7 @@ use super::algorithm::{self, Digester, KeyKind};
 use super::authority::checked_signature;
 use super::certificate::{Certificate, time};
 use super::error::CaError;
+use super::possession::verify_signature;
 
 /// Who signs: everything about a signer that is the same in each of its signatures.
 pub struct SignerIdentity {
@@ -216,11 +217,71 @@ impl SignerIdentity {
 /// # Errors
 /// Not the DER of one with its content inside.
 pub fn unverified_content(der: &[u8]) -> Result<Vec<u8>, CaError> {
-    let outer = ContentInfo::from_der(der).map_err(malformed)?;
-    let inner: SignedData = outer.content.decode_as().map_err(malformed)?;
-    let content = inner.content.content.filter(|_| outer.content_type == rfc5911::ID_SIGNED_DATA);
-    let content = content.map(|content| content.as_bytes().to_vec());
+    let content = signed_data(der)?.content.content.map(|content| content.as_bytes().to_vec());
     content.ok_or_else(|| CaError::malformed("signed data", "its content is not inside"))
+}
+
+/// The certificates that travel with a `SignedData`, DER.
+///
+/// # Errors
+/// Not the DER of one.
+pub fn enclosed_certificates(der: &[u8]) -> Result<Vec<Vec<u8>>, CaError> {
+    let certificates = signed_data(der)?.certificates.map(SetOfVec::into_vec).unwrap_or_default();
+    certificates.iter().map(|certificate| certificate.to_der().map_err(malformed)).collect()
+}
+
+/// Verifies what is written on a card (SP 800-73-5 Part 1 section 3.1.2.1): one signer, whose certificate this is, over
+/// contentType and messageDigest. `content` is what was signed where it is not inside; whether the certificate is
+/// believed is another question.
+///
+/// # Errors
+/// [`CaError::NotProven`], or not the DER of a `SignedData`.
+pub fn verify_for_card(
+    der: &[u8],
+    content_type: ObjectIdentifier,
+    content: Option<&[u8]>,
+    certificate: &Certificate,
+) -> Result<(), CaError> {
+    let signed = signed_data(der)?;
+    let inside = signed.content.content.as_ref().map(OctetString::as_bytes);
+    let content = content.or(inside).ok_or(CaError::NotProven("what was signed is not there"))?;
+    let [info] = signed.signer_infos.as_slice() else {
+        return Err(CaError::NotProven("there is not exactly one signer"));
+    };
+    let tbs = certificate.tbs();
+    let signer =
+        IssuerAndSerialNumber { issuer: tbs.issuer.clone(), serial_number: tbs.serial_number.clone() };
+    if info.identifier != signer {
+        return Err(CaError::NotProven("the signer is another"));
+    }
+    let attributes = info.signed_attributes.as_ref().ok_or(CaError::NotProven("nothing is signed"))?;
+    let digest = algorithm::digest_named(&info.digest_algorithm)?;
+    let message_digest = OctetString::new(Digester::digest(digest, content)).map_err(malformed)?;
+    let says = [
+        attribute(rfc5911::ID_CONTENT_TYPE, &content_type).map_err(malformed)?,
+        attribute(rfc5911::ID_MESSAGE_DIGEST, &message_digest).map_err(malformed)?,
+    ];
+    let is_about_this = signed.content.content_type == content_type
+        && says.iter().all(|wanted| attributes.iter().any(|attribute| attribute == wanted));
+    if !is_about_this {
+        return Err(CaError::NotProven("something else was signed"));
+    }
+    let scheme = match info.signature_algorithm.oid {
+        rfc5912::RSA_ENCRYPTION => SignatureScheme::RsaPkcs1(digest),
+        _ => algorithm::scheme(&info.signature_algorithm).ok_or_else(|| {
+            CaError::Unsupported(format!("the signature algorithm {}", info.signature_algorithm.oid))
+        })?,
+    };
+    let hash = Digester::digest(algorithm::digest_of(scheme)?, &attributes.to_der().map_err(malformed)?);
+    verify_signature(certificate.public_key(), scheme, &hash, info.signature.as_bytes())
+}
+
+fn signed_data(der: &[u8]) -> Result<SignedData, CaError> {
+    let outer = ContentInfo::from_der(der).map_err(malformed)?;
+    if outer.content_type != rfc5911::ID_SIGNED_DATA {
+        return Err(CaError::malformed("signed data", "it is something else"));
+    }
+    outer.content.decode_as().map_err(malformed)
 }
 
 /// The signer's certificate, named by its SHA-256 (the default, therefore absent), issuer and serial number.
@@ -323,7 +384,7 @@ struct SignerInfo {
 ///   issuer Name,
 ///   serialNumber CertificateSerialNumber }
 /// ```
-#[derive(Clone, Sequence, der::ValueOrd)]
+#[derive(Clone, PartialEq, Eq, Sequence, der::ValueOrd)]
 struct IssuerAndSerialNumber {
     issuer: Name,
     serial_number: Int,

@@ -5,15 +5,17 @@ use middleware::secret_source::SecretSource;
 use middleware::{Card, Locator, Pin};
 use serde::Serialize;
 
-use super::check_words::{sentence, way_out};
+use super::check_words::{sentence, subject, way_out};
 use super::failure::{Failure, Status};
 use super::half_done::{self, HalfDoneView};
 use super::office::Office;
 use super::output::{self, Format};
+use super::texts::{self, Texts};
 use super::which_card;
 use crate::clock::Clock;
 use crate::domain::AuthorityName;
 use crate::personalization::agreement::{Agreement, Comparison, Finding, Outcome};
+use crate::registry::OperationKind;
 
 /// What `check` is told.
 #[derive(Args, Debug)]
@@ -87,13 +89,15 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
 }
 
 fn show(agreement: &Agreement, holder: Option<String>, locator: &str, format: Format) -> Result<(), Failure> {
+    let texts = texts::of(format);
     let record = &agreement.record;
     let card = which_card::argument(record);
     let who = holder.as_deref().unwrap_or("PERSON");
     let is_explained =
         |finding: &Finding| agreement.half_done.as_ref().is_some_and(|open| open.explains(finding));
     let findings = agreement.findings.iter();
-    let findings: Vec<_> = findings.map(|finding| view(finding, is_explained(finding), &card, who)).collect();
+    let findings: Vec<_> =
+        findings.map(|finding| view(finding, is_explained(finding), (&card, who), texts)).collect();
     let view = View {
         card: which_card::name(record),
         guid: agreement.identity.guid.map(hex::encode),
@@ -104,39 +108,68 @@ fn show(agreement: &Agreement, holder: Option<String>, locator: &str, format: Fo
         findings,
         holder,
     };
-    if format == Format::Json {
-        return output::json(&view);
+    match format {
+        Format::Json => output::json(&view),
+        Format::Text => say(&view, texts),
     }
-    let whose = view.holder.as_deref().map(|mail| format!(" of {mail}")).unwrap_or_default();
-    let about = format!("Card {}{whose} ({})", view.card, view.state);
+}
+
+/// For people.
+fn say(view: &View, texts: &Texts) -> Result<(), Failure> {
+    let state = texts::state(view.state);
+    let mut values = vec![("card", view.card.as_str()), ("state", &state)];
+    values.extend(view.holder.as_deref().map(|mail| ("holder", mail)));
+    let key = if view.holder.is_some() { "checked-about-of" } else { "checked-about" };
+    let about = texts.say(key, &values);
     if let Some(open) = &view.half_done {
-        output::line(&format!("{about}. {}", open.sentence()))?;
+        let sentence = open.sentence();
+        output::line(&texts.say("checked-half-done", &[("about", &about), ("open", &sentence)]))?;
     }
     let rows = view.findings.iter().map(|finding| {
-        vec![finding.what.clone(), finding.outcome.to_owned(), finding.why.clone().unwrap_or_default()]
+        let outcome = texts.say(outcome_key(finding.outcome), &[]);
+        vec![finding.what.clone(), outcome, finding.why.clone().unwrap_or_default()]
     });
-    output::table(&["WHAT", "", "WHY"], rows.collect(), "Nothing was compared.")?;
+    let header = [texts.say("checked-column-what", &[]), String::new(), texts.say("checked-column-why", &[])];
+    let header = header.each_ref().map(String::as_str);
+    output::table(&header, rows.collect(), &texts.say("checked-nothing", &[]))?;
     if view.agrees {
-        return output::line(&format!("{about}: card, registry and authority agree."));
+        return output::line(&texts.say("checked-agrees", &[("about", &about)]));
     }
-    match &view.half_done {
-        Some(open) => output::line(&format!("{about}: the {} is to be finished first.", open.what))?,
-        None => output::line(&format!("{about}: card, registry and authority do not agree."))?,
-    }
+    let verdict = match view.half_done.as_ref().map(|open| open.kind) {
+        Some(OperationKind::Renewal) => "checked-finish-renewal",
+        Some(OperationKind::Unblock) => "checked-finish-unblock",
+        Some(OperationKind::Wipe) => "checked-finish-wipe",
+        None => "checked-differs",
+    };
+    output::line(&texts.say(verdict, &[("about", &about)]))?;
     for finding in &view.findings {
         if let Some(way) = &finding.way_out {
-            output::line(&format!("{}: {way}", finding.what))?;
+            output::line(&texts.say("checked-way-out", &[("what", &finding.what), ("way", way)]))?;
         }
     }
     Ok(())
 }
 
-fn view(finding: &Finding, is_explained: bool, card: &str, who: &str) -> FindingView {
+fn view(finding: &Finding, is_explained: bool, (card, who): (&str, &str), texts: &Texts) -> FindingView {
     let (outcome, way) = match &finding.outcome {
         Outcome::Agrees => ("agrees", None),
         Outcome::Unproven(_) => ("unproven", None),
         Outcome::Differs(_) if is_explained => ("half-done", None),
-        Outcome::Differs(disagreement) => ("differs", Some(way_out(disagreement, card, who))),
+        Outcome::Differs(disagreement) => ("differs", Some(way_out(disagreement, card, who, texts))),
     };
-    FindingView { what: finding.subject.to_string(), outcome, why: sentence(&finding.outcome), way_out: way }
+    FindingView {
+        what: subject(finding.subject, texts),
+        outcome,
+        why: sentence(&finding.outcome, texts),
+        way_out: way,
+    }
+}
+
+fn outcome_key(outcome: &str) -> &'static str {
+    match outcome {
+        "agrees" => "checked-outcome-agrees",
+        "unproven" => "checked-outcome-unproven",
+        "half-done" => "checked-outcome-half-done",
+        _ => "checked-outcome-differs",
+    }
 }

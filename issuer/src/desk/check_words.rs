@@ -1,102 +1,130 @@
 //! Disagreements between card, registry and authority in words, and the way out of each.
 
-use crate::domain::SerialNumber;
-use crate::personalization::agreement::{Disagreement, Outcome, Unproven};
+use middleware::DataObject;
 
-/// What was found; nothing where all agree.
-pub(super) fn sentence(outcome: &Outcome) -> Option<String> {
-    match outcome {
-        Outcome::Agrees => None,
-        Outcome::Unproven(why) => Some(
-            match why {
-                Unproven::PinWanted => {
-                    "the card does not tell its public keys and wants the PIN to use them: --pin-file"
-                }
-                Unproven::NotTold => "the card does not tell the public half of a retired key",
-                Unproven::CostsATry => "no card tells its PUK, and a wrong one costs a try",
-                Unproven::NotOnACrlYet => {
-                    "revoked since the newest CRL; make it known with: issuer publish --to DIR"
-                }
-            }
-            .to_owned(),
-        ),
-        Outcome::Differs(disagreement) => Some(difference(disagreement)),
+use super::texts::Texts;
+use crate::domain::SerialNumber;
+use crate::personalization::agreement::{Disagreement, Outcome, Subject, Unproven};
+
+/// What was compared.
+pub(super) fn subject(subject: Subject, texts: &Texts) -> String {
+    let of_key = |name, key: middleware::KeyReference| texts.say(name, &[("key", &key.to_string())]);
+    match subject {
+        Subject::Card => texts.say("checked-card", &[]),
+        Subject::Certificate(key) => of_key("checked-certificate", key),
+        Subject::Key(key) => of_key("checked-key", key),
+        Subject::OtherCertificates => texts.say("checked-other-certificates", &[]),
+        Subject::ManagementKey => texts.say("checked-management-key", &[]),
+        Subject::Pin => texts.say("checked-pin", &[]),
+        Subject::Puk => texts.say("checked-puk", &[]),
+        Subject::Chuid => texts.say("checked-chuid", &[]),
+        Subject::SecurityObject => texts.say("checked-security-object", &[]),
+        Subject::KeyHistory => texts.say("checked-key-history", &[]),
     }
 }
 
-fn difference(disagreement: &Disagreement) -> String {
+/// What was found; nothing where all agree.
+pub(super) fn sentence(outcome: &Outcome, texts: &Texts) -> Option<String> {
+    let key = match outcome {
+        Outcome::Agrees => return None,
+        Outcome::Differs(disagreement) => return Some(difference(disagreement, texts)),
+        Outcome::Unproven(Unproven::PinWanted) => "checked-pin-wanted",
+        Outcome::Unproven(Unproven::NotTold) => "checked-not-told",
+        Outcome::Unproven(Unproven::CostsATry) => "checked-costs-a-try",
+        Outcome::Unproven(Unproven::NotOnACrlYet) => "checked-not-on-a-crl-yet",
+    };
+    Some(texts.say(key, &[]))
+}
+
+fn difference(disagreement: &Disagreement, texts: &Texts) -> String {
+    let say = |key| texts.say(key, &[]);
+    let of = |key, serial: &SerialNumber| texts.say(key, &[("serial", &serial.to_string())]);
     match disagreement {
-        Disagreement::HalfMade { since } => {
-            format!("the card is half-made since {since}: what is on it may be anything")
-        }
+        Disagreement::HalfMade { since } => texts.say("checked-half-made", &[("since", &since.to_string())]),
         Disagreement::OtherGuid { given, shown: Some(shown) } => {
-            format!("the card shows the GUID {shown}, but was given {given}")
+            texts.say("checked-other-guid", &[("shown", &shown.to_string()), ("given", &given.to_string())])
         }
         Disagreement::OtherGuid { given, shown: None } => {
-            format!("the card shows no GUID, but was given {given}")
+            texts.say("checked-no-guid", &[("given", &given.to_string())])
         }
-        Disagreement::CertificateMissing(serial) => {
-            format!("certificate {serial} is valid and should be there; there is none")
-        }
-        Disagreement::Unreadable => "what is stored there is no certificate".to_owned(),
-        Disagreement::Stranger { subject, issuer } => {
-            format!("a stranger's certificate: {subject:?}, signed by {issuer:?}; this registry never saw it")
-        }
-        Disagreement::OfAnother(serial) => format!("certificate {serial} belongs to another card"),
-        Disagreement::OfAnotherKey(serial) => {
-            format!("certificate {serial} belongs to another key of this card")
-        }
-        Disagreement::Altered(serial) => {
-            format!("certificate {serial} is not, byte for byte, what was signed")
-        }
-        Disagreement::NotSignedByUs(serial) => {
-            format!("certificate {serial} does not carry the signature of the authority for people")
-        }
+        Disagreement::CertificateMissing(serial) => of("checked-certificate-missing", serial),
+        Disagreement::Unreadable => say("checked-unreadable"),
+        Disagreement::Stranger { subject, issuer } => named("checked-stranger", subject, issuer, texts),
+        Disagreement::OfAnother(serial) => of("checked-of-another", serial),
+        Disagreement::OfAnotherKey(serial) => of("checked-of-another-key", serial),
+        Disagreement::Altered(serial) => of("checked-altered", serial),
+        Disagreement::NotSignedByUs(serial) => of("checked-not-signed-by-us", serial),
         Disagreement::Revoked { serial, since, reason } => {
-            format!("certificate {serial} is revoked since {since} ({reason}), but the card is in use")
+            let (serial, since) = (serial.to_string(), since.to_string());
+            let values = [("serial", serial.as_str()), ("since", &since), ("reason", reason.as_str())];
+            texts.say("checked-revoked", &values)
         }
-        Disagreement::HoldDiffers(serial) => {
-            format!("only one of card and certificate {serial} is on hold")
+        Disagreement::HoldDiffers(serial) => of("checked-hold-differs", serial),
+        Disagreement::NeverDelivered(serial) => of("checked-never-delivered", serial),
+        Disagreement::NotOnCard(serial) => of("checked-not-on-card", serial),
+        Disagreement::StillValid(serial) => of("checked-still-valid", serial),
+        Disagreement::OtherKey => say("checked-other-key"),
+        Disagreement::OtherManagementKey => say("checked-other-management-key"),
+        Disagreement::PinBlocked => say("checked-pin-blocked"),
+        Disagreement::PinNotBlocked => say("checked-pin-not-blocked"),
+        Disagreement::PukBlocked => say("checked-puk-blocked"),
+        Disagreement::ObjectMissing => say("checked-object-missing"),
+        Disagreement::Malformed => say("checked-malformed"),
+        Disagreement::NotSigned => say("checked-not-signed"),
+        Disagreement::SignedByStranger { subject, issuer } => {
+            named("checked-signed-by-stranger", subject, issuer, texts)
         }
-        Disagreement::NeverDelivered(serial) => {
-            format!("certificate {serial} is on the card, but was never confirmed to be")
+        Disagreement::SignerUnknown => say("checked-signer-unknown"),
+        Disagreement::SignatureFalse => say("checked-signature-false"),
+        Disagreement::HashesDiffer(objects) => {
+            let names: Vec<_> = objects.iter().map(|object| object_name(*object, texts)).collect();
+            texts.say("checked-hashes-differ", &[("objects", &names.join(", "))])
         }
-        Disagreement::NotOnCard(serial) => {
-            format!("certificate {serial} of this card is valid, but not on it")
-        }
-        Disagreement::StillValid(serial) => {
-            format!("certificate {serial} is valid, but nobody has the card")
-        }
-        Disagreement::OtherKey => "the private key is not that of the certificate beside it".to_owned(),
-        Disagreement::OtherManagementKey => {
-            "the card accepts neither the desk's management key nor the one it came with".to_owned()
-        }
-        Disagreement::PinBlocked => "the PIN is blocked, and the registry does not know".to_owned(),
-        Disagreement::PinNotBlocked => "the registry says the PIN is blocked, and it is not".to_owned(),
-        Disagreement::PukBlocked => {
-            "no PUK is accepted any more: a blocked PIN would stay blocked".to_owned()
+        Disagreement::HistoryDiffers { counted, recorded } => {
+            let values = [("counted", counted.to_string()), ("recorded", recorded.to_string())];
+            texts
+                .say("checked-history-differs", &values.each_ref().map(|(key, value)| (*key, value.as_str())))
         }
     }
+}
+
+/// Whoever made the certificate wrote these names: what cannot be seen is escaped.
+fn named(key: &str, subject: &str, issuer: &str, texts: &Texts) -> String {
+    let (subject, issuer) = (subject.escape_debug().to_string(), issuer.escape_debug().to_string());
+    texts.say(key, &[("subject", &subject), ("issuer", &issuer)])
+}
+
+fn object_name(object: DataObject, texts: &Texts) -> String {
+    let key = match object {
+        DataObject::CARD_CAPABILITY_CONTAINER => "checked-object-ccc",
+        DataObject::CHUID => "checked-chuid",
+        DataObject::KEY_HISTORY => "checked-key-history",
+        DataObject::DISCOVERY => "checked-object-discovery",
+        other => return other.to_string(),
+    };
+    texts.say(key, &[])
 }
 
 /// What to do; `card` and `who` as commands take them.
-pub(super) fn way_out(disagreement: &Disagreement, card: &str, who: &str) -> String {
-    let revoke = |serial: &SerialNumber| format!("issuer revoke {serial} --reason superseded");
+pub(super) fn way_out(disagreement: &Disagreement, card: &str, who: &str, texts: &Texts) -> String {
+    let of = |key| texts.say(key, &[("who", who)]);
     match disagreement {
-        Disagreement::HalfMade { .. } => format!(
-            "finish it (issuer issue {who} --card LOCATOR) or give it up (issuer revoke {who} --reason cessation-of-operation)"
-        ),
-        Disagreement::NotOnCard(serial) | Disagreement::StillValid(serial) => revoke(serial),
-        Disagreement::HoldDiffers(serial) => format!(
-            "put both on hold (issuer hold {card}), end it for both (issuer release {card}), or revoke {serial}"
-        ),
+        Disagreement::HalfMade { .. } => of("checked-do-finish"),
+        Disagreement::NotOnCard(serial) | Disagreement::StillValid(serial) => {
+            format!("issuer revoke {serial} --reason superseded")
+        }
+        Disagreement::HoldDiffers(serial) => {
+            texts.say("checked-do-hold", &[("card", card), ("serial", &serial.to_string())])
+        }
         Disagreement::PinBlocked => format!("issuer mark {card} pin-blocked"),
         Disagreement::PinNotBlocked => format!("issuer mark {card} active"),
         Disagreement::Revoked { .. }
         | Disagreement::CertificateMissing(_)
         | Disagreement::NeverDelivered(_)
-        | Disagreement::PukBlocked => {
-            format!("take the card back, end it (issuer revoke {who} --reason superseded) and issue another")
+        | Disagreement::PukBlocked => of("checked-do-end"),
+        // Cards made before there was a content signer have none, and a renewal writes what is missing.
+        Disagreement::ObjectMissing | Disagreement::NotSigned | Disagreement::SignerUnknown => {
+            texts.say("checked-do-renew", &[("card", card)])
         }
         Disagreement::OtherGuid { .. }
         | Disagreement::Unreadable
@@ -106,8 +134,11 @@ pub(super) fn way_out(disagreement: &Disagreement, card: &str, who: &str) -> Str
         | Disagreement::Altered(_)
         | Disagreement::NotSignedByUs(_)
         | Disagreement::OtherKey
-        | Disagreement::OtherManagementKey => format!(
-            "somebody changed the card past this desk: do not hand it out; end it (issuer revoke {who} --reason key-compromise) and issue another"
-        ),
+        | Disagreement::OtherManagementKey
+        | Disagreement::Malformed
+        | Disagreement::SignedByStranger { .. }
+        | Disagreement::SignatureFalse
+        | Disagreement::HashesDiffer(_)
+        | Disagreement::HistoryDiffers { .. } => of("checked-do-not-trust"),
     }
 }

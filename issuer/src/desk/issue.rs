@@ -210,11 +210,7 @@ pub(super) async fn explain(office: &Office, holder: &Cardholder, error: Persona
     }
 }
 
-async fn has_card(
-    office: &Office,
-    holder: &Cardholder,
-    card: CardId,
-) -> Result<Failure, Failure> {
+async fn has_card(office: &Office, holder: &Cardholder, card: CardId) -> Result<Failure, Failure> {
     let record = office.registry.card(card).await?;
     let guid = record.card.guid().map(|guid| guid.to_string()).unwrap_or_default();
     let mail = holder.mail.as_str();

@@ -63,9 +63,10 @@ fn view(way: Way, record: &CardRecord, holder: Option<&str>) -> Option<WayView> 
     let who = holder.unwrap_or("PERSON");
     let (what, command) = match way.action {
         CardAction::Receive => match (record.identity, record.card.state()) {
-            (StockIdentity::VendorSerial(_), _) => {
-                ("take it into stock again, once it is reset", Some("issuer stock add --card LOCATOR".to_owned()))
-            }
+            (StockIdentity::VendorSerial(_), _) => (
+                "take it into stock again, once it is reset",
+                Some("issuer stock add --card LOCATOR".to_owned()),
+            ),
             // No command of SP 800-73-5 gives such a card another PUK without one that works.
             (
                 StockIdentity::Guid(_),

@@ -50,6 +50,10 @@ impl HalfDone {
                     | Disagreement::CertificateMissing(_),
                 ) => is_in_hand(reference),
                 (Subject::OtherCertificates, Disagreement::NotOnCard(_)) => !self.in_hand.is_empty(),
+                // The hashes are signed anew at the end, and the journal learns of a retired key after the card.
+                (Subject::SecurityObject, Disagreement::HashesDiffer(_))
+                | (Subject::SecurityObject, Disagreement::SignatureFalse)
+                | (Subject::KeyHistory, Disagreement::HistoryDiffers { .. }) => true,
                 _ => false,
             },
             OperationKind::Unblock => {
@@ -58,9 +62,7 @@ impl HalfDone {
             // A reset blocks PIN and PUK first, and then everything is the factory's.
             OperationKind::Wipe => matches!(
                 disagreement,
-                Disagreement::OtherGuid { .. }
-                    | Disagreement::OtherManagementKey
-                    | Disagreement::PukBlocked
+                Disagreement::OtherGuid { .. } | Disagreement::OtherManagementKey | Disagreement::PukBlocked
             ),
         }
     }

@@ -27,6 +27,7 @@ pub use self::order::RenewalOrder;
 use self::order::{RenewalPlan, refuse_import};
 pub(super) use self::order::{in_hand, order_of};
 use self::retired::retired_before;
+pub(super) use self::retired::retired_in_journal;
 use super::error::PersonalizationError;
 use super::plan::KeyChoice;
 use super::present::refuse_another;

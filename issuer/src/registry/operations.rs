@@ -166,6 +166,22 @@ impl Registry {
             .collect()
     }
 
+    /// When the operations were begun that confirmed this step with a card.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn confirmed_steps(&self, card: CardId, step: &str) -> Result<Vec<Timestamp>, RegistryError> {
+        let rows = sqlx::query(
+            "SELECT begun_at FROM operations JOIN operation_steps ON operation_steps.operation = operations.id \
+             WHERE card = $1 AND step = $2 AND phase = 'confirmed' ORDER BY operations.id",
+        )
+        .bind(card.0)
+        .bind(step.to_owned())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| rows::time(row, "begun_at")).collect()
+    }
+
     /// Ends an operation together with what it means for the card.
     ///
     /// # Errors

@@ -9,9 +9,11 @@ use clap::Parser;
 use issuer::ca::profile::{Assurance, Validity};
 use issuer::ca::signed_data::SignerIdentity;
 use issuer::ca::{Organization, ProvenKey};
+use issuer::clock::{Clock, SystemClock};
 use issuer::domain::{AuthorityName, Guid};
 use issuer::personalization::custody::MasterKey;
 use issuer::personalization::objects::ContentSigner;
+use issuer::registry::{NewCertificate, Registry};
 use middleware::{Card, FileKey, KeyAlgorithm, KeyReference, Locator, Pin};
 use rand_core::UnwrapErr;
 use serde_json::Value;
@@ -162,16 +164,39 @@ impl Desk {
 }
 
 /// A content signer of its own, certified by an authority for people.
-pub fn content_signer(authority: &mut issuer::ca::Authority, organization: &Organization) -> ContentSigner {
+pub async fn content_signer(
+    registry: &Registry,
+    authority: &mut issuer::ca::Authority,
+    organization: &Organization,
+) -> ContentSigner {
     let mut random = UnwrapErr(getrandom::SysRng);
     let mut key = FileKey::generate(KeyAlgorithm::P256).unwrap();
     let proven = ProvenKey::of_signer(&mut key, &mut random).unwrap();
     let number = issuer::ca::SerialNumber::random(&mut random);
     let validity = Validity::for_days(authority.certificate().not_before(), 900);
     let profile = issuer::ca::Profile::ContentSigning;
-    let unsigned =
-        authority.prepare(organization, &profile, Assurance::Production, &proven, number, validity).unwrap();
-    let certificate = authority.sign(issuer::ca::lint::lint(unsigned).unwrap()).unwrap();
+    let linted = issuer::ca::lint::lint(
+        authority
+            .prepare(organization, &profile, Assurance::Production, &proven, number.clone(), validity)
+            .unwrap(),
+    )
+    .unwrap();
+    let reserved = NewCertificate {
+        serial: issuer::domain::SerialNumber::from_bytes(number.as_bytes()).unwrap(),
+        authority: AuthorityName::People,
+        profile: profile.name().to_owned(),
+        subject: "content signer of a test".to_owned(),
+        mail: None,
+        on_card: None,
+        not_before: validity.not_before,
+        not_after: validity.not_after,
+        to_be_signed: linted.as_der().to_vec(),
+    };
+    let now = SystemClock.now();
+    registry.reserve_certificate(&reserved, now).await.unwrap();
+    let certificate = authority.sign(linted).unwrap();
+    registry.record_signature(&reserved.serial, certificate.as_der(), now).await.unwrap();
+    registry.confirm_delivery(&reserved.serial, now).await.unwrap();
     ContentSigner::new(Box::new(key), SignerIdentity::new(certificate, &[]).unwrap())
 }
 

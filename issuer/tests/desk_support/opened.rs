@@ -6,12 +6,13 @@ use std::path::Path;
 use issuer::ca::{Authority, Certificate};
 use issuer::clock::{Clock, SystemClock};
 use issuer::config::{Config, Home};
-use issuer::domain::{Actor, AuthorityName, CertificateState, MailAddress, Name, NewCardholder};
+use issuer::domain::{Actor, AuthorityName, Cardholder, CertificateState, MailAddress, Name, NewCardholder};
 use issuer::personalization::PersonalizationError;
 use issuer::personalization::agreement::Comparison;
 use issuer::personalization::attestation::AttestationRoots;
 use issuer::personalization::custody::MasterKey;
-use issuer::personalization::plan::{KeyChoice, KeyOrigin};
+use issuer::personalization::objects::ContentSigner;
+use issuer::personalization::plan::{Commission, KeyChoice, KeyOrigin};
 use issuer::personalization::run::{Desk as Personalizer, Personalized, Progress};
 use issuer::registry::{Registry, RegistryUrl};
 use middleware::{Card, FileKey, KeyAlgorithm, Locator};
@@ -25,6 +26,12 @@ pub struct Opened {
     pub config: Config,
     pub master_key: MasterKey,
     random: UnwrapErr<getrandom::SysRng>,
+    content_signer: Option<ContentSigner>,
+}
+
+/// Four keys as a desk makes them.
+pub fn keys() -> KeyChoice {
+    KeyChoice { algorithm: KeyAlgorithm::P256, origin: KeyOrigin::GeneratedOnCard }
 }
 
 pub fn sqlite(desk: &Desk) -> RegistryUrl {
@@ -47,6 +54,7 @@ impl Opened {
             config: Config::read(&home.config_file()).unwrap(),
             master_key: MasterKey::from_file(&master_key, PASSPHRASE).unwrap(),
             random: UnwrapErr(getrandom::SysRng),
+            content_signer: None,
             registry,
         }
     }
@@ -77,12 +85,26 @@ impl Opened {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Personalized, PersonalizationError> {
         let holder = self.registry.cardholder_named(person).await.unwrap().unwrap();
-        let mut content_signer = content_signer(&mut self.authority, &self.config.organization);
+        self.personalize(&mut card, &holder, keys(), progress).await
+    }
+
+    /// Makes a card for somebody, as it is ordered.
+    pub async fn personalize(
+        &mut self,
+        card: &mut Card,
+        holder: &Cardholder,
+        commission: impl Into<Commission>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Personalized, PersonalizationError> {
+        let signer = match self.content_signer.take() {
+            Some(signer) => signer,
+            None => content_signer(&self.registry, &mut self.authority, &self.config.organization).await,
+        };
         let mut desk = Personalizer {
             registry: &self.registry,
             authority: &mut self.authority,
             organization: &self.config.organization,
-            content_signer: &mut content_signer,
+            content_signer: self.content_signer.insert(signer),
             attestation_roots: &AttestationRoots::default(),
             master_key: &self.master_key,
             clock: &SystemClock,
@@ -91,8 +113,7 @@ impl Opened {
             hand_over_pin: &mut |_| Ok(()),
             stop: &|| false,
         };
-        let keys = KeyChoice { algorithm: KeyAlgorithm::P256, origin: KeyOrigin::GeneratedOnCard };
-        desk.personalize(&mut card, &holder, keys).await
+        desk.personalize(card, holder, commission).await
     }
 
     /// Card, registry and authority say the same, and the certificates of the card are all on it or revoked.

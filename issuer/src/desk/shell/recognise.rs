@@ -4,8 +4,8 @@ use middleware::{Card, CardIdentity, Locator};
 
 use crate::ca::Certificate;
 use crate::desk::failure::Failure;
-use crate::desk::office::Office;
 use crate::desk::half_done::{self, HalfDoneView};
+use crate::desk::office::Office;
 use crate::desk::ways;
 use crate::desk::{texts, which_card};
 use crate::domain::{CardAction, CardState, Cardholder, Guid, Usability};

@@ -13,6 +13,7 @@ use fluent_bundle::{FluentArgs, FluentResource};
 pub use language::Language;
 
 use super::failure::Failure;
+use super::output::Format;
 
 /// The messages of one language.
 pub struct Texts {
@@ -30,6 +31,15 @@ pub fn speak(language: Language) {
 /// A message in the language that was chosen, English before any was.
 pub fn say(key: &str, values: &[(&str, &str)]) -> String {
     CHOSEN.get_or_init(|| Texts::new(Language::English)).say(key, values)
+}
+
+/// The messages for whoever reads this: people have chosen a language, programs read English.
+pub fn of(format: Format) -> &'static Texts {
+    static ENGLISH: OnceLock<Texts> = OnceLock::new();
+    match format {
+        Format::Text => CHOSEN.get_or_init(|| Texts::new(Language::English)),
+        Format::Json => ENGLISH.get_or_init(|| Texts::new(Language::English)),
+    }
 }
 
 /// What went wrong, in the language that was chosen: there a sentence for the kind of failure comes before the details,

@@ -73,7 +73,18 @@ fn every_message_is_said_somewhere_and_every_key_there_is_a_message() {
     for key in english.keys().filter(|key| !key.starts_with("state-") && !key.starts_with("undo-")) {
         assert!(key == "failure" || quoted.contains(key), "{key} is said nowhere");
     }
-    let families = ["way-", "undo-", "shell-", "issue-", "show-"];
+    let families = [
+        "way-",
+        "undo-",
+        "shell-",
+        "issue-",
+        "show-",
+        "half-done-",
+        "checked-",
+        "found-",
+        "ending-",
+        "said-",
+    ];
     for key in quoted.iter().filter(|key| families.iter().any(|family| key.starts_with(family))) {
         assert!(english.contains_key(key), "{key} is no message");
     }

@@ -99,7 +99,7 @@ async fn judge(
     if known.card_key != key && !(key.is_none() && known.card_key == Some(CardKey::KeyManagement)) {
         return Ok(Outcome::Differs(Disagreement::OfAnotherKey(serial)));
     }
-    if certificate.verify_issuer(comparison.authority).is_err() {
+    if !comparison.is_signed_by_us(certificate).await? {
         return Ok(Outcome::Differs(Disagreement::NotSignedByUs(serial)));
     }
     revocation(comparison, record, key, known).await

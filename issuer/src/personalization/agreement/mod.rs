@@ -1,16 +1,17 @@
 //! Whether card, registry and authority say the same of a card; nothing is changed.
 //!
 //! The card is asked for what it shows and lets its keys prove themselves; the registry for what should be there; each
-//! certificate for whose signature it carries. What cannot be found out without changing something or spending a try is
+//! certificate and signed data object for whose signature it carries. What cannot be found out without changing something or spending a try is
 //! said to be unproven, and why.
 
 mod certificates;
+mod objects;
 mod secrets;
 
 use std::fmt;
 
 use jiff::Timestamp;
-use middleware::{Card, CardIdentity, KeyReference, Pin};
+use middleware::{Card, CardIdentity, DataObject, KeyReference, Pin};
 use rand_core::CryptoRng;
 
 use super::custody::MasterKey;
@@ -18,7 +19,7 @@ use super::error::PersonalizationError;
 use super::half_done::HalfDone;
 use super::{describe, presented};
 use crate::ca::Certificate;
-use crate::domain::{CardState, Guid, RevocationReason, SerialNumber};
+use crate::domain::{AuthorityName, CardState, Guid, RevocationReason, SerialNumber};
 use crate::registry::{CardRecord, Registry};
 
 /// One thing that was compared.
@@ -47,6 +48,12 @@ pub enum Subject {
     Pin,
     /// The PUK.
     Puk,
+    /// Who the card is, signed.
+    Chuid,
+    /// The hashes of the data objects, signed.
+    SecurityObject,
+    /// How many retired keys the card counts.
+    KeyHistory,
 }
 
 /// What a comparison came to.
@@ -134,6 +141,32 @@ pub enum Disagreement {
     PinNotBlocked,
     /// No PUK is accepted any more.
     PukBlocked,
+    /// The data object is not there.
+    ObjectMissing,
+    /// The data object is not what it should be.
+    Malformed,
+    /// Nobody signed it.
+    NotSigned,
+    /// Whoever signed it is no content signer of this registry.
+    SignedByStranger {
+        /// The subject of the certificate that it names.
+        subject: String,
+        /// Who signed that.
+        issuer: String,
+    },
+    /// Who signed it cannot be told, because the CHUID does not say so.
+    SignerUnknown,
+    /// Its signature does not verify.
+    SignatureFalse,
+    /// These data objects are others than those that were signed, are missing, or are not among them.
+    HashesDiffer(Vec<DataObject>),
+    /// The card counts other retired keys than were retired.
+    HistoryDiffers {
+        /// By the card.
+        counted: u8,
+        /// By the registry's journal.
+        recorded: u8,
+    },
 }
 
 /// What a comparison needs.
@@ -189,9 +222,27 @@ impl Comparison<'_> {
         let mut findings = vec![standing(&record, &identity)];
         if !matches!(record.card.state(), CardState::BeingPersonalised { .. }) {
             findings.extend(certificates::compare(self, &record, card, random).await?);
+            findings.extend(objects::compare(self, &record, card).await?);
             findings.extend(secrets::compare(self, &record, card).await?);
         }
         Ok(Agreement { record, identity, half_done, findings })
+    }
+
+    /// Whether the authority for people signed it, with the key that it has or with one of before.
+    async fn is_signed_by_us(&self, certificate: &Certificate) -> Result<bool, PersonalizationError> {
+        if certificate.verify_issuer(self.authority).is_ok() {
+            return Ok(true);
+        }
+        for key in self.registry.authority_keys().await? {
+            let is_ours = || {
+                Certificate::from_der(key.certificate)
+                    .is_ok_and(|ours| certificate.verify_issuer(&ours).is_ok())
+            };
+            if key.name == AuthorityName::People && is_ours() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -220,6 +271,9 @@ impl fmt::Display for Subject {
             Self::ManagementKey => f.write_str("management key"),
             Self::Pin => f.write_str("PIN"),
             Self::Puk => f.write_str("PUK"),
+            Self::Chuid => f.write_str("CHUID"),
+            Self::SecurityObject => f.write_str("security object"),
+            Self::KeyHistory => f.write_str("key history"),
         }
     }
 }

@@ -5,8 +5,8 @@ use jiff::{Span, Timestamp};
 use middleware::piv::objects::Chuid;
 
 use super::ContentSigner;
-use crate::ca::CaError;
-use crate::ca::signed_data::{Certificates, Content};
+use crate::ca::signed_data::{Certificates, Content, verify_for_card};
+use crate::ca::{CaError, Certificate};
 use crate::domain::Guid;
 
 /// id-PIV-CHUIDSecurityObject, FIPS 201-3 appendix B.
@@ -27,6 +27,21 @@ pub fn signed(signer: &mut ContentSigner, guid: Guid, expiration: [u8; 8]) -> Re
         Certificates::SignerAlone,
     )?;
     Ok(chuid.to_bytes_signed(&signature))
+}
+
+/// Verifies the signature in the contents of a CHUID, by the certificate that it names; whether that is believed is another
+/// question.
+///
+/// # Errors
+/// [`CaError::NotProven`], or a signature that cannot be read.
+pub fn verify(contents: &[u8], signature: &[u8], signer: &Certificate) -> Result<(), CaError> {
+    let malformed = |error: middleware::CardError| CaError::malformed("CHUID", error);
+    let chuid = Chuid::from_bytes(contents).map_err(malformed)?;
+    // An element more than these would not be covered.
+    if chuid.to_bytes_signed(signature) != contents {
+        return Err(CaError::NotProven("there is more in the CHUID than was signed"));
+    }
+    verify_for_card(signature, ID_PIV_CHUID_SECURITY_OBJECT, Some(&chuid.to_be_signed()), signer)
 }
 
 /// Until when a card made now can be used, `YYYYMMDD`: six years, but not beyond `latest` (the authority's end, or the

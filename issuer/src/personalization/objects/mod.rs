@@ -9,6 +9,7 @@ pub mod chuid;
 pub mod security_object;
 
 use middleware::Signer;
+use middleware::piv::objects::Chuid;
 
 use crate::ca::signed_data::SignerIdentity;
 
@@ -27,5 +28,14 @@ impl ContentSigner {
     /// The certificate and who it is, as CMS needs it.
     pub const fn identity(&self) -> &SignerIdentity {
         &self.identity
+    }
+
+    /// Whether it signed the CHUID with these contents, and its certificate of now is in it.
+    ///
+    /// # Errors
+    /// The contents are no CHUID's.
+    pub fn has_signed_chuid(&self, contents: &[u8]) -> Result<bool, middleware::CardError> {
+        let Some(signature) = Chuid::signature(contents)? else { return Ok(false) };
+        Ok(chuid::verify(contents, signature, self.identity.certificate()).is_ok())
     }
 }

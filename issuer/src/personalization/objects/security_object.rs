@@ -12,9 +12,9 @@ use middleware::{DataObject, Transaction};
 use spki::AlgorithmIdentifierOwned;
 
 use super::ContentSigner;
-use crate::ca::CaError;
 use crate::ca::algorithm::{self, Digester};
-use crate::ca::signed_data::{Certificates, Content, unverified_content};
+use crate::ca::signed_data::{Certificates, Content, unverified_content, verify_for_card};
+use crate::ca::{CaError, Certificate};
 use crate::personalization::PersonalizationError;
 
 /// What is covered where it is there, in the order of the data groups from 1.
@@ -69,26 +69,59 @@ pub fn over_card(
 /// The card's, or a security object that cannot be read.
 pub fn fits_card(transaction: &mut Transaction<'_>) -> Result<bool, PersonalizationError> {
     let contents = transaction.read_object(DataObject::SECURITY_OBJECT)?;
-    let object = SecurityObject::from_bytes(&contents)?;
-    let list = unverified_content(&object.signed)?;
-    let list = LdsSecurityObject::from_der(&list)
-        .map_err(|error| CaError::Unsupported(format!("a list of hashes: {error}")))?;
+    Ok(changed(&contents, &covered(transaction)?)?.is_empty())
+}
+
+/// The data objects of a card whose hash the contents of its security object does not have, and those that it lists and the
+/// card does not have.
+///
+/// # Errors
+/// It cannot be read, or lists what nobody of this desk writes.
+pub fn changed(contents: &[u8], present: &[(DataObject, Vec<u8>)]) -> Result<Vec<DataObject>, CaError> {
+    let object = parsed(contents)?;
+    let list = LdsSecurityObject::from_der(&unverified_content(&object.signed)?)
+        .map_err(|error| CaError::malformed("list of hashes", error))?;
     let digest = algorithm::digest_named(&list.hash_algorithm)?;
-    let present = covered(transaction)?;
-    let hash_of = |container: u16| {
-        let group = object.containers.iter().find(|(_, known)| *known == container)?.0;
-        let hash = list.data_group_hash_values.iter().find(|hash| hash.data_group_number == group)?;
-        Some(hash.data_group_hash_value.as_bytes())
+    let mut changed = Vec::new();
+    for hash in &list.data_group_hash_values {
+        let container = object.containers.iter().find(|(group, _)| *group == hash.data_group_number);
+        let listed = container.and_then(|(_, container)| {
+            COVERED.into_iter().find(|object| object.container() == Some(*container))
+        });
+        let listed = listed.ok_or_else(|| CaError::malformed("list of hashes", "an unknown data group"))?;
+        let contents = present.iter().find(|(object, _)| *object == listed);
+        let is_same = contents.is_some_and(|(_, contents)| {
+            hash.data_group_hash_value.as_bytes() == Digester::digest(digest, contents)
+        });
+        if !is_same {
+            changed.push(listed);
+        }
+    }
+    let is_listed = |of: &DataObject| {
+        let mut groups = object.containers.iter().filter(|(_, container)| of.container() == Some(*container));
+        groups
+            .any(|(group, _)| list.data_group_hash_values.iter().any(|hash| hash.data_group_number == *group))
     };
-    let fits = present.iter().all(|(object, contents)| {
-        let hash = object.container().and_then(hash_of);
-        hash.is_some_and(|hash| hash == Digester::digest(digest, contents))
-    });
-    Ok(fits && present.len() == list.data_group_hash_values.len())
+    changed.extend(present.iter().map(|(object, _)| *object).filter(|object| !is_listed(object)));
+    Ok(changed)
+}
+
+/// Verifies the signature of a security object by the certificate of whoever is said to have signed it.
+///
+/// # Errors
+/// [`CaError::NotProven`], or one that cannot be read.
+pub fn verify(contents: &[u8], signer: &Certificate) -> Result<(), CaError> {
+    verify_for_card(&parsed(contents)?.signed, LDS_SECURITY_OBJECT, None, signer)
+}
+
+fn parsed(contents: &[u8]) -> Result<SecurityObject, CaError> {
+    SecurityObject::from_bytes(contents).map_err(|error| CaError::malformed("security object", error))
 }
 
 /// What the card has of what is covered.
-fn covered(transaction: &mut Transaction<'_>) -> Result<Vec<(DataObject, Vec<u8>)>, PersonalizationError> {
+pub(in crate::personalization) fn covered(
+    transaction: &mut Transaction<'_>,
+) -> Result<Vec<(DataObject, Vec<u8>)>, PersonalizationError> {
     let mut objects = Vec::new();
     for object in COVERED {
         if let Some(contents) = transaction.read_if_present(object)? {

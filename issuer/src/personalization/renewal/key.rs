@@ -127,7 +127,9 @@ fn make(
     }
 }
 
-pub(super) fn public_key_of(record: &CertificateRecord) -> Result<SubjectPublicKeyInfoOwned, PersonalizationError> {
+pub(super) fn public_key_of(
+    record: &CertificateRecord,
+) -> Result<SubjectPublicKeyInfoOwned, PersonalizationError> {
     let der = record.certificate.clone().unwrap_or_default();
     Ok(Certificate::from_der(der)?.public_key().clone())
 }

@@ -1,4 +1,5 @@
-//! What else is written on a renewed card: the CHUID, where the card must last longer, and the hashes of what is on it.
+//! What else is written on a renewed card: the CHUID, where the card must last longer or another content signer signed it
+//! (whose certificate the security object's readers look for there), and the hashes of what is on it.
 
 use middleware::piv::objects::Chuid;
 use middleware::{Card, DataObject};
@@ -12,7 +13,11 @@ use crate::registry::JournalPhase;
 
 impl Desk<'_> {
     /// CHUID, where the card would end before its certificates, and the hashes of what is on the card now.
-    pub(super) async fn renew_objects(&mut self, card: &mut Card, run: &Run<'_>) -> Result<(), PersonalizationError> {
+    pub(super) async fn renew_objects(
+        &mut self,
+        card: &mut Card,
+        run: &Run<'_>,
+    ) -> Result<(), PersonalizationError> {
         const STEP: &str = "data objects";
         self.note(run, STEP, JournalPhase::Intended, None).await?;
         {
@@ -24,7 +29,8 @@ impl Desk<'_> {
             let latest = run.holder.employed_until.and_then(end_of_day).map_or(end, |day| day.min(end));
             let expiration = chuid::expiration(self.clock.now(), run.plan.not_after, latest);
             let needed = chuid::expiration(run.plan.not_after, run.plan.not_after, run.plan.not_after);
-            if Chuid::from_bytes(&contents)?.expiration < needed || Chuid::signature(&contents)?.is_none() {
+            let is_signed = self.content_signer.has_signed_chuid(&contents)?;
+            if Chuid::from_bytes(&contents)?.expiration < needed || !is_signed {
                 let signed = chuid::signed(self.content_signer, run.guid, expiration)?;
                 administration.write_object(DataObject::CHUID, &signed)?;
             }

@@ -111,7 +111,10 @@ impl RenewalPlan {
 }
 
 /// SP 800-73-5 has no command to import a key.
-pub(super) fn refuse_import(identity: &CardIdentity, order: &RenewalOrder) -> Result<(), PersonalizationError> {
+pub(super) fn refuse_import(
+    identity: &CardIdentity,
+    order: &RenewalOrder,
+) -> Result<(), PersonalizationError> {
     let imports = order.new_keys.is_some_and(|choice| choice.origin == KeyOrigin::Injected);
     if imports && identity.version.is_none() {
         return Err(PlanRefusal::CannotImport.into());

@@ -9,7 +9,7 @@ use crate::domain::CardKey;
 use crate::personalization::error::PersonalizationError;
 use crate::personalization::run::{Desk, Progress};
 use crate::personalization::secrets;
-use crate::registry::{CertificateRecord, JournalPhase};
+use crate::registry::{CardRecord, CertificateRecord, JournalPhase, Registry};
 
 /// No card has more retired keys (SP 800-73-5 Part 1 section 3.3.3).
 const MOST_RETIRED: u8 = 20;
@@ -75,4 +75,23 @@ pub(super) fn retired_before(
 fn retired_reference(before: u8) -> Result<KeyReference, PersonalizationError> {
     let next = KeyReference::retired().nth(usize::from(before)).filter(|_| before < MOST_RETIRED);
     next.ok_or(PersonalizationError::NoRoomForRetired)
+}
+
+/// How many keys 9D were retired on a card since it is its holder's, by the journals of its renewals.
+///
+/// # Errors
+/// The registry cannot be read.
+pub(in crate::personalization) async fn retired_in_journal(
+    registry: &Registry,
+    record: &CardRecord,
+) -> Result<u8, PersonalizationError> {
+    let certificates = registry.certificates_of_card(record.id).await?;
+    let attempt = record.card.attempts();
+    let of_now =
+        certificates.iter().filter(|known| known.card.is_some_and(|(_, made_in)| made_in == attempt));
+    // Its first certificates are valid since it was begun, and a renewal comes later.
+    let Some(begun) = of_now.map(|certificate| certificate.not_before).min() else { return Ok(0) };
+    let retired = registry.confirmed_steps(record.id, RETIRED).await?;
+    let count = retired.into_iter().filter(|at| *at >= begun).count();
+    Ok(u8::try_from(count).unwrap_or(u8::MAX))
 }
