@@ -10,7 +10,7 @@ use std::process::Command;
 use desk_support::{Desk, files_below};
 use operator_support::Staffed;
 
-/// Alice's first card is lost and revoked, her second is good; Bob has one too.
+/// Alice's first card is lost and revoked, her second is good, and a new key of the authority certified it; Bob has one too.
 fn lived() -> Desk {
     let desk = Desk::new();
     for (name, person) in [("bob", "bob@example.org"), ("first", "alice@example.org")] {
@@ -19,9 +19,13 @@ fn lived() -> Desk {
     }
     desk.publish();
     desk.issuer(&["mark", "alice@example.org", "lost"]).expect(0);
+    desk.issuer(&["ca", "rollover", "people"]).expect(0);
     let locator = desk.yubikey("second.card", &[]);
     std::fs::remove_file(desk.path("alice-example.org.pin")).unwrap();
     desk.issue("alice@example.org", &locator, &[]);
+    // Nobody knows yet what the new key revoked.
+    desk.issuer(&["evidence", "alice@example.org", "--to", "evidence"])
+        .refuses(1, &["People CA G2", "no CRL", "issuer publish"]);
     desk.publish();
     desk.issuer(&["evidence", "alice@example.org", "--to", "evidence"]).expect(0);
     desk
@@ -70,6 +74,13 @@ fn the_commands_of_the_readme_prove_a_life_and_notice_every_change() {
     // All of her eight certificates, and nothing of Bob.
     let certificates = files_below(&folder.join("certificates"));
     assert_eq!(certificates.len(), 8);
+    // The authority with both of its keys, and the CRL of each; nothing of the servers'.
+    let blocks = |name: &str, what: &str| {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        text.matches(&format!("BEGIN {what}-----")).count()
+    };
+    assert_eq!(blocks("chain.pem", "CERTIFICATE"), 2);
+    assert_eq!(blocks("crls.pem", "X509 CRL"), 3);
     let revoked = readme.lines().filter(|line| line.starts_with("revoked ")).count();
     let good = readme.lines().filter(|line| line.starts_with("good ")).count();
     assert_eq!((revoked, good), (4, 4));
@@ -96,6 +107,41 @@ fn the_commands_of_the_readme_prove_a_life_and_notice_every_change() {
         std::fs::write(&file, before).unwrap();
     }
     assert!(run(&script, &folder, &tools).0);
+}
+
+/// Two keys of the root, two of the authority for people, two audit keys: the commands of the README are the same.
+#[test]
+fn evidence_spans_new_roots_and_a_restored_registry() {
+    let desk = Desk::new();
+    let first = desk.yubikey("first.card", &[]);
+    desk.issue("alice@example.org", &first, &[]);
+    desk.publish();
+    desk.issuer(&["mark", "alice@example.org", "lost"]).expect(0);
+    desk.issuer(&["backup", "pki.backup"]).expect(0);
+    std::fs::rename(desk.home(), desk.path("lost")).unwrap();
+    desk.issuer(&["restore", "pki.backup", "--published", "public"]).expect(0);
+    for authority in ["root", "people"] {
+        desk.issuer(&["ca", "rollover", authority]).expect(0);
+    }
+    let second = desk.yubikey("second.card", &[]);
+    std::fs::remove_file(desk.path("alice-example.org.pin")).unwrap();
+    desk.issue("alice@example.org", &second, &[]);
+    desk.publish();
+    desk.issuer(&["evidence", "alice@example.org", "--to", "evidence"]).expect(0);
+    let (folder, tools) = (desk.path("evidence"), tools(desk.directory.path()));
+    let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let (is_good, said) = run(&commands(&readme), &folder, &tools);
+    assert!(is_good, "{said}");
+    let anchors = std::fs::read_to_string(folder.join("anchor.pem")).unwrap();
+    assert_eq!(anchors.matches("BEGIN CERTIFICATE").count(), 2);
+    assert_eq!(files_below(&folder.join("audit-keys")).len(), 2);
+    // Each root alone reaches everything, through what the roots say of each other.
+    for anchor in anchors.split_inclusive("-----END CERTIFICATE-----\n") {
+        std::fs::write(desk.path("anchor.pem"), anchor).unwrap();
+        let script = commands(&readme).replace("-CAfile anchor.pem", "-CAfile ../anchor.pem");
+        let (is_good, said) = run(&script, &folder, &tools);
+        assert!(is_good, "{said}");
+    }
 }
 
 /// Whoever makes the manifest anew, with a key of their own or even with the audit key, is caught by another check.

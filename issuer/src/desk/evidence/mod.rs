@@ -1,18 +1,21 @@
 //! `issuer evidence`: the life of somebody's cards, for whoever has nothing but openssl and the usual small tools.
 //!
-//! - `readme`: what the folder says of itself, with the commands that check it.
+//! - `readme`: what the folder says of itself, with the commands that check it. - `authorities`: whoever signed the person's
+//!   certificates, after a roll-over too.
 //!
 //! ```text
 //! README.md                     what it is, and the commands
 //! manifest.sha256  manifest.sig every other file, signed with the audit key
-//! audit-key.pem                 the key that signs checkpoints of the log
+//! audit-key.pem                 the key that signs the manifest, and checkpoints of the log now
+//! audit-keys/KEY.pem            every key that signed one of the checkpoints, by its name in them
 //! events/NUMBER.txt             the events, exactly as they are hashed;  events.sha256: their hashes
 //! checkpoints/NUMBER.txt        every signed checkpoint since the first of these events
 //! checkpoints/NUMBER.hashes     the hashes since the checkpoint before, where an event here is among them
-//! certificates/SERIAL.pem       the person's certificates; chain.pem, anchor.pem: whose they are
-//! crls.pem                      the newest CRLs
+//! certificates/SERIAL.pem       the person's certificates; chain.pem, anchor.pem: every authority above them
+//! crls.pem                      the newest CRL of each
 //! ```
 
+mod authorities;
 mod readme;
 
 use std::collections::BTreeSet;
@@ -20,6 +23,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -30,11 +34,11 @@ use super::office::Office;
 use super::output::{self, Format};
 use crate::ca::Certificate;
 use crate::ca::certificate::to_pem;
-use crate::ca::crl::view::CrlView;
 use crate::clock::Clock;
 use crate::config::write_new;
-use crate::domain::{Act, AuthorityName, Cardholder, GuardedAct, SignedCheckpoint};
+use crate::domain::{Act, AuditKeyId, Cardholder, GuardedAct, SignedCheckpoint};
 use crate::registry::ProvenEvent;
+use authorities::vouching;
 use readme::{Expected, Readme};
 
 /// What `evidence` is told.
@@ -93,14 +97,16 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     let staging = stage_beside(to, ".evidence-")?;
     let mut folder = Folder { root: staging.path().to_owned(), manifest: String::new() };
     let now = office.clock.now();
-    let checkpoints = write_events(office, &mut folder, &events).await?;
-    let expected = write_certificates(office, &mut folder, &holder).await?;
+    let (checkpoints, signers) = write_events(office, &mut folder, &events).await?;
+    write_audit_keys(office, &mut folder, &signers).await?;
+    let expected = write_certificates(office, &mut folder, &holder, now).await?;
     let notary = notary::of_home(&office.home, String::new(), None)?;
     let key = notary.public_key();
     folder.write("audit-key.pem", to_pem("PUBLIC KEY", &key).as_bytes())?;
     let key = hex::encode(Sha256::digest(&key));
     let count = expected.len();
-    let readme = Readme { holder: &holder, events: &events, expected: &expected, key: &key, now };
+    let readme =
+        Readme { holder: &holder, events: &events, expected: &expected, key: &key, signers: &signers, now };
     folder.write("README.md", readme.text().as_bytes())?;
     let signature = notary.sign(&folder.manifest).map_err(|error| Failure::new("key", error))?;
     let manifest = std::mem::take(&mut folder.manifest);
@@ -125,12 +131,13 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     Ok(Status::Done)
 }
 
-/// The events with every checkpoint since the first of them; answers how many checkpoints there are.
+/// The events with every checkpoint since the first of them; answers how many checkpoints there are, and which keys
+/// signed them.
 async fn write_events(
     office: &Office,
     folder: &mut Folder,
     events: &[ProvenEvent],
-) -> Result<usize, Failure> {
+) -> Result<(usize, BTreeSet<AuditKeyId>), Failure> {
     let registry = &office.registry;
     let mut sums = String::new();
     for ProvenEvent { entry, previous } in events {
@@ -142,7 +149,7 @@ async fn write_events(
     let first = events.first().map_or(0, |event| event.entry.record.sequence);
     let mut covered = registry.checkpoint_before(first).await?;
     let wanted: BTreeSet<u64> = events.iter().map(|event| event.entry.record.sequence).collect();
-    let mut count = 0;
+    let (mut count, mut signers) = (0, BTreeSet::new());
     loop {
         let page: Vec<SignedCheckpoint> = registry.checkpoints_after(covered).await?;
         if page.is_empty() {
@@ -156,6 +163,7 @@ async fn write_events(
                 let list: String = hashes.iter().map(|hash| format!("{hash}\n")).collect();
                 folder.write(&format!("checkpoints/{size:010}.hashes"), list.as_bytes())?;
             }
+            signers.insert(checkpoint.checkpoint.key);
             (covered, count) = (size, count + 1);
         }
     }
@@ -164,49 +172,54 @@ async fn write_events(
         let message = "the log has events that no checkpoint is about; look with: issuer audit verify";
         return Err(Failure::new("log-broken", message));
     }
-    Ok(count)
+    Ok((count, signers))
 }
 
-/// The person's certificates with those above them and the newest CRLs; answers what openssl must say of each.
+/// The person's certificates with those above them and their newest CRLs; answers what openssl must say of each.
 async fn write_certificates(
     office: &Office,
     folder: &mut Folder,
     holder: &Cardholder,
+    now: Timestamp,
 ) -> Result<Vec<Expected>, Failure> {
-    let (mut chain, mut anchor, mut crls) = (String::new(), String::new(), String::new());
-    let mut revoked: BTreeSet<Vec<u8>> = BTreeSet::new();
-    for authority in office.registry.authorities().await? {
-        let certificate = Certificate::from_der(authority.certificate)?;
-        let place = if certificate.is_self_issued() { &mut anchor } else { &mut chain };
-        place.push_str(&certificate.to_pem());
-        let Some(crl) = office.registry.newest_crl(authority.name).await? else {
-            if authority.name == AuthorityName::People {
-                let message =
-                    "there is no CRL of the authority for people yet; make one with: issuer publish";
-                return Err(Failure::new("no-crl", message));
-            }
-            continue;
-        };
-        crls.push_str(&to_pem("X509 CRL", &crl.crl));
-        if authority.name == AuthorityName::People {
-            for entry in CrlView::from_der(&crl.crl)?.entries() {
-                revoked.insert(entry?.revoked()?.serial_number.as_bytes().to_vec());
-            }
-        }
-    }
-    folder.write("anchor.pem", anchor.as_bytes())?;
-    folder.write("chain.pem", chain.as_bytes())?;
-    folder.write("crls.pem", crls.as_bytes())?;
-    let mut expected = Vec::new();
+    let (mut records, mut certificates) = (Vec::new(), Vec::new());
     for record in office.registry.certificates_of(holder.id).await? {
         let Some(der) = record.certificate.clone() else { continue };
-        let certificate = Certificate::from_der(der)?;
+        certificates.push(Certificate::from_der(der)?);
+        records.push(record);
+    }
+    let vouching = vouching(office, &certificates, now).await?;
+    folder.write("anchor.pem", vouching.anchors.as_bytes())?;
+    folder.write("chain.pem", vouching.chain.as_bytes())?;
+    folder.write("crls.pem", vouching.crls.as_bytes())?;
+    let mut expected = Vec::new();
+    for (record, certificate) in records.into_iter().zip(certificates) {
         folder.write(&format!("certificates/{}.pem", record.serial), certificate.to_pem().as_bytes())?;
         expected.push(Expected {
-            is_revoked: revoked.contains(certificate.serial_number().as_bytes()),
-            is_expired: certificate.not_after() < office.clock.now(),
+            is_revoked: vouching.revoked.contains(certificate.serial_number().as_bytes()),
+            is_expired: certificate.not_after() < now,
             record,
         });
     }
     Ok(expected)
+}
+
+/// The public keys that signed these checkpoints, each under its name.
+async fn write_audit_keys(
+    office: &Office,
+    folder: &mut Folder,
+    signers: &BTreeSet<AuditKeyId>,
+) -> Result<(), Failure> {
+    let known = office.registry.audit_keys().await?;
+    for signer in signers {
+        let Some(key) = known.iter().find(|key| key.id == *signer) else {
+            let message = format!(
+                "the registry does not know the audit key {signer} that signed checkpoints; look with: issuer audit verify"
+            );
+            return Err(Failure::new("log-broken", message));
+        };
+        let pem = to_pem("PUBLIC KEY", &key.public_key);
+        folder.write(&format!("audit-keys/{signer}.pem"), pem.as_bytes())?;
+    }
+    Ok(())
 }

@@ -1,10 +1,11 @@
 //! What a folder of evidence says of itself: the story in words, and the commands that check it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use crate::domain::Cardholder;
+use crate::domain::{AuditKeyId, Cardholder};
 use crate::registry::{CertificateRecord, ProvenEvent};
 
 /// A certificate, and what openssl must say of it.
@@ -19,8 +20,10 @@ pub(super) struct Readme<'a> {
     pub(super) holder: &'a Cardholder,
     pub(super) events: &'a [ProvenEvent],
     pub(super) expected: &'a [Expected],
-    /// SHA-256 of the audit key, hex.
+    /// SHA-256 of the audit key that signs the manifest, hex.
     pub(super) key: &'a str,
+    /// The audit keys that signed checkpoints.
+    pub(super) signers: &'a BTreeSet<AuditKeyId>,
     pub(super) now: Timestamp,
 }
 
@@ -58,26 +61,31 @@ impl Readme<'_> {
 
     fn trust(&self, text: &mut String) {
         let key = self.key;
+        let signers: Vec<_> = self.signers.iter().map(ToString::to_string).collect();
         let _ = write!(
             text,
             "\n## Whose word it is\n\n\
-             Two things must come to you by another way than this folder: the SHA-256 of the audit key and the organisation's root \
-             certificate (`anchor.pem`). Both are also in the organisation's published directory (`audit/keys.pem`, `anchor.pem`). The \
-             audit key of this folder is `{key}`:\n\n\
+             Two things must come to you by another way than this folder: the SHA-256 of the audit keys and the organisation's root \
+             certificates (`anchor.pem`; after a roll-over there are two). Both are also in the organisation's published directory \
+             (`audit/keys.pem`, `anchor.pem`). The key that signs this folder is `{key}`; the names of the files in `audit-keys/` are \
+             those of the keys that signed the checkpoints, more than one where a registry was restored meanwhile:\n\n\
              ```sh\n\
-             test \"$(openssl pkey -pubin -in audit-key.pem -outform DER | sha256sum | cut -c 1-64)\" = {key}\n\
+             name() {{ openssl pkey -pubin -in \"$1\" -outform DER | sha256sum | cut -c 1-64; }}\n\
+             test \"$(name audit-key.pem)\" = {key}\n\
+             for key in {}; do\n  test \"$(name \"audit-keys/$key.pem\")\" = \"$key\" || exit 1\ndone\n\
              ```\n\n\
              Nothing in this folder was changed since:\n\n\
              ```sh\n\
              openssl dgst -sha256 -verify audit-key.pem -signature manifest.sig manifest.sha256\n\
              sha256sum --check --strict --quiet manifest.sha256\n\
-             ```\n"
+             ```\n",
+            signers.join(" ")
         );
     }
 
     fn certificates(&self, text: &mut String) {
         text.push_str(
-            "\n## The certificates\n\nEach was issued by the organisation's authority; the time of the check is that of this folder. On hold \
+            "\n## The certificates\n\nEach was issued by an authority of the organisation; the time of the check is that of this folder. On hold \
              counts as revoked.\n\n```sh\n",
         );
         let _ = writeln!(text, "at={}", self.now.as_second());
@@ -109,7 +117,7 @@ impl Readme<'_> {
 
 const LOG: &str = "\n## The events are part of the log\n\n\
 An event's file is exactly what is hashed; its last line is the hash of the event before it. Each stands in the list of a \
-checkpoint, which the audit key signed in the moment in which the event was recorded.\n\n\
+checkpoint, which an audit key signed in the moment in which the event was recorded.\n\n\
 ```sh\n\
 sha256sum --check --strict --quiet events.sha256\n\
 while read -r hash name; do\n\
@@ -126,7 +134,8 @@ Every checkpoint since is signed, and names the one before it: the log of then i
 before=\n\
 for checkpoint in checkpoints/*.txt; do\n\
   tail -n 1 \"$checkpoint\" | openssl base64 -d -A > /tmp/signature.$$\n\
-  head -n 9 \"$checkpoint\" | openssl dgst -sha256 -verify audit-key.pem -signature /tmp/signature.$$ > /dev/null || exit 1\n\
+  key=audit-keys/$(grep '^key ' \"$checkpoint\" | cut -c 5-).pem\n\
+  head -n 9 \"$checkpoint\" | openssl dgst -sha256 -verify \"$key\" -signature /tmp/signature.$$ > /dev/null || exit 1\n\
   test -z \"$before\" || grep --quiet --line-regexp \"previous $before\" \"$checkpoint\" || exit 1\n\
   before=$(sha256sum < \"$checkpoint\" | cut -c 1-64)\n\
 done\n\
