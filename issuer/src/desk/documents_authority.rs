@@ -49,6 +49,6 @@ pub(super) async fn documents_authority(
     };
     let certificate =
         certify(&office.registry, (AuthorityName::Root, &mut root), request, now, &mut office.random).await?;
-    store(&office.registry, name, &certificate).await?;
+    store(&office.registry, name, &certificate, now).await?;
     Ok((Authority::open(certificate, Box::new(key))?, Origin::New))
 }

@@ -134,7 +134,7 @@ impl From<RegistryError> for Failure {
             RegistryError::Notary(_) => "key",
             RegistryError::LogBroken(_)
             | RegistryError::CheckpointBroken(_)
-            | RegistryError::StateBroken(_) => "log-broken",
+            | RegistryError::TablesDiffer { .. } => "log-broken",
             RegistryError::Unreachable(_) => "registry-unreachable",
             RegistryError::NotAdmitted(_) => "registry-not-admitted",
             RegistryError::NotBuiltIn => "unsupported",

@@ -170,7 +170,7 @@ async fn establish(
         random,
     )?;
     write_secret(&home.master_key_file(), &master_key)?;
-    store(&registry, AuthorityName::Root, &certificate).await?;
+    store(&registry, AuthorityName::Root, &certificate, now).await?;
     let notary = audit::notary::of_home(home, hex::encode(certificate.subject_key_identifier()), None)?;
     registry.set_notary(notary, now).await?;
     let mut records =
@@ -190,7 +190,7 @@ async fn establish(
             key: &proven,
         };
         let issuing = certify(&registry, (AuthorityName::Root, &mut root), request, now, random).await?;
-        store(&registry, name, &issuing).await?;
+        store(&registry, name, &issuing, now).await?;
         records.push(KeyRecord::new(name, &plan.location(name), &issuing));
     }
     registry.close().await;
@@ -253,9 +253,10 @@ pub(super) async fn store(
     registry: &Registry,
     name: AuthorityName,
     certificate: &Certificate,
+    now: Timestamp,
 ) -> Result<(), Failure> {
     let authority = registry::Authority { name, certificate: certificate.as_der().to_vec() };
-    Ok(registry.add_authority(&authority).await?)
+    Ok(registry.add_authority(&authority, now).await?)
 }
 
 /// Writes a new file that only its owner reads.

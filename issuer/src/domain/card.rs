@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use action::{CardAction, Direction, Way};
-pub use event::{CardCommand, CardEvent, CardRefusal, Consequence};
+pub use event::{CardCommand, CardEvent, CardRefusal, Consequence, ReceivedCard};
 pub use identity::{CardId, CardKey, Guid, StockIdentity};
 pub use puk::PukStanding;
 pub use state::{CardFault, CardState, InitialPin, Loss, Usability};
@@ -91,7 +91,7 @@ impl Card {
             return Err(self.refusal(action));
         }
         Ok(match command {
-            CardCommand::Receive => CardEvent::CardReceived { at: now },
+            CardCommand::Receive => CardEvent::CardReceived { at: now, card: None },
             CardCommand::BeginPersonalisation { holder, fresh_guid } => self.begun(holder, fresh_guid, now),
             CardCommand::ResumePersonalisation { holder } => self.resumed(holder, now),
             CardCommand::CompletePersonalisation { pin, .. } => {
@@ -118,7 +118,7 @@ impl Card {
     #[must_use]
     pub fn apply(self, event: CardEvent) -> Self {
         match event {
-            CardEvent::CardReceived { at } => {
+            CardEvent::CardReceived { at, .. } => {
                 Self { state: CardState::InStock { since: at }, found: None, ..self }
             }
             CardEvent::CardFaultFound { fault, .. } => Self { found: Some(fault), ..self },

@@ -1,10 +1,14 @@
 //! One certificate, from the bytes that will be signed to its revocation.
 
+mod reserved;
+
 use std::cmp::Ordering;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use reserved::{OnCard, ReservedCertificate};
 
 /// A certificate's serial number, RFC 5280 section 4.1.2.2: the content octets of the INTEGER, shown in lower-case hex.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -238,11 +242,24 @@ pub enum CertificateEvent {
     CertificateReserved {
         /// When.
         at: Timestamp,
+        /// What; earlier programs did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<Box<ReservedCertificate>>,
     },
     /// It was signed.
     CertificateSigned {
         /// When.
         at: Timestamp,
+        /// SHA-256 of the certificate, hex; earlier programs did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<String>,
+    },
+    /// A later attempt at the same card took it over.
+    CertificateAdopted {
+        /// When.
+        at: Timestamp,
+        /// Which attempt.
+        attempt: u32,
     },
     /// It was read back and exercised.
     CertificateDelivered {
@@ -279,6 +296,28 @@ pub enum CertificateEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         invalid_since: Option<Timestamp>,
     },
+}
+
+impl CertificateEvent {
+    /// The same, with what was stored.
+    #[must_use]
+    pub fn of_reserved(self, what: ReservedCertificate) -> Self {
+        match self {
+            Self::CertificateReserved { at, .. } => {
+                Self::CertificateReserved { at, certificate: Some(Box::new(what)) }
+            }
+            other => other,
+        }
+    }
+
+    /// The same, with the SHA-256 of what was signed, hex.
+    #[must_use]
+    pub fn of_signed(self, digest: String) -> Self {
+        match self {
+            Self::CertificateSigned { at, .. } => Self::CertificateSigned { at, certificate: Some(digest) },
+            other => other,
+        }
+    }
 }
 
 /// Why a command was refused.
@@ -354,11 +393,11 @@ impl Certificate {
         };
         match (command, &self.state) {
             (CertificateCommand::Reserve, CertificateState::Unknown) => {
-                Ok(CertificateEvent::CertificateReserved { at: now })
+                Ok(CertificateEvent::CertificateReserved { at: now, certificate: None })
             }
             (CertificateCommand::Reserve, _) => Err(CertificateRefusal::SerialNumberTaken),
             (CertificateCommand::RecordSignature, CertificateState::ToBeSigned { .. }) => {
-                Ok(CertificateEvent::CertificateSigned { at: now })
+                Ok(CertificateEvent::CertificateSigned { at: now, certificate: None })
             }
             (CertificateCommand::ConfirmDelivery, CertificateState::Signed { .. }) => {
                 Ok(CertificateEvent::CertificateDelivered { at: now })
@@ -417,8 +456,11 @@ impl Certificate {
     #[must_use]
     pub fn apply(self, event: CertificateEvent) -> Self {
         let state = match (event, self.state) {
-            (CertificateEvent::CertificateReserved { at }, _) => CertificateState::ToBeSigned { since: at },
-            (CertificateEvent::CertificateSigned { at }, _) => CertificateState::Signed { since: at },
+            (CertificateEvent::CertificateReserved { at, .. }, _) => {
+                CertificateState::ToBeSigned { since: at }
+            }
+            (CertificateEvent::CertificateSigned { at, .. }, _) => CertificateState::Signed { since: at },
+            (CertificateEvent::CertificateAdopted { .. }, state) => state,
             (CertificateEvent::CertificateDelivered { at }, _) => CertificateState::Delivered { since: at },
             (CertificateEvent::CertificateHeld { at }, CertificateState::Signed { .. }) => {
                 CertificateState::OnHold { since: at, reach: Reach::Signed }

@@ -7,14 +7,17 @@
 //! - [`reconciliation`]: a list of staff beside the people who are known.
 //! - [`card`]: one card, from stock to its holder to its end.
 //! - [`certificate`]: one certificate, from the bytes that will be signed to its revocation.
+//! - [`authority`]: keys, certificates and CRLs of an authority; [`agreement`]: what holds for the registry as a whole.
 //! - [`request`]: what somebody asks the desk to do.
 //! - [`operator`]: who does something at the desk; [`role`]: which role may do what, one table; [`approval`]: what needs two.
 //! - [`audit`]: the log of events and how they hold each other together; [`checkpoint`]: what is signed about it.
 //! - [`reader_class`]: who may read documents of a kind.
 //! - [`unicode`]: text that people read.
 
+pub mod agreement;
 pub mod approval;
 pub mod audit;
+pub mod authority;
 pub mod card;
 pub mod cardholder;
 pub mod certificate;
@@ -27,28 +30,30 @@ pub mod request;
 pub mod role;
 pub mod unicode;
 
+pub use agreement::{Agreement, RegistryEvent};
 pub use approval::{
     Act, Approval, ApprovalCommand, ApprovalEvent, ApprovalId, ApprovalRefusal, ApprovalState, GuardedAct,
     Party,
 };
 pub use audit::{Actor, AuditRecord, BrokenChain, ChainCheck, ChainEnd, ChainHash, Subject};
+pub use authority::{AuthorityEvent, AuthorityHistory, Known};
 pub use card::{
     Card, CardAction, CardCommand, CardEvent, CardFault, CardId, CardKey, CardRefusal, CardState,
-    Consequence, Direction, Guid, InitialPin, Loss, PukStanding, StockIdentity, Usability, Way,
+    Consequence, Direction, Guid, InitialPin, Loss, PukStanding, ReceivedCard, StockIdentity, Usability, Way,
 };
 pub use cardholder::{
     Cardholder, CardholderId, DomainName, MailAddress, MalformedField, Name, NewCardholder, StaffId,
 };
 pub use certificate::{
     AuthorityName, Certificate, CertificateCommand, CertificateEvent, CertificateRefusal, CertificateState,
-    Reach, RevocationReason, SerialNumber, is_sayable,
+    OnCard, Reach, ReservedCertificate, RevocationReason, SerialNumber, is_sayable,
 };
 pub use checkpoint::{
     AuditKeyId, Batch, Checkpoint, CheckpointFault, MalformedCheckpoint, Notary, SignedCheckpoint,
 };
 pub use operator::{Operator, OperatorEvent, OperatorId, OperatorRefusal};
 pub use person::{Person, PersonCommand, PersonEvent, PersonRefusal};
-pub use reader_class::{ClassDescription, ClassName, Clearance, ReaderClass};
+pub use reader_class::{ClassDescription, ClassName, Clearance, MemberEvent, ReaderClass};
 pub use request::{
     Request, RequestCommand, RequestEvent, RequestId, RequestKind, RequestRefusal, RequestState,
 };

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::cardholder::{Cardholder, MalformedField};
 use super::unicode::{composed, hidden_character};
 
@@ -78,6 +80,24 @@ impl Clearance {
     pub const fn level(self) -> u8 {
         self.0
     }
+}
+
+/// What happens to a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum MemberEvent {
+    /// Is in a class, or may read up to another classification.
+    ClassJoined {
+        /// Which class.
+        class: String,
+        /// Up to which classification.
+        clearance: u8,
+    },
+    /// Is in it no longer.
+    ClassLeft {
+        /// Which class.
+        class: String,
+    },
 }
 
 /// A class and who is in it.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -11,8 +10,10 @@ use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::operators::agree;
 use super::rows::{self, damaged, time_text, whole_seconds};
+use crate::domain::agreement::DUAL_CONTROL;
 use crate::domain::{
-    Act, Approval, ApprovalCommand, ApprovalEvent, ApprovalId, GuardedAct, OperatorId, Party, Subject,
+    Act, Approval, ApprovalCommand, ApprovalEvent, ApprovalId, GuardedAct, OperatorId, Party, RegistryEvent,
+    Subject,
 };
 
 /// An approval as the registry knows it.
@@ -34,15 +35,6 @@ pub struct ApprovalRecord {
     pub expires_at: Timestamp,
 }
 
-/// The acts that need two, in the settings.
-const DUAL_CONTROL: &str = "dual-control";
-
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-enum DualControlEvent {
-    DualControlSet { acts: Vec<&'static str> },
-}
-
 const APPROVAL: &str = "SELECT approvals.id AS id, act, details, why, requester, people.name AS name, approvals.snapshot AS snapshot, \
     expires_at FROM approvals JOIN operators ON operators.id = requester JOIN people ON people.id = operators.person";
 
@@ -62,9 +54,9 @@ impl Registry {
     /// # Errors
     /// The database.
     pub async fn set_dual_control(&self, acts: &BTreeSet<Act>, now: Timestamp) -> Result<(), RegistryError> {
-        let words: Vec<_> = acts.iter().map(|act| act.as_str()).collect();
+        let words: Vec<_> = acts.iter().map(|act| act.as_str().to_owned()).collect();
         let value = words.join(" ");
-        let event = DualControlEvent::DualControlSet { acts: words };
+        let event = RegistryEvent::DualControlSet { acts: words };
         self.change(async |change| agree(change, (DUAL_CONTROL, value.clone()), &event, now).await).await
     }
 

@@ -13,7 +13,7 @@ use super::error::RegistryError;
 use super::outbox;
 use super::records::Authority;
 use super::rows::{self, time_text};
-use crate::domain::AuthorityName;
+use crate::domain::{AuthorityEvent, AuthorityName, Subject};
 
 /// A key of an authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,8 +107,15 @@ impl Registry {
     ///
     /// # Errors
     /// The database, or there is no such authority.
-    pub async fn renew_authority(&self, name: AuthorityName, renewed: &[u8]) -> Result<(), RegistryError> {
+    pub async fn renew_authority(
+        &self,
+        name: AuthorityName,
+        renewed: &[u8],
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
         self.change(async |change| {
+            let event = AuthorityEvent::AuthorityRenewed { certificate: rows::digest(renewed) };
+            change.record(Subject::Authority(name), &event, now).await?;
             let generation = current(change, name).await?;
             keep_present(change, name, generation).await?;
             set_present(change, name, renewed).await?;
@@ -130,7 +137,11 @@ impl Registry {
     ///
     /// # Errors
     /// The database, or the key is already there.
-    pub async fn roll_over_authority(&self, new: &NewAuthorityKey<'_>) -> Result<u32, RegistryError> {
+    pub async fn roll_over_authority(
+        &self,
+        new: &NewAuthorityKey<'_>,
+        now: Timestamp,
+    ) -> Result<u32, RegistryError> {
         self.change(async |change| {
             let (name, generation) = (new.name, current(change, new.name).await?);
             let present = sqlx::query("SELECT certificate FROM authorities WHERE name = $1")
@@ -160,7 +171,15 @@ impl Registry {
             set_present(change, name, new.certificate).await?;
             move_crl(change, name, new.predecessor).await?;
             outbox::mark_authority(change, name).await?;
-            u32::try_from(next).map_err(|_| rows::damaged("too many keys"))
+            let next = u32::try_from(next).map_err(|_| rows::damaged("too many keys"))?;
+            let event = AuthorityEvent::AuthorityRolledOver {
+                generation: next,
+                certificate: rows::digest(new.certificate),
+                key: hex::encode(new.key_identifier),
+                predecessor: hex::encode(new.predecessor),
+            };
+            change.record(Subject::Authority(name), &event, now).await?;
+            Ok(next)
         })
         .await
     }
@@ -175,6 +194,7 @@ impl Registry {
         generation: u32,
         direction: CrossDirection,
         cross: &[u8],
+        now: Timestamp,
     ) -> Result<(), RegistryError> {
         let kind = match direction {
             CrossDirection::Given => "given",
@@ -182,6 +202,9 @@ impl Registry {
         };
         self.change(async |change| {
             keep(change, name, i64::from(generation), kind, cross.to_vec()).await?;
+            let (direction, certificate) = (kind.to_owned(), rows::digest(cross));
+            let event = AuthorityEvent::CrossCertificateKept { generation, direction, certificate };
+            change.record(Subject::Authority(name), &event, now).await?;
             outbox::mark_authority(change, name).await
         })
         .await
@@ -197,8 +220,16 @@ impl Registry {
         number: u64,
         times: (Timestamp, Timestamp),
         crl: &[u8],
+        now: Timestamp,
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
+            let event = AuthorityEvent::CrlInstalled {
+                number,
+                this_update: rows::whole_seconds(times.0),
+                next_update: rows::whole_seconds(times.1),
+                crl: rows::digest(crl),
+            };
+            change.record(Subject::Authority(name), &event, now).await?;
             sqlx::query(
                 "INSERT INTO crls (authority, number, this_update, next_update, crl) VALUES ($1, $2, $3, $4, NULL)",
             )

@@ -13,8 +13,8 @@ use sqlx::{AssertSqlSafe, Column, Row, TypeInfo, ValueRef};
 use super::database::{Change, Kind, Registry};
 use super::error::RegistryError;
 use super::people::{described, index};
-use super::rows::{damaged, time_text};
-use crate::domain::{CardholderId, Subject};
+use super::rows::{self, damaged, time_text};
+use crate::domain::{AuthorityEvent, AuthorityName, CardholderId, RegistryEvent, Subject};
 
 /// One row: what is NULL is left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct BackupRow {
 }
 
 /// One value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum BackupValue {
     /// An integer.
@@ -38,13 +38,6 @@ pub enum BackupValue {
         /// The digits.
         hex: String,
     },
-}
-
-/// What a restored registry remembers of where it comes from.
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-enum RestoreEvent<'a> {
-    RegistryRestored { backup: Timestamp, events: u64, digest: &'a str },
 }
 
 /// Tables that are not rows of the registry, or are computed from them.
@@ -98,7 +91,7 @@ impl Registry {
         now: Timestamp,
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
-            for table in ["event_chain", "registry"] {
+            for table in ["events", "event_chain", "registry"] {
                 let statement = format!("DELETE FROM {table}");
                 sqlx::query(AssertSqlSafe(statement)).execute(change.connection()).await?;
             }
@@ -115,7 +108,9 @@ impl Registry {
             continue_numbers(change).await?;
             change.read_end().await?;
             let events = change.end().sequence;
-            let event = RestoreEvent::RegistryRestored { backup: taken_at, events, digest };
+            let digest = digest.to_owned();
+            let event =
+                RegistryEvent::RegistryRestored { backup: rows::whole_seconds(taken_at), events, digest };
             change.record(Subject::Registry, &event, now).await
         })
         .await
@@ -127,17 +122,18 @@ impl Registry {
     /// The database.
     pub async fn skip_crl_numbers(
         &self,
-        authority: &str,
+        authority: AuthorityName,
         number: u64,
         now: Timestamp,
     ) -> Result<(), RegistryError> {
-        let number = super::database::stored(number)?;
         self.change(async |change| {
+            let event = AuthorityEvent::CrlNumbersSkipped { number };
+            change.record(Subject::Authority(authority), &event, now).await?;
             sqlx::query(
                 "INSERT INTO crls (authority, number, this_update, next_update, crl) VALUES ($1, $2, $3, $3, NULL) ON CONFLICT DO NOTHING",
             )
-            .bind(authority.to_owned())
-            .bind(number)
+            .bind(authority.as_str())
+            .bind(super::database::stored(number)?)
             .bind(time_text(now))
             .execute(change.connection())
             .await?;
@@ -199,7 +195,7 @@ fn ordered(tables: &[AnyRow], references: &[AnyRow]) -> Result<Vec<String>, Regi
     Ok(order)
 }
 
-fn values(row: &AnyRow) -> Result<BTreeMap<String, BackupValue>, RegistryError> {
+pub(super) fn values(row: &AnyRow) -> Result<BTreeMap<String, BackupValue>, RegistryError> {
     let mut values = BTreeMap::new();
     for column in row.columns() {
         let (name, place) = (column.name().to_owned(), column.ordinal());

@@ -11,7 +11,8 @@ use super::records::{CardRecord, NewStockCard, PresentedIdentity};
 use super::requests::fulfil_for_card;
 use super::rows::{self, time_text, whole_seconds};
 use crate::domain::{
-    Card, CardCommand, CardEvent, CardId, CardState, CardholderId, PersonRefusal, StockIdentity, Subject,
+    Card, CardCommand, CardEvent, CardId, CardState, CardholderId, PersonRefusal, ReceivedCard,
+    StockIdentity, Subject,
 };
 
 /// The present version of the derivation of a card's secrets.
@@ -240,6 +241,10 @@ pub(super) async fn execute(
         refuse_second_card(change, *holder, id).await?;
         refuse_who_left(change, *holder).await?;
     }
+    let event = match event {
+        event @ CardEvent::CardReceived { .. } => event.of_received(received(change, id).await?),
+        event => event,
+    };
     change.record(Subject::Card(id), &event, now).await?;
     if let Some(consequence) = event.consequence() {
         follow_card(change, id, consequence, invalid_since, now).await?;
@@ -251,6 +256,19 @@ pub(super) async fn execute(
         fulfil_for_card(change, holder, id, now).await?;
     }
     Ok(card)
+}
+
+/// What the log keeps of a card that is taken into stock.
+async fn received(change: &mut Change, id: CardId) -> Result<ReceivedCard, RegistryError> {
+    let row = sqlx::query("SELECT vendor_serial, stock_guid, secrets_version FROM cards WHERE id = $1")
+        .bind(id.0)
+        .fetch_one(change.connection())
+        .await?;
+    let (vendor_serial, guid) = match rows::stock_identity(&row)? {
+        StockIdentity::VendorSerial(serial) => (Some(serial), None),
+        StockIdentity::Guid(guid) => (None, Some(guid)),
+    };
+    Ok(ReceivedCard { vendor_serial, guid, secrets_version: rows::number(&row, "secrets_version")? })
 }
 
 /// Writes a card's state and what it is found by.
@@ -272,7 +290,7 @@ pub(super) async fn store(change: &mut Change, id: CardId, card: &Card) -> Resul
 }
 
 /// 1 while somebody has it, 2 while it is being made for somebody.
-fn live(state: &CardState) -> i64 {
+pub(super) fn live(state: &CardState) -> i64 {
     match state {
         CardState::BeingPersonalised { .. } => 2,
         state if state.is_live() => 1,

@@ -18,9 +18,9 @@ use super::requests::fulfil_revocation;
 use super::rows::{self, damaged, time_text, whole_seconds};
 use crate::domain::unicode::search_key;
 use crate::domain::{
-    AuthorityName, CardCommand, CardId, CardRefusal, CardState, CardholderId, Certificate,
-    CertificateCommand, CertificateRefusal, CertificateState, Consequence, RevocationReason, SerialNumber,
-    Subject,
+    AuthorityEvent, AuthorityName, CardCommand, CardId, CardRefusal, CardState, CardholderId, Certificate,
+    CertificateCommand, CertificateEvent, CertificateRefusal, CertificateState, Consequence, OnCard,
+    ReservedCertificate, RevocationReason, SerialNumber, Subject,
 };
 
 impl Registry {
@@ -28,8 +28,11 @@ impl Registry {
     ///
     /// # Errors
     /// The database.
-    pub async fn add_authority(&self, authority: &Authority) -> Result<(), RegistryError> {
+    pub async fn add_authority(&self, authority: &Authority, now: Timestamp) -> Result<(), RegistryError> {
         self.change(async |change| {
+            let certificate = rows::digest(&authority.certificate);
+            let event = AuthorityEvent::AuthorityAdded { certificate };
+            change.record(Subject::Authority(authority.name), &event, now).await?;
             sqlx::query("INSERT INTO authorities (name, certificate) VALUES ($1, $2)")
                 .bind(authority.name.as_str())
                 .bind(authority.certificate.clone())
@@ -88,7 +91,8 @@ impl Registry {
         now: Timestamp,
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
-            execute(change, serial, CertificateCommand::RecordSignature, now).await?;
+            let signed = |event: CertificateEvent| event.of_signed(rows::digest(certificate));
+            execute_with(change, serial, CertificateCommand::RecordSignature, now, signed).await?;
             sqlx::query("UPDATE certificates SET certificate = $1 WHERE serial = $2")
                 .bind(certificate.to_vec())
                 .bind(serial.as_bytes().to_vec())
@@ -344,9 +348,10 @@ pub(super) async fn reserve(
     if load(change, &new.serial).await?.is_some() {
         return Err(CertificateRefusal::SerialNumberTaken.into());
     }
-    let event = Certificate::default().decide(CertificateCommand::Reserve, whole_seconds(now))?;
-    let state = Certificate::default().apply(event.clone());
     let generation = generation_of(change, new.authority, &new.to_be_signed).await?;
+    let event = Certificate::default().decide(CertificateCommand::Reserve, whole_seconds(now))?;
+    let event = event.of_reserved(told_of(new, rows::in_range("generation", generation)?));
+    let state = Certificate::default().apply(event.clone());
     sqlx::query(
         "INSERT INTO certificates (serial, authority, profile, subject, mail, holder, card, attempt, card_key, \
          not_before, not_after, to_be_signed, certificate, state, snapshot, subject_key, \
@@ -371,6 +376,27 @@ pub(super) async fn reserve(
     .execute(change.connection())
     .await?;
     change.record(Subject::Certificate(new.serial.clone()), &event, now).await
+}
+
+/// What the log keeps of it.
+fn told_of(new: &NewCertificate, generation: u32) -> ReservedCertificate {
+    let on_card = new.on_card.map(|(holder, card, attempt, key)| OnCard {
+        holder,
+        card,
+        attempt,
+        key: key.as_str().to_owned(),
+    });
+    ReservedCertificate {
+        authority: new.authority.as_str().to_owned(),
+        generation,
+        profile: new.profile.clone(),
+        subject: new.subject.clone(),
+        mail: new.mail.clone(),
+        on_card,
+        not_before: whole_seconds(new.not_before),
+        not_after: whole_seconds(new.not_after),
+        to_be_signed: rows::digest(&new.to_be_signed),
+    }
 }
 
 /// Revokes a certificate within a change; one that is revoked stays as it is.
@@ -509,8 +535,19 @@ async fn execute(
     command: CertificateCommand,
     now: Timestamp,
 ) -> Result<(), RegistryError> {
+    execute_with(change, serial, command, now, |event| event).await
+}
+
+/// The same; `told` says in the event what is stored beside it.
+async fn execute_with(
+    change: &mut Change,
+    serial: &SerialNumber,
+    command: CertificateCommand,
+    now: Timestamp,
+    told: impl FnOnce(CertificateEvent) -> CertificateEvent,
+) -> Result<(), RegistryError> {
     let before = load(change, serial).await?.unwrap_or_default();
-    let event = before.decide(command, whole_seconds(now))?;
+    let event = told(before.decide(command, whole_seconds(now))?);
     change.record(Subject::Certificate(serial.clone()), &event, now).await?;
     store(change, serial, &before.apply(event)).await?;
     outbox::mark_certificate(change, serial).await

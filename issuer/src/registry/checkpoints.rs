@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -11,7 +10,8 @@ use super::database::{Change, Registry, chain_end, chain_hash, stored};
 use super::error::RegistryError;
 use super::rows::{self, damaged, time_text};
 use crate::domain::{
-    AuditKeyId, Batch, ChainEnd, ChainHash, Checkpoint, CheckpointFault, Notary, SignedCheckpoint, Subject,
+    AuditKeyId, Batch, ChainEnd, ChainHash, Checkpoint, CheckpointFault, Notary, RegistryEvent,
+    SignedCheckpoint, Subject,
 };
 
 /// A public key that signs checkpoints.
@@ -27,12 +27,6 @@ pub struct AuditKey {
 
 /// Whether a signature is that of a key: `(public key, text, signature)`.
 pub type CheckpointVerifier<'a> = &'a dyn Fn(&[u8], &str, &[u8]) -> bool;
-
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-enum KeyEvent<'a> {
-    AuditKeyAdded { key: &'a str },
-}
 
 /// Signs where the log will end when this change is committed.
 pub(super) async fn sign(
@@ -104,7 +98,8 @@ impl Registry {
                 .bind(time_text(now))
                 .execute(change.connection())
                 .await?;
-            change.record(Subject::Registry, &KeyEvent::AuditKeyAdded { key: id.as_str() }, now).await
+            let event = RegistryEvent::AuditKeyAdded { key: id.as_str().to_owned() };
+            change.record(Subject::Registry, &event, now).await
         })
         .await
     }

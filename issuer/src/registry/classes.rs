@@ -1,7 +1,6 @@
 //! Classes of readers in the registry.
 
 use jiff::Timestamp;
-use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -9,15 +8,10 @@ use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::records::ClassChange;
 use super::rows::{self, PERSON, damaged, time_text};
-use crate::domain::{Cardholder, CardholderId, ClassDescription, ClassName, Clearance, ReaderClass, Subject};
-
-/// What happens to a member.
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-enum MemberEvent<'a> {
-    ClassJoined { class: &'a str, clearance: u8 },
-    ClassLeft { class: &'a str },
-}
+use crate::domain::{
+    Cardholder, CardholderId, ClassDescription, ClassName, Clearance, MemberEvent, ReaderClass,
+    RegistryEvent, Subject,
+};
 
 impl Registry {
     /// Adds members to a class, which is made if there is none; what is said anew of a class or member replaces what was
@@ -28,6 +22,7 @@ impl Registry {
     pub async fn add_to_class(&self, wanted: &ClassChange, now: Timestamp) -> Result<(), RegistryError> {
         self.change(async |change| {
             let name = wanted.name.as_str();
+            let before = described(change, name).await?;
             sqlx::query(
                 "INSERT INTO reader_classes (name, description, policy) VALUES ($1, coalesce($2, ''), coalesce($3, $4)) \
                  ON CONFLICT (name) DO UPDATE SET description = coalesce($2, reader_classes.description), \
@@ -40,6 +35,10 @@ impl Registry {
             .execute(change.connection())
             .await?;
             let class = class_id(change, name).await?.ok_or_else(|| damaged("a class vanished"))?;
+            let present = described(change, name).await?;
+            if let Some(event) = present.filter(|present| before.as_ref() != Some(present)) {
+                change.record(Subject::Registry, &event, now).await?;
+            }
             for member in &wanted.members {
                 let row = sqlx::query(
                     "INSERT INTO reader_class_members (class, person, clearance) VALUES ($1, $2, coalesce($3, 0)) \
@@ -51,7 +50,7 @@ impl Registry {
                 .bind(wanted.clearance.map(|clearance| i64::from(clearance.level())))
                 .fetch_one(change.connection())
                 .await?;
-                let event = MemberEvent::ClassJoined { class: name, clearance: rows::number(&row, "clearance")? };
+                let event = MemberEvent::ClassJoined { class: name.to_owned(), clearance: rows::number(&row, "clearance")? };
                 change.record(Subject::Person(*member), &event, now).await?;
             }
             Ok(())
@@ -88,7 +87,7 @@ impl Registry {
                     .bind(person.0)
                     .execute(change.connection())
                     .await?;
-                let event = MemberEvent::ClassLeft { class: name.as_str() };
+                let event = MemberEvent::ClassLeft { class: name.as_str().to_owned() };
                 change.record(Subject::Person(person), &event, now).await?;
                 left.push(person);
             }
@@ -97,6 +96,8 @@ impl Registry {
                     .bind(class)
                     .execute(change.connection())
                     .await?;
+                let event = RegistryEvent::ClassRemoved { class: name.as_str().to_owned() };
+                change.record(Subject::Registry, &event, now).await?;
             }
             Ok(Some(left))
         })
@@ -142,14 +143,20 @@ impl Registry {
         issued: Timestamp,
         expires: Timestamp,
     ) -> Result<u64, RegistryError> {
-        let row = sqlx::query(
-            "INSERT INTO reader_class_lists (issued_at, expires_at) VALUES ($1, $2) RETURNING number",
-        )
-        .bind(time_text(issued))
-        .bind(time_text(expires))
-        .fetch_one(&self.pool)
-        .await?;
-        rows::number(&row, "number")
+        self.change(async |change| {
+            let row = sqlx::query(
+                "INSERT INTO reader_class_lists (issued_at, expires_at) VALUES ($1, $2) RETURNING number",
+            )
+            .bind(time_text(issued))
+            .bind(time_text(expires))
+            .fetch_one(change.connection())
+            .await?;
+            let (number, expires_at) = (rows::number(&row, "number")?, rows::whole_seconds(expires));
+            let event = RegistryEvent::ClassListNumberTaken { number, expires_at };
+            change.record(Subject::Registry, &event, issued).await?;
+            Ok(number)
+        })
+        .await
     }
 
     /// When the newest list of classes was signed, or was about to be.
@@ -161,6 +168,19 @@ impl Registry {
             sqlx::query("SELECT max(issued_at) AS at FROM reader_class_lists").fetch_one(&self.pool).await?;
         rows::optional_time(&row, "at")
     }
+}
+
+/// What is said of a class now, as the log keeps it.
+async fn described(change: &mut Change, name: &str) -> Result<Option<RegistryEvent>, RegistryError> {
+    let row = sqlx::query("SELECT description, policy FROM reader_classes WHERE name = $1")
+        .bind(name.to_owned())
+        .fetch_optional(change.connection())
+        .await?;
+    row.map(|row| {
+        let (description, policy) = (row.try_get("description")?, row.try_get("policy")?);
+        Ok(RegistryEvent::ClassDescribed { class: name.to_owned(), description, policy })
+    })
+    .transpose()
 }
 
 async fn class_id(change: &mut Change, name: &str) -> Result<Option<i64>, RegistryError> {

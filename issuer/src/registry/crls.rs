@@ -1,7 +1,6 @@
 //! CRLs in the registry: a number is taken before its CRL is signed.
 
 use jiff::Timestamp;
-use serde::Serialize;
 use sqlx::Row;
 
 use super::database::{Change, Registry, stored};
@@ -9,14 +8,7 @@ use super::error::RegistryError;
 use super::outbox;
 use super::records::{IssuedCrl, SignedCrls};
 use super::rows::{self, damaged, time_text};
-use crate::domain::{AuthorityName, Subject};
-
-/// What happens to the CRLs of an authority.
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-enum CrlEvent {
-    CrlNumberTaken { number: u64 },
-}
+use crate::domain::{AuthorityEvent, AuthorityName, Subject};
 
 impl Registry {
     /// Takes the next CRL number of an authority; a number whose CRL was never signed is not used again.
@@ -44,7 +36,8 @@ impl Registry {
             .bind(time_text(next_update))
             .execute(change.connection())
             .await?;
-            let event = CrlEvent::CrlNumberTaken { number };
+            let next_update = Some(rows::whole_seconds(next_update));
+            let event = AuthorityEvent::CrlNumberTaken { number, next_update };
             change.record(Subject::Authority(authority), &event, this_update).await?;
             Ok(number)
         })
@@ -59,8 +52,10 @@ impl Registry {
         &self,
         authority: AuthorityName,
         signed: &SignedCrls,
+        now: Timestamp,
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
+            change.record(Subject::Authority(authority), &told_of(signed), now).await?;
             let number = stored(signed.number)?;
             if let Some(complete) = &signed.complete {
                 store_complete(change, authority, signed.number, complete).await?;
@@ -129,6 +124,17 @@ impl Registry {
             .fetch_optional(&self.pool)
             .await?;
         row.map(|row| Ok((rows::authority(&row, "authority")?, rows::time(&row, "this_update")?))).transpose()
+    }
+}
+
+/// What the log keeps of signed CRLs.
+fn told_of(signed: &SignedCrls) -> AuthorityEvent {
+    AuthorityEvent::CrlsSigned {
+        number: signed.number,
+        key: signed.key.clone(),
+        is_complete: signed.is_complete,
+        complete: signed.complete.as_deref().map(rows::digest),
+        parts: signed.parts.iter().map(|(file, crl)| (file.clone(), rows::digest(crl))).collect(),
     }
 }
 

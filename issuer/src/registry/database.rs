@@ -19,7 +19,9 @@ use super::records::EmulatedCards;
 use super::rows::{self, damaged, time_text};
 use super::url::RegistryUrl;
 use super::{adoption, checkpoints, sqlite};
-use crate::domain::{Actor, AuditRecord, ChainEnd, ChainHash, Notary, SignedCheckpoint, Subject};
+use crate::domain::{
+    Actor, AuditRecord, ChainEnd, ChainHash, Notary, RegistryEvent, SignedCheckpoint, Subject,
+};
 
 /// An open registry.
 pub struct Registry {
@@ -74,7 +76,10 @@ impl Registry {
             .bind(time_text(now))
             .execute(&pool)
             .await?;
-        Ok(Self::opened(pool, kind, actor))
+        let registry = Self::opened(pool, kind, actor);
+        let event = RegistryEvent::RegistryCreated { emulated_cards: emulated.to_owned() };
+        registry.change(async |change| change.record(Subject::Registry, &event, now).await).await?;
+        Ok(registry)
     }
 
     /// Opens a registry and brings its tables up to date. What is not a finished registry is left as it is.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use sqlx::error::DatabaseError;
 
 use super::operations::OperationKind;
+use super::verification::Difference;
 use crate::domain::{
     ApprovalId, ApprovalRefusal, BrokenChain, CardId, CardRefusal, CardholderId, CertificateRefusal,
     CheckpointFault, PersonRefusal, RequestId, RequestRefusal, SerialNumber, StockIdentity,
@@ -117,9 +118,14 @@ pub enum RegistryError {
     /// What is signed about the log does not fit.
     #[error("the log is not what was signed: {0}")]
     CheckpointBroken(#[from] CheckpointFault),
-    /// A state is not what its events say.
-    #[error("the state of {0} is not what its events say: somebody changed the registry past this program")]
-    StateBroken(String),
+    /// The tables are not what the log says.
+    #[error("{}", differing(.differences, *.more))]
+    TablesDiffer {
+        /// How, row by row.
+        differences: Vec<Difference>,
+        /// How many more there are.
+        more: u64,
+    },
     /// The database's server does not answer, or went away.
     #[error(
         "the registry's server cannot be reached ({0}); nothing is lost: run the same command again when it is back"
@@ -162,6 +168,13 @@ pub enum RegistryError {
         /// What the system said.
         error: std::io::Error,
     },
+}
+
+fn differing(differences: &[Difference], more: u64) -> String {
+    let first = differences.first().map(ToString::to_string).unwrap_or_default();
+    let others = u64::try_from(differences.len()).unwrap_or(u64::MAX).saturating_sub(1).saturating_add(more);
+    let others = if others == 0 { String::new() } else { format!(" ({others} more like it)") };
+    format!("somebody changed the registry past this program: {first}{others}")
 }
 
 /// The primary result codes of SQLite that mean something to whoever runs the program.

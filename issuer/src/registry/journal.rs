@@ -12,7 +12,9 @@ use super::error::RegistryError;
 use super::records::{JournalEntry, JournalLine, JournalPhase};
 use super::rows::{self, time_text};
 use super::{cards, certificates};
-use crate::domain::{Card, CardCommand, CardId, CardRefusal, CardState, InitialPin, SerialNumber};
+use crate::domain::{
+    Card, CardCommand, CardId, CardRefusal, CardState, CertificateEvent, InitialPin, SerialNumber, Subject,
+};
 
 impl Registry {
     /// Writes the plan of an attempt; one that is there already stays as it is.
@@ -72,6 +74,7 @@ impl Registry {
         serial: &SerialNumber,
         card: CardId,
         attempt: u32,
+        now: Timestamp,
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
             require_attempt(change, card, attempt).await?;
@@ -81,11 +84,11 @@ impl Registry {
                 .bind(card.0)
                 .execute(change.connection())
                 .await?;
-            if adopted.rows_affected() == 1 {
-                Ok(())
-            } else {
-                Err(RegistryError::UnknownCertificate(serial.clone()))
+            if adopted.rows_affected() != 1 {
+                return Err(RegistryError::UnknownCertificate(serial.clone()));
             }
+            let event = CertificateEvent::CertificateAdopted { at: rows::whole_seconds(now), attempt };
+            change.record(Subject::Certificate(serial.clone()), &event, now).await
         })
         .await
     }

@@ -41,9 +41,10 @@ mod rows;
 mod search;
 mod sqlite;
 mod url;
+mod verification;
 
 pub use approvals::ApprovalRecord;
-pub use audit::{LogEntry, LogVerdict};
+pub use audit::LogEntry;
 pub use authority_keys::{AuthorityKey, CrossDirection, NewAuthorityKey};
 pub use backup::{BackupRow, BackupValue};
 pub use checkpoints::{AuditKey, CheckpointVerifier};
@@ -63,3 +64,5 @@ pub use remote_unblock::RequestNonce;
 pub use reports::Page;
 pub use search::SearchFor;
 pub use url::{PostgresUrl, RegistryUrl, UnsupportedRegistryUrl};
+pub use verification::exempt::NOT_COMPARED;
+pub use verification::{Difference, LogVerdict};

@@ -1,15 +1,16 @@
 //! Operators in the registry, and what the desk has agreed on.
 
 use jiff::Timestamp;
-use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::database::{Change, Registry, stored};
 use super::error::RegistryError;
 use super::rows::{self, damaged, time_text};
+use crate::domain::agreement::{ACCEPTED_CHECKPOINT, CLOCK, accepted_clock};
 use crate::domain::{
-    Actor, CardholderId, ChainHash, Operator, OperatorEvent, OperatorId, Roles, SerialNumber, Subject,
+    Actor, CardholderId, ChainHash, Operator, OperatorEvent, OperatorId, RegistryEvent, Roles, SerialNumber,
+    Subject,
 };
 
 const OPERATOR: &str = "SELECT operators.id AS id, person, people.name AS name, operators.serial AS serial, key_hash, roles, \
@@ -187,9 +188,9 @@ impl Registry {
         now: Timestamp,
     ) -> Result<(), RegistryError> {
         let (newest, now) = (rows::whole_seconds(newest), rows::whole_seconds(now));
-        let event = ClockEvent::ClockAccepted { newest, clock: now, why };
+        let event = RegistryEvent::ClockAccepted { newest, clock: now, why: why.to_owned() };
         self.change(async |change| {
-            let value = format!("{} {newest}", change.end().sequence);
+            let value = accepted_clock(change.end().sequence, newest);
             agree(change, (CLOCK, value), &event, now).await
         })
         .await
@@ -219,7 +220,7 @@ impl Registry {
         now: Timestamp,
     ) -> Result<(), RegistryError> {
         let digest = checkpoint.to_string();
-        let event = PublishedEvent::PublishedCheckpointAccepted { checkpoint: &digest };
+        let event = RegistryEvent::PublishedCheckpointAccepted { checkpoint: digest.clone() };
         self.change(async |change| agree(change, (ACCEPTED_CHECKPOINT, digest.clone()), &event, now).await)
             .await
     }
@@ -231,24 +232,6 @@ impl Registry {
     pub async fn has_accepted(&self, checkpoint: &ChainHash) -> Result<bool, RegistryError> {
         Ok(self.setting(ACCEPTED_CHECKPOINT).await? == Some(checkpoint.to_string()))
     }
-}
-
-/// The published checkpoint that a restored registry goes on behind, in the settings.
-const ACCEPTED_CHECKPOINT: &str = "published-checkpoint";
-
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-enum PublishedEvent<'a> {
-    PublishedCheckpointAccepted { checkpoint: &'a str },
-}
-
-/// The accepted clock, in the settings.
-const CLOCK: &str = "clock";
-
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-enum ClockEvent<'a> {
-    ClockAccepted { newest: Timestamp, clock: Timestamp, why: &'a str },
 }
 
 /// Writes down what the desk has agreed on, with its event.

@@ -7,8 +7,8 @@ use sqlx::any::AnyRow;
 use super::error::RegistryError;
 use super::records::{CardRecord, CertificateRecord};
 use crate::domain::{
-    AuthorityName, CardId, CardKey, Cardholder, CardholderId, Guid, MailAddress, Name, SerialNumber, StaffId,
-    StockIdentity,
+    AuthorityName, CardId, CardKey, Cardholder, CardholderId, ChainHash, Guid, MailAddress, Name,
+    SerialNumber, StaffId, StockIdentity,
 };
 
 /// The columns of a person, a card and a certificate, as the functions below read them.
@@ -22,6 +22,11 @@ pub(super) fn damaged(what: impl Into<String>) -> RegistryError {
 /// Times are stored with whole seconds, so that their texts sort as they do.
 pub(super) fn time_text(time: Timestamp) -> String {
     whole_seconds(time).to_string()
+}
+
+/// What the log names octets by: their SHA-256, hex.
+pub(super) fn digest(octets: &[u8]) -> String {
+    ChainHash::of(octets).to_string()
 }
 
 /// Without the fraction of the second, as certificates and CRLs have it too.
@@ -50,8 +55,11 @@ pub(super) fn authority(row: &AnyRow, column: &str) -> Result<AuthorityName, Reg
 }
 
 pub(super) fn number<T: TryFrom<i64>>(row: &AnyRow, column: &str) -> Result<T, RegistryError> {
-    let value: i64 = row.try_get(column)?;
-    T::try_from(value).map_err(|_| damaged(format!("{column} {value} is out of range")))
+    in_range(column, row.try_get(column)?)
+}
+
+pub(super) fn in_range<T: TryFrom<i64>>(what: &str, value: i64) -> Result<T, RegistryError> {
+    T::try_from(value).map_err(|_| damaged(format!("{what} {value} is out of range")))
 }
 
 pub(super) fn cardholder(row: &AnyRow) -> Result<Cardholder, RegistryError> {

@@ -181,8 +181,8 @@ async fn crl_numbers_are_taken_once_even_by_two_desks(place: &Place) {
         complete: Some(vec![9]),
         parts: Vec::new(),
     };
-    one.store_crls(AuthorityName::People, &crl).await.unwrap();
-    assert!(one.store_crls(AuthorityName::People, &crl).await.is_err());
+    one.store_crls(AuthorityName::People, &crl, at(2)).await.unwrap();
+    assert!(one.store_crls(AuthorityName::People, &crl, at(2)).await.is_err());
     assert_eq!(
         other.newest_crl(AuthorityName::People).await.unwrap(),
         Some(IssuedCrl { number: 3, crl: vec![9] })

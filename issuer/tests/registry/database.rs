@@ -8,6 +8,7 @@ use issuer::registry::{
     Authority, EmulatedCards, NewCertificate, NewStockCard, Registry, RegistryError, RegistryUrl,
 };
 use jiff::Timestamp;
+use sqlx::Row;
 
 use crate::postgres_server::Server;
 
@@ -48,7 +49,10 @@ impl Place {
         let registry =
             Registry::create(&self.url(), EmulatedCards::Allowed, actor("alice"), at(0)).await.unwrap();
         for name in AuthorityName::ALL {
-            registry.add_authority(&Authority { name, certificate: name.as_str().into() }).await.unwrap();
+            registry
+                .add_authority(&Authority { name, certificate: name.as_str().into() }, at(0))
+                .await
+                .unwrap();
         }
         registry
     }
@@ -68,6 +72,38 @@ impl Place {
                 let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
                 sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&pool).await.unwrap();
                 pool.close().await;
+            }
+        }
+    }
+}
+
+impl Place {
+    /// The one value that the database answers, as text; none where there is no row.
+    pub(crate) async fn value(&self, question: &str) -> Option<String> {
+        match self {
+            Self::Postgres(server) => {
+                let answer = server.psql(question);
+                answer.strip_suffix('\n').map(str::to_owned)
+            }
+            _ => Some(self.ask(question).await.first()?[0].clone()),
+        }
+    }
+
+    /// What the database answers: rows of columns, all as text.
+    pub(crate) async fn ask(&self, question: &str) -> Vec<Vec<String>> {
+        match self {
+            Self::Postgres(server) => {
+                let answer = server.psql(question);
+                answer.lines().map(|line| line.split('|').map(str::to_owned).collect()).collect()
+            }
+            Self::Shared(_) => panic!("whose server it is, has its psql"),
+            Self::Sqlite(directory) => {
+                let url = format!("sqlite:{}", directory.path().join("registry.db").display());
+                let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+                let rows =
+                    sqlx::query(sqlx::AssertSqlSafe(question.to_owned())).fetch_all(&pool).await.unwrap();
+                pool.close().await;
+                rows.iter().map(|row| (0..row.len()).map(|column| row.get(column)).collect()).collect()
             }
         }
     }

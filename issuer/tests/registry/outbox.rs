@@ -64,7 +64,7 @@ async fn a_change_waits_for_every_target_in_its_own_transaction(place: &Place) {
         complete: Some(vec![1]),
         parts: vec![("ab-2-0.crl".to_owned(), vec![2])],
     };
-    registry.store_crls(AuthorityName::People, &signed).await.unwrap();
+    registry.store_crls(AuthorityName::People, &signed, at(2)).await.unwrap();
     for target in [files.id, ldap.id] {
         let expected = [address("alice@example.org"), OutboxSubject::Authority(AuthorityName::People)];
         assert_eq!(waiting(&registry, target).await, expected);
@@ -76,7 +76,7 @@ async fn a_change_waits_for_every_target_in_its_own_transaction(place: &Place) {
     // A refused change leaves nothing behind.
     settle(&registry, ldap.id).await;
     assert!(registry.revoke_certificate(&serial, RevocationReason::Superseded, None, at(6)).await.is_err());
-    assert!(registry.store_crls(AuthorityName::People, &signed).await.is_err());
+    assert!(registry.store_crls(AuthorityName::People, &signed, at(2)).await.is_err());
     assert!(waiting(&registry, ldap.id).await.is_empty());
 }
 

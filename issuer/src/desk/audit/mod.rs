@@ -18,7 +18,7 @@ use super::office::Office;
 use super::output::{self, Format};
 use crate::domain::checkpoint::witness::{FoundLog, OwnWord, compare};
 use crate::domain::{AuthorityName, SignedCheckpoint};
-use crate::registry::RegistryError;
+use crate::registry::{Difference, RegistryError};
 
 /// What is asked of the log.
 #[derive(clap::Subcommand, Debug)]
@@ -46,7 +46,10 @@ struct Verdict {
     whole: bool,
     events: Option<u64>,
     hash: Option<String>,
-    states: Option<u64>,
+    /// Rows of its tables that agree with them.
+    rows: Option<u64>,
+    /// Those among them of which an earlier program's log says less than all.
+    untold_rows: Option<u64>,
     problem: Option<String>,
     findings: Vec<Finding>,
     witnessed: usize,
@@ -63,6 +66,31 @@ struct Verdict {
 struct Finding {
     code: &'static str,
     message: String,
+    /// What differs, where it is a value or a row of a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difference: Option<TableDifference>,
+}
+
+#[derive(Serialize)]
+struct TableDifference {
+    table: &'static str,
+    row: String,
+    column: Option<&'static str>,
+    log: String,
+    found: String,
+}
+
+impl Finding {
+    const fn new(code: &'static str, message: String) -> Self {
+        Self { code, message, difference: None }
+    }
+
+    fn of(difference: Difference) -> Self {
+        let message = format!("somebody changed the registry past this program: {difference}");
+        let Difference { table, row, column, log, found } = difference;
+        let difference = Some(TableDifference { table, row, column, log, found });
+        Self { code: "table-changed", message, difference }
+    }
 }
 
 /// Checks the log.
@@ -105,11 +133,17 @@ async fn judge(
     let registry = &office.registry;
     let mut findings = Vec::new();
     let mut note = |error: RegistryError| match error {
+        RegistryError::TablesDiffer { differences, more } => {
+            findings.extend(differences.into_iter().map(Finding::of));
+            if more > 0 {
+                findings.push(Finding::new("table-changed", format!("{more} more values and rows differ")));
+            }
+            Ok(())
+        }
         error @ (RegistryError::LogBroken(_)
         | RegistryError::CheckpointBroken(_)
-        | RegistryError::StateBroken(_)
         | RegistryError::Damaged(_)) => {
-            findings.push(Finding { code: "log-broken", message: error.to_string() });
+            findings.push(Finding::new("log-broken", error.to_string()));
             Ok(())
         }
         error => Err(Failure::from(error)),
@@ -144,7 +178,7 @@ async fn judge(
         }
     }
     for discrepancy in compare(&found, seen, |sequence| hashes.get(&sequence).copied()) {
-        findings.push(Finding { code: discrepancy.code(), message: discrepancy.to_string() });
+        findings.push(Finding::new(discrepancy.code(), discrepancy.to_string()));
     }
     let audit_key = newest.as_ref().map(|newest| newest.checkpoint.key.clone());
     let new_key = !seen.is_empty()
@@ -153,7 +187,8 @@ async fn judge(
         whole: findings.is_empty(),
         events: log.map(|log| log.end.sequence),
         hash: log.map(|log| log.end.hash.to_string()),
-        states: log.map(|log| log.states),
+        rows: log.map(|log| log.rows),
+        untold_rows: log.map(|log| log.untold),
         problem: findings.first().map(|finding| finding.message.clone()),
         findings,
         witnessed: seen.len(),
@@ -175,6 +210,11 @@ fn tell(verdict: &Verdict, format: Format) -> Result<(), Failure> {
             verdict.audit_key.as_deref().unwrap_or_default()
         ));
     }
+    if let Some(untold @ 1..) = verdict.untold_rows {
+        output::progress(&format!(
+            "note: {untold} rows were written by an earlier version, whose log says less of them; what it says was compared"
+        ));
+    }
     for path in &verdict.witnesses_torn {
         output::progress(&format!(
             "note: the last checkpoint in the witness file {path} is torn; those before it were compared"
@@ -194,9 +234,9 @@ fn tell(verdict: &Verdict, format: Format) -> Result<(), Failure> {
         count => format!(" It agrees with what was seen of it {count} times."),
     };
     output::line(&format!(
-        "The log is whole: {} events, {} states agree with them. Its end is {}.{witnessed}",
+        "The log is whole: {} events, {} rows agree with them. Its end is {}.{witnessed}",
         verdict.events.unwrap_or_default(),
-        verdict.states.unwrap_or_default(),
+        verdict.rows.unwrap_or_default(),
         verdict.hash.clone().unwrap_or_default(),
     ))?;
     for path in &verdict.witnesses_begun {

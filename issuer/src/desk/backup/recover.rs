@@ -61,7 +61,8 @@ pub(super) async fn learn(
     let mut learned = Learned { published: published.len(), ..Learned::default() };
     if published.is_empty() {
         for (authority, number) in office.registry.highest_crl_numbers().await? {
-            office.registry.skip_crl_numbers(&authority, number.saturating_add(SKIPPED), now).await?;
+            let Some(authority) = AuthorityName::parse(&authority) else { continue };
+            office.registry.skip_crl_numbers(authority, number.saturating_add(SKIPPED), now).await?;
         }
     }
     for directory in published {
@@ -95,7 +96,7 @@ async fn learn_crl(
         number.iter().fold(0_u64, |value, octet| value.saturating_mul(256).saturating_add(u64::from(*octet)));
     let known = office.registry.highest_crl_numbers().await?.get(name.as_str()).copied().unwrap_or_default();
     if number > known {
-        office.registry.skip_crl_numbers(name.as_str(), number, now).await?;
+        office.registry.skip_crl_numbers(name, number, now).await?;
     }
     for entry in crl.entries() {
         let entry = entry?.revoked()?;

@@ -65,7 +65,10 @@ pub(super) async fn run(
     let cross = record::sign(office, (name, &mut root), (CROSS, &number), unsigned, now).await?;
     let generation =
         keys.iter().find(|key| key.name == name && key.is_current).map_or(1, |key| key.generation);
-    office.registry.add_cross_certificate(name, generation, CrossDirection::Given, cross.as_der()).await?;
+    office
+        .registry
+        .add_cross_certificate(name, generation, CrossDirection::Given, cross.as_der(), now)
+        .await?;
     match out {
         None => output::bytes(cross.to_pem().as_bytes())?,
         Some(path) => {

@@ -9,6 +9,7 @@ use super::{Which, record};
 use crate::ca::authority::succession::{CrossScope, Succession};
 use crate::ca::profile::{Assurance, Validity};
 use crate::ca::{Authority, Certificate, ProvenKey, SerialNumber};
+use crate::clock::Clock;
 use crate::domain::AuthorityName;
 use crate::registry::{CrossDirection, EmulatedCards, NewAuthorityKey};
 
@@ -45,7 +46,7 @@ pub(super) async fn renew(office: &mut Office, which: Which, format: Format) -> 
         record::sign(office, (AuthorityName::Root, &mut root), (profile.name(), &number), unsigned, now)
             .await?
     };
-    office.registry.renew_authority(name, renewed.as_der()).await?;
+    office.registry.renew_authority(name, renewed.as_der(), now).await?;
     tell(&renewed, "has a new certificate", format)
 }
 
@@ -137,9 +138,9 @@ async fn rollover_root(
 
 /// A cross-certificate between two keys of the root: given by one, received by the other.
 async fn keep_cross(office: &Office, (by, to): (u32, u32), cross: &Certificate) -> Result<(), Failure> {
-    let (registry, name) = (&office.registry, AuthorityName::Root);
-    registry.add_cross_certificate(name, by, CrossDirection::Given, cross.as_der()).await?;
-    Ok(registry.add_cross_certificate(name, to, CrossDirection::Received, cross.as_der()).await?)
+    let (registry, name, now) = (&office.registry, AuthorityName::Root, office.clock.now());
+    registry.add_cross_certificate(name, by, CrossDirection::Given, cross.as_der(), now).await?;
+    Ok(registry.add_cross_certificate(name, to, CrossDirection::Received, cross.as_der(), now).await?)
 }
 
 /// What an authority of this registry may certify: emulated cards too, or not.
@@ -195,7 +196,7 @@ pub(super) async fn put_in_place(
         key_identifier: new.subject_key_identifier(),
         predecessor: old.subject_key_identifier(),
     };
-    office.registry.roll_over_authority(&key).await?;
+    office.registry.roll_over_authority(&key, office.clock.now()).await?;
     Ok(())
 }
 

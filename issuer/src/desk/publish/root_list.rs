@@ -63,7 +63,7 @@ pub(in crate::desk) async fn install_root_list(
         number.iter().try_fold(0_u64, |value, octet| value.checked_mul(256)?.checked_add(u64::from(*octet)));
     let number = number.ok_or_else(|| Failure::new("crl-refused", "its number is too large"))?;
     let times = (view.made(), view.next().unwrap_or_else(|| view.made()));
-    office.registry.import_crl(name, number, times, crl).await?;
+    office.registry.import_crl(name, number, times, crl, now).await?;
     Ok(number)
 }
 

@@ -171,7 +171,7 @@ pub(super) async fn keep(
         complete: whole.into_iter().next().map(|(_, crl)| crl),
         parts,
     };
-    Ok(office.registry.store_crls(own.name, &signed).await?)
+    Ok(office.registry.store_crls(own.name, &signed, now).await?)
 }
 
 async fn ends_of(

@@ -102,6 +102,19 @@ impl CardCommand {
     }
 }
 
+/// What the log keeps of a card that was taken into stock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceivedCard {
+    /// The vendor's serial number, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_serial: Option<u32>,
+    /// Else the GUID that the manufacturer wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guid: Option<Guid>,
+    /// The version of the derivation of its secrets.
+    pub secrets_version: u32,
+}
+
 /// What happened to a card, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -110,6 +123,9 @@ pub enum CardEvent {
     CardReceived {
         /// When.
         at: Timestamp,
+        /// Which; earlier programs did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        card: Option<ReceivedCard>,
     },
     /// Personalisation began.
     PersonalisationBegun {
@@ -247,6 +263,15 @@ pub enum Consequence {
 }
 
 impl CardEvent {
+    /// The same, with what was taken into stock.
+    #[must_use]
+    pub fn of_received(self, what: ReceivedCard) -> Self {
+        match self {
+            Self::CardReceived { at, .. } => Self::CardReceived { at, card: Some(what) },
+            other => other,
+        }
+    }
+
     /// What the event means for the card's certificates; one table, so that no front end has its own opinion.
     pub const fn consequence(&self) -> Option<Consequence> {
         use RevocationReason::{CessationOfOperation, KeyCompromise, Superseded};

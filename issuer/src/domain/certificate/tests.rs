@@ -24,14 +24,16 @@ fn a_certificate_is_stored_before_it_is_signed() {
 
 #[test]
 fn a_certificate_that_was_perhaps_signed_can_be_revoked() {
-    let certificate = Certificate::replay([CertificateEvent::CertificateReserved { at: at(0) }]);
+    let certificate =
+        Certificate::replay([CertificateEvent::CertificateReserved { at: at(0), certificate: None }]);
     let revoke = CertificateCommand::Revoke { reason: RevocationReason::Superseded, invalid_since: None };
     assert!(certificate.decide(revoke, at(1)).is_ok());
 }
 
 #[test]
 fn a_key_cannot_become_invalid_in_the_future() {
-    let certificate = Certificate::replay([CertificateEvent::CertificateReserved { at: at(0) }]);
+    let certificate =
+        Certificate::replay([CertificateEvent::CertificateReserved { at: at(0), certificate: None }]);
     let invalid_since = Some(at(11));
     let revoke = CertificateCommand::Revoke { reason: RevocationReason::KeyCompromise, invalid_since };
     assert_eq!(
@@ -42,7 +44,8 @@ fn a_key_cannot_become_invalid_in_the_future() {
 
 #[test]
 fn an_invalidity_date_is_one_that_a_crl_can_say() {
-    let certificate = Certificate::replay([CertificateEvent::CertificateReserved { at: at(0) }]);
+    let certificate =
+        Certificate::replay([CertificateEvent::CertificateReserved { at: at(0), certificate: None }]);
     let revoke = |since| CertificateCommand::Revoke {
         reason: RevocationReason::KeyCompromise,
         invalid_since: Some(at(since)),
@@ -56,7 +59,7 @@ fn an_invalidity_date_is_one_that_a_crl_can_say() {
 fn a_revocation_without_a_reason_gets_one_and_keeps_its_date() {
     let revoked = |reason, invalid_since| {
         Certificate::replay([
-            CertificateEvent::CertificateReserved { at: at(0) },
+            CertificateEvent::CertificateReserved { at: at(0), certificate: None },
             CertificateEvent::CertificateRevoked { at: at(1), reason, invalid_since },
         ])
     };

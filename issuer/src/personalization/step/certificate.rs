@@ -26,7 +26,7 @@ pub(super) async fn write(
     let (written, is_kept) = match attempt.take_left(key, &public_key) {
         Some(written) => {
             let (card, number) = (attempt.record.id, attempt.number);
-            desk.registry.adopt_certificate(&written.serial, card, number).await?;
+            desk.registry.adopt_certificate(&written.serial, card, number, desk.clock.now()).await?;
             (written, true)
         }
         None => (certify(desk, key, attempt).await?, false),
