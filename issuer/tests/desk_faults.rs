@@ -15,8 +15,9 @@ use issuer::personalization::PersonalizationError;
 use issuer::personalization::plan::Step;
 use issuer::personalization::run::{Point, Progress};
 use issuer::registry::RegistryError;
+use middleware::piv::objects::{Chuid, SecurityObject, key_history_to_bytes};
 use middleware::transport::{Connection, Ending, Exclusive, TransportError};
-use middleware::{Administration, Card, KeyAlgorithm, KeyReference, ManagementKey};
+use middleware::{Administration, Card, DataObject, KeyAlgorithm, KeyReference, ManagementKey};
 use opened::{Opened, sqlite};
 use postgres_server::Server;
 
@@ -176,6 +177,73 @@ fn what_was_changed_on_a_card_past_the_desk_is_found_and_named() {
     let checked = desk.issuer(&["check", "--card", &bob]);
     checked.expect(4);
     assert!(checked.stdout.contains("neither the desk's management key nor"), "{}", checked.stdout);
+}
+
+/// What a card has in a data object.
+fn object(locator: &str, object: DataObject) -> Vec<u8> {
+    open(locator).transaction().unwrap().read_object(object).unwrap().to_vec()
+}
+
+#[test]
+fn what_is_signed_on_a_card_is_judged_and_each_fault_is_named() {
+    let (desk, other) = (Desk::new(), Desk::new());
+    let (alice, theirs) = (desk.yubikey("alice.card", &[]), other.yubikey("theirs.card", &[]));
+    desk.issue("alice@example.org", &alice, &[]);
+    other.issue("alice@example.org", &theirs, &[]);
+    let agrees = || drop(desk.issuer(&["check", "--card", &alice]).expect(0));
+    let found = |what: &str, words: &str| {
+        let json = desk.issuer(&["--json", "check", "--card", &alice]);
+        json.expect(4);
+        let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+        let findings = json["findings"].as_array().unwrap();
+        let finding = findings.iter().find(|finding| finding["what"] == what).unwrap();
+        let why = finding["why"].as_str().unwrap_or_default();
+        assert!(finding["outcome"] == "differs" && why.contains(words), "{words:?} is not in: {finding}");
+        assert!(finding["way_out"].is_string());
+    };
+    let write = |object, contents: &[u8]| {
+        tamper(&desk, &alice, |card| card.write_object(object, contents).unwrap());
+    };
+    agrees();
+    let chuid = object(&alice, DataObject::CHUID);
+    let parts = Chuid::from_bytes(&chuid).unwrap();
+    let signature = Chuid::signature(&chuid).unwrap().unwrap().to_vec();
+
+    // The card would be good for longer than was signed.
+    write(DataObject::CHUID, &Chuid { expiration: *b"20991231", ..parts }.to_bytes_signed(&signature));
+    found("CHUID", "the signature is not that of its content");
+    found("security object", "other than what was signed: CHUID");
+    write(DataObject::CHUID, &parts.to_bytes());
+    found("CHUID", "nobody signed it");
+    let stranger = object(&theirs, DataObject::CHUID);
+    write(DataObject::CHUID, &parts.to_bytes_signed(Chuid::signature(&stranger).unwrap().unwrap()));
+    found("CHUID", "no content signer of this registry");
+    // Bytes behind what is signed.
+    write(DataObject::CHUID, &[&chuid[..], &[0x3D, 0x01, 0x00]].concat());
+    found("CHUID", "the signature is not that of its content");
+    write(DataObject::CHUID, &chuid);
+    agrees();
+
+    let history = object(&alice, DataObject::KEY_HISTORY);
+    write(DataObject::KEY_HISTORY, &key_history_to_bytes(1));
+    found("key history", "the card counts 1 retired keys, and 0 were retired at this desk");
+    found("security object", "other than what was signed: key history");
+    write(DataObject::KEY_HISTORY, &history);
+
+    let hashes = object(&alice, DataObject::SECURITY_OBJECT);
+    let mut forged = SecurityObject::from_bytes(&hashes).unwrap();
+    *forged.signed.last_mut().unwrap() ^= 1;
+    write(DataObject::SECURITY_OBJECT, &forged.to_bytes());
+    found("security object", "the signature is not that of its content");
+    // Over what is on this card, and signed by somebody else.
+    write(DataObject::SECURITY_OBJECT, &object(&theirs, DataObject::SECURITY_OBJECT));
+    found("security object", "other than what was signed");
+    write(DataObject::SECURITY_OBJECT, &[0xBA, 0x00, 0xBB, 0x01, 0x30, 0xFE, 0x00]);
+    found("security object", "cannot be read as it");
+    write(DataObject::SECURITY_OBJECT, &[]);
+    found("security object", "it is not on the card");
+    write(DataObject::SECURITY_OBJECT, &hashes);
+    agrees();
 }
 
 /// Of somebody who has nothing to do with this organisation, DER.
