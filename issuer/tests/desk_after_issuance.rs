@@ -179,7 +179,6 @@ fn a_wrong_pin_another_card_or_a_hold_change_nothing() {
 fn a_renewal_ends_what_was_expiring_and_asked_for() {
     let desk = Desk::new();
     let locator = desk.yubikey("alice.card", &[]);
-    desk.import_staff("name,mail,id,employed_until\nAlice Ng,alice@example.org,1001,2026-12-20\nBob Ruiz,bob@example.org,,\n");
     issued(&desk, &locator, &[]);
     let until = desk.json(&["show", "alice@example.org"])["keys"][0]["not_after"].clone();
     desk.issuer(&["expiring", "--days", "800", "--queue"]).expect(0);

@@ -190,7 +190,9 @@ fn what_is_signed_on_a_card_is_judged_and_each_fault_is_named() {
     let (alice, theirs) = (desk.yubikey("alice.card", &[]), other.yubikey("theirs.card", &[]));
     desk.issue("alice@example.org", &alice, &[]);
     other.issue("alice@example.org", &theirs, &[]);
-    let agrees = || drop(desk.issuer(&["check", "--card", &alice]).expect(0));
+    let agrees = || {
+        desk.issuer(&["check", "--card", &alice]).expect(0);
+    };
     let found = |what: &str, words: &str| {
         let json = desk.issuer(&["--json", "check", "--card", &alice]);
         json.expect(4);

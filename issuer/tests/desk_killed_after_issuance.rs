@@ -65,6 +65,7 @@ impl Act {
                     registry: &opened.registry,
                     master_key: &opened.master_key,
                     clock: &SystemClock,
+                    last_try: LastTry::Refuse,
                     progress: watch,
                 };
                 let pin = (&pin(digits), InitialPin::Transport);

@@ -17,7 +17,7 @@ use issuer::personalization::plan::Commission;
 use issuer::personalization::unblock::Unblocking;
 use issuer::personalization::{PersonalizationError, wipe};
 use issuer::registry::CardRecord;
-use middleware::{Card, CardError, LastTry};
+use middleware::{Card, CardError, LastTry, Puk};
 use opened::{Opened, keys, sqlite};
 use pulled::{Last, Pulled, is_removed, pulled_card};
 
@@ -56,13 +56,19 @@ async fn pulled_until_through(
     panic!("no run gets through");
 }
 
-async fn unblocking(opened: &Opened, card: Pulled, digits: &str) -> Result<(), PersonalizationError> {
+async fn unblocking(
+    opened: &Opened,
+    card: Pulled,
+    digits: &str,
+    last_try: LastTry,
+) -> Result<(), PersonalizationError> {
     let mut card = Card::over(Box::new(card))?;
     let record = record(opened).await;
     let mut unblocking = Unblocking {
         registry: &opened.registry,
         master_key: &opened.master_key,
         clock: &SystemClock,
+        last_try,
         progress: &mut |_| {},
     };
     unblocking.unblock(&mut card, &record, (&pin(digits), InitialPin::Transport), || Ok(())).await
@@ -86,7 +92,7 @@ async fn unblocked_in_the_end(standard: bool) {
     let runs = Cell::new(0_u32);
     let pulled = pulled_until_through(&desk, async |card| {
         runs.set(runs.get() + 1);
-        unblocking(&opened, card, &format!("{:08}", 75_310_000 + runs.get())).await
+        unblocking(&opened, card, &format!("{:08}", 75_310_000 + runs.get()), LastTry::Spend).await
     })
     .await;
     assert!(pulled > 10, "only {pulled} / 2 commands were needed: does the test count?");
@@ -97,6 +103,31 @@ async fn unblocked_in_the_end(standard: bool) {
     let digits = format!("{:08}", 75_310_000 + runs.get());
     drop(open(&locator).transaction().unwrap().verify_pin(&pin(&digits), LastTry::Refuse).unwrap());
     opened.agree(&locator, pulled).await;
+}
+
+/// The answer to a wrong guess at the PUK is lost twice: whether the last try is spent is for somebody to say.
+#[tokio::test]
+async fn the_last_try_of_a_puk_is_spent_only_where_that_is_said() {
+    let (desk, locator, opened) = with_card(false).await;
+    blocked_and_exposed(&opened, &locator).await;
+    let other = Puk::new(b"00000000").unwrap();
+    for _ in 0..2 {
+        assert!(open(&locator).transaction().unwrap().change_puk(&other, &other).is_err());
+    }
+    let unblock = ["unblock", "alice@example.org", "--card", &locator, "--transport-pin-file", "new.pin"];
+    desk.issuer(&unblock).refuses(1, &["one try left", "--last-try"]);
+    // The holder's program had done it: the likeliest is right.
+    let (one, two) = (puk(&desk, &locator, 1), puk(&desk, &locator, 2));
+    open(&locator).transaction().unwrap().change_puk(&one, &two).unwrap();
+    for _ in 0..2 {
+        assert!(open(&locator).transaction().unwrap().change_puk(&other, &other).is_err());
+    }
+    desk.issuer(&[&unblock[..], &["--last-try"]].concat()).expect(0);
+    desk.issuer(&["check", "--card", &locator, "--pin-file", "new.pin"]).expect(0);
+}
+
+fn puk(desk: &Desk, locator: &str, version: u32) -> Puk {
+    desk.master_key().puk(desk_support::guid_of(locator), version).unwrap()
 }
 
 #[tokio::test]
@@ -161,7 +192,10 @@ fn go_on(desk: &Desk, said: &str, more: &[&str]) {
 async fn a_new_pin_that_is_half_set_is_named_also_on_hold_and_set_by_the_command_that_is_said() {
     let (desk, locator, opened) = with_card(false).await;
     blocked_and_exposed(&opened, &locator).await;
-    until_half_done(&desk, &opened, async |card| unblocking(&opened, card, "75310864").await).await;
+    until_half_done(&desk, &opened, async |card| {
+        unblocking(&opened, card, "75310864", LastTry::Refuse).await
+    })
+    .await;
     let said = named(&desk, &locator, "Setting its PIN anew was begun at");
     assert_eq!(said, format!("issuer unblock {} --card {locator}", serial(&desk)));
     desk.issuer(&["hold", "alice@example.org"]).expect(0);

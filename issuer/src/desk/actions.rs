@@ -156,7 +156,8 @@ pub enum Action {
     #[command(after_help = "Examples:\n  issuer --home pki find alice\n  issuer --home pki find 4f3a")]
     Find {
         /// The beginning of a name or a later word of it, of a mail address, identifier, serial number or GUID; what has it
-        /// in the middle is looked for if nothing begins so
+        /// in the middle is looked for if nothing begins so. A card's state (active, "on hold"...), or serial=, guid= or
+        /// person= before the beginning
         text: String,
         /// Look for it in the middle of names, too
         #[arg(long)]

@@ -130,7 +130,6 @@ fn say(view: &View, texts: &Texts) -> Result<(), Failure> {
         vec![finding.what.clone(), outcome, finding.why.clone().unwrap_or_default()]
     });
     let header = [texts.say("checked-column-what", &[]), String::new(), texts.say("checked-column-why", &[])];
-    let header = header.each_ref().map(String::as_str);
     output::table(&header, rows.collect(), &texts.say("checked-nothing", &[]))?;
     if view.agrees {
         return output::line(&texts.say("checked-agrees", &[("about", &about)]));

@@ -6,8 +6,9 @@ use serde::Serialize;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
+use super::{texts, which_card};
 use crate::clock::Clock;
-use crate::domain::{Permission, RequestCommand, RequestKind};
+use crate::domain::{Permission, RequestCommand, RequestKind, StockIdentity};
 use crate::registry::{Expiring, RegistryError};
 
 /// What `expiring` was told.
@@ -39,7 +40,13 @@ struct Listed {
 struct CardView {
     person: String,
     mail: String,
+    /// The registry's number.
     card: i64,
+    /// As commands take it.
+    card_name: String,
+    card_serial: Option<u32>,
+    card_guid: Option<String>,
+    state: &'static str,
     not_after: String,
     days_left: i64,
     renewal: Option<i64>,
@@ -65,6 +72,8 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     let mut cards = office.registry.expiring_cards(now, until).await?;
     let queued = if arguments.queue { ask(office, &mut cards, now).await? } else { 0 };
     let people = office.registry.people_numbered(cards.iter().map(|card| card.holder)).await?;
+    let holders: Vec<_> = cards.iter().map(|card| card.holder).collect();
+    let records = office.registry.cards_of_all(&holders).await?;
     let days_left = |end: Timestamp| end.duration_since(now).as_hours() / 24;
     let certificates = office.registry.expiring_certificates(now, until).await?;
     let listed = Listed {
@@ -72,10 +81,18 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
             .iter()
             .filter_map(|card| {
                 let person = people.get(&card.holder)?;
+                let record = records.iter().find(|record| record.id == card.card)?;
                 Some(CardView {
                     person: person.name.as_str().to_owned(),
                     mail: person.mail.as_str().to_owned(),
                     card: card.card.0,
+                    card_name: which_card::argument(record),
+                    card_serial: match record.identity {
+                        StockIdentity::VendorSerial(serial) => Some(serial),
+                        StockIdentity::Guid(_) => None,
+                    },
+                    card_guid: record.card.guid().map(|guid| guid.to_string()),
+                    state: record.card.state().name(),
                     not_after: card.not_after.to_string(),
                     days_left: days_left(card.not_after),
                     renewal: card.renewal.map(|id| id.0),
@@ -126,23 +143,34 @@ async fn ask(office: &Office, cards: &mut [Expiring], now: Timestamp) -> Result<
 
 fn show(listed: &Listed, arguments: &Arguments) -> Result<(), Failure> {
     if listed.cards.is_empty() && listed.certificates.is_empty() {
-        return output::line(&format!("Nothing ends within {} days.", arguments.days));
+        let days = arguments.days.to_string();
+        return output::line(&texts::say("ending-nothing", &[("days", &days)]));
     }
     if !listed.cards.is_empty() {
+        let columns = [
+            "found-column-name",
+            "found-column-mail",
+            "found-column-card",
+            "found-column-ends",
+            "found-column-days",
+            "found-column-renewal",
+        ];
         let rows = listed.cards.iter().map(|card| {
-            let renewal = card.renewal.map(|id| format!("request {id}")).unwrap_or_default();
             vec![
                 card.person.clone(),
                 card.mail.clone(),
+                card.card_name.clone(),
                 card.not_after.clone(),
                 card.days_left.to_string(),
-                renewal,
+                card.renewal_said(),
             ]
         });
-        output::table(&["NAME", "MAIL", "ENDS", "DAYS", "RENEWAL"], rows.collect(), "")?;
+        output::table(&columns.map(|key| texts::say(key, &[])), rows.collect(), "")?;
     }
     if !listed.certificates.is_empty() {
         output::line("")?;
+        let columns =
+            ["found-column-serial", "found-column-subject", "found-column-ends", "found-column-days"];
         let rows = listed.certificates.iter().map(|certificate| {
             vec![
                 certificate.serial.clone(),
@@ -151,10 +179,20 @@ fn show(listed: &Listed, arguments: &Arguments) -> Result<(), Failure> {
                 certificate.days_left.to_string(),
             ]
         });
-        output::table(&["SERIAL", "SUBJECT", "ENDS", "DAYS"], rows.collect(), "")?;
+        output::table(&columns.map(|key| texts::say(key, &[])), rows.collect(), "")?;
     }
     if arguments.queue {
-        output::progress(&format!("{} renewals asked for; see: issuer request list", listed.queued));
+        output::progress(&texts::say("ending-queued", &[("count", &listed.queued.to_string())]));
     }
     Ok(())
+}
+
+impl CardView {
+    /// What is asked for already; and what comes before a renewal.
+    fn renewal_said(&self) -> String {
+        let asked = self.renewal.map(|id| texts::say("ending-request", &[("number", &id.to_string())]));
+        let held = (self.state == "on hold").then(|| texts::say("ending-held", &[("card", &self.card_name)]));
+        let said: Vec<_> = asked.into_iter().chain(held).collect();
+        said.join("; ")
+    }
 }

@@ -180,7 +180,12 @@ const fn card_code(refusal: &CardRefusal) -> &'static str {
 
 impl From<CardError> for Failure {
     fn from(error: CardError) -> Self {
-        Self::new(error.code(), error.to_string())
+        let message = match error {
+            // No command of the desk spends it; the card's own says how.
+            CardError::LastPinTry => "this is the last PIN try, and the desk never spends it: set the PIN anew with issuer unblock CARD --card LOCATOR, or prove the PIN with card change-pin --last-try".to_owned(),
+            ref error => error.to_string(),
+        };
+        Self::new(error.code(), message)
     }
 }
 
@@ -237,8 +242,10 @@ impl From<PersonalizationError> for Failure {
         let message = error.to_string();
         let code = match error {
             PersonalizationError::Registry(error) => return error.into(),
+            PersonalizationError::Card(error) | PersonalizationError::Key(KeyError::Card(error)) => {
+                return error.into();
+            }
             PersonalizationError::Interrupted { source, .. } => Self::from(*source).code,
-            PersonalizationError::Card(error) => error.code(),
             PersonalizationError::Key(error) => Self::from(error).code,
             PersonalizationError::Ca(error) => error.code(),
             PersonalizationError::Custody(error) => Self::from(error).code,

@@ -1,14 +1,16 @@
 //! `issuer find`: people, cards and certificates by a piece of text.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
-use super::{staff, stock};
-use crate::domain::CertificateState;
+use super::{staff, stock, texts};
 use crate::domain::unicode::composed;
-use crate::registry::{CardRecord, CertificateRecord, SearchFor};
+use crate::domain::{CardholderId, CertificateState, StockIdentity};
+use crate::registry::{CardRecord, CertificateRecord, SearchFor, SearchHits};
 
 #[derive(Serialize)]
 struct Found {
@@ -44,7 +46,7 @@ pub async fn run(office: &Office, text: &str, how: SearchFor, format: Format) ->
     if text.is_empty() {
         return Err(Failure::usage("say what to find: a name, a mail address, a serial number"));
     }
-    let hits = office.registry.search(text, how).await?;
+    let hits = look(office, text, how).await?;
     let newest = staff::newest_cards(&hits.cards);
     let holders = hits.cards.iter().filter_map(|card| card.card.state().holder());
     let people = office.registry.people_numbered(holders).await?;
@@ -55,17 +57,80 @@ pub async fn run(office: &Office, text: &str, how: SearchFor, format: Format) ->
             .iter()
             .map(|person| staff::view(person, newest.get(&person.id).copied()))
             .collect(),
-        cards: hits.cards.iter().map(|card| stock::view(card, holder(card))).collect(),
+        cards: hits.cards.iter().map(|card| stock::view(card, holder(card), texts::of(format))).collect(),
         certificates: hits.certificates.iter().map(view).collect(),
         more: hits.more,
     };
     let is_empty = found.people.is_empty() && found.cards.is_empty() && found.certificates.is_empty();
     match format {
         Format::Json => output::json(&found)?,
-        Format::Text if is_empty => output::progress(&format!("Nothing was found for {text:?}.")),
+        Format::Text if is_empty => output::progress(&texts::say("found-nothing", &[("text", text)])),
         Format::Text => show(&found)?,
     }
     Ok(if is_empty { Status::Failed } else { Status::Done })
+}
+
+/// What the text means: a state, something of a kind (`serial=`, `guid=`, `person=`), or the beginning of anything.
+async fn look(office: &Office, text: &str, how: SearchFor) -> Result<SearchHits, Failure> {
+    let registry = &office.registry;
+    if let Some(state) = texts::state_named(text) {
+        // A word of a state may be somebody's name, too.
+        let mut hits = registry.search(text, how).await?;
+        let page = registry.cards_page(0, Some(state)).await?;
+        let known: HashSet<_> = hits.cards.iter().map(|card| card.id).collect();
+        hits.cards.extend(page.rows.into_iter().filter(|card| !known.contains(&card.id)));
+        hits.more |= hits.cards.len() > MOST_OF_A_STATE;
+        hits.cards.truncate(MOST_OF_A_STATE);
+        return Ok(hits);
+    }
+    let Some((kind, rest)) = text.split_once('=').filter(|(_, rest)| !rest.is_empty()) else {
+        return Ok(registry.search(text, how).await?);
+    };
+    let mut hits = match kind {
+        "serial" | "guid" | "person" => registry.search(rest, how).await?,
+        _ => return Ok(registry.search(text, how).await?),
+    };
+    if kind == "person" {
+        let people: HashSet<_> = hits.people.iter().map(|person| person.id).collect();
+        let is_theirs = |holder: Option<CardholderId>| holder.is_some_and(|id| people.contains(&id));
+        hits.cards.retain(|card| is_theirs(card.card.state().holder()));
+        hits.certificates.retain(|certificate| is_theirs(certificate.holder));
+        return Ok(hits);
+    }
+    let wanted = rest.replace(['-', ':'], "").to_ascii_lowercase();
+    let begins = |text: String| text.starts_with(&wanted);
+    hits.people.clear();
+    hits.cards.retain(|card| match (kind, card.identity) {
+        ("serial", StockIdentity::VendorSerial(serial)) => begins(serial.to_string()),
+        ("serial", StockIdentity::Guid(_)) => false,
+        (_, StockIdentity::Guid(guid)) if begins(guid.to_string()) => true,
+        _ => card.card.guid().is_some_and(|guid| begins(guid.to_string())),
+    });
+    hits.certificates.retain(|certificate| kind == "serial" && begins(certificate.serial.to_string()));
+    Ok(hits)
+}
+
+/// The columns of certificates.
+const COLUMNS: [&str; 6] = [
+    "found-column-serial",
+    "found-column-key",
+    "found-column-profile",
+    "found-column-subject",
+    "found-column-until",
+    "found-column-state",
+];
+/// More cards of a state a report shows.
+const MOST_OF_A_STATE: usize = 200;
+
+fn state_key(state: &str) -> &'static str {
+    match state {
+        "to be signed" => "found-certificate-to-be-signed",
+        "signed" => "found-certificate-signed",
+        "delivered" => "found-certificate-delivered",
+        "on hold" => "found-certificate-on-hold",
+        "revoked" => "found-certificate-revoked",
+        _ => "state-unknown",
+    }
 }
 
 fn show(found: &Found) -> Result<(), Failure> {
@@ -80,8 +145,8 @@ fn show(found: &Found) -> Result<(), Failure> {
         output::line("")?;
         let rows = found.certificates.iter().map(|certificate| {
             let state = match (&certificate.revoked_at, certificate.reason) {
-                (Some(at), Some(reason)) => format!("revoked {at} ({reason})"),
-                _ => certificate.state.to_owned(),
+                (Some(at), Some(reason)) => texts::say("found-revoked", &[("since", at), ("reason", reason)]),
+                _ => texts::say(state_key(certificate.state), &[]),
             };
             vec![
                 certificate.serial.clone(),
@@ -92,10 +157,10 @@ fn show(found: &Found) -> Result<(), Failure> {
                 state,
             ]
         });
-        output::table(&["SERIAL", "KEY", "PROFILE", "SUBJECT", "UNTIL", "STATE"], rows.collect(), "")?;
+        output::table(&COLUMNS.map(|key| texts::say(key, &[])), rows.collect(), "")?;
     }
     if found.more {
-        output::progress("There is more; say more of it.");
+        output::progress(&texts::say("found-more", &[]));
     }
     Ok(())
 }

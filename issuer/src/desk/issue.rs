@@ -5,6 +5,7 @@ pub mod pin_place;
 
 use std::path::PathBuf;
 
+use middleware::secret_source::SecretSource;
 use middleware::{Card, Locator};
 use serde::Serialize;
 
@@ -12,7 +13,7 @@ pub(super) use self::pin_place::PinPlace;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
-use super::{attestation_roots, content_signer, texts};
+use super::{attestation_roots, content_signer, holder_pin, texts};
 use crate::domain::{
     AuthorityName, CardFault, CardId, CardKey, CardRefusal, CardState, Cardholder, CardholderId, SerialNumber,
 };
@@ -31,6 +32,8 @@ pub struct Order {
     pub keys: KeyChoice,
     /// Where the transport PIN goes; the terminal if absent.
     pub transport_pin_file: Option<PathBuf>,
+    /// Where the PIN comes from, if the holder chooses it.
+    pub pin_by_holder: Option<SecretSource>,
 }
 
 #[derive(Serialize)]
@@ -39,6 +42,8 @@ pub(super) struct Summary {
     mail: String,
     card_guid: String,
     not_after: String,
+    /// `transport` or `chosen-by-holder`.
+    pin: &'static str,
     certificates: Vec<CertificateSummary>,
 }
 
@@ -56,8 +61,8 @@ pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<St
     let holder = office.cardholder(&order.person).await?;
     let made = make(office, &order, None, format).await?;
     match format {
-        Format::Json => output::json(&summary(&holder, &made))?,
-        Format::Text => output::line(&done(&holder, &made))?,
+        Format::Json => output::json(&summary(&holder, &made, &order))?,
+        Format::Text => output::line(&done(&holder, &made, &order))?,
     }
     Ok(Status::Done)
 }
@@ -75,9 +80,10 @@ pub(super) async fn make(
     let holder = office.cardholder(&order.person).await?;
     let now = office.time_to_sign().await?;
     let roots = attestation_roots::read(office)?;
-    let mut pin_place = match &order.transport_pin_file {
-        Some(path) if was_handed_over(office, &holder).await? => PinPlace::replacing(path)?,
-        path => PinPlace::new(path.as_deref(), format)?,
+    let mut pin_place = match (&order.pin_by_holder, &order.transport_pin_file) {
+        (Some(_), _) => None,
+        (None, Some(path)) if was_handed_over(office, &holder).await? => Some(PinPlace::replacing(path)?),
+        (None, path) => Some(PinPlace::new(path.as_deref(), format)?),
     };
     let mut card = Card::open(&order.card)?;
     let passphrase = office.passphrase()?;
@@ -85,6 +91,13 @@ pub(super) async fn make(
     let mut authority = office.authority(AuthorityName::People, &passphrase).await?;
     let mut content_signer = content_signer::open(office, &mut authority, &passphrase, now).await?;
     drop(passphrase);
+    let chosen_pin = match &order.pin_by_holder {
+        Some(source) => {
+            refuse_whoever_has_one(office, &holder).await?;
+            Some(holder_pin::read(source, &holder)?)
+        }
+        None => None,
+    };
 
     let mut progress = |progress: Progress| {
         if format == Format::Text
@@ -93,7 +106,10 @@ pub(super) async fn make(
             output::progress(&sentence);
         }
     };
-    let mut hand_over_pin = |pin: &str| pin_place.deliver(pin);
+    let mut hand_over_pin = |pin: &str| match &mut pin_place {
+        Some(place) => place.deliver(pin),
+        None => Ok(()),
+    };
     let mut desk = Desk {
         registry: &office.registry,
         authority: &mut authority,
@@ -107,7 +123,7 @@ pub(super) async fn make(
         hand_over_pin: &mut hand_over_pin,
         stop: &|| false,
     };
-    let commission = Commission { keys: order.keys, chosen_pin: None, replaces };
+    let commission = Commission { keys: order.keys, chosen_pin, replaces };
     let made = desk.personalize(&mut card, &holder, commission).await;
     match made {
         Ok(made) => Ok(made),
@@ -115,12 +131,23 @@ pub(super) async fn make(
     }
 }
 
+/// Nobody is asked for a PIN in vain.
+async fn refuse_whoever_has_one(office: &Office, holder: &Cardholder) -> Result<(), Failure> {
+    match office.registry.card_of(holder.id).await? {
+        Some(record) if !matches!(record.card.state(), CardState::BeingPersonalised { .. }) => {
+            Err(has_card(office, holder, record.id).await?)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What was done, in one sentence.
-pub(super) fn done(holder: &Cardholder, made: &Personalized) -> String {
+pub(super) fn done(holder: &Cardholder, made: &Personalized, order: &Order) -> String {
     let (guid, until) = (made.guid.to_string(), made.not_after.strftime("%F").to_string());
     let values =
         [("name", holder.name.as_str()), ("mail", holder.mail.as_str()), ("card", &guid), ("until", &until)];
-    texts::say("issue-done", &values)
+    let key = if order.pin_by_holder.is_some() { "issue-done-by-holder" } else { "issue-done" };
+    texts::say(key, &values)
 }
 
 /// Whether an interrupted attempt at this person's card came so far that its PIN may lie in its place already.
@@ -163,13 +190,14 @@ pub(super) fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String>
     })
 }
 
-pub(super) fn summary(holder: &Cardholder, made: &Personalized) -> Summary {
+pub(super) fn summary(holder: &Cardholder, made: &Personalized, order: &Order) -> Summary {
     let keys = crate::domain::CardKey::ALL.iter().zip(&made.serials);
     Summary {
         person: holder.name.as_str().to_owned(),
         mail: holder.mail.as_str().to_owned(),
         card_guid: made.guid.to_string(),
         not_after: made.not_after.to_string(),
+        pin: if order.pin_by_holder.is_some() { "chosen-by-holder" } else { "transport" },
         certificates: keys
             .map(|(key, serial)| CertificateSummary { key: key.as_str(), serial: serial.to_string() })
             .collect(),
@@ -222,10 +250,16 @@ async fn has_card(office: &Office, holder: &Cardholder, card: CardId) -> Result<
                 record.identity
             ),
         ),
+        CardState::OnHold { .. } => Failure::new(
+            "has-card",
+            format!(
+                "{mail} has card {guid} already, and it is on hold; end the hold (issuer release {mail}), or put another card in its place: issuer replace {mail} --because lost --card LOCATOR"
+            ),
+        ),
         _ => Failure::new(
             "has-card",
             format!(
-                "{mail} has card {guid} already; revoke that one first: issuer revoke {mail} --reason superseded"
+                "{mail} has card {guid} already; give that one new certificates (issuer renew {mail} --card LOCATOR), or put another in its place: issuer replace {mail} --because superseded --card LOCATOR (or lost, stolen, damaged)"
             ),
         ),
     })

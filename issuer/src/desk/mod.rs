@@ -16,6 +16,7 @@
 //! - [`staff_import`]: a list of staff ([`staff_file`], [`staff_directory`]) beside who is known; [`staff_leavers`].
 //! - [`pin_letter`]: a transport PIN on paper, to be folded.
 //! - `card_keys`: the keys of a card, and where they came from.
+//! - `holder_pin`: a PIN that its holder types at the desk; `half_done`: what was begun with a card and is not done.
 //! - [`which_card`]: which card somebody means; [`ways`]: what can be done with it and undone.
 
 pub mod actions;
@@ -42,6 +43,7 @@ mod external_lint;
 pub mod failure;
 pub mod find;
 mod half_done;
+mod holder_pin;
 pub mod init;
 pub mod issue;
 pub mod life_cycle;

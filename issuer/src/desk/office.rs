@@ -218,6 +218,11 @@ impl Office {
         Ok(kept.insert(read()?).clone())
     }
 
+    /// Whether somebody said where the passphrase comes from.
+    pub fn was_told_passphrase(&self) -> bool {
+        self.passphrase != SecretSource::Terminal
+    }
+
     /// From now on the passphrase is asked for once, and kept in memory until it is forgotten or the office is closed.
     pub fn keep_passphrase(&mut self) {
         self.kept = Kept::Once(Mutex::new(None));

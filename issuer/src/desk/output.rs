@@ -67,12 +67,12 @@ pub fn progress(text: &str) {
 ///
 /// # Errors
 /// Standard output cannot be written.
-pub fn table(header: &[&str], rows: Vec<Vec<String>>, empty: &str) -> Result<(), Failure> {
+pub fn table(header: &[impl AsRef<str>], rows: Vec<Vec<String>>, empty: &str) -> Result<(), Failure> {
     if rows.is_empty() {
         return line(empty);
     }
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header(header.to_vec());
+    table.load_style(NOTHING).set_header(header.iter().map(AsRef::as_ref).collect::<Vec<&str>>());
     table.add_rows(rows);
     line(&table.trim_fmt())
 }

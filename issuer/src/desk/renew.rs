@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
-use super::{attestation_roots, content_signer, half_done, issue, which_card};
+use super::{attestation_roots, content_signer, half_done, issue, texts, which_card};
 use crate::domain::{AuthorityName, CardKey};
 use crate::personalization::PersonalizationError;
 use crate::personalization::plan::{KeyChoice, KeyOrigin};
@@ -76,6 +76,7 @@ fn parse_key(text: &str) -> Result<CardKey, String> {
 /// Refusals before anything changed, and interruptions; the message says what to do next.
 pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> Result<Status, Failure> {
     let record = which_card::find(office, &arguments.whose).await?;
+    which_card::refuse_held(&record)?;
     let now = office.time_to_sign().await?;
     let holder = match record.card.state().holder() {
         Some(holder) => office.registry.cardholder(holder).await?,
@@ -90,7 +91,7 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     drop(passphrase);
     let source = arguments.pin_file.clone().unwrap_or(SecretSource::Terminal);
     let pin = source
-        .read(&format!("PIN of the card of {}, typed by its holder", holder.name.as_str()))
+        .read(&texts::say("said-pin-of-holder", &[("name", holder.name.as_str())]))
         .map_err(|error| Failure::new("pin", format!("the PIN cannot be read: {error}")))?;
     let pin = Pin::new(&pin)?;
     let order = arguments.order();
@@ -151,16 +152,11 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
 }
 
 fn sentence(summary: &Summary, renewed: &Renewed) -> String {
-    let old_mail = match &summary.retired {
-        Some(reference) => format!(" Old mail is read with the old key, which lies at {reference} now."),
-        None => String::new(),
-    };
-    format!(
-        "The certificates of {} on card {} are good until {}.{old_mail} Make them known with: issuer publish --to DIR",
-        summary.mail,
-        summary.card_guid,
-        renewed.not_after.strftime("%F"),
-    )
+    let until = renewed.not_after.strftime("%F").to_string();
+    let mut values = vec![("mail", summary.mail.as_str()), ("card", &summary.card_guid), ("until", &until)];
+    values.extend(summary.retired.as_deref().map(|reference| ("reference", reference)));
+    let key = if summary.retired.is_some() { "said-renewed-retired" } else { "said-renewed" };
+    format!("{} {}", texts::say(key, &values), texts::say("changed-publish", &[]))
 }
 
 impl Arguments {

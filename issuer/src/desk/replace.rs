@@ -13,6 +13,7 @@ use super::ca::standing::refuse_withdrawn;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
+use super::texts::{self, Texts};
 use super::{issue, which_card};
 use crate::clock::Clock;
 use crate::domain::{AuthorityName, CardCommand, CardState, Cardholder, Guid, Loss, RevocationReason};
@@ -51,7 +52,7 @@ struct Summary {
     new: issue::Summary,
     old_card: String,
     old_state: &'static str,
-    old_mail: &'static str,
+    old_mail: String,
 }
 
 /// Replaces a card.
@@ -69,20 +70,19 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     let state = old.card.state().clone();
     let replaced = office.registry.card(old.id).await?;
     let summary = Summary {
-        new: issue::summary(&holder, &made),
+        new: issue::summary(&holder, &made, &order),
         old_card: which_card::name(&old),
         old_state: replaced.card.state().name(),
-        old_mail: old_mail(&state),
+        old_mail: old_mail(&state, texts::of(Format::Json)),
     };
     match format {
         Format::Json => output::json(&summary)?,
         Format::Text => {
-            output::line(&issue::done(&holder, &made))?;
-            output::line(&format!(
-                "It takes the place of card {}, whose certificates are revoked; make that known with: issuer publish --to DIR",
-                summary.old_card
-            ))?;
-            output::line(&format!("Old mail: {}", summary.old_mail))?;
+            output::line(&issue::done(&holder, &made, &order))?;
+            let replaced = texts::say("said-replaced", &[("card", &summary.old_card)]);
+            output::line(&format!("{replaced} {}", texts::say("changed-publish", &[])))?;
+            let old_mail = old_mail(&state, texts::of(format));
+            output::line(&texts::say("said-old-mail", &[("text", &old_mail)]))?;
         }
     }
     Ok(Status::Done)
@@ -184,16 +184,11 @@ async fn end_old(
 }
 
 /// What can be said of mail that was encrypted to the old card.
-const fn old_mail(state: &CardState) -> &'static str {
-    match state {
-        CardState::Lost { .. } => {
-            "what was encrypted to the lost card can be read by nobody without it; the issuer keeps no copy of any key. If the card turns up, its holder can still read with it."
-        }
-        CardState::Damaged { .. } => {
-            "what was encrypted to the damaged card can be read with it alone, if its key 9D still answers (card decrypt 9D); otherwise by nobody: the issuer keeps no copy of any key."
-        }
-        _ => {
-            "what was encrypted to the old card can be read with it, as long as its holder keeps it: do not destroy it before that mail was read or encrypted anew. The issuer keeps no copy of any key."
-        }
-    }
+fn old_mail(state: &CardState, texts: &Texts) -> String {
+    let key = match state {
+        CardState::Lost { .. } => "said-old-mail-lost",
+        CardState::Damaged { .. } => "said-old-mail-damaged",
+        _ => "said-old-mail-kept",
+    };
+    texts.say(key, &[])
 }

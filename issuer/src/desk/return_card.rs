@@ -9,7 +9,7 @@ use super::failure::{Failure, Status};
 use super::life_cycle::{self, WhichCard};
 use super::office::Office;
 use super::output::{self, Format};
-use super::{ways, which_card};
+use super::{texts, ways, which_card};
 use crate::clock::Clock;
 use crate::domain::{CardCommand, CardState};
 use crate::personalization::wipe;
@@ -65,10 +65,11 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
         Summary { card: record.identity.to_string(), state: record.card.state().name(), wiped: true };
     match format {
         Format::Json => output::json(&summary)?,
-        Format::Text => output::line(&format!(
-            "Card with {} was wiped, nothing is left on it, and it is {}. Its certificates are revoked; make that known with: issuer publish --to DIR",
-            summary.card, summary.state
-        ))?,
+        Format::Text => {
+            let values = [("card", summary.card.as_str()), ("state", &texts::state(summary.state))];
+            let wiped = texts::say("said-wiped", &values);
+            output::line(&format!("{wiped} {}", texts::say("changed-publish", &[])))?;
+        }
     }
     Ok(Status::Done)
 }

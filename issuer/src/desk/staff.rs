@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
+use super::texts;
 use super::{staff_import, staff_leavers};
 use crate::domain::{Cardholder, CardholderId, Permission};
 use crate::registry::CardRecord;
@@ -76,7 +77,7 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
     let views: Vec<_> = people.iter().map(|person| view(person, newest.get(&person.id).copied())).collect();
     match format {
         Format::Json => output::json(&views)?,
-        Format::Text => table(&views, "Nobody is registered; add people with: issuer staff import FILE.csv")?,
+        Format::Text => table(&views, &texts::say("found-nobody-at-all", &[]))?,
     }
     Ok(Status::Done)
 }
@@ -110,14 +111,17 @@ pub(super) fn view(person: &Cardholder, card: Option<&CardRecord>) -> PersonView
 pub(super) fn table(people: &[PersonView], empty: &str) -> Result<(), Failure> {
     let rows = people.iter().map(|person| {
         let card = match (&person.card, &person.card_guid) {
-            (Some(state), Some(guid)) => format!("{state} ({guid})"),
-            _ => "none".to_owned(),
+            (Some(state), Some(guid)) => {
+                texts::say("found-card", &[("state", &texts::state(state)), ("guid", guid)])
+            }
+            _ => texts::say("found-no-card", &[]),
         };
         let name = match &person.left {
-            Some(_) => format!("{} (left)", person.name),
+            Some(_) => texts::say("found-person-left", &[("name", &person.name)]),
             None => person.name.clone(),
         };
         vec![name, person.mail.clone(), person.id.clone().unwrap_or_default(), card]
     });
-    output::table(&["NAME", "MAIL", "ID", "CARD"], rows.collect(), empty)
+    let columns = ["found-column-name", "found-column-mail", "found-column-id", "found-column-card"];
+    output::table(&columns.map(|key| texts::say(key, &[])), rows.collect(), empty)
 }

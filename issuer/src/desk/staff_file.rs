@@ -50,7 +50,12 @@ pub struct StaffList {
     pub traces: Vec<Trace>,
     /// Whether the list says anything of last days of employment.
     pub says_until: bool,
+    /// Columns that mean nothing here, as the header has them.
+    pub unused_columns: Vec<String>,
 }
+
+/// The columns that a list can have.
+pub const COLUMNS: [&str; 5] = ["name", "mail", "id", "until", "employed_until"];
 
 /// What is wrong with a row.
 struct BadField {
@@ -109,7 +114,8 @@ pub fn read(bytes: &[u8], config: &Config) -> Result<StaffList, BadRow> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let columns = columns(&mut reader)?;
-    let mut list = StaffList { says_until: columns.until.is_some(), ..StaffList::default() };
+    let unused_columns = unused(&mut reader);
+    let mut list = StaffList { says_until: columns.until.is_some(), unused_columns, ..StaffList::default() };
     for (record, row) in reader.records().zip(2_u64..) {
         let place = format!("row {row}");
         match record {
@@ -128,6 +134,13 @@ fn fields<'t>(record: &'t StringRecord, columns: &Columns) -> Fields<'t> {
         id: optional(columns.id),
         until: optional(columns.until),
     }
+}
+
+/// The columns of the header that mean nothing here.
+fn unused(reader: &mut csv::Reader<&[u8]>) -> Vec<String> {
+    let Ok(header) = reader.headers() else { return Vec::new() };
+    let is_known = |column: &&str| COLUMNS.iter().any(|known| known.eq_ignore_ascii_case(column));
+    header.iter().filter(|column| !is_known(column)).map(str::to_owned).collect()
 }
 
 fn columns(reader: &mut csv::Reader<&[u8]>) -> Result<Columns, BadRow> {
@@ -155,7 +168,13 @@ fn columns(reader: &mut csv::Reader<&[u8]>) -> Result<Columns, BadRow> {
         name: find("name")?.ok_or_else(|| missing("name"))?,
         mail: find("mail")?.ok_or_else(|| missing("mail"))?,
         id: find("id")?,
-        until: find("until")?,
+        // As issuer report writes it.
+        until: match (find("until")?, find("employed_until")?) {
+            (Some(_), Some(_)) => {
+                return Err(bad("until", "duplicate", "the column is there twice".to_owned()));
+            }
+            (one, other) => one.or(other),
+        },
     })
 }
 
@@ -238,6 +257,7 @@ mod tests {
             list.people.iter().map(|row| (row.place.as_str(), row.person.name.as_str())).collect();
         assert_eq!(good, [("row 2", "Alice Ng"), ("row 9", "Gus, Jr.")]);
         let bad: Vec<_> = list.errors.iter().map(|bad| (bad.place.as_str(), bad.field.as_str())).collect();
+        assert_eq!(list.unused_columns, ["phone"]);
         let expected = [
             ("row 3", "name"),
             ("row 4", "mail"),

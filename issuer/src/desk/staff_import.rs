@@ -59,6 +59,8 @@ struct Imported {
     returners: Vec<PersonView>,
     leavers: Vec<PersonView>,
     errors: Vec<BadRow>,
+    /// Columns of the list that mean nothing here.
+    unused_columns: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -93,6 +95,14 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
         refuse_exodus(&difference, &known, arguments)?;
     }
     let mut imported = describe(&difference, errors);
+    imported.unused_columns = list.unused_columns;
+    if !imported.unused_columns.is_empty() && format == Format::Text {
+        output::progress(&format!(
+            "These columns mean nothing here and are left out: {}. A list can have the columns {}.",
+            imported.unused_columns.join(", "),
+            staff_file::COLUMNS.join(", ")
+        ));
+    }
     imported.preview = arguments.preview;
     if !arguments.preview {
         apply(office, &difference, &mut imported).await?;

@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 use super::failure::{Failure, Status};
 use super::office::{Office, read_file};
 use super::output::{self, Format};
-use super::{texts, ways, which_card};
+use super::texts::{self, Texts};
+use super::{ways, which_card};
 use crate::clock::Clock;
 use crate::domain::{CardAction, CardCommand, CardState, Cardholder, StockIdentity};
 use crate::personalization::PersonalizationError;
@@ -60,6 +61,9 @@ pub(super) struct CardView {
 /// Nothing could be taken in: the passphrase is wrong, no card is there, or the registry cannot be written.
 pub async fn add(office: &mut Office, delivery: Delivery, format: Format) -> Result<Status, Failure> {
     let mut added = Added::default();
+    if office.was_told_passphrase() && format == Format::Text && !matches!(delivery, Delivery::Files(_)) {
+        output::progress(&texts::say("stock-passphrase-unused", &[]));
+    }
     match delivery {
         Delivery::Card(locator) => {
             let mut card = Card::open(&locator)?;
@@ -191,15 +195,16 @@ pub async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
     let people: HashMap<_, _> =
         office.registry.cardholders().await?.into_iter().map(|person| (person.id, person)).collect();
     let holder = |card: &CardRecord| card.card.state().holder().and_then(|id| people.get(&id));
-    let views: Vec<_> = cards.iter().map(|card| view(card, holder(card))).collect();
+    let texts = texts::of(format);
+    let views: Vec<_> = cards.iter().map(|card| view(card, holder(card), texts)).collect();
     match format {
         Format::Json => output::json(&views)?,
-        Format::Text => table(&views, "No cards are known; take some into stock with: issuer stock add")?,
+        Format::Text => table(&views, &texts.say("found-no-cards-at-all", &[]))?,
     }
     Ok(Status::Done)
 }
 
-pub(super) fn view(record: &CardRecord, holder: Option<&Cardholder>) -> CardView {
+pub(super) fn view(record: &CardRecord, holder: Option<&Cardholder>, texts: &Texts) -> CardView {
     let state = record.card.state();
     let (serial, stock_guid) = match record.identity {
         StockIdentity::VendorSerial(serial) => (Some(serial), None),
@@ -213,29 +218,24 @@ pub(super) fn view(record: &CardRecord, holder: Option<&Cardholder>) -> CardView
         state: state.name(),
         since: state.since().map(|since| since.to_string()),
         holder: holder.map(|holder| holder.mail.as_str().to_owned()),
-        next: next(record),
+        next: next(record, texts),
     }
 }
 
 /// What a card that waits at the desk waits for.
-fn next(record: &CardRecord) -> Option<String> {
+fn next(record: &CardRecord, texts: &Texts) -> Option<String> {
     let card = which_card::argument(record);
+    let said = |key| texts.say(key, &[("card", &card)]);
     Some(match record.card.state() {
-        CardState::BeingPersonalised { .. } => {
-            "half-made: issue it again to the same person, or revoke that person".to_owned()
-        }
+        CardState::BeingPersonalised { .. } => texts.say("found-half-made", &[]),
         CardState::Unusable { fault, .. } => {
             match ways::of(record, None).into_iter().find(|way| way.action == CardAction::Receive) {
-                Some(way) => format!("{fault}; {}", way.in_plain_words()),
-                None => format!("{fault}; record that it is destroyed: issuer mark {card} destroyed"),
+                Some(way) => format!("{fault}; {}", way.in_words(texts)),
+                None => format!("{fault}; {}", said("found-destroy")),
             }
         }
-        CardState::Returned { .. } if ways::can_be_wiped(record) => {
-            format!("wipe it: issuer stock return {card} --card LOCATOR")
-        }
-        CardState::Returned { .. } => {
-            format!("it cannot be wiped; destroy it: issuer mark {card} destroyed")
-        }
+        CardState::Returned { .. } if ways::can_be_wiped(record) => said("found-wipe"),
+        CardState::Returned { .. } => said("found-not-wiped"),
         _ => return None,
     })
 }
@@ -246,9 +246,10 @@ pub(super) fn table(cards: &[CardView], empty: &str) -> Result<(), Failure> {
             (Some(serial), _) => serial.to_string(),
             (None, guid) => guid.clone().unwrap_or_default(),
         };
+        let state = texts::state(card.state);
         let state = match &card.next {
-            Some(next) => format!("{} ({next})", card.state),
-            None => card.state.to_owned(),
+            Some(next) => texts::say("found-state-next", &[("state", &state), ("next", next)]),
+            None => state,
         };
         vec![
             identity,
@@ -258,5 +259,12 @@ pub(super) fn table(cards: &[CardView], empty: &str) -> Result<(), Failure> {
             card.since.clone().unwrap_or_default(),
         ]
     });
-    output::table(&["SERIAL OR STOCK GUID", "GUID", "STATE", "HOLDER", "SINCE"], rows.collect(), empty)
+    let columns = [
+        "found-column-identity",
+        "found-column-guid",
+        "found-column-state",
+        "found-column-holder",
+        "found-column-since",
+    ];
+    output::table(&columns.map(|key| texts::say(key, &[])), rows.collect(), empty)
 }

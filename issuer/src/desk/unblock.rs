@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use middleware::remote_unblock::{UnblockConfirmation, UnblockRequest, UnblockSecrets};
-use middleware::secret_source::SecretSource;
-use middleware::{Card, Locator, Pin};
+use middleware::{Card, LastTry, Locator, Pin};
 use rand_core::CryptoRng;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -14,9 +13,10 @@ use zeroize::Zeroizing;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
-use super::{issue, which_card};
+use super::{holder_pin, issue, texts, which_card};
 use crate::clock::Clock;
 use crate::domain::{Cardholder, Guid, InitialPin};
+use crate::personalization::PersonalizationError;
 use crate::personalization::unblock::{self, Unblocking};
 use crate::registry::CardRecord;
 
@@ -44,6 +44,9 @@ pub struct Arguments {
     /// A new file (mode 0600) for the transport PIN; otherwise it is shown once at the terminal
     #[arg(long, value_name = "PATH", requires = "whose")]
     transport_pin_file: Option<PathBuf>,
+    /// Spend the last try of the PUK, where the desk knows only that it is one of several
+    #[arg(long, requires = "whose")]
+    last_try: bool,
     /// The request that the holder's card unblock --request shows: answer it
     #[arg(
         long,
@@ -94,6 +97,7 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         return Err(Failure::usage("name the card, and where it is with --card"));
     };
     let record = which_card::find(office, whose).await?;
+    which_card::refuse_held(&record)?;
     let holder = holder_of(office, &record).await?;
     let mut place = match (&arguments.new_pin, &arguments.transport_pin_file) {
         (Some(_), _) => None,
@@ -106,7 +110,9 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     let master_key = office.master_key(&passphrase).await?;
     drop(passphrase);
     let (digits, initial) = match &arguments.new_pin {
-        Some(source) => (chosen_pin(source, &holder)?, InitialPin::ChosenByHolder),
+        Some(source) => {
+            (holder_pin::read(&holder_pin::source(source)?, &holder)?, InitialPin::ChosenByHolder)
+        }
         None => (transport_pin(&mut office.random), InitialPin::Transport),
     };
     let pin = Pin::new(&digits)?;
@@ -114,13 +120,20 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         registry: &office.registry,
         master_key: &master_key,
         clock: &office.clock,
+        last_try: if arguments.last_try { LastTry::Spend } else { LastTry::Refuse },
         progress: &mut |_| {},
     };
     let hand_over = || match &mut place {
         Some(place) => place.deliver(&digits),
         None => Ok(()),
     };
-    unblocking.unblock(&mut card, &record, (&pin, initial), hand_over).await?;
+    let unblocked = unblocking.unblock(&mut card, &record, (&pin, initial), hand_over).await;
+    unblocked.map_err(|error| match error {
+        error @ PersonalizationError::LastPukTry => {
+            Failure::from(error).and("repeat with --last-try to spend it")
+        }
+        error => error.into(),
+    })?;
     tell(office, &record, true, None, format).await
 }
 
@@ -136,22 +149,6 @@ fn transport_pin(random: &mut dyn CryptoRng) -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0; 16]);
     random.fill_bytes(bytes.as_mut_slice());
     Zeroizing::new(format!("{:08}", u128::from_be_bytes(*bytes) % 100_000_000))
-}
-
-/// Typed twice where somebody types it.
-fn chosen_pin(source: &str, holder: &Cardholder) -> Result<Zeroizing<String>, Failure> {
-    let unreadable = |error: std::io::Error| Failure::new("pin", format!("the PIN cannot be read: {error}"));
-    let source = match source {
-        "terminal" => SecretSource::Terminal,
-        other => other.parse().map_err(unreadable)?,
-    };
-    let prompt = format!("New PIN (6 to 8 digits), typed by {}", holder.name.as_str());
-    let pin = source.read(&prompt).map_err(unreadable)?;
-    Pin::new(&pin)?;
-    if source.is_terminal() && *source.read("The same again").map_err(unreadable)? != *pin {
-        return Err(Failure::new("pin", "the two PINs differ; nothing was changed"));
-    }
-    Ok(pin)
 }
 
 async fn remote(
@@ -259,15 +256,14 @@ async fn tell(
     }
     match &summary.answer {
         Some(answer) => {
-            output::line(&format!(
-                "For {} alone, within ten minutes of the request; give it to nobody else:\n{answer}",
-                summary.holder
-            ))?;
-            output::line(
-                "The card's PUK counts as exposed until you get the word that the holder's program shows: issuer unblock --confirm WORD",
-            )?;
+            let sentence = texts::say("said-unblock-answer", &[("holder", &summary.holder)]);
+            output::line(&format!("{sentence}\n{answer}"))?;
+            output::line(&texts::say("said-unblock-exposed", &[]))?;
         }
-        None => output::line(&format!("Card {} of {} has a new PIN.", summary.card, summary.holder))?,
+        None => {
+            let values = [("card", summary.card.as_str()), ("holder", &summary.holder)];
+            output::line(&texts::say("said-unblocked", &values))?;
+        }
     }
     Ok(Status::Done)
 }

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::{texts, which_card};
+use super::output::Format;
+use super::texts::{self, Texts};
+use super::which_card;
 use crate::domain::{CardAction, CardFault, CardState, Direction, StockIdentity, Way};
 use crate::registry::CardRecord;
 
@@ -29,19 +31,17 @@ impl WayView {
         texts::say(self.key, &[])
     }
 
-    /// In English, with the command: for what programs read.
-    pub fn in_plain_words(&self) -> String {
-        match &self.command {
-            Some(command) => format!("{}: {command}", self.what),
-            None => self.what.to_owned(),
-        }
-    }
-
     /// In the words of the language that was chosen, with the command.
     pub fn in_one_line(&self) -> String {
+        self.in_words(texts::of(Format::Text))
+    }
+
+    /// With the command, in these words.
+    pub fn in_words(&self, texts: &Texts) -> String {
+        let what = texts.say(self.key, &[]);
         match &self.command {
-            Some(command) => format!("{}: {command}", self.said()),
-            None => self.said(),
+            Some(command) => format!("{what}: {command}"),
+            None => what,
         }
     }
 }
@@ -54,7 +54,8 @@ pub fn of(record: &CardRecord, holder: Option<&str>) -> Vec<WayView> {
 
 /// What undoes the last step, in one line.
 pub fn back(record: &CardRecord, holder: Option<&str>) -> Option<String> {
-    of(record, holder).into_iter().find(|way| way.undoes).map(|way| way.in_plain_words())
+    let way = of(record, holder).into_iter().find(|way| way.undoes)?;
+    Some(way.in_words(texts::of(Format::Json)))
 }
 
 fn view(way: Way, record: &CardRecord, holder: Option<&str>) -> Option<WayView> {

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::office::Office;
-use crate::domain::{Guid, StockIdentity};
+use crate::domain::{CardState, Guid, StockIdentity};
 use crate::registry::{CardRecord, PresentedIdentity};
 
 /// The help of every argument that names a card.
@@ -62,6 +62,20 @@ pub async fn find(office: &Office, text: &str) -> Result<CardRecord, Failure> {
             ),
         )),
     }
+}
+
+/// Refuses what is not done to a card on hold, and names the way to it.
+///
+/// # Errors
+/// The card is on hold.
+pub(super) fn refuse_held(record: &CardRecord) -> Result<(), Failure> {
+    let CardState::OnHold { since, .. } = record.card.state() else { return Ok(()) };
+    let message = format!(
+        "card {} is on hold since {since}: nothing on it is changed before the hold ends; end it with issuer release {}, then run this command again",
+        name(record),
+        argument(record)
+    );
+    Err(Failure::new("card-state", message))
 }
 
 fn unknown(text: &str) -> Failure {

@@ -8,6 +8,7 @@
 //! - [`card`]: one card, from stock to its holder to its end.
 //! - [`certificate`]: one certificate, from the bytes that will be signed to its revocation.
 //! - [`authority`]: keys, certificates and CRLs of an authority; [`agreement`]: what holds for the registry as a whole.
+//! - [`holder_pin`]: a PIN that somebody chooses.
 //! - [`request`]: what somebody asks the desk to do.
 //! - [`operator`]: who does something at the desk; [`role`]: which role may do what, one table; [`approval`]: what needs two.
 //! - [`audit`]: the log of events and how they hold each other together; [`checkpoint`]: what is signed about it.
@@ -22,6 +23,7 @@ pub mod card;
 pub mod cardholder;
 pub mod certificate;
 pub mod checkpoint;
+pub mod holder_pin;
 pub mod operator;
 pub mod person;
 pub mod reader_class;
@@ -51,6 +53,7 @@ pub use certificate::{
 pub use checkpoint::{
     AuditKeyId, Batch, Checkpoint, CheckpointFault, MalformedCheckpoint, Notary, SignedCheckpoint,
 };
+pub use holder_pin::PinRefusal;
 pub use operator::{Operator, OperatorEvent, OperatorId, OperatorRefusal};
 pub use person::{Person, PersonCommand, PersonEvent, PersonRefusal};
 pub use reader_class::{ClassDescription, ClassName, Clearance, MemberEvent, ReaderClass};

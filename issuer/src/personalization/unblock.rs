@@ -3,7 +3,7 @@
 //! A PUK that may have left the desk is changed first. Everything can be done again: whoever runs the command again sets
 //! another PIN.
 
-use middleware::{Card, CardError, Pin, Transaction};
+use middleware::{Card, CardError, LastTry, Pin, Transaction};
 
 use super::custody::MasterKey;
 use super::error::PersonalizationError;
@@ -21,6 +21,8 @@ pub struct Unblocking<'a> {
     pub master_key: &'a MasterKey,
     /// What time it is.
     pub clock: &'a dyn Clock,
+    /// Whether the last try of a PUK that is not known for certain may be spent.
+    pub last_try: LastTry,
     /// Who watches.
     pub progress: &'a mut dyn FnMut(Progress),
 }
@@ -109,8 +111,8 @@ impl Unblocking<'_> {
         (self.progress)(Progress::Operation(OperationKind::Unblock, point));
     }
 
-    /// Puts the next PUK in the place of whichever the card has. The last try is not spent on a guess, and a guess that was
-    /// wrong before is made again last.
+    /// Puts the next PUK in the place of whichever the card has. The last try is spent on a guess only where that is wished,
+    /// and a guess that was wrong before is made again last.
     async fn change_puk(
         &mut self,
         transaction: &mut Transaction<'_>,
@@ -129,7 +131,7 @@ impl Unblocking<'_> {
         for version in likely.into_iter().chain([next]).chain(wrong_before) {
             match tries_left {
                 Some(0) => return Err(CardError::PukBlocked.into()),
-                Some(1) => return Err(PersonalizationError::LastPukTry),
+                Some(1) if self.last_try == LastTry::Refuse => return Err(PersonalizationError::LastPukTry),
                 _ => {}
             }
             match transaction.change_puk(&self.master_key.puk(guid, version)?, &new) {

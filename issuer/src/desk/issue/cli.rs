@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use middleware::secret_source::SecretSource;
 use middleware::{KeyAlgorithm, Locator};
 
 use super::Order;
@@ -25,6 +26,12 @@ pub struct Arguments {
     /// A new file (mode 0600) for the transport PIN; otherwise it is shown once at the terminal
     #[arg(long, value_name = "PATH")]
     transport_pin_file: Option<PathBuf>,
+    /// No transport PIN: the holder is here, chooses the PIN and types it twice; the card is in use at once
+    #[arg(long, conflicts_with = "transport_pin_file")]
+    pin_by_holder: bool,
+    /// Where the PIN that the holder chose comes from: fd:N, a file or pinentry; otherwise it is typed
+    #[arg(long, value_name = "fd:N|PATH", requires = "pin_by_holder")]
+    pin_file: Option<SecretSource>,
 }
 
 /// Algorithms of a card's keys.
@@ -47,6 +54,7 @@ impl Arguments {
             card: self.card,
             keys: KeyChoice { algorithm, origin },
             transport_pin_file: self.transport_pin_file,
+            pin_by_holder: self.pin_by_holder.then(|| self.pin_file.unwrap_or(SecretSource::Terminal)),
         }
     }
 }

@@ -97,7 +97,13 @@ async fn letter(office: &Office, file: &Path, arguments: &Arguments) -> Result<P
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     // As issuer batch names them.
     let stem = percent_decode_str(stem).decode_utf8_lossy();
-    let holder = office.cardholder(arguments.person.as_deref().unwrap_or(&stem)).await?;
+    let named = arguments.person.as_deref();
+    let holder = office.cardholder(named.unwrap_or(&stem)).await.map_err(|failure| match named {
+        None if failure.code == "unknown-person" => failure.and(
+            "the file is named after nobody: say whose PIN it is with --person, or name the file after its holder (alice@example.org.pin)",
+        ),
+        _ => failure,
+    })?;
     let record = office.registry.card_of(holder.id).await?;
     let record =
         record.filter(|record| matches!(record.card.state(), CardState::Issued { .. })).ok_or_else(|| {

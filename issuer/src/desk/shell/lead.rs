@@ -134,6 +134,7 @@ impl Session {
             let is_shown = std::io::stdout().is_terminal();
             let question = if is_shown { "shell-pin-file" } else { "shell-pin-file-needed" };
             match self.ask(&texts::say(question, &[]), Typing::Answer).await? {
+                Some(answer) if answer == BY_HOLDER => filled.extend(by_holder(&filled)),
                 Some(file) if !file.is_empty() => filled.extend(["--transport-pin-file".to_owned(), file]),
                 Some(_) if is_shown => {}
                 _ => return Ok(None),
@@ -199,6 +200,16 @@ impl Session {
     async fn ask(&mut self, question: &str, typing: Typing) -> Result<Option<String>, Failure> {
         self.source.answer(question, typing, &self.office).await
     }
+}
+
+/// The answer that lets the holder choose the PIN.
+const BY_HOLDER: &str = "*";
+
+/// How this command is told so.
+fn by_holder(words: &[String]) -> Vec<String> {
+    let options: &[&str] =
+        if line::takes(words, "pin-by-holder") { &["--pin-by-holder"] } else { &["--new-pin", "terminal"] };
+    options.iter().map(|option| (*option).to_owned()).collect()
 }
 
 fn shown(person: &Cardholder) -> String {

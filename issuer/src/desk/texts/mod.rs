@@ -14,6 +14,7 @@ pub use language::Language;
 
 use super::failure::Failure;
 use super::output::Format;
+use crate::domain::CardState;
 
 /// The messages of one language.
 pub struct Texts {
@@ -50,7 +51,19 @@ pub fn failure(failure: &Failure) -> String {
 
 /// The name of a card's state, as the domain has it.
 pub fn state(name: &str) -> String {
-    say(&format!("state-{}", key_of(name)), &[])
+    of(Format::Text).state(name)
+}
+
+/// The state of a card that somebody calls so, in any language: `on hold`, `On-Hold`, `已冻结`.
+pub fn state_named(text: &str) -> Option<&'static str> {
+    let typed = text.replace('-', " ");
+    let in_english = CardState::NAMES.into_iter().find(|name| name.eq_ignore_ascii_case(&typed));
+    let others = Language::ALL.into_iter().filter(|_| in_english.is_none() && !text.is_ascii());
+    in_english.or_else(|| {
+        others
+            .map(Texts::new)
+            .find_map(|texts| CardState::NAMES.into_iter().find(|name| texts.state(name) == text))
+    })
 }
 
 /// A name in words as a part of a key.
@@ -83,6 +96,11 @@ impl Texts {
         }
         let mut errors = Vec::new();
         self.bundle.format_pattern(pattern, Some(&arguments), &mut errors).into_owned()
+    }
+
+    /// The name of a card's state, as the domain has it.
+    pub fn state(&self, name: &str) -> String {
+        self.say(&format!("state-{}", key_of(name)), &[])
     }
 
     fn failure(&self, failure: &Failure) -> String {

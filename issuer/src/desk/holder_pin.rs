@@ -1,0 +1,41 @@
+//! A PIN that the holder of a card chooses at the desk, and types where nobody sees it.
+
+use middleware::secret_source::SecretSource;
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+use super::texts;
+use crate::domain::{Cardholder, holder_pin};
+
+/// Where a PIN comes from: `terminal`, `pinentry`, `fd:N` or a file.
+///
+/// # Errors
+/// None of these.
+pub(super) fn source(text: &str) -> Result<SecretSource, Failure> {
+    match text {
+        "terminal" => Ok(SecretSource::Terminal),
+        other => other.parse().map_err(|error| unreadable(&error)),
+    }
+}
+
+/// Reads it; whoever types it types it twice.
+///
+/// # Errors
+/// It cannot be read, the two differ, or it is one that everybody tries first; nothing was changed.
+pub(super) fn read(source: &SecretSource, holder: &Cardholder) -> Result<Zeroizing<String>, Failure> {
+    let prompt = texts::say("said-new-pin", &[("name", holder.name.as_str())]);
+    let pin = source.read(&prompt).map_err(|error| unreadable(&error))?;
+    let own_number = holder.staff_id.as_ref().map(|id| id.as_str());
+    holder_pin::judge(&pin, own_number.as_slice()).map_err(|refusal| {
+        Failure::new("weak-pin", format!("{refusal}; choose another; nothing was changed"))
+    })?;
+    let is_typed = source.is_terminal() || matches!(source, SecretSource::Pinentry(_));
+    if is_typed && *source.read(&texts::say("said-again", &[])).map_err(|error| unreadable(&error))? != *pin {
+        return Err(Failure::new("pin", "the two PINs differ; nothing was changed"));
+    }
+    Ok(pin)
+}
+
+fn unreadable(error: &std::io::Error) -> Failure {
+    Failure::new("pin", format!("the PIN cannot be read: {error}"))
+}
