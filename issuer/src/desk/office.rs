@@ -218,9 +218,9 @@ impl Office {
         Ok(kept.insert(read()?).clone())
     }
 
-    /// Whether somebody said where the passphrase comes from.
+    /// Whether somebody said where the passphrase comes from, for this command alone.
     pub fn was_told_passphrase(&self) -> bool {
-        self.passphrase != SecretSource::Terminal
+        self.passphrase != SecretSource::Terminal && matches!(self.kept, Kept::Never)
     }
 
     /// From now on the passphrase is asked for once, and kept in memory until it is forgotten or the office is closed.

@@ -3,12 +3,24 @@
 
 #[path = "../desk_support/mod.rs"]
 mod desk_support;
+#[path = "../desk_support/opened.rs"]
+mod opened;
+#[path = "../desk_support/pulled.rs"]
+mod pulled;
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use desk_support::{Desk, PASSPHRASE, Run, guid_of};
+use desk_support::{Desk, PASSPHRASE, Run, guid_of, open, pin};
+use issuer::clock::SystemClock;
+use issuer::domain::InitialPin;
+use issuer::personalization::unblock::Unblocking;
+use issuer::personalization::{PersonalizationError, wipe};
+use issuer::registry::CardRecord;
+use middleware::{Card, LastTry};
+use opened::{Opened, sqlite};
+use pulled::{Last, pulled_card};
 use serde_json::Value;
 
 /// Runs the shell with these lines coming through a pipe.
@@ -193,4 +205,100 @@ fn the_desk_speaks_chinese_where_that_is_wanted() {
     child.stdin.take().unwrap().write_all(b"\n\n").unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(String::from_utf8(output.stdout).unwrap().contains("待启用"));
+}
+
+/// Pulls the only card of a desk further and further until something is begun with it and not done.
+async fn half_done(
+    desk: &Desk,
+    mut run: impl AsyncFnMut(&Opened, &mut Card, &CardRecord) -> Result<(), PersonalizationError>,
+) {
+    let opened = Opened::at(&desk.home(), &sqlite(desk)).await;
+    let record = opened.registry.cards().await.unwrap().swap_remove(0);
+    let mut commands = 0;
+    while opened.registry.open_operation(record.id).await.unwrap().is_none() {
+        let pulled = pulled_card(&desk.path("alice.card"), commands, Last::CarriedOut);
+        if let Ok(mut card) = Card::over(Box::new(pulled)) {
+            run(&opened, &mut card, &record).await.unwrap_err();
+        }
+        commands += 1;
+    }
+}
+
+#[tokio::test]
+async fn what_is_half_done_is_said_offered_first_and_gone_on_with() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    half_done(&desk, async |opened, card, record| {
+        let mut unblocking = Unblocking {
+            registry: &opened.registry,
+            master_key: &opened.master_key,
+            clock: &SystemClock,
+            last_try: LastTry::Refuse,
+            progress: &mut |_| {},
+        };
+        unblocking.unblock(card, record, (&pin("75310864"), InitialPin::Transport), || Ok(())).await
+    })
+    .await;
+    let led = piped(&desk, &locator, &[], "\n1\nnew.pin\n\n");
+    led.expect(0);
+    for said in ["Setting its PIN anew was begun at", "  1  go on with setting its PIN anew", "has a new PIN"]
+    {
+        assert!(led.stdout.contains(said), "{said:?} is not in {}", led.stdout);
+    }
+    // Done: nothing of it is offered any more.
+    let (_, after) = led.stdout.rsplit_once("has a new PIN").unwrap();
+    assert!(!after.contains("go on with") && after.contains("new certificates"), "{after}");
+    let digits = std::fs::read_to_string(desk.path("new.pin")).unwrap();
+    assert!(open(&locator).transaction().unwrap().verify_pin(&pin(digits.trim()), LastTry::Refuse).is_ok());
+
+    desk.issuer(&["stock", "return", "alice@example.org"]).expect(0);
+    half_done(&desk, async |opened, card, record| {
+        wipe::wipe(&opened.registry, &SystemClock, card, record, &mut |_| {}).await
+    })
+    .await;
+    let led = piped(&desk, &locator, &[], "\n1\ny\n\n");
+    led.expect(0);
+    assert!(led.stdout.contains("  1  go on with wiping it"), "{}", led.stdout);
+    assert_eq!(led.stdout.matches("put it into stock again").count(), 1, "{}", led.stdout);
+    assert_eq!(desk.json(&["stock", "list"])[0]["state"], "in stock");
+}
+
+/// The holder types the PIN twice where nobody sees it; the two differ at first.
+#[test]
+fn a_holder_chooses_the_pin_at_the_desk_and_it_is_shown_and_kept_nowhere() {
+    let desk = Desk::new();
+    let locator = desk.blank("blank.card", &[]);
+    let shown = typed(
+        &desk,
+        &locator,
+        &[],
+        &[
+            ("desk> ", "\\r"),
+            ("Number", "1\\r"),
+            ("Number", "1\\r"),
+            ("For whom", "alice@example.org\\r"),
+            ("the holder chooses the PIN now", "*\\r"),
+            ("Passphrase", &format!("{PASSPHRASE}\\r")),
+            ("typed by Alice Ng", "864201\\r"),
+            ("The same again", "864202\\r"),
+            ("the two PINs differ", ""),
+            ("Number", "1\\r"),
+            ("For whom", "alice@example.org\\r"),
+            ("the holder chooses the PIN now", "*\\r"),
+            ("typed by Alice Ng", "135791\\r"),
+            ("The same again", "135791\\r"),
+            ("with the PIN that was chosen", ""),
+            ("Number", "\\r"),
+            ("desk> ", "quit\\r"),
+        ],
+    );
+    for digits in ["864201", "864202", "135791"] {
+        assert!(!shown.contains(digits), "{shown}");
+    }
+    assert_eq!(state_of(&desk, "alice@example.org"), "active");
+    assert!(open(&locator).transaction().unwrap().verify_pin(&pin("135791"), LastTry::Refuse).is_ok());
+    let history =
+        std::fs::read_to_string(desk.path(".local/state/sealwright/desk-history")).unwrap_or_default();
+    assert!(!history.contains("135791"), "{history}");
 }
