@@ -143,6 +143,11 @@ fn every_command_of_a_cards_life_speaks_chinese_and_its_json_does_not() {
         0,
         &["它代替卡", "旧邮件：", "谁也读不了"],
     );
+    desk.import_staff("name,mail\nEve Roy,eve@example.org\n").expect(0);
+    let more = desk.yubikey("more.card", &[]);
+    std::fs::write(desk.path("list.csv"), "person\neve@example.org\nalice@example.org\n").unwrap();
+    let batch = ["batch", "list.csv", "--pin-folder", "pins", "--card", &more];
+    zh(&batch, 0, &["[2/2] eve@example.org：卡", "早已发卡", "2 张卡中完成 2 张", "请发布证书"]);
     zh(&["stock", "return", "serial=4711", "--card", &locator], 0, &["已清除", "在库"]);
     zh(&["stock", "list"], 0, &["序列号或库存 GUID", "在库"]);
 }

@@ -7,6 +7,7 @@ use middleware::{Card, CardError, Locator, ReaderWatch, WatchedReader};
 
 use super::worker::Shared;
 use crate::desk::failure::Failure;
+use crate::desk::texts;
 
 /// A reader or an emulated card.
 pub struct Place {
@@ -75,7 +76,8 @@ impl Place {
             }
             if !is_told {
                 let why = refused.map(|why| format!("{why}; ")).unwrap_or_default();
-                shared.watcher.wanted(&self.name, &format!("{why}insert the next card"));
+                let insert = texts::say("batched-insert", &[]);
+                shared.watcher.wanted(&self.name, &format!("{why}{insert}"));
                 is_told = true;
             }
             let is_over = self.patience.is_some_and(|patience| since.elapsed() >= patience);

@@ -12,6 +12,7 @@ use super::rows::{Row, Unusable};
 use super::worker::Watcher;
 use crate::desk::failure::{Failure, Status};
 use crate::desk::output::{self, Format};
+use crate::desk::texts;
 use crate::personalization::run::{Point, Progress as Step};
 
 /// Shows a bar for the batch and one for each place at a terminal, else a line for each card.
@@ -34,7 +35,8 @@ impl Display {
         let at_terminal = format == Format::Text && std::io::stderr().is_terminal();
         let bars = at_terminal.then(|| {
             let several = MultiProgress::new();
-            let all = several.add(bar(total, "{bar:40} {pos}/{len} cards, {eta} left"));
+            let all = several.add(bar(total, "{bar:40} {pos}/{len} {msg} {eta}"));
+            all.set_message(texts::say("batched-time-left", &[]));
             all.set_position(u64::try_from(done).unwrap_or(u64::MAX));
             Bars { all, several, places: Mutex::new(BTreeMap::new()) }
         });
@@ -92,7 +94,10 @@ impl Watcher for Display {
             }
         }
         let (mail, total) = (row.holder.mail.as_str(), self.total);
-        self.say(&format!("[{}/{total}] {mail}: {} (at {place})", *ended, words(progress)));
+        let (ended, total, what) = (ended.to_string(), total.to_string(), words(progress));
+        let values =
+            [("ended", ended.as_str()), ("total", &total), ("mail", mail), ("what", &what), ("place", place)];
+        self.say(&texts::say("batched-ended", &values));
     }
 
     fn wanted(&self, place: &str, what: &str) {
@@ -144,16 +149,20 @@ pub fn show(
         output::json(&views)?;
     } else {
         table(&views)?;
-        output::line(&format!(
-            "{done} of {} cards are done, {half_made} half-made, {not_begun} not begun, {refused} refused.",
-            views.len()
-        ))?;
+        let counts = [
+            ("done", done),
+            ("all", views.len()),
+            ("half", half_made),
+            ("waiting", not_begun),
+            ("refused", refused),
+        ];
+        let counts = counts.map(|(name, count)| (name, count.to_string()));
+        let counts = counts.each_ref().map(|(name, count)| (*name, count.as_str()));
+        output::line(&texts::say("batched-count", &counts))?;
         if half_made + not_begun > 0 {
-            output::line(&format!("Go on with the same command: {again}"))?;
+            output::line(&texts::say("batched-go-on", &[("command", again)]))?;
         } else if done > 0 {
-            output::line(
-                "Publish the certificates (issuer publish --to DIR); hand cards and transport PINs over separately.",
-            )?;
+            output::line(&texts::say("batched-publish", &[]))?;
         }
     }
     match fatal {
@@ -171,9 +180,13 @@ pub fn show(
 fn table(views: &[RowView]) -> Result<(), Failure> {
     let rows = views.iter().map(|view| {
         let what = view.card_guid.clone().or_else(|| view.why.clone()).unwrap_or_default();
-        vec![view.line.to_string(), view.person.clone(), view.result.replace('-', " "), what]
+        let result = texts::say(result_key(view.result), &[]);
+        vec![view.line.to_string(), view.person.clone(), result, what]
     });
-    output::table(&["LINE", "PERSON", "RESULT", "CARD OR REASON"], rows.collect(), "The file has no rows.")
+    let columns =
+        ["batched-column-line", "batched-column-person", "batched-column-result", "batched-column-reason"];
+    let columns = columns.map(|key| texts::say(key, &[]));
+    output::table(&columns, rows.collect(), &texts::say("batched-no-rows", &[]))
 }
 
 fn view(row: &Row, progress: &Progress) -> RowView {
@@ -189,9 +202,19 @@ fn view(row: &Row, progress: &Progress) -> RowView {
 
 fn words(progress: &Progress) -> String {
     match progress {
-        Progress::Waiting | Progress::Taken => "not begun".to_owned(),
-        Progress::Done { guid, .. } => format!("card {guid}"),
-        Progress::HalfMade { why } => format!("half-made: {why}"),
-        Progress::Refused { why, .. } => format!("refused: {why}"),
+        Progress::Waiting | Progress::Taken => texts::say("batched-not-begun", &[]),
+        Progress::Done { guid, .. } => texts::say("batched-card", &[("guid", &guid.to_string())]),
+        Progress::HalfMade { why } => texts::say("batched-half-made-why", &[("why", why)]),
+        Progress::Refused { why, .. } => texts::say("batched-refused-why", &[("why", why)]),
+    }
+}
+
+fn result_key(result: &str) -> &'static str {
+    match result {
+        "done" => "batched-done",
+        "already-issued" => "batched-already-issued",
+        "half-made" => "batched-half-made",
+        "not-begun" => "batched-not-begun",
+        _ => "batched-refused",
     }
 }

@@ -277,5 +277,26 @@ said-new-pin = New PIN (6 to 8 digits), typed by { $name }
 said-again = The same again
 issue-done-by-holder = { $name } <{ $mail }> has card { $card } until { $until }, with the PIN that was chosen; publish the certificates, and hand the card over.
 
+# issuer batch
+batched-time-left = cards; time left:
+batched-ended = [{ $ended }/{ $total }] { $mail }: { $what } (at { $place })
+batched-count = { $done } of { $all } cards are done, { $half } half-made, { $waiting } not begun, { $refused } refused.
+batched-go-on = Go on with the same command: { $command }
+batched-publish = Publish the certificates (issuer publish --to DIR); hand cards and transport PINs over separately.
+batched-column-line = LINE
+batched-column-person = PERSON
+batched-column-result = RESULT
+batched-column-reason = CARD OR REASON
+batched-insert = insert the next card
+batched-no-rows = The file has no rows.
+batched-done = done
+batched-already-issued = already issued
+batched-half-made = half made
+batched-not-begun = not begun
+batched-refused = refused
+batched-card = card { $guid }
+batched-half-made-why = half-made: { $why }
+batched-refused-why = refused: { $why }
+
 # Kinds of failure; the details follow
 failure = It was not done:

@@ -277,6 +277,27 @@ said-new-pin = 新的 PIN（6 至 8 位数字），由 { $name } 输入
 said-again = 再输入一次
 issue-done-by-holder = { $name } <{ $mail }> 的卡 { $card } 有效期至 { $until }，PIN 由持卡人选定；请发布证书并交付卡片。
 
+# issuer batch
+batched-time-left = 张卡；剩余时间：
+batched-ended = [{ $ended }/{ $total }] { $mail }：{ $what }（在 { $place }）
+batched-count = { $all } 张卡中完成 { $done } 张，做到一半 { $half } 张，未开始 { $waiting } 张，被拒绝 { $refused } 张。
+batched-go-on = 用同一命令继续：{ $command }
+batched-publish = 请发布证书（issuer publish --to DIR），并把卡片与初始 PIN 分开交付。
+batched-column-line = 行
+batched-column-person = 人员
+batched-column-result = 结果
+batched-column-reason = 卡片或原因
+batched-insert = 请插入下一张卡
+batched-no-rows = 文件里没有任何行。
+batched-done = 完成
+batched-already-issued = 早已发卡
+batched-half-made = 做到一半
+batched-not-begun = 未开始
+batched-refused = 被拒绝
+batched-card = 卡 { $guid }
+batched-half-made-why = 做到一半：{ $why }
+batched-refused-why = 被拒绝：{ $why }
+
 # 失败的种类；细节随后
 failure = 未能完成：
 failure-already-requested = 已经提出过这个申请。
