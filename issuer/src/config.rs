@@ -1,4 +1,6 @@
-//! The issuer's home directory and its `config.toml`.
+//! The issuer's home directory and its `config.toml`; `terms`: what of it a registry remembers.
+
+mod terms;
 
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -13,7 +15,6 @@ use crate::ca::profile::{PivExtensions, PolicyArc, StatusServices};
 use crate::domain::unicode::{composed, hidden_character};
 use crate::domain::{AuthorityName, DomainName};
 use crate::registry::RegistryUrl;
-
 /// Where an issuer keeps what it needs.
 ///
 /// ```text
@@ -262,10 +263,13 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::File { path: path.to_owned(), error })?;
-        let file: ConfigFile = toml::from_str(&text).map_err(|error| ConfigError::Malformed {
-            what: path.display().to_string(),
-            reason: error.message().to_owned(),
-        })?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads the text of a `config.toml`; `what` names it in messages.
+    fn parse(text: &str, what: &str) -> Result<Self, ConfigError> {
+        let malformed = |reason: String| ConfigError::Malformed { what: what.to_owned(), reason };
+        let file: ConfigFile = toml::from_str(text).map_err(|error| malformed(error.message().to_owned()))?;
         Self::new(
             &file.organization,
             file.organization_identifier.as_deref(),
@@ -287,10 +291,7 @@ impl Config {
             external_lint: file.external_lint,
             ..config
         })
-        .map_err(|error| ConfigError::Malformed {
-            what: path.display().to_string(),
-            reason: error.to_string(),
-        })
+        .map_err(|error| malformed(error.to_string()))
     }
 
     /// Writes a new `config.toml`.
@@ -298,8 +299,17 @@ impl Config {
     /// # Errors
     /// [`ConfigError::File`].
     pub fn write(&self, path: &Path) -> Result<(), ConfigError> {
+        let text = toml::to_string(&self.file()).map_err(|error| ConfigError::Malformed {
+            what: path.display().to_string(),
+            reason: error.to_string(),
+        })?;
+        write_new(path, 0o644, text.as_bytes())
+            .map_err(|error| ConfigError::File { path: path.to_owned(), error })
+    }
+
+    fn file(&self) -> ConfigFile {
         let services = self.organization.status_services;
-        let file = ConfigFile {
+        ConfigFile {
             organization: self.organization.name.clone(),
             organization_identifier: self.organization.identifier.clone(),
             domains: self.domains.iter().map(|domain| domain.as_str().to_owned()).collect(),
@@ -313,13 +323,7 @@ impl Config {
             operator: self.operator.clone(),
             witness: self.witness.clone(),
             external_lint: self.external_lint.clone(),
-        };
-        let text = toml::to_string(&file).map_err(|error| ConfigError::Malformed {
-            what: path.display().to_string(),
-            reason: error.to_string(),
-        })?;
-        write_new(path, 0o644, text.as_bytes())
-            .map_err(|error| ConfigError::File { path: path.to_owned(), error })
+        }
     }
 
     /// Whether a mail address or server name lies in one of the organisation's domains.

@@ -9,7 +9,7 @@ use operator_support::Staffed;
 /// A desk where everything that can need two operators does.
 fn demanding() -> Staffed {
     let desk = Staffed::new();
-    let all = ["other-domain", "revoke-authority", "export", "clock-accept", "restore"];
+    let all = ["other-domain", "revoke-authority", "export", "clock-accept", "restore", "configuration"];
     let said = desk.as_operator("adam", &[&["approval", "demand"][..], &all].concat());
     said.expect(0);
     assert!(said.stdout.contains("dual-control"), "{}", said.stdout);
@@ -98,4 +98,165 @@ fn nobody_is_removed_who_is_needed_for_two() {
     let desk = demanding();
     let remove = ["operator", "remove", "vera@example.org"];
     desk.as_two("adam", "vera", &remove).refuses(1, &["nobody could approve"]);
+}
+
+/// Another organisation's root.
+fn partner(desk: &Staffed) -> String {
+    let file = desk.desk.text("partner.pem");
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null"];
+    let made = ["req", "-x509", "-days", "900", "-subj", "/CN=Partner Root", "-out", &file];
+    assert!(desk_support::openssl(&[&made[..], &key].concat()).status.success());
+    file
+}
+
+/// A request for a server of another organisation.
+fn foreign_request(desk: &Staffed) -> String {
+    let file = desk.desk.text("foreign.csr");
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null"];
+    let name = ["-subj", "/CN=mx.partner.example", "-addext", "subjectAltName=DNS:mx.partner.example"];
+    assert!(
+        desk_support::openssl(&[&["req", "-new", "-out", &file][..], &key, &name].concat()).status.success()
+    );
+    file
+}
+
+/// Puts other lines into `config.toml`, and answers what `config show` calls the result.
+fn edit(desk: &Staffed, from: &str, to: &str) -> String {
+    let path = desk.desk.home().join("config.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{text}");
+    std::fs::write(&path, text.replace(from, to)).unwrap();
+    let shown = desk.as_operator("adam", &["--json", "config", "show"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+    shown["digest"].as_str().unwrap().to_owned()
+}
+
+const DOMAINS: &str = "domains = [\"example.org\"]";
+const MORE_DOMAINS: &str = "domains = [\"example.org\", \"other.example\"]";
+
+#[test]
+fn every_guarded_act_is_refused_to_one_person_twice_and_to_the_wrong_second_one() {
+    let desk = demanding();
+    let everything = "administrator,approver,auditor";
+    desk.as_two("adam", "vera", &["operator", "remove", "rita@example.org"]).expect(0);
+    desk.as_two("adam", "vera", &["operator", "add", "rita@example.org", "--role", everything]).expect(0);
+    let (partner, request) = (partner(&desk), foreign_request(&desk));
+    desk.plain(&["publish", "--to", "public"]).expect(0);
+    let serial = desk.authority_serial("servers");
+    let digest = edit(&desk, DOMAINS, MORE_DOMAINS);
+    let acts: [&[&str]; 9] = [
+        &["certify", &request, "--profile", "mail-server", "--out", "foreign.pem"],
+        &["ca", "cross-certify", &partner, "--domain", "partner.example", "--out", "cross.pem"],
+        &["config", "accept", &digest],
+        &["revoke", &serial, "--reason", "superseded"],
+        &["evidence", "zoe@example.org", "--to", "evidence"],
+        &["backup", "pki.backup"],
+        &["approval", "waive", "export"],
+        &["operator", "add", "zoe@example.org", "--role", "registrar"],
+        &["operator", "remove", "otto@example.org"],
+    ];
+    // With the edited file nothing is certified in any case.
+    let (certifying, others) = acts.split_at(2);
+    for act in certifying {
+        desk.as_operator("rita", act).refuses(1, &["an administrator has not accepted it"]);
+    }
+    edit(&desk, MORE_DOMAINS, DOMAINS);
+    let mut refusals = certifying.len();
+    let mut refuse_each = |acts: &[&[&str]]| {
+        for act in acts {
+            desk.as_operator("rita", act).refuses(1, &["needs a second operator"]);
+            desk.as_two("rita", "rita", act).refuses(1, &["another operator with another card must"]);
+            desk.as_two("rita", "otto", act).refuses(1, &["may not approve"]);
+            refusals += 2;
+        }
+    };
+    refuse_each(certifying);
+    edit(&desk, DOMAINS, MORE_DOMAINS);
+    refuse_each(others);
+    let told = desk.log().iter().filter(|event| event["kind"] == "operator-refused").count();
+    assert_eq!(told, refusals, "a refusal is not in the log");
+    for file in ["foreign.pem", "cross.pem", "evidence", "pki.backup"] {
+        assert!(!desk.path(file).exists(), "{file} was made");
+    }
+    // The right second one is enough, for each; the authority comes last, for it certifies nothing afterwards.
+    let (last, before) = others.iter().partition::<Vec<_>, _>(|act| act.first() == Some(&"revoke"));
+    for act in before.into_iter().chain(certifying).chain(last) {
+        desk.as_two("rita", "vera", act).expect(0);
+    }
+    desk.plain(&["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn an_edited_configuration_counts_once_two_have_accepted_it() {
+    let desk = demanding();
+    let staff = |name: &str| {
+        std::fs::write(desk.path("more.csv"), format!("name,mail\nYan Li,{name}\n")).unwrap();
+        desk.as_operator("rita", &["staff", "import", "more.csv"])
+    };
+    let foreign = staff("yan@other.example");
+    assert!(foreign.status != 0 && format!("{foreign:?}").contains("not in a domain"), "{foreign:?}");
+    let digest = edit(&desk, DOMAINS, MORE_DOMAINS);
+    // What makes certificates is refused by name, for those of the own domain too; nothing counts of it.
+    for mail in ["yan@other.example", "yan@example.org"] {
+        staff(mail).refuses(1, &["+ domain = \"other.example\"", "issuer config show"]);
+    }
+    let shown = desk.as_operator("otto", &["config", "show"]);
+    shown.expect(4);
+    assert!(shown.stdout.contains("  + domain = \"other.example\"") && shown.stdout.contains(&digest));
+    // Revocation does not wait, nor does its publication.
+    let revoked = desk.as_operator("rita", &["revoke", "zoe@example.org", "--reason", "key-compromise"]);
+    revoked.expect(0);
+    assert!(revoked.stderr.contains("warning: config.toml is another"), "{}", revoked.stderr);
+    desk.plain(&["publish", "--to", "public"]).expect(0);
+
+    desk.as_operator("adam", &["config", "accept", &"0".repeat(64)])
+        .refuses(1, &["what was reviewed", &digest]);
+    let accept = ["config", "accept", &digest];
+    desk.as_operator("rita", &accept).refuses(1, &["may not accept a configuration"]);
+    desk.as_operator("adam", &accept)
+        .refuses(1, &["other-domain", "other.example", "needs a second operator"]);
+    desk.as_operator("vera", &["approve", &waiting(&desk)]).expect(0);
+    desk.as_operator("adam", &accept).expect(0);
+    desk.as_operator("adam", &["config", "show"]).expect(0);
+    desk.as_operator("adam", &accept).refuses(1, &["nothing to accept"]);
+    staff("yan@other.example").expect(0);
+
+    // What profiles say, too.
+    let digest = edit(&desk, "base_url", "piv_extensions = true\nbase_url");
+    desk.as_operator("adam", &["config", "accept", &digest])
+        .refuses(1, &["configuration", "+ piv_extensions = true", "needs a second operator"]);
+    desk.as_two("adam", "vera", &["config", "accept", &digest]).expect(0);
+    let log = desk.log();
+    let recorded: Vec<_> = log.iter().filter(|event| event["kind"] == "configuration-recorded").collect();
+    assert_eq!(recorded.len(), 3, "at the beginning, and twice");
+    assert!(recorded[1].to_string().contains("other.example"), "{}", recorded[1]);
+    assert_eq!(recorded[2]["actor"], "operator 1 Adam Administrator");
+    desk.plain(&["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn without_operators_an_edited_configuration_is_recorded_when_it_is_first_used() {
+    let desk = Staffed::alone();
+    let recorded = || {
+        let log = desk.plain(&["--json", "report", "events"]);
+        log.stdout
+            .lines()
+            .filter(|line| line.contains("configuration-recorded"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(recorded().len(), 1, "init records it");
+    let path = desk.desk.home().join("config.toml");
+    let text = std::fs::read_to_string(&path).unwrap().replace(DOMAINS, MORE_DOMAINS);
+    std::fs::write(&path, &text).unwrap();
+    desk.plain(&["config", "show"]).expect(4);
+    assert_eq!(recorded().len(), 1, "looking uses nothing");
+    desk.plain(&["publish", "--to", "public"]).expect(0);
+    desk.plain(&["publish", "--to", "public"]).expect(0);
+    assert_eq!(recorded().len(), 2);
+    assert!(recorded()[1].contains("other.example"), "{:?}", recorded());
+    desk.plain(&["config", "show"]).expect(0);
+    // What belongs to this computer is nobody else's affair.
+    std::fs::write(&path, format!("operator = \"pcsc:\"\n{text}")).unwrap();
+    desk.plain(&["config", "show"]).expect(0);
 }

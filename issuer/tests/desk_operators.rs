@@ -7,7 +7,7 @@ mod operator_support;
 use operator_support::Staffed;
 
 /// Every kind of command beside the roles that may give it.
-const COMMANDS: [(&str, &[&str]); 15] = [
+const COMMANDS: [(&str, &[&str]); 23] = [
     ("find alice", &["registrar", "approver", "auditor", "administrator"]),
     ("stock list", &["registrar", "approver", "auditor", "administrator"]),
     ("staff import more.csv", &["registrar"]),
@@ -23,6 +23,14 @@ const COMMANDS: [(&str, &[&str]); 15] = [
     ("approval demand export", &["administrator"]),
     ("approval grant 99", &["approver"]),
     ("approval request export anything", &["registrar", "auditor", "administrator"]),
+    ("config show", &["registrar", "approver", "auditor", "administrator"]),
+    ("config accept 00", &["administrator"]),
+    ("ca install none.pem", &["administrator"]),
+    ("ca cross-certify none.pem --domain partner.example", &["administrator"]),
+    ("target forget nowhere", &["administrator"]),
+    ("clock accept --why x", &["administrator"]),
+    ("backup zoe.backup", &["administrator"]),
+    ("evidence nobody@example.org --to evidence", &["auditor"]),
 ];
 
 #[test]
@@ -66,6 +74,29 @@ fn without_a_card_nothing_is_done_and_nothing_is_shown() {
 }
 
 #[test]
+fn publication_needs_nobody_and_is_refused_to_no_operator() {
+    let desk = Staffed::new();
+    let publish = ["publish", "--to", "public"];
+    for (person, _) in Staffed::EVERYBODY {
+        desk.as_operator(person, &publish).expect(0);
+    }
+    let by = |desk: &Staffed| {
+        let log = desk.log();
+        let taken = log.iter().rfind(|event| event["kind"] == "crl-number-taken").unwrap();
+        taken["actor"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(by(&desk), "operator 4 Vera Approver");
+    // A card that is named must be good; one that the configuration names is not asked for: a timer has none.
+    desk.with_card(&desk.card("zoe"), &desk.pin("zoe"), &publish).refuses(1, &["is no operator's"]);
+    let config = desk.desk.home().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("operator = \"sim:/nowhere/card\"\n{text}")).unwrap();
+    desk.plain(&publish).expect(0);
+    assert!(!by(&desk).contains("operator"), "{}", by(&desk));
+    desk.plain(&["stock", "list"]).refuses(1, &["/nowhere/card"]);
+}
+
+#[test]
 fn a_card_that_is_not_good_opens_nothing() {
     let desk = Staffed::new();
     let find = ["find", "alice"];
@@ -73,8 +104,11 @@ fn a_card_that_is_not_good_opens_nothing() {
     let blank = desk.desk.blank("blank.card", &[]);
     desk.with_card(&blank, "123456", &find).refuses(1, &["no certificate for its key 9A"]);
     desk.with_card(&desk.card("zoe"), &desk.pin("zoe"), &find).refuses(1, &["is no operator's"]);
-    let wrong = desk.with_card(&desk.card("rita"), "00000000", &find);
-    wrong.refuses(1, &["PIN"]);
+    let wrong = desk.with_card(&desk.card("rita"), "00000000", &["--json", "find", "alice"]);
+    wrong.expect(1);
+    for word in ["wrong-pin", "Rita Registrar's card", "2 tries left"] {
+        assert!(wrong.stderr.contains(word), "{}", wrong.stderr);
+    }
     // On hold, released, revoked.
     desk.as_operator("rita", &["hold", "otto@example.org"]).expect(0);
     desk.as_operator("otto", &find).refuses(1, &["on hold", "must be good"]);

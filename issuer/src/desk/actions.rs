@@ -12,9 +12,9 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::Format;
 use super::{
-    approval, audit, backup, batch, ca, certify, check, class, clock, evidence, expiring, find, issue,
-    life_cycle, operator, pin_letter, publish, renew, replace, report, request, return_card, revoke, show,
-    staff, stock, unblock,
+    approval, audit, backup, batch, ca, certify, check, class, clock, configuration, evidence, expiring,
+    find, issue, life_cycle, operator, pin_letter, publish, renew, replace, report, request, return_card,
+    revoke, show, staff, stock, unblock,
 };
 use crate::domain::Permission;
 use crate::registry::SearchFor;
@@ -128,6 +128,9 @@ pub enum Action {
         after_help = "Example:\n  issuer --home pki clock accept --why 'the clock was a day ahead until today'"
     )]
     Clock(clock::Command),
+    /// What config.toml says of certificates: what counts, and accepting what was edited
+    #[command(subcommand, after_help = "Example:\n  issuer --home pki config show")]
+    Config(configuration::Command),
     /// The log of everything that happened
     #[command(subcommand, after_help = "Example:\n  issuer --home pki audit verify")]
     Audit(audit::Command),
@@ -262,6 +265,8 @@ pub const TABLE: &[About] = &[
     about("backup", Needs::Keys, Changes::Nothing),
     about("clock show", Needs::Registry, Changes::Nothing),
     about("clock accept", Needs::Registry, Changes::Records),
+    about("config show", Needs::Registry, Changes::Nothing),
+    about("config accept", Needs::Registry, Changes::Records),
     about("audit verify", Needs::Registry, Changes::Nothing),
     about("publish", Needs::Keys, Changes::Records),
     about("target list", Needs::Registry, Changes::Nothing),
@@ -311,6 +316,7 @@ impl Action {
             Self::Evidence(_) => Permission::Evidence,
             Self::Backup(_) => Permission::Backup,
             Self::Clock(command) => command.permission(),
+            Self::Config(command) => command.permission(),
             Self::Audit(_) => Permission::VerifyLog,
             Self::Publish(_) => Permission::Publish,
             Self::Target(command) => command.permission(),
@@ -354,6 +360,7 @@ impl Action {
             Self::Evidence(arguments) => evidence::run(office, &arguments, format).await,
             Self::Backup(arguments) => backup::run(office, &arguments, format).await,
             Self::Clock(command) => clock::run(office, &command, format).await,
+            Self::Config(command) => configuration::run(office, &command, format).await,
             Self::Audit(command) => audit::run(office, &command, format).await,
             Self::Publish(arguments) => publish::run(office, &arguments, format).await,
             Self::Target(command) => publish::targets::run(office, &command, format).await,

@@ -79,6 +79,13 @@ impl Failure {
         self
     }
 
+    /// The same, and what it is about before it.
+    #[must_use]
+    pub fn before(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// The same with more to say at the end.
     #[must_use]
     pub fn and(mut self, more: &str) -> Self {

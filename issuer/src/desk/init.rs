@@ -173,6 +173,7 @@ async fn establish(
     store(&registry, AuthorityName::Root, &certificate, now).await?;
     let notary = audit::notary::of_home(home, hex::encode(certificate.subject_key_identifier()), None)?;
     registry.set_notary(notary, now).await?;
+    registry.record_terms(&plan.config.terms(), None, now).await?;
     let mut records =
         vec![KeyRecord::new(AuthorityName::Root, &plan.location(AuthorityName::Root), &certificate)];
     let assurance = match plan.emulated {

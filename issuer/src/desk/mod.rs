@@ -4,6 +4,7 @@
 //! - [`cli`]: the command line: arguments, help, dispatch; what a larger command is told is in its own `cli`.
 //! - [`shell`]: `desk`, the same actions typed one after the other, and a way through them for each card; [`texts`]: in which language.
 //! - [`office`]: an opened home: configuration, registry, keys, clock, randomness.
+//! - [`configuration`]: `config`, and what becomes of an edited `config.toml`.
 //! - `external_lint`: somebody else's lint, as `config.toml` names it.
 //! - [`failure`]: every error as a sentence, a stable code and an exit status.
 //! - [`output`]: lines, tables and JSON.
@@ -35,6 +36,7 @@ mod check_words;
 pub mod class;
 pub mod cli;
 pub mod clock;
+pub mod configuration;
 mod content_signer;
 mod documents_authority;
 pub mod evidence;

@@ -13,9 +13,10 @@ use zeroize::Zeroizing;
 use super::audit;
 use super::authority_key::{self, pin_source};
 use super::ca::standing::refuse_withdrawn;
+use super::configuration::Configuration;
 use super::external_lint::CommandLint;
 use super::failure::Failure;
-use super::operator::{Guard, OperatorCard};
+use super::operator::{Chosen, Guard, OperatorCard};
 use crate::ca::{Authority, Certificate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Home};
@@ -48,8 +49,9 @@ pub struct Surroundings {
 pub struct Office {
     /// Where it is.
     pub home: Home,
-    /// The organisation.
+    /// The organisation: the configuration that counts.
     pub config: Config,
+    pub(super) configuration: Configuration,
     /// People, cards, certificates.
     pub registry: Registry,
     /// What time it is.
@@ -128,9 +130,11 @@ impl Surroundings {
         let url = self.registry.clone().unwrap_or_else(|| home.default_registry());
         let registry = Registry::open(&url, actor.clone()).await?;
         let card = self.operator_card(&config)?;
+        let (configuration, config) = Configuration::compare(config, &registry).await?;
         let mut office = Office {
             home,
             config,
+            configuration,
             registry,
             clock: SystemClock,
             random: UnwrapErr(SysRng),
@@ -168,17 +172,19 @@ impl Surroundings {
     }
 
     /// The operator's card: named on the command line, or in the configuration.
-    fn operator_card(&self, config: &Config) -> Result<Option<OperatorCard>, Failure> {
+    fn operator_card(&self, config: &Config) -> Result<Chosen, Failure> {
         let pin = self.operator_pin.clone().unwrap_or(SecretSource::Terminal);
         let named = self.operator.as_ref().and_then(|text| text.parse::<Locator>().ok());
-        let locator = match (named, &config.operator) {
-            (Some(locator), _) => Some(locator),
-            (None, Some(text)) => Some(text.parse().map_err(|error| {
-                Failure::new("config", format!("operator = {text:?} in config.toml: {error}"))
-            })?),
-            (None, None) => None,
-        };
-        Ok(locator.map(|locator| OperatorCard { locator, pin }))
+        match (named, &config.operator) {
+            (Some(locator), _) => Ok(Chosen::Named(OperatorCard { locator, pin })),
+            (None, Some(text)) => match text.parse() {
+                Ok(locator) => Ok(Chosen::Configured(OperatorCard { locator, pin })),
+                Err(error) => {
+                    Err(Failure::new("config", format!("operator = {text:?} in config.toml: {error}")))
+                }
+            },
+            (None, None) => Ok(Chosen::Nobody),
+        }
     }
 }
 

@@ -12,6 +12,8 @@ pub const DUAL_CONTROL: &str = "dual-control";
 pub const CLOCK: &str = "clock";
 /// The published checkpoint that a restored registry goes on behind, in the settings.
 pub const ACCEPTED_CHECKPOINT: &str = "published-checkpoint";
+/// The terms on which certificates are made ([`super::terms`]), in the settings.
+pub const CONFIGURATION: &str = "configuration";
 
 /// What happened to the registry as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +56,18 @@ pub enum RegistryEvent {
     PublishedCheckpointAccepted {
         /// SHA-256 of that, hex.
         checkpoint: String,
+    },
+    /// Certificates are made on these terms from now on.
+    ConfigurationRecorded {
+        /// The terms, TOML.
+        terms: String,
+        /// The SHA-256 of the text, hex.
+        digest: String,
+        /// The same of those before, if there were any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<String>,
+        /// Lines that begin with `+ ` or `- `.
+        difference: Vec<String>,
     },
     /// A class of readers was made, or is described otherwise.
     ClassDescribed {
@@ -110,6 +124,9 @@ impl Agreement {
             }
             RegistryEvent::PublishedCheckpointAccepted { checkpoint } => {
                 self.settings.insert(ACCEPTED_CHECKPOINT, checkpoint);
+            }
+            RegistryEvent::ConfigurationRecorded { terms, .. } => {
+                self.settings.insert(CONFIGURATION, terms);
             }
             RegistryEvent::ClassDescribed { class, description, policy } => {
                 self.classes.insert(class, (description, policy));

@@ -36,18 +36,21 @@ pub enum Act {
     ClockAccept,
     /// An older registry in the place of what was there.
     Restore,
+    /// What config.toml says of certificates: the organisation, its domains, what profiles say.
+    Configuration,
     /// What needs two operators, and who is one. Always needs two while anything else does.
     DualControl,
 }
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::OtherDomain,
         Self::RevokeAuthority,
         Self::Export,
         Self::ClockAccept,
         Self::Restore,
+        Self::Configuration,
         Self::DualControl,
     ];
 
@@ -59,6 +62,7 @@ impl Act {
             Self::Export => "export",
             Self::ClockAccept => "clock-accept",
             Self::Restore => "restore",
+            Self::Configuration => "configuration",
             Self::DualControl => "dual-control",
         }
     }

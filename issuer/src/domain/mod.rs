@@ -11,6 +11,7 @@
 //! - [`holder_pin`]: a PIN that somebody chooses.
 //! - [`request`]: what somebody asks the desk to do.
 //! - [`operator`]: who does something at the desk; [`role`]: which role may do what, one table; [`approval`]: what needs two.
+//! - [`terms`]: what certificates are made on: what a registry remembers of a configuration.
 //! - [`audit`]: the log of events and how they hold each other together; [`checkpoint`]: what is signed about it.
 //! - [`reader_class`]: who may read documents of a kind.
 //! - [`unicode`]: text that people read.
@@ -30,6 +31,7 @@ pub mod reader_class;
 pub mod reconciliation;
 pub mod request;
 pub mod role;
+pub mod terms;
 pub mod unicode;
 
 pub use agreement::{Agreement, RegistryEvent};
@@ -61,3 +63,4 @@ pub use request::{
     Request, RequestCommand, RequestEvent, RequestId, RequestKind, RequestRefusal, RequestState,
 };
 pub use role::{Permission, Role, Roles};
+pub use terms::Terms;

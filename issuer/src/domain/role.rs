@@ -101,12 +101,14 @@ pub enum Permission {
     Classes,
     /// Certificates of servers.
     Certify,
-    /// What is public is made so; says nothing new, and may run unattended.
+    /// What is public is made so; says nothing new, and may run unattended: so it is refused to nobody.
     Publish,
     /// Time stamps, OCSP, their keys and certificates.
     Services,
     /// Authorities: renewal, roll-over, cross-certificates, where they publish.
     Authority,
+    /// Another configuration counts: the organisation, its domains, what profiles say.
+    Configuration,
     /// Who is an operator, and what needs two.
     Operators,
     /// The clock is right after all.
@@ -125,7 +127,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Read,
         Self::Staff,
         Self::Stock,
@@ -139,6 +141,7 @@ impl Permission {
         Self::Publish,
         Self::Services,
         Self::Authority,
+        Self::Configuration,
         Self::Operators,
         Self::Clock,
         Self::Backup,
@@ -164,6 +167,7 @@ impl Permission {
             Self::Publish => "publish",
             Self::Services => "set up services",
             Self::Authority => "change authorities",
+            Self::Configuration => "accept a configuration",
             Self::Operators => "change operators",
             Self::Clock => "accept the clock",
             Self::Backup => "take a backup",
@@ -178,7 +182,7 @@ impl Permission {
     pub const fn is_for(self, role: Role) -> bool {
         use Role::{Administrator, Approver, Auditor, Registrar};
         match self {
-            Self::Read | Self::VerifyLog => true,
+            Self::Read | Self::VerifyLog | Self::Publish => true,
             Self::Staff
             | Self::Stock
             | Self::Issue
@@ -186,10 +190,11 @@ impl Permission {
             | Self::Unblock
             | Self::Request
             | Self::Classes => matches!(role, Registrar),
-            Self::Revoke | Self::Publish => matches!(role, Registrar | Administrator),
+            Self::Revoke => matches!(role, Registrar | Administrator),
             Self::Certify
             | Self::Services
             | Self::Authority
+            | Self::Configuration
             | Self::Operators
             | Self::Clock
             | Self::Backup => matches!(role, Administrator),
@@ -210,6 +215,15 @@ impl Permission {
     pub const fn is_unattended(self) -> bool {
         matches!(self, Self::Publish | Self::VerifyLog)
     }
+
+    /// Whether it makes something of what config.toml says of certificates. The rest, above all revocation and its
+    /// publication, waits for no configuration to be accepted.
+    pub const fn makes_certificates(self) -> bool {
+        matches!(
+            self,
+            Self::Staff | Self::Issue | Self::Classes | Self::Certify | Self::Services | Self::Authority
+        )
+    }
 }
 
 impl fmt::Display for Permission {
@@ -223,11 +237,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_for_somebody_and_only_looking_is_for_all() {
+    fn everything_is_for_somebody_and_only_what_decides_nothing_is_for_all() {
         for action in Permission::ALL {
             let roles = Role::ALL.into_iter().filter(|role| action.is_for(*role)).count();
             assert!(roles > 0, "{action} is for nobody");
-            assert_eq!(roles == 4, matches!(action, Permission::Read | Permission::VerifyLog), "{action}");
+            let decides_nothing =
+                matches!(action, Permission::Read | Permission::VerifyLog | Permission::Publish);
+            assert_eq!(roles == 4, decides_nothing, "{action}");
+            assert!(decides_nothing || !action.is_unattended(), "{action}");
         }
     }
 
@@ -237,9 +254,12 @@ mod tests {
         for role in [Role::Approver, Role::Auditor] {
             let may: Vec<_> = Permission::ALL.into_iter().filter(|action| action.is_for(role)).collect();
             let expected = match role {
-                Role::Approver => vec![Permission::Read, Permission::VerifyLog, Permission::Approve],
+                Role::Approver => {
+                    vec![Permission::Read, Permission::Publish, Permission::VerifyLog, Permission::Approve]
+                }
                 _ => vec![
                     Permission::Read,
+                    Permission::Publish,
                     Permission::VerifyLog,
                     Permission::Evidence,
                     Permission::AskApproval,

@@ -19,6 +19,7 @@ mod cards;
 mod certificates;
 mod checkpoints;
 mod classes;
+mod configuration;
 mod crls;
 mod database;
 mod error;

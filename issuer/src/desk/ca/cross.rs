@@ -11,7 +11,7 @@ use crate::ca::authority::succession::CrossScope;
 use crate::ca::profile::Validity;
 use crate::ca::{Certificate, SerialNumber};
 use crate::config::write_new;
-use crate::domain::{AuthorityName, DomainName};
+use crate::domain::{Act, AuthorityName, ChainHash, DomainName, GuardedAct};
 use crate::registry::CrossDirection;
 
 /// How long another organisation is believed before it is looked at again.
@@ -48,6 +48,14 @@ pub(super) async fn run(
             )));
         }
     }
+    // The addresses are another organisation's, whoever certifies them.
+    let details = format!(
+        "cross-certify {} (SHA-256 {}) for {}",
+        other.subject(),
+        ChainHash::of(other.as_der()),
+        domains.join(", ")
+    );
+    office.approve(&GuardedAct::new(Act::OtherDomain, &details)).await?;
     let now = office.time_to_sign().await?;
     let passphrase = office.passphrase()?;
     let mut root = office.authority(AuthorityName::Root, &passphrase).await?;

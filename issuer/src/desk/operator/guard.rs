@@ -27,11 +27,22 @@ pub struct OperatorCard {
     pub pin: SecretSource,
 }
 
+/// Which card shall let somebody in.
+#[derive(Clone, Debug)]
+pub enum Chosen {
+    /// None.
+    Nobody,
+    /// The one of the configuration, whoever works here.
+    Configured(OperatorCard),
+    /// The one that whoever works here named.
+    Named(OperatorCard),
+}
+
 /// What an open office knows of whoever works with it.
 pub struct Guard {
     /// Who it is in single-operator mode, and beside whom unattended work is done.
     login: Actor,
-    card: Option<OperatorCard>,
+    chosen: Chosen,
     second: Option<OperatorCard>,
     session: Mutex<Session>,
 }
@@ -48,8 +59,13 @@ enum Session {
 
 impl Guard {
     /// Nobody is logged in yet.
-    pub fn new(login: Actor, card: Option<OperatorCard>, second: Option<OperatorCard>) -> Self {
-        Self { login, card, second, session: Mutex::new(Session::Closed) }
+    pub fn new(login: Actor, chosen: Chosen, second: Option<OperatorCard>) -> Self {
+        Self { login, chosen, second, session: Mutex::new(Session::Closed) }
+    }
+
+    /// Whether somebody let himself in, or is about to.
+    fn is_attended(&self) -> bool {
+        matches!(self.chosen, Chosen::Named(_)) || !matches!(*self.session(), Session::Closed)
     }
 
     /// Logs out whoever is logged in: the next command asks for a card again.
@@ -98,9 +114,19 @@ impl Office {
     /// No card, a card that is no operator's or not good any more, a wrong PIN, the wrong role, a card that left. What was
     /// refused is in the log.
     pub async fn authorize(&self, action: Permission) -> Result<(), Failure> {
+        self.admit(action).await?;
+        self.settle_configuration(action).await
+    }
+
+    /// What needs nobody asks nobody for the card that `config.toml` names: a timer has none. Whoever names a card all the
+    /// same, or is logged in, is named in the log.
+    async fn admit(&self, action: Permission) -> Result<(), Failure> {
         let login = &self.guard.login;
-        let is_unattended = action.is_unattended() && self.guard.card.is_none();
-        if is_unattended || !self.registry.has_operators().await? {
+        if !self.registry.has_operators().await? {
+            self.registry.act_as(Some(login.clone()));
+            return Ok(());
+        }
+        if action.is_unattended() && !self.guard.is_attended() {
             self.registry.act_as(Some(login.clone()));
             return Ok(());
         }
@@ -187,7 +213,7 @@ impl Office {
             }
             return Err(self.refused(None, action.as_str(), "operator-unknown", &NO_LONGER).await);
         }
-        let Some(card) = &self.guard.card else {
+        let (Chosen::Configured(card) | Chosen::Named(card)) = &self.guard.chosen else {
             return Err(Failure::new(
                 "operator-needed",
                 format!(

@@ -16,7 +16,7 @@ use crate::domain::{
     Act, Cardholder, ChainHash, GuardedAct, Operator, Permission, Role, Roles, SerialNumber,
 };
 pub(super) use guard::is_demanded;
-pub use guard::{Guard, OperatorCard};
+pub use guard::{Chosen, Guard, OperatorCard};
 use session::{PresentedCard, key_of};
 
 /// What is done with operators.

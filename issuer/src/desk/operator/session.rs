@@ -12,7 +12,7 @@ use rand_core::UnwrapErr;
 
 use super::super::failure::Failure;
 use super::super::office::read_passphrase;
-use crate::ca::{Certificate, ProvenKey};
+use crate::ca::{CaError, Certificate, ProvenKey};
 use crate::domain::ChainHash;
 
 /// A card that was opened and has not proven its key yet.
@@ -37,10 +37,7 @@ impl PresentedCard {
     /// # Errors
     /// No card there, or none with a certificate for 9A.
     pub(super) fn open(locator: &Locator) -> Result<Self, Failure> {
-        let named = |failure: Failure| Failure {
-            message: format!("the operator's card {locator}: {}", failure.message),
-            ..failure
-        };
+        let named = |failure: Failure| failure.before(&format!("the operator's card {locator}"));
         let mut card = Card::open(locator).map_err(|error| named(error.into()))?;
         let presence = Presence::of(locator, card.reader_name())?;
         let der = card.certificate(KeyReference::Authentication).map_err(|error| named(error.into()))?;
@@ -75,7 +72,11 @@ impl PresentedCard {
         let text = read_passphrase(pin, &format!("PIN of {name}'s card ({})", self.locator))?;
         let pin = Pin::new(text.as_str()).map_err(|error| Failure::new("pin", error.to_string()))?;
         let mut key = self.card.key(KeyReference::Authentication, &pin, LastTry::Refuse)?;
-        let proven = ProvenKey::of_signer(&mut key, &mut UnwrapErr(SysRng))?;
+        // It is the operator's key that does not sign, no authority's.
+        let proven = ProvenKey::of_signer(&mut key, &mut UnwrapErr(SysRng)).map_err(|error| match error {
+            CaError::Key(error) => Failure::from(error).before(&format!("{name}'s card {}", self.locator)),
+            error => error.into(),
+        })?;
         if proven.public_key() != self.certificate.public_key() {
             let message = format!("the card {} signed with another key than its certificate's", self.locator);
             return Err(Failure::new("operator-unknown", message));
