@@ -148,10 +148,58 @@ fn nobody_locks_everybody_out() {
     let pin = desk.pin_file("rita");
     add(&["--role", "administrator", "--card", &desk.card("rita"), "--operator-pin-file", &pin]).expect(0);
     desk.as_operator("rita", &["operator", "remove", "rita@example.org"]).refuses(1, &["only administrator"]);
+    // Nor by what becomes of the card, or of one certificate of it.
+    let revoke = ["revoke", "rita@example.org", "--reason", "key-compromise"];
+    let last = ["Rita Registrar is the only administrator whose card is good", "issuer operator add"];
+    desk.as_operator("rita", &revoke).refuses(1, &last);
+    let listed = desk.as_operator("rita", &["--json", "operator", "list"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+    let serial = listed["operators"][0]["certificate"].as_str().unwrap();
+    desk.as_operator("rita", &["revoke", serial, "--reason", "superseded"]).refuses(1, &last);
+    let told = desk.as_operator("rita", &["operator", "list"]);
+    assert!(told.stdout.contains("Rita Registrar is the only administrator"), "{}", told.stdout);
+    desk.as_operator("rita", &["find", "rita"]).expect(0);
     desk.as_operator("rita", &["operator", "add", "rita@example.org", "--role", "auditor"])
         .refuses(1, &["is an operator already"]);
     desk.as_operator("rita", &["approval", "demand", "export"])
         .refuses(1, &["two operators are needed first"]);
+}
+
+#[test]
+fn the_last_good_administrator_is_neither_revoked_nor_held_nor_declared_lost() {
+    let desk = Staffed::new();
+    let last = ["Adam Administrator is the only administrator whose card is good"];
+    for arguments in [
+        &["revoke", "adam@example.org", "--reason", "key-compromise"][..],
+        &["hold", "adam@example.org"],
+        &["mark", "adam@example.org", "stolen"],
+        &["mark", "adam@example.org", "damaged"],
+    ] {
+        desk.as_operator("rita", arguments).refuses(1, &last);
+    }
+    desk.as_operator("adam", &["operator", "add", "zoe@example.org", "--role", "administrator"]).expect(0);
+    // With another one whose card is on hold there is still only one.
+    desk.as_operator("rita", &["hold", "zoe@example.org"]).expect(0);
+    desk.as_operator("rita", &["mark", "adam@example.org", "stolen"]).refuses(1, &last);
+    desk.as_operator("adam", &["operator", "list"]).expect(0);
+    desk.as_operator("rita", &["release", "zoe@example.org"]).expect(0);
+    desk.as_operator("rita", &["mark", "adam@example.org", "stolen"]).expect(0);
+    desk.as_operator("zoe", &["operator", "remove", "adam@example.org"]).expect(0);
+    desk.plain(&["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn an_operator_whose_card_is_renewed_stays_one() {
+    let desk = Staffed::new();
+    for options in [&[][..], &["--new-keys"]] {
+        let (card, pin) = (desk.card("adam"), desk.pin_file("adam"));
+        let renew = ["renew", "adam@example.org", "--card", &card, "--pin-file", &pin];
+        desk.as_operator("rita", &[&renew[..], options].concat()).expect(0);
+        desk.as_operator("adam", &["operator", "list"]).expect(0);
+    }
+    let log = desk.log();
+    assert_eq!(log.iter().filter(|event| event["kind"] == "operator-renewed").count(), 2);
+    desk.plain(&["audit", "verify"]).expect(0);
 }
 
 /// In long work, between two items: a batch or the desk's shell asks before each.

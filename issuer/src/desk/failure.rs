@@ -135,6 +135,7 @@ impl From<RegistryError> for Failure {
             RegistryError::NotAnswered => "unknown-request",
             RegistryError::NobodyActs => "operator-needed",
             RegistryError::OperatorTaken(_) => "duplicate",
+            RegistryError::LastAdministrator(_) => "no-administrator",
             RegistryError::UnknownOperator(_) => "unknown-operator",
             RegistryError::UnknownApproval(_) => "unknown-approval",
             RegistryError::ApprovalRefused(_) => "approval-refused",

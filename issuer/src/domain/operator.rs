@@ -108,6 +108,13 @@ pub enum OperatorEvent {
         /// For what.
         roles: String,
     },
+    /// The card has another certificate, and perhaps another key.
+    OperatorRenewed {
+        /// By which certificate, hex.
+        certificate: String,
+        /// By which key, SHA-256 in hex.
+        key: String,
+    },
     /// Somebody is one no longer.
     OperatorRemoved {
         /// Why, where it was said.

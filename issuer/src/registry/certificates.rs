@@ -10,6 +10,7 @@ use super::cards::execute as execute_card;
 use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::journal::require_attempt;
+use super::operators::refuse_lock_out;
 use super::outbox;
 use super::records::{
     Authority, CertificateRecord, NewCertificate, RevokedCertificate, RevokedForCardholder, Standing,
@@ -148,6 +149,7 @@ impl Registry {
             if load(change, serial).await?.is_none() {
                 return Err(RegistryError::UnknownCertificate(serial.clone()));
             }
+            refuse_lock_out(change, serial, now).await?;
             revoke(change, serial, reason, invalid_since, now).await?;
             Ok(())
         })
@@ -177,6 +179,7 @@ impl Registry {
             .await?;
             for row in &serials {
                 let serial = rows::serial(row)?;
+                refuse_lock_out(change, &serial, now).await?;
                 match revoke(change, &serial, reason, invalid_since, now).await {
                     Ok(Revocation::New) => done.certificates.push(serial),
                     Ok(Revocation::Explained) => done.explained.push(serial),
@@ -491,6 +494,9 @@ pub(super) async fn follow_card(
     for row in &rows {
         let serial = rows::serial(row)?;
         let state: Certificate = rows::snapshot(row)?;
+        if consequence != Consequence::Release {
+            refuse_lock_out(change, &serial, now).await?;
+        }
         match (consequence, state.state()) {
             (_, CertificateState::Revoked { .. }) => {}
             (Consequence::Revoke(reason), _) => {

@@ -100,6 +100,11 @@ pub enum RegistryError {
     /// That person is an operator already, or that key is another operator's.
     #[error("{0} is an operator already; remove that operator first")]
     OperatorTaken(String),
+    /// Nobody could change who is an operator any more, or anything else that is an administrator's.
+    #[error(
+        "{0} is the only administrator whose card is good, and the desk would be without one; make another one first: issuer operator add PERSON --role administrator"
+    )]
+    LastAdministrator(String),
     /// No such operator.
     #[error("{0} is not an operator")]
     UnknownOperator(String),

@@ -1,5 +1,6 @@
 //! Operators in the registry, and what the desk has agreed on.
 
+use der::{Decode, Encode};
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -9,8 +10,8 @@ use super::error::RegistryError;
 use super::rows::{self, damaged, time_text};
 use crate::domain::agreement::{ACCEPTED_CHECKPOINT, CLOCK, accepted_clock};
 use crate::domain::{
-    Actor, CardholderId, ChainHash, Operator, OperatorEvent, OperatorId, RegistryEvent, Roles, SerialNumber,
-    Subject,
+    Actor, CardId, CardholderId, ChainHash, Operator, OperatorEvent, OperatorId, RegistryEvent, Role, Roles,
+    SerialNumber, Subject,
 };
 
 const OPERATOR: &str = "SELECT operators.id AS id, person, people.name AS name, operators.serial AS serial, key_hash, roles, \
@@ -231,6 +232,73 @@ impl Registry {
     /// The database.
     pub async fn has_accepted(&self, checkpoint: &ChainHash) -> Result<bool, RegistryError> {
         Ok(self.setting(ACCEPTED_CHECKPOINT).await? == Some(checkpoint.to_string()))
+    }
+}
+
+/// The role of an operator whose card was renewed goes on with the newest certificate of its 9A that reached the card, and
+/// with that one's key.
+pub(super) async fn follow_renewal(
+    change: &mut Change,
+    card: CardId,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    let found = sqlx::query(
+        "SELECT operators.id AS id, operators.serial AS serial FROM operators \
+         JOIN certificates ON certificates.serial = operators.serial WHERE removed_at IS NULL AND card = $1",
+    )
+    .bind(card.0)
+    .fetch_optional(change.connection())
+    .await?;
+    let Some(found) = found else { return Ok(()) };
+    let (id, before) = (OperatorId(found.try_get("id")?), rows::serial(&found)?);
+    let newest = sqlx::query(
+        "SELECT serial, certificate FROM certificates WHERE card = $1 AND card_key = '9A' AND state = 'delivered' \
+         AND certificate IS NOT NULL ORDER BY not_before DESC, serial LIMIT 1",
+    )
+    .bind(card.0)
+    .fetch_optional(change.connection())
+    .await?;
+    let Some(newest) = newest else { return Ok(()) };
+    let serial = rows::serial(&newest)?;
+    if serial == before {
+        return Ok(());
+    }
+    let key = key_of(&newest.try_get::<Vec<u8>, _>("certificate")?)?;
+    sqlx::query("UPDATE operators SET serial = $1, key_hash = $2 WHERE id = $3")
+        .bind(serial.as_bytes().to_vec())
+        .bind(key.as_bytes().to_vec())
+        .bind(id.0)
+        .execute(change.connection())
+        .await?;
+    let event = OperatorEvent::OperatorRenewed { certificate: serial.to_string(), key: key.to_string() };
+    change.record(Subject::Operator(id), &event, now).await
+}
+
+/// The SHA-256 of a certificate's SubjectPublicKeyInfo.
+fn key_of(certificate: &[u8]) -> Result<ChainHash, RegistryError> {
+    let unreadable = |error: der::Error| damaged(format!("a certificate cannot be read: {error}"));
+    let certificate = x509_cert::Certificate::from_der(certificate).map_err(unreadable)?;
+    let key = certificate.tbs_certificate().subject_public_key_info().to_der().map_err(unreadable)?;
+    Ok(ChainHash::of(&key))
+}
+
+/// Refuses what takes the last good card of an administrator from a desk that has operators: nobody could give it another.
+pub(super) async fn refuse_lock_out(
+    change: &mut Change,
+    serial: &SerialNumber,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    let statement = format!("{OPERATOR} ORDER BY operators.id");
+    let rows = sqlx::query(AssertSqlSafe(statement)).fetch_all(change.connection()).await?;
+    let operators = rows.iter().map(operator).collect::<Result<Vec<_>, _>>()?;
+    let mut administrators = operators.iter().filter(|operator| {
+        operator.roles.has(Role::Administrator) && operator.judge_certificate(now).is_ok()
+    });
+    match (administrators.next(), administrators.next()) {
+        (Some(last), None) if last.serial == *serial => {
+            Err(RegistryError::LastAdministrator(last.name.clone()))
+        }
+        _ => Ok(()),
     }
 }
 

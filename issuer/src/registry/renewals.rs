@@ -7,6 +7,7 @@ use super::certificates::{reserve, revoke_if_not};
 use super::database::Registry;
 use super::error::RegistryError;
 use super::operations::{Operation, end, refuse_overtaken};
+use super::operators::follow_renewal;
 use super::records::{CertificateRecord, NewCertificate};
 use super::requests::fulfil_renewal;
 use super::rows;
@@ -60,7 +61,7 @@ impl Registry {
         .await
     }
 
-    /// Revokes one certificate unless it is revoked already.
+    /// Revokes one certificate unless it is revoked already. Whose role it carried has it by the new one.
     ///
     /// # Errors
     /// [`RegistryError::OperationOvertaken`].
@@ -72,6 +73,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
             refuse_overtaken(change, of).await?;
+            follow_renewal(change, of.card, now).await?;
             revoke_if_not(change, serial, RevocationReason::Superseded, now).await
         })
         .await
@@ -89,6 +91,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
             refuse_overtaken(change, of).await?;
+            follow_renewal(change, of.card, now).await?;
             end(change, of, now).await?;
             fulfil_renewal(change, holder, of.card, now).await
         })

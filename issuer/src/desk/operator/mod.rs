@@ -188,8 +188,12 @@ async fn remove(
         ));
     };
     let others: Vec<&Operator> = operators.iter().filter(|other| other.id != operator.id).collect();
-    if !others.iter().any(|other| other.roles.has(Role::Administrator)) {
-        let message = format!("{name} is the only administrator; add another first; nothing was changed");
+    let now = office.clock.now();
+    let is_good = |other: &Operator| other.judge_certificate(now).is_ok();
+    if !others.iter().any(|other| other.roles.has(Role::Administrator) && is_good(other)) {
+        let message = format!(
+            "{name} is the only administrator whose card is good; add another first; nothing was changed"
+        );
         return Err(Failure::new("no-administrator", message));
     }
     let demanded = office.registry.dual_control().await?;
@@ -216,10 +220,8 @@ pub(super) fn has_approver_and_another<'a>(operators: impl Iterator<Item = &'a O
 
 async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
     let now = office.clock.now();
-    let lines: Vec<Line> = office
-        .registry
-        .operators()
-        .await?
+    let operators = office.registry.operators().await?;
+    let lines: Vec<Line> = operators
         .iter()
         .map(|operator| Line {
             operator: operator.id.0,
@@ -254,6 +256,15 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
     )?;
     if !dual_control.is_empty() {
         output::line(&format!("Two operators are needed for: {}.", dual_control.join(", ")))?;
+    }
+    let mut administrators = operators.iter().filter(|operator| {
+        operator.roles.has(Role::Administrator) && operator.judge_certificate(now).is_ok()
+    });
+    if let (Some(only), None) = (administrators.next(), administrators.next()) {
+        output::line(&format!(
+            "{} is the only administrator whose card is good; make a second one: without that card nobody could change this.",
+            only.name
+        ))?;
     }
     Ok(Status::Done)
 }

@@ -79,6 +79,13 @@ impl Topics {
                     let story = OperatorStory { added, added_at: *at, removed_at: None };
                     self.operators.insert(id.0, story);
                 }
+                Ok(OperatorEvent::OperatorRenewed { certificate, key }) => {
+                    if let Some(OperatorEvent::OperatorAdded { certificate: old, key: old_key, .. }) =
+                        self.operators.get_mut(&id.0).map(|story| &mut story.added)
+                    {
+                        (*old, *old_key) = (certificate, key);
+                    }
+                }
                 Ok(OperatorEvent::OperatorRemoved { .. }) => {
                     if let Some(story) = self.operators.get_mut(&id.0) {
                         story.removed_at = Some(*at);
