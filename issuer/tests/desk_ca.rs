@@ -1,41 +1,15 @@
-//! What comes after the ceremony: renewal, new keys, cross-certificates, and a root whose key is elsewhere. Whoever reads
-//! what is published agrees: openssl and GnuTLS.
+//! What comes after the ceremony: renewal, new keys, cross-certificates. Whoever reads what is published agrees: openssl and
+//! GnuTLS.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
 
+mod authority_support;
 mod desk_support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use desk_support::{Desk, PASSPHRASE, extract_certificates, openssl, openssl_verify, run};
-
-/// A card for somebody; answers the file of its 9C certificate.
-fn card(desk: &Desk, person: &str, name: &str) -> PathBuf {
-    let locator = desk.yubikey(&format!("{name}.card"), &[]);
-    desk.issue(person, &locator, &[]);
-    extract_certificates(&locator, &desk.path(name));
-    desk.path(name).join("9C.pem")
-}
-
-fn field(certificate: &Path, field: &str) -> String {
-    let said = openssl(&["x509", "-in", certificate.to_str().unwrap(), "-noout", field]);
-    String::from_utf8(said.stdout).unwrap().trim().to_owned()
-}
-
-/// The authorities as `ca list` tells them: name and number of each key, the current one first marked.
-fn keys(desk: &Desk) -> Vec<(String, u64, bool)> {
-    let listed = desk.json(&["ca", "list"]);
-    let line = |key: &serde_json::Value| {
-        let name = key["authority"].as_str().unwrap().to_owned();
-        (name, key["key"].as_u64().unwrap(), key["is_current"].as_bool().unwrap())
-    };
-    listed.as_array().unwrap().iter().map(line).collect()
-}
-
-fn verifies(public: &Path, certificate: &Path) {
-    let (accepted, said) = openssl_verify(public, certificate, &[]);
-    assert!(accepted, "{}: {said}", certificate.display());
-}
+use authority_support::{card, field, keys, partner, verifies};
+use desk_support::{Desk, extract_certificates, openssl, openssl_verify};
 
 /// GnuTLS, with the anchor alone trusted and everything else from the published files.
 fn certtool_verifies(desk: &Desk, public: &Path, certificate: &Path, issuer_ca: &str) {
@@ -155,47 +129,6 @@ fn two_roots_vouch_for_each_other() {
     desk.issuer(&["lint", chain.to_str().unwrap()]).expect(0);
 }
 
-/// Another organisation's root and a certificate of its for an address.
-fn partner(desk: &Desk, address: &str, name: &str) -> String {
-    let (key, ca, leaf) = (desk.text("p.key"), desk.text("partner.pem"), desk.text(name));
-    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-    if !Path::new(&ca).exists() {
-        let subject = [
-            "req",
-            "-x509",
-            "-days",
-            "900",
-            "-subj",
-            "/O=Partner/CN=Partner Root",
-            "-keyout",
-            &key,
-            "-out",
-            &ca,
-        ];
-        assert!(openssl(&[&subject[..], &curve].concat()).status.success());
-    }
-    let (names, usage) = (format!("subjectAltName=email:{address}"), "extendedKeyUsage=emailProtection");
-    let request = [
-        "req",
-        "-x509",
-        "-CA",
-        &ca,
-        "-CAkey",
-        &key,
-        "-days",
-        "30",
-        "-subj",
-        "/CN=Carol",
-        "-keyout",
-        "/dev/null",
-    ];
-    let names =
-        ["-addext", &names, "-addext", usage, "-addext", "basicConstraints=critical,CA:FALSE", "-out", &leaf];
-    let made = openssl(&[&request[..], &curve, &names].concat());
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    leaf
-}
-
 #[test]
 fn a_partner_is_believed_for_its_own_domains_only() {
     let desk = Desk::new();
@@ -230,104 +163,6 @@ fn a_partner_is_believed_for_its_own_domains_only() {
     let (accepted, said) = verify(&intruder);
     assert!(!accepted && said.contains("permitted subtree violation"), "{said}");
     desk.issuer(&["lint", "cross.pem"]).expect(0);
-}
-
-/// The desk without the root's key, and the machine that has it.
-struct Offline {
-    desk: Desk,
-    vault: PathBuf,
-}
-
-impl Offline {
-    fn new() -> Self {
-        let desk = Desk::new();
-        let vault = desk.path("vault");
-        let copied = Command::new("cp").arg("-r").arg(desk.home()).arg(&vault).status().unwrap();
-        assert!(copied.success());
-        std::fs::remove_file(desk.home().join("keys/root.pem")).unwrap();
-        Self { desk, vault }
-    }
-
-    /// Runs the program where the root's key is.
-    fn at_vault(&self, arguments: &[&str]) -> desk_support::Run {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_issuer"));
-        command.env_remove("ISSUER_HOME").current_dir(self.desk.directory.path());
-        command.arg("--home").arg(&self.vault).arg("--passphrase-file").arg(self.desk.path("passphrase"));
-        run(command.args(arguments))
-    }
-}
-
-#[test]
-fn a_root_that_is_elsewhere_certifies_by_what_is_carried() {
-    let offline = Offline::new();
-    let desk = &offline.desk;
-    assert!(!PASSPHRASE.is_empty());
-    let first = desk.issuer(&["publish", "--to", "public"]);
-    first.expect(0);
-    assert!(first.stderr.contains("the root's key is not here, and no CRL of its is"), "{}", first.stderr);
-    desk.issuer(&["ca", "rollover", "people"]).refuses(1, &["root.pem"]);
-
-    // A CRL of the root.
-    offline.at_vault(&["ca", "crl", "--out", "root-1.crl"]).expect(0);
-    desk.issuer(&["ca", "install", "root-1.crl"]).expect(0);
-    let public = desk.publish();
-    let alice = card(desk, "alice@example.org", "alice");
-    verifies(&public, &alice);
-
-    // A new key of the authority for people.
-    desk.issuer(&["ca", "request", "people", "--out", "people.csr"]).expect(0);
-    offline.at_vault(&["ca", "sign", "people.csr", "--as", "people", "--out", "people.pem"]).expect(0);
-    assert!(keys(desk).iter().all(|(_, number, _)| *number == 1), "nothing changes before it is installed");
-    desk.issuer(&["ca", "install", "people.pem"]).expect(0);
-    desk.issuer(&["ca", "install", "people.pem"]).refuses(1, &["installed already"]);
-    let bob = card(desk, "bob@example.org", "bob");
-    assert!(field(&bob, "-issuer").ends_with("People CA G2"));
-    let public = desk.publish();
-    verifies(&public, &alice);
-    verifies(&public, &bob);
-
-    // The authority before is revoked where the root's key is.
-    let old = desk.json(&["ca", "list"])[1]["serial"].as_str().unwrap().to_owned();
-    offline.at_vault(&["revoke", &old, "--reason", "superseded"]).expect(0);
-    offline.at_vault(&["ca", "crl", "--out", "root-2.crl"]).expect(0);
-    desk.issuer(&["ca", "install", "root-2.crl"]).expect(0);
-    desk.issuer(&["ca", "install", "root-1.crl"]).refuses(1, &["before the published one"]);
-    let public = desk.publish();
-    let (accepted, said) = openssl_verify(&public, &alice, &[]);
-    assert!(!accepted && said.contains("certificate revoked"), "{said}");
-    verifies(&public, &bob);
-    // A revocation that only the desk knows must not be lost.
-    let servers = desk.json(&["ca", "list"]);
-    let servers = servers.as_array().unwrap().iter().find(|key| key["authority"] == "servers").unwrap();
-    let serial = servers["serial"].as_str().unwrap();
-    desk.issuer(&["revoke", serial, "--reason", "superseded"]).expect(0);
-    offline.at_vault(&["ca", "crl", "--out", "root-3.crl"]).expect(0);
-    desk.issuer(&["ca", "install", "root-3.crl"]).refuses(1, &["does not revoke", serial]);
-}
-
-#[test]
-fn what_is_not_the_roots_is_not_taken_in() {
-    let offline = Offline::new();
-    let desk = &offline.desk;
-    desk.issuer(&["ca", "request", "root", "--out", "x"]).refuses(2, &["a root asks nobody"]);
-    std::fs::write(desk.path("words"), "words").unwrap();
-    desk.issuer(&["ca", "install", "words"]).refuses(1, &["neither a certificate nor a CRL"]);
-    partner(desk, "carol@partner.example", "carol.pem");
-    desk.issuer(&["ca", "install", "partner.pem"]).refuses(1, &["not signed by this issuer's root"]);
-    // The answer to somebody else's request.
-    desk.issuer(&["ca", "request", "people", "--out", "people.csr"]).expect(0);
-    offline.at_vault(&["ca", "sign", "people.csr", "--as", "people", "--out", "people.pem"]).expect(0);
-    for entry in std::fs::read_dir(desk.home().join("keys")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.file_name().unwrap().to_string_lossy().starts_with("people-") {
-            std::fs::remove_file(path).unwrap();
-        }
-    }
-    desk.issuer(&["ca", "install", "people.pem"]).refuses(1, &["no key of this home belongs to it"]);
-    let stranger = Desk::new();
-    stranger.issuer(&["ca", "crl", "--out", "root.crl"]).expect(0);
-    std::fs::copy(stranger.path("root.crl"), desk.path("strange.crl")).unwrap();
-    desk.issuer(&["ca", "install", "strange.crl"]).expect(1);
 }
 
 /// The serial number of an authority's current certificate.

@@ -19,6 +19,8 @@ use super::profile::MailServer;
 pub struct CertificationRequest {
     /// The key, proven by the request's own signature.
     pub key: ProvenKey,
+    /// The subject, in the form of RFC 4514.
+    pub subject: String,
     /// The names it asks for: dNSName and iPAddress of a requested subjectAltName; without one, the common
     /// name.
     pub server: MailServer,
@@ -44,9 +46,30 @@ impl CertificationRequest {
                 MailServer { dns_names: common_name(&parsed).into_iter().collect(), ip_addresses: Vec::new() }
             }
         };
-        Ok(Self { key: ProvenKey::of_self_signed(parsed.info.public_key), server })
+        let subject = parsed.info.subject.to_string();
+        Ok(Self { key: ProvenKey::of_self_signed(parsed.info.public_key), subject, server })
     }
 }
+
+/// Which key of the authority with this profile has this name, counted from 1; none where the name is another's.
+///
+/// # Errors
+/// A profile that is not an authority's.
+pub fn generation_of(
+    organization: &super::profile::Organization,
+    profile: &super::Profile,
+    subject: &str,
+) -> Result<Option<u32>, CaError> {
+    for generation in 1..=MOST_GENERATIONS {
+        if super::profile::name::of_generation(organization, profile, generation)?.to_string() == subject {
+            return Ok(Some(generation));
+        }
+    }
+    Ok(None)
+}
+
+/// No authority has had so many keys.
+const MOST_GENERATIONS: u32 = 200;
 
 /// A request for an authority's certificate, PEM: the key proves itself, the name is the issuer's affair.
 ///

@@ -2,9 +2,10 @@
 //!
 //! - `succession`: `renew` and `rollover`. - `cross`: `cross-certify`.
 //! - `offline`: `request`, `sign`, `crl` and `install`, between the desk and the machine that has the root's key.
-//! - `standing`: a revoked authority certifies nothing.
+//! - `standing`: a revoked authority certifies nothing. - `due`: what needs somebody soon.
 
 mod cross;
+pub(super) mod due;
 mod offline;
 mod record;
 pub(super) mod standing;
@@ -181,6 +182,7 @@ pub async fn run(office: &mut Office, command: Command, format: Format) -> Resul
 }
 
 async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
+    due::tell(office).await?;
     let mut lines = Vec::new();
     for key in office.registry.authority_keys().await? {
         let withdrawn = standing::withdrawn(&office.registry, &key).await?;

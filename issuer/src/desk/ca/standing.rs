@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::super::authority_key::is_at_hand;
 use super::super::failure::Failure;
 use super::super::office::Office;
 use crate::ca::Certificate;
@@ -48,6 +49,24 @@ pub(in crate::desk) async fn refuse_withdrawn(office: &Office, name: AuthorityNa
         return Err(Failure::new("authority-revoked", message));
     }
     Ok(())
+}
+
+/// Lets through who has the root's key here.
+///
+/// # Errors
+/// `root-elsewhere`: the message says how it is done where it is not.
+pub(in crate::desk) async fn refuse_absent_root(office: &Office, name: AuthorityName) -> Result<(), Failure> {
+    let root = office.authority_certificate(AuthorityName::Root).await?;
+    if is_at_hand(&office.home, AuthorityName::Root, &root)? {
+        return Ok(());
+    }
+    let message = match name {
+        AuthorityName::Root => "the root's key is not here; do it on the machine that has it, and carry what it makes here: issuer ca install FILE".to_owned(),
+        name => format!(
+            "the root's key is not here, and nothing else certifies authorities. Here: issuer ca request {name} --out {name}.csr; on the machine that has it: issuer ca sign {name}.csr --as {name} --out {name}.pem; then here: issuer ca install {name}.pem"
+        ),
+    };
+    Err(Failure::new("root-elsewhere", message))
 }
 
 /// The certificate that speaks against a key: its newest, revoked or on hold; or one before that, unless it is merely

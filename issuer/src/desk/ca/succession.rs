@@ -4,7 +4,7 @@ use super::super::authority_key::{self, KeyLocation};
 use super::super::failure::{Failure, Status};
 use super::super::office::{Office, Passphrase};
 use super::super::output::{self, Format};
-use super::standing::refuse_withdrawn;
+use super::standing::{refuse_absent_root, refuse_withdrawn};
 use super::{Which, record};
 use crate::ca::authority::succession::{CrossScope, Succession};
 use crate::ca::profile::{Assurance, Validity};
@@ -21,6 +21,7 @@ pub(super) async fn renew(office: &mut Office, which: Which, format: Format) -> 
     let (name, profile) = (which.name(), which.profile());
     // Certified again, a key that somebody else may have would be trusted again.
     refuse_withdrawn(office, name).await?;
+    refuse_absent_root(office, name).await?;
     let now = office.time_to_sign().await?;
     let passphrase = office.passphrase()?;
     let old = office.authority_certificate(name).await?;
@@ -47,7 +48,7 @@ pub(super) async fn renew(office: &mut Office, which: Which, format: Format) -> 
             .await?
     };
     office.registry.renew_authority(name, renewed.as_der(), now).await?;
-    tell(&renewed, "has a new certificate", format)
+    tell(office, (name, &renewed), "has a new certificate", format)
 }
 
 /// A new key under a new name. What the one before certified stays good; with it CRLs are still signed.
@@ -60,13 +61,14 @@ pub(super) async fn rollover(
     location: &KeyLocation,
     format: Format,
 ) -> Result<Status, Failure> {
+    refuse_absent_root(office, which.name()).await?;
     let passphrase = office.passphrase()?;
     let certificate = if which == Which::Root {
         rollover_root(office, location, &passphrase).await?
     } else {
         rollover_issuing(office, which, location, &passphrase).await?
     };
-    tell(&certificate, "is the authority from now on", format)
+    tell(office, (which.name(), &certificate), "is the authority from now on", format)
 }
 
 async fn rollover_issuing(
@@ -200,15 +202,21 @@ pub(super) async fn put_in_place(
     Ok(())
 }
 
-fn tell(certificate: &Certificate, what: &str, format: Format) -> Result<Status, Failure> {
+fn tell(
+    office: &Office,
+    (name, certificate): (AuthorityName, &Certificate),
+    what: &str,
+    format: Format,
+) -> Result<Status, Failure> {
     let (subject, serial) = (certificate.subject(), certificate.serial_number().to_string());
     let not_after = certificate.not_after();
+    let key = authority_key::whereabouts(&office.home, name, certificate)?;
     match format {
-        Format::Json => output::json(
-            &serde_json::json!({ "subject": subject, "serial": serial, "not_after": not_after.to_string() }),
-        )?,
+        Format::Json => output::json(&serde_json::json!({
+            "subject": subject, "serial": serial, "not_after": not_after.to_string(), "key": key
+        }))?,
         Format::Text => output::line(&format!(
-            "\"{subject}\" {what}, until {}. Make it known with: issuer publish",
+            "\"{subject}\" {what}, until {}; its key: {key}. Make it known with: issuer publish",
             not_after.strftime("%F")
         ))?,
     }

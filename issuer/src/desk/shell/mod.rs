@@ -30,6 +30,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::line::{Parsed, Said, Wanted};
 use self::source::Source;
 use super::actions::Action;
+use super::ca::due;
 use super::failure::{Failure, Status};
 use super::office::{Office, Surroundings};
 use super::output::{self, Format};
@@ -85,6 +86,7 @@ impl Session {
         if self.source.is_interactive() {
             let organization = self.office.config.organization.name.clone();
             output::line(&texts::say("shell-greeting", &[("organization", &organization)]))?;
+            due::tell(&self.office).await?;
         }
         let mut status = Status::Done;
         while let Some(line) = self.source.command(&self.office).await? {

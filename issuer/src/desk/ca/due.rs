@@ -1,0 +1,104 @@
+//! What of the authorities needs somebody soon: certificates that end, and the CRL of a root whose key is elsewhere.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::authority_key::is_at_hand;
+use super::super::failure::Failure;
+use super::super::office::Office;
+use super::super::output;
+use crate::ca::Certificate;
+use crate::ca::crl::view::CrlView;
+use crate::clock::Clock;
+use crate::domain::AuthorityName;
+use crate::registry::AuthorityKey;
+
+/// A CA certificate that ends sooner cuts what it certifies, and a new anchor takes months to reach everybody.
+const CERTIFICATE_SOON: SignedDuration = SignedDuration::from_hours(365 * 24);
+/// For an errand to the machine that has the root's key.
+const CRL_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// What whoever looks at the authorities, publishes, or opens the desk is told.
+///
+/// # Errors
+/// The registry.
+pub(in crate::desk) async fn warnings(office: &Office, now: Timestamp) -> Result<Vec<String>, Failure> {
+    let keys = office.registry.authority_keys().await?;
+    let root = keys.iter().find(|key| key.name == AuthorityName::Root && key.is_current);
+    let is_root_here = match root {
+        Some(root) => is_at_hand(&office.home, root.name, &Certificate::from_der(root.certificate.clone())?)?,
+        None => true,
+    };
+    let mut warnings = Vec::new();
+    for key in keys.iter().filter(|key| key.is_current) {
+        warnings.extend(of_certificate(key, is_root_here, now)?);
+    }
+    if !is_root_here {
+        warnings.extend(of_root_list(next_root_update(office).await?, now));
+    }
+    Ok(warnings)
+}
+
+/// Says it, on standard error.
+///
+/// # Errors
+/// The registry.
+pub(in crate::desk) async fn tell(office: &Office) -> Result<(), Failure> {
+    for warning in warnings(office, office.clock.now()).await? {
+        output::progress(&format!("warning: {warning}"));
+    }
+    Ok(())
+}
+
+fn of_certificate(key: &AuthorityKey, is_root_here: bool, now: Timestamp) -> Result<Option<String>, Failure> {
+    let (name, end) = (key.name, Certificate::from_der(key.certificate.clone())?.not_after());
+    if end.duration_since(now) > CERTIFICATE_SOON {
+        return Ok(None);
+    }
+    let ends = if end < now { "ended" } else { "ends" };
+    let remedy = match is_root_here {
+        true => format!("issuer ca renew {name}, or with a new key: issuer ca rollover {name}"),
+        false if name == AuthorityName::Root => {
+            "on the machine that has its key: issuer ca renew root".to_owned()
+        }
+        false => format!("issuer ca request {name}, for the machine that has the root's key"),
+    };
+    Ok(Some(format!(
+        "the certificate of the authority {name} {ends} {end}, and nothing that it certifies is good for longer: {remedy}"
+    )))
+}
+
+/// When everybody wants the next CRL of a root whose key is elsewhere; none where none was carried here.
+async fn next_root_update(office: &Office) -> Result<Option<Timestamp>, Failure> {
+    let newest = office.registry.newest_crl(AuthorityName::Root).await?;
+    Ok(newest.and_then(|newest| CrlView::from_der(&newest.crl).ok()?.next()))
+}
+
+fn of_root_list(end: Option<Timestamp>, now: Timestamp) -> Option<String> {
+    const REMEDY: &str =
+        "make one where it is, with: issuer ca crl --out root.crl; then here: issuer ca install root.crl";
+    match end {
+        None => Some(format!("the root's key is not here, and no CRL of its is: {REMEDY}")),
+        Some(end) if end <= now => {
+            Some(format!("the root's key is not here, and its CRL ended {end}: {REMEDY}"))
+        }
+        Some(end) if end.duration_since(now) < CRL_SOON => {
+            Some(format!("the root's key is not here, and its CRL ends {end}: {REMEDY}"))
+        }
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_s_list_is_asked_for_in_time() {
+        let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+        let told = |hours: i64| of_root_list(Some(now + SignedDuration::from_hours(hours)), now);
+        assert_eq!(told(14 * 24), None);
+        assert!(told(14 * 24 - 1).unwrap().contains("its CRL ends 2030-01-14T23:00:00Z"));
+        assert!(told(0).unwrap().contains("ended"));
+        assert!(of_root_list(None, now).unwrap().contains("no CRL of its is"));
+    }
+}
