@@ -25,6 +25,7 @@ use crate::registry::RegistryUrl;
 /// keys/root.pem ...        keys of the authorities, of the list of classes and of what is written on cards, encrypted PKCS#8 under the passphrase
 /// keys/audit.pem           the key that signs checkpoints of the log (mode 0600, not under the passphrase)
 /// ceremony/                what was declared when the issuer was made, and the record of it
+/// publication.turn         empty; held by the publication that is under way
 /// tsa/                     the time-stamp service, unless it is made elsewhere
 /// ```
 #[derive(Clone, Debug)]
@@ -109,6 +110,11 @@ impl Home {
     /// `keys/ocsp-NAME.pem`: its certificate of an authority.
     pub fn ocsp_certificate_file(&self, name: AuthorityName) -> PathBuf {
         self.keys().join(format!("ocsp-{name}.pem"))
+    }
+
+    /// `publication.turn`: held by the publication that is under way.
+    pub fn publication_turn_file(&self) -> PathBuf {
+        self.0.join("publication.turn")
     }
 
     /// `tsa`: the time-stamp service that is used unless another is named.

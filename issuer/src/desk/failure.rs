@@ -44,7 +44,7 @@ impl Status {
 }
 
 /// Why a command did not end well: what happened, to what, and what to do next.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// The exit status.
     pub status: Status,

@@ -85,6 +85,16 @@ pub enum CrlRefusal {
         /// `in the future` or `before the published one of TIME`.
         reason: String,
     },
+    /// What is published cannot be compared with.
+    #[error(
+        "the published {file} is damaged ({reason}); put a good copy of it back, or remove it, and publish again"
+    )]
+    PublishedDamaged {
+        /// The published file, in the published directory.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The lint found something.
     #[error("the lint found: {0}")]
     Lint(String),

@@ -9,7 +9,7 @@ use super::directory::{Issuers, Publication};
 use super::error::PublicationError;
 use super::layout::{self, CrlKind, CrlName};
 use super::store::FileStore;
-use crate::ca::certificate::to_pem;
+use crate::ca::certificate::{to_pem, verify_signed};
 use crate::ca::crl::RevokedCertificate;
 use crate::ca::crl::partition::Partition;
 use crate::ca::crl::view::CrlView;
@@ -31,11 +31,26 @@ impl RevocationLists {
     ) -> Result<Self, PublicationError> {
         let mut lists = Self { lists: published, obsolete: Vec::new() };
         for (issuer, offered) in by_issuer(publication, issuers)? {
-            lists
-                .replace(publication, issuer, offered)
-                .map_err(|refusal| PublicationError::Crl { authority: issuer.subject(), refusal })?;
+            if let Err(refusal) = lists.replace(publication, issuer, offered) {
+                let refusal = lists.damage(issuer).unwrap_or(refusal);
+                return Err(PublicationError::Crl { authority: issuer.subject(), refusal });
+            }
         }
         Ok(lists)
+    }
+
+    /// What is wrong with a published CRL of this authority, where that is why nothing can follow it.
+    fn damage(&self, issuer: &Certificate) -> Option<CrlRefusal> {
+        let of_issuer = CrlName::complete(issuer.subject_key_identifier(), None).authority;
+        let published = self.lists.iter().filter(|(name, _)| name.authority == of_issuer);
+        published
+            .filter_map(|(name, der)| {
+                let whole =
+                    CrlView::from_der(der).and_then(|_| verify_signed(der, "CRL", issuer.public_key()));
+                let reason = whole.err()?.to_string();
+                Some(CrlRefusal::PublishedDamaged { file: name.path().display().to_string(), reason })
+            })
+            .next()
     }
 
     /// The files, and `crl.pem` with the complete ones. Bases come before their deltas.

@@ -63,7 +63,8 @@ impl Registry {
             for (file, crl) in &signed.parts {
                 sqlx::query(
                     "INSERT INTO crl_parts (authority, file, number, crl) VALUES ($1, $2, $3, $4) \
-                     ON CONFLICT (authority, file) DO UPDATE SET number = excluded.number, crl = excluded.crl",
+                     ON CONFLICT (authority, file) DO UPDATE SET number = excluded.number, crl = excluded.crl \
+                     WHERE crl_parts.number <= excluded.number",
                 )
                 .bind(authority.as_str())
                 .bind(file.clone())

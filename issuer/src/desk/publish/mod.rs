@@ -4,7 +4,7 @@
 //!   `revocation_lists`: the CRLs of one authority.
 //! - `root_list`: the root's CRL, carried from the machine that has its key.
 //! - [`targets`]: where is published, what is remembered of it, `issuer target`.
-//! - `to_directory`, `to_ldap`: one target, worked off.
+//! - `to_directory`, `to_ldap`: one target, worked off. - `turn`: one run after the other.
 //!
 //! What changed was committed before, with its rows in the outbox; so was what is signed here. A target that is not
 //! reached keeps its rows, and the others do not wait for it.
@@ -17,12 +17,15 @@ mod signing;
 pub mod targets;
 mod to_directory;
 mod to_ldap;
+mod turn;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::audit;
+use super::ca::due;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::Format;
@@ -51,19 +54,18 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     }
     let now = if arguments.pending { office.clock.now() } else { office.time_to_sign().await? };
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let _turn = turn::wait(&office.home)?;
     let targets = targets::chosen(office, arguments, now).await?;
-    for target in &targets {
-        if let Place::Directory(path) = &target.place {
-            audit::published::check(office, path).await?;
-        }
-    }
-    let news = if arguments.pending {
+    let unusable = compare_checkpoints(office, &targets).await?;
+    let is_usable = |target: &Target| !unusable.contains_key(&target.record.id);
+    let mut news = if arguments.pending {
         News::of_registry(office, now).await?
     } else {
-        signing::sign(office, targets::first_directory(&targets)?.as_ref(), extent, now).await?
+        signing::sign(office, targets::first_directory(&targets, is_usable)?.as_ref(), extent, now).await?
     };
+    news.warnings.extend(due::warnings(office, now).await?);
     let due = if arguments.pending && arguments.to.is_none() { Due::At(now) } else { Due::All };
-    let run = Run { office, news: &news, now, due, is_pending: arguments.pending };
+    let run = Run { office, news: &news, now, due, is_pending: arguments.pending, unusable };
     let mut summary = Summary::new(&news);
     let mut failures = Vec::new();
     for target in &targets {
@@ -81,6 +83,21 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     summary.tell(format)
 }
 
+/// Compares the registry with what was published from it. A registry that was rolled back makes nothing known, anywhere: it
+/// would take revocations back. A directory whose checkpoint cannot be read fails alone, when its turn comes.
+async fn compare_checkpoints(office: &Office, targets: &[Target]) -> Result<BTreeMap<i64, Failure>, Failure> {
+    let mut unusable = BTreeMap::new();
+    for target in targets {
+        let Place::Directory(path) = &target.place else { continue };
+        match audit::published::check(office, path).await {
+            Ok(()) => {}
+            Err(failure) if failure.code == "registry-rolled-back" => return Err(failure),
+            Err(failure) => drop(unusable.insert(target.record.id, failure)),
+        }
+    }
+    Ok(unusable)
+}
+
 /// One run over the targets.
 struct Run<'a> {
     office: &'a Office,
@@ -88,6 +105,7 @@ struct Run<'a> {
     now: Timestamp,
     due: Due,
     is_pending: bool,
+    unusable: BTreeMap<i64, Failure>,
 }
 
 impl Run<'_> {
@@ -99,9 +117,10 @@ impl Run<'_> {
         {
             return Ok(TargetReport::later(target, retry_at));
         }
-        let worked = match &target.place {
-            Place::Directory(path) => self.to_directory(target, path).await,
-            Place::Ldap(url) => self.to_ldap(target, url).await,
+        let worked = match (&target.place, self.unusable.get(&target.record.id)) {
+            (_, Some(failure)) => Err(failure.clone()),
+            (Place::Directory(path), None) => self.to_directory(target, path).await,
+            (Place::Ldap(url), None) => self.to_ldap(target, url).await,
         };
         match worked {
             Ok(report) => {
@@ -111,6 +130,8 @@ impl Run<'_> {
                 registry.target_reached(target.record.id, self.now).await?;
                 Ok(report)
             }
+            // Somebody else brings it up to date: nothing is wrong with it.
+            Err(failure) if failure.code == "in-use" => Err(failure),
             Err(failure) => {
                 let next = retry_at(self.now, target.record.failures);
                 registry.target_failed(target.record.id, &failure.message, next).await?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::super::failure::Failure;
 use super::super::office::{Office, Passphrase};
+use crate::ca::certificate::verify_signed;
 use crate::ca::crl::difference::Difference;
 use crate::ca::crl::name::CrlName;
 use crate::ca::crl::partition::{Partition, Partitions};
@@ -173,7 +174,14 @@ impl Lists<'_> {
             return Ok(None);
         }
         if let Some(published) = self.signing.published {
-            return Ok(published.crl(name)?);
+            // A damaged one is told when the turn of its directory comes; the others do not wait for it.
+            let key = self.authority.certificate().public_key();
+            let is_whole = |crl: &Vec<u8>| verify_signed(crl, "CRL", key).is_ok();
+            match published.crl(name) {
+                Ok(None) => return Ok(None),
+                Ok(Some(crl)) if is_whole(&crl) => return Ok(Some(crl)),
+                Ok(Some(_)) | Err(_) => {}
+            }
         }
         let mut known = self.known.iter().filter(|(file, _)| *file == name.file());
         Ok(known.next().map(|(_, crl)| crl.clone()))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::super::authority_key::is_at_hand;
 use super::super::failure::Failure;
@@ -69,18 +69,8 @@ impl News {
         root: &AuthorityKey,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
         let newest = if root.is_current { office.registry.newest_crl(root.name).await? } else { None };
         let end = newest.as_ref().and_then(|newest| CrlView::from_der(&newest.crl).ok()?.next());
-        let remedy =
-            "make one where it is, with: issuer ca crl --out root.crl; then here: issuer ca install root.crl";
-        match end {
-            None => self.warnings.push(format!("the root's key is not here, and no CRL of its is: {remedy}")),
-            Some(end) if end.duration_since(now) < SOON => {
-                self.warnings.push(format!("the root's key is not here, and its CRL ends {end}: {remedy}"));
-            }
-            Some(_) => {}
-        }
         self.crls.extend(newest.filter(|_| end.is_some_and(|end| end > now)).map(|newest| newest.crl));
         Ok(())
     }

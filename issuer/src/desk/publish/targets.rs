@@ -176,8 +176,11 @@ pub(super) async fn chosen(
 }
 
 /// The first directory among them: what its readers have, deltas start from.
-pub(super) fn first_directory(targets: &[Target]) -> Result<Option<PublishedDirectory>, Failure> {
-    let path = targets.iter().find_map(|target| match &target.place {
+pub(super) fn first_directory(
+    targets: &[Target],
+    is_usable: impl Fn(&Target) -> bool,
+) -> Result<Option<PublishedDirectory>, Failure> {
+    let path = targets.iter().filter(|target| is_usable(target)).find_map(|target| match &target.place {
         Place::Directory(path) => Some(path),
         Place::Ldap(_) => None,
     });
@@ -193,6 +196,10 @@ impl Place {
     fn parse(text: &str) -> Result<Self, Failure> {
         match LdapUrl::parse(text).map_err(Failure::usage)? {
             Some(url) => Ok(Self::Ldap(url)),
+            // A folder of such a name is nobody's wish.
+            None if text.contains("://") => Err(Failure::usage(format!(
+                "{text} is no place to publish to: name a directory, or ldap://HOST/BASE or ldaps://HOST/BASE; a directory is served over HTTP with: issuer serve --from DIR"
+            ))),
             None => Ok(Self::Directory(PathBuf::from(text))),
         }
     }
