@@ -78,3 +78,34 @@ fn only_what_the_linter_passes_is_signed() {
     };
     assert_eq!(serial(&seen), serial(&String::from_utf8(signed.stdout).unwrap()));
 }
+
+/// A program of the virtual environment that scripts/setup makes.
+fn of_environment(program: &str) -> String {
+    let folder = std::env::var_os("SEALWRIGHT_VENV")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv"), Into::into);
+    let path = folder.join("bin").join(program);
+    assert!(path.exists(), "{} is not there: scripts/setup installs pkilint", path.display());
+    path.display().to_string()
+}
+
+#[test]
+fn pkilint_is_asked_and_its_findings_are_the_refusal() {
+    let desk = Desk::new();
+    let csr = request(&desk);
+    let certify = || desk.issuer(&["certify", &csr, "--profile", "mail-server", "--out", "mail.pem"]);
+    let pkilint = |linter: &str, options: &str| {
+        configure(
+            &desk,
+            &format!("[{:?}, \"lint\", {options}\"-s\", \"WARNING\", \"{{}}\"]", of_environment(linter)),
+        );
+    };
+    // What is right for people's mail is wrong for a server.
+    pkilint("lint_cabf_smime_cert", "\"-t\", \"SPONSORED-STRICT\", ");
+    certify().refuses(1, &["external lint refused it", "lint_cabf_smime_cert", "ERROR"]);
+    assert!(!desk.path("mail.pem").exists());
+    pkilint("lint_pkix_cert", "");
+    certify().expect(0);
+    // Everything that goes on a card, and who signs its objects.
+    let alice = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &alice, &[]);
+}

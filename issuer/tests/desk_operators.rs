@@ -124,6 +124,27 @@ fn a_card_that_is_not_good_opens_nothing() {
 }
 
 #[test]
+fn an_operator_s_card_that_has_expired_opens_nothing() {
+    let desk = Staffed::new();
+    let (card, pin) = (desk.card("rita"), desk.pin_file("rita"));
+    let find = ["--operator", &card, "--operator-pin-file", &pin, "find", "alice"];
+    let issuer = desk.desk.command(&find);
+    let on = |later: &str| {
+        let mut command = std::process::Command::new("faketime");
+        command.args(["-m", "-f", later]).arg(issuer.get_program()).args(issuer.get_args());
+        command.current_dir(desk.desk.directory.path()).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        desk_support::run(&mut command)
+    };
+    on("+822d").expect(0);
+    on("+826d").refuses(1, &["Rita Registrar's card is expired since", "must be good"]);
+    assert!(
+        desk.log().iter().any(|event| {
+            event["kind"] == "operator-refused" && event.to_string().contains("expired since")
+        })
+    );
+}
+
+#[test]
 fn the_log_names_the_operator() {
     let desk = Staffed::new();
     desk.as_operator("rita", &["hold", "zoe@example.org"]).expect(0);

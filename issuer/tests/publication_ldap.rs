@@ -145,6 +145,39 @@ fn nothing_of_others_is_touched_and_ours_goes_when_it_is_revoked() {
     assert!(String::from_utf8_lossy(&text.stdout).contains("Key Compromise"));
 }
 
+/// The same program on another day (libfaketime): `-m` for programs with threads, and only the clock of the day.
+fn on_another_day(desk: &Desk, later: &str, arguments: &[&str]) -> Run {
+    let issuer = desk.command(arguments);
+    let mut command = Command::new("faketime");
+    command.args(["-m", "-f", later]).arg(issuer.get_program()).args(issuer.get_args());
+    command.current_dir(desk.directory.path()).env("FAKETIME_DONT_FAKE_MONOTONIC", "1").stdin(Stdio::null());
+    desk_support::run(&mut command)
+}
+
+#[test]
+fn what_has_expired_of_ours_leaves_and_nothing_of_others() {
+    let (desk, server) = (desk_with_alice(), Slapd::start());
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null"];
+    let theirs = ["req", "-x509", "-days", "3", "-subj", "/CN=another CA", "-outform", "DER"];
+    let theirs = openssl(&[&theirs[..], &key].concat()).stdout;
+    std::fs::write(server.path("theirs.der"), &theirs).unwrap();
+    let change = format!(
+        "dn: uid=alice,{BASE}\nchangetype: modify\nadd: {CERTIFICATES}\n{CERTIFICATES}:< file://{}\n",
+        server.text("theirs.der")
+    );
+    assert!(server.modify(&change).status.success());
+    publish(&desk, &server, server.port).expect(0);
+    let of_alice = || server.values(BASE, "(mail=alice@example.org)", CERTIFICATES);
+    assert_eq!(of_alice().len(), 3);
+    let pending = |later: &str| on_another_day(&desk, later, &["publish", "--pending"]);
+    // A day before they end, and two days later; what is not ours stays, expired as it is.
+    pending("+822d").expect(0);
+    assert_eq!(of_alice().len(), 3);
+    pending("+825d").expect(0);
+    assert_eq!(of_alice(), BTreeSet::from([theirs]));
+    assert_eq!(desk.json(&["target", "list"])[0]["waiting"], 0);
+}
+
 #[test]
 fn tls_from_the_first_octet_or_later() {
     let (desk, server) = (desk_with_alice(), Slapd::start());
