@@ -80,6 +80,11 @@ impl Run {
         self
     }
 
+    /// Program and arguments.
+    pub fn words(&self) -> &[OsString] {
+        &self.shown
+    }
+
     /// The command as one types it.
     pub fn shown(&self) -> String {
         shown(&self.shown)

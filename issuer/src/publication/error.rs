@@ -8,7 +8,7 @@ use super::crl_succession::CrlRefusal;
 #[non_exhaustive]
 pub enum PublicationError {
     /// A file could not be read or written.
-    #[error("{path}: {error}", path = path.display())]
+    #[error("{path}: {words}", path = path.display(), words = words(error))]
     Io {
         /// Which file or directory.
         path: PathBuf,
@@ -58,5 +58,19 @@ impl PublicationError {
             Self::NotPublished(_) => "not-published",
             Self::InUse(_) => "in-use",
         }
+    }
+}
+
+/// What the system said, and what to do where that is known. Nothing is half written: the next run goes on.
+fn words(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "No space left on device; make room there and publish again".to_owned()
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            "Read-only file system; let it be written again, and publish again".to_owned()
+        }
+        _ => error.to_string(),
     }
 }
