@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use middleware::remote_unblock::{UnblockConfirmation, UnblockRequest, UnblockSecrets};
 use middleware::{Card, LastTry, Locator, Pin};
-use rand_core::CryptoRng;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::failure::{Failure, Status};
 use super::office::Office;
@@ -17,6 +15,7 @@ use super::{holder_pin, issue, texts, which_card};
 use crate::clock::Clock;
 use crate::domain::{Cardholder, Guid, InitialPin};
 use crate::personalization::PersonalizationError;
+use crate::personalization::transport_pin::transport_pin;
 use crate::personalization::unblock::{self, Unblocking};
 use crate::registry::CardRecord;
 
@@ -142,13 +141,6 @@ async fn was_begun(office: &Office, record: &CardRecord) -> Result<bool, Failure
     let Some(open) = office.registry.open_operation(record.id).await? else { return Ok(false) };
     let steps = office.registry.steps(&open).await?;
     Ok(steps.iter().any(|entry| entry.step == unblock::PIN))
-}
-
-/// 8 random digits.
-fn transport_pin(random: &mut dyn CryptoRng) -> Zeroizing<String> {
-    let mut bytes = Zeroizing::new([0; 16]);
-    random.fill_bytes(bytes.as_mut_slice());
-    Zeroizing::new(format!("{:08}", u128::from_be_bytes(*bytes) % 100_000_000))
 }
 
 async fn remote(

@@ -47,6 +47,7 @@ pub mod run;
 mod secrets;
 mod step;
 pub mod stock_file;
+pub mod transport_pin;
 pub mod unblock;
 pub mod wipe;
 

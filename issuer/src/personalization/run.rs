@@ -9,7 +9,6 @@
 use jiff::Timestamp;
 use middleware::{Card, CardIdentity, KeyReference, Pin, Transaction};
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
 
 use super::attempt::Attempt;
 use super::attestation::AttestationRoots;
@@ -18,6 +17,7 @@ use super::error::PersonalizationError;
 use super::objects::ContentSigner;
 use super::plan::{CommandSet, Commission, KeyChoice, Part, Step, StoredPlan, plan};
 use super::step::{self, certificate};
+use super::transport_pin::transport_pin;
 use super::{describe, presented, secrets};
 use crate::ca::profile::{Assurance, Validity};
 use crate::ca::{Authority, Organization};
@@ -254,7 +254,7 @@ impl Desk<'_> {
         let (not_before, not_after) = plan.validity();
         let initial_pin =
             if chosen_pin.is_some() { InitialPin::ChosenByHolder } else { InitialPin::Transport };
-        let digits = chosen_pin.unwrap_or_else(|| self.transport_pin());
+        let digits = chosen_pin.unwrap_or_else(|| transport_pin(&mut *self.random));
         let attempt = Attempt {
             guid: card.guid().ok_or(PersonalizationError::GuidMissing)?,
             stock: secrets::of_stock(self.registry, self.master_key, &record).await?,
@@ -291,13 +291,6 @@ impl Desk<'_> {
         }
         let stored = self.registry.plan(record.id, record.card.attempts()).await?;
         Ok(stored.as_deref().and_then(StoredPlan::parse))
-    }
-
-    /// 8 random digits.
-    fn transport_pin(&mut self) -> Zeroizing<String> {
-        let mut bytes = Zeroizing::new([0; 16]);
-        self.random.fill_bytes(bytes.as_mut_slice());
-        Zeroizing::new(format!("{:08}", u128::from_be_bytes(*bytes) % 100_000_000))
     }
 
     /// Everything that changes the card, in one transaction with it.

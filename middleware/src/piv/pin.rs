@@ -12,9 +12,10 @@ const APPLICATION_PIN: u8 = 0x80;
 const PUK: u8 = 0x81;
 const LENGTH: usize = 8;
 
-/// The card holder's PIN: 6 to 8 digits, padded with FF to 8 bytes on the wire.
+/// The card holder's PIN: 6 to 8 digits, padded with FF to 8 bytes on the wire. On the heap, so that a move leaves no
+/// copy behind.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct Pin([u8; LENGTH]);
+pub struct Pin(Box<[u8; LENGTH]>);
 
 impl Pin {
     /// # Errors
@@ -28,13 +29,13 @@ impl Pin {
 
     /// Whether both are the same, in constant time.
     pub fn is_same_as(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self.0.ct_eq(other.0.as_slice()).into()
     }
 }
 
-/// The PIN unblocking key: 6 to 8 bytes, padded with FF to 8 bytes on the wire.
+/// The PIN unblocking key: 6 to 8 bytes, padded with FF to 8 bytes on the wire. On the heap as a [`Pin`] is.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct Puk([u8; LENGTH]);
+pub struct Puk(Box<[u8; LENGTH]>);
 
 impl Puk {
     /// # Errors
@@ -49,8 +50,8 @@ impl Puk {
     }
 }
 
-fn padded(bytes: &[u8]) -> Option<[u8; LENGTH]> {
-    let mut value = [0xFF; LENGTH];
+fn padded(bytes: &[u8]) -> Option<Box<[u8; LENGTH]>> {
+    let mut value = Box::new([0xFF; LENGTH]);
     if bytes.len() < 6 {
         return None;
     }
@@ -184,8 +185,8 @@ impl<'card> Transaction<'card> {
     /// [`CardError::WrongPuk`], [`CardError::PukBlocked`], [`CardError::NewPinRefused`].
     pub fn unblock(&mut self, puk: &Puk, new_pin: &Pin) -> Result<(), CardError> {
         let mut data = Zeroizing::new(Vec::with_capacity(2 * LENGTH));
-        data.extend_from_slice(&puk.0);
-        data.extend_from_slice(&new_pin.0);
+        data.extend_from_slice(puk.0.as_slice());
+        data.extend_from_slice(new_pin.0.as_slice());
         // The PIN's status stays as it was (section 3.2.3), but it is cheap not to rely on that.
         self.pin_will_be_submitted();
         let command = CommandApdu::new("RESET RETRY COUNTER", 0x2C, 0x00, APPLICATION_PIN).with_data(data);
@@ -296,8 +297,8 @@ mod tests {
     /// SP 800-73-5 Part 2 section 2.4.3.
     #[test]
     fn a_pin_is_six_to_eight_digits_padded_with_ff() {
-        assert_eq!(Pin::new("123456").ok().unwrap().0, *b"123456\xFF\xFF");
-        assert_eq!(Pin::new("12345678").ok().unwrap().0, *b"12345678");
+        assert_eq!(Pin::new("123456").ok().unwrap().0.as_slice(), b"123456\xFF\xFF");
+        assert_eq!(Pin::new("12345678").ok().unwrap().0.as_slice(), b"12345678");
         for text in ["", "12345", "123456789", "12345a", "１２３４５６", "123456\n"] {
             assert!(matches!(Pin::new(text), Err(CardError::MalformedPin)), "{text:?}");
         }
