@@ -188,6 +188,8 @@ const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
 const READ_ONLY: i32 = 8;
 const INPUT_OUTPUT: i32 = 10;
+/// An extended code: the file of the shared memory beside the registry could not be made larger.
+const SHARED_MEMORY_SIZE: i32 = INPUT_OUTPUT | (19 << 8);
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 const CANNOT_OPEN: i32 = 14;
@@ -218,6 +220,9 @@ impl From<sqlx::Error> for RegistryError {
 fn of_sqlite(error: &dyn DatabaseError) -> RegistryError {
     // The low octet is the primary code, the rest says more about it.
     let code = error.code().and_then(|code| code.parse::<i32>().ok());
+    if code == Some(SHARED_MEMORY_SIZE) {
+        return RegistryError::DiskFull;
+    }
     match code.map(|code| code & 0xFF) {
         Some(CORRUPT | NOT_A_DATABASE) => RegistryError::Damaged(error.message().to_owned()),
         Some(FULL) => RegistryError::DiskFull,
