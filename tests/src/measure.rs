@@ -51,13 +51,13 @@ impl Row {
 /// The table for people.
 pub fn table(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<11}{:<44}{:<7}{:>10}{:>10}{:>10}  {:<7}{:<7}{}\n",
+        "{:<11}{:<48}{:<10}{:>10}{:>10}{:>10}  {:<7}{:<7}{}\n",
         "area", "what", "size", "ours", "peer", "limit", "unit", "ratio", "peer is"
     );
     for row in rows {
         let verdict = if row.kept() { "" } else { "  OVER THE LIMIT" };
         text += &format!(
-            "{:<11}{:<44}{:<7}{:>10.2}{:>10.2}{:>10.2}  {:<7}{:<7.2}{}{verdict}\n",
+            "{:<11}{:<48}{:<10}{:>10.2}{:>10.2}{:>10.2}  {:<7}{:<7.2}{}{verdict}\n",
             row.area,
             row.name,
             row.size,

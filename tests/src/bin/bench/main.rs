@@ -32,7 +32,7 @@ const USAGE: &str =
     "usage: bench [card|middleware|issuer|mail|documents] [--json] [--small] [--only PART] [--plot FILE.svg] [--sizing FILE.md]
 parts of card: apdus, signatures, objects, generation, cards
 parts of middleware: certificates, pkcs11
-parts of issuer: cards, signing, lists, serving, registry
+parts of issuer: cards, signing, lists, serving, directory, registry
 parts of mail: letters, recipients, revocation, large, response-times
 parts of documents: signing, verifying, sealing, time-stamps, distribution";
 

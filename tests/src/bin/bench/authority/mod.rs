@@ -1,7 +1,9 @@
 //! The authority: certificates signed, CRLs of a million entries, OCSP and searches over HTTP.
 //!
 //! - `signing`: a certificate linted and signed; `lists`: CRLs; `serving`: OCSP and certificate search;
+//! - `directory`: certificates into an LDAP directory;
 //! - `office`: an authority with keys in memory.
+mod directory;
 mod lists;
 mod office;
 mod serving;
@@ -23,6 +25,9 @@ pub(crate) fn rows(options: &Options) -> Result<Vec<Row>> {
     }
     if options.wants("serving") {
         rows.extend(serving::rows(options.small)?);
+    }
+    if options.wants("directory") {
+        rows.extend(directory::rows(options.small)?);
     }
     Ok(rows)
 }

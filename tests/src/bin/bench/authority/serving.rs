@@ -58,13 +58,7 @@ impl Published {
         let mut office = Office::new()?;
         let proven =
             ProvenKey::of_signer(&mut FileKey::generate(KeyAlgorithm::P256)?, &mut UnwrapErr(SysRng))?;
-        let profile = Profile::DigitalSignature(CardHolder {
-            name: PersonName::whole("Alice Archer"),
-            identifier: None,
-            mail: vec!["alice@example.org".parse()?],
-            card: CardUuid([0x5A; 16]),
-        });
-        let certificate = certify(&mut office, &profile, &proven)?;
+        let certificate = certify(&mut office, &holder("alice@example.org")?, &proven)?;
         Ok(Self { folder: tempfile::tempdir()?, office, certificate })
     }
 
@@ -103,7 +97,17 @@ impl Published {
     }
 }
 
-fn certify(office: &mut Office, profile: &Profile, key: &ProvenKey) -> Result<Certificate> {
+/// Somebody with this mail address, who signs.
+pub(super) fn holder(address: &str) -> Result<Profile> {
+    Ok(Profile::DigitalSignature(CardHolder {
+        name: PersonName::whole("Alice Archer"),
+        identifier: None,
+        mail: vec![address.parse()?],
+        card: CardUuid([0x5A; 16]),
+    }))
+}
+
+pub(super) fn certify(office: &mut Office, profile: &Profile, key: &ProvenKey) -> Result<Certificate> {
     let validity = Validity::for_days(office.now, 700);
     let serial_number = SerialNumber::random(&mut UnwrapErr(SysRng));
     let unsigned = office.people.prepare(
