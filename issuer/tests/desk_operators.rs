@@ -237,6 +237,7 @@ async fn a_session_ends_for_good_when_the_card_leaves() {
         passphrase: desk.desk.text("passphrase").parse().unwrap(),
         key_pin: None,
         format: issuer::desk::output::Format::Text,
+        is_restored: false,
     };
     let office = surroundings.open().await.unwrap();
     let zoe = office.cardholder("zoe@example.org").await.unwrap();

@@ -6,6 +6,7 @@ mod desk_support;
 use std::path::{Path, PathBuf};
 
 use desk_support::{Desk, Run};
+use issuer::desk::audit::notary;
 use issuer::domain::{Actor, AuditRecord, Batch, ChainEnd, ChainHash, Notary, SignedCheckpoint};
 use issuer::registry::{LogEntry, Registry, RegistryUrl};
 use sqlx::SqlitePool;
@@ -190,6 +191,109 @@ fn a_witness_that_is_told_of_every_change_never_holds_anything_up() {
     verify(&desk).refuses(1, &["is not a witness file"]);
 }
 
+/// The auditor's own witness need not be at hand: that of config.toml is asked before anything is signed or added to it.
+#[test]
+fn a_registry_that_its_witness_does_not_know_signs_and_publishes_nothing() {
+    let desk = witnessed();
+    let config = desk.home().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("witness = {:?}\n{text}", desk.text("witness"))).unwrap();
+    copy_registry(&desk.home(), &desk.path("old"));
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    let before = std::fs::read(desk.path("witness")).unwrap();
+    copy_registry(&desk.path("old"), &desk.home());
+    let said = ["speaks against the registry", "an older copy", "audit verify --witness"];
+    for arguments in [
+        &["publish", "--to", "elsewhere"][..],
+        &["publish", "--to", "elsewhere", "--pending"],
+        &["ca", "rollover", "people"],
+        &["ca", "renew", "people"],
+    ] {
+        desk.issuer(arguments).refuses(1, &said);
+    }
+    // A revocation never waits; the witness is not told of it by this registry, whichever event it is.
+    for _ in 0..6 {
+        for act in ["hold", "release"] {
+            let done = desk.issuer(&[act, "alice@example.org"]);
+            done.expect(0);
+            assert!(done.stderr.contains("speaks against the registry"), "{}", done.stderr);
+        }
+    }
+    assert_eq!(std::fs::read(desk.path("witness")).unwrap(), before);
+    desk.issuer(&["publish", "--to", "public"])
+        .refuses(1, &["speaks against the registry", "is not the one that was seen"]);
+    // The auditor keeps the file, and a new one begins.
+    std::fs::rename(desk.path("witness"), desk.path("kept")).unwrap();
+    desk.issuer(&["publish", "--to", "elsewhere"]).expect(0);
+    assert!(desk.path("witness").exists());
+    is_named(&desk.issuer(&["audit", "verify", "--witness", "kept"]), &["written anew after event"]);
+}
+
+/// Whoever can write the witness or the published directory, but has no key of the desk.
+#[test]
+fn a_checkpoint_that_somebody_made_up_speaks_for_nothing() {
+    let desk = witnessed();
+    let forge = |path: &Path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        let mut all = SignedCheckpoint::parse_all(&text).unwrap().0;
+        let last = all.last_mut().unwrap();
+        last.checkpoint.crls.insert("people".to_owned(), 1);
+        last.checkpoint.at = "2020-01-01T00:00:00Z".parse().unwrap();
+        std::fs::write(path, all.iter().map(SignedCheckpoint::document).collect::<String>()).unwrap();
+        text
+    };
+    let witness = desk.path("witness");
+    let whole = forge(&witness);
+    is_named(&verify(&desk), &["in witness is not signed by an audit key"]);
+    let config = desk.home().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("witness = {:?}\n{text}", desk.text("witness"))).unwrap();
+    desk.issuer(&["publish", "--to", "public"]).refuses(1, &["is not signed by an audit key"]);
+    std::fs::write(&config, text).unwrap();
+    std::fs::write(&witness, whole).unwrap();
+    let published = desk.path("public/audit/checkpoint.txt");
+    let whole = forge(&published);
+    is_named(&desk.issuer(&["audit", "verify", "--published", "public"]), &["in public is not signed"]);
+    desk.issuer(&["publish", "--to", "public"])
+        .refuses(1, &["is not signed by an audit key", "nothing was published"]);
+    std::fs::write(&published, whole).unwrap();
+    desk.publish();
+    // A genuine one of before is told by what is remembered.
+    let older = std::fs::read(&published).unwrap();
+    desk.import_staff("name,mail\nZoe Xu,zoe@example.org\n").expect(0);
+    desk.publish();
+    std::fs::write(&published, older).unwrap();
+    let done = desk.issuer(&["publish", "--to", "public"]);
+    done.expect(0);
+    assert!(done.stderr.contains("an older checkpoint was put back"), "{}", done.stderr);
+}
+
+#[test]
+fn an_audit_key_that_is_gone_is_not_made_anew_in_silence() {
+    let desk = witnessed();
+    let key = desk.home().join("keys/audit.pem");
+    std::fs::rename(&key, desk.path("audit.pem")).unwrap();
+    for arguments in [&["audit", "verify"][..], &["backup", "pki.backup"], &["hold", "alice@example.org"]] {
+        desk.issuer(arguments)
+            .refuses(1, &["keys/audit.pem is missing", "issuer restore", "openssl genpkey"]);
+    }
+    assert!(!key.exists() && !desk.path("pki.backup").exists());
+    std::fs::rename(desk.path("audit.pem"), &key).unwrap();
+    verify(&desk).expect(0);
+    // Made knowingly, by the command that the message names.
+    let refused = {
+        std::fs::rename(&key, desk.path("audit.pem")).unwrap();
+        desk.issuer(&["audit", "verify"])
+    };
+    let (_, command) = refused.stderr.split_once("knowingly: (").unwrap();
+    let command = command.split_once("); the log").unwrap().0;
+    let made = std::process::Command::new("sh").args(["-c", command]).output().unwrap();
+    assert!(made.status.success(), "{command}: {made:?}");
+    let found = verify(&desk);
+    found.expect(0);
+    assert!(found.stderr.contains("which the witness has not seen before"), "{}", found.stderr);
+}
+
 #[test]
 fn a_published_checkpoint_that_is_not_there_is_not_whole() {
     let desk = Desk::new();
@@ -201,9 +305,17 @@ fn a_published_checkpoint_that_is_not_there_is_not_whole() {
     std::fs::remove_file(desk.path("public/audit/checkpoint.txt")).unwrap();
     desk.issuer(&["audit", "verify", "--published", "public"])
         .refuses(1, &["public/audit/checkpoint.txt is missing", "nothing was compared"]);
-    // Publication goes on, into this one as into an empty one.
+    // Nor is anything published there: an older registry could not be told any more.
+    let missed = desk.issuer(&["publish", "--to", "public"]);
+    missed.refuses(1, &["public/audit/checkpoint.txt is missing", "nothing was published", "target forget"]);
+    desk.issuer(&["target", "forget", "public"]).expect(0);
     desk.publish();
     desk.issuer(&["audit", "verify", "--published", "public"]).expect(0);
+    // What is empty as a whole is filled, and that it is empty is said.
+    std::fs::rename(desk.path("public"), desk.path("moved")).unwrap();
+    let filled = desk.issuer(&["publish", "--to", "public"]);
+    filled.expect(0);
+    assert!(filled.stderr.contains("is empty, and a checkpoint up to event"), "{}", filled.stderr);
     std::fs::create_dir(desk.path("empty")).unwrap();
     desk.issuer(&["publish", "--to", "empty"]).expect(0);
 }
@@ -314,7 +426,7 @@ async fn rewrite(desk: &Desk, has_key: bool) {
     if has_key {
         let log = checkpoints[0].checkpoint.log.clone();
         let notary =
-            issuer::desk::audit::notary::of_home(&issuer::config::Home::new(&home), log, None).unwrap();
+            notary::of_home(&issuer::config::Home::new(&home), log, None, notary::FirstKey::Lost).unwrap();
         forge(&pool, notary.as_ref(), &checkpoints, &hashes).await;
     }
     pool.close().await;

@@ -84,8 +84,7 @@ enum Command {
     Action(Action),
     /// Restore a backup into a home and a registry that are not there yet
     #[command(
-        after_help = "Exit status: 0 done, 3 done, but what is on hold in public must be put on hold again.\n\n\
-            Examples:\n  issuer --home pki restore pki.backup --published /srv/pki\n  issuer --home pki --registry postgres://issuer@db/issuer restore pki.backup"
+        after_help = "Examples:\n  issuer --home pki restore pki.backup --published /srv/pki\n  issuer --home pki --registry postgres://issuer@db/issuer restore pki.backup"
     )]
     Restore(backup::RestoreArguments),
     /// The desk as a shell: insert a card and be led through, or type commands
@@ -275,6 +274,7 @@ async fn dispatch(cli: Cli, format: Format) -> Result<Status, Failure> {
         passphrase: cli.passphrase_file.unwrap_or(SecretSource::Terminal),
         key_pin: cli.key_pin_file,
         format,
+        is_restored: false,
     };
     let registry = surroundings.registry_file();
     carry_out(cli.command, surroundings, format).await.map_err(|failure| match registry {

@@ -60,9 +60,10 @@ impl Office {
     /// The time, if it fits what was recorded or signed before.
     ///
     /// # Errors
-    /// The clock is more than a minute behind the newest event or CRL, or more than 400 days ahead of it, and nobody has
+    /// The witness of `config.toml` speaks against the registry; or the clock is more than a minute behind the newest event or CRL, or more than 400 days ahead of it, and nobody has
     /// accepted that.
     pub async fn time_to_sign(&self) -> Result<Timestamp, Failure> {
+        self.require_witness()?;
         let now = self.clock.now();
         match self.doubt(now).await? {
             None => Ok(now),

@@ -11,6 +11,7 @@ use rand_core::CryptoRng;
 use serde::Serialize;
 
 use super::audit;
+use super::audit::notary::FirstKey;
 use super::authority_key::{self, KeyLocation, KeyRecord, pin_source};
 use super::ceremony::Ceremony;
 use super::failure::Failure;
@@ -171,7 +172,8 @@ async fn establish(
     )?;
     write_secret(&home.master_key_file(), &master_key)?;
     store(&registry, AuthorityName::Root, &certificate, now).await?;
-    let notary = audit::notary::of_home(home, hex::encode(certificate.subject_key_identifier()), None)?;
+    let log = hex::encode(certificate.subject_key_identifier());
+    let notary = audit::notary::of_home(home, log, None, FirstKey::Made)?;
     registry.set_notary(notary, now).await?;
     registry.record_terms(&plan.config.terms(), None, now).await?;
     let mut records =

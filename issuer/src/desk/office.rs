@@ -11,12 +11,15 @@ use rand_core::UnwrapErr;
 use zeroize::Zeroizing;
 
 use super::audit;
+use super::audit::notary::FirstKey;
+use super::audit::standing::{self, WitnessDoubt};
 use super::authority_key::{self, pin_source};
 use super::ca::standing::refuse_withdrawn;
 use super::configuration::Configuration;
 use super::external_lint::CommandLint;
 use super::failure::Failure;
 use super::operator::{Chosen, Guard, OperatorCard};
+use super::output;
 use crate::ca::{Authority, Certificate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Home};
@@ -43,6 +46,8 @@ pub struct Surroundings {
     pub key_pin: Option<SecretSource>,
     /// `--json`.
     pub format: super::output::Format,
+    /// The home was just written from a backup, which has no audit key.
+    pub is_restored: bool,
 }
 
 /// An opened home.
@@ -65,6 +70,8 @@ pub struct Office {
     pub(super) guard: Guard,
     operator_pin: SecretSource,
     surroundings: Surroundings,
+    /// What the witness of `config.toml` says against the registry.
+    pub(super) witness_doubt: Option<WitnessDoubt>,
 }
 
 /// Whether a passphrase is asked for each time or once.
@@ -144,15 +151,29 @@ impl Surroundings {
             operator_pin: self.operator_pin.clone().unwrap_or(SecretSource::Terminal),
             guard: Guard::new(actor, card, self.second_operator.clone()),
             surroundings: self.clone(),
+            witness_doubt: None,
         };
+        if !self.is_restored {
+            // A home that is where it belongs was restored to the end.
+            office.registry.restored().await?;
+        }
         let root = office.authority_certificate(AuthorityName::Root).await?;
         let witness = office.config.witness.clone();
+        if let Some(path) = &witness {
+            office.witness_doubt = standing::of_registry(&office.registry, path).await?;
+        }
+        if let Some(doubt) = &office.witness_doubt {
+            output::progress(&format!("warning: {}", doubt.message()));
+        }
+        let witness = witness.filter(|_| office.witness_doubt.is_none());
         // The log keeps the name of its first root, whatever becomes of the root's key.
         let log = match office.registry.newest_checkpoint().await? {
             Some(newest) => newest.checkpoint.log,
             None => hex::encode(root.subject_key_identifier()),
         };
-        let notary = audit::notary::of_home(&office.home, log, witness)?;
+        let is_signed = !office.registry.audit_keys().await?.is_empty() && !self.is_restored;
+        let first = if is_signed { FirstKey::Lost } else { FirstKey::Made };
+        let notary = audit::notary::of_home(&office.home, log, witness, first)?;
         let now = office.clock.now();
         office.registry.set_notary(notary, now).await?;
         if office.registry.has_operators().await? {

@@ -83,6 +83,11 @@ pub enum RegistryEvent {
         /// Its name.
         class: String,
     },
+    /// Nothing is published at a place any more, and what was published there is forgotten.
+    TargetForgotten {
+        /// A directory or an LDAP URL.
+        place: String,
+    },
     /// A number of the signed list of classes was taken.
     ClassListNumberTaken {
         /// The number.
@@ -113,7 +118,7 @@ impl Agreement {
     pub fn apply(mut self, event: RegistryEvent, (sequence, at): (u64, Timestamp)) -> Self {
         match event {
             RegistryEvent::RegistryCreated { emulated_cards } => self.created = Some((emulated_cards, at)),
-            RegistryEvent::RegistryRestored { .. } => {}
+            RegistryEvent::RegistryRestored { .. } | RegistryEvent::TargetForgotten { .. } => {}
             RegistryEvent::AuditKeyAdded { key } => drop(self.audit_keys.insert(key, at)),
             RegistryEvent::DualControlSet { acts } => {
                 self.settings.insert(DUAL_CONTROL, acts.join(" "));

@@ -167,6 +167,9 @@ pub struct SignedCheckpoint {
 pub struct MalformedCheckpoint;
 
 impl SignedCheckpoint {
+    /// With what every document begins.
+    pub const BEGIN: &str = "issuer checkpoint\n";
+
     /// Reads one document.
     ///
     /// # Errors
@@ -187,14 +190,13 @@ impl SignedCheckpoint {
     /// # Errors
     /// Something else anywhere.
     pub fn parse_all(text: &str) -> Result<(Vec<Self>, usize), MalformedCheckpoint> {
-        const BEGIN: &str = "issuer checkpoint\n";
         let (mut found, mut rest) = (Vec::new(), text);
         while let Some(length) = document_length(rest) {
             let (document, after) = rest.split_at_checked(length).ok_or(MalformedCheckpoint)?;
             found.push(Self::parse(document)?);
             rest = after;
         }
-        if rest.starts_with(BEGIN) || BEGIN.starts_with(rest) {
+        if rest.starts_with(Self::BEGIN) || Self::BEGIN.starts_with(rest) {
             return Ok((found, text.len() - rest.len()));
         }
         Err(MalformedCheckpoint)

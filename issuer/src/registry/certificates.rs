@@ -116,6 +116,14 @@ impl Registry {
         .await
     }
 
+    /// Puts a certificate on hold that is on no card that could be: a card's are held with it.
+    ///
+    /// # Errors
+    /// It is neither signed nor delivered.
+    pub async fn hold_certificate(&self, serial: &SerialNumber, now: Timestamp) -> Result<(), RegistryError> {
+        self.change(async |change| execute(change, serial, CertificateCommand::Hold, now).await).await
+    }
+
     /// The certificate with this serial number.
     ///
     /// # Errors

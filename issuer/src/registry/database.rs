@@ -102,6 +102,56 @@ impl Registry {
         Ok(registry)
     }
 
+    /// Makes a registry for what a backup holds; until [`Self::load`] there is nothing in it, and until
+    /// [`Self::restored`] it counts as unfinished. What an earlier restore left unfinished is taken away.
+    ///
+    /// # Errors
+    /// [`RegistryError::AlreadyExists`], or it cannot be made.
+    pub async fn create_for_restore(url: &RegistryUrl, actor: Actor) -> Result<Self, RegistryError> {
+        let (pool, kind) = match url {
+            RegistryUrl::Sqlite(path) => (sqlite::create_for_restore(path).await?, Kind::Sqlite),
+            #[cfg(feature = "postgres")]
+            RegistryUrl::Postgres(url) => (postgres::create_for_restore(url).await?, Kind::Postgres),
+            #[cfg(not(feature = "postgres"))]
+            RegistryUrl::Postgres(_) => return Err(RegistryError::NotBuiltIn),
+        };
+        Ok(Self::opened(pool, kind, actor))
+    }
+
+    /// Takes a registry away that was made for a restore, which was refused.
+    ///
+    /// # Errors
+    /// It cannot be taken away.
+    pub async fn discard(url: &RegistryUrl) -> Result<(), RegistryError> {
+        match url {
+            RegistryUrl::Sqlite(path) => sqlite::discard(path),
+            #[cfg(feature = "postgres")]
+            RegistryUrl::Postgres(url) => postgres::discard(url).await,
+            #[cfg(not(feature = "postgres"))]
+            RegistryUrl::Postgres(_) => Err(RegistryError::NotBuiltIn),
+        }
+    }
+
+    /// Records that a restore is finished, its home being where it belongs. Once more is no harm.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn restored(&self) -> Result<(), RegistryError> {
+        let known = match self.kind {
+            Kind::Sqlite => {
+                "SELECT 1 AS found FROM sqlite_master WHERE type = 'table' AND name = 'restoring'"
+            }
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => {
+                "SELECT 1 AS found FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'restoring'"
+            }
+        };
+        if sqlx::query(known).fetch_optional(&self.pool).await?.is_some() {
+            sqlx::query("DROP TABLE IF EXISTS restoring").execute(&self.pool).await?;
+        }
+        Ok(())
+    }
+
     fn opened(pool: AnyPool, kind: Kind, actor: Actor) -> Self {
         Self { pool, kind, actor: Mutex::new(Some(actor)), notary: None }
     }

@@ -9,10 +9,10 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::certificates::was_handed_over;
-use super::database::{Change, Registry};
+use super::database::{Change, Registry, stored};
 use super::error::RegistryError;
 use super::rows::{self, time_text};
-use crate::domain::{AuthorityName, CardId, SerialNumber};
+use crate::domain::{AuthorityName, CardId, RegistryEvent, SerialNumber, Subject};
 
 /// Where something is published, and how that goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct PublicationTarget {
     pub trouble: Option<String>,
     /// How many things wait for it.
     pub waiting: u64,
+    /// Up to which event the newest checkpoint of the log went that was put there.
+    pub checkpoint: Option<u64>,
 }
 
 /// What of the registry is to be made known.
@@ -110,7 +112,7 @@ impl Registry {
     /// The database, or [`RegistryError::Damaged`].
     pub async fn targets(&self) -> Result<Vec<PublicationTarget>, RegistryError> {
         let rows = sqlx::query(
-            "SELECT id, place, settings, reached_at, failures, retry_at, trouble, \
+            "SELECT id, place, settings, reached_at, failures, retry_at, trouble, checkpoint, \
              (SELECT count(*) FROM publication_outbox WHERE target = publication_targets.id) AS waiting \
              FROM publication_targets ORDER BY id",
         )
@@ -131,15 +133,36 @@ impl Registry {
     ///
     /// # Errors
     /// The database.
-    pub async fn forget_target(&self, place: &str) -> Result<bool, RegistryError> {
+    pub async fn forget_target(&self, place: &str, now: Timestamp) -> Result<bool, RegistryError> {
         self.change(async |change| {
             let gone = sqlx::query("DELETE FROM publication_targets WHERE place = $1")
                 .bind(place.to_owned())
                 .execute(change.connection())
                 .await?;
-            Ok(gone.rows_affected() == 1)
+            if gone.rows_affected() != 1 {
+                return Ok(false);
+            }
+            // With the target it is forgotten what was published there: nobody shall do that in silence.
+            let event = RegistryEvent::TargetForgotten { place: place.to_owned() };
+            change.record(Subject::Registry, &event, now).await?;
+            Ok(true)
         })
         .await
+    }
+
+    /// Remembers up to which event the checkpoint goes that was put at a target.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn target_has_checkpoint(&self, target: i64, size: u64) -> Result<(), RegistryError> {
+        sqlx::query(
+            "UPDATE publication_targets SET checkpoint = $1 WHERE id = $2 AND (checkpoint IS NULL OR checkpoint < $1)",
+        )
+        .bind(stored(size)?)
+        .bind(target)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Marks the addresses whose certificates expired since this was last done for the target: they are to be taken out.
@@ -412,6 +435,10 @@ fn target(row: &AnyRow) -> Result<PublicationTarget, RegistryError> {
         retry_at: rows::optional_time(row, "retry_at")?,
         trouble: row.try_get("trouble")?,
         waiting: rows::number(row, "waiting")?,
+        checkpoint: match row.try_get::<Option<i64>, _>("checkpoint")? {
+            Some(_) => Some(rows::number(row, "checkpoint")?),
+            None => None,
+        },
     })
 }
 

@@ -3,7 +3,7 @@
 use sqlx::AnyPool;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, Row};
 
 use super::error::RegistryError;
 use super::url::PostgresUrl;
@@ -23,6 +23,44 @@ pub(super) async fn create(url: &PostgresUrl) -> Result<AnyPool, RegistryError> 
     MIGRATIONS.run(&mut connection).await?;
     connection.close().await?;
     pool(url).await
+}
+
+/// Makes the tables for a restore; those that an earlier restore left unfinished are taken away before.
+pub(super) async fn create_for_restore(url: &PostgresUrl) -> Result<AnyPool, RegistryError> {
+    let mut connection = single(url).await?;
+    let is_left_over = match found(&mut connection).await? {
+        Tables::None | Tables::Foreign => false,
+        Tables::Unfinished => true,
+        Tables::Finished => {
+            let found = sqlx::query(
+                "SELECT 1 FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'restoring'",
+            );
+            found.fetch_optional(&mut connection).await?.is_some()
+        }
+    };
+    connection.close().await?;
+    if is_left_over {
+        discard(url).await?;
+    }
+    create(url).await
+}
+
+/// Takes the tables away, all of them at once, and no others.
+pub(super) async fn discard(url: &PostgresUrl) -> Result<(), RegistryError> {
+    let mut connection = single(url).await?;
+    let made = MIGRATIONS.iter().flat_map(|migration| {
+        let lines = migration.sql.as_str().lines().map(str::to_owned).collect::<Vec<_>>();
+        lines.into_iter().filter_map(|line| {
+            let name = line.strip_prefix("CREATE TABLE ")?;
+            Some(name.split([' ', '(']).next().unwrap_or_default().to_owned())
+        })
+    });
+    let own = ["_sqlx_migrations", "restoring"].map(str::to_owned);
+    let names: Vec<String> = made.chain(own).collect();
+    let statement = format!("DROP TABLE IF EXISTS {} CASCADE", names.join(", "));
+    connection.execute("SET client_min_messages = warning").await?;
+    connection.execute(AssertSqlSafe(statement)).await?;
+    Ok(connection.close().await?)
 }
 
 /// Opens a database that holds a finished registry.

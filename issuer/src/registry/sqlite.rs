@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -26,6 +26,46 @@ pub(super) async fn create(path: &Path) -> Result<AnyPool, RegistryError> {
         }
         Err(error) => Err(RegistryError::File { path: path.to_owned(), error }),
     }
+}
+
+/// Makes the file for a restore; one that an earlier restore left unfinished is taken away before.
+pub(super) async fn create_for_restore(path: &Path) -> Result<AnyPool, RegistryError> {
+    if path.is_file() && is_left_over(path).await {
+        discard(path)?;
+    }
+    create(path).await
+}
+
+/// Takes the file away.
+pub(super) fn discard(path: &Path) -> Result<(), RegistryError> {
+    for end in ["-wal", "-shm", ""] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        let path = PathBuf::from(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(RegistryError::File { path, error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is a registry that a restore began and did not finish.
+async fn is_left_over(path: &Path) -> bool {
+    match refuse_other_tables(path).await {
+        Err(RegistryError::Unfinished(_)) => return true,
+        Err(_) => return false,
+        Ok(()) => {}
+    }
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(PATIENCE);
+    let Ok(mut connection) = SqliteConnection::connect_with(&options).await else { return false };
+    let found = sqlx::query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'restoring'");
+    let found = found.fetch_optional(&mut connection).await;
+    // What was read is known, whether or not the connection ends well.
+    let _ = connection.close().await;
+    found.is_ok_and(|row| row.is_some())
 }
 
 /// Opens a file that holds a finished registry.

@@ -148,8 +148,8 @@ async fn what_expired_is_to_be_taken_out_once(place: &Place) {
 async fn a_forgotten_target_takes_its_rows_along(place: &Place) {
     let registry = place.registry().await;
     registry.add_target("/srv/pki", "{}", at(1)).await.unwrap();
-    assert!(registry.forget_target("/srv/pki").await.unwrap());
-    assert!(!registry.forget_target("/srv/pki").await.unwrap());
+    assert!(registry.forget_target("/srv/pki", at(9)).await.unwrap());
+    assert!(!registry.forget_target("/srv/pki", at(9)).await.unwrap());
     delivered(&registry, 1, "alice@example.org").await;
     assert!(registry.targets().await.unwrap().is_empty());
     let again = registry.add_target("/srv/pki", "{}", at(2)).await.unwrap();

@@ -1,10 +1,12 @@
 //! `issuer audit`: whether the log is what was written, by its own word and by that of others who saw it.
 //!
 //! - [`notary`]: the key that signs checkpoints. - [`witness`]: the auditor's files of them. - [`published`]: those in published
-//!   directories.
+//!   directories. - [`standing`]: whether the witness of `config.toml` believes the registry. - `signatures`: whose they are.
 
 pub mod notary;
 pub mod published;
+mod signatures;
+pub mod standing;
 pub mod witness;
 
 use std::collections::BTreeMap;
@@ -12,6 +14,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use self::signatures::Seen;
 use self::witness::{Added, End};
 use super::failure::{Failure, Status};
 use super::office::Office;
@@ -104,13 +107,15 @@ pub async fn run(office: &Office, command: &Command, format: Format) -> Result<S
     let mut torn = Vec::new();
     for path in witness {
         let read = witness::read(path)?;
-        seen.extend(read.checkpoints);
+        let place = path.display().to_string();
+        seen.extend(read.checkpoints.into_iter().map(|checkpoint| Seen { place: place.clone(), checkpoint }));
         if read.end == End::Torn {
             torn.push(path.display().to_string());
         }
     }
     for directory in published {
-        seen.push(published::checkpoint_of(directory)?);
+        let checkpoint = published::checkpoint_of(directory)?;
+        seen.push(Seen { place: directory.display().to_string(), checkpoint });
     }
     let (mut verdict, newest) = judge(office, &seen).await?;
     verdict.witnesses_torn = torn;
@@ -126,10 +131,7 @@ pub async fn run(office: &Office, command: &Command, format: Format) -> Result<S
     Ok(if verdict.whole { Status::Done } else { Status::NotTrusted })
 }
 
-async fn judge(
-    office: &Office,
-    seen: &[SignedCheckpoint],
-) -> Result<(Verdict, Option<SignedCheckpoint>), Failure> {
+async fn judge(office: &Office, seen: &[Seen]) -> Result<(Verdict, Option<SignedCheckpoint>), Failure> {
     let registry = &office.registry;
     let mut findings = Vec::new();
     let mut note = |error: RegistryError| match error {
@@ -170,16 +172,19 @@ async fn judge(
         _ => hex::encode(office.authority_certificate(AuthorityName::Root).await?.subject_key_identifier()),
     };
     let found = FoundLog { log: log_name, end, at, crls: registry.highest_crl_numbers().await?, own_word };
+    let forged = signatures::forged(&registry.audit_keys().await?, seen);
+    let seen: Vec<SignedCheckpoint> = seen.iter().map(|seen| seen.checkpoint.clone()).collect();
     let mut hashes = BTreeMap::new();
-    for checkpoint in seen {
+    for checkpoint in &seen {
         let sequence = checkpoint.checkpoint.end.sequence;
         if let Some(hash) = registry.event_hash(sequence).await? {
             hashes.insert(sequence, hash);
         }
     }
-    for discrepancy in compare(&found, seen, |sequence| hashes.get(&sequence).copied()) {
+    for discrepancy in compare(&found, &seen, |sequence| hashes.get(&sequence).copied()) {
         findings.push(Finding::new(discrepancy.code(), discrepancy.to_string()));
     }
+    findings.extend(forged.into_iter().map(|message| Finding::new("not-signed", message)));
     let audit_key = newest.as_ref().map(|newest| newest.checkpoint.key.clone());
     let new_key = !seen.is_empty()
         && audit_key.as_ref().is_some_and(|key| seen.iter().all(|seen| seen.checkpoint.key != *key));

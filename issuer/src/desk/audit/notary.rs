@@ -33,14 +33,31 @@ struct KeyInHome {
     witness: Option<PathBuf>,
 }
 
-/// The notary of a home: its audit key, which is made where there is none, for the log of this name.
+/// Whether a home may have no audit key yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstKey {
+    /// Nothing was signed yet, or the home was just restored: a key is made.
+    Made,
+    /// Its log is signed: a key that is not there was lost or taken away.
+    Lost,
+}
+
+/// The notary of a home: its audit key, for the log of this name.
 ///
 /// # Errors
-/// The key file cannot be read or written, or is none.
-pub fn of_home(home: &Home, log: String, witness: Option<PathBuf>) -> Result<Arc<dyn Notary>, Failure> {
+/// The key file cannot be read or written, or is none; or `audit-key-missing`.
+pub fn of_home(
+    home: &Home,
+    log: String,
+    witness: Option<PathBuf>,
+    first: FirstKey,
+) -> Result<Arc<dyn Notary>, Failure> {
     let path = home.audit_key_file();
     let key = match std::fs::read(&path).map(Zeroizing::new) {
         Ok(pem) => read_key(&path, &pem)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && first == FirstKey::Lost => {
+            return Err(missing(&path));
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => new_key(&path)?,
         Err(error) => return Err(Failure::file(&path, &error)),
     };
@@ -49,12 +66,20 @@ pub fn of_home(home: &Home, log: String, witness: Option<PathBuf>) -> Result<Arc
     Ok(Arc::new(KeyInHome { key: Mutex::new(key), public_key, log, witness }))
 }
 
+/// A new key that nobody decided about would hide that the old one is in other hands.
+fn missing(path: &Path) -> Failure {
+    let place = path.display();
+    Failure::new(
+        "audit-key-missing",
+        format!(
+            "{place} is missing: the key that signs the log of this registry; nothing was done. Put it back from a copy of the home, or restore a backup (issuer restore makes a new key). If it is lost and the registry is good, make a new one knowingly: (umask 077; openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {place}); the log tells of it, and the auditor should know"
+        ),
+    )
+}
+
 fn read_key(path: &Path, pem: &[u8]) -> Result<FileKey, Failure> {
     let refused = |reason: &dyn std::fmt::Display| {
-        Failure::new(
-            "key",
-            format!("{}: {reason}; move it away, and a new audit key is made", path.display()),
-        )
+        Failure::new("key", format!("{}: {reason}; put the audit key of this home back", path.display()))
     };
     let (label, der) = der::pem::decode_vec(pem).map_err(|error| refused(&error))?;
     let der = Zeroizing::new(der);
@@ -122,6 +147,11 @@ impl Notary for KeyInHome {
                 checkpoint.checkpoint.end.sequence
             )),
             Ok(Added::Appended | Added::Known) => {}
+            Ok(Added::Disagrees) => output::progress(&format!(
+                "warning: the witness file {0} has seen another event {1}: the registry was put back or written anew; nothing was added. Look with: issuer audit verify --witness {0}",
+                path.display(),
+                checkpoint.checkpoint.end.sequence
+            )),
             Err(error) => output::progress(&format!(
                 "warning: the witness file {} cannot be written ({error}); bring it up to date with: issuer audit verify --witness {}",
                 path.display(),

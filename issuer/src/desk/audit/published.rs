@@ -5,6 +5,7 @@ use std::path::Path;
 use super::super::failure::Failure;
 use super::super::office::Office;
 use super::super::output;
+use super::signatures::is_ours;
 use crate::domain::SignedCheckpoint;
 use crate::publication::{PublishedDirectory, layout};
 
@@ -48,12 +49,15 @@ pub fn find_checkpoint(directory: &Path) -> Result<Option<SignedCheckpoint>, Fai
 }
 
 /// Refuses to publish for a registry that is not the one that was published from: an older copy, or one whose log was
-/// written anew. Otherwise revocations that everybody has seen would be taken back.
+/// written anew. Otherwise revocations that everybody has seen would be taken back. `remembered` is up to which event the
+/// checkpoint went that was put there: one that is gone, or that another key signed, speaks for nothing.
 ///
 /// # Errors
-/// The refusal: `registry-rolled-back`.
-pub async fn check(office: &Office, directory: &Path) -> Result<(), Failure> {
-    let Some(published) = find_checkpoint(directory)? else { return Ok(()) };
+/// The refusal: `registry-rolled-back`, `checkpoint-missing` or `checkpoint-forged`.
+pub async fn check(office: &Office, directory: &Path, remembered: Option<u64>) -> Result<(), Failure> {
+    let Some(published) = find_checkpoint(directory)? else {
+        return remembered.map_or(Ok(()), |size| missed(directory, size));
+    };
     if office.registry.has_accepted(&published.digest()).await? {
         return Ok(());
     }
@@ -70,23 +74,67 @@ pub async fn check(office: &Office, directory: &Path) -> Result<(), Failure> {
         ))
     };
     match office.registry.event_hash(seen.end.sequence).await? {
-        Some(hash) if hash == seen.end.hash => Ok(()),
-        Some(_) => refuse(format!(
-            "the log was written anew since it was published: event {} is another one than on {}",
-            seen.end.sequence, seen.at
-        )),
-        None => refuse(format!(
-            "the registry is an older one than what was published from: its log ends with event {end}, and event {} of {} is published",
-            seen.end.sequence, seen.at
-        )),
+        Some(hash) if hash == seen.end.hash => {}
+        Some(_) => {
+            return refuse(format!(
+                "the log was written anew since it was published: event {} is another one than on {}",
+                seen.end.sequence, seen.at
+            ));
+        }
+        None => {
+            return refuse(format!(
+                "the registry is an older one than what was published from: its log ends with event {end}, and event {} of {} is published",
+                seen.end.sequence, seen.at
+            ));
+        }
     }
+    if !is_ours(&office.registry.audit_keys().await?, &published) {
+        let what = "is not signed by an audit key of this registry: somebody made it up, or it is damaged";
+        return Err(gone("checkpoint-forged", directory, what));
+    }
+    if remembered.is_some_and(|size| size > seen.end.sequence) {
+        output::progress(&format!(
+            "warning: an older checkpoint was put back into {}: it goes up to event {}, and one up to event {} was published there",
+            directory.display(),
+            seen.end.sequence,
+            remembered.unwrap_or_default()
+        ));
+    }
+    Ok(())
 }
 
-/// Publishes the newest checkpoint. Revocations and certificates are out already: that this one is not is only said.
+/// A checkpoint was put there, and is there no longer.
+fn missed(directory: &Path, size: u64) -> Result<(), Failure> {
+    if layout::is_published(directory) {
+        let what = format!(
+            "is missing, and one up to event {size} was published there: without it nobody can tell an older registry by this directory"
+        );
+        return Err(gone("checkpoint-missing", directory, &what));
+    }
+    output::progress(&format!(
+        "warning: {} is empty, and a checkpoint up to event {size} was published there; if nobody emptied it on purpose, look with: issuer audit verify --witness FILE",
+        directory.display()
+    ));
+    Ok(())
+}
+
+fn gone(code: &'static str, directory: &Path, what: &str) -> Failure {
+    let place = directory.display();
+    Failure::new(
+        code,
+        format!(
+            "{} {what}; nothing was published. Put it back from a copy; or, if you know what happened, begin anew: issuer target forget {place}, move the file away, and publish again (it goes into the log)",
+            directory.join(layout::CHECKPOINT).display()
+        ),
+    )
+}
+
+/// Publishes the newest checkpoint, and remembers it. Revocations and certificates are out already: that this one is not is
+/// only said.
 ///
 /// # Errors
-/// The registry cannot be read.
-pub async fn put(office: &Office, directory: &Path) -> Result<(), Failure> {
+/// The registry cannot be read or written.
+pub async fn put(office: &Office, directory: &Path, target: i64) -> Result<(), Failure> {
     let Some(newest) = office.registry.newest_checkpoint().await? else { return Ok(()) };
     let mut keys = String::new();
     for key in office.registry.audit_keys().await? {
@@ -97,6 +145,7 @@ pub async fn put(office: &Office, directory: &Path) -> Result<(), Failure> {
         .and_then(|directory| directory.replace_checkpoint(newest.document().as_bytes(), keys.as_bytes()));
     if let Err(error) = written {
         output::progress(&format!("warning: the checkpoint of the log is not published: {error}"));
+        return Ok(());
     }
-    Ok(())
+    Ok(office.registry.target_has_checkpoint(target, newest.checkpoint.end.sequence).await?)
 }

@@ -37,6 +37,8 @@ pub enum Added {
     Appended,
     /// The file has seen as much already.
     Known,
+    /// The file has seen another history: it was left as it is.
+    Disagrees,
 }
 
 /// Reads a witness file.
@@ -90,7 +92,11 @@ pub fn append(path: &Path, checkpoint: &SignedCheckpoint) -> std::io::Result<Add
     let (known, whole) = SignedCheckpoint::parse_all(&text).map_err(std::io::Error::other)?;
     let last = known.last().ok_or_else(|| std::io::Error::other("it holds no whole checkpoint"))?;
     if last.checkpoint.end.sequence >= checkpoint.checkpoint.end.sequence {
-        return Ok(Added::Known);
+        let sequence = checkpoint.checkpoint.end.sequence;
+        let is_other = known.iter().any(|known| {
+            known.checkpoint.end.sequence == sequence && known.checkpoint.end != checkpoint.checkpoint.end
+        });
+        return Ok(if is_other { Added::Disagrees } else { Added::Known });
     }
     let whole = u64::try_from(whole).unwrap_or(u64::MAX);
     file.set_len(whole)?;
@@ -98,6 +104,27 @@ pub fn append(path: &Path, checkpoint: &SignedCheckpoint) -> std::io::Result<Add
     file.write_all(checkpoint.document().as_bytes())?;
     file.sync_all()?;
     Ok(Added::Appended)
+}
+
+/// How much of the end of a witness file is read for its last checkpoint, which is a few hundred octets.
+const END: u64 = 64 * 1024;
+
+/// The last whole checkpoint in a witness file; none where there is none that can be read.
+///
+/// # Errors
+/// The system's.
+pub fn last(path: &Path) -> std::io::Result<Option<SignedCheckpoint>> {
+    let mut file = std::fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
+    let mut octets = Vec::new();
+    file.take(END).read_to_end(&mut octets)?;
+    let text = String::from_utf8_lossy(&octets);
+    let Some((_, documents)) = text.find(SignedCheckpoint::BEGIN).and_then(|at| text.split_at_checked(at))
+    else {
+        return Ok(None);
+    };
+    Ok(SignedCheckpoint::parse_all(documents).ok().and_then(|(mut found, _)| found.pop()))
 }
 
 /// A new file appears with its first checkpoint in it, so that one without any is never a crash's work.

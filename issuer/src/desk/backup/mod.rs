@@ -240,7 +240,7 @@ pub async fn restore(
     let (taken_at, rows) = (contents.taken_at, contents.rows.len());
     registry.load(contents.rows, (taken_at, &digest), now).await?;
     registry.close().await;
-    let opened = Surroundings { home: Some(staged), ..surroundings.clone() };
+    let opened = Surroundings { home: Some(staged), is_restored: true, ..surroundings.clone() };
     let office = opened.open_for(Permission::Backup).await?;
     agree(&office, &digest).await?;
     let learned = recover::learn(&office, &arguments.published, now).await?;

@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::audit::notary;
+use super::audit::notary::{self, FirstKey};
 use super::failure::{Failure, Status};
 use super::init::{put_in_place, stage_beside};
 use super::office::Office;
@@ -100,7 +100,7 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     let (checkpoints, signers) = write_events(office, &mut folder, &events).await?;
     write_audit_keys(office, &mut folder, &signers).await?;
     let expected = write_certificates(office, &mut folder, &holder, now).await?;
-    let notary = notary::of_home(&office.home, String::new(), None)?;
+    let notary = notary::of_home(&office.home, String::new(), None, FirstKey::Lost)?;
     let key = notary.public_key();
     folder.write("audit-key.pem", to_pem("PUBLIC KEY", &key).as_bytes())?;
     let key = hex::encode(Sha256::digest(&key));

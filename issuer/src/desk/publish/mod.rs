@@ -52,6 +52,7 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
             "this issuer has no delta CRLs (delta_crls in its config.toml); publish without --delta",
         ));
     }
+    office.require_witness()?;
     let now = if arguments.pending { office.clock.now() } else { office.time_to_sign().await? };
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let _turn = turn::wait(&office.home)?;
@@ -89,7 +90,7 @@ async fn compare_checkpoints(office: &Office, targets: &[Target]) -> Result<BTre
     let mut unusable = BTreeMap::new();
     for target in targets {
         let Place::Directory(path) = &target.place else { continue };
-        match audit::published::check(office, path).await {
+        match audit::published::check(office, path, target.record.checkpoint).await {
             Ok(()) => {}
             Err(failure) if failure.code == "registry-rolled-back" => return Err(failure),
             Err(failure) => drop(unusable.insert(target.record.id, failure)),
@@ -125,7 +126,7 @@ impl Run<'_> {
         match worked {
             Ok(report) => {
                 if let Place::Directory(path) = &target.place {
-                    audit::published::put(self.office, path).await?;
+                    audit::published::put(self.office, path, target.record.id).await?;
                 }
                 registry.target_reached(target.record.id, self.now).await?;
                 Ok(report)

@@ -11,6 +11,7 @@ use super::super::failure::{Failure, Status};
 use super::super::office::{Office, read_file};
 use super::super::output::{self, Format};
 use super::{Arguments, refuse_home};
+use crate::clock::Clock;
 use crate::domain::Permission;
 use crate::publication::PublishedDirectory;
 use crate::publication::ldap::{Access, LdapTarget, LdapUrl};
@@ -89,7 +90,7 @@ pub async fn run(office: &Office, command: &Command, format: Format) -> Result<S
         Command::Forget { place } => {
             let known = [place.clone(), absolute(Path::new(place))?.display().to_string()];
             for place in known {
-                if office.registry.forget_target(&place).await? {
+                if office.registry.forget_target(&place, office.clock.now()).await? {
                     output::line(&format!("Nothing is published in {place} any more; what is there stays."))?;
                     return Ok(Status::Done);
                 }
