@@ -88,6 +88,94 @@ fn without_what_is_published_numbers_are_skipped_and_publication_waits() {
     assert!(crl_number(&public) < 1000);
 }
 
+/// Put on hold since the backup: on hold again, for the desk to release or revoke.
+#[test]
+fn a_hold_is_not_lost_in_a_restore() {
+    let desk = Desk::new();
+    let alice = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &alice, &[]);
+    desk.issuer(&["ca", "rollover", "people"]).expect(0);
+    desk.publish();
+    desk.issuer(&["backup", "pki.backup"]).expect(0);
+    desk.issuer(&["hold", "alice@example.org"]).expect(0);
+    let public = desk.publish();
+    lose_home(&desk);
+    let restored = desk.issuer(&["restore", "pki.backup", "--published", "public"]);
+    restored.expect(0);
+    assert!(restored.stdout.contains("4 certificates are on hold"), "{}", restored.stdout);
+    let shown = desk.issuer(&["show", "alice@example.org"]);
+    assert!(shown.stdout.contains("on hold"), "{}", shown.stdout);
+    desk.publish();
+    desk_support::extract_certificates(&alice, &desk.path("alice"));
+    let judged = |word: bool| {
+        let (is_good, said) = openssl_verify(&public, &desk.path("alice/9C.pem"), &[]);
+        assert_eq!(is_good, word, "{said}");
+    };
+    judged(false);
+    desk.issuer(&["release", "alice@example.org"]).expect(0);
+    desk.publish();
+    judged(true);
+    desk.issuer(&["audit", "verify"]).expect(0);
+}
+
+/// Whoever is refused leaves no table behind, and what was killed half-way does not stand in the way of the next restore.
+#[test]
+fn a_restore_that_was_refused_or_killed_leaves_the_database_as_it_was() {
+    let server = Server::start();
+    let desk = Staffed::new();
+    desk.as_operator("adam", &["backup", "pki.backup"]).expect(0);
+    lose_home(&desk.desk);
+    let tables =
+        || server.psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").trim().to_owned();
+    let restore = |who: &str| {
+        let mut command = desk.command_of(who, &["restore", "pki.backup"]);
+        run(command.env("ISSUER_REGISTRY", server.url()))
+    };
+    restore("rita").refuses(1, &["may not take a backup"]);
+    assert_eq!(tables(), "0");
+    assert!(!desk.desk.home().exists());
+    // Killed at many moments: another restore is never told that something is there.
+    let mut killed = 0;
+    for wait in 1..=12 {
+        let mut command = desk.command_of("adam", &["restore", "pki.backup"]);
+        command.env("ISSUER_REGISTRY", server.url());
+        let mut child =
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        // After so many tables there are, or once it is done.
+        while child.try_wait().unwrap().is_none() && tables().parse::<u32>().unwrap() < wait * 3 {}
+        child.kill().unwrap();
+        killed += u32::from(!child.wait().unwrap().success());
+        if desk.desk.home().exists() {
+            break;
+        }
+    }
+    assert!(killed > 0, "no restore was killed");
+    if !desk.desk.home().exists() {
+        restore("adam").expect(0);
+    }
+    run(desk.desk.command(&["audit", "verify"]).env("ISSUER_REGISTRY", server.url())).expect(0);
+    let unfinished = server.psql("SELECT count(*) FROM pg_tables WHERE tablename = 'restoring'");
+    assert_eq!(unfinished.trim(), "0");
+    lose_again(&desk.desk);
+    restore("adam").refuses(1, &["there is a registry at"]);
+}
+
+fn lose_again(desk: &Desk) {
+    std::fs::rename(desk.home(), desk.path("lost again")).unwrap();
+}
+
+#[test]
+fn what_is_no_backup_is_refused_before_it_is_read() {
+    let desk = Desk::empty();
+    desk.issuer(&["restore", "/dev/zero"]).refuses(1, &["/dev/zero is not a file"]);
+    let long = std::fs::File::create(desk.path("long")).unwrap();
+    long.set_len(1 << 40).unwrap();
+    desk.issuer(&["restore", "long"]).refuses(1, &["longer than any backup"]);
+    long.set_len(1 << 33).unwrap();
+    desk.issuer(&["restore", "long"]).refuses(1, &["is not a backup of an issuer"]);
+    desk.issuer(&["restore", "."]).refuses(1, &["is not a file"]);
+}
+
 #[test]
 fn nothing_is_restored_beside_a_directory_that_is_not_this_issuers() {
     let other = Desk::new();

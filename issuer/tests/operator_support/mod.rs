@@ -85,6 +85,13 @@ impl Staffed {
         self.plain(&[&who[..], arguments].concat())
     }
 
+    /// The same, to be started.
+    pub fn command_of(&self, person: &str, arguments: &[&str]) -> std::process::Command {
+        let (card, pin) = (self.card(person), self.pin_file(person));
+        let who = ["--operator", &card, "--operator-pin-file", &pin];
+        self.desk.command(&[&who[..], arguments].concat())
+    }
+
     pub fn with_card(&self, locator: &str, pin: &str, arguments: &[&str]) -> Run {
         let file = self.desk.text("some.pin");
         std::fs::write(&file, format!("{pin}\n")).unwrap();

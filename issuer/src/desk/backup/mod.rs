@@ -26,7 +26,7 @@ use super::output::{self, Format};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Home, write_new};
 use crate::domain::{Act, GuardedAct, Permission};
-use crate::registry::{BackupRow, EmulatedCards, Registry, RegistryError};
+use crate::registry::{BackupRow, EmulatedCards, Registry, RegistryError, RegistryUrl};
 
 /// What `backup` is told.
 #[derive(Args, Debug)]
@@ -151,7 +151,6 @@ fn write_whole(path: &Path, contents: &[u8]) -> Result<(), Failure> {
 /// A backup, read.
 struct Contents {
     taken_at: Timestamp,
-    emulated: EmulatedCards,
     files: Vec<(PathBuf, u32, Vec<u8>)>,
     rows: Vec<BackupRow>,
 }
@@ -163,11 +162,10 @@ impl Contents {
         let parse =
             |line: &[u8]| serde_json::from_slice::<Line>(line).map_err(|error| malformed(&error.to_string()));
         let first = parse(lines.next().ok_or_else(|| malformed("it is empty"))?)?;
-        let Line::Header { issuer_backup: 1, taken_at, emulated_cards, .. } = first else {
+        let Line::Header { issuer_backup: 1, taken_at, .. } = first else {
             return Err(malformed("it was made by another version of this program"));
         };
-        let emulated = if emulated_cards { EmulatedCards::Allowed } else { EmulatedCards::Refused };
-        let mut contents = Self { taken_at, emulated, files: Vec::new(), rows: Vec::new() };
+        let mut contents = Self { taken_at, files: Vec::new(), rows: Vec::new() };
         let (mut count, mut is_whole) = (1_u64, false);
         for line in lines {
             match parse(line)? {
@@ -218,7 +216,7 @@ pub async fn restore(
 ) -> Result<Status, Failure> {
     let home = surroundings.home()?;
     refuse_existing(home)?;
-    let sealed = std::fs::read(&arguments.file).map_err(|error| Failure::file(&arguments.file, &error))?;
+    let sealed = seal::read(&arguments.file)?;
     let digest = hex::encode(Sha256::digest(&sealed));
     let passphrase = read_passphrase(&surroundings.passphrase, "Passphrase of the backup")?;
     let contents = Contents::read(&seal::open(&sealed, passphrase.as_str())?)?;
@@ -229,23 +227,22 @@ pub async fn restore(
     let staged = Home::new(staging.path());
     contents.write_files(&staged)?;
     let url = surroundings.registry.clone().unwrap_or_else(|| staged.default_registry());
-    let registry = Registry::create(&url, contents.emulated, surroundings.actor()?, now).await;
-    let registry = registry.map_err(|error| match error {
-        RegistryError::AlreadyExists(place) => Failure::new(
-            "exists",
-            format!("there is a registry at {place}; restore into an empty database, nothing was changed"),
-        ),
-        error => error.into(),
-    })?;
     let (taken_at, rows) = (contents.taken_at, contents.rows.len());
-    registry.load(contents.rows, (taken_at, &digest), now).await?;
-    registry.close().await;
-    let opened = Surroundings { home: Some(staged), is_restored: true, ..surroundings.clone() };
-    let office = opened.open_for(Permission::Backup).await?;
-    agree(&office, &digest).await?;
-    let learned = recover::learn(&office, &arguments.published, now).await?;
-    office.registry.close().await;
+    let registry = make_registry(surroundings, &url).await?;
+    let filled = fill(surroundings, (registry, staged), contents, (arguments, &digest), now).await;
+    let learned = match filled {
+        Ok(learned) => learned,
+        Err(failure) => {
+            // A database beside the home would be left with tables that nobody asked for.
+            Registry::discard(&url).await?;
+            return Err(failure);
+        }
+    };
     put_in_place(staging, home.path())?;
+    let url = surroundings.registry.clone().unwrap_or_else(|| home.default_registry());
+    let registry = Registry::open(&url, surroundings.actor()?).await?;
+    registry.restored().await?;
+    registry.close().await;
     match format {
         Format::Json => output::json(&serde_json::json!({
             "home": home.path().display().to_string(), "taken_at": format!("{taken_at:.0}"), "rows": rows,
@@ -259,7 +256,36 @@ pub async fn restore(
             ))?;
         }
     }
-    Ok(if learned.is_complete() { Status::Done } else { Status::Partly })
+    Ok(Status::Done)
+}
+
+async fn make_registry(surroundings: &Surroundings, url: &RegistryUrl) -> Result<Registry, Failure> {
+    let registry = Registry::create_for_restore(url, surroundings.actor()?).await;
+    registry.map_err(|error| match error {
+        RegistryError::AlreadyExists(place) => Failure::new(
+            "exists",
+            format!("there is a registry at {place}; restore into an empty database, nothing was changed"),
+        ),
+        error => error.into(),
+    })
+}
+
+/// Puts everything into the new registry, and what was learned since; the home is still beside its place.
+async fn fill(
+    surroundings: &Surroundings,
+    (registry, staged): (Registry, Home),
+    contents: Contents,
+    (arguments, digest): (&RestoreArguments, &str),
+    now: Timestamp,
+) -> Result<recover::Learned, Failure> {
+    registry.load(contents.rows, (contents.taken_at, digest), now).await?;
+    registry.close().await;
+    let opened = Surroundings { home: Some(staged), is_restored: true, ..surroundings.clone() };
+    let office = opened.open_for(Permission::Backup).await?;
+    agree(&office, digest).await?;
+    let learned = recover::learn(&office, &arguments.published, now).await?;
+    office.registry.close().await;
+    Ok(learned)
 }
 
 /// Two operators, where the restored registry demands it: both at this desk, because what was asked for is not in the backup.

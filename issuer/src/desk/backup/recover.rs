@@ -11,9 +11,11 @@ use crate::ca::Certificate;
 use crate::ca::certificate::verify_signed;
 use crate::ca::crl::view::CrlView;
 use crate::ca::crl::{RevocationReason as CrlReason, RevokedCertificate};
-use crate::domain::{AuthorityName, CertificateState, RevocationReason, SerialNumber};
+use crate::domain::{
+    AuthorityName, CardCommand, CardState, CertificateState, RevocationReason, SerialNumber,
+};
 use crate::publication::layout;
-use crate::registry::NewCertificate;
+use crate::registry::{CertificateRecord, NewCertificate, Registry};
 
 /// What was learned.
 #[derive(Default)]
@@ -22,26 +24,18 @@ pub(super) struct Learned {
     pub(super) revoked: usize,
     /// Certificates since the backup that were revoked, and of which only the serial number is known.
     pub(super) unknown: usize,
-    /// Serial numbers that are on hold in public, and not in the registry.
-    pub(super) held: Vec<String>,
+    /// Certificates that were put on hold since the backup, and are again.
+    pub(super) held: usize,
     published: usize,
 }
 
 impl Learned {
-    pub(super) fn is_complete(&self) -> bool {
-        self.held.is_empty()
-    }
-
     pub(super) fn sentence(&self) -> String {
-        let held = match self.held.as_slice() {
-            [] => String::new(),
-            held => format!(" On hold in public, put them on hold again: {}.", held.join(", ")),
-        };
         match self.published {
             0 => "No published directory was compared: certificates and revocations since the backup are forgotten, and CRL numbers skip 1000.".to_owned(),
             _ => format!(
-                "{} revocations were taken from what is published, {} of them of certificates that the backup does not know.{held}",
-                self.revoked, self.unknown
+                "{} revocations were taken from what is published, {} of them of certificates that the backup does not know; {} certificates are on hold as they are in public.",
+                self.revoked, self.unknown, self.held
             ),
         }
     }
@@ -66,12 +60,13 @@ pub(super) async fn learn(
         }
     }
     for directory in published {
-        for authority in office.registry.authorities().await? {
-            let certificate = Certificate::from_der(authority.certificate)?;
+        // Of every key: also one that signs no certificates any more has revoked since.
+        for own in office.registry.authority_keys().await? {
+            let certificate = Certificate::from_der(own.certificate)?;
             let key = hex::encode(certificate.subject_key_identifier());
             let path = directory.join(layout::REVOCATIONS).join(format!("{key}.crl"));
             if path.exists() {
-                learn_crl(office, (authority.name, &certificate), &path, now, &mut learned).await?;
+                learn_crl(office, (own.name, &certificate), &path, now, &mut learned).await?;
             }
         }
         if let Some(checkpoint) = find_checkpoint(directory)? {
@@ -107,6 +102,32 @@ async fn learn_crl(
     Ok(())
 }
 
+/// Puts a certificate on hold since then, with its card, so that the desk can release both; answers whether it is on hold now.
+/// Of one that the backup knows only as begun nothing can be released: it is revoked.
+async fn hold(registry: &Registry, known: &CertificateRecord, at: Timestamp) -> Result<bool, Failure> {
+    match known.state.state() {
+        CertificateState::OnHold { .. } => return Ok(true),
+        CertificateState::Signed { .. } | CertificateState::Delivered { .. } => {}
+        _ => return Ok(false),
+    }
+    if let Some((card, _)) = known.card
+        && matches!(registry.card(card).await?.card.state(), CardState::Issued { .. })
+    {
+        registry.command_card(card, CardCommand::Hold, at).await?;
+        return Ok(true);
+    }
+    registry.hold_certificate(&known.serial, at).await?;
+    Ok(true)
+}
+
+/// Nothing is known of what was signed but by whom: that alone, as an authorityKeyIdentifier says it (RFC 5280 section
+/// 4.2.1.1), because the entry belongs on the CRL of that key.
+fn signer(issuer: &Certificate) -> Vec<u8> {
+    let identifier = issuer.subject_key_identifier();
+    let length = u8::try_from(identifier.len()).unwrap_or(0);
+    [&[0x80, length], identifier].concat()
+}
+
 async fn learn_entry(
     office: &Office,
     (name, issuer): (AuthorityName, &Certificate),
@@ -119,13 +140,13 @@ async fn learn_entry(
     if known.as_ref().is_some_and(|known| matches!(known.state.state(), CertificateState::Revoked { .. })) {
         return Ok(());
     }
-    if entry.reason == CrlReason::CertificateHold {
-        if !known.is_some_and(|known| matches!(known.state.state(), CertificateState::OnHold { .. })) {
-            learned.held.push(serial.to_string());
-        }
+    let at = entry.revocation_date;
+    if let (CrlReason::CertificateHold, Some(known)) = (entry.reason, &known)
+        && hold(registry, known, at).await?
+    {
+        learned.held += 1;
         return Ok(());
     }
-    let at = entry.revocation_date;
     if known.is_none() {
         let lost = NewCertificate {
             serial: serial.clone(),
@@ -136,7 +157,7 @@ async fn learn_entry(
             on_card: None,
             not_before: issuer.not_before(),
             not_after: issuer.not_after(),
-            to_be_signed: Vec::new(),
+            to_be_signed: signer(issuer),
         };
         registry.reserve_certificate(&lost, at).await?;
         learned.unknown += 1;

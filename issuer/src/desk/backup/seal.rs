@@ -9,6 +9,9 @@
 //! The header is authenticated with every piece; a piece that is missing, moved, changed or added is noticed, and so is an
 //! end that was cut off, because only the last piece says that it is.
 
+use std::io::Read;
+use std::path::Path;
+
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
 use rand_core::CryptoRng;
@@ -51,6 +54,34 @@ pub(super) fn seal(plain: &[u8], passphrase: &str, random: &mut dyn CryptoRng) -
         sealed.extend(length.to_be_bytes());
         sealed.extend(encrypted);
     }
+    Ok(sealed)
+}
+
+/// A registry of a million cards is some 12 GB.
+const LARGEST: u64 = 64 * 1024 * 1024 * 1024;
+
+/// Reads a sealed backup: what does not begin as one, or is no file with an end, is refused before it is read.
+///
+/// # Errors
+/// It cannot be read, or is no backup.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error: &std::io::Error| Failure::file(path, error);
+    let refused = |what: &str| Failure::new("malformed", format!("{} {what}", path.display()));
+    let mut file = std::fs::File::open(path).map_err(|error| failed(&error))?;
+    let about = file.metadata().map_err(|error| failed(&error))?;
+    if !about.is_file() {
+        return Err(refused("is not a file; name the backup that issuer backup wrote"));
+    }
+    if about.len() > LARGEST {
+        return Err(refused("is longer than any backup of an issuer"));
+    }
+    let mut sealed = Vec::new();
+    let header = u64::try_from(HEADER).unwrap_or(u64::MAX);
+    (&mut file).take(header).read_to_end(&mut sealed).map_err(|error| failed(&error))?;
+    if !sealed.starts_with(MAGIC) {
+        return Err(refused("is not a backup of an issuer"));
+    }
+    file.take(LARGEST).read_to_end(&mut sealed).map_err(|error| failed(&error))?;
     Ok(sealed)
 }
 
