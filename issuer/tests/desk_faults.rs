@@ -248,6 +248,27 @@ fn what_is_signed_on_a_card_is_judged_and_each_fault_is_named() {
     agrees();
 }
 
+/// Cards of before are good cards; a renewal signs with the key of now, and so does the content signer, whose certificate the
+/// CHUID carries.
+#[test]
+fn cards_of_before_and_after_a_roll_over_agree() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    let digits = desk.issue("alice@example.org", &locator, &[]);
+    std::fs::write(desk.path("pin"), digits).unwrap();
+    desk.issuer(&["ca", "rollover", "people"]).expect(0);
+    desk.issuer(&["check", "--card", &locator, "--pin-file", "pin"]).expect(0);
+    let before = object(&locator, DataObject::CHUID);
+    let renew = ["renew", "alice@example.org", "--card", &locator, "--pin-file", "pin", "--key", "9A"];
+    desk.issuer(&renew).expect(0);
+    assert_ne!(
+        object(&locator, DataObject::CHUID),
+        before,
+        "the CHUID names a signer who did not sign the hashes"
+    );
+    desk.issuer(&["check", "--card", &locator, "--pin-file", "pin"]).expect(0);
+}
+
 /// Of somebody who has nothing to do with this organisation, DER.
 fn strangers_certificate(desk: &Desk) -> Vec<u8> {
     let out = desk.text("mallory.der");

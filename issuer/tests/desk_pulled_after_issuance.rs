@@ -5,12 +5,15 @@
 mod desk_support;
 #[path = "desk_support/opened.rs"]
 mod opened;
+#[path = "registry/postgres_server.rs"]
+#[allow(dead_code)]
+mod postgres_server;
 #[path = "desk_support/pulled.rs"]
 mod pulled;
 
 use std::cell::Cell;
 
-use desk_support::{Desk, open, pin};
+use desk_support::{Desk, open, pin, run};
 use issuer::clock::{Clock, SystemClock};
 use issuer::domain::{CardCommand, CardState, InitialPin, Loss};
 use issuer::personalization::plan::Commission;
@@ -19,6 +22,7 @@ use issuer::personalization::{PersonalizationError, wipe};
 use issuer::registry::CardRecord;
 use middleware::{Card, CardError, LastTry, Puk};
 use opened::{Opened, keys, sqlite};
+use postgres_server::Server;
 use pulled::{Last, Pulled, is_removed, pulled_card};
 
 /// A desk whose Alice uses her card.
@@ -28,6 +32,23 @@ async fn with_card(standard: bool) -> (Desk, String, Opened) {
     let mut opened = Opened::at(&desk.home(), &sqlite(&desk)).await;
     opened.issue("alice@example.org", &locator, &mut |_| {}).await.unwrap();
     (desk, locator, opened)
+}
+
+/// Likewise, with the registry in PostgreSQL; the server lives as long as it is held.
+async fn with_card_on_postgres() -> (Server, Desk, String, Opened) {
+    let server = Server::start();
+    let desk = Desk::empty();
+    let program = |arguments: &[&str]| {
+        run(desk.command(arguments).env("ISSUER_REGISTRY", server.url())).expect(0);
+    };
+    let init = ["init", "--allow-emulated", "--organization", "Example Org", "--domain", "example.org"];
+    program(&[&init[..], &["--base-url", "http://pki.example.org"]].concat());
+    let locator = desk.blank("alice.card", &[]);
+    program(&["stock", "add", "--card", &locator]);
+    let mut opened = Opened::at(&desk.home(), &server.url().parse().unwrap()).await;
+    opened.add_person("alice@example.org").await;
+    opened.issue("alice@example.org", &locator, &mut |_| {}).await.unwrap();
+    (server, desk, locator, opened)
 }
 
 async fn record(opened: &Opened) -> CardRecord {
@@ -86,8 +107,7 @@ async fn blocked_and_exposed(opened: &Opened, locator: &str) {
     opened.registry.reveal_puk(card, &[7; 16], "called back", SystemClock.now()).await.unwrap();
 }
 
-async fn unblocked_in_the_end(standard: bool) {
-    let (desk, locator, mut opened) = with_card(standard).await;
+async fn unblocked_in_the_end((desk, locator, mut opened): (Desk, String, Opened)) {
     blocked_and_exposed(&opened, &locator).await;
     let runs = Cell::new(0_u32);
     let pulled = pulled_until_through(&desk, async |card| {
@@ -132,12 +152,18 @@ fn puk(desk: &Desk, locator: &str, version: u32) -> Puk {
 
 #[tokio::test]
 async fn a_yubikey_pulled_at_every_command_gets_its_new_pin_in_the_end() {
-    unblocked_in_the_end(false).await;
+    unblocked_in_the_end(with_card(false).await).await;
 }
 
 #[tokio::test]
 async fn a_standard_card_pulled_at_every_command_gets_its_new_pin_in_the_end() {
-    unblocked_in_the_end(true).await;
+    unblocked_in_the_end(with_card(true).await).await;
+}
+
+#[tokio::test]
+async fn a_yubikey_pulled_at_every_command_gets_its_new_pin_in_the_end_on_postgres() {
+    let (_server, desk, locator, opened) = with_card_on_postgres().await;
+    unblocked_in_the_end((desk, locator, opened)).await;
 }
 
 /// Pulls a run further and further until something is open and not done.
@@ -216,7 +242,16 @@ async fn wiping(opened: &Opened, card: Pulled) -> Result<(), PersonalizationErro
 
 #[tokio::test]
 async fn a_card_pulled_at_every_command_of_its_wipe_is_blank_in_the_end() {
-    let (desk, locator, mut opened) = with_card(false).await;
+    blank_in_the_end(with_card(false).await).await;
+}
+
+#[tokio::test]
+async fn a_card_pulled_at_every_command_of_its_wipe_is_blank_in_the_end_on_postgres() {
+    let (_server, desk, locator, opened) = with_card_on_postgres().await;
+    blank_in_the_end((desk, locator, opened)).await;
+}
+
+async fn blank_in_the_end((desk, locator, mut opened): (Desk, String, Opened)) {
     command(&opened, CardCommand::Return).await;
     let pulled = pulled_until_through(&desk, async |card| wiping(&opened, card).await).await;
     assert!(pulled > 6, "only {pulled} / 2 commands were needed: does the test count?");

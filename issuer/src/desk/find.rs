@@ -138,11 +138,15 @@ fn show(found: &Found) -> Result<(), Failure> {
         staff::table(&found.people, "")?;
     }
     if !found.cards.is_empty() {
-        output::line("")?;
+        if !found.people.is_empty() {
+            output::line("")?;
+        }
         stock::table(&found.cards, "")?;
     }
     if !found.certificates.is_empty() {
-        output::line("")?;
+        if !found.people.is_empty() || !found.cards.is_empty() {
+            output::line("")?;
+        }
         let rows = found.certificates.iter().map(|certificate| {
             let state = match (&certificate.revoked_at, certificate.reason) {
                 (Some(at), Some(reason)) => texts::say("found-revoked", &[("since", at), ("reason", reason)]),
