@@ -107,6 +107,7 @@ impl FileStore {
             super::layout::REVOCATIONS.into(),
             super::ocsp_answers::FOLDER.into(),
         ];
+        folders.extend(Path::new(super::layout::CHECKPOINT).parent().map(Path::to_owned));
         folders.extend(self.list(Path::new(BY_EMAIL))?);
         let mut count = 0;
         for folder in folders {
