@@ -260,3 +260,41 @@ fn without_operators_an_edited_configuration_is_recorded_when_it_is_first_used()
     std::fs::write(&path, format!("operator = \"pcsc:\"\n{text}")).unwrap();
     desk.plain(&["config", "show"]).expect(0);
 }
+
+#[tokio::test]
+async fn the_clock_is_accepted_by_two() {
+    let desk = demanding();
+    let url = issuer::registry::RegistryUrl::Sqlite(desk.desk.home().join("registry.db"));
+    let registry = issuer::registry::Registry::open(&url, issuer::domain::Actor::unrecorded()).await.unwrap();
+    let ahead: jiff::Timestamp = "2999-01-02T03:04:05Z".parse().unwrap();
+    registry.reserve_crl_number(issuer::domain::AuthorityName::People, ahead, ahead).await.unwrap();
+    registry.close().await;
+    let accept = ["clock", "accept", "--why", "it was set wrong"];
+    desk.as_operator("adam", &accept).refuses(1, &["clock-accept", "2999", "needs a second operator"]);
+    for (second, word) in
+        [("adam", "may not approve"), ("otto", "may not approve"), ("zoe", "is no operator's")]
+    {
+        desk.as_two("adam", second, &accept).refuses(1, &[word]);
+    }
+    desk.plain(&["publish", "--to", "public"]).refuses(1, &["issuer clock accept"]);
+    desk.as_two("adam", "vera", &accept).expect(0);
+    desk.plain(&["publish", "--to", "public"]).expect(0);
+}
+
+#[test]
+fn a_backup_is_restored_by_two_at_the_same_desk() {
+    let desk = demanding();
+    desk.as_two("adam", "vera", &["backup", "pki.backup"]).expect(0);
+    std::fs::rename(desk.desk.home(), desk.path("old")).unwrap();
+    let restore = ["restore", "pki.backup"];
+    desk.as_operator("adam", &restore).refuses(1, &["second operator at the same desk"]);
+    for (second, word) in
+        [("adam", "may not approve"), ("otto", "may not approve"), ("zoe", "is no operator's")]
+    {
+        desk.as_two("adam", second, &restore).refuses(1, &[word]);
+    }
+    desk.as_two("rita", "vera", &restore).expect(1);
+    assert!(!desk.desk.home().exists(), "something was restored");
+    let restored = desk.as_two("adam", "vera", &restore);
+    assert!(matches!(restored.status, 0 | 3), "{restored:?}");
+}

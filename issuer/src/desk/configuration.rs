@@ -145,12 +145,12 @@ struct View {
 /// Nothing to accept, another file than was reviewed, or a second operator is needed.
 pub async fn run(office: &mut Office, command: &Command, format: Format) -> Result<Status, Failure> {
     match command {
-        Command::Show => show(office, format),
+        Command::Show => show(office, format).await,
         Command::Accept { digest } => accept(office, digest, format).await,
     }
 }
 
-fn show(office: &Office, format: Format) -> Result<Status, Failure> {
+async fn show(office: &Office, format: Format) -> Result<Status, Failure> {
     let (terms, difference) = (office.configuration.file.terms(), office.configuration.difference());
     let status = if difference.is_none() { Status::Done } else { Status::NotTrusted };
     let digest = terms.digest().to_string();
@@ -171,7 +171,10 @@ fn show(office: &Office, format: Format) -> Result<Status, Failure> {
     for line in difference {
         output::line(&format!("  {line}"))?;
     }
-    output::line(&format!("An administrator lets it count with: issuer config accept {digest}"))?;
+    output::line(&match office.registry.has_operators().await? {
+        true => format!("An administrator lets it count with: issuer config accept {digest}"),
+        false => format!("It is recorded when it is first used, or now with: issuer config accept {digest}"),
+    })?;
     Ok(status)
 }
 
