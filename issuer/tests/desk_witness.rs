@@ -94,7 +94,7 @@ async fn a_log_whose_end_was_cut_off_is_named() {
 #[tokio::test]
 async fn a_log_that_was_hashed_anew_is_not_the_one_that_was_signed() {
     let desk = witnessed();
-    rewrite(&desk, false).await;
+    rewrite(&desk, Keys::No, &|record| record.sequence == 1, &mallory).await;
     let found = desk.issuer(&["audit", "verify"]);
     is_named(&found, &["written anew since it was signed"]);
 }
@@ -103,7 +103,7 @@ async fn a_log_that_was_hashed_anew_is_not_the_one_that_was_signed() {
 #[tokio::test]
 async fn a_log_that_was_written_and_signed_anew_is_named_by_the_witness() {
     let desk = witnessed();
-    rewrite(&desk, true).await;
+    rewrite(&desk, Keys::Stolen, &|record| record.sequence == 1, &mallory).await;
     desk.issuer(&["audit", "verify"]).expect(0);
     is_named(&verify(&desk), &["written anew after event 0"]);
     is_named(&desk.issuer(&["audit", "verify", "--published", "public"]), &["written anew after event 0"]);
@@ -111,6 +111,84 @@ async fn a_log_that_was_written_and_signed_anew_is_named_by_the_witness() {
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json["whole"], false);
     assert_eq!(json["findings"][0]["code"], "rewritten");
+}
+
+/// Whoever has the database and the key, and takes one revocation back, in the tail alone and in the tables beside it.
+#[tokio::test]
+async fn a_tail_that_was_written_and_signed_anew_is_named_by_witness_and_publication() {
+    let desk = witnessed();
+    desk.issuer(&["mark", "alice@example.org", "lost"]).expect(0);
+    desk.publish();
+    verify(&desk).expect(0);
+    let lost = |record: &AuditRecord| record.detail.contains("key-compromise");
+    let nothing = |record: &AuditRecord| AuditRecord {
+        detail: record.detail.replace("key-compromise", "superseded"),
+        ..record.clone()
+    };
+    rewrite(&desk, Keys::Stolen, &lost, &nothing).await;
+    // The tables say as the log does now: nothing here tells that it was otherwise.
+    let pool = database(&desk).await;
+    for statement in [
+        "UPDATE revocations SET reason = 'superseded'",
+        "UPDATE certificates SET snapshot = replace(snapshot, 'key-compromise', 'superseded')",
+    ] {
+        sqlx::raw_sql(statement).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+    desk.issuer(&["audit", "verify"]).expect(0);
+    let found = verify(&desk);
+    is_named(&found, &["written anew after event"]);
+    assert!(!found.stdout.contains("after event 0"), "what was not touched is vouched for: {}", found.stdout);
+    is_named(&desk.issuer(&["audit", "verify", "--published", "public"]), &["written anew"]);
+    desk.issuer(&["publish", "--to", "public"]).refuses(1, &["written anew since it was published"]);
+}
+
+/// Each by one SQL statement; named with what the log says and what the table says.
+#[tokio::test]
+async fn a_value_that_was_changed_in_a_table_is_named() {
+    let desk = witnessed();
+    desk.issuer(&["mark", "alice@example.org", "lost"]).expect(0);
+    desk.issuer(&["class", "add", "board", "alice@example.org"]).expect(0);
+    let pool = database(&desk).await;
+    for (change, back, words) in [
+        (
+            "UPDATE revocations SET reason = 'superseded'",
+            "UPDATE revocations SET reason = 'key-compromise'",
+            ["table revocations", "reason is \"superseded\", and the log says \"key-compromise\""],
+        ),
+        (
+            "UPDATE reader_class_members SET clearance = 5",
+            "UPDATE reader_class_members SET clearance = 0",
+            ["table reader_class_members, row board 1", "clearance is 5, and the log says 0"],
+        ),
+        (
+            "UPDATE people SET mail = 'mallory@example.org' WHERE id = 1",
+            "UPDATE people SET mail = 'alice@example.org' WHERE id = 1",
+            ["table people, row 1", "and the log says \"alice@example.org\""],
+        ),
+        (
+            "CREATE TABLE kept AS SELECT certificate FROM authorities WHERE name = 'people'; UPDATE authorities \
+             SET certificate = (SELECT certificate FROM authorities WHERE name = 'servers') WHERE name = 'people'",
+            "UPDATE authorities SET certificate = (SELECT certificate FROM kept) WHERE name = 'people'; DROP TABLE kept",
+            ["table authorities, row people", "and the log says octets with SHA-256"],
+        ),
+        (
+            "INSERT INTO audit_keys (id, public_key, since) SELECT 'mine', x'00', since FROM audit_keys",
+            "DELETE FROM audit_keys WHERE id = 'mine'",
+            ["table audit_keys, row mine", "it is there, and the log does not tell of it"],
+        ),
+    ] {
+        sqlx::raw_sql(change).execute(&pool).await.unwrap();
+        is_named(&desk.issuer(&["audit", "verify"]), &words);
+        let json = desk.issuer(&["--json", "audit", "verify"]);
+        let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+        assert_eq!(json["findings"][0]["code"], "table-changed");
+        let table = words[0].split([' ', ',']).nth(1).unwrap();
+        assert_eq!(json["findings"][0]["difference"]["table"], table);
+        sqlx::raw_sql(back).execute(&pool).await.unwrap();
+        desk.issuer(&["audit", "verify"]).expect(0);
+    }
+    pool.close().await;
 }
 
 #[tokio::test]
@@ -384,8 +462,24 @@ async fn database(desk: &Desk) -> SqlitePool {
     SqlitePool::connect(&url).await.unwrap()
 }
 
-/// Writes the first event anew, with every hash after it, and, with the key, every checkpoint.
-async fn rewrite(desk: &Desk, has_key: bool) {
+/// Whether somebody has the audit key too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    No,
+    Stolen,
+}
+
+fn mallory(record: &AuditRecord) -> AuditRecord {
+    AuditRecord { actor: "mallory".to_owned(), ..record.clone() }
+}
+
+/// Writes events anew, with every hash after them, and, with the key, every checkpoint.
+async fn rewrite(
+    desk: &Desk,
+    keys: Keys,
+    which: &dyn Fn(&AuditRecord) -> bool,
+    how: &dyn Fn(&AuditRecord) -> AuditRecord,
+) {
     let home: PathBuf = desk.home();
     let registry =
         Registry::open(&RegistryUrl::Sqlite(home.join("registry.db")), Actor::unrecorded()).await.unwrap();
@@ -404,11 +498,11 @@ async fn rewrite(desk: &Desk, has_key: bool) {
     let mut previous = ChainHash::START;
     let mut hashes = Vec::new();
     for entry in &entries {
-        let actor = if entry.record.sequence == 1 { "mallory" } else { &entry.record.actor };
-        let record = AuditRecord { actor: actor.to_owned(), ..entry.record.clone() };
+        let record = if which(&entry.record) { how(&entry.record) } else { entry.record.clone() };
         let hash = record.hash(&previous);
-        sqlx::query("UPDATE events SET actor = ?, previous = ?, hash = ? WHERE sequence = ?")
-            .bind(actor)
+        sqlx::query("UPDATE events SET actor = ?, detail = ?, previous = ?, hash = ? WHERE sequence = ?")
+            .bind(record.actor.clone())
+            .bind(record.detail.clone())
             .bind(previous.as_bytes().to_vec())
             .bind(hash.as_bytes().to_vec())
             .bind(i64::try_from(record.sequence).unwrap())
@@ -423,7 +517,7 @@ async fn rewrite(desk: &Desk, has_key: bool) {
         .execute(&pool)
         .await
         .unwrap();
-    if has_key {
+    if keys == Keys::Stolen {
         let log = checkpoints[0].checkpoint.log.clone();
         let notary =
             notary::of_home(&issuer::config::Home::new(&home), log, None, notary::FirstKey::Lost).unwrap();
