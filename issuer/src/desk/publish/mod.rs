@@ -53,9 +53,10 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
         ));
     }
     office.require_witness()?;
+    // First the turn, then the time: what another run signed meanwhile is not of the future.
+    let _turn = turn::wait(&office.home)?;
     let now = if arguments.pending { office.clock.now() } else { office.time_to_sign().await? };
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let _turn = turn::wait(&office.home)?;
     let targets = targets::chosen(office, arguments, now).await?;
     let unusable = compare_checkpoints(office, &targets).await?;
     let is_usable = |target: &Target| !unusable.contains_key(&target.record.id);
