@@ -261,6 +261,27 @@ fn without_operators_an_edited_configuration_is_recorded_when_it_is_first_used()
     desk.plain(&["config", "show"]).expect(0);
 }
 
+#[test]
+fn a_new_administrator_is_made_beside_an_approver_where_anything_needs_two() {
+    let desk = demanding();
+    let revoke = ["revoke", "adam@example.org", "--reason", "key-compromise", "--last-administrator"];
+    desk.as_operator("rita", &revoke).refuses(1, &["dual-control", "needs a second operator"]);
+    desk.as_two("rita", "vera", &revoke).expect(0);
+    let (card, pin) = (desk.card("zoe"), desk.pin_file("zoe"));
+    let add = ["operator", "add", "zoe@example.org", "--role", "administrator", "--recover", "--card", &card];
+    let add = [&add[..], &["--operator-pin-file", &pin]].concat();
+    let beside = |second: &str| {
+        let (card, pin) = (desk.card(second), desk.pin_file(second));
+        let second = ["--second-operator", &card, "--second-operator-pin-file", &pin];
+        desk.plain(&[&second[..], &add].concat())
+    };
+    desk.plain(&add).refuses(1, &["an approver at the same desk"]);
+    beside("otto").refuses(1, &["may not approve"]);
+    beside("zoe").refuses(1, &["is no operator's"]);
+    beside("vera").expect(0);
+    desk.as_operator("zoe", &["operator", "list"]).expect(0);
+}
+
 #[tokio::test]
 async fn the_clock_is_accepted_by_two() {
     let desk = demanding();

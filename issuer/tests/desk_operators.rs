@@ -210,6 +210,32 @@ fn the_last_good_administrator_is_neither_revoked_nor_held_nor_declared_lost() {
 }
 
 #[test]
+fn a_desk_whose_last_administrators_card_was_stolen_gets_another() {
+    let desk = Staffed::new();
+    let (card, pin) = (desk.card("zoe"), desk.pin_file("zoe"));
+    let add = ["operator", "add", "zoe@example.org", "--card", &card, "--operator-pin-file", &pin];
+    let recover = |role: &str| desk.plain(&[&add[..], &["--recover", "--role", role]].concat());
+    recover("administrator").refuses(1, &["Adam Administrator administers this desk"]);
+    let revoke = ["revoke", "adam@example.org", "--reason", "key-compromise"];
+    desk.as_operator("rita", &revoke).refuses(1, &["--last-administrator"]);
+    desk.as_operator("rita", &[&revoke[..], &["--last-administrator"]].concat()).expect(0);
+    desk.as_operator("adam", &["operator", "list"]).refuses(1, &["revoked"]);
+    // Not with any passphrase, not as anything, and only with the card.
+    let right = std::fs::read(desk.path("passphrase")).unwrap();
+    std::fs::write(desk.path("passphrase"), "another passphrase altogether\n").unwrap();
+    recover("administrator").refuses(1, &["passphrase"]);
+    std::fs::write(desk.path("passphrase"), right).unwrap();
+    recover("registrar").refuses(1, &["must be an administrator"]);
+    recover("administrator").expect(0);
+    desk.as_operator("zoe", &["operator", "remove", "adam@example.org"]).expect(0);
+    recover("administrator").refuses(1, &["Zoe Xu administers this desk"]);
+    let log = desk.log();
+    let added = log.iter().rfind(|event| event["kind"] == "operator-added").unwrap();
+    assert!(added["actor"].as_str().unwrap().ends_with(", recovering"), "{added}");
+    desk.plain(&["audit", "verify"]).expect(0);
+}
+
+#[test]
 fn an_operator_whose_card_is_renewed_stays_one() {
     let desk = Staffed::new();
     for options in [&[][..], &["--new-keys"]] {

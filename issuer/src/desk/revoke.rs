@@ -20,6 +20,17 @@ pub struct Order {
     pub reason: RevocationReason,
     /// Since when the key was not its holder's alone, where known.
     pub invalid_since: Option<Timestamp>,
+    /// What of the only administrator's card.
+    pub last_administrator: LastAdministrator,
+}
+
+/// Whether a desk may be left without anybody who administers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastAdministrator {
+    /// It may not.
+    Stays,
+    /// The card is lost or stolen: that counts more.
+    MayGo,
 }
 
 #[derive(Serialize)]
@@ -37,6 +48,15 @@ struct Summary {
 /// # Errors
 /// Nobody and nothing of that name, or everything is revoked already.
 pub async fn run(office: &Office, order: &Order, format: Format) -> Result<Status, Failure> {
+    if order.last_administrator == LastAdministrator::Stays {
+        return revoke(office, order, format).await;
+    }
+    let details = format!("revoke {} although nobody else administers the desk", order.whom);
+    office.approve(&GuardedAct::new(Act::DualControl, &details)).await?;
+    office.registry.letting_last_administrator_go(revoke(office, order, format)).await
+}
+
+async fn revoke(office: &Office, order: &Order, format: Format) -> Result<Status, Failure> {
     let now = office.clock.now();
     if let Some(holder) = office.registry.cardholder_named(&order.whom).await? {
         return revoke_person(office, order, &holder, now, format).await;

@@ -111,6 +111,9 @@ pub enum Permission {
     Configuration,
     /// Who is an operator, and what needs two.
     Operators,
+    /// A desk without a good administrator gets one again; by the passphrase of its keys, and an approver's card where
+    /// anything needs two.
+    Recover,
     /// The clock is right after all.
     Clock,
     /// A copy of the registry is taken.
@@ -127,7 +130,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Read,
         Self::Staff,
         Self::Stock,
@@ -143,6 +146,7 @@ impl Permission {
         Self::Authority,
         Self::Configuration,
         Self::Operators,
+        Self::Recover,
         Self::Clock,
         Self::Backup,
         Self::VerifyLog,
@@ -169,6 +173,7 @@ impl Permission {
             Self::Authority => "change authorities",
             Self::Configuration => "accept a configuration",
             Self::Operators => "change operators",
+            Self::Recover => "make a new administrator",
             Self::Clock => "accept the clock",
             Self::Backup => "take a backup",
             Self::VerifyLog => "check the log",
@@ -196,6 +201,7 @@ impl Permission {
             | Self::Authority
             | Self::Configuration
             | Self::Operators
+            | Self::Recover
             | Self::Clock
             | Self::Backup => matches!(role, Administrator),
             Self::Evidence => matches!(role, Auditor),

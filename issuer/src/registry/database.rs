@@ -5,6 +5,7 @@
 //! writers take turns (BEGIN IMMEDIATE), on PostgreSQL because the row of the log's end is locked. Two desks that want
 //! the same card or person are so one after the other, and the second sees what the first did.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -29,6 +30,7 @@ pub struct Registry {
     kind: Kind,
     actor: Mutex<Option<Actor>>,
     notary: Option<Arc<dyn Notary>>,
+    lets_last_administrator_go: AtomicBool,
 }
 
 /// Which database it is.
@@ -47,6 +49,7 @@ pub(super) struct Change {
     kind: Kind,
     /// When the newest of its events happened, if there are any.
     recorded_at: Option<Timestamp>,
+    pub(super) lets_last_administrator_go: bool,
 }
 
 impl Registry {
@@ -153,7 +156,8 @@ impl Registry {
     }
 
     fn opened(pool: AnyPool, kind: Kind, actor: Actor) -> Self {
-        Self { pool, kind, actor: Mutex::new(Some(actor)), notary: None }
+        let lets_last_administrator_go = AtomicBool::new(false);
+        Self { pool, kind, actor: Mutex::new(Some(actor)), notary: None, lets_last_administrator_go }
     }
 
     /// Who does what is done now.
@@ -173,6 +177,14 @@ impl Registry {
     pub async fn set_notary(&mut self, notary: Arc<dyn Notary>, now: Timestamp) -> Result<(), RegistryError> {
         self.notary = Some(Arc::clone(&notary));
         self.announce_audit_key(&notary.public_key(), now).await
+    }
+
+    /// Does something to which also the card of the only administrator may fall a prey: somebody said so.
+    pub async fn letting_last_administrator_go<T>(&self, work: impl Future<Output = T>) -> T {
+        self.lets_last_administrator_go.store(true, Ordering::Relaxed);
+        let done = work.await;
+        self.lets_last_administrator_go.store(false, Ordering::Relaxed);
+        done
     }
 
     /// Writes everything into its place and lets go of it.
@@ -250,7 +262,8 @@ impl Registry {
         };
         let row = end.fetch_optional(&mut *transaction).await?;
         let end = chain_end(&row.ok_or_else(|| damaged("the end of the log is missing"))?)?;
-        Ok(Change { transaction, actor, end, kind: self.kind, recorded_at: None })
+        let lets_last_administrator_go = self.lets_last_administrator_go.load(Ordering::Relaxed);
+        Ok(Change { transaction, actor, end, kind: self.kind, recorded_at: None, lets_last_administrator_go })
     }
 }
 

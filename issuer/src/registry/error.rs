@@ -102,7 +102,7 @@ pub enum RegistryError {
     OperatorTaken(String),
     /// Nobody could change who is an operator any more, or anything else that is an administrator's.
     #[error(
-        "{0} is the only administrator whose card is good, and the desk would be without one; make another one first: issuer operator add PERSON --role administrator"
+        "{0} is the only administrator whose card is good, and the desk would be without one; make another one first: issuer operator add PERSON --role administrator; if that card is lost or stolen: issuer revoke ... --last-administrator"
     )]
     LastAdministrator(String),
     /// No such operator.

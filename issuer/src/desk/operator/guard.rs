@@ -131,11 +131,44 @@ impl Office {
             return Ok(());
         }
         self.registry.act_as(None);
+        if action == Permission::Recover {
+            return self.admit_recovery().await;
+        }
         let operator = self.operator(action).await?;
         if let Err(refusal) = operator.judge(action, self.clock.now()) {
             return Err(self.refused(Some(&operator), action.as_str(), "operator-refused", &refusal).await);
         }
         self.registry.act_as(Some(actor(&operator)));
+        Ok(())
+    }
+
+    /// Nobody can administer this desk any more: whoever has the passphrase of its keys may make an administrator, with an
+    /// approver beside where anything needs two.
+    async fn admit_recovery(&self) -> Result<(), Failure> {
+        let (action, now) = (Permission::Recover, self.clock.now());
+        let operators = self.registry.operators().await?;
+        let good = operators.iter().find(|operator| operator.judge(Permission::Operators, now).is_ok());
+        if let Some(good) = good {
+            let why = format!("{} administers this desk; ask there, without --recover", good.name);
+            return Err(self.refused(None, action.as_str(), "operator-refused", &why).await);
+        }
+        let passphrase = self.passphrase()?;
+        self.master_key(&passphrase).await?;
+        if !self.registry.dual_control().await?.is_empty() {
+            let Some(second) = &self.guard.second else {
+                return Err(Failure::new(
+                    "approval-needed",
+                    "this needs an approver at the same desk: --second-operator LOCATOR; nothing was changed",
+                ));
+            };
+            let (approver, _) = self.log_in(second, action.as_str()).await?;
+            if let Err(refusal) = approver.judge(Permission::Approve, now) {
+                let refused = self.refused(Some(&approver), action.as_str(), "operator-refused", &refusal);
+                return Err(refused.await);
+            }
+        }
+        let login: String = self.guard.login.as_str().chars().take(80).collect();
+        self.registry.act_as(Actor::new(&format!("{login}, recovering")).ok());
         Ok(())
     }
 

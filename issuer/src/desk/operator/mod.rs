@@ -36,6 +36,9 @@ pub enum Command {
         /// The person's card, which proves its key; otherwise the registry's word for it is taken
         #[arg(long, value_name = "LOCATOR")]
         card: Option<Locator>,
+        /// In a desk whose administrators' cards are all revoked or expired: by the passphrase of its keys
+        #[arg(long, requires = "card")]
+        recover: bool,
     },
     /// End that somebody is an operator
     #[command(after_help = "Example:\n  issuer --home pki operator remove bob@example.org --operator pcsc:")]
@@ -54,7 +57,11 @@ pub enum Command {
 impl Command {
     /// What whoever gives it must be allowed to do.
     pub fn permission(&self) -> Permission {
-        if matches!(self, Self::List) { Permission::Read } else { Permission::Operators }
+        match self {
+            Self::List => Permission::Read,
+            Self::Add { recover: true, .. } => Permission::Recover,
+            Self::Add { .. } | Self::Remove { .. } => Permission::Operators,
+        }
     }
 }
 
@@ -81,10 +88,22 @@ struct Listing {
 /// Nobody of that name, no card, an operator already, or no administrator left.
 pub async fn run(office: &Office, command: Command, format: Format) -> Result<Status, Failure> {
     match command {
-        Command::Add { person, role, card } => add(office, &person, &role, card.as_ref(), format).await,
+        Command::Add { person, role, card, recover } => {
+            let how = if recover { How::Recovering } else { How::Administering };
+            add(office, &person, &role, card.as_ref(), how, format).await
+        }
         Command::Remove { person, why } => remove(office, &person, why, format).await,
         Command::List => list(office, format).await,
     }
+}
+
+/// Who makes an operator.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// An administrator, or nobody yet.
+    Administering,
+    /// Whoever has the passphrase: there is no administrator any more.
+    Recovering,
 }
 
 async fn add(
@@ -92,14 +111,15 @@ async fn add(
     person: &str,
     roles: &Roles,
     card: Option<&Locator>,
+    how: How,
     format: Format,
 ) -> Result<Status, Failure> {
     let holder = office.cardholder(person).await?;
     let is_first = !office.registry.has_operators().await?;
-    if is_first && !roles.has(Role::Administrator) {
+    if (is_first || how == How::Recovering) && !roles.has(Role::Administrator) {
         return Err(Failure::new(
             "no-administrator",
-            "the first operator must be an administrator, or nobody could add the next; nothing was changed",
+            "this operator must be an administrator, or nobody could add the next; nothing was changed",
         ));
     }
     if is_first && card.is_none() {
@@ -110,9 +130,11 @@ async fn add(
     }
     let (serial, key) = certificate_of(office, &holder, card)?.resolve(office, &holder).await?;
     let mail = holder.mail.as_str();
-    office
-        .approve(&GuardedAct::new(Act::DualControl, &format!("add operator {mail} {roles} {serial}")))
-        .await?;
+    // In a recovery the second operator was asked before.
+    if how == How::Administering {
+        let details = format!("add operator {mail} {roles} {serial}");
+        office.approve(&GuardedAct::new(Act::DualControl, &details)).await?;
+    }
     let id = office.registry.add_operator(holder.id, (&serial, &key), roles, office.clock.now()).await?;
     match format {
         Format::Json => output::json(&serde_json::json!({

@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 
-use super::Order;
+use super::{LastAdministrator, Order};
 use crate::desk::cli::parse_time;
 use crate::desk::failure::Failure;
 use crate::domain::RevocationReason;
@@ -20,6 +20,9 @@ pub struct Arguments {
     /// Since when the key was not its holder's alone, where known: 2026-11-20 or 2026-11-20T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     invalid_since: Option<Timestamp>,
+    /// Also if it is the card of the only administrator: the next one is made with operator add --recover
+    #[arg(long)]
+    last_administrator: bool,
 }
 
 impl Arguments {
@@ -29,7 +32,11 @@ impl Arguments {
     /// A reason that is none.
     pub(in crate::desk) fn order(self) -> Result<Order, Failure> {
         let reason = RevocationReason::parse(&self.reason).ok_or_else(|| Failure::usage("unknown reason"))?;
-        Ok(Order { whom: self.whom, reason, invalid_since: self.invalid_since })
+        let last_administrator = match self.last_administrator {
+            true => LastAdministrator::MayGo,
+            false => LastAdministrator::Stays,
+        };
+        Ok(Order { whom: self.whom, reason, invalid_since: self.invalid_since, last_administrator })
     }
 }
 
