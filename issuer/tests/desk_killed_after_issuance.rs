@@ -288,10 +288,10 @@ async fn a_wipe_killed_at_every_moment_is_finished_on_postgres() {
 
 #[tokio::test]
 async fn a_replacement_killed_at_every_moment_is_finished_on_sqlite() {
-    on_sqlite(Act::Replace, 40).await;
+    on_sqlite(Act::Replace, 30).await;
 }
 
 #[tokio::test]
 async fn a_replacement_killed_at_every_moment_is_finished_on_postgres() {
-    on_postgres(Act::Replace, 40).await;
+    on_postgres(Act::Replace, 30).await;
 }

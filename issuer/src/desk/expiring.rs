@@ -1,5 +1,7 @@
 //! `issuer expiring`: what ends soon, and the queue of renewals.
 
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -74,6 +76,7 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     let people = office.registry.people_numbered(cards.iter().map(|card| card.holder)).await?;
     let holders: Vec<_> = cards.iter().map(|card| card.holder).collect();
     let records = office.registry.cards_of_all(&holders).await?;
+    let records: HashMap<_, _> = records.into_iter().map(|record| (record.id, record)).collect();
     let days_left = |end: Timestamp| end.duration_since(now).as_hours() / 24;
     let certificates = office.registry.expiring_certificates(now, until).await?;
     let listed = Listed {
@@ -81,7 +84,7 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
             .iter()
             .filter_map(|card| {
                 let person = people.get(&card.holder)?;
-                let record = records.iter().find(|record| record.id == card.card)?;
+                let record = records.get(&card.card)?;
                 Some(CardView {
                     person: person.name.as_str().to_owned(),
                     mail: person.mail.as_str().to_owned(),

@@ -1,17 +1,19 @@
 //! What is done to cards after they were issued: one at a time, by one run, and written down.
 
 use issuer::domain::{
-    CardCommand, CardKey, CardRefusal, CardState, CertificateState, Loss, RevocationReason,
+    CardCommand, CardKey, CardRefusal, CardState, CertificateState, InitialPin, Loss, RevocationReason,
 };
 use issuer::registry::{AttestationRecord, JournalPhase, KeyOriginRecord, OperationKind, RegistryError};
 
-use crate::database::{Place, at, certificate, with_card};
+use crate::database::{Place, at, begin, certificate, stock, with_card};
 
 crate::on_both! {
     an_operation_is_gone_on_with_by_one_run_at_a_time
     a_renewed_certificate_is_stored_first_and_revoked_if_it_never_arrived
     where_a_key_came_from_is_kept_by_the_key
     a_revealed_puk_is_exposed_until_it_is_confirmed
+    a_card_takes_anothers_place_in_the_commit_that_makes_it_its_holders
+    confirmed_steps_are_told_with_when_their_operations_were_begun
 }
 
 async fn an_operation_is_gone_on_with_by_one_run_at_a_time(place: &Place) {
@@ -107,4 +109,44 @@ async fn a_revealed_puk_is_exposed_until_it_is_confirmed(place: &Place) {
     assert!(matches!(late, Err(RegistryError::CardRefused(_))), "a later PUK took that one's place");
     registry.confirm_unblock(&[2; 16], at(8)).await.unwrap();
     registry.verify_log().await.unwrap();
+}
+
+async fn a_card_takes_anothers_place_in_the_commit_that_makes_it_its_holders(place: &Place) {
+    let registry = place.registry().await;
+    // What becomes of the old one meanwhile does not keep the new one from its holder.
+    for (serial, then, state) in [(1, None, "replaced"), (11, Some(CardCommand::Return), "returned")] {
+        let (holder, old) = with_card(&registry, &format!("Person {serial}"), serial).await;
+        registry.command_card(old, CardCommand::ReportLoss { loss: Loss::Lost }, at(4)).await.unwrap();
+        let new = stock(&registry, 5000 + u32::from(serial)).await;
+        registry.command_card(new, begin(holder), at(5)).await.unwrap();
+        if let Some(command) = then {
+            registry.command_card(old, command, at(6)).await.unwrap();
+        }
+        let overtaken =
+            registry.complete_personalisation((new, 2), InitialPin::Transport, Some(old), &[], at(7)).await;
+        assert!(matches!(overtaken, Err(RegistryError::CardRefused(CardRefusal::Overtaken { .. }))));
+        assert_ne!(registry.card(old).await.unwrap().card.state().name(), "replaced", "half of it was done");
+        let pin = InitialPin::ChosenByHolder;
+        let made = registry.complete_personalisation((new, 1), pin, Some(old), &[], at(7)).await.unwrap();
+        assert_eq!(made.state().name(), "active", "whoever chose the PIN uses the card");
+        assert_eq!(registry.card(old).await.unwrap().card.state().name(), state);
+    }
+    registry.verify_log().await.unwrap();
+}
+
+async fn confirmed_steps_are_told_with_when_their_operations_were_begun(place: &Place) {
+    let registry = place.registry().await;
+    let (_, card) = with_card(&registry, "alice", 1).await;
+    for begun in [5, 8] {
+        let renewal = registry.begin_operation(card, OperationKind::Renewal, "{}", at(begun)).await.unwrap();
+        registry.note_step(&renewal, "9D retired", JournalPhase::Intended, None, at(begun)).await.unwrap();
+        registry.note_step(&renewal, "9A renewed", JournalPhase::Confirmed, None, at(begun)).await.unwrap();
+        if begun == 8 {
+            let detail = Some("82");
+            registry.note_step(&renewal, "9D retired", JournalPhase::Confirmed, detail, at(9)).await.unwrap();
+        }
+        registry.end_operation(&renewal, at(9)).await.unwrap();
+    }
+    assert_eq!(registry.confirmed_steps(card, "9D retired").await.unwrap(), [at(8)]);
+    assert_eq!(registry.confirmed_steps(card, "9A renewed").await.unwrap(), [at(5), at(8)]);
 }
