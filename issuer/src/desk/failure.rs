@@ -155,6 +155,7 @@ impl From<RegistryError> for Failure {
             RegistryError::Damaged(_) => "registry-damaged",
             RegistryError::DiskFull => "registry-full",
             RegistryError::InUse => "registry-in-use",
+            RegistryError::NotCommitted => "registry-not-committed",
             RegistryError::NotWritable => "registry-not-writable",
             RegistryError::InputOutput => "registry-io",
             RegistryError::File { .. } => "io",

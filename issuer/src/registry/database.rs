@@ -19,6 +19,7 @@ use super::postgres;
 use super::records::EmulatedCards;
 use super::rows::{self, damaged, time_text};
 use super::url::RegistryUrl;
+use super::writers::Writers;
 use super::{adoption, checkpoints, sqlite};
 use crate::domain::{
     Actor, AuditRecord, ChainEnd, ChainHash, Notary, RegistryEvent, SignedCheckpoint, Subject,
@@ -28,6 +29,8 @@ use crate::domain::{
 pub struct Registry {
     pub(super) pool: AnyPool,
     kind: Kind,
+    /// Of the same file in this process; PostgreSQL has none.
+    writers: Option<Arc<Writers>>,
     actor: Mutex<Option<Actor>>,
     notary: Option<Arc<dyn Notary>>,
     lets_last_administrator_go: AtomicBool,
@@ -79,7 +82,7 @@ impl Registry {
             .bind(time_text(now))
             .execute(&pool)
             .await?;
-        let registry = Self::opened(pool, kind, actor);
+        let registry = Self::opened(pool, kind, url, actor);
         let event = RegistryEvent::RegistryCreated { emulated_cards: emulated.to_owned() };
         registry.change(async |change| change.record(Subject::Registry, &event, now).await).await?;
         Ok(registry)
@@ -98,7 +101,7 @@ impl Registry {
             #[cfg(not(feature = "postgres"))]
             RegistryUrl::Postgres(_) => return Err(RegistryError::NotBuiltIn),
         };
-        let registry = Self::opened(pool, kind, actor);
+        let registry = Self::opened(pool, kind, url, actor);
         if kind == Kind::Sqlite {
             adoption::adopt(&registry).await?;
         }
@@ -118,7 +121,7 @@ impl Registry {
             #[cfg(not(feature = "postgres"))]
             RegistryUrl::Postgres(_) => return Err(RegistryError::NotBuiltIn),
         };
-        Ok(Self::opened(pool, kind, actor))
+        Ok(Self::opened(pool, kind, url, actor))
     }
 
     /// Takes a registry away that was made for a restore, which was refused.
@@ -155,9 +158,14 @@ impl Registry {
         Ok(())
     }
 
-    fn opened(pool: AnyPool, kind: Kind, actor: Actor) -> Self {
+    fn opened(pool: AnyPool, kind: Kind, url: &RegistryUrl, actor: Actor) -> Self {
+        let writers = match url {
+            RegistryUrl::Sqlite(path) => Some(Writers::of(path)),
+            RegistryUrl::Postgres(_) => None,
+        };
         let lets_last_administrator_go = AtomicBool::new(false);
-        Self { pool, kind, actor: Mutex::new(Some(actor)), notary: None, lets_last_administrator_go }
+        let actor = Mutex::new(Some(actor));
+        Self { pool, kind, writers, actor, notary: None, lets_last_administrator_go }
     }
 
     /// Who does what is done now.
@@ -227,24 +235,46 @@ impl Registry {
         actor: Actor,
         work: impl AsyncFnOnce(&mut Change) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        let mut change = self.begin(actor).await?;
-        match work(&mut change).await {
-            Ok(done) => {
-                let checkpoint = change.commit(self.notary.as_deref()).await?;
-                if let Some((notary, checkpoint)) = self.notary.as_ref().zip(checkpoint) {
-                    notary.committed(&checkpoint);
-                }
-                Ok(done)
+        let (turn, transaction) = match &self.writers {
+            Some(writers) => {
+                let (turn, transaction) = writers.turn(async || self.begin().await).await?;
+                (Some(turn), transaction)
             }
-            Err(refusal) => {
-                // If not even this can be said, the connection is gone, and the change with it.
-                let _ = change.transaction.rollback().await;
-                Err(refusal)
+            None => (None, self.begin().await?),
+        };
+        let mut change = self.change_in(transaction, actor).await?;
+        let worked = work(&mut change).await;
+        let finished = match worked {
+            Ok(done) => change.finish(self.notary.as_deref()).await.map(|checkpoint| (done, checkpoint)),
+            Err(refusal) => Err(refusal),
+        };
+        let transaction = change.transaction;
+        let (done, checkpoint) = match (finished, turn) {
+            (Ok(finished), Some(turn)) => {
+                turn.keep(transaction).await?;
+                finished
             }
+            (Ok(finished), None) => {
+                transaction.commit().await?;
+                finished
+            }
+            // If not even this can be said, the connection is gone, and the change with it.
+            (Err(refusal), Some(turn)) => {
+                let _ = turn.take_back(transaction).await;
+                return Err(refusal);
+            }
+            (Err(refusal), None) => {
+                let _ = transaction.rollback().await;
+                return Err(refusal);
+            }
+        };
+        if let Some((notary, checkpoint)) = self.notary.as_ref().zip(checkpoint) {
+            notary.committed(&checkpoint);
         }
+        Ok(done)
     }
 
-    async fn begin(&self, actor: Actor) -> Result<Change, RegistryError> {
+    async fn begin(&self) -> Result<Transaction<'static, Any>, RegistryError> {
         let statement = match self.kind {
             // The write lock at once.
             Kind::Sqlite => "BEGIN IMMEDIATE",
@@ -252,7 +282,15 @@ impl Registry {
             // Each statement sees what was committed before it, so that the first after the lock sees the latest.
             Kind::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
         };
-        let mut transaction = self.pool.begin_with(statement).await?;
+        Ok(self.pool.begin_with(statement).await?)
+    }
+
+    /// A change in a transaction, which sees what was done in it before.
+    async fn change_in(
+        &self,
+        mut transaction: Transaction<'static, Any>,
+        actor: Actor,
+    ) -> Result<Change, RegistryError> {
         let end = match self.kind {
             Kind::Sqlite => sqlx::query("SELECT sequence, hash FROM event_chain WHERE only_row = 1"),
             #[cfg(feature = "postgres")]
@@ -346,9 +384,9 @@ impl Change {
         Ok(())
     }
 
-    /// Makes it so, with a signed checkpoint of what was recorded.
-    async fn commit(
-        mut self,
+    /// Writes the new end of the log, with a signed checkpoint of what was recorded.
+    async fn finish(
+        &mut self,
         notary: Option<&dyn Notary>,
     ) -> Result<Option<SignedCheckpoint>, RegistryError> {
         let mut signed = None;
@@ -360,10 +398,9 @@ impl Change {
                 .execute(self.connection())
                 .await?;
             if let Some(notary) = notary {
-                signed = Some(checkpoints::sign(&mut self, notary, end, at).await?);
+                signed = Some(checkpoints::sign(self, notary, end, at).await?);
             }
         }
-        self.transaction.commit().await?;
         Ok(signed)
     }
 }

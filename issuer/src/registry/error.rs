@@ -154,6 +154,11 @@ pub enum RegistryError {
     /// Another process holds it for longer than we wait.
     #[error("the registry is in use by another process; try again when that one is done")]
     InUse,
+    /// A change that shared the commit was cut off.
+    #[error(
+        "a change that was made at the same time was cut off, and took this one with it; nothing was recorded: run the same command again"
+    )]
+    NotCommitted,
     /// The file or its folder may be read only.
     #[error(
         "the registry cannot be written: this user needs write access to the file and its folder, or to the database's tables"

@@ -3,7 +3,8 @@
 //!
 //! A registry is named by a URL. `sqlite:FILE` is one file (mode 0600, WAL, every commit synchronous); `postgres://...` is
 //! a database that several desks share. The statements are the same on both; `sqlite` and `postgres` hold what is
-//! particular, `database` how a change is made, `adoption` what a registry of before is given.
+//! particular, `database` how a change is made, `writers` how several share a commit, `adoption` what a registry of before is
+//! given.
 //!
 //! Invariants: the registry holds no secret in the clear; a serial number and a CRL number are stored before they are
 //! used, and never used again; every change of a person, card, certificate or request goes through the domain's `decide`
@@ -43,6 +44,7 @@ mod search;
 mod sqlite;
 mod url;
 mod verification;
+mod writers;
 
 pub use approvals::ApprovalRecord;
 pub use audit::LogEntry;

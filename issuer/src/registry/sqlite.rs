@@ -100,8 +100,8 @@ async fn connect(path: &Path) -> Result<AnyPool, RegistryError> {
     connection.close().await?;
 
     sqlx::any::install_default_drivers();
-    // One connection: SQLite has one writer, and a reader beside it in the same process gains nothing.
-    let pool = AnyPoolOptions::new().max_connections(1).after_connect(|connection, _| {
+    // One writes, and what it wrote may wait for its commit (`writers`); another reads meanwhile.
+    let pool = AnyPoolOptions::new().max_connections(2).after_connect(|connection, _| {
         Box::pin(async move {
             connection.execute("PRAGMA busy_timeout = 10000").await?;
             connection.execute("PRAGMA synchronous = FULL").await?;

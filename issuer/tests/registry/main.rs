@@ -14,6 +14,7 @@ mod postgres_server;
 mod sqlite_file;
 mod two_desks;
 mod verification;
+mod writers;
 
 /// Runs each of these promises on SQLite, and on PostgreSQL: there one after the other, on one server.
 macro_rules! on_both {
