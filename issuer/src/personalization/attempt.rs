@@ -10,7 +10,7 @@ use super::plan::{KeyChoice, Step};
 use crate::ca::profile::{Assurance, Validity};
 use crate::ca::{Certificate, ProvenKey};
 use crate::domain::{CardId, CardKey, Cardholder, CertificateState, Guid, InitialPin, SerialNumber};
-use crate::registry::{CardRecord, CertificateRecord, JournalEntry, JournalPhase};
+use crate::registry::{AttemptProgress, CardRecord, CertificateRecord, JournalEntry, JournalPhase};
 
 /// One attempt at one card.
 pub(super) struct Attempt<'p> {
@@ -35,22 +35,28 @@ pub(super) struct Attempt<'p> {
     /// The card in whose place it is.
     pub(super) replaces: Option<CardId>,
     pub(super) pin: Pin,
-    /// The journal as it was when this attempt began.
+    /// The journal of the attempts before this one.
     pub(super) earlier: Vec<JournalEntry>,
     /// What earlier attempts certified, as far as it was not taken over yet.
     pub(super) left: Vec<CertificateRecord>,
+    /// Keys that were made in this attempt and have not proven themselves yet.
+    pub(super) unproven: Vec<(CardKey, SubjectPublicKeyInfoOwned)>,
     /// Keys that proved themselves in this attempt.
     pub(super) proven: Vec<(CardKey, ProvenKey)>,
-    /// Certificates that are on the card.
-    pub(super) written: Vec<Written>,
+    /// Certificates for the card, signed and stored.
+    pub(super) certificates: Vec<Signed>,
+    /// What is done and not yet in the registry.
+    pub(super) progress: AttemptProgress,
 }
 
-/// A certificate that is on the card.
-pub(super) struct Written {
+/// A certificate for the card.
+pub(super) struct Signed {
     pub(super) key: CardKey,
     pub(super) serial: SerialNumber,
     /// DER.
     pub(super) certificate: Vec<u8>,
+    /// Whether an interrupted attempt had it signed.
+    pub(super) is_kept: bool,
 }
 
 impl Attempt<'_> {
@@ -75,7 +81,7 @@ impl Attempt<'_> {
         &mut self,
         key: CardKey,
         public_key: &SubjectPublicKeyInfoOwned,
-    ) -> Option<Written> {
+    ) -> Option<Signed> {
         let validity = self.validity;
         let position = self.left.iter().position(|record| {
             let is_whole = matches!(
@@ -94,6 +100,17 @@ impl Attempt<'_> {
         })?;
         let record = self.left.swap_remove(position);
         let certificate = record.certificate?;
-        Some(Written { key, serial: record.serial, certificate })
+        Some(Signed { key, serial: record.serial, certificate, is_kept: true })
+    }
+
+    /// The certificate of a key, which was signed and stored.
+    pub(super) fn certificate(&self, key: CardKey) -> Result<&Signed, PersonalizationError> {
+        let found = self.certificates.iter().find(|signed| signed.key == key);
+        found.ok_or(PersonalizationError::NotProven(key))
+    }
+
+    /// A step is done; the next commit says so.
+    pub(super) fn done(&mut self, step: Step, detail: Option<String>) {
+        self.progress.confirmed.push((step.to_string(), detail));
     }
 }

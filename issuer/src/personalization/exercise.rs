@@ -1,6 +1,6 @@
 //! A key shows itself: before it is certified, and again against the certificate read back from the card.
 
-use middleware::{Card, CardError, KeyError, KeyReference, LastTry, Pin, Transaction};
+use middleware::{Card, CardError, FreshPin, KeyError, KeyReference, LastTry, Pin, Transaction};
 use rand_core::CryptoRng;
 use spki::SubjectPublicKeyInfoOwned;
 
@@ -19,6 +19,37 @@ pub const fn key_reference(key: CardKey) -> KeyReference {
     }
 }
 
+/// The PIN for the keys of one transaction. A card writes its retry counter at every VERIFY, so it is verified as rarely as
+/// the keys allow: 9C wants it before each use, 9A and 9D once, 9E never (SP 800-73-5 Part 1 table 5).
+pub struct Verification<'p> {
+    pin: &'p Pin,
+    is_verified: bool,
+}
+
+impl<'p> Verification<'p> {
+    /// Not verified yet.
+    pub const fn with(pin: &'p Pin) -> Self {
+        Self { pin, is_verified: false }
+    }
+
+    /// Verifies it, unless it was in this transaction.
+    fn once(&mut self, transaction: &mut Transaction<'_>) -> Result<(), CardError> {
+        if !self.is_verified {
+            drop(self.again(transaction)?);
+        }
+        Ok(())
+    }
+
+    fn again<'tx, 'card>(
+        &mut self,
+        transaction: &'tx mut Transaction<'card>,
+    ) -> Result<FreshPin<'tx, 'card>, CardError> {
+        let fresh = transaction.verify_pin(self.pin, LastTry::Refuse)?;
+        self.is_verified = true;
+        Ok(fresh)
+    }
+}
+
 /// Lets a key of the card prove that it is the private half of `public_key`: a fresh challenge is signed, or for 9D a
 /// fresh value decrypted or agreed. The PIN is verified where the key wants it; 9C signs with the PIN fresh.
 ///
@@ -28,13 +59,12 @@ pub fn prove_possession<R: CryptoRng + ?Sized>(
     transaction: &mut Transaction<'_>,
     key: CardKey,
     public_key: &SubjectPublicKeyInfoOwned,
-    pin: &Pin,
+    pin: &mut Verification<'_>,
     random: &mut R,
 ) -> Result<ProvenKey, PersonalizationError> {
     let reference = key_reference(key);
     if key == CardKey::KeyManagement {
-        // Only the verified state matters here, not its freshness: 9D is "PIN once".
-        drop(transaction.verify_pin(pin, LastTry::Refuse)?);
+        pin.once(transaction)?;
         return Ok(match KeyManagementChallenge::fresh(public_key, random)? {
             KeyManagementChallenge::Decryption(challenge) => {
                 let decrypted =
@@ -49,10 +79,13 @@ pub fn prove_possession<R: CryptoRng + ?Sized>(
     }
     let challenge = SigningChallenge::fresh(public_key, random)?;
     let (scheme, digest) = (challenge.scheme(), challenge.digest());
-    let signature = if key == CardKey::CardAuthentication {
-        transaction.sign(reference, public_key, scheme, digest)?
-    } else {
-        transaction.verify_pin(pin, LastTry::Refuse)?.sign(reference, public_key, scheme, digest)?
+    let signature = match key {
+        CardKey::DigitalSignature => pin.again(transaction)?.sign(reference, public_key, scheme, digest)?,
+        CardKey::CardAuthentication => transaction.sign(reference, public_key, scheme, digest)?,
+        CardKey::Authentication | CardKey::KeyManagement => {
+            pin.once(transaction)?;
+            transaction.sign(reference, public_key, scheme, digest)?
+        }
     };
     Ok(challenge.verify(&signature)?)
 }
@@ -65,7 +98,7 @@ pub fn read_back<R: CryptoRng + ?Sized>(
     transaction: &mut Transaction<'_>,
     key: CardKey,
     expected: &[u8],
-    pin: &Pin,
+    pin: &mut Verification<'_>,
     random: &mut R,
 ) -> Result<(), PersonalizationError> {
     let stored = transaction.certificate(key_reference(key))?;
@@ -86,14 +119,14 @@ pub fn exercise<R: CryptoRng + ?Sized>(
     pin: &Pin,
     random: &mut R,
 ) -> Result<(), PersonalizationError> {
-    against(&mut card.transaction()?, key, certificate, pin, random)
+    against(&mut card.transaction()?, key, certificate, &mut Verification::with(pin), random)
 }
 
 fn against<R: CryptoRng + ?Sized>(
     transaction: &mut Transaction<'_>,
     key: CardKey,
     certificate: &[u8],
-    pin: &Pin,
+    pin: &mut Verification<'_>,
     random: &mut R,
 ) -> Result<(), PersonalizationError> {
     let certificate = Certificate::from_der(certificate.to_vec())?;

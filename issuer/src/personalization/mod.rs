@@ -3,7 +3,8 @@
 //! - [`custody`]: the master key; PUK and management key of each card.
 //! - [`stock_file`]: what a manufacturer tells about a card.
 //! - [`plan`]: which steps a card needs; pure.
-//! - [`run`]: carries them out, step by journalled step, and goes on where an attempt before was interrupted.
+//! - [`run`]: opens an attempt, and goes on where one before was interrupted; `stages` carries the steps out, and says what
+//!   is committed between them.
 //! - `step`: how each step is done and read back; how to add one is said there. `attempt`: what steps leave for each other.
 //! - [`agreement`]: whether card, registry and authority say the same.
 //! - [`half_done`]: what was begun with a card after it was issued and is not done.
@@ -16,9 +17,9 @@
 //! # How a card is made, and why nothing can end half-way
 //!
 //! ```text
-//! refuse what can be refused ──> attempt N opens (event) ──> plan stored
-//!   in one transaction with the card:   intent of a step journalled ──> the step ──> its confirmation and the next intent, one commit
-//!   in transactions of their own:       read back: the same card (serial number, GUID), the same bytes, each key exercised
+//! refuse what can be refused ──> attempt N opens (event), plan and intents of the first stage stored, one commit
+//!   in one transaction with the card:   the steps of a stage ──> their confirmations and the intents of the next stage, one commit
+//!   in a transaction of its own:        read back: the same card (serial number, GUID), the same bytes, each key exercised
 //!   transport PIN to its place ──> one commit: card issued, its certificates delivered, all others of the card revoked
 //! ```
 //!
@@ -45,6 +46,7 @@ mod present;
 pub mod renewal;
 pub mod run;
 mod secrets;
+mod stages;
 mod step;
 pub mod stock_file;
 pub mod transport_pin;

@@ -62,7 +62,7 @@ impl From<KeyChoice> for Commission {
     }
 }
 
-/// One act. Each is journalled as intended before and as confirmed after.
+/// One act. Each is journalled as intended before and as confirmed after, those of a [`Stage`] together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The desk's management key in the place of the factory's.
@@ -83,6 +83,30 @@ pub enum Step {
     ReadBack(Part),
     /// The transport PIN reaches its place; after every check, and before the card counts as issued.
     HandOver,
+}
+
+/// Steps between two commits: all of them are intended in the one before the first, and confirmed in the one after the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The card gets secrets, data objects and keys.
+    Equip,
+    /// It gets the certificates, which were stored before, and is read back.
+    Certify,
+    /// The PIN goes to its place.
+    HandOver,
+}
+
+impl Step {
+    /// Which stage it is of.
+    pub const fn stage(&self) -> Stage {
+        match self {
+            Self::ManagementKey | Self::Puk | Self::TransportPin | Self::Identity | Self::MakeKey(_) => {
+                Stage::Equip
+            }
+            Self::SecurityObject | Self::WriteCertificate(_) | Self::ReadBack(_) => Stage::Certify,
+            Self::HandOver => Stage::HandOver,
+        }
+    }
 }
 
 /// What is read back together.
@@ -119,15 +143,18 @@ pub fn plan(commands: CommandSet, choice: KeyChoice) -> Result<Vec<Step>, PlanRe
         steps.push(Step::ManagementKey);
     }
     steps.extend([Step::Puk, Step::TransportPin, Step::Identity]);
-    for key in CardKey::ALL {
-        steps.extend([Step::MakeKey(key), Step::WriteCertificate(key)]);
-    }
+    steps.extend(CardKey::ALL.map(Step::MakeKey));
+    steps.extend(CardKey::ALL.map(Step::WriteCertificate));
     steps.push(Step::SecurityObject);
     steps.extend([Step::ReadBack(Part::Identity), Step::ReadBack(Part::SecurityObject)]);
-    steps.extend(CardKey::ALL.map(|key| Step::ReadBack(Part::Key(key))));
+    steps.extend(AS_EXERCISED.map(|key| Step::ReadBack(Part::Key(key))));
     steps.push(Step::HandOver);
     Ok(steps)
 }
+
+/// The keys in the order in which they are exercised: the PIN that 9C wants fresh does for the others too.
+pub(super) const AS_EXERCISED: [CardKey; 4] =
+    [CardKey::DigitalSignature, CardKey::Authentication, CardKey::KeyManagement, CardKey::CardAuthentication];
 
 /// How long an interrupted attempt can be gone on with: its certificates begin when it began.
 const RESUMABLE: SignedDuration = SignedDuration::from_hours(7 * 24);

@@ -1,4 +1,5 @@
-//! Carries the plan out, step by journalled step: intent, act, confirm; then everything is read back.
+//! Carries the plan out, step by journalled step: intent, act, confirm; then everything is read back. `stages` does the
+//! steps and says what is committed between them.
 //!
 //! A run that is interrupted leaves the card "being personalised". The next run for the same person goes on with the same
 //! plan under a new attempt number (whoever still works on the attempt before is refused from then on): every step is
@@ -7,7 +8,7 @@
 //! that makes the card its holder's, whatever was certified and is not on the card is revoked.
 
 use jiff::Timestamp;
-use middleware::{Card, CardIdentity, KeyReference, Pin, Transaction};
+use middleware::{Card, CardIdentity, KeyReference, Pin};
 use rand_core::CryptoRng;
 
 use super::attempt::Attempt;
@@ -15,15 +16,15 @@ use super::attestation::AttestationRoots;
 use super::custody::MasterKey;
 use super::error::PersonalizationError;
 use super::objects::ContentSigner;
-use super::plan::{CommandSet, Commission, KeyChoice, Part, Step, StoredPlan, plan};
-use super::step::{self, certificate};
+use super::plan::{CommandSet, Commission, KeyChoice, Stage, Step, StoredPlan, plan};
+use super::step::certificate;
 use super::transport_pin::transport_pin;
 use super::{describe, presented, secrets};
 use crate::ca::profile::{Assurance, Validity};
 use crate::ca::{Authority, Organization};
 use crate::clock::Clock;
 use crate::domain::{CardCommand, CardId, CardKey, CardState, Cardholder, Guid, InitialPin, SerialNumber};
-use crate::registry::{CardRecord, EmulatedCards, JournalLine, JournalPhase, OperationKind, Registry};
+use crate::registry::{AttemptProgress, CardRecord, EmulatedCards, JournalPhase, OperationKind, Registry};
 
 /// What the desk watches while a card is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,13 +160,14 @@ impl Desk<'_> {
         let prepared = self.prepare(card, holder, commission.keys).await?;
         let steps = prepared.steps.clone();
         let mut attempt = self.begin(prepared, holder, commission).await?;
-        let written = self.write(card, &steps, &mut attempt).await;
-        if let Some(fault) = written.as_ref().err().and_then(PersonalizationError::fault) {
-            let record = CardCommand::RecordFault { attempt: attempt.number, fault };
-            self.registry.command_card(attempt.record.id, record, self.clock.now()).await?;
+        if let Err(error) = self.make(card, &steps, &mut attempt).await {
+            self.leave(&mut attempt).await;
+            if let Some(fault) = error.fault() {
+                let record = CardCommand::RecordFault { attempt: attempt.number, fault };
+                self.registry.command_card(attempt.record.id, record, self.clock.now()).await?;
+            }
+            return Err(error);
         }
-        written?;
-        self.verify(card, &steps, &mut attempt).await?;
         self.hand_over(attempt).await
     }
 
@@ -241,30 +243,37 @@ impl Desk<'_> {
                 CardCommand::BeginPersonalisation { holder: holder.id, fresh_guid: Guid::from_random(guid) }
             }
         };
-        let card = self.registry.command_card(record.id, command, now).await?;
-        let number = card.attempts();
         let resumes = begun.is_some();
         let mut plan = begun.unwrap_or(wanted);
-        if !resumes {
-            plan.since = number;
-            plan.from_stock = from_stock.unwrap_or(number);
-        }
         plan.replaces = replaces.map(|card| card.0);
-        self.registry.store_plan(record.id, number, &plan.to_text()).await?;
         let (not_before, not_after) = plan.validity();
+        let plan_of = |number| {
+            if !resumes {
+                plan.since = number;
+                plan.from_stock = from_stock.unwrap_or(number);
+            }
+            plan.to_text()
+        };
+        let first = intents(&steps, Stage::Equip);
+        let card = self.registry.begin_attempt(record.id, command, plan_of, &first, now).await?;
+        let number = card.attempts();
+        let mut earlier = self.registry.journal(record.id).await?;
+        earlier.retain(|entry| entry.attempt < number);
         let initial_pin =
             if chosen_pin.is_some() { InitialPin::ChosenByHolder } else { InitialPin::Transport };
         let digits = chosen_pin.unwrap_or_else(|| transport_pin(&mut *self.random));
         let attempt = Attempt {
             guid: card.guid().ok_or(PersonalizationError::GuidMissing)?,
             stock: secrets::of_stock(self.registry, self.master_key, &record).await?,
-            earlier: secrets::since_stock(self.registry.journal(record.id).await?, plan.from_stock),
+            earlier: secrets::since_stock(earlier, plan.from_stock),
             left: if resumes { self.registry.certificates_of_card(record.id).await? } else { Vec::new() },
             pin: Pin::new(&digits)?,
             since: plan.since,
             validity: Validity { not_before, not_after },
+            unproven: Vec::new(),
             proven: Vec::new(),
-            written: Vec::new(),
+            certificates: Vec::new(),
+            progress: AttemptProgress::default(),
             record,
             identity,
             holder,
@@ -293,159 +302,15 @@ impl Desk<'_> {
         Ok(stored.as_deref().and_then(StoredPlan::parse))
     }
 
-    /// Everything that changes the card, in one transaction with it.
-    async fn write(
-        &mut self,
-        card: &mut Card,
-        steps: &[Step],
-        attempt: &mut Attempt<'_>,
-    ) -> Result<(), PersonalizationError> {
-        let mut transaction = card.transaction()?;
-        let identity = transaction.identity_afresh()?;
-        if identity != attempt.identity {
-            return Err(swapped(&attempt.identity, &identity));
-        }
-        let own = self.own_secrets(&mut transaction, attempt)?;
-        let mut opening = secrets::find_management_key(&mut transaction, attempt.stock.as_ref(), &own)?;
-        let mut confirmed = None;
-        if steps.contains(&Step::ManagementKey) {
-            self.journal(attempt, None, Some(Step::ManagementKey)).await?;
-            transaction
-                .authenticate(&opening)
-                .and_then(|mut administration| administration.set_management_key(&own.management_key))
-                .map_err(|error| interrupted(Step::ManagementKey, error.into()))?;
-            opening = own.management_key.clone();
-            self.reached(Step::ManagementKey, Point::Acted);
-            confirmed = Some((Step::ManagementKey, None));
-        }
-        // With the new key: that confirms it.
-        let mut administration = transaction.authenticate(&opening)?;
-        for step in steps.iter().filter(|step| step.writes()) {
-            self.journal(attempt, confirmed.take(), Some(*step)).await?;
-            let detail = step::carry_out(self, *step, &mut administration, attempt, &own)
-                .await
-                .map_err(|source| interrupted(*step, source))?;
-            self.reached(*step, Point::Acted);
-            confirmed = Some((*step, detail));
-        }
-        self.journal(attempt, confirmed, None).await?;
-        if let Some(stock) = attempt.stock.take() {
-            secrets::forget_stock_puk(self.registry, self.master_key, &attempt.record, stock, self.random)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Everything read back in new transactions, and every key exercised.
-    async fn verify(
-        &mut self,
-        card: &mut Card,
-        steps: &[Step],
-        attempt: &mut Attempt<'_>,
-    ) -> Result<(), PersonalizationError> {
-        let mut confirmed = None;
-        for step in steps {
-            let Step::ReadBack(part) = *step else { continue };
-            self.journal(attempt, confirmed.take(), Some(*step)).await?;
-            let mut transaction = card.transaction()?;
-            same_card(&mut transaction, attempt, part)?;
-            step::read_back(self, part, &mut transaction, attempt)
-                .map_err(|source| interrupted(*step, source))?;
-            drop(transaction);
-            self.reached(*step, Point::Acted);
-            confirmed = Some((*step, None));
-        }
-        self.journal(attempt, confirmed, Some(Step::HandOver)).await
-    }
-
-    /// The PIN reaches its place, and the card is its holder's.
-    async fn hand_over(&mut self, attempt: Attempt<'_>) -> Result<Personalized, PersonalizationError> {
-        // Whoever chose the PIN knows it.
-        if attempt.initial_pin == InitialPin::Transport {
-            (self.hand_over_pin)(&attempt.digits).map_err(PersonalizationError::TransportPin)?;
-        }
-        self.reached(Step::HandOver, Point::Acted);
-        let serials: Vec<_> = attempt.written.into_iter().map(|written| written.serial).collect();
-        self.registry
-            .complete_personalisation(
-                (attempt.record.id, attempt.number),
-                attempt.initial_pin,
-                attempt.replaces,
-                &serials,
-                self.clock.now(),
-            )
-            .await?;
-        Ok(Personalized {
-            card: attempt.record.id,
-            guid: attempt.guid,
-            not_after: attempt.validity.not_after,
-            serials,
-        })
-    }
-
-    fn own_secrets(
-        &self,
-        transaction: &mut Transaction<'_>,
-        attempt: &Attempt<'_>,
-    ) -> Result<secrets::OwnSecrets, PersonalizationError> {
-        let algorithm = transaction.management_key_algorithm()?;
-        let version = attempt.record.secrets_version;
-        Ok(secrets::OwnSecrets {
-            puk: self.master_key.puk(attempt.guid, version)?,
-            management_key: self.master_key.management_key(attempt.guid, version, algorithm)?,
-        })
-    }
-
-    /// Confirms the step before and says what comes next, in one line each and one commit.
-    async fn journal(
-        &mut self,
-        attempt: &Attempt<'_>,
-        confirmed: Option<(Step, Option<String>)>,
-        intended: Option<Step>,
-    ) -> Result<(), PersonalizationError> {
-        let must_stop = intended.is_some() && (self.stop)();
-        let intended = intended.filter(|_| !must_stop);
-        let names =
-            (confirmed.as_ref().map(|(step, _)| step.to_string()), intended.map(|step| step.to_string()));
-        let detail = confirmed.as_ref().and_then(|(_, detail)| detail.as_deref());
-        let line = |step, phase, detail| JournalLine {
-            card: attempt.record.id,
-            attempt: attempt.number,
-            step,
-            phase,
-            detail,
-        };
-        let before = names.0.as_deref().map(|step| line(step, JournalPhase::Confirmed, detail));
-        let after = names.1.as_deref().map(|step| line(step, JournalPhase::Intended, None));
-        let lines: Vec<_> = before.into_iter().chain(after).collect();
-        self.registry.write_journal(&lines, self.clock.now()).await?;
-        if must_stop {
-            return Err(PersonalizationError::Stopped);
-        }
-        if let Some(step) = intended {
-            self.reached(step, Point::Intended);
-        }
-        Ok(())
-    }
-
     /// Tells whoever watches.
     pub(super) fn reached(&mut self, step: Step, point: Point) {
         (self.progress)(Progress::Step { step, point });
     }
 }
 
-/// The card that was written to is still the one in the reader: by its serial number and by its new GUID.
-fn same_card(
-    transaction: &mut Transaction<'_>,
-    attempt: &Attempt<'_>,
-    part: Part,
-) -> Result<(), PersonalizationError> {
-    let identity = transaction.identity_afresh()?;
-    let written = CardIdentity { guid: Some(*attempt.guid.as_bytes()), ..attempt.identity.clone() };
-    // Where the serial number says which card it is, the read-back of the CHUID judges what that one says.
-    let is_judged_later = part == Part::Identity && identity.serial.is_some();
-    let is_same = identity.serial == written.serial && (is_judged_later || identity.guid == written.guid);
-    if is_same { Ok(()) } else { Err(swapped(&written, &identity)) }
+/// The names of the steps of a stage, in order.
+pub(super) fn intents(steps: &[Step], stage: Stage) -> Vec<String> {
+    steps.iter().filter(|step| step.stage() == stage).map(ToString::to_string).collect()
 }
 
 /// What a card may be certified as.
@@ -460,18 +325,12 @@ pub(super) fn assurance_of(
     }
 }
 
-fn swapped(expected: &CardIdentity, found: &CardIdentity) -> PersonalizationError {
-    PersonalizationError::CardSwapped {
-        expected: describe(presented(expected)),
-        found: describe(presented(found)),
-    }
-}
-
 /// The last second of a day.
 pub(super) fn end_of_day(day: jiff::civil::Date) -> Option<Timestamp> {
     Some(day.at(23, 59, 59, 0).to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
 }
 
-fn interrupted(step: Step, source: PersonalizationError) -> PersonalizationError {
+/// An error, with the step that it ended.
+pub(super) fn interrupted(step: Step, source: PersonalizationError) -> PersonalizationError {
     PersonalizationError::Interrupted { step, source: Box::new(source) }
 }

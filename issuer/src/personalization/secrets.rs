@@ -155,16 +155,14 @@ pub(super) async fn change_puk(
     Err(PersonalizationError::PukUnknown { tries_left })
 }
 
-/// Drops the manufacturer's PUK from the registry: it is not the card's any more.
-pub(super) async fn forget_stock_puk<R: CryptoRng + ?Sized>(
-    registry: &Registry,
+/// What the registry keeps of a card's stock secrets once the manufacturer's PUK is not the card's any more.
+pub(super) fn without_stock_puk<R: CryptoRng + ?Sized>(
     master_key: &MasterKey,
     record: &CardRecord,
     stock: StockSecrets,
     random: &mut R,
-) -> Result<(), PersonalizationError> {
-    let sealed = master_key.seal(&record.identity, &stock.without_puk(), random)?;
-    Ok(registry.replace_sealed_secrets(record.id, Some(&sealed)).await?)
+) -> Result<Vec<u8>, PersonalizationError> {
+    Ok(master_key.seal(&record.identity, &stock.without_puk(), random)?)
 }
 
 #[cfg(test)]

@@ -214,7 +214,7 @@ async fn insert(
     Ok(CardId(row.try_get("id")?))
 }
 
-async fn set_sealed_secrets(
+pub(super) async fn set_sealed_secrets(
     change: &mut Change,
     id: CardId,
     sealed: Option<&[u8]>,

@@ -91,17 +91,7 @@ impl Registry {
         certificate: &[u8],
         now: Timestamp,
     ) -> Result<(), RegistryError> {
-        self.change(async |change| {
-            let signed = |event: CertificateEvent| event.of_signed(rows::digest(certificate));
-            execute_with(change, serial, CertificateCommand::RecordSignature, now, signed).await?;
-            sqlx::query("UPDATE certificates SET certificate = $1 WHERE serial = $2")
-                .bind(certificate.to_vec())
-                .bind(serial.as_bytes().to_vec())
-                .execute(change.connection())
-                .await?;
-            Ok(())
-        })
-        .await
+        self.change(async |change| sign(change, serial, certificate, now).await).await
     }
 
     /// Records that the certificate is where it belongs.
@@ -408,6 +398,44 @@ fn told_of(new: &NewCertificate, generation: u32) -> ReservedCertificate {
         not_after: whole_seconds(new.not_after),
         to_be_signed: rows::digest(&new.to_be_signed),
     }
+}
+
+/// Stores the signed certificate within a change.
+pub(super) async fn sign(
+    change: &mut Change,
+    serial: &SerialNumber,
+    certificate: &[u8],
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    let signed = |event: CertificateEvent| event.of_signed(rows::digest(certificate));
+    execute_with(change, serial, CertificateCommand::RecordSignature, now, signed).await?;
+    sqlx::query("UPDATE certificates SET certificate = $1 WHERE serial = $2")
+        .bind(certificate.to_vec())
+        .bind(serial.as_bytes().to_vec())
+        .execute(change.connection())
+        .await?;
+    Ok(())
+}
+
+/// Takes a certificate of an interrupted attempt at a card over into the attempt that goes on.
+pub(super) async fn adopt(
+    change: &mut Change,
+    serial: &SerialNumber,
+    card: CardId,
+    attempt: u32,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    let adopted = sqlx::query("UPDATE certificates SET attempt = $1 WHERE serial = $2 AND card = $3")
+        .bind(i64::from(attempt))
+        .bind(serial.as_bytes().to_vec())
+        .bind(card.0)
+        .execute(change.connection())
+        .await?;
+    if adopted.rows_affected() != 1 {
+        return Err(RegistryError::UnknownCertificate(serial.clone()));
+    }
+    let event = CertificateEvent::CertificateAdopted { at: whole_seconds(now), attempt };
+    change.record(Subject::Certificate(serial.clone()), &event, now).await
 }
 
 /// Revokes a certificate within a change; one that is revoked stays as it is.

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use sqlx::Row;
 
-use super::database::Registry;
+use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::rows::{damaged, time_text};
 use crate::domain::{CardId, CardKey};
@@ -69,22 +69,7 @@ impl Registry {
         origin: &KeyOriginRecord,
         now: Timestamp,
     ) -> Result<(), RegistryError> {
-        let attestation = origin.attestation();
-        sqlx::query(
-            "INSERT INTO key_origins (public_key, card, card_key, origin, statement, issuer, root, at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (public_key) DO NOTHING",
-        )
-        .bind(public_key.to_vec())
-        .bind(card.0)
-        .bind(key.as_str())
-        .bind(origin.as_str())
-        .bind(attestation.map(|attestation| attestation.statement.clone()))
-        .bind(attestation.map(|attestation| attestation.issuer.clone()))
-        .bind(attestation.and_then(|attestation| attestation.root.clone()))
-        .bind(time_text(now))
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        self.change(async |change| record(change, public_key, (card, key), origin, now).await).await
     }
 
     /// Where a key came from; nothing for a key of before this was recorded.
@@ -117,4 +102,30 @@ impl Registry {
             other => return Err(damaged(format!("unknown origin of a key {other:?}"))),
         }))
     }
+}
+
+/// Records it within a change.
+pub(super) async fn record(
+    change: &mut Change,
+    public_key: &PublicKeyHash,
+    (card, key): (CardId, CardKey),
+    origin: &KeyOriginRecord,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    let attestation = origin.attestation();
+    sqlx::query(
+        "INSERT INTO key_origins (public_key, card, card_key, origin, statement, issuer, root, at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (public_key) DO NOTHING",
+    )
+    .bind(public_key.to_vec())
+    .bind(card.0)
+    .bind(key.as_str())
+    .bind(origin.as_str())
+    .bind(attestation.map(|attestation| attestation.statement.clone()))
+    .bind(attestation.map(|attestation| attestation.issuer.clone()))
+    .bind(attestation.and_then(|attestation| attestation.root.clone()))
+    .bind(time_text(now))
+    .execute(change.connection())
+    .await?;
+    Ok(())
 }

@@ -55,6 +55,7 @@ pub use database::Registry;
 pub use error::RegistryError;
 pub use evidence::ProvenEvent;
 pub use expiring::Expiring;
+pub use journal::{AttemptProgress, DoneStep};
 pub use key_origins::{AttestationRecord, KeyOriginRecord, PublicKeyHash};
 pub use operations::{Operation, OperationKind};
 pub use outbox::{Due, OutboxItem, OutboxSubject, PublicationTarget};

@@ -27,13 +27,13 @@ async fn what_was_written_is_there_after_reopening(place: &Place) {
     let first = place.registry().await;
     let alice = first.add_cardholder(&person("alice", Some("7")), at(1)).await.unwrap();
     let card = stock(&first, 5).await;
-    first.command_card(card, begin(alice), at(2)).await.unwrap();
+    let plan_of = |attempt| format!("plan of {attempt}");
+    let first_steps = ["PUK".to_owned(), "9A key".to_owned()];
+    first.begin_attempt(card, begin(alice), plan_of, &first_steps, at(2)).await.unwrap();
     let line =
-        JournalLine { card, attempt: 1, step: "PUK", phase: JournalPhase::Intended, detail: Some("x") };
+        JournalLine { card, attempt: 1, step: "PUK", phase: JournalPhase::Confirmed, detail: Some("x") };
     first.write_journal(&[line], at(2)).await.unwrap();
     first.write_journal(&[line], at(3)).await.unwrap();
-    first.store_plan(card, 1, "[\"PUK\"]").await.unwrap();
-    first.store_plan(card, 1, "another").await.unwrap();
     first.close().await;
 
     let again = place.open("bob").await.unwrap();
@@ -43,8 +43,11 @@ async fn what_was_written_is_there_after_reopening(place: &Place) {
     let record = again.card_of(alice).await.unwrap().unwrap();
     assert_eq!(record.card.state(), &CardState::BeingPersonalised { holder: alice, since: at(2) });
     let journal = again.journal(card).await.unwrap();
-    assert_eq!((journal.len(), journal[0].detail.as_deref()), (1, Some("x")));
-    assert_eq!(again.plan(card, 1).await.unwrap().as_deref(), Some("[\"PUK\"]"));
+    let lines: Vec<_> =
+        journal.iter().map(|line| (line.step.as_str(), line.phase, line.detail.as_deref())).collect();
+    let (intended, confirmed) = (JournalPhase::Intended, JournalPhase::Confirmed);
+    assert_eq!(lines, [("PUK", intended, None), ("9A key", intended, None), ("PUK", confirmed, Some("x"))]);
+    assert_eq!(again.plan(card, 1).await.unwrap().as_deref(), Some("plan of 1"));
     assert_eq!(again.newest_event().await.unwrap(), Some(at(2)));
 }
 

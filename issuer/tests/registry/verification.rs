@@ -8,7 +8,7 @@ use issuer::domain::{
     Act, AuthorityName, CardCommand, CardKey, ClassName, Clearance, GuardedAct, InitialPin, Notary, Party,
     PersonCommand, RevocationReason, SignedCheckpoint,
 };
-use issuer::registry::{ClassChange, EmulatedCards};
+use issuer::registry::{AttemptProgress, ClassChange, EmulatedCards};
 use issuer::registry::{
     CrossDirection, Difference, NOT_COMPARED, NewAuthorityKey, Registry, RegistryError, SignedCrls,
 };
@@ -58,10 +58,17 @@ async fn lived(place: &Place) -> Registry {
     registry.reserve_certificate(&new, at(3)).await.unwrap();
     registry.record_signature(&new.serial, b"nine", at(3)).await.unwrap();
     registry.command_card(third, CardCommand::ResumePersonalisation { holder: carol }, at(4)).await.unwrap();
-    registry.adopt_certificate(&new.serial, third, 2, at(4)).await.unwrap();
+    let progress = AttemptProgress { adopted: vec![new.serial.clone()], ..AttemptProgress::default() };
+    registry.record_progress(third, 2, &progress, at(4)).await.unwrap();
     let delivered = [new.serial.clone()];
     registry
-        .complete_personalisation((third, 2), InitialPin::Transport, None, &delivered, at(4))
+        .complete_personalisation(
+            (third, 2),
+            (InitialPin::Transport, &("hand-over".to_owned(), None)),
+            None,
+            &delivered,
+            at(4),
+        )
         .await
         .unwrap();
     registry.command_card(third, CardCommand::Hold, at(5)).await.unwrap();

@@ -9,7 +9,7 @@ use crate::ca::{Certificate, ProvenKey};
 use crate::domain::{CardKey, CertificateState, SerialNumber};
 use crate::personalization::attestation;
 use crate::personalization::error::PersonalizationError;
-use crate::personalization::exercise::{key_reference, prove_possession, read_back};
+use crate::personalization::exercise::{Verification, key_reference, prove_possession, read_back};
 use crate::personalization::plan::{KeyChoice, KeyOrigin};
 use crate::personalization::run::{Desk, Progress};
 use crate::personalization::secrets;
@@ -37,12 +37,12 @@ impl Desk<'_> {
             let mut transaction = card.transaction()?;
             let opening = secrets::find_management_key(&mut transaction, run.stock.as_ref(), &run.own)?;
             let mut administration = transaction.authenticate(&opening)?;
+            let pin = &mut Verification::with(run.pin);
             let public_key = match run.new_keys {
                 Some(choice) => make(&mut administration, key, choice)?,
                 None => public_key_of(&before)?,
             };
-            let proven =
-                prove_possession(administration.transaction(), key, &public_key, run.pin, self.random)?;
+            let proven = prove_possession(administration.transaction(), key, &public_key, pin, self.random)?;
             if let Some(choice) = run.new_keys {
                 let source = (choice.origin, self.attestation_roots);
                 let transaction = administration.transaction();
@@ -64,7 +64,7 @@ impl Desk<'_> {
             (self.progress)(Progress::Certified(key, serial.clone()));
             (serial, der)
         };
-        read_back(&mut card.transaction()?, key, &der, run.pin, self.random)?;
+        read_back(&mut card.transaction()?, key, &der, &mut Verification::with(run.pin), self.random)?;
         self.registry.confirm_delivery(&serial, self.clock.now()).await?;
         if run.new_keys.is_some() && key != CardKey::DigitalSignature {
             self.registry.supersede(&run.operation, &before.serial, self.clock.now()).await?;

@@ -1,73 +1,82 @@
-//! A certificate of the card: linted, stored as it will be signed, signed, stored, written.
+//! The certificates of the card: linted, stored as they will be signed, signed, stored, written.
 
 use middleware::Administration;
 
-use super::super::attempt::{Attempt, Written};
+use super::super::attempt::{Attempt, Signed};
 use super::super::domain_serial;
 use super::super::error::PersonalizationError;
 use super::super::exercise::key_reference;
 use super::super::plan::Step;
-use super::super::run::{Desk, Point, Progress};
+use super::super::run::{Desk, Point, Progress, interrupted};
 use crate::ca::lint::lint;
 use crate::ca::profile::{Assurance, CardHolder, CardUuid, PersonName, Validity};
 use crate::ca::{LintedCertificate, Profile, ProvenKey, SerialNumber};
 use crate::domain::{AuthorityName, CardId, CardKey, Cardholder, CardholderId, Guid};
 use crate::registry::NewCertificate;
 
-/// Certifies a proven key and writes the certificate to the card; what an interrupted attempt signed for the same key is
-/// taken over. Answers the serial number for the journal.
-pub(super) async fn write(
+/// Certifies the keys of the card, in two commits: what was made so far and what will be signed, and what was signed. What
+/// an interrupted attempt signed for the same key is taken over.
+pub(in super::super) async fn certify(
+    desk: &mut Desk<'_>,
+    attempt: &mut Attempt<'_>,
+    intended: Vec<String>,
+) -> Result<(), PersonalizationError> {
+    let mut prepared = Vec::new();
+    for key in CardKey::ALL {
+        let step = Step::WriteCertificate(key);
+        let public_key = attempt.proven(key)?.public_key().clone();
+        match attempt.take_left(key, &public_key) {
+            Some(kept) => {
+                attempt.progress.adopted.push(kept.serial.clone());
+                attempt.certificates.push(kept);
+            }
+            None => {
+                let (linted, reserved) = prepare(desk, &attempt.subject(key), attempt.proven(key)?)
+                    .map_err(|source| interrupted(step, source))?;
+                prepared.push((key, linted, reserved.serial.clone()));
+                attempt.progress.reserved.push(reserved);
+            }
+        }
+    }
+    attempt.progress.intended = intended;
+    desk.record(attempt).await?;
+    for (key, linted, serial) in prepared {
+        let step = Step::WriteCertificate(key);
+        desk.reached(step, Point::Reserved);
+        let signed = desk.authority.sign(linted).map_err(|error| interrupted(step, error.into()))?;
+        let certificate = signed.as_der().to_vec();
+        attempt.progress.signed.push((serial.clone(), certificate.clone()));
+        attempt.certificates.push(Signed { key, serial, certificate, is_kept: false });
+    }
+    let signed: Vec<_> =
+        attempt.certificates.iter().filter(|signed| !signed.is_kept).map(|signed| signed.key).collect();
+    if !signed.is_empty() {
+        desk.record(attempt).await?;
+    }
+    signed.into_iter().for_each(|key| desk.reached(Step::WriteCertificate(key), Point::Signed));
+    Ok(())
+}
+
+/// Writes a certificate, which is stored, to the card. Answers the serial number for the journal.
+pub(super) fn write(
     desk: &mut Desk<'_>,
     administration: &mut Administration<'_, '_>,
     key: CardKey,
-    attempt: &mut Attempt<'_>,
+    attempt: &Attempt<'_>,
 ) -> Result<String, PersonalizationError> {
-    let public_key = attempt.proven(key)?.public_key().clone();
-    let (written, is_kept) = match attempt.take_left(key, &public_key) {
-        Some(written) => {
-            let (card, number) = (attempt.record.id, attempt.number);
-            desk.registry.adopt_certificate(&written.serial, card, number, desk.clock.now()).await?;
-            (written, true)
-        }
-        None => (certify(desk, key, attempt).await?, false),
-    };
+    let Signed { serial, certificate, is_kept, .. } = attempt.certificate(key)?;
     let reference = key_reference(key);
     // What an interrupted write left may be no certificate at all.
     let present = administration.transaction().certificate(reference).ok().flatten();
-    if present.as_ref() != Some(&written.certificate) {
-        administration.write_certificate(reference, &written.certificate)?;
+    if present.as_ref() != Some(certificate) {
+        administration.write_certificate(reference, certificate)?;
     }
-    let serial = written.serial.clone();
-    attempt.written.push(written);
-    (desk.progress)(if is_kept {
+    (desk.progress)(if *is_kept {
         Progress::CertificateKept(key, serial.clone())
     } else {
         Progress::Certified(key, serial.clone())
     });
     Ok(serial.to_string())
-}
-
-/// Lints, stores what will be signed, signs, and stores what was signed.
-async fn certify(
-    desk: &mut Desk<'_>,
-    key: CardKey,
-    attempt: &Attempt<'_>,
-) -> Result<Written, PersonalizationError> {
-    let step = Step::WriteCertificate(key);
-    let subject = Subject {
-        holder: attempt.holder,
-        guid: attempt.guid,
-        on_card: (attempt.holder.id, attempt.record.id, attempt.number, key),
-        assurance: attempt.assurance,
-        validity: attempt.validity,
-    };
-    let (linted, reserved) = prepare(desk, &subject, attempt.proven(key)?)?;
-    desk.registry.reserve_certificate(&reserved, desk.clock.now()).await?;
-    desk.reached(step, Point::Reserved);
-    let certificate = desk.authority.sign(linted)?.as_der().to_vec();
-    desk.registry.record_signature(&reserved.serial, &certificate, desk.clock.now()).await?;
-    desk.reached(step, Point::Signed);
-    Ok(Written { key, serial: reserved.serial, certificate })
 }
 
 /// Whose key is certified, and as what.
@@ -78,6 +87,18 @@ pub(in super::super) struct Subject<'a> {
     pub(in super::super) on_card: (CardholderId, CardId, u32, CardKey),
     pub(in super::super) assurance: Assurance,
     pub(in super::super) validity: Validity,
+}
+
+impl Attempt<'_> {
+    fn subject(&self, key: CardKey) -> Subject<'_> {
+        Subject {
+            holder: self.holder,
+            guid: self.guid,
+            on_card: (self.holder.id, self.record.id, self.number, key),
+            assurance: self.assurance,
+            validity: self.validity,
+        }
+    }
 }
 
 /// What will be signed, linted, and as it is stored before that.

@@ -10,13 +10,13 @@
 
 pub(super) mod certificate;
 mod identity;
-mod key;
+pub(super) mod key;
 
 use middleware::{Administration, Transaction};
 
 use super::attempt::Attempt;
 use super::error::PersonalizationError;
-use super::exercise;
+use super::exercise::{self, Verification};
 use super::plan::{Part, Step};
 use super::run::{Desk, Progress};
 use super::secrets::{self, OwnSecrets};
@@ -46,9 +46,9 @@ pub(super) async fn carry_out(
         }
         Step::Identity => identity::write(desk, administration, attempt)?,
         Step::SecurityObject => identity::write_security_object(desk, administration)?,
-        Step::MakeKey(key) => return key::make(desk, administration, key, attempt).await.map(Some),
+        Step::MakeKey(key) => return key::make(desk, administration, key, attempt).map(Some),
         Step::WriteCertificate(key) => {
-            return certificate::write(desk, administration, key, attempt).await.map(Some);
+            return certificate::write(desk, administration, key, attempt).map(Some);
         }
         Step::ManagementKey | Step::ReadBack(_) | Step::HandOver => {}
     }
@@ -60,15 +60,15 @@ pub(super) fn read_back(
     desk: &mut Desk<'_>,
     part: Part,
     transaction: &mut Transaction<'_>,
+    pin: &mut Verification<'_>,
     attempt: &Attempt<'_>,
 ) -> Result<(), PersonalizationError> {
     match part {
         Part::Identity => identity::read_back(transaction, attempt),
         Part::SecurityObject => identity::read_back_security_object(transaction),
         Part::Key(key) => {
-            let written = attempt.written.iter().find(|written| written.key == key);
-            let written = written.ok_or(PersonalizationError::NotProven(key))?;
-            exercise::read_back(transaction, key, &written.certificate, &attempt.pin, desk.random)?;
+            let expected = &attempt.certificate(key)?.certificate;
+            exercise::read_back(transaction, key, expected, pin, desk.random)?;
             (desk.progress)(Progress::Verified(key));
             Ok(())
         }
