@@ -36,8 +36,13 @@ fn prepared(count: usize) -> (Desk, Vec<String>) {
     (desk, locators)
 }
 
+/// Few cards are made by two hands, so that the others are not done before the interruption; many by as many as there are.
 fn batch(locators: &[String]) -> Vec<&str> {
-    let mut words = vec!["batch", "list.csv", "--pin-folder", "pins", "--card"];
+    let mut words = vec!["batch", "list.csv", "--pin-folder", "pins"];
+    if locators.len() < 100 {
+        words.extend(["--at-once", "2"]);
+    }
+    words.push("--card");
     words.extend(locators.iter().map(String::as_str));
     words
 }
@@ -197,6 +202,43 @@ fn a_stock_that_is_used_up_and_cards_that_are_not_in_it_are_said() {
     none.expect(3);
     desk.issuer(&["stock", "add", "--card", &there[0]]).expect(0);
     desk.issuer(&batch(&there)).expect(0);
+}
+
+/// Cards that know the commands of SP 800-73-5 only: made from a list like others; what they cannot do is refused by name.
+#[test]
+fn standard_cards_are_made_and_what_they_cannot_do_is_refused_by_name() {
+    let desk = Desk::new();
+    let people: String = (1..=4).map(|number| format!("Person,p{number}@example.org\n")).collect();
+    desk.import_staff(&format!("name,mail\n{people}")).expect(0);
+    let locators: Vec<_> = (1..=4).map(|number| desk.standard(&format!("{number}.card"))).collect();
+    let rows: Vec<_> = locators
+        .iter()
+        .enumerate()
+        .map(|(number, locator)| {
+            let keys = if number == 2 { "inject" } else { "" };
+            format!("p{}@example.org,{keys},{locator}\n", number + 1)
+        })
+        .collect();
+    std::fs::write(desk.path("list.csv"), format!("person,keys,reader\n{}", rows.concat())).unwrap();
+    let made = desk.issuer(&["batch", "list.csv", "--pin-folder", "pins"]);
+    made.expect(3);
+    assert!(
+        made.stdout.contains("3 of 4 cards are done, 0 half-made, 0 not begun, 1 refused"),
+        "{}",
+        made.stdout
+    );
+    assert!(made.stdout.contains("this card cannot import keys"), "{}", made.stdout);
+    for (person, locator) in [(1, &locators[0]), (2, &locators[1]), (4, &locators[3])] {
+        let pin = desk.text(&format!("pins/p{person}@example.org.pin"));
+        desk.issuer(&["check", "--card", locator, "--pin-file", &pin]).expect(0);
+    }
+    // The card is as it was: the same list without the wish makes it.
+    std::fs::write(
+        desk.path("list.csv"),
+        format!("person,keys,reader\n{}", rows.concat().replace("inject", "card")),
+    )
+    .unwrap();
+    desk.issuer(&["batch", "list.csv", "--pin-folder", "pins"]).expect(0);
 }
 
 #[test]

@@ -27,6 +27,28 @@ pub(super) async fn open(
     passphrase: &Passphrase,
     now: Timestamp,
 ) -> Result<ContentSigner, Failure> {
+    let (key, certificate) = open_parts(office, authority, passphrase, now).await?;
+    signer(key, certificate)
+}
+
+/// The content signer with this key and certificate.
+///
+/// # Errors
+/// The certificate is none that CMS can name.
+pub(super) fn signer(key: FileKey, certificate: Certificate) -> Result<ContentSigner, Failure> {
+    Ok(ContentSigner::new(Box::new(key), SignerIdentity::new(certificate, &[])?))
+}
+
+/// Its key and certificate, for several to sign with.
+///
+/// # Errors
+/// As [`open`].
+pub(super) async fn open_parts(
+    office: &mut Office,
+    authority: &mut Authority,
+    passphrase: &Passphrase,
+    now: Timestamp,
+) -> Result<(FileKey, Certificate), Failure> {
     let mut key = key(office, authority, passphrase)?;
     let certificate = match certificate_of(office, authority, &key, now).await? {
         Some(certificate) => certificate,
@@ -43,7 +65,7 @@ pub(super) async fn open(
             certify(&office.registry, signer, request, now, &mut office.random).await?
         }
     };
-    Ok(ContentSigner::new(Box::new(key), SignerIdentity::new(certificate, &[])?))
+    Ok((key, certificate))
 }
 
 fn key(office: &Office, authority: &Authority, passphrase: &Passphrase) -> Result<FileKey, Failure> {

@@ -287,6 +287,18 @@ impl Office {
         passphrase: &Passphrase,
     ) -> Result<Authority, Failure> {
         let signer = self.authority_signer(name, &certificate, passphrase)?;
+        self.authority_with(certificate, signer)
+    }
+
+    /// An authority with its opened key.
+    ///
+    /// # Errors
+    /// The certificate does not belong to the key.
+    pub fn authority_with(
+        &self,
+        certificate: Certificate,
+        signer: Box<dyn Signer>,
+    ) -> Result<Authority, Failure> {
         let authority = Authority::open(certificate, signer)?;
         if self.config.external_lint.is_empty() {
             return Ok(authority);

@@ -197,6 +197,14 @@ impl FileKey {
         Ok(document.map_err(|error| KeyError::Unsupported(error.to_string()))?.to_bytes())
     }
 
+    /// The same key once more, for somebody who signs at the same time.
+    ///
+    /// # Errors
+    /// It cannot be encoded.
+    pub fn duplicate(&self) -> Result<Self, KeyError> {
+        Self::from_pkcs8_der(&self.to_pkcs8_der()?)
+    }
+
     /// The key as the card's import wants it.
     pub fn to_private_key(&self) -> PrivateKey {
         match &self.secret {

@@ -66,6 +66,23 @@ pub(super) fn open(
     }
 }
 
+/// Opens the key of an authority of an existing home where it is in a file, for several to sign with; nothing where it is
+/// elsewhere.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_if_in_file(
+    home: &Home,
+    name: AuthorityName,
+    certificate: &Certificate,
+    passphrase: &Passphrase,
+) -> Result<Option<FileKey>, Failure> {
+    match location(home, name, certificate)? {
+        KeyLocation::File => open_path(&own_file(home, name, certificate), passphrase).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Opens a key in a file.
 ///
 /// # Errors

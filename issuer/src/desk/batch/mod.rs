@@ -13,6 +13,7 @@ pub mod report;
 pub mod rows;
 pub mod worker;
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,14 +24,13 @@ use middleware::{KeyAlgorithm, Locator};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use self::bench::Bench;
+use self::bench::{Bench, Keys};
 use self::place::Place;
 use self::queue::{Entry, Progress, Queue};
 use self::report::Display;
 use self::rows::Row;
 use self::worker::Shared;
 use super::ca::standing::refuse_withdrawn;
-use super::content_signer;
 use super::failure::{Failure, Status};
 use super::office::{Office, Passphrase, Surroundings};
 use super::output::Format;
@@ -62,6 +62,9 @@ pub struct Arguments {
     /// How long to wait for the next card; otherwise until Ctrl-C
     #[arg(long, value_name = "SECONDS")]
     wait: Option<u64>,
+    /// How many cards that are in no reader of their own are worked on at the same time; otherwise eight for each processor
+    #[arg(long, value_name = "N")]
+    at_once: Option<NonZero<usize>>,
 }
 
 /// Algorithms of a card's keys.
@@ -77,6 +80,7 @@ struct BegunBy<'a> {
     surroundings: &'a Surroundings,
     actor: Option<Actor>,
     passphrase: Passphrase,
+    keys: &'a Keys,
 }
 
 /// Makes the cards.
@@ -84,7 +88,7 @@ struct BegunBy<'a> {
 /// # Errors
 /// The list cannot be used, or nothing could be done.
 pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> Result<Status, Failure> {
-    let now = office.time_to_sign().await?;
+    office.time_to_sign().await?;
     refuse_withdrawn(office, AuthorityName::People).await?;
     let keys = KeyChoice {
         algorithm: match arguments.algorithm {
@@ -99,13 +103,9 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
     let queue = queue(office, &rows, &arguments.pin_folder).await?;
     let done = queue.entries().iter().filter(|entry| matches!(entry.progress, Progress::Done { .. })).count();
     let passphrase = office.passphrase()?;
-    if !office.home.content_signer_key_file().exists() {
-        // Made once, and not by all who work here at the same time.
-        let mut authority = office.authority(AuthorityName::People, &passphrase).await?;
-        content_signer::open(office, &mut authority, &passphrase, now).await?;
-    }
-    let begun_by =
-        BegunBy { surroundings: office.surroundings(), actor: office.registry.acts_as(), passphrase };
+    let keys = Keys::open(office, &passphrase).await?;
+    let (surroundings, actor) = (office.surroundings(), office.registry.acts_as());
+    let begun_by = BegunBy { surroundings, actor, passphrase, keys: &keys };
     let display = Display::new(format, rows.len(), done);
     let stop = stop_on_signals()?;
     let shared = Shared {
@@ -116,16 +116,21 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
         fatal: Mutex::new(None),
         watcher: &display,
     };
-    work(begun_by, &shared, places);
+    work(begun_by, &shared, places, arguments.at_once);
     let entries = shared.queue().entries().to_vec();
     let fatal = shared.fatal.into_inner().unwrap_or_else(PoisonError::into_inner);
     report::show(&rows, &entries, &unusable, &again(arguments), fatal, format)
 }
 
-/// Every reader has somebody of its own; emulated cards and single ones share as many as there are processors.
-fn work(begun_by: BegunBy<'_>, shared: &Shared<'_>, places: Vec<Place>) {
+/// How many emulated or single cards are worked on at once for each processor: they wait for the disk most of their time,
+/// and those who wait together share what they wait for.
+const HANDS: usize = 8;
+
+/// Every reader has somebody of its own; emulated cards and single ones share `at_once` of them.
+fn work(begun_by: BegunBy<'_>, shared: &Shared<'_>, places: Vec<Place>, at_once: Option<NonZero<usize>>) {
     let (readers, single): (Vec<_>, Vec<_>) = places.into_iter().partition(Place::is_reader);
-    let hands = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(single.len());
+    let processors = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    let hands = at_once.map_or_else(|| processors() * HANDS, NonZero::get).min(single.len());
     // The first of the list is taken first.
     let single: Mutex<Vec<_>> = Mutex::new(single.into_iter().rev().collect());
     let next = &|| single.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -152,8 +157,8 @@ fn at_work(begun_by: BegunBy<'_>, shared: &Shared<'_>, mut next: impl FnMut() ->
         Err(error) => return shared.give_up(Failure::new("io", error.to_string())),
     };
     runtime.block_on(async {
-        let BegunBy { surroundings, actor, passphrase } = begun_by;
-        let mut bench = match Bench::open(surroundings, actor, &passphrase).await {
+        let BegunBy { surroundings, actor, passphrase, keys } = begun_by;
+        let mut bench = match Bench::open(surroundings, actor, &passphrase, keys).await {
             Ok(bench) => bench,
             Err(failure) => return shared.give_up(failure),
         };
@@ -269,10 +274,15 @@ fn again(arguments: &Arguments) -> String {
     };
     let cards: Vec<_> = arguments.card.iter().map(|card| quoted(card)).collect();
     let cards = if cards.is_empty() { String::new() } else { format!(" --card {}", cards.join(" ")) };
+    let algorithm = match arguments.algorithm {
+        Algorithm::P256 => "",
+        Algorithm::Rsa2048 => " --algorithm rsa2048",
+    };
     format!(
-        "issuer batch {}{cards} --pin-folder {}",
+        "issuer batch {}{cards} --pin-folder {}{algorithm}{}",
         quoted(&arguments.file.to_string_lossy()),
-        quoted(&arguments.pin_folder.to_string_lossy())
+        quoted(&arguments.pin_folder.to_string_lossy()),
+        if arguments.inject { " --inject" } else { "" },
     )
 }
 

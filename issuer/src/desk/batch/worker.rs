@@ -57,7 +57,7 @@ enum Outcome {
 
 impl Shared<'_> {
     /// Makes cards at a place until nothing is left for it, or everybody stops.
-    pub async fn work(&self, bench: &mut Bench, place: &mut Place) {
+    pub async fn work(&self, bench: &mut Bench<'_>, place: &mut Place) {
         let mut refused: Option<String> = None;
         while self.goes_on() && self.queue().has_work_for(place.name()) {
             let card = match place.next_card(refused.as_deref(), self) {
@@ -81,7 +81,7 @@ impl Shared<'_> {
     /// Uses a card until it is somebody's or turns out to be for nobody here; answers why it is for nobody.
     async fn use_card(
         &self,
-        bench: &mut Bench,
+        bench: &mut Bench<'_>,
         place: &Place,
         mut card: Card,
     ) -> Result<Option<String>, Failure> {
@@ -95,7 +95,12 @@ impl Shared<'_> {
         }
     }
 
-    async fn make_one(&self, bench: &mut Bench, place: &Place, card: &mut Card) -> Result<Outcome, Failure> {
+    async fn make_one(
+        &self,
+        bench: &mut Bench<'_>,
+        place: &Place,
+        card: &mut Card,
+    ) -> Result<Outcome, Failure> {
         let record = match present(bench, card).await? {
             Ok(record) => record,
             Err(why) => return Ok(Outcome::OtherCard(why)),
@@ -129,7 +134,7 @@ impl Shared<'_> {
 
     async fn personalize(
         &self,
-        bench: &mut Bench,
+        bench: &mut Bench<'_>,
         place: &Place,
         card: &mut Card,
         row: &Row,
@@ -147,8 +152,8 @@ impl Shared<'_> {
             authority: &mut bench.authority,
             organization: &bench.office.config.organization,
             content_signer: &mut bench.content_signer,
-            attestation_roots: &bench.attestation_roots,
-            master_key: &bench.master_key,
+            attestation_roots: bench.attestation_roots,
+            master_key: bench.master_key,
             clock: &bench.office.clock,
             random: &mut bench.office.random,
             progress: &mut |step| self.watcher.step(place.name(), &step),
@@ -161,7 +166,7 @@ impl Shared<'_> {
     /// What an error means for the row, and for whoever works here.
     async fn judge(
         &self,
-        bench: &Bench,
+        bench: &Bench<'_>,
         row: &Row,
         error: PersonalizationError,
     ) -> (Progress, Result<Outcome, Failure>) {
@@ -202,7 +207,7 @@ impl Shared<'_> {
 }
 
 /// The registry's record of the card that lies there, or why there is none.
-async fn present(bench: &Bench, card: &mut Card) -> Result<Result<CardRecord, String>, Failure> {
+async fn present(bench: &Bench<'_>, card: &mut Card) -> Result<Result<CardRecord, String>, Failure> {
     let identity = match card.identity() {
         Ok(identity) => identity,
         Err(error) => return Ok(Err(error.to_string())),
