@@ -8,6 +8,7 @@ mod card;
 mod documents;
 mod http_client;
 mod issuer;
+mod issuing;
 mod large;
 mod mail;
 mod middleware;
@@ -32,7 +33,7 @@ const USAGE: &str =
     "usage: bench [card|middleware|issuer|mail|documents] [--json] [--small] [--only PART] [--plot FILE.svg] [--sizing FILE.md]
 parts of card: apdus, signatures, objects, generation, cards
 parts of middleware: certificates, pkcs11
-parts of issuer: cards, signing, lists, serving, directory, registry
+parts of issuer: cards, batch, signing, lists, serving, directory, registry
 parts of mail: letters, recipients, revocation, large, response-times
 parts of documents: signing, verifying, sealing, time-stamps, distribution";
 
@@ -143,6 +144,9 @@ fn issuer(options: &Options) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     if options.wants("cards") {
         rows.extend(issuer::rows()?);
+    }
+    if options.wants("batch") {
+        rows.extend(issuing::rows(options.small)?);
     }
     rows.extend(authority::rows(options)?);
     if options.wants("registry") {
