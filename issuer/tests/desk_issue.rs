@@ -208,7 +208,10 @@ fn nobody_gets_two_cards_and_no_card_two_holders() {
     let second = desk.yubikey("second.card", &[]);
     let again =
         desk.issuer(&["issue", "alice@example.org", "--card", &second, "--transport-pin-file", "pin2"]);
-    again.refuses(1, &["alice@example.org has card", "issuer revoke alice@example.org"]);
+    again.refuses(
+        1,
+        &["alice@example.org has card", "issuer renew alice@example.org", "issuer replace alice@example.org"],
+    );
     let other = desk.issuer(&["issue", "bob@example.org", "--card", &first, "--transport-pin-file", "pin3"]);
     other.refuses(1, &["issued to alice@example.org", "not issued twice"]);
     let same = desk.issuer(&["issue", "alice@example.org", "--card", &first, "--transport-pin-file", "pin4"]);
