@@ -122,11 +122,12 @@ async fn a_card_takes_anothers_place_in_the_commit_that_makes_it_its_holders(pla
         if let Some(command) = then {
             registry.command_card(old, command, at(6)).await.unwrap();
         }
-        let overtaken =
-            registry.complete_personalisation((new, 2), InitialPin::Transport, Some(old), &[], at(7)).await;
+        let last = ("hand-over".to_owned(), None);
+        let pin = (InitialPin::Transport, &last);
+        let overtaken = registry.complete_personalisation((new, 2), pin, Some(old), &[], at(7)).await;
         assert!(matches!(overtaken, Err(RegistryError::CardRefused(CardRefusal::Overtaken { .. }))));
         assert_ne!(registry.card(old).await.unwrap().card.state().name(), "replaced", "half of it was done");
-        let pin = InitialPin::ChosenByHolder;
+        let pin = (InitialPin::ChosenByHolder, &last);
         let made = registry.complete_personalisation((new, 1), pin, Some(old), &[], at(7)).await.unwrap();
         assert_eq!(made.state().name(), "active", "whoever chose the PIN uses the card");
         assert_eq!(registry.card(old).await.unwrap().card.state().name(), state);
