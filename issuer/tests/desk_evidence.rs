@@ -31,25 +31,46 @@ fn lived() -> Desk {
     desk
 }
 
-/// The commands of a README, as one script.
-fn commands(readme: &str) -> String {
+/// The checks of a README, each a script of its own.
+fn checks(readme: &str) -> Vec<String> {
     let blocks: Vec<_> =
-        readme.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
-    assert_eq!(blocks.len(), 5, "{readme}");
-    format!("set -e\n{}", blocks.concat())
+        readme.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned()).collect();
+    assert_eq!(blocks.len(), 6, "{readme}");
+    blocks
 }
 
-/// Runs commands in a folder, with the tools that the README names and no others.
-fn run(script: &str, folder: &Path, tools: &Path) -> (bool, String) {
-    let output = Command::new("/bin/sh")
-        .args(["-c", script])
-        .env_clear()
-        .env("PATH", tools)
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+/// What the organisation tells of its audit key by another way than the folder.
+fn told(desk: &Desk) -> String {
+    desk.json(&["audit", "verify"])["audit_key"].as_str().unwrap().to_owned()
+}
+
+/// Runs each check by itself, as a reader does, with the tools that the README names and no others: whether all of them
+/// end with exit status 0, and what they say up to the first that does not.
+fn run_in(shell: &str, checks: &[String], folder: &Path, tools: &Path, key: &str) -> (bool, String) {
+    let mut said = String::new();
+    for check in checks {
+        let output = Command::new(shell)
+            .args(["-c", check])
+            .env_clear()
+            .env("PATH", tools)
+            .env("audit_key", key)
+            .current_dir(folder)
+            .output()
+            .unwrap();
+        said.push_str(&String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+        if !output.status.success() {
+            return (false, said);
+        }
+    }
+    (true, said)
+}
+
+/// In two shells, which must agree.
+fn run(checks: &[String], folder: &Path, tools: &Path, key: &str) -> (bool, String) {
+    let (is_good, said) = run_in("/bin/dash", checks, folder, tools, key);
+    let (bash, also) = run_in("/bin/bash", checks, folder, tools, key);
+    assert_eq!(is_good, bash, "dash: {said}\nbash: {also}");
+    (is_good, said)
 }
 
 fn tools(directory: &Path) -> PathBuf {
@@ -68,8 +89,8 @@ fn the_commands_of_the_readme_prove_a_life_and_notice_every_change() {
     let desk = lived();
     let (folder, tools) = (desk.path("evidence"), tools(desk.directory.path()));
     let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
-    let script = commands(&readme);
-    let (is_good, said) = run(&script, &folder, &tools);
+    let (script, key) = (checks(&readme), told(&desk));
+    let (is_good, said) = run(&script, &folder, &tools, &key);
     assert!(is_good, "{said}");
     // All of her eight certificates, and nothing of Bob.
     let certificates = files_below(&folder.join("certificates"));
@@ -95,18 +116,22 @@ fn the_commands_of_the_readme_prove_a_life_and_notice_every_change() {
         let text = String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned();
         assert!(!text.contains("bob@example.org") && !text.contains("Bob Ruiz"), "{}", file.display());
     }
-    for file in files {
+    for (index, file) in files.into_iter().enumerate() {
+        let is_good = || run_in(["/bin/dash", "/bin/bash"][index % 2], &script, &folder, &tools, &key).0;
         let before = std::fs::read(&file).unwrap();
         let mut changed = before.clone();
         let middle = changed.len() / 2;
         changed[middle] ^= 1;
         std::fs::write(&file, &changed).unwrap();
-        assert!(!run(&script, &folder, &tools).0, "a change of {} is not noticed", file.display());
+        assert!(!is_good(), "a change of {} is not noticed", file.display());
         std::fs::remove_file(&file).unwrap();
-        assert!(!run(&script, &folder, &tools).0, "that {} is missing is not noticed", file.display());
+        assert!(!is_good(), "that {} is missing is not noticed", file.display());
         std::fs::write(&file, before).unwrap();
     }
-    assert!(run(&script, &folder, &tools).0);
+    assert!(run(&script, &folder, &tools, &key).0);
+    let added = folder.join("events/0000000099.txt");
+    std::fs::write(&added, "something").unwrap();
+    assert!(!run(&script, &folder, &tools, &key).0, "what was added is not noticed");
 }
 
 /// Two keys of the root, two of the authority for people, two audit keys: the commands of the README are the same.
@@ -130,7 +155,8 @@ fn evidence_spans_new_roots_and_a_restored_registry() {
     desk.issuer(&["evidence", "alice@example.org", "--to", "evidence"]).expect(0);
     let (folder, tools) = (desk.path("evidence"), tools(desk.directory.path()));
     let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
-    let (is_good, said) = run(&commands(&readme), &folder, &tools);
+    let (script, key) = (checks(&readme), told(&desk));
+    let (is_good, said) = run(&script, &folder, &tools, &key);
     assert!(is_good, "{said}");
     let anchors = std::fs::read_to_string(folder.join("anchor.pem")).unwrap();
     assert_eq!(anchors.matches("BEGIN CERTIFICATE").count(), 2);
@@ -138,8 +164,9 @@ fn evidence_spans_new_roots_and_a_restored_registry() {
     // Each root alone reaches everything, through what the roots say of each other.
     for anchor in anchors.split_inclusive("-----END CERTIFICATE-----\n") {
         std::fs::write(desk.path("anchor.pem"), anchor).unwrap();
-        let script = commands(&readme).replace("-CAfile anchor.pem", "-CAfile ../anchor.pem");
-        let (is_good, said) = run(&script, &folder, &tools);
+        let script: Vec<_> =
+            script.iter().map(|check| check.replace("-CAfile anchor.pem", "-CAfile ../anchor.pem")).collect();
+        let (is_good, said) = run(&script, &folder, &tools, &key);
         assert!(is_good, "{said}");
     }
 }
@@ -149,7 +176,8 @@ fn evidence_spans_new_roots_and_a_restored_registry() {
 fn a_folder_that_was_made_anew_is_not_believed() {
     let desk = lived();
     let (folder, tools) = (desk.path("evidence"), tools(desk.directory.path()));
-    let script = commands(&std::fs::read_to_string(folder.join("README.md")).unwrap());
+    let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let (script, key) = (checks(&readme), told(&desk));
     let sign = |key: &Path| {
         let made = Command::new("sh")
             .arg("-c")
@@ -165,7 +193,7 @@ fn a_folder_that_was_made_anew_is_not_believed() {
     };
     let audit_key = desk.home().join("keys/audit.pem");
     sign(&audit_key);
-    assert!(run(&script, &folder, &tools).0, "the script that forges does not even do it right");
+    assert!(run(&script, &folder, &tools, &key).0, "the script that forges does not even do it right");
 
     // The reason of an event, told otherwise, with its hash.
     let event = files_below(&folder.join("events"))
@@ -181,7 +209,7 @@ fn a_folder_that_was_made_anew_is_not_believed() {
         .unwrap();
     assert!(sums.success());
     sign(&audit_key);
-    let (is_good, said) = run(&script, &folder, &tools);
+    let (is_good, said) = run(&script, &folder, &tools, &key);
     assert!(!is_good && said.contains("is in no checkpoint"), "{said}");
     std::fs::write(&event, before).unwrap();
     let sums = Command::new("sh")
@@ -190,7 +218,7 @@ fn a_folder_that_was_made_anew_is_not_believed() {
         .status();
     assert!(sums.unwrap().success());
     sign(&audit_key);
-    assert!(run(&script, &folder, &tools).0);
+    assert!(run(&script, &folder, &tools, &key).0);
 
     // A checkpoint in between, taken out.
     let checkpoints = files_below(&folder.join("checkpoints"));
@@ -204,7 +232,7 @@ fn a_folder_that_was_made_anew_is_not_believed() {
     let middle = lonely[lonely.len() / 2];
     std::fs::remove_file(middle).unwrap();
     sign(&audit_key);
-    assert!(!run(&script, &folder, &tools).0, "a missing checkpoint is not noticed");
+    assert!(!run(&script, &folder, &tools, &key).0, "a missing checkpoint is not noticed");
 
     // Another key.
     let other = desk.path("other.pem");
@@ -235,7 +263,57 @@ fn a_folder_that_was_made_anew_is_not_believed() {
         .success()
     );
     sign(&other);
-    assert!(!run(&script, &folder, &tools).0, "another key is not noticed");
+    assert!(!run(&script, &folder, &tools, &key).0, "another key is not noticed");
+    // Whose name the folder says too: only what was told by another way is against it.
+    let foreign = Command::new("sh")
+        .args(["-c", "openssl pkey -pubin -in audit-key.pem -outform DER | sha256sum | cut -c 1-64"])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    let foreign = String::from_utf8(foreign.stdout).unwrap();
+    std::fs::write(folder.join("README.md"), readme.replace(&key, foreign.trim())).unwrap();
+    sign(&other);
+    let renamed = checks(&std::fs::read_to_string(folder.join("README.md")).unwrap());
+    let first = |key: &str| run(&renamed[..1], &folder, &tools, key).0;
+    assert!(first(foreign.trim()), "the test forges badly");
+    assert!(!first(&key), "a foreign key is believed");
+    assert!(!first(""), "without the key's name nothing can be told");
+}
+
+/// What somebody does who has no key at all: an event, its hash, and the hash in the manifest.
+#[test]
+fn an_event_forged_without_any_key_makes_a_check_fail() {
+    let desk = lived();
+    let (folder, tools) = (desk.path("evidence"), tools(desk.directory.path()));
+    let (script, key) = (checks(&std::fs::read_to_string(folder.join("README.md")).unwrap()), told(&desk));
+    let event = files_below(&folder.join("events")).into_iter().next().unwrap();
+    let name = format!("events/{}", event.file_name().unwrap().to_str().unwrap());
+    let sum = || {
+        let text = std::fs::read(&event).unwrap();
+        hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text))
+    };
+    let before = sum();
+    let text = std::fs::read_to_string(&event).unwrap();
+    std::fs::write(&event, text.replacen("alice", "malice", 1) + "x").unwrap();
+    for lists in [&["manifest.sha256"][..], &["events.sha256"], &["manifest.sha256", "events.sha256"]] {
+        let kept: Vec<_> = lists
+            .iter()
+            .map(|list| {
+                let path = folder.join(list);
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert!(text.contains(&format!("{before}  {name}")), "{text}");
+                std::fs::write(&path, text.replace(&before, &sum())).unwrap();
+                (path, text)
+            })
+            .collect();
+        let (is_good, said) = run(&script, &folder, &tools, &key);
+        assert!(!is_good, "{lists:?}: {said}");
+        // The events' own check does not lean on the manifest's.
+        assert!(!run(&script[3..4], &folder, &tools, &key).0, "{lists:?}: {said}");
+        for (path, text) in kept {
+            std::fs::write(path, text).unwrap();
+        }
+    }
 }
 
 #[test]

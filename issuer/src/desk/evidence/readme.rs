@@ -34,8 +34,9 @@ impl Readme<'_> {
         let _ = writeln!(text, "# Evidence: the cards of {name} <{mail}>\n");
         let _ = writeln!(
             text,
-            "Taken from the issuer's registry on {:.0}. Each check below is run in this folder by a POSIX shell with openssl (3.0 or \
-             later), sha256sum, grep, head, tail, cut and tr; each must end with exit status 0.\n",
+            "Taken from the issuer's registry on {:.0}. Each check below is one script for a POSIX shell, run in this folder, with openssl \
+             (3.0 or later), sha256sum, grep, head, tail, cut, tr and rm. Each must end with exit status 0; whatever else it prints, any \
+             other status means that this folder proves nothing.\n",
             self.now
         );
         self.story(&mut text);
@@ -65,19 +66,29 @@ impl Readme<'_> {
         let _ = write!(
             text,
             "\n## Whose word it is\n\n\
-             Two things must come to you by another way than this folder: the SHA-256 of the audit keys and the organisation's root \
-             certificates (`anchor.pem`; after a roll-over there are two). Both are also in the organisation's published directory \
-             (`audit/keys.pem`, `anchor.pem`). The key that signs this folder is `{key}`; the names of the files in `audit-keys/` are \
-             those of the keys that signed the checkpoints, more than one where a registry was restored meanwhile:\n\n\
+             Whoever made this folder up could have made the key up too. So the SHA-256 of the audit key must come to you by another way \
+             than this folder: from the auditor, who reads it in `issuer audit verify --json`, or from `audit/keys.pem` in the organisation's \
+             published directory. Set it, `export audit_key=...`, and compare; without it this check fails:\n\n\
              ```sh\n\
+             set -e\n\
+             told=${{audit_key:?set it to the SHA-256 of the audit key as the organisation told it to you}}\n\
+             test \"$(openssl pkey -pubin -in audit-key.pem -outform DER | sha256sum | cut -c 1-64)\" = \"$told\"\n\
+             ```\n\n\
+             That key signs this folder, with the organisation's root certificates (`anchor.pem`; after a roll-over there are two) and the \
+             keys that signed the checkpoints (`audit-keys/`, more than one where a registry was restored meanwhile). It calls itself `{key}`:\n\n\
+             ```sh\n\
+             set -e\n\
              name() {{ openssl pkey -pubin -in \"$1\" -outform DER | sha256sum | cut -c 1-64; }}\n\
              test \"$(name audit-key.pem)\" = {key}\n\
-             for key in {}; do\n  test \"$(name \"audit-keys/$key.pem\")\" = \"$key\" || exit 1\ndone\n\
+             for key in {}; do\n  test \"$(name \"audit-keys/$key.pem\")\" = \"$key\"\ndone\n\
              ```\n\n\
-             Nothing in this folder was changed since:\n\n\
+             Nothing in this folder was changed or added since:\n\n\
              ```sh\n\
+             set -e\n\
              openssl dgst -sha256 -verify audit-key.pem -signature manifest.sig manifest.sha256\n\
              sha256sum --check --strict --quiet manifest.sha256\n\
+             for file in * */*; do\n  case $file in manifest.sha256 | manifest.sig) continue ;; esac\n  \
+             test -d \"$file\" || grep --quiet --line-regexp \".\\{{64\\}}  $file\" manifest.sha256\ndone\n\
              ```\n",
             signers.join(" ")
         );
@@ -86,7 +97,7 @@ impl Readme<'_> {
     fn certificates(&self, text: &mut String) {
         text.push_str(
             "\n## The certificates\n\nEach was issued by an authority of the organisation; the time of the check is that of this folder. On hold \
-             counts as revoked.\n\n```sh\n",
+             counts as revoked.\n\n```sh\nset -e\n",
         );
         let _ = writeln!(text, "at={}", self.now.as_second());
         text.push_str(CHECK);
@@ -119,24 +130,28 @@ const LOG: &str = "\n## The events are part of the log\n\n\
 An event's file is exactly what is hashed; its last line is the hash of the event before it. Each stands in the list of a \
 checkpoint, which an audit key signed in the moment in which the event was recorded.\n\n\
 ```sh\n\
+set -e\n\
 sha256sum --check --strict --quiet events.sha256\n\
-while read -r hash name; do\n\
-  grep --quiet --line-regexp \"$hash\" checkpoints/*.hashes || { echo \"$name is in no checkpoint\"; exit 1; }\n\
-done < events.sha256\n\
+for event in events/*.txt; do\n\
+  hash=$(sha256sum < \"$event\" | cut -c 1-64)\n\
+  grep --quiet --line-regexp \"$hash  $event\" events.sha256\n\
+  grep --quiet --line-regexp \"$hash\" checkpoints/*.hashes || { echo \"$event is in no checkpoint\"; exit 1; }\n\
+done\n\
 for list in checkpoints/*.hashes; do\n\
   checkpoint=\"${list%.hashes}.txt\"\n\
-  grep --quiet --line-regexp \"batch $(sha256sum < \"$list\" | cut -c 1-64)\" \"$checkpoint\" || exit 1\n\
-  grep --quiet --line-regexp \"hash $(tail -n 1 \"$list\")\" \"$checkpoint\" || exit 1\n\
+  grep --quiet --line-regexp \"batch $(sha256sum < \"$list\" | cut -c 1-64)\" \"$checkpoint\"\n\
+  grep --quiet --line-regexp \"hash $(tail -n 1 \"$list\")\" \"$checkpoint\"\n\
 done\n\
 ```\n\n\
 Every checkpoint since is signed, and names the one before it: the log of then is the beginning of the log of now.\n\n\
 ```sh\n\
+set -e\n\
 before=\n\
 for checkpoint in checkpoints/*.txt; do\n\
   tail -n 1 \"$checkpoint\" | openssl base64 -d -A > /tmp/signature.$$\n\
   key=audit-keys/$(grep '^key ' \"$checkpoint\" | cut -c 5-).pem\n\
-  head -n 9 \"$checkpoint\" | openssl dgst -sha256 -verify \"$key\" -signature /tmp/signature.$$ > /dev/null || exit 1\n\
-  test -z \"$before\" || grep --quiet --line-regexp \"previous $before\" \"$checkpoint\" || exit 1\n\
+  head -n 9 \"$checkpoint\" | openssl dgst -sha256 -verify \"$key\" -signature /tmp/signature.$$ > /dev/null\n\
+  test -z \"$before\" || grep --quiet --line-regexp \"previous $before\" \"$checkpoint\"\n\
   before=$(sha256sum < \"$checkpoint\" | cut -c 1-64)\n\
 done\n\
 rm -f /tmp/signature.$$\n\
@@ -150,9 +165,9 @@ const CHECK: &str = "look() {\n\
   openssl verify -x509_strict -crl_check_all -attime \"$at\" -CAfile anchor.pem -untrusted chain.pem -CRLfile crls.pem \\\n\
     \"certificates/$1.pem\" 2>&1\n\
 }\n\
-good() { look \"$1\" | grep --quiet ': OK' || { echo \"$1 is not good\"; exit 1; }; }\n\
-revoked() { look \"$1\" | grep --quiet 'certificate revoked' || { echo \"$1 is not revoked\"; exit 1; }; }\n\
-expired() { look \"$1\" | grep --quiet 'certificate has expired' || { echo \"$1 is not expired\"; exit 1; }; }\n";
+good() { look \"$1\" | grep --quiet --line-regexp \"certificates/$1.pem: OK\" || { echo \"$1 is not good\"; exit 1; }; }\n\
+revoked() { look \"$1\" | grep --quiet --line-regexp 'error 23 at 0 depth lookup: certificate revoked' || { echo \"$1 is not revoked\"; exit 1; }; }\n\
+expired() { look \"$1\" | grep --quiet --line-regexp 'error 10 at 0 depth lookup: certificate has expired' || { echo \"$1 is not expired\"; exit 1; }; }\n";
 
 const LIMITS: &str = "\n## What it does not say\n\n\
 Events about others are left out; their hashes are in the lists, and say nothing else of them. That nothing else was recorded \
