@@ -5,6 +5,7 @@
 //! writers take turns (BEGIN IMMEDIATE), on PostgreSQL because the row of the log's end is locked. Two desks that want
 //! the same card or person are so one after the other, and the second sees what the first did.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,7 +20,7 @@ use super::postgres;
 use super::records::EmulatedCards;
 use super::rows::{self, damaged, time_text};
 use super::url::RegistryUrl;
-use super::writers::Writers;
+use super::writers::{Alone, Writers};
 use super::{adoption, checkpoints, sqlite};
 use crate::domain::{
     Actor, AuditRecord, ChainEnd, ChainHash, Notary, RegistryEvent, SignedCheckpoint, Subject,
@@ -29,8 +30,8 @@ use crate::domain::{
 pub struct Registry {
     pub(super) pool: AnyPool,
     kind: Kind,
-    /// Of the same file in this process; PostgreSQL has none.
-    writers: Option<Arc<Writers>>,
+    /// Those who change the same registry in this process.
+    writers: Arc<Writers>,
     actor: Mutex<Option<Actor>>,
     notary: Option<Arc<dyn Notary>>,
     lets_last_administrator_go: AtomicBool,
@@ -160,8 +161,9 @@ impl Registry {
 
     fn opened(pool: AnyPool, kind: Kind, url: &RegistryUrl, actor: Actor) -> Self {
         let writers = match url {
-            RegistryUrl::Sqlite(path) => Some(Writers::of(path)),
-            RegistryUrl::Postgres(_) => None,
+            RegistryUrl::Sqlite(path) => Writers::of(path),
+            // Without its password.
+            RegistryUrl::Postgres(_) => Writers::of(Path::new(&url.to_string())),
         };
         let lets_last_administrator_go = AtomicBool::new(false);
         let actor = Mutex::new(Some(actor));
@@ -235,12 +237,16 @@ impl Registry {
         actor: Actor,
         work: impl AsyncFnOnce(&mut Change) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        let (turn, transaction) = match &self.writers {
-            Some(writers) => {
-                let (turn, transaction) = writers.turn(async || self.begin().await).await?;
-                (Some(turn), transaction)
+        let (turn, _alone, transaction): (_, Option<Alone<'_>>, _) = match self.kind {
+            Kind::Sqlite => {
+                let (turn, transaction) = self.writers.turn(async || self.begin().await).await?;
+                (Some(turn), None, transaction)
             }
-            None => (None, self.begin().await?),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => {
+                let alone = self.writers.alone().await;
+                (None, Some(alone), self.begin().await?)
+            }
         };
         let mut change = self.change_in(transaction, actor).await?;
         let worked = work(&mut change).await;

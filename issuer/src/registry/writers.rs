@@ -5,8 +5,9 @@
 //! transaction, between a savepoint and its release (SQLite, SAVEPOINT); the first whose second turn comes commits for all,
 //! and only then is anybody told that it is done. A change that is alone commits at once.
 //!
-//! All open registries of one file in this process share the queue. PostgreSQL's do not: its server has a connection for each,
-//! and gathers commits itself.
+//! All open registries of one file in this process share the queue. Of one PostgreSQL database too, but each commits its own
+//! change: there the queue keeps all but one of a process from waiting at the server, which waits for nobody longer than ten
+//! seconds.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -42,10 +43,15 @@ pub(super) struct Turn<'w> {
     is_over: bool,
 }
 
+/// The turn of a change that commits by itself.
+pub(super) struct Alone<'w>(
+    #[expect(dead_code, reason = "it is held, not read")] MutexGuard<'w, Option<Open>>,
+);
+
 static OF_FILES: Mutex<Option<HashMap<PathBuf, Weak<Writers>>>> = Mutex::new(None);
 
 impl Writers {
-    /// Those of this file.
+    /// Those of this file, or of the database of this name.
     pub(super) fn of(file: &Path) -> Arc<Self> {
         let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
         let mut files = OF_FILES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,6 +63,12 @@ impl Writers {
         let writers = Arc::new(Self::default());
         files.insert(file, Arc::downgrade(&writers));
         writers
+    }
+
+    /// Waits for a turn in which nobody shares a commit.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
+    pub(super) async fn alone(&self) -> Alone<'_> {
+        Alone(self.turn.lock().await)
     }
 
     /// Waits for a turn; answers it with the transaction to write in, which `begin` opens if none is.
