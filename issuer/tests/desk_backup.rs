@@ -174,6 +174,9 @@ fn what_is_no_backup_is_refused_before_it_is_read() {
     long.set_len(1 << 33).unwrap();
     desk.issuer(&["restore", "long"]).refuses(1, &["is not a backup of an issuer"]);
     desk.issuer(&["restore", "."]).refuses(1, &["is not a file"]);
+    let made = std::process::Command::new("mkfifo").arg(desk.path("pipe")).status().unwrap();
+    assert!(made.success());
+    desk.issuer(&["restore", "pipe"]).refuses(1, &["pipe is not a file"]);
 }
 
 #[test]

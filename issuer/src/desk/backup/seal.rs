@@ -67,14 +67,15 @@ const LARGEST: u64 = 64 * 1024 * 1024 * 1024;
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error: &std::io::Error| Failure::file(path, error);
     let refused = |what: &str| Failure::new("malformed", format!("{} {what}", path.display()));
-    let mut file = std::fs::File::open(path).map_err(|error| failed(&error))?;
-    let about = file.metadata().map_err(|error| failed(&error))?;
+    // Before it is opened: a pipe would wait for whoever writes into it.
+    let about = std::fs::metadata(path).map_err(|error| failed(&error))?;
     if !about.is_file() {
         return Err(refused("is not a file; name the backup that issuer backup wrote"));
     }
     if about.len() > LARGEST {
         return Err(refused("is longer than any backup of an issuer"));
     }
+    let mut file = std::fs::File::open(path).map_err(|error| failed(&error))?;
     let mut sealed = Vec::new();
     let header = u64::try_from(HEADER).unwrap_or(u64::MAX);
     (&mut file).take(header).read_to_end(&mut sealed).map_err(|error| failed(&error))?;
