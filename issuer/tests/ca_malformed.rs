@@ -54,6 +54,7 @@ fn damaged_crls_are_never_published() {
     let directory = TempDir::new().unwrap();
     let directory = PublishedDirectory::open(directory.path()).unwrap();
     let mut publication = Publication {
+        accepted: None,
         now: world.now,
         authorities: world.authorities(),
         certificates: Vec::new(),

@@ -3,7 +3,8 @@
 
 mod desk_support;
 
-use desk_support::{Desk, openssl};
+use desk_support::{Desk, Run, files_below, openssl, run};
+use issuer::ca::Certificate;
 use issuer::domain::AuthorityName;
 use issuer::registry::{Registry, RegistryUrl};
 use jiff::{SignedDuration, Timestamp};
@@ -84,4 +85,55 @@ async fn a_clock_that_was_ahead_is_accepted_with_a_reason_and_only_so_far() {
     // What comes after it counts again, however far before the accepted time.
     record_crl(&desk, "2998-01-02T03:04:05Z".parse().unwrap()).await;
     desk.issuer(&["publish", "--to", "public"]).refuses(1, &["2998-01-02T03:04:05Z"]);
+}
+
+/// The desk on another day.
+fn on(desk: &Desk, later: &str, arguments: &[&str]) -> Run {
+    let issuer = desk.command(arguments);
+    let mut command = std::process::Command::new("faketime");
+    command.args(["-m", "-f", later]).arg(issuer.get_program()).args(issuer.get_args());
+    command.current_dir(desk.directory.path()).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    run(&mut command)
+}
+
+/// The number of the people's CRL that is published, and what it revokes.
+fn published(desk: &Desk) -> (u64, usize) {
+    let people = files_below(&desk.path("public/ca"))
+        .into_iter()
+        .map(|file| Certificate::from_der(std::fs::read(file).unwrap()).unwrap())
+        .find(|authority| authority.subject().contains("People CA"))
+        .unwrap();
+    let crl = desk.text(&format!("public/crl/{}.crl", hex::encode(people.subject_key_identifier())));
+    let shown = openssl(&["crl", "-inform", "DER", "-noout", "-text", "-in", &crl]);
+    let text = String::from_utf8(shown.stdout).unwrap();
+    let (_, number) = text.split_once("CRL Number:").unwrap();
+    let number = number.trim_start().lines().next().unwrap().trim();
+    let number = number.strip_prefix("0x").map_or_else(|| number.parse(), |hex| u64::from_str_radix(hex, 16));
+    (number.unwrap(), text.matches("Serial Number:").count())
+}
+
+/// A revocation would else have to wait until the day that a clock once said (RFC 5280 section 5.2.3: the number grows).
+#[test]
+fn what_a_clock_that_was_ahead_published_is_followed_once_the_clock_is_accepted() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    let publish = ["publish", "--to", "public"];
+    let ahead = on(&desk, "+70d", &publish);
+    ahead.expect(0);
+    assert!(ahead.stderr.contains("days after the newest event"), "{}", ahead.stderr);
+    assert!(ahead.stderr.contains("if it is ahead, set it right"), "{}", ahead.stderr);
+    let before = published(&desk);
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    desk.issuer(&publish).refuses(1, &["issuer clock accept"]);
+    assert_eq!(published(&desk), before);
+    desk.issuer(&["clock", "accept", "--why", "it was ahead"]).expect(0);
+    let done = desk.issuer(&publish);
+    done.expect(0);
+    assert!(!done.stderr.contains("the clock"), "{}", done.stderr);
+    let after = published(&desk);
+    assert!(after.0 > before.0 && before.1 == 0 && after.1 > 0, "{before:?} {after:?}");
+    desk.issuer(&publish).expect(0);
+    desk.issuer(&["publish", "--to", "elsewhere"]).expect(0);
+    desk.issuer(&["audit", "verify"]).expect(0);
 }

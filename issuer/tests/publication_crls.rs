@@ -63,6 +63,7 @@ impl Desk {
     fn publish(&self, number: u64, crls: Vec<Vec<u8>>) -> Result<Report, PublicationError> {
         let registered = RegisteredRevocations { number, revoked: self.revoked.clone() };
         let publication = Publication {
+            accepted: None,
             now: self.world.now,
             authorities: self.world.authorities(),
             certificates: Vec::new(),

@@ -53,6 +53,7 @@ impl Office {
             .map(|certificate| (certificate.serial_number().to_string(), certificate.not_after()))
             .collect();
         let publication = Publication {
+            accepted: None,
             now,
             authorities: self.world.authorities(),
             certificates: self.certificates.clone(),
@@ -282,6 +283,7 @@ fn a_certificate_or_authority_that_is_not_ours_is_refused() {
     let directory = PublishedDirectory::open(office.directory.path()).unwrap();
     for authorities in [vec![office.world.people.certificate().clone()], office.certificates[..1].to_vec()] {
         let publication = Publication {
+            accepted: None,
             now: office.world.now,
             authorities,
             certificates: Vec::new(),

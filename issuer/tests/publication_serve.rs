@@ -69,6 +69,7 @@ impl Site {
 
     fn publish(&self) {
         let publication = Publication {
+            accepted: None,
             now: self.world.now,
             authorities: self.world.authorities(),
             certificates: self.certificates.clone(),

@@ -1,7 +1,8 @@
 //! Whether the computer's clock can be believed, and `issuer clock accept`: what to do when it could not.
 //!
 //! A clock that is behind what was recorded would sign into the past, one that is far ahead into a future that
-//! everything after it must wait for. Both stop what signs, and nothing else: a revocation never waits.
+//! everything after it must wait for. Both stop what signs, and nothing else: a revocation never waits. A rest that is long
+//! and can be true is only said.
 
 use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
@@ -42,6 +43,9 @@ const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 /// For how long a desk may rest before its clock is doubted.
 const LONGEST_REST: SignedDuration = SignedDuration::from_hours(400 * 24);
 
+/// For how long a desk may rest before somebody is asked to look at its clock: CRLs are made every week.
+const NOTED_REST: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 /// Why the clock is doubted.
 struct Doubt {
     code: &'static str,
@@ -65,8 +69,15 @@ impl Office {
     pub async fn time_to_sign(&self) -> Result<Timestamp, Failure> {
         self.require_witness()?;
         let now = self.clock.now();
-        match self.doubt(now).await? {
-            None => Ok(now),
+        let newest = self.newest_known().await?;
+        let doubt = newest.as_ref().and_then(|(newest, what)| judge(now, *newest, what));
+        match doubt {
+            None => {
+                if let Some(note) = newest.and_then(|(newest, what)| long_rest(now, newest, &what)) {
+                    output::progress(&format!("warning: {note}"));
+                }
+                Ok(now)
+            }
             Some(doubt) => Err(Failure::new(
                 doubt.code,
                 format!(
@@ -78,6 +89,12 @@ impl Office {
     }
 
     async fn doubt(&self, now: Timestamp) -> Result<Option<Doubt>, Failure> {
+        let newest = self.newest_known().await?;
+        Ok(newest.and_then(|(newest, what)| judge(now, newest, &what)))
+    }
+
+    /// The newest thing that the clock is judged by, and what it is; none where nothing counts.
+    async fn newest_known(&self) -> Result<Option<(Timestamp, String)>, Failure> {
         let accepted = self.registry.accepted_clock().await?;
         let event = match accepted {
             Some((sequence, _)) => self.registry.newest_event_after(sequence).await?,
@@ -91,8 +108,7 @@ impl Office {
         // CRLs and lists up to an accepted time have events beside them, if they were made after it was accepted.
         let counts = |at: Timestamp| accepted.is_none_or(|(_, until)| at > until);
         let others = crl.into_iter().chain(list).filter(|(at, ..)| counts(*at));
-        let Some((newest, _, what)) = event.into_iter().chain(others).max() else { return Ok(None) };
-        Ok(judge(now, newest, &what))
+        Ok(event.into_iter().chain(others).max().map(|(newest, _, what)| (newest, what)))
     }
 }
 
@@ -109,6 +125,17 @@ fn judge(now: Timestamp, newest: Timestamp, what: &str) -> Option<Doubt> {
         return Some(Doubt { code: "clock-ahead", newest, message });
     }
     None
+}
+
+/// What is said of a clock that is let by, and may be ahead all the same.
+fn long_rest(now: Timestamp, newest: Timestamp, what: &str) -> Option<String> {
+    let rest = now.duration_since(newest);
+    (rest > NOTED_REST).then(|| {
+        format!(
+            "the clock says {now:.0}, {} days after {what} of {newest}; if it is ahead, set it right before anything more is signed: everything later would have to wait for that day, or for issuer clock accept",
+            rest.as_hours() / 24
+        )
+    })
 }
 
 /// Shows, or accepts.
@@ -170,5 +197,10 @@ mod tests {
         assert_eq!(code(-61), Some("clock-behind"));
         assert_eq!((code(-60), code(0), code(longest)), (None, None, None));
         assert_eq!(code(longest + 1), Some("clock-ahead"));
+        let note =
+            |seconds: i64| long_rest(newest + SignedDuration::from_secs(seconds), newest, "the newest event");
+        let noted = NOTED_REST.as_secs();
+        assert_eq!((note(-1), note(noted)), (None, None));
+        assert!(note(noted + 1).is_some_and(|note| note.contains("30 days after the newest event")));
     }
 }

@@ -77,12 +77,22 @@ pub enum CrlRefusal {
         /// Its nextUpdate.
         next_update: Timestamp,
     },
-    /// It lies in the future, or before its predecessor.
+    /// It lies before its predecessor, and nobody accepted the clock since.
+    #[error(
+        "it says it was made {this_update}, before the published one of {published}; set the clock right and publish again, or if it is right and was ahead then: issuer clock accept --why TEXT"
+    )]
+    BeforePublished {
+        /// Its thisUpdate.
+        this_update: Timestamp,
+        /// The published one's.
+        published: Timestamp,
+    },
+    /// It lies in the future.
     #[error("it says it was made {this_update}, which is {reason}; set the clock right and publish again")]
     MadeAtTheWrongTime {
         /// Its thisUpdate.
         this_update: Timestamp,
-        /// `in the future` or `before the published one of TIME`.
+        /// `in the future`.
         reason: String,
     },
     /// What is published cannot be compared with.

@@ -9,19 +9,36 @@ use crate::ca::crl::entry_view::EntryView;
 use crate::ca::crl::view::CrlView;
 use crate::ca::{CaError, SerialNumber, lint};
 
+/// The clock that a publication goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct TrustedClock {
+    /// What it says.
+    pub now: Timestamp,
+    /// Up to which time recorded things no longer speak against it, because somebody accepted it (`issuer clock accept`):
+    /// it had been ahead.
+    pub accepted: Option<Timestamp>,
+}
+
+impl From<Timestamp> for TrustedClock {
+    fn from(now: Timestamp) -> Self {
+        Self { now, accepted: None }
+    }
+}
+
 /// Judges whether `successor` may be published after `predecessor` (both DER, of one authority and one scope; none for
 /// the first).
 ///
 /// An entry may be left out once its certificate, by `not_after`, had expired when the predecessor was made:
 /// RFC 5280 section 3.3 keeps it until it appeared on one CRL beyond the expiry. One whose certificate is
-/// unknown stays. Of a delta only number and times are compared: its entries start from a complete CRL.
+/// unknown stays. RFC 5280 section 5.2.3 asks for a number that grows, not for a time that does: a predecessor of a clock
+/// that was ahead, and that the accepted clock is known to be behind of, does not hold its successors up. Of a delta only number and times are compared: its entries start from a complete CRL.
 ///
 /// # Errors
 /// The refusal.
 pub fn check_succession(
     predecessor: Option<&[u8]>,
     successor: &[u8],
-    now: Timestamp,
+    clock: impl Into<TrustedClock>,
     not_after: impl Fn(&SerialNumber) -> Option<Timestamp>,
 ) -> Result<(), CrlRefusal> {
     let findings = lint::lint_crl(successor)?;
@@ -30,16 +47,17 @@ pub fn check_succession(
         return Err(CrlRefusal::Lint(text.join("; ")));
     }
     let new = CrlView::from_der(successor)?;
-    check_times(&new, now)?;
+    let clock = clock.into();
+    check_times(&new, clock.now)?;
     let Some(predecessor) = predecessor.filter(|predecessor| *predecessor != successor) else {
         return Ok(());
     };
     let old = CrlView::from_der(predecessor).map_err(|error| {
         CrlRefusal::Malformed(format!("the published one cannot be compared with ({error})"))
     })?;
-    if new.made() < old.made() {
-        let reason = format!("before the published one of {}", old.made());
-        return Err(CrlRefusal::MadeAtTheWrongTime { this_update: new.made(), reason });
+    let is_accepted = clock.accepted.is_some_and(|accepted| old.made() <= accepted);
+    if new.made() < old.made() && !is_accepted {
+        return Err(CrlRefusal::BeforePublished { this_update: new.made(), published: old.made() });
     }
     check_numbers(&old, &new)?;
     if new.is_delta() { Ok(()) } else { check_entries(&old, &new, not_after) }
@@ -90,7 +108,8 @@ fn check_entries(
             // A hold may end, and its entry with it (RFC 5280 section 5.3.1).
             let was_on_hold =
                 || Ok::<_, CaError>(entry.revoked()?.reason == RevocationReason::CertificateHold);
-            if not_after(&serial_number).is_none_or(|end| end >= old.made()) && !was_on_hold()? {
+            let made = old.made().min(new.made());
+            if not_after(&serial_number).is_none_or(|end| end >= made) && !was_on_hold()? {
                 return Err(CrlRefusal::EntryVanished { serial_number });
             }
         }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::class_list;
 use super::crl_contents::RegisteredRevocations;
 use super::crl_refusal::CrlRefusal;
+use super::crl_succession::TrustedClock;
 use super::error::PublicationError;
 use super::layout;
 use super::layout::CrlName;
@@ -25,6 +26,8 @@ use crate::ca::{Certificate, SerialNumber};
 pub struct Publication<'a> {
     /// Now.
     pub now: Timestamp,
+    /// Up to which time what is published does not speak against the clock: see [`TrustedClock`].
+    pub accepted: Option<Timestamp>,
     /// CA certificates, the root among them (self-issued).
     pub authorities: Vec<Certificate>,
     /// Their earlier certificates, and those between them and other authorities.
@@ -43,6 +46,13 @@ pub struct Publication<'a> {
     /// When a certificate of ours expires, by issuer's subjectKeyIdentifier and serial number, so that its
     /// revocation may be left out of a CRL afterwards; `None` for an unknown one, which must stay.
     pub not_after: &'a dyn Fn(&[u8], &SerialNumber) -> Option<Timestamp>,
+}
+
+impl Publication<'_> {
+    /// The clock that it goes by.
+    pub(super) const fn clock(&self) -> TrustedClock {
+        TrustedClock { now: self.now, accepted: self.accepted }
+    }
 }
 
 /// What a publication changed.

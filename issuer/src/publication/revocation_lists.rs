@@ -77,7 +77,7 @@ impl RevocationLists {
         let not_after = |serial_number: &SerialNumber| (publication.not_after)(key, serial_number);
         for (name, der) in &offered {
             let published = self.lists.get(name).map(Vec::as_slice);
-            check_succession(published, der, publication.now, not_after)?;
+            check_succession(published, der, publication.clock(), not_after)?;
             let base = match name.kind {
                 CrlKind::Complete => None,
                 CrlKind::Delta => Some(self.base_of(name, der, &offered, &publication.bases)?),

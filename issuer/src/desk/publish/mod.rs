@@ -31,6 +31,7 @@ use super::office::Office;
 use super::output::Format;
 use crate::ca::profile::status_services::DeltaCrls;
 use crate::clock::Clock;
+use crate::publication::crl_succession::TrustedClock;
 use crate::publication::retry::retry_at;
 use crate::registry::Due;
 pub use cli::Arguments;
@@ -111,6 +112,10 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    const fn clock(&self) -> TrustedClock {
+        TrustedClock { now: self.now, accepted: self.news.accepted }
+    }
+
     /// Brings one target up to date and remembers how that went.
     async fn work_off(&self, target: &Target) -> Result<TargetReport, Failure> {
         let registry = &self.office.registry;

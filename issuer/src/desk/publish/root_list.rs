@@ -10,7 +10,7 @@ use crate::ca::certificate::verify_signed;
 use crate::ca::crl::view::CrlView;
 use crate::ca::{Certificate, SerialNumber};
 use crate::domain::{self, AuthorityName, RevocationReason};
-use crate::publication::crl_succession::check_succession;
+use crate::publication::crl_succession::{TrustedClock, check_succession};
 use crate::registry::{AuthorityKey, Standing};
 
 /// Signs the root's next CRL; it is kept as any other.
@@ -52,7 +52,9 @@ pub(in crate::desk) async fn install_root_list(
     let end_of = |serial: &SerialNumber| {
         ends.iter().find(|(known, _)| known.as_bytes() == serial.as_bytes()).map(|(_, end)| *end)
     };
-    check_succession(before.as_ref().map(|before| before.crl.as_slice()), crl, now, end_of)
+    let accepted = office.registry.accepted_clock().await?.map(|(_, until)| until);
+    let clock = TrustedClock { now, accepted };
+    check_succession(before.as_ref().map(|before| before.crl.as_slice()), crl, clock, end_of)
         .map_err(|refusal| Failure::new("crl-refused", refusal.to_string()))?;
     if before.as_ref().is_some_and(|before| before.crl == crl) {
         return Err(Failure::new("exists", "this CRL is installed already"));

@@ -19,6 +19,8 @@ use crate::registry::{AuthorityKey, Registry, SignedCrls};
 /// What was signed for a publication, or is taken from the registry.
 #[derive(Default)]
 pub(super) struct News {
+    /// Up to which time what was recorded does not speak against the clock.
+    pub(super) accepted: Option<Timestamp>,
     pub(super) authorities: Vec<Certificate>,
     /// Their earlier certificates, and those between them and others.
     pub(super) further: Vec<Certificate>,
@@ -44,7 +46,8 @@ impl News {
     /// # Errors
     /// The registry.
     pub(super) async fn of_registry(office: &Office, now: Timestamp) -> Result<Self, Failure> {
-        let mut news = Self::default();
+        let accepted = office.registry.accepted_clock().await?.map(|(_, until)| until);
+        let mut news = Self { accepted, ..Self::default() };
         for key in office.registry.authority_keys().await? {
             let certificate = Certificate::from_der(key.certificate)?;
             if !key.is_current && certificate.not_after() < now {
@@ -136,6 +139,7 @@ pub(super) async fn keep(
 ) -> Result<(), Failure> {
     let mut publication = Publication {
         now,
+        accepted: news.accepted,
         authorities: news.authorities.clone(),
         further_authorities: Vec::new(),
         certificates: Vec::new(),

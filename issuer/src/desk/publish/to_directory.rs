@@ -29,6 +29,7 @@ impl Run<'_> {
         let count = certificates.len();
         let report = directory.write(&Publication {
             now: self.now,
+            accepted: self.news.accepted,
             authorities: self.news.authorities.clone(),
             further_authorities: self.news.further.clone(),
             certificates,

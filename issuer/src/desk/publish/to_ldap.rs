@@ -43,7 +43,7 @@ impl Run<'_> {
             entries.extend(own);
         }
         if !entries.is_empty() {
-            let outcomes = publish_authorities(&directory, Arc::clone(&ours), entries, self.now)?;
+            let outcomes = publish_authorities(&directory, Arc::clone(&ours), entries, self.clock())?;
             let mut outcomes = outcomes.into_iter();
             let together = counts.iter().map(|count| together(outcomes.by_ref().take(*count))).collect();
             self.settle(&waiting, together, &mut report).await?;

@@ -10,7 +10,7 @@ use super::cross_pair;
 use super::{LdapFailure, LdapTarget, Ours, Outcome};
 use crate::ca::{Certificate, SerialNumber};
 use crate::ldap_client::{self, LdapTrouble, said};
-use crate::publication::crl_succession::check_succession;
+use crate::publication::crl_succession::{TrustedClock, check_succession};
 
 /// What a directory shall hold of an authority and one of its keys.
 pub struct AuthorityEntry {
@@ -43,13 +43,13 @@ pub fn publish_authorities(
     target: &LdapTarget,
     ours: Arc<Ours>,
     entries: Vec<AuthorityEntry>,
-    now: Timestamp,
+    clock: TrustedClock,
 ) -> Result<Vec<Outcome>, LdapFailure> {
     let base = target.authorities.clone();
     let done = ldap_client::ask(target.server.clone(), target.login(), async move |mut ldap| {
         let mut outcomes = Vec::new();
         for entry in &entries {
-            outcomes.push(Publisher { base: &base, ours: &ours, entry, now }.bring(&mut ldap).await?);
+            outcomes.push(Publisher { base: &base, ours: &ours, entry, clock }.bring(&mut ldap).await?);
         }
         Ok(outcomes)
     });
@@ -60,7 +60,7 @@ struct Publisher<'a> {
     base: &'a str,
     ours: &'a Ours,
     entry: &'a AuthorityEntry,
-    now: Timestamp,
+    clock: TrustedClock,
 }
 
 impl Publisher<'_> {
@@ -169,7 +169,7 @@ impl Publisher<'_> {
             self.entry.ends.iter().find(|(known, _)| known == serial).map(|(_, end)| *end)
         };
         for (old, new) in replaced.iter().flat_map(|old| wanted.iter().map(move |new| (old, new))) {
-            check_succession(Some(old), new, self.now, end)
+            check_succession(Some(old), new, self.clock, end)
                 .map_err(|refusal| format!("the CRL was not published: {refusal}; the one there stays"))?;
         }
         Ok(())

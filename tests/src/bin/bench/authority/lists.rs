@@ -175,6 +175,7 @@ fn publish(count: u64, place: &Path, partitions: Option<Partitions>) -> Result<(
         crls.push(crl);
     }
     PublishedDirectory::open(place)?.write(&Publication {
+        accepted: None,
         now: office.now,
         authorities: vec![office.root, office.people.certificate().clone()],
         certificates: Vec::new(),

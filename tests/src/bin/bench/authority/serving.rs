@@ -69,6 +69,7 @@ impl Published {
     fn write(&self, answers: NewAnswers) -> Result<()> {
         let key = self.office.people.certificate().subject_key_identifier().to_vec();
         PublishedDirectory::open(&self.public())?.write(&Publication {
+            accepted: None,
             now: self.office.now,
             authorities: vec![self.office.root.clone(), self.office.people.certificate().clone()],
             certificates: vec![self.certificate.clone()],
