@@ -124,7 +124,7 @@ fn everything_lies_where_it_should_and_openssl_can_use_it() {
     let mut found: Vec<String> = office.files().keys().map(|path| path.display().to_string()).collect();
     found.sort();
     assert_eq!(found, expected);
-    assert_eq!(report, Report { written: expected.len() - 2, unchanged: 0, removed: 0 });
+    assert_eq!(report, Report { written: expected.len() - 2, unchanged: 0, ..Report::default() });
 
     let leaf = office.path(expected.iter().find(|name| name.contains("alice")).unwrap());
     let leaf_pem = office.path("leaf.pem");
@@ -299,15 +299,21 @@ fn a_certificate_or_authority_that_is_not_ours_is_refused() {
 }
 
 #[test]
-fn a_damaged_published_crl_is_not_silently_replaced() {
+fn a_damaged_published_crl_is_replaced_and_named() {
     let mut office = Office::new();
     let crls = office.crls(1, &[]);
     office.publish(crls).unwrap();
     let name = format!("crl/{}.crl", hex::encode(office.world.people.certificate().subject_key_identifier()));
-    std::fs::write(office.path(&name), b"").unwrap();
-    let crls = office.crls(2, &[]);
-    let refused = office.publish(crls).unwrap_err().to_string();
-    assert!(refused.contains(&format!("the published {name} is damaged")), "{refused}");
+    let good = std::fs::read(office.path(&name)).unwrap();
+    let mut flipped = good.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for (number, damaged) in [(2, Vec::new()), (3, flipped)] {
+        std::fs::write(office.path(&name), damaged).unwrap();
+        let crls = office.crls(number, &[]);
+        assert_eq!(office.publish(crls.clone()).unwrap().replaced, [PathBuf::from(&name)]);
+        assert_eq!(std::fs::read(office.path(&name)).unwrap(), crls[1]);
+        assert!(office.publish(crls).unwrap().replaced.is_empty());
+    }
 }
 
 #[test]

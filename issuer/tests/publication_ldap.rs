@@ -220,7 +220,9 @@ fn a_directory_that_is_down_loses_nothing() {
     let listed = desk.json(&["target", "list"]);
     assert_eq!((&listed[0]["failures"], &listed[0]["waiting"]), (&2.into(), &5.into()), "{listed}");
     // A timer leaves it alone until its time has come.
-    let later = desk.json(&["publish", "--pending"]);
+    let later = desk.issuer(&["--json", "publish", "--pending"]);
+    later.expect(3);
+    let later: serde_json::Value = serde_json::from_str(&later.stdout).unwrap();
     assert_eq!(later["targets"][0]["state"], "later", "{later}");
 
     server.wake();

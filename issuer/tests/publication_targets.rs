@@ -38,32 +38,65 @@ fn number(crl: &Path) -> u64 {
     u64::from_str_radix(text.trim().trim_start_matches("crlNumber=0x"), 16).unwrap()
 }
 
+/// Obeying what the run says is enough: a complete publication heals what is damaged, as it does what is missing.
 #[test]
-fn a_damaged_crl_at_one_target_is_named_and_stops_no_other() {
+fn a_damaged_crl_at_one_target_is_replaced_and_named() {
     for deltas in [false, true] {
         let desk = two_targets(deltas);
         let (damaged, whole) = (a_crl(&desk, "one"), a_crl(&desk, "other"));
-        let before = number(&whole);
         let good = std::fs::read(&damaged).unwrap();
-        for bytes in [&good[..good.len() / 2], b"nothing of the kind"] {
+        let file = damaged.file_name().unwrap().to_str().unwrap();
+        let mut flipped = good.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        for bytes in [&good[..good.len() / 2], b"nothing of the kind", &flipped] {
             std::fs::write(&damaged, bytes).unwrap();
             let run = desk.issuer(&["publish"]);
-            run.expect(3);
-            let file = damaged.file_name().unwrap().to_str().unwrap();
-            for word in [desk.text("one").as_str(), file, "is damaged", "publish again"] {
+            run.expect(0);
+            for word in [desk.text("one").as_str(), file, "was damaged, and is replaced"] {
                 assert!(run.stderr.contains(word), "{word}: {}", run.stderr);
             }
-            assert!(run.stdout.contains(&desk.text("other")), "{}", run.stdout);
-            assert!(number(&whole) > before, "the other target got no new CRL");
+            assert_eq!(number(&damaged), number(&whole));
+            assert!(!desk.issuer(&["publish"]).stderr.contains("damaged"));
         }
-        let listed = desk.json(&["target", "list"]);
-        assert_eq!((&listed[0]["failures"], &listed[1]["failures"]), (&2.into(), &0.into()), "{listed}");
-        // What the message says helps.
-        std::fs::remove_file(&damaged).unwrap();
-        desk.issuer(&["publish"]).expect(0);
-        assert_eq!(number(&damaged), number(&whole));
-        assert_eq!(desk.json(&["target", "list"])[0]["failures"], 0);
     }
+}
+
+#[test]
+fn a_delta_is_published_beside_a_target_whose_crl_is_damaged() {
+    let desk = two_targets(true);
+    let (damaged, whole) = (a_crl(&desk, "one"), a_crl(&desk, "other"));
+    let delta = |crl: &Path| {
+        crl.with_file_name(crl.file_name().unwrap().to_str().unwrap().replace(".crl", "-delta.crl"))
+    };
+    let file = damaged.file_name().unwrap().to_str().unwrap();
+    assert!(delta(&whole).exists(), "{:?}", files_below(&desk.path("other").join("crl")));
+    let good = std::fs::read(&damaged).unwrap();
+    let fails_alone = || {
+        let before = number(&delta(&whole));
+        let run = desk.issuer(&["publish", "--delta"]);
+        run.expect(3);
+        for word in [desk.text("one").as_str(), file, "is damaged", "without --delta"] {
+            assert!(run.stderr.contains(word), "{word}: {}", run.stderr);
+        }
+        assert!(number(&delta(&whole)) > before, "the other target got no new delta");
+        // A timer is told that a target is behind.
+        desk.issuer(&["publish", "--pending"]).expect(3);
+    };
+    std::fs::write(&damaged, &good[..good.len() / 2]).unwrap();
+    fails_alone();
+    fails_alone();
+    // One that is behind, with all that it has whole, stops nobody either.
+    desk.issuer(&["publish", "--to", "other"]).expect(0);
+    std::fs::write(&damaged, &good).unwrap();
+    let run = desk.issuer(&["publish", "--delta"]);
+    run.expect(3);
+    assert!(run.stderr.contains("publish a complete one"), "{}", run.stderr);
+    std::fs::write(&damaged, "nothing of the kind").unwrap();
+    fails_alone();
+    desk.issuer(&["publish"]).expect(0);
+    assert_eq!(number(&damaged), number(&whole));
+    desk.issuer(&["publish", "--delta"]).expect(0);
+    desk.issuer(&["publish", "--pending"]).expect(0);
 }
 
 #[test]

@@ -97,7 +97,7 @@ pub enum CrlRefusal {
     },
     /// What is published cannot be compared with.
     #[error(
-        "the published {file} is damaged ({reason}); put a good copy of it back, or remove it, and publish again"
+        "the published {file} is damaged ({reason}); publish a complete one in its place (issuer publish, without --delta), or put a good copy of it back and publish again"
     )]
     PublishedDamaged {
         /// The published file, in the published directory.

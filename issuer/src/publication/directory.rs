@@ -16,7 +16,7 @@ use super::error::PublicationError;
 use super::layout;
 use super::layout::CrlName;
 use super::ocsp_answers::{self, NewAnswers, PublishedAnswers};
-use super::revocation_lists::{self, RevocationLists};
+use super::revocation_lists::{self, Damaged, RevocationLists};
 use super::store::FileStore;
 use crate::ca::certificate::verify_signed;
 use crate::ca::crl::view::CrlView;
@@ -56,7 +56,7 @@ impl Publication<'_> {
 }
 
 /// What a publication changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Files made or replaced.
     pub written: usize,
@@ -64,6 +64,8 @@ pub struct Report {
     pub unchanged: usize,
     /// Certificates of ours that expired and were removed.
     pub removed: usize,
+    /// Damaged CRLs that were replaced.
+    pub replaced: Vec<PathBuf>,
 }
 
 /// A directory for everybody to read.
@@ -95,7 +97,8 @@ impl PublishedDirectory {
         let _lock = self.store.lock()?;
         let issuers = Issuers::new(&publication.authorities)?;
         let published = revocation_lists::published(&self.store, &issuers)?;
-        let mut lists = RevocationLists::judge(published, publication, &issuers)?;
+        let mut lists = RevocationLists::judge(published, publication, &issuers, Damaged::Replaced)?;
+        let replaced = std::mem::take(&mut lists.replaced);
         let mut expired = std::mem::take(&mut lists.obsolete);
         for further in &publication.further_authorities {
             issuers.verify(further)?;
@@ -105,7 +108,7 @@ impl PublishedDirectory {
         files.extend(checked_answers(publication)?);
         files.extend(self.checked_certificates(publication, &issuers)?);
         expired.extend(self.expired(publication.now, &issuers)?);
-        self.apply(files, expired)
+        Ok(Report { replaced, ..self.apply(files, expired)? })
     }
 
     /// A CRL that is published.
@@ -169,8 +172,12 @@ impl PublishedDirectory {
                 changed.push((path, contents));
             }
         }
-        let report =
-            Report { written: changed.len(), unchanged: total - changed.len(), removed: expired.len() };
+        let report = Report {
+            written: changed.len(),
+            unchanged: total - changed.len(),
+            removed: expired.len(),
+            replaced: Vec::new(),
+        };
         let leftovers = self.store.remove_unfinished()?;
         let revision = self.store.read(Path::new(layout::REVISION))?;
         if changed.is_empty() && expired.is_empty() && leftovers == 0 && revision.is_some() {
@@ -244,7 +251,8 @@ pub fn check_lists(
 ) -> Result<(), PublicationError> {
     let issuers = Issuers::new(&publication.authorities)?;
     let named = |(file, der): &(String, Vec<u8>)| Some((CrlName::parse(file)?, der.clone()));
-    RevocationLists::judge(known.iter().filter_map(named).collect(), publication, &issuers).map(drop)
+    let known = known.iter().filter_map(named).collect();
+    RevocationLists::judge(known, publication, &issuers, Damaged::Refused).map(drop)
 }
 
 /// The authorities by their key identifiers.

@@ -20,6 +20,17 @@ pub(super) struct RevocationLists {
     lists: BTreeMap<CrlName, Vec<u8>>,
     /// Deltas of complete CRLs that have none any more.
     pub(super) obsolete: Vec<PathBuf>,
+    /// Files that were damaged, in whose place new ones are.
+    pub(super) replaced: Vec<PathBuf>,
+}
+
+/// What becomes of a damaged CRL in whose place a new one is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Damaged {
+    /// As of one that is missing: what was kept in the registry was compared with its predecessor there.
+    Replaced,
+    /// Nothing follows it.
+    Refused,
 }
 
 impl RevocationLists {
@@ -28,29 +39,52 @@ impl RevocationLists {
         published: BTreeMap<CrlName, Vec<u8>>,
         publication: &Publication<'_>,
         issuers: &Issuers<'_>,
+        damaged: Damaged,
     ) -> Result<Self, PublicationError> {
-        let mut lists = Self { lists: published, obsolete: Vec::new() };
+        let mut lists = Self { lists: published, obsolete: Vec::new(), replaced: Vec::new() };
         for (issuer, offered) in by_issuer(publication, issuers)? {
-            if let Err(refusal) = lists.replace(publication, issuer, offered) {
-                let refusal = lists.damage(issuer).unwrap_or(refusal);
-                return Err(PublicationError::Crl { authority: issuer.subject(), refusal });
-            }
+            lists
+                .look_for_damage(issuer, &offered, damaged)
+                .and_then(|()| lists.replace(publication, issuer, offered))
+                .map_err(|refusal| PublicationError::Crl { authority: issuer.subject(), refusal })?;
         }
         Ok(lists)
     }
 
-    /// What is wrong with a published CRL of this authority, where that is why nothing can follow it.
-    fn damage(&self, issuer: &Certificate) -> Option<CrlRefusal> {
+    /// Sets damaged files aside that new ones replace.
+    ///
+    /// # Errors
+    /// A damaged one that stays: readers could do nothing with a delta to it.
+    fn look_for_damage(
+        &mut self,
+        issuer: &Certificate,
+        offered: &BTreeMap<CrlName, &[u8]>,
+        damaged: Damaged,
+    ) -> Result<(), CrlRefusal> {
         let of_issuer = CrlName::complete(issuer.subject_key_identifier(), None).authority;
-        let published = self.lists.iter().filter(|(name, _)| name.authority == of_issuer);
-        published
-            .filter_map(|(name, der)| {
-                let whole =
-                    CrlView::from_der(der).and_then(|_| verify_signed(der, "CRL", issuer.public_key()));
-                let reason = whole.err()?.to_string();
-                Some(CrlRefusal::PublishedDamaged { file: name.path().display().to_string(), reason })
-            })
-            .next()
+        let mut replaced = Vec::new();
+        for (name, der) in self.lists.iter().filter(|(name, _)| name.authority == of_issuer) {
+            let new = offered.get(name);
+            let whole =
+                || CrlView::from_der(der).and_then(|_| verify_signed(der, "CRL", issuer.public_key()));
+            let Some(error) = (new != Some(&der.as_slice())).then(whole).and_then(Result::err) else {
+                continue;
+            };
+            match (damaged, new) {
+                (Damaged::Replaced, Some(_)) => replaced.push(name.clone()),
+                // It goes, with the delta of its base.
+                (Damaged::Replaced, None) if offered.contains_key(&name.base()) => {}
+                _ => {
+                    let file = name.path().display().to_string();
+                    return Err(CrlRefusal::PublishedDamaged { file, reason: error.to_string() });
+                }
+            }
+        }
+        for name in replaced {
+            self.lists.remove(&name);
+            self.replaced.push(name.path());
+        }
+        Ok(())
     }
 
     /// The files, and `crl.pem` with the complete ones. Bases come before their deltas.

@@ -30,7 +30,7 @@ pub(super) struct TargetReport {
     pub(super) certificates: Option<usize>,
     pub(super) unchanged: usize,
     pub(super) removed: usize,
-    /// What could not be done, and why.
+    /// What could not be done, and why; of a target that is done, what was found damaged and is replaced.
     pub(super) troubles: Vec<String>,
     #[serde(skip)]
     pub(super) unit: &'static str,
@@ -107,9 +107,10 @@ impl<'a> Summary<'a> {
 
     fn status(&self) -> Status {
         let is = |state: &str| self.targets.iter().filter(|report| report.state == state).count();
-        match (is("done"), is("failed"), is("partly")) {
+        // A target whose time has not come yet is behind.
+        match (is("done"), is("failed"), is("partly") + is("later")) {
             (_, 0, 0) => Status::Done,
-            (0, _, 0) if is("later") == 0 => Status::Failed,
+            (0, _, 0) => Status::Failed,
             _ => Status::Partly,
         }
     }

@@ -168,12 +168,13 @@ impl Lists<'_> {
         Ok(())
     }
 
-    /// The complete one that readers have.
+    /// The complete one that readers have. A delta alone starts from the newest that was signed: a directory that is behind
+    /// it is told so when its turn comes, and the others do not wait for it.
     fn base(&self, name: &CrlName) -> Result<Option<Vec<u8>>, Failure> {
         if self.deltas == DeltaCrls::Omitted {
             return Ok(None);
         }
-        if let Some(published) = self.signing.published {
+        if let (Some(published), Extent::Complete) = (self.signing.published, self.extent) {
             // A damaged one is told when the turn of its directory comes; the others do not wait for it.
             let key = self.authority.certificate().public_key();
             let is_whole = |crl: &Vec<u8>| verify_signed(crl, "CRL", key).is_ok();

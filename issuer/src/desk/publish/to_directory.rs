@@ -50,6 +50,11 @@ impl Run<'_> {
             written: report.written,
             unchanged: report.unchanged,
             removed: report.removed,
+            troubles: report
+                .replaced
+                .iter()
+                .map(|file| format!("{} was damaged, and is replaced", file.display()))
+                .collect(),
             ..TargetReport::empty(target)
         })
     }
