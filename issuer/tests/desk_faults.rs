@@ -335,6 +335,97 @@ fn revoked_held_and_blocked_cards_are_told_apart_by_the_check() {
     desk.issuer(&["check", "--card", &unknown]).refuses(1, &["is not in stock"]);
 }
 
+/// Puts a stranger's certificate on a card as it comes from its maker, with a key beside one that has none.
+fn put_strangers_certificates(desk: &Desk, locator: &str) -> Vec<u8> {
+    let strange = strangers_certificate(desk);
+    let mut card = open(locator);
+    let mut transaction = card.transaction().unwrap();
+    let algorithm = transaction.management_key_algorithm().unwrap();
+    let mut maker = transaction.authenticate(&ManagementKey::factory_default(algorithm)).unwrap();
+    maker.generate(KeyReference::Authentication, KeyAlgorithm::P256).unwrap();
+    maker.write_certificate(KeyReference::Authentication, &strange).unwrap();
+    maker.write_certificate(KeyReference::retired().nth(3).unwrap(), &strange).unwrap();
+    strange
+}
+
+#[test]
+fn a_card_that_carries_a_strangers_certificates_is_no_blank_card() {
+    let desk = Desk::new();
+    let foreign = desk.blank("foreign.card", &["--serial", "13000013"]);
+    let strange = put_strangers_certificates(&desk, &foreign);
+    let words = ["not blank", "9A: CN=Mallory", "85: CN=Mallory", "nothing was changed", "card reset"];
+    desk.issuer(&["stock", "add", "--card", &foreign]).refuses(1, &words);
+    assert_eq!(desk.json(&["stock", "list"]), serde_json::json!([]));
+    // A delivery note names cards that nobody has looked at: they are looked at before anything is written.
+    desk.issuer(&["stock", "add", "--serial", "13000013"]).expect(0);
+    let checked = desk.issuer(&["check", "--card", &foreign]);
+    checked.expect(4);
+    assert!(checked.stdout.contains("in stock, and carries a stranger's certificate"), "{}", checked.stdout);
+    let issue = ["issue", "alice@example.org", "--card", &foreign, "--transport-pin-file", "pin"];
+    desk.issuer(&issue).refuses(1, &words);
+    desk.issue("bob@example.org", &desk.yubikey("bob.card", &[]), &[]);
+    let replace = ["replace", "bob@example.org", "--because", "lost", "--card", &foreign];
+    desk.issuer(&[&replace[..], &["--transport-pin-file", "pin"]].concat()).refuses(1, &words);
+    assert_eq!(desk.json(&["show", "bob@example.org"])["state"], "awaiting activation");
+    assert_eq!(desk.json(&["show", "serial=13000013"])["state"], "in stock");
+    let kept = open(&foreign).certificate(KeyReference::Authentication).unwrap();
+    assert_eq!(kept.as_deref(), Some(strange.as_slice()), "it was written over");
+    open(&foreign).transaction().unwrap().reset_application().unwrap();
+    desk.issuer(&["check", "--card", &foreign]).expect(0);
+    desk.issuer(&issue).expect(0);
+}
+
+#[test]
+fn a_hold_and_a_release_that_nobody_was_told_of_are_not_proven() {
+    let desk = Desk::new();
+    let alice = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &alice, &[]);
+    let says = |words: &[&str], silent: &str| {
+        let checked = desk.issuer(&["check", "--card", &alice]);
+        checked.expect(0);
+        assert!(words.iter().all(|word| checked.stdout.contains(word)), "{}", checked.stdout);
+        assert!(!checked.stdout.contains(silent), "{silent:?}: {}", checked.stdout);
+    };
+    desk.publish();
+    desk.issuer(&["hold", "alice@example.org"]).expect(0);
+    says(&["put on hold since the newest CRL", "issuer publish"], "released");
+    desk.publish();
+    says(&["agree"], "CRL");
+    desk.issuer(&["release", "alice@example.org"]).expect(0);
+    says(&["the newest CRL still has it on hold", "issuer publish"], "put on hold since");
+    desk.publish();
+    says(&["agree"], "CRL");
+}
+
+#[test]
+fn a_wrong_pin_costs_one_try_and_the_rest_is_compared() {
+    let desk = Desk::new();
+    let alice = desk.yubikey("alice.card", &[]);
+    let pin = desk.issue("alice@example.org", &alice, &[]);
+    std::fs::write(desk.path("wrong"), if pin == "000000" { "111111" } else { "000000" }).unwrap();
+    let checked = desk.issuer(&["check", "--card", &alice, "--pin-file", "wrong"]);
+    checked.expect(4);
+    for words in ["9C certificate", "security object", "the PIN that was given is wrong; tries left: 2"] {
+        assert!(checked.stdout.contains(words), "{words:?}: {}", checked.stdout);
+    }
+    desk.issuer(&["check", "--card", &alice, "--pin-file", "wrong"]).expect(4);
+    let spared = desk.issuer(&["check", "--card", &alice, "--pin-file", "wrong"]);
+    assert!(spared.expect(0).stdout.contains("the PIN was not tried: one try is left"), "{}", spared.stdout);
+}
+
+#[test]
+fn a_destroyed_card_that_answers_does_not_agree() {
+    let desk = Desk::new();
+    let card = desk.yubikey("alice.card", &[]);
+    let name = desk.json(&["stock", "list"])[0]["serial"].to_string();
+    desk.issuer(&["mark", &format!("serial={name}"), "destroyed"]).expect(0);
+    let checked = desk.issuer(&["check", "--card", &card]);
+    checked.expect(4);
+    for words in ["recorded as destroyed since", "and it answers", "destroy it now"] {
+        assert!(checked.stdout.contains(words), "{words:?}: {}", checked.stdout);
+    }
+}
+
 #[test]
 fn a_changed_management_key_is_named_before_anything_is_done() {
     let desk = Desk::new();

@@ -32,6 +32,10 @@ pub(super) fn sentence(outcome: &Outcome, texts: &Texts) -> Option<String> {
         Outcome::Unproven(Unproven::NotTold) => "checked-not-told",
         Outcome::Unproven(Unproven::CostsATry) => "checked-costs-a-try",
         Outcome::Unproven(Unproven::NotOnACrlYet) => "checked-not-on-a-crl-yet",
+        Outcome::Unproven(Unproven::HoldNotOnACrlYet) => "checked-hold-not-on-a-crl-yet",
+        Outcome::Unproven(Unproven::ReleaseNotOnACrlYet) => "checked-release-not-on-a-crl-yet",
+        Outcome::Unproven(Unproven::LastPinTry) => "checked-last-pin-try",
+        Outcome::Unproven(Unproven::PinNotTried) => "checked-pin-not-tried",
     };
     Some(texts.say(key, &[]))
 }
@@ -49,7 +53,9 @@ fn difference(disagreement: &Disagreement, texts: &Texts) -> String {
         }
         Disagreement::CertificateMissing(serial) => of("checked-certificate-missing", serial),
         Disagreement::Unreadable => say("checked-unreadable"),
+        Disagreement::Destroyed { since } => texts.say("checked-destroyed", &[("since", &since.to_string())]),
         Disagreement::Stranger { subject, issuer } => named("checked-stranger", subject, issuer, texts),
+        Disagreement::NotBlank { subject, issuer } => named("checked-not-blank", subject, issuer, texts),
         Disagreement::OfAnother(serial) => of("checked-of-another", serial),
         Disagreement::OfAnotherKey(serial) => of("checked-of-another-key", serial),
         Disagreement::Altered(serial) => of("checked-altered", serial),
@@ -65,6 +71,9 @@ fn difference(disagreement: &Disagreement, texts: &Texts) -> String {
         Disagreement::StillValid(serial) => of("checked-still-valid", serial),
         Disagreement::OtherKey => say("checked-other-key"),
         Disagreement::OtherManagementKey => say("checked-other-management-key"),
+        Disagreement::WrongPin { tries_left } => {
+            texts.say("checked-wrong-pin", &[("tries", &tries_left.to_string())])
+        }
         Disagreement::PinBlocked => say("checked-pin-blocked"),
         Disagreement::PinNotBlocked => say("checked-pin-not-blocked"),
         Disagreement::PukBlocked => say("checked-puk-blocked"),
@@ -117,6 +126,9 @@ pub(super) fn way_out(disagreement: &Disagreement, card: &str, who: &str, texts:
             texts.say("checked-do-hold", &[("card", card), ("serial", &serial.to_string())])
         }
         Disagreement::PinBlocked => format!("issuer mark {card} pin-blocked"),
+        Disagreement::NotBlank { .. } => of("checked-do-reset"),
+        Disagreement::Destroyed { .. } => of("checked-do-destroy"),
+        Disagreement::WrongPin { .. } => of("checked-do-pin"),
         Disagreement::PinNotBlocked => format!("issuer mark {card} active"),
         Disagreement::Revoked { .. }
         | Disagreement::CertificateMissing(_)

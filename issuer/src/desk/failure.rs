@@ -260,6 +260,7 @@ impl From<PersonalizationError> for Failure {
             PersonalizationError::Custody(error) => Self::from(error).code,
             PersonalizationError::UnknownCard(_) => "unknown-card",
             PersonalizationError::EmulatedCard => "emulated-card",
+            PersonalizationError::NotBlank(_) => "not-blank",
             PersonalizationError::EmploymentOver(_) => "person-left",
             PersonalizationError::Plan(_) => "unsupported",
             PersonalizationError::ManagementKeyUnknown => "wrong-management-key",

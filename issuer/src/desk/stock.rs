@@ -17,7 +17,7 @@ use super::{ways, which_card};
 use crate::clock::Clock;
 use crate::domain::{CardAction, CardCommand, CardState, Cardholder, StockIdentity};
 use crate::personalization::PersonalizationError;
-use crate::personalization::{stock_file, wipe};
+use crate::personalization::{blank, stock_file, wipe};
 use crate::registry::{CardRecord, EmulatedCards, NewStockCard, PresentedIdentity, RegistryError};
 
 /// What is taken into stock.
@@ -70,7 +70,10 @@ pub async fn add(office: &mut Office, delivery: Delivery, format: Format) -> Res
             let identity = identity_of(office, &mut card, &locator).await?;
             match returned(office, identity).await? {
                 Some(record) => restock(office, (&mut card, &locator), &record, &mut added).await?,
-                None => receive(office, identity, None, &mut added).await?,
+                None => {
+                    refuse_foreign(office, identity, &mut card).await?;
+                    receive(office, identity, None, &mut added).await?;
+                }
             }
         }
         Delivery::Serials(serials) => {
@@ -106,6 +109,18 @@ async fn returned(office: &Office, identity: StockIdentity) -> Result<Option<Car
     let shown = PresentedIdentity { vendor_serial: Some(serial), guid: None };
     let record = office.registry.card_presented(shown).await?;
     Ok(record.filter(|record| matches!(record.card.state(), CardState::Returned { .. })))
+}
+
+/// A card that would be taken into stock carries nobody's certificates.
+async fn refuse_foreign(office: &Office, identity: StockIdentity, card: &mut Card) -> Result<(), Failure> {
+    let StockIdentity::VendorSerial(serial) = identity else { return Ok(()) };
+    let shown = PresentedIdentity { vendor_serial: Some(serial), guid: None };
+    let record = office.registry.card_presented(shown).await?;
+    match &record {
+        // It is not taken into stock a second time, whatever is on it.
+        Some(known) if !matches!(known.card.state(), CardState::Unusable { .. }) => Ok(()),
+        _ => Ok(blank::refuse_foreign(&office.registry, record.as_ref(), card).await?),
+    }
 }
 
 /// Takes a returned card into stock again, once nothing of its last holder is on it.

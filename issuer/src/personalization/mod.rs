@@ -7,6 +7,7 @@
 //!   is committed between them.
 //! - `step`: how each step is done and read back; how to add one is said there. `attempt`: what steps leave for each other.
 //! - [`agreement`]: whether card, registry and authority say the same.
+//! - [`blank`]: whether a card that nobody has carries somebody's certificates.
 //! - [`half_done`]: what was begun with a card after it was issued and is not done.
 //! - [`exercise`]: keys prove themselves, before they are certified and after.
 //! - [`attestation`]: where a key came from, and whether the card's word on it is believed.
@@ -36,6 +37,7 @@
 pub mod agreement;
 mod attempt;
 pub mod attestation;
+pub mod blank;
 pub mod custody;
 pub mod error;
 pub mod exercise;

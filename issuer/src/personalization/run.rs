@@ -13,6 +13,7 @@ use rand_core::CryptoRng;
 
 use super::attempt::Attempt;
 use super::attestation::AttestationRoots;
+use super::blank;
 use super::custody::MasterKey;
 use super::error::PersonalizationError;
 use super::objects::ContentSigner;
@@ -184,6 +185,9 @@ impl Desk<'_> {
         let Some(record) = self.registry.card_presented(presented).await? else {
             return Err(PersonalizationError::UnknownCard(describe(presented)));
         };
+        if matches!(record.card.state(), CardState::InStock { .. }) {
+            blank::refuse_foreign(self.registry, Some(&record), card).await?;
+        }
         let commands = if identity.version.is_some() { CommandSet::YubiKey } else { CommandSet::Standard };
         let steps = plan(commands, choice)?;
         let has_stock_secrets = self.registry.sealed_secrets(record.id).await?.is_some();

@@ -82,15 +82,13 @@ async fn judge(
         let elsewhere = comparison.registry.certificate(&serial).await?;
         let is_ours =
             elsewhere.is_some_and(|known| known.certificate.as_deref() == Some(certificate.as_der()));
-        // What lies on a card of the desk's stock is nobody's concern until it is personalised.
-        let is_of_no_concern = !record.card.state().is_live();
-        return Ok(match (is_ours, is_of_no_concern) {
-            (true, _) => Outcome::Differs(Disagreement::OfAnother(serial)),
-            (false, true) => Outcome::Agrees,
-            (false, false) => Outcome::Differs(Disagreement::Stranger {
-                subject: certificate.subject(),
-                issuer: certificate.issuer(),
-            }),
+        let (subject, issuer) = (certificate.subject(), certificate.issuer());
+        return Ok(match record.card.state() {
+            _ if is_ours => Outcome::Differs(Disagreement::OfAnother(serial)),
+            CardState::InStock { .. } => Outcome::Differs(Disagreement::NotBlank { subject, issuer }),
+            state if state.is_live() => Outcome::Differs(Disagreement::Stranger { subject, issuer }),
+            // Nobody has the card, and nobody gets it with what is on it.
+            _ => Outcome::Agrees,
         });
     };
     if known.certificate.as_deref() != Some(certificate.as_der()) {
@@ -126,8 +124,14 @@ async fn revocation(
         // A retired key's certificate may have ended with its time; and an expired one needs no revocation.
         _ if known.not_after <= comparison.now => Outcome::Agrees,
         _ if !is_live => Outcome::Differs(Disagreement::StillValid(serial)),
-        CertificateState::OnHold { .. } if is_held => Outcome::Agrees,
-        CertificateState::Delivered { .. } if !is_held => Outcome::Agrees,
+        CertificateState::OnHold { since, .. } if is_held => match listed(comparison, &serial).await? {
+            Some(newest) if newest.has_it || newest.made > *since => Outcome::Agrees,
+            _ => Outcome::Unproven(Unproven::HoldNotOnACrlYet),
+        },
+        CertificateState::Delivered { .. } if !is_held => match listed(comparison, &serial).await? {
+            Some(newest) if newest.has_it => Outcome::Unproven(Unproven::ReleaseNotOnACrlYet),
+            _ => Outcome::Agrees,
+        },
         CertificateState::OnHold { .. } | CertificateState::Delivered { .. } => {
             Outcome::Differs(Disagreement::HoldDiffers(serial))
         }
@@ -139,6 +143,25 @@ async fn revocation(
 async fn newest_crl(comparison: &Comparison<'_>) -> Result<Option<Timestamp>, PersonalizationError> {
     let newest = comparison.registry.newest_crl(AuthorityName::People).await?;
     Ok(newest.map(|crl| CrlView::from_der(&crl.crl).map(|view| view.made())).transpose()?)
+}
+
+/// What the newest CRL says of one certificate.
+struct Listed {
+    made: Timestamp,
+    has_it: bool,
+}
+
+async fn listed(
+    comparison: &Comparison<'_>,
+    serial: &SerialNumber,
+) -> Result<Option<Listed>, PersonalizationError> {
+    let Some(newest) = comparison.registry.newest_crl(AuthorityName::People).await? else { return Ok(None) };
+    let view = CrlView::from_der(&newest.crl)?;
+    let mut has_it = false;
+    for entry in view.entries() {
+        has_it |= entry?.cmp_serial_number(serial.as_bytes()).is_eq();
+    }
+    Ok(Some(Listed { made: view.made(), has_it }))
 }
 
 /// Whether the private key is that of the certificate beside it.

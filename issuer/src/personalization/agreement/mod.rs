@@ -78,6 +78,14 @@ pub enum Unproven {
     CostsATry,
     /// Revoked since the newest CRL.
     NotOnACrlYet,
+    /// Put on hold since the newest CRL.
+    HoldNotOnACrlYet,
+    /// Released, and the newest CRL does not say so.
+    ReleaseNotOnACrlYet,
+    /// One PIN try is left; it was not spent.
+    LastPinTry,
+    /// The PIN is blocked.
+    PinNotTried,
 }
 
 /// In what they differ.
@@ -86,6 +94,11 @@ pub enum Disagreement {
     /// It is being made: what is on it may be anything.
     HalfMade {
         /// Since when.
+        since: Timestamp,
+    },
+    /// There is no such card any more, and it answers.
+    Destroyed {
+        /// Since when the registry says so.
         since: Timestamp,
     },
     /// The card shows another GUID than it was given.
@@ -101,6 +114,13 @@ pub enum Disagreement {
     Unreadable,
     /// A certificate that this registry never saw.
     Stranger {
+        /// Its subject.
+        subject: String,
+        /// Who signed it.
+        issuer: String,
+    },
+    /// A certificate that this registry never saw, on a card in stock.
+    NotBlank {
         /// Its subject.
         subject: String,
         /// Who signed it.
@@ -135,6 +155,11 @@ pub enum Disagreement {
     OtherKey,
     /// It is neither the desk's nor the one that the card came with.
     OtherManagementKey,
+    /// The PIN that was given is not the card's.
+    WrongPin {
+        /// How often another may be tried.
+        tries_left: u8,
+    },
     /// The card's PIN is blocked, and the registry does not know.
     PinBlocked,
     /// The registry says that the PIN is blocked, and it is not.
@@ -221,9 +246,14 @@ impl Comparison<'_> {
         let half_done = HalfDone::of(self.registry, &record).await?;
         let mut findings = vec![standing(&record, &identity)];
         if !matches!(record.card.state(), CardState::BeingPersonalised { .. }) {
-            findings.extend(certificates::compare(self, &record, card, random).await?);
-            findings.extend(objects::compare(self, &record, card).await?);
-            findings.extend(secrets::compare(self, &record, card).await?);
+            let refused = self.pin.map(|pin| secrets::refused_pin(card, pin)).transpose()?.flatten();
+            let comparison = Comparison { pin: self.pin.filter(|_| refused.is_none()), ..*self };
+            findings.extend(certificates::compare(&comparison, &record, card, random).await?);
+            findings.extend(objects::compare(&comparison, &record, card).await?);
+            findings.extend(secrets::compare(&comparison, &record, card).await?);
+            if let Some(outcome) = refused {
+                note_refused_pin(&mut findings, outcome);
+            }
         }
         Ok(Agreement { record, identity, half_done, findings })
     }
@@ -246,12 +276,25 @@ impl Comparison<'_> {
     }
 }
 
+/// What is known of the PIN beside weighs more, where it differs.
+fn note_refused_pin(findings: &mut Vec<Finding>, outcome: Outcome) {
+    let known = findings.iter_mut().find(|finding| finding.subject == Subject::Pin);
+    match known {
+        Some(known) if known.outcome == Outcome::Agrees => known.outcome = outcome,
+        Some(_) => {}
+        None => findings.push(Finding { subject: Subject::Pin, outcome }),
+    }
+}
+
 /// The card's state, and the GUID that it was given.
 fn standing(record: &CardRecord, identity: &CardIdentity) -> Finding {
     let shown = identity.guid.map(Guid::new);
     let outcome = match (record.card.state(), record.card.guid()) {
         (CardState::BeingPersonalised { since, .. }, _) => {
             Outcome::Differs(Disagreement::HalfMade { since: *since })
+        }
+        (CardState::Destroyed { since, .. }, _) => {
+            Outcome::Differs(Disagreement::Destroyed { since: *since })
         }
         // Given up and back in stock, or set aside: how far it came is not known.
         (CardState::InStock { .. } | CardState::Unusable { .. }, _) | (_, None) => Outcome::Agrees,

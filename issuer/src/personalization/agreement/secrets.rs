@@ -1,6 +1,6 @@
 //! PIN, PUK and management key, as far as asking costs nothing.
 
-use middleware::{Card, CardError, ManagementKey, PinStatus};
+use middleware::{Card, CardError, LastTry, ManagementKey, Pin, PinStatus};
 
 use super::super::error::PersonalizationError;
 use super::super::secrets::of_stock;
@@ -48,6 +48,19 @@ pub(super) async fn compare(
         },
     });
     Ok(findings)
+}
+
+/// Why the PIN cannot be used: tried once, so that a wrong one costs one try, and all else is compared without it.
+pub(super) fn refused_pin(card: &mut Card, pin: &Pin) -> Result<Option<Outcome>, PersonalizationError> {
+    match card.transaction()?.verify_pin(pin, LastTry::Refuse).map(drop) {
+        Ok(()) => Ok(None),
+        Err(CardError::WrongPin { tries_left }) => {
+            Ok(Some(Outcome::Differs(Disagreement::WrongPin { tries_left })))
+        }
+        Err(CardError::LastPinTry) => Ok(Some(Outcome::Unproven(Unproven::LastPinTry))),
+        Err(CardError::PinBlocked) => Ok(Some(Outcome::Unproven(Unproven::PinNotTried))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The desk's, if the card ever got it; and the one it came with, where it may still have that.
