@@ -379,6 +379,38 @@ fn a_replacement_that_stopped_is_gone_on_with() {
 }
 
 #[test]
+fn what_cannot_be_recorded_of_a_revoked_card_is_refused_by_name() {
+    let desk = Desk::new();
+    let old = desk.yubikey("alice.card", &[]);
+    issued(&desk, &old, &[]);
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    let new = desk.yubikey("new.card", &[]);
+    let replace = ["replace", "alice@example.org", "--card", &new, "--transport-pin-file", "new.pin"];
+    let because = [&replace[..], &["--because", "lost"]].concat();
+    let too_late = ["is revoked since", "that it is lost cannot be recorded any more", "without --because"];
+    desk.issuer(&because).refuses(1, &too_late);
+    assert_eq!(desk.json(&["stock", "list"])[1]["state"], "in stock", "nothing was changed");
+    let made = desk.issuer(&replace);
+    made.expect(0);
+    assert!(made.stdout.contains("if its holder still has it") && made.stdout.contains("If it is lost"));
+}
+
+#[test]
+fn since_when_keys_were_not_their_holders_is_said_once() {
+    let desk = Desk::new();
+    issued(&desk, &desk.yubikey("alice.card", &[]), &[]);
+    let since = ["--invalid-since", "2026-11-01"];
+    desk.issuer(&[&["mark", "alice@example.org", "lost"][..], &since].concat()).expect(0);
+    let new = desk.yubikey("new.card", &[]);
+    let replace = ["replace", "alice@example.org", "--because", "lost", "--card", &new];
+    let replace = [&replace[..], &["--transport-pin-file", "new.pin", "--invalid-since"]].concat();
+    let other = desk.issuer(&[&replace[..], &["2026-11-02"]].concat());
+    other.refuses(1, &["is lost since", "cannot be recorded any more", "without --invalid-since"]);
+    // What is recorded so may be said again.
+    desk.issuer(&[&replace[..], &["2026-11-01"]].concat()).expect(0);
+}
+
+#[test]
 fn a_returned_card_is_wiped_checked_and_anybodys_again() {
     let desk = Desk::new();
     let locator = desk.yubikey("alice.card", &[]);

@@ -16,7 +16,10 @@ use super::output::{self, Format};
 use super::texts::{self, Texts};
 use super::{issue, which_card};
 use crate::clock::Clock;
-use crate::domain::{AuthorityName, CardCommand, CardState, Cardholder, Guid, Loss, RevocationReason};
+use crate::domain::{
+    AuthorityName, CardCommand, CardState, Cardholder, CertificateState, Guid, Loss, RevocationReason,
+};
+use crate::personalization::blank;
 use crate::registry::{CardRecord, PresentedIdentity};
 
 /// For whom, which card, and what became of the old one.
@@ -94,7 +97,8 @@ async fn refuse_what_is_not_blank(
     order: &issue::Order,
     holder: &Cardholder,
 ) -> Result<(), Failure> {
-    let identity = Card::open(&order.card)?.identity()?;
+    let mut card = Card::open(&order.card)?;
+    let identity = card.identity()?;
     let shown = PresentedIdentity { vendor_serial: identity.serial, guid: identity.guid.map(Guid::new) };
     let Some(record) = office.registry.card_presented(shown).await? else {
         return Err(Failure::new(
@@ -103,7 +107,9 @@ async fn refuse_what_is_not_blank(
         ));
     };
     match record.card.state() {
-        CardState::InStock { .. } => Ok(()),
+        CardState::InStock { .. } => {
+            Ok(blank::refuse_foreign(&office.registry, Some(&record), &mut card).await?)
+        }
         CardState::BeingPersonalised { holder: begun_for, .. } if *begun_for == holder.id => Ok(()),
         state if state.holder() == Some(holder.id) && state.is_live() => {
             Err(is_theirs(office, &record, holder).await?)
@@ -157,13 +163,15 @@ async fn end_old(
                 CardState::Lost { .. } | CardState::Damaged { .. } | CardState::Revoked { .. }
             )
         });
-        return ended.ok_or_else(|| {
+        let ended = ended.ok_or_else(|| {
             let mail = holder.mail.as_str();
             let message = format!(
                 "{mail} has no card that could be replaced; issue one: issuer issue {mail} --card LOCATOR"
             );
             Failure::new("no-card", message)
-        });
+        })?;
+        refuse_what_is_too_late(office, &ended, because, invalid_since).await?;
+        return Ok(ended);
     };
     let Some(because) = because else {
         return Err(Failure::usage(format!(
@@ -183,11 +191,62 @@ async fn end_old(
     Ok(CardRecord { card, ..record.clone() })
 }
 
+/// Nothing that was said of a card which has ended before is dropped silently: what is recorded already may be said again,
+/// as a replacement that stopped is gone on with; anything else cannot be recorded any more.
+async fn refuse_what_is_too_late(
+    office: &Office,
+    ended: &CardRecord,
+    because: Option<Because>,
+    invalid_since: Option<Timestamp>,
+) -> Result<(), Failure> {
+    let state = ended.card.state();
+    let since = state.since().map(|since| since.to_string()).unwrap_or_default();
+    let recorded = format!("card {} is {} since {since} already", which_card::name(ended), state.name());
+    if let Some(because) = because.filter(|because| !because.is_recorded(state)) {
+        let what = because.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        let message = format!(
+            "{recorded}: that it is {what} cannot be recorded any more, and nothing was changed; replace it without --because"
+        );
+        return Err(Failure::new("card-state", message));
+    }
+    let Some(wanted) = invalid_since else { return Ok(()) };
+    let certificates = office.registry.certificates_of_card(ended.id).await?;
+    let is_recorded = certificates.iter().any(|certificate| {
+        matches!(certificate.state.state(), CertificateState::Revoked { invalid_since: Some(known), .. }
+            if known.as_second() == wanted.as_second())
+    });
+    if is_recorded {
+        return Ok(());
+    }
+    let message = format!(
+        "{recorded} and its certificates are revoked: since when its keys were not their holder's alone cannot be recorded any more, and nothing was changed; replace it without --invalid-since"
+    );
+    Err(Failure::new("already-revoked", message))
+}
+
+impl Because {
+    /// Whether a card in this state is known to have ended so.
+    const fn is_recorded(self, state: &CardState) -> bool {
+        match state {
+            CardState::Lost { loss: Loss::Lost, .. } => matches!(self, Self::Lost),
+            CardState::Lost { loss: Loss::Stolen, .. } => matches!(self, Self::Stolen),
+            CardState::Damaged { .. } => matches!(self, Self::Damaged),
+            CardState::Revoked { reason: RevocationReason::Superseded, .. } => {
+                matches!(self, Self::Superseded)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// What can be said of mail that was encrypted to the old card.
 fn old_mail(state: &CardState, texts: &Texts) -> String {
     let key = match state {
         CardState::Lost { .. } => "said-old-mail-lost",
         CardState::Damaged { .. } => "said-old-mail-damaged",
+        CardState::Revoked { reason: RevocationReason::Superseded, .. } => "said-old-mail-kept",
+        // Why it was revoked does not say where it is.
+        CardState::Revoked { .. } => "said-old-mail-revoked",
         _ => "said-old-mail-kept",
     };
     texts.say(key, &[])
