@@ -189,6 +189,37 @@ fn each_row_that_cannot_be_is_named_and_the_others_go_on() {
 }
 
 #[test]
+fn a_list_of_before_makes_no_card_for_who_lost_it_or_left() {
+    let (desk, locators) = prepared(4);
+    desk.issuer(&batch(&locators[..2])).expect(3);
+    desk.issuer(&["revoke", "p1@example.org", "--reason", "key-compromise"]).expect(0);
+    let people = "name,mail\nPerson,p1@example.org\nPerson,p3@example.org\nPerson,p4@example.org\n";
+    std::fs::write(desk.path("staff.csv"), people).unwrap();
+    desk.issuer(&["staff", "import", "staff.csv", "--apply", "--leavers-at-most", "9"]).expect(0);
+    let again = desk.issuer(&batch(&locators));
+    again.expect(3);
+    for words in [
+        "is revoked since",
+        "issuer replace p1@example.org --card LOCATOR",
+        "has left and gets no card",
+        "2 of 4 cards are done, 0 half-made, 0 not begun, 2 refused",
+    ] {
+        assert!(again.stdout.contains(words), "{words:?} is not in: {}", again.stdout);
+    }
+}
+
+#[test]
+fn a_row_too_long_and_a_quote_never_closed_are_named_with_their_lines() {
+    let (desk, locators) = prepared(2);
+    std::fs::write(desk.path("list.csv"), "person,keys\np1@example.org,,inject\n\"p2@example.org\n").unwrap();
+    let done = desk.issuer(&batch(&locators));
+    done.expect(1);
+    for words in [" 2     p1@example.org  refused  has 3 fields, and the header has 2", "never closed"] {
+        assert!(done.stdout.contains(words), "{words:?} is not in: {}", done.stdout);
+    }
+}
+
+#[test]
 fn a_stock_that_is_used_up_and_cards_that_are_not_in_it_are_said() {
     let (desk, locators) = prepared(3);
     let stranger = desk.blank("stranger.card", &["--serial", "99999999"]);

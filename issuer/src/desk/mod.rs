@@ -15,6 +15,7 @@
 //!   [`authority_key`]: keys of authorities wherever they live; [`ceremony`]: `init` as it was declared.
 //! - [`operator`]: who may do what, [`office::Office::authorize`]; [`approval`]: what needs two.
 //! - [`staff_import`]: a list of staff ([`staff_file`], [`staff_directory`]) beside who is known; [`staff_leavers`].
+//! - `csv_row`: what a reader of CSV forgives, and a list of people must not.
 //! - [`pin_letter`]: a transport PIN on paper, to be folded.
 //! - `card_keys`: the keys of a card, and where they came from.
 //! - `holder_pin`: a PIN that its holder types at the desk; `half_done`: what was begun with a card and is not done.
@@ -38,6 +39,7 @@ pub mod cli;
 pub mod clock;
 pub mod configuration;
 mod content_signer;
+mod csv_row;
 mod documents_authority;
 pub mod evidence;
 pub mod expiring;

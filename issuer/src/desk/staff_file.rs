@@ -5,6 +5,7 @@ use csv::StringRecord;
 use jiff::civil::Date;
 use unicode_security::MixedScript;
 
+use super::csv_row;
 use crate::config::Config;
 use crate::domain::reconciliation::{ListedPerson, Trace};
 use crate::domain::{MailAddress, Name, NewCardholder, StaffId};
@@ -115,11 +116,15 @@ pub fn read(bytes: &[u8], config: &Config) -> Result<StaffList, BadRow> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let columns = columns(&mut reader)?;
     let unused_columns = unused(&mut reader);
+    let width = reader.headers().map_or(0, StringRecord::len);
     let mut list = StaffList { says_until: columns.until.is_some(), unused_columns, ..StaffList::default() };
     for (record, row) in reader.records().zip(2_u64..) {
         let place = format!("row {row}");
         match record {
-            Ok(record) => list.add(place, fields(&record, &columns), config),
+            Ok(record) => match csv_row::fault(&record, width, bytes) {
+                Some(fault) => list.add_unreadable(place, fault),
+                None => list.add(place, fields(&record, &columns), config),
+            },
             Err(error) => list.add_unreadable(place, reason(&error)),
         }
     }
@@ -267,6 +272,14 @@ mod tests {
             ("row 8", "name"),
         ];
         assert_eq!(bad, expected);
+        let forgiven =
+            b"name,mail\nA,a@example.org,\nB,b@example.org,7\n\"C,c@example.org\nD,d@example.org\n";
+        let list = read(forgiven, &config()).unwrap();
+        let bad: Vec<_> = list.errors.iter().map(|bad| (bad.place.as_str(), bad.message.as_str())).collect();
+        assert_eq!(list.people.len(), 1, "an empty field too many says nothing");
+        assert_eq!(bad[0], ("row 3", "has 3 fields, and the header has 2"));
+        assert!(bad[1].0 == "row 4" && bad[1].1.contains("never closed"), "{bad:?}");
+        let list = read(text, &config()).unwrap();
         assert_eq!(list.traces[0].staff_id.as_deref(), Some("1002"), "a bad row still says whom it is about");
     }
 

@@ -199,19 +199,49 @@ async fn queue(office: &Office, rows: &[Row], pins: &Path) -> Result<Queue, Fail
     let mut entries = Vec::new();
     for row in rows {
         let progress = match office.registry.card_of(row.holder.id).await? {
-            None if pins.join(pin_file_name(&row.holder)).exists() => Progress::Refused {
-                code: "exists",
-                why: format!(
-                    "has no card, but a PIN file lies in {} already: take it away first",
-                    pins.display()
-                ),
+            _ if row.holder.left.is_some() => Progress::Refused {
+                code: "person-left",
+                why: "has left and gets no card; whoever left and still has one: issuer staff leavers"
+                    .to_owned(),
             },
-            None => Progress::Waiting,
+            None => without_card(office, row, pins).await?,
             Some(record) => with_card(office, row, &record).await?,
         };
         entries.push(Entry { holder: row.holder.id, place: row.place.clone(), progress });
     }
     Ok(Queue::new(entries))
+}
+
+/// How far the row of somebody is who has no card: one that ended is replaced deliberately, not by a list of before.
+async fn without_card(office: &Office, row: &Row, pins: &Path) -> Result<Progress, Failure> {
+    let cards = office.registry.cards_of(row.holder.id).await?;
+    let ended = cards.iter().find(|record| {
+        matches!(
+            record.card.state(),
+            CardState::Lost { .. } | CardState::Damaged { .. } | CardState::Revoked { .. }
+        )
+    });
+    let Some(record) = ended else {
+        let has_pin_file = pins.join(pin_file_name(&row.holder)).exists();
+        return Ok(if has_pin_file { pin_file_in_the_way(pins) } else { Progress::Waiting });
+    };
+    let state = record.card.state();
+    Ok(Progress::Refused {
+        code: "card-ended",
+        why: format!(
+            "had card {}, which is {} since {}; put another in its place with: issuer replace {} --card LOCATOR",
+            which_card::name(record),
+            state.name(),
+            state.since().map(|since| since.to_string()).unwrap_or_default(),
+            row.holder.mail.as_str()
+        ),
+    })
+}
+
+/// A PIN of whom nobody knows which card it opens.
+fn pin_file_in_the_way(pins: &Path) -> Progress {
+    let why = format!("has no card, but a PIN file lies in {} already: take it away first", pins.display());
+    Progress::Refused { code: "exists", why }
 }
 
 /// How far the row of somebody is who has a card, or is about to get one.

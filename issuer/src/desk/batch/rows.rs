@@ -15,6 +15,7 @@ use std::path::Path;
 use csv::StringRecord;
 use middleware::KeyAlgorithm;
 
+use crate::desk::csv_row;
 use crate::desk::failure::Failure;
 use crate::desk::office::{Office, read_file};
 use crate::domain::Cardholder;
@@ -62,7 +63,7 @@ pub async fn read(
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes.as_slice());
     let header = reader.headers().map_err(|error| named(error.to_string()))?;
-    let columns = columns(header).map_err(named)?;
+    let (columns, width) = (columns(header).map_err(named)?, header.len());
     let (mut rows, mut unusable) = (Vec::new(), Vec::new());
     let mut seen = BTreeMap::new();
     for record in reader.records() {
@@ -80,6 +81,10 @@ pub async fn read(
             (!value.is_empty()).then(|| value.to_owned())
         };
         let person = field("person").unwrap_or_default();
+        if let Some(why) = csv_row::fault(&record, width, &bytes) {
+            unusable.push(Unusable { line, person, why });
+            continue;
+        }
         match row(office, line, &field, default).await? {
             Ok(row) => match seen.insert(row.holder.id, line) {
                 None => rows.push(row),
