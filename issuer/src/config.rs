@@ -112,6 +112,11 @@ impl Home {
         self.keys().join(format!("ocsp-{name}.pem"))
     }
 
+    /// `witness.begun`: which witness file of `config.toml` was begun.
+    pub fn witness_mark_file(&self) -> PathBuf {
+        self.0.join("witness.begun")
+    }
+
     /// `publication.turn`: held by the publication that is under way.
     pub fn publication_turn_file(&self) -> PathBuf {
         self.0.join("publication.turn")

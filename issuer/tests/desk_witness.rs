@@ -300,8 +300,11 @@ fn a_registry_that_its_witness_does_not_know_signs_and_publishes_nothing() {
     assert_eq!(std::fs::read(desk.path("witness")).unwrap(), before);
     desk.issuer(&["publish", "--to", "public"])
         .refuses(1, &["speaks against the registry", "is not the one that was seen"]);
-    // The auditor keeps the file, and a new one begins.
+    // The auditor keeps the file, and begins a new one.
     std::fs::rename(desk.path("witness"), desk.path("kept")).unwrap();
+    desk.issuer(&["publish", "--to", "elsewhere"]).refuses(1, &["is missing", "--new-witness"]);
+    assert!(!desk.path("witness").exists());
+    desk.issuer(&["audit", "verify", "--new-witness"]).expect(0);
     desk.issuer(&["publish", "--to", "elsewhere"]).expect(0);
     assert!(desk.path("witness").exists());
     is_named(&desk.issuer(&["audit", "verify", "--witness", "kept"]), &["written anew after event"]);
@@ -429,10 +432,54 @@ fn a_witness_file_that_says_nothing_is_refused_and_left_alone() {
     std::fs::remove_file(desk.path("witness")).unwrap();
     let changed = desk.import_staff("name,mail\nXia Wu,xia@example.org\n");
     changed.expect(0);
-    assert!(changed.stderr.contains("it begins now"), "{}", changed.stderr);
+    // It is missed: neither a change nor a check begins it anew unless told.
+    assert!(changed.stderr.contains("is missing, and it was begun before"), "{}", changed.stderr);
+    for arguments in [
+        &["audit", "verify"][..],
+        &["audit", "verify", "--witness", "witness"],
+        &["publish", "--to", "public"],
+    ] {
+        desk.issuer(arguments).refuses(1, &["is missing", "issuer audit verify --new-witness"]);
+    }
+    assert!(!desk.path("witness").exists());
+    let begun = desk.issuer(&["audit", "verify", "--new-witness"]);
+    begun.expect(0);
+    assert!(begun.stdout.contains("the witness begins now"), "{}", begun.stdout);
     let json = desk.json(&["audit", "verify", "--witness", "witness", "--witness", "second"]);
     assert_eq!(json["witnesses_begun"], serde_json::json!(["second"]));
     assert_eq!(json["witnessed"], 1);
+    desk.publish();
+}
+
+/// Whoever does not name the witness of config.toml is told what it says all the same.
+#[test]
+fn the_configured_witness_need_not_be_named() {
+    let desk = Desk::new();
+    let config = desk.home().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("witness = {:?}\n{text}", desk.text("witness"))).unwrap();
+    desk.import_staff("name,mail\nZoe Xu,zoe@example.org\n").expect(0);
+    let check = || desk.issuer(&["audit", "verify"]);
+    let good = check();
+    good.expect(0);
+    assert!(good.stdout.contains("It agrees with what was seen of it once"), "{}", good.stdout);
+    copy_registry(&desk.home(), &desk.path("old"));
+    desk.import_staff("name,mail\nYan Li,yan@example.org\n").expect(0);
+    let whole = std::fs::read(desk.path("witness")).unwrap();
+    for garbage in ["", "something else\n"] {
+        std::fs::write(desk.path("witness"), garbage).unwrap();
+        let refused = check();
+        refused.refuses(1, &["witness"]);
+        assert!(!refused.stdout.contains("whole"), "{}", refused.stdout);
+    }
+    std::fs::remove_file(desk.path("witness")).unwrap();
+    std::fs::create_dir(desk.path("witness")).unwrap();
+    check().refuses(1, &["witness"]);
+    std::fs::remove_dir(desk.path("witness")).unwrap();
+    std::fs::write(desk.path("witness"), whole).unwrap();
+    check().expect(0);
+    copy_registry(&desk.path("old"), &desk.home());
+    is_named(&check(), &["event"]);
 }
 
 /// `head`, `tail`, `base64`, `sha256sum` and `openssl` check what is published, as the format promises.

@@ -160,7 +160,7 @@ impl Surroundings {
         let root = office.authority_certificate(AuthorityName::Root).await?;
         let witness = office.config.witness.clone();
         if let Some(path) = &witness {
-            office.witness_doubt = standing::of_registry(&office.registry, path).await?;
+            office.witness_doubt = standing::of_registry(&office.registry, &office.home, path).await?;
         }
         if let Some(doubt) = &office.witness_doubt {
             output::progress(&format!("warning: {}", doubt.message()));

@@ -1,8 +1,10 @@
 //! `issuer audit`: whether the log is what was written, by its own word and by that of others who saw it.
 //!
+//! - `begun`: whether the witness of `config.toml` was begun, and is missed.
 //! - [`notary`]: the key that signs checkpoints. - [`witness`]: the auditor's files of them. - [`published`]: those in published
 //!   directories. - [`standing`]: whether the witness of `config.toml` believes the registry. - `signatures`: whose they are.
 
+mod begun;
 pub mod notary;
 pub mod published;
 mod signatures;
@@ -10,7 +12,7 @@ pub mod standing;
 pub mod witness;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -30,7 +32,7 @@ pub enum Command {
     #[command(
         after_help = "A witness file is kept by the auditor, where nobody who works with the registry can write; each check \
             adds what it found good, and a new file is begun by the first. With witness = \"FILE\" in config.toml every change is \
-            added at once. What is named and cannot be compared (a witness file without a whole checkpoint, a directory without \
+            added at once, and each check compares with that file too; one that was begun and is gone is a failure. What is named and cannot be compared (a witness file without a whole checkpoint, a directory without \
             audit/checkpoint.txt) is a failure.\n\nExit status: 0 whole, 1 it could not be told, 4 not.\n\nExamples:\n  issuer --home pki audit verify\n  \
             issuer --home pki audit verify --witness /media/auditor/witness --published /srv/pki"
     )]
@@ -41,6 +43,9 @@ pub enum Command {
         /// A published directory, whose checkpoint is compared too
         #[arg(long, value_name = "DIR")]
         published: Vec<PathBuf>,
+        /// Begin the witness of config.toml anew, although one was begun before and is gone
+        #[arg(long)]
+        new_witness: bool,
     },
 }
 
@@ -102,7 +107,8 @@ impl Finding {
 /// The registry or a witness cannot be read, or holds nothing to compare with. A log that is not whole is an answer: exit
 /// status 4.
 pub async fn run(office: &Office, command: &Command, format: Format) -> Result<Status, Failure> {
-    let Command::Verify { witness, published } = command;
+    let Command::Verify { witness: named, published, new_witness } = command;
+    let witness = &begun::compared(office, named, *new_witness)?;
     let mut seen = Vec::new();
     let mut torn = Vec::new();
     for path in witness {
@@ -121,14 +127,38 @@ pub async fn run(office: &Office, command: &Command, format: Format) -> Result<S
     verdict.witnesses_torn = torn;
     if let (true, Some(newest)) = (verdict.whole, &newest) {
         for path in witness {
-            let added = witness::append(path, newest).map_err(|error| Failure::file(path, &error))?;
-            if added == Added::Begun {
-                verdict.witnesses_begun.push(path.display().to_string());
-            }
+            add(office, path, named.contains(path), newest, &mut verdict)?;
         }
     }
     tell(&verdict, format)?;
     Ok(if verdict.whole { Status::Done } else { Status::NotTrusted })
+}
+
+/// Adds what was found good to a witness file.
+fn add(
+    office: &Office,
+    path: &Path,
+    is_named: bool,
+    newest: &SignedCheckpoint,
+    verdict: &mut Verdict,
+) -> Result<(), Failure> {
+    let added = match witness::append(path, newest) {
+        // That of config.toml was compared; whoever looks need not be able to write it.
+        Err(error) if !is_named => {
+            let file = path.display();
+            output::progress(&format!("warning: the witness file {file} cannot be written ({error})"));
+            return Ok(());
+        }
+        added => added.map_err(|error| Failure::file(path, &error))?,
+    };
+    if added == Added::Begun {
+        verdict.witnesses_begun.push(path.display().to_string());
+    }
+    if office.config.witness.as_deref() == Some(path) {
+        let mark = office.home.witness_mark_file();
+        begun::remember(&office.home, path).map_err(|error| Failure::file(&mark, &error))?;
+    }
+    Ok(())
 }
 
 async fn judge(office: &Office, seen: &[Seen]) -> Result<(Verdict, Option<SignedCheckpoint>), Failure> {

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::super::failure::Failure;
 use super::super::output;
+use super::begun;
 use super::witness::{self, Added};
 use crate::ca::possession::verify_signature;
 use crate::config::Home;
@@ -31,6 +32,7 @@ struct KeyInHome {
     public_key: Vec<u8>,
     log: String,
     witness: Option<PathBuf>,
+    home: Home,
 }
 
 /// Whether a home may have no audit key yet.
@@ -63,7 +65,7 @@ pub fn of_home(
     };
     let public_key = key.public_key().to_der();
     let public_key = public_key.map_err(|error| Failure::new("key", error.to_string()))?;
-    Ok(Arc::new(KeyInHome { key: Mutex::new(key), public_key, log, witness }))
+    Ok(Arc::new(KeyInHome { key: Mutex::new(key), public_key, log, witness, home: home.clone() }))
 }
 
 /// A new key that nobody decided about would hide that the old one is in other hands.
@@ -140,7 +142,14 @@ impl Notary for KeyInHome {
     /// What is recorded is recorded: a witness that cannot be written is said, and nothing waits for it.
     fn committed(&self, checkpoint: &SignedCheckpoint) {
         let Some(path) = &self.witness else { return };
-        match witness::append(path, checkpoint) {
+        let added = witness::append(path, checkpoint);
+        if matches!(added, Ok(Added::Begun | Added::Appended | Added::Known))
+            && let Err(error) = begun::remember(&self.home, path)
+        {
+            let mark = self.home.witness_mark_file();
+            output::progress(&format!("warning: {} cannot be written ({error})", mark.display()));
+        }
+        match added {
             Ok(Added::Begun) => output::progress(&format!(
                 "note: there was no witness file {}: it begins now, with event {}",
                 path.display(),

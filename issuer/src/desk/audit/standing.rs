@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::super::failure::Failure;
 use super::super::office::Office;
-use super::{signatures, witness};
+use super::{begun, signatures, witness};
+use crate::config::Home;
 use crate::domain::SignedCheckpoint;
 use crate::registry::{Registry, RegistryError};
 
@@ -21,17 +22,29 @@ impl WitnessDoubt {
 }
 
 /// Compares the registry with the last thing that the witness saw: an event's hash stands for all before it. What cannot be
-/// read is no doubt: whoever wants to add to it says so.
+/// read is no doubt: whoever wants to add to it says so. One that was begun and is gone is one.
 ///
 /// # Errors
 /// The registry.
-pub async fn of_registry(registry: &Registry, path: &Path) -> Result<Option<WitnessDoubt>, RegistryError> {
+pub async fn of_registry(
+    registry: &Registry,
+    home: &Home,
+    path: &Path,
+) -> Result<Option<WitnessDoubt>, RegistryError> {
+    if begun::is_missed(home, path) {
+        let message = format!("{}. Until then nothing is signed or published", begun::missed(path));
+        return Ok(Some(WitnessDoubt(message)));
+    }
+    if path.exists() {
+        // Who cannot write the home changes nothing either.
+        let _ = begun::remember(home, path);
+    }
     // The witness first: what others record meanwhile is in the registry before it is in the witness.
     let Ok(Some(last)) = witness::last(path) else { return Ok(None) };
     let Some(what) = differs(registry, &last).await? else { return Ok(None) };
     let file = path.display();
     Ok(Some(WitnessDoubt(format!(
-        "the witness file {file} speaks against the registry: {what}. Nothing is signed, published or added to the witness. Look with: issuer audit verify --witness {file}; put the newest copy of the registry back. If an older one was restored on purpose, the auditor keeps the file and moves it away, and a new one begins"
+        "the witness file {file} speaks against the registry: {what}. Nothing is signed, published or added to the witness. Look with: issuer audit verify --witness {file}; put the newest copy of the registry back. If an older one was restored on purpose, the auditor keeps the file and moves it away, and begins a new one: issuer audit verify --new-witness"
     ))))
 }
 
@@ -65,7 +78,7 @@ impl Office {
     /// Lets through what must not happen with a registry that was rolled back.
     ///
     /// # Errors
-    /// `registry-rolled-back`: the witness of `config.toml` speaks against it.
+    /// `registry-rolled-back`: the witness of `config.toml` speaks against it, or is missing.
     pub fn require_witness(&self) -> Result<(), Failure> {
         match &self.witness_doubt {
             None => Ok(()),

@@ -125,7 +125,11 @@ fn home_files(home: &Home) -> Result<Vec<Line>, Failure> {
         for entry in entries {
             let place = entry.map_err(|error| Failure::file(&path, &error))?.path();
             let name = place.strip_prefix(home.path()).unwrap_or(&place).display().to_string();
-            if !place.is_file() || name.starts_with("registry.db") || place == home.audit_key_file() {
+            if !place.is_file()
+                || name.starts_with("registry.db")
+                || place == home.audit_key_file()
+                || place == home.witness_mark_file()
+            {
                 continue;
             }
             let failed = |error: &std::io::Error| Failure::file(&place, error);
