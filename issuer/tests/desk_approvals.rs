@@ -269,7 +269,7 @@ fn a_new_administrator_is_made_beside_an_approver_where_anything_needs_two() {
     desk.as_two("rita", "vera", &revoke).expect(0);
     let (card, pin) = (desk.card("zoe"), desk.pin_file("zoe"));
     let add = ["operator", "add", "zoe@example.org", "--role", "administrator", "--recover", "--card", &card];
-    let add = [&add[..], &["--operator-pin-file", &pin]].concat();
+    let add = [&add[..], &["--pin-file", &pin]].concat();
     let beside = |second: &str| {
         let (card, pin) = (desk.card(second), desk.pin_file(second));
         let second = ["--second-operator", &card, "--second-operator-pin-file", &pin];

@@ -164,10 +164,10 @@ fn nobody_locks_everybody_out() {
     assert!(listed.stdout.contains("single-operator mode"), "{}", listed.stdout);
     // Not with somebody else's card.
     let pin = desk.pin_file("zoe");
-    add(&["--role", "administrator", "--card", &desk.card("zoe"), "--operator-pin-file", &pin])
+    add(&["--role", "administrator", "--card", &desk.card("zoe"), "--pin-file", &pin])
         .refuses(1, &["show the right card"]);
     let pin = desk.pin_file("rita");
-    add(&["--role", "administrator", "--card", &desk.card("rita"), "--operator-pin-file", &pin]).expect(0);
+    add(&["--role", "administrator", "--card", &desk.card("rita"), "--pin-file", &pin]).expect(0);
     desk.as_operator("rita", &["operator", "remove", "rita@example.org"]).refuses(1, &["only administrator"]);
     // Nor by what becomes of the card, or of one certificate of it.
     let revoke = ["revoke", "rita@example.org", "--reason", "key-compromise"];
@@ -213,7 +213,7 @@ fn the_last_good_administrator_is_neither_revoked_nor_held_nor_declared_lost() {
 fn a_desk_whose_last_administrators_card_was_stolen_gets_another() {
     let desk = Staffed::new();
     let (card, pin) = (desk.card("zoe"), desk.pin_file("zoe"));
-    let add = ["operator", "add", "zoe@example.org", "--card", &card, "--operator-pin-file", &pin];
+    let add = ["operator", "add", "zoe@example.org", "--card", &card, "--pin-file", &pin];
     let recover = |role: &str| desk.plain(&[&add[..], &["--recover", "--role", role]].concat());
     recover("administrator").refuses(1, &["Adam Administrator administers this desk"]);
     let revoke = ["revoke", "adam@example.org", "--reason", "key-compromise"];
@@ -233,6 +233,30 @@ fn a_desk_whose_last_administrators_card_was_stolen_gets_another() {
     let added = log.iter().rfind(|event| event["kind"] == "operator-added").unwrap();
     assert!(added["actor"].as_str().unwrap().ends_with(", recovering"), "{added}");
     desk.plain(&["audit", "verify"]).expect(0);
+}
+
+/// A PIN belongs to one card: on another it would cost that one a try.
+#[test]
+fn the_pin_of_an_operator_is_tried_on_no_other_card() {
+    let desk = Staffed::new();
+    let card = desk.card("zoe");
+    let add = ["operator", "add", "zoe@example.org", "--role", "auditor", "--card", &card];
+    for _ in 0..4 {
+        desk.as_operator("adam", &add).refuses(1, &["cannot be read", "Zoe Xu's card"]);
+    }
+    // Nor the person's on a card that is not the person's.
+    let (other, pin) = (desk.card("rita"), desk.pin_file("zoe"));
+    let mistaken = ["operator", "add", "zoe@example.org", "--role", "auditor", "--card", &other];
+    for _ in 0..4 {
+        desk.as_operator("adam", &[&mistaken[..], &["--pin-file", &pin]].concat())
+            .refuses(1, &["show the right card"]);
+    }
+    desk.as_operator("rita", &["find", "zoe"]).expect(0);
+    let wrong = desk.pin_file("adam");
+    desk.as_operator("adam", &[&add[..], &["--pin-file", &wrong]].concat())
+        .refuses(1, &["Zoe Xu's card", "2 tries left"]);
+    desk.as_operator("adam", &[&add[..], &["--pin-file", &pin]].concat()).expect(0);
+    desk.as_operator("zoe", &["find", "rita"]).expect(0);
 }
 
 #[test]

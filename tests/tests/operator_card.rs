@@ -103,7 +103,7 @@ fn an_operators_session_ends_when_the_card_leaves_its_reader() -> Result<()> {
     desk.stock(&office.card)?.ok()?;
     desk.issue(ALICE, &office.locator())?.ok()?;
     let add = desk.command(&["operator", "add", ALICE, "--role", "administrator,registrar", "--card"])?;
-    add.arg(office.locator()).arg("--operator-pin-file").arg(office.pin()).ok()?;
+    add.arg(office.locator()).arg("--pin-file").arg(office.pin()).ok()?;
 
     // Pulled between two commands: the second is not carried out.
     let mut shell = office.shell("pulled")?;

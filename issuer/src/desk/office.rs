@@ -68,7 +68,6 @@ pub struct Office {
     key_pin: SecretSource,
     /// Who works here.
     pub(super) guard: Guard,
-    operator_pin: SecretSource,
     surroundings: Surroundings,
     /// What the witness of `config.toml` says against the registry.
     pub(super) witness_doubt: Option<WitnessDoubt>,
@@ -148,7 +147,6 @@ impl Surroundings {
             passphrase: self.passphrase.clone(),
             kept: Kept::Never,
             key_pin: pin_source(self),
-            operator_pin: self.operator_pin.clone().unwrap_or(SecretSource::Terminal),
             guard: Guard::new(actor, card, self.second_operator.clone()),
             surroundings: self.clone(),
             witness_doubt: None,
@@ -223,11 +221,6 @@ impl Office {
     /// What it was opened from.
     pub const fn surroundings(&self) -> &Surroundings {
         &self.surroundings
-    }
-
-    /// Where the PIN of an operator's card comes from.
-    pub(super) const fn operator_pin(&self) -> &SecretSource {
-        &self.operator_pin
     }
 
     /// Asks for the passphrase, unless it is kept.

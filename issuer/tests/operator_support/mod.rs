@@ -23,7 +23,7 @@ impl Staffed {
             let (mail, card) = (format!("{person}@example.org"), staffed.card(person));
             if person == "adam" {
                 let pin = staffed.pin_file(person);
-                let shown = ["--card", &card, "--operator-pin-file", &pin];
+                let shown = ["--card", &card, "--pin-file", &pin];
                 staffed.plain(&[&["operator", "add", &mail, "--role", role], &shown[..]].concat()).expect(0);
             } else {
                 staffed.as_operator("adam", &["operator", "add", &mail, "--role", role]).expect(0);

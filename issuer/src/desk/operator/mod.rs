@@ -5,6 +5,7 @@ mod session;
 
 use clap::Subcommand;
 use middleware::Locator;
+use middleware::secret_source::SecretSource;
 use serde::Serialize;
 
 use super::failure::{Failure, Status};
@@ -36,6 +37,9 @@ pub enum Command {
         /// The person's card, which proves its key; otherwise the registry's word for it is taken
         #[arg(long, value_name = "LOCATOR")]
         card: Option<Locator>,
+        /// Where the PIN of the person's card comes from: fd:N, a file or pinentry; otherwise it is asked for
+        #[arg(long, value_name = "fd:N|PATH", requires = "card")]
+        pin_file: Option<SecretSource>,
         /// In a desk whose administrators' cards are all revoked or expired: by the passphrase of its keys
         #[arg(long, requires = "card")]
         recover: bool,
@@ -88,8 +92,10 @@ struct Listing {
 /// Nobody of that name, no card, an operator already, or no administrator left.
 pub async fn run(office: &Office, command: Command, format: Format) -> Result<Status, Failure> {
     match command {
-        Command::Add { person, role, card, recover } => {
+        Command::Add { person, role, card, pin_file, recover } => {
             let how = if recover { How::Recovering } else { How::Administering };
+            let pin = pin_file.unwrap_or(SecretSource::Terminal);
+            let card = card.map(|locator| OperatorCard { locator, pin });
             add(office, &person, &role, card.as_ref(), how, format).await
         }
         Command::Remove { person, why } => remove(office, &person, why, format).await,
@@ -110,7 +116,7 @@ async fn add(
     office: &Office,
     person: &str,
     roles: &Roles,
-    card: Option<&Locator>,
+    card: Option<&OperatorCard>,
     how: How,
     format: Format,
 ) -> Result<Status, Failure> {
@@ -128,7 +134,7 @@ async fn add(
             "the first operator must show that the card works, or nobody might get in again: give --card LOCATOR",
         ));
     }
-    let (serial, key) = certificate_of(office, &holder, card)?.resolve(office, &holder).await?;
+    let (serial, key) = certificate_of(office, &holder, card).await?;
     let mail = holder.mail.as_str();
     // In a recovery the second operator was asked before.
     if how == How::Administering {
@@ -150,48 +156,31 @@ async fn add(
     Ok(Status::Done)
 }
 
-/// Where the certificate of a new operator is looked for.
-enum Shown {
-    OnCard(Box<Certificate>),
-    Registered,
-}
-
-/// Proves the card, where one is shown.
-fn certificate_of(office: &Office, holder: &Cardholder, card: Option<&Locator>) -> Result<Shown, Failure> {
-    let Some(locator) = card else { return Ok(Shown::Registered) };
-    let presented = PresentedCard::open(locator)?;
-    let certificate = presented.certificate().clone();
-    presented.prove(office.operator_pin(), holder.name.as_str())?;
-    Ok(Shown::OnCard(Box::new(certificate)))
-}
-
-impl Shown {
-    /// The certificate as the registry knows it: the person's, delivered, for the key 9A.
-    async fn resolve(
-        self,
-        office: &Office,
-        holder: &Cardholder,
-    ) -> Result<(SerialNumber, ChainHash), Failure> {
-        let name = holder.name.as_str();
-        let registered = office.registry.authentication_certificate(holder.id).await?;
-        let (serial, der) = registered.ok_or_else(|| {
-            Failure::new(
-                "no-card",
-                format!("{name} has no card whose certificate for 9A is good; issue one first"),
-            )
-        })?;
-        let certificate = Certificate::from_der(der)?;
-        if let Self::OnCard(shown) = self
-            && shown.as_der() != certificate.as_der()
-        {
+/// The certificate as the registry knows it: the person's, delivered, for the key 9A. A card that is shown proves its key,
+/// with its own PIN, and only once it is known to be the person's: a wrong PIN costs a card one of its tries.
+async fn certificate_of(
+    office: &Office,
+    holder: &Cardholder,
+    shown: Option<&OperatorCard>,
+) -> Result<(SerialNumber, ChainHash), Failure> {
+    let name = holder.name.as_str();
+    let presented = shown.map(|card| PresentedCard::open(&card.locator)).transpose()?;
+    let registered = office.registry.authentication_certificate(holder.id).await?;
+    let (serial, der) = registered.ok_or_else(|| {
+        Failure::new("no-card", format!("{name} has no card whose certificate for 9A is good; issue one first"))
+    })?;
+    let certificate = Certificate::from_der(der)?;
+    if let (Some(presented), Some(card)) = (presented, shown) {
+        if presented.certificate().as_der() != certificate.as_der() {
             let message = format!(
                 "the card that was shown has certificate {}, and {name}'s card has {serial}; show the right card",
-                shown.serial_number()
+                presented.certificate().serial_number()
             );
             return Err(Failure::new("operator-unknown", message));
         }
-        Ok((serial, key_of(&certificate)?))
+        presented.prove(&card.pin, name)?;
     }
+    Ok((serial, key_of(&certificate)?))
 }
 
 async fn remove(

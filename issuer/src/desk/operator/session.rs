@@ -11,7 +11,6 @@ use middleware::{Card, KeyReference, LastTry, Locator, Pin, ReaderWatch};
 use rand_core::UnwrapErr;
 
 use super::super::failure::Failure;
-use super::super::office::read_passphrase;
 use crate::ca::{CaError, Certificate, ProvenKey};
 use crate::domain::ChainHash;
 
@@ -69,7 +68,9 @@ impl PresentedCard {
     /// # Errors
     /// A wrong PIN, a card that left, or a key that is not the certificate's.
     pub(super) fn prove(mut self, pin: &SecretSource, name: &str) -> Result<Presence, Failure> {
-        let text = read_passphrase(pin, &format!("PIN of {name}'s card ({})", self.locator))?;
+        let prompt = format!("PIN of {name}'s card ({})", self.locator);
+        let unread = |error| Failure::new("pin", format!("the {prompt} cannot be read: {error}"));
+        let text = pin.read(&prompt).map_err(unread)?;
         let pin = Pin::new(text.as_str()).map_err(|error| Failure::new("pin", error.to_string()))?;
         let mut key = self.card.key(KeyReference::Authentication, &pin, LastTry::Refuse)?;
         // It is the operator's key that does not sign, no authority's.
