@@ -282,6 +282,37 @@ fn a_new_administrator_is_made_beside_an_approver_where_anything_needs_two() {
     desk.as_operator("zoe", &["operator", "list"]).expect(0);
 }
 
+#[test]
+fn nobody_is_left_without_an_approver_unless_the_card_was_stolen() {
+    let desk = demanding();
+    let revoke = ["revoke", "vera@example.org", "--reason", "key-compromise"];
+    for arguments in [&revoke[..], &["hold", "vera@example.org"], &["mark", "vera@example.org", "stolen"]] {
+        desk.as_operator("rita", arguments)
+            .refuses(1, &["without Vera Approver's card nobody could approve", "--last-approver"]);
+    }
+    desk.as_operator("rita", &["hold", "otto@example.org"]).expect(0);
+    let (card, pin) = (desk.card("zoe"), desk.pin_file("zoe"));
+    let add =
+        ["operator", "add", "zoe@example.org", "--recover", "--card", &card, "--pin-file", &pin, "--role"];
+    let approver = [&add[..], &["approver"]].concat();
+    desk.as_operator("adam", &approver).refuses(1, &["Adam Administrator administers this desk"]);
+    // Stolen: with the passphrase, and the next one is made by an administrator with the passphrase.
+    let right = std::fs::read(desk.path("passphrase")).unwrap();
+    std::fs::write(desk.path("passphrase"), "another passphrase altogether\n").unwrap();
+    let stolen = [&revoke[..], &["--last-approver"]].concat();
+    desk.as_operator("rita", &stolen).refuses(1, &["passphrase"]);
+    std::fs::write(desk.path("passphrase"), &right).unwrap();
+    desk.as_operator("rita", &stolen).expect(0);
+    desk.as_operator("adam", &["approval", "waive", "export"]).refuses(1, &["needs a second operator"]);
+    desk.plain(&approver).refuses(1, &["--operator"]);
+    desk.as_operator("rita", &approver).refuses(1, &["may not"]);
+    desk.as_operator("adam", &[&add[..], &["auditor"]].concat()).refuses(1, &["must be an approver"]);
+    desk.as_operator("adam", &approver).expect(0);
+    desk.as_two("adam", "zoe", &["approval", "waive", "export"]).expect(0);
+    desk.as_two("adam", "zoe", &["operator", "remove", "vera@example.org"]).expect(0);
+    desk.plain(&["audit", "verify"]).expect(0);
+}
+
 #[tokio::test]
 async fn the_clock_is_accepted_by_two() {
     let desk = demanding();

@@ -8,10 +8,12 @@ use serde::Serialize;
 
 use super::failure::{Failure, Status};
 use super::office::Office;
-use super::operator::{has_approver_and_another, is_demanded};
+use super::operator::is_demanded;
 use super::output::{self, Format};
 use crate::clock::Clock;
-use crate::domain::{Act, ApprovalCommand, ApprovalId, GuardedAct, Party, Permission};
+use crate::domain::{
+    Act, ApprovalCommand, ApprovalId, GuardedAct, Party, Permission, can_approve_each_other,
+};
 use crate::registry::{ApprovalRecord, RegistryError};
 
 /// What is done with approvals.
@@ -243,10 +245,10 @@ async fn set(office: &Office, acts: &[String], demand: bool, format: Format) -> 
         before.difference(&named).copied().collect()
     };
     let operators = office.registry.operators().await?;
-    if demand && !has_approver_and_another(operators.iter()) {
+    if demand && !can_approve_each_other(operators.iter(), office.clock.now()) {
         return Err(Failure::new(
             "no-approver",
-            "two operators are needed first, one of them an approver: issuer operator add; nothing was changed",
+            "two operators are needed first, an administrator and somebody else who is an approver, with good cards: issuer operator add; nothing was changed",
         ));
     }
     let words: Vec<_> = after.iter().map(|act| act.as_str()).collect();

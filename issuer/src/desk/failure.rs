@@ -136,6 +136,7 @@ impl From<RegistryError> for Failure {
             RegistryError::NobodyActs => "operator-needed",
             RegistryError::OperatorTaken(_) => "duplicate",
             RegistryError::LastAdministrator(_) => "no-administrator",
+            RegistryError::LastApprover(_) => "no-approver",
             RegistryError::UnknownOperator(_) => "unknown-operator",
             RegistryError::UnknownApproval(_) => "unknown-approval",
             RegistryError::ApprovalRefused(_) => "approval-refused",

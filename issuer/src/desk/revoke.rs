@@ -10,7 +10,7 @@ use super::office::Office;
 use super::output::{self, Format};
 use super::texts;
 use crate::clock::Clock;
-use crate::domain::{Act, Cardholder, GuardedAct, RevocationReason, SerialNumber};
+use crate::domain::{Act, Cardholder, GuardedAct, Permission, RevocationReason, SerialNumber};
 
 /// What `revoke` was told.
 pub struct Order {
@@ -20,17 +20,19 @@ pub struct Order {
     pub reason: RevocationReason,
     /// Since when the key was not its holder's alone, where known.
     pub invalid_since: Option<Timestamp>,
-    /// What of the only administrator's card.
-    pub last_administrator: LastAdministrator,
+    /// What of the card without which the desk stands still.
+    pub last: LastOne,
 }
 
-/// Whether a desk may be left without anybody who administers it.
+/// Whether a desk may be left without anybody who administers it, or who approves what needs two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LastAdministrator {
+pub enum LastOne {
     /// It may not.
     Stays,
-    /// The card is lost or stolen: that counts more.
-    MayGo,
+    /// The approver's card is lost or stolen: that counts more.
+    ApproverMayGo,
+    /// The administrator's card is.
+    AdministratorMayGo,
 }
 
 #[derive(Serialize)]
@@ -48,12 +50,37 @@ struct Summary {
 /// # Errors
 /// Nobody and nothing of that name, or everything is revoked already.
 pub async fn run(office: &Office, order: &Order, format: Format) -> Result<Status, Failure> {
-    if order.last_administrator == LastAdministrator::Stays {
-        return revoke(office, order, format).await;
+    match order.last {
+        LastOne::Stays => revoke(office, order, format).await,
+        LastOne::ApproverMayGo => {
+            office.master_key(&office.passphrase()?).await?;
+            office.registry.letting_last_approver_go(revoke(office, order, format)).await
+        }
+        LastOne::AdministratorMayGo => {
+            if can_be_approved(office, order).await? {
+                let details = format!("revoke {} although nobody else administers the desk", order.whom);
+                office.approve(&GuardedAct::new(Act::DualControl, &details)).await?;
+            } else {
+                office.master_key(&office.passphrase()?).await?;
+            }
+            office.registry.letting_last_administrator_go(revoke(office, order, format)).await
+        }
     }
-    let details = format!("revoke {} although nobody else administers the desk", order.whom);
-    office.approve(&GuardedAct::new(Act::DualControl, &details)).await?;
-    office.registry.letting_last_administrator_go(revoke(office, order, format)).await
+}
+
+/// Whether nothing needs two, or somebody is left who can approve: another one than whose card it is about.
+async fn can_be_approved(office: &Office, order: &Order) -> Result<bool, Failure> {
+    if office.registry.dual_control().await?.is_empty() {
+        return Ok(true);
+    }
+    let holder = office.registry.cardholder_named(&order.whom).await?.map(|holder| holder.id);
+    let serial = SerialNumber::from_hex(&order.whom);
+    let now = office.clock.now();
+    let operators = office.registry.operators().await?;
+    Ok(operators.iter().any(|operator| {
+        let is_meant = Some(operator.person) == holder || Some(&operator.serial) == serial.as_ref();
+        !is_meant && operator.judge(Permission::Approve, now).is_ok()
+    }))
 }
 
 async fn revoke(office: &Office, order: &Order, format: Format) -> Result<Status, Failure> {

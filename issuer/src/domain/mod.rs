@@ -56,7 +56,7 @@ pub use checkpoint::{
     AuditKeyId, Batch, Checkpoint, CheckpointFault, MalformedCheckpoint, Notary, SignedCheckpoint,
 };
 pub use holder_pin::PinRefusal;
-pub use operator::{Operator, OperatorEvent, OperatorId, OperatorRefusal};
+pub use operator::{Operator, OperatorEvent, OperatorId, OperatorRefusal, can_approve_each_other};
 pub use person::{Person, PersonCommand, PersonEvent, PersonRefusal};
 pub use reader_class::{ClassDescription, ClassName, Clearance, MemberEvent, ReaderClass};
 pub use request::{

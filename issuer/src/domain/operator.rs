@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::audit::ChainHash;
 use super::cardholder::CardholderId;
 use super::certificate::{Certificate, SerialNumber};
-use super::role::{Permission, Roles};
+use super::role::{Permission, Role, Roles};
 
 /// The registry's number for an operator; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,6 +93,17 @@ impl Operator {
     }
 }
 
+/// Whether what needs two can be done: an administrator and, as another person, an approver have good cards.
+pub fn can_approve_each_other<'a>(
+    operators: impl Iterator<Item = &'a Operator> + Clone,
+    now: Timestamp,
+) -> bool {
+    let good = operators.filter(|operator| operator.judge_certificate(now).is_ok());
+    let mut administrators = good.clone().filter(|operator| operator.roles.has(Role::Administrator));
+    administrators
+        .any(|one| good.clone().any(|other| other.id != one.id && other.roles.may(Permission::Approve)))
+}
+
 /// What happened to an operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -158,6 +169,26 @@ mod tests {
             not_before: at(10),
             not_after: at(20),
         }
+    }
+
+    #[test]
+    fn nobody_approves_what_he_asks_for() {
+        let delivered = [
+            CertificateCommand::Reserve,
+            CertificateCommand::RecordSignature,
+            CertificateCommand::ConfirmDelivery,
+        ];
+        let with = |id, roles: &str, last: &[CertificateCommand]| Operator {
+            id: OperatorId(id),
+            roles: roles.parse().unwrap(),
+            ..operator(&[&delivered[..], last].concat())
+        };
+        let can = |operators: &[Operator]| can_approve_each_other(operators.iter(), at(15));
+        assert!(can(&[with(1, "administrator", &[]), with(2, "approver", &[])]));
+        assert!(can(&[with(1, "administrator,approver", &[]), with(2, "approver", &[])]));
+        assert!(!can(&[with(1, "administrator,approver", &[]), with(2, "registrar,auditor", &[])]));
+        assert!(!can(&[with(1, "administrator", &[]), with(2, "approver", &[CertificateCommand::Hold])]));
+        assert!(!can(&[with(1, "administrator", &[CertificateCommand::Hold]), with(2, "approver", &[])]));
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub struct Registry {
     actor: Mutex<Option<Actor>>,
     notary: Option<Arc<dyn Notary>>,
     lets_last_administrator_go: AtomicBool,
+    lets_last_approver_go: AtomicBool,
 }
 
 /// Which database it is.
@@ -54,6 +55,7 @@ pub(super) struct Change {
     /// When the newest of its events happened, if there are any.
     recorded_at: Option<Timestamp>,
     pub(super) lets_last_administrator_go: bool,
+    pub(super) lets_last_approver_go: bool,
 }
 
 impl Registry {
@@ -165,9 +167,16 @@ impl Registry {
             // Without its password.
             RegistryUrl::Postgres(_) => Writers::of(Path::new(&url.to_string())),
         };
-        let lets_last_administrator_go = AtomicBool::new(false);
         let actor = Mutex::new(Some(actor));
-        Self { pool, kind, writers, actor, notary: None, lets_last_administrator_go }
+        Self {
+            pool,
+            kind,
+            writers,
+            actor,
+            notary: None,
+            lets_last_administrator_go: AtomicBool::new(false),
+            lets_last_approver_go: AtomicBool::new(false),
+        }
     }
 
     /// Who does what is done now.
@@ -194,6 +203,14 @@ impl Registry {
         self.lets_last_administrator_go.store(true, Ordering::Relaxed);
         let done = work.await;
         self.lets_last_administrator_go.store(false, Ordering::Relaxed);
+        done
+    }
+
+    /// The same of the card without which nobody could approve what needs two operators.
+    pub async fn letting_last_approver_go<T>(&self, work: impl Future<Output = T>) -> T {
+        self.lets_last_approver_go.store(true, Ordering::Relaxed);
+        let done = work.await;
+        self.lets_last_approver_go.store(false, Ordering::Relaxed);
         done
     }
 
@@ -307,7 +324,15 @@ impl Registry {
         let row = end.fetch_optional(&mut *transaction).await?;
         let end = chain_end(&row.ok_or_else(|| damaged("the end of the log is missing"))?)?;
         let lets_last_administrator_go = self.lets_last_administrator_go.load(Ordering::Relaxed);
-        Ok(Change { transaction, actor, end, kind: self.kind, recorded_at: None, lets_last_administrator_go })
+        Ok(Change {
+            transaction,
+            actor,
+            end,
+            kind: self.kind,
+            recorded_at: None,
+            lets_last_administrator_go,
+            lets_last_approver_go: self.lets_last_approver_go.load(Ordering::Relaxed),
+        })
     }
 }
 

@@ -105,6 +105,11 @@ pub enum RegistryError {
         "{0} is the only administrator whose card is good, and the desk would be without one; make another one first: issuer operator add PERSON --role administrator; if that card is lost or stolen: issuer revoke ... --last-administrator"
     )]
     LastAdministrator(String),
+    /// What needs two operators could not be done any more, nor could that be changed.
+    #[error(
+        "without {0}'s card nobody could approve what needs two operators; make another approver first: issuer operator add PERSON --role approver; if that card is lost or stolen: issuer revoke ... --last-approver"
+    )]
+    LastApprover(String),
     /// No such operator.
     #[error("{0} is not an operator")]
     UnknownOperator(String),

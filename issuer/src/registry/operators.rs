@@ -8,10 +8,10 @@ use sqlx::{AssertSqlSafe, Row};
 use super::database::{Change, Registry, stored};
 use super::error::RegistryError;
 use super::rows::{self, damaged, time_text};
-use crate::domain::agreement::{ACCEPTED_CHECKPOINT, CLOCK, accepted_clock};
+use crate::domain::agreement::{ACCEPTED_CHECKPOINT, CLOCK, DUAL_CONTROL, accepted_clock};
 use crate::domain::{
     Actor, CardId, CardholderId, ChainHash, Operator, OperatorEvent, OperatorId, RegistryEvent, Role, Roles,
-    SerialNumber, Subject,
+    SerialNumber, Subject, can_approve_each_other,
 };
 
 const OPERATOR: &str = "SELECT operators.id AS id, person, people.name AS name, operators.serial AS serial, key_hash, roles, \
@@ -282,7 +282,8 @@ fn key_of(certificate: &[u8]) -> Result<ChainHash, RegistryError> {
     Ok(ChainHash::of(&key))
 }
 
-/// Refuses what takes the last good card of an administrator from a desk that has operators: nobody could give it another.
+/// Refuses what takes the last good card of an administrator from a desk that has operators, for nobody could give it another;
+/// and what leaves nobody who could approve where something needs two operators, for that could not be changed either.
 pub(super) async fn refuse_lock_out(
     change: &mut Change,
     serial: &SerialNumber,
@@ -294,15 +295,32 @@ pub(super) async fn refuse_lock_out(
     let statement = format!("{OPERATOR} ORDER BY operators.id");
     let rows = sqlx::query(AssertSqlSafe(statement)).fetch_all(change.connection()).await?;
     let operators = rows.iter().map(operator).collect::<Result<Vec<_>, _>>()?;
+    let Some(losing) = operators.iter().find(|operator| operator.serial == *serial) else { return Ok(()) };
     let mut administrators = operators.iter().filter(|operator| {
         operator.roles.has(Role::Administrator) && operator.judge_certificate(now).is_ok()
     });
-    match (administrators.next(), administrators.next()) {
-        (Some(last), None) if last.serial == *serial => {
-            Err(RegistryError::LastAdministrator(last.name.clone()))
-        }
-        _ => Ok(()),
+    if let (Some(last), None) = (administrators.next(), administrators.next())
+        && last.id == losing.id
+    {
+        return Err(RegistryError::LastAdministrator(last.name.clone()));
     }
+    if change.lets_last_approver_go || !needs_two(change).await? {
+        return Ok(());
+    }
+    let others = operators.iter().filter(|operator| operator.id != losing.id);
+    if can_approve_each_other(operators.iter(), now) && !can_approve_each_other(others, now) {
+        return Err(RegistryError::LastApprover(losing.name.clone()));
+    }
+    Ok(())
+}
+
+/// Whether anything needs two operators.
+async fn needs_two(change: &mut Change) -> Result<bool, RegistryError> {
+    let row = sqlx::query("SELECT 1 AS found FROM settings WHERE name = $1 AND value <> ''")
+        .bind(DUAL_CONTROL)
+        .fetch_optional(change.connection())
+        .await?;
+    Ok(row.is_some())
 }
 
 /// Writes down what the desk has agreed on, with its event.

@@ -16,6 +16,7 @@ use super::session::{Presence, PresentedCard};
 use crate::clock::Clock;
 use crate::domain::{
     Act, Actor, ApprovalCommand, ChainHash, GuardedAct, Operator, OperatorId, Party, Permission,
+    can_approve_each_other,
 };
 
 /// A card, and where its PIN comes from.
@@ -142,33 +143,56 @@ impl Office {
         Ok(())
     }
 
-    /// Nobody can administer this desk any more: whoever has the passphrase of its keys may make an administrator, with an
-    /// approver beside where anything needs two.
+    /// Nobody can administer this desk any more, or nobody approve what needs two: whoever has the passphrase of its keys
+    /// may make the one that is missing, beside the other one where that one's card is good.
     async fn admit_recovery(&self) -> Result<(), Failure> {
         let (action, now) = (Permission::Recover, self.clock.now());
         let operators = self.registry.operators().await?;
-        let good = operators.iter().find(|operator| operator.judge(Permission::Operators, now).is_ok());
-        if let Some(good) = good {
+        let needs_two = !self.registry.dual_control().await?.is_empty();
+        let good = |permission| operators.iter().find(|operator| operator.judge(permission, now).is_ok());
+        let administrator = good(Permission::Operators);
+        if let Some(good) = administrator
+            && (!needs_two || can_approve_each_other(operators.iter(), now))
+        {
             let why = format!("{} administers this desk; ask there, without --recover", good.name);
             return Err(self.refused(None, action.as_str(), "operator-refused", &why).await);
         }
         let passphrase = self.passphrase()?;
         self.master_key(&passphrase).await?;
-        if !self.registry.dual_control().await?.is_empty() {
-            let Some(second) = &self.guard.second else {
-                return Err(Failure::new(
-                    "approval-needed",
-                    "this needs an approver at the same desk: --second-operator LOCATOR; nothing was changed",
-                ));
-            };
-            let (approver, _) = self.log_in(second, action.as_str()).await?;
-            if let Err(refusal) = approver.judge(Permission::Approve, now) {
-                let refused = self.refused(Some(&approver), action.as_str(), "operator-refused", &refusal);
-                return Err(refused.await);
-            }
+        if administrator.is_some() {
+            return self.admit_administrator_alone(now).await;
         }
-        let login: String = self.guard.login.as_str().chars().take(80).collect();
-        self.registry.act_as(Actor::new(&format!("{login}, recovering")).ok());
+        if needs_two && good(Permission::Approve).is_some() {
+            self.admit_beside_approver(now).await?;
+        }
+        self.registry.act_as(Some(recovering(&self.guard.login)));
+        Ok(())
+    }
+
+    /// An administrator, where nobody could approve.
+    async fn admit_administrator_alone(&self, now: jiff::Timestamp) -> Result<(), Failure> {
+        let action = Permission::Recover;
+        let operator = self.operator(action).await?;
+        if let Err(refusal) = operator.judge(Permission::Operators, now) {
+            return Err(self.refused(Some(&operator), action.as_str(), "operator-refused", &refusal).await);
+        }
+        self.registry.act_as(Some(recovering(&actor(&operator))));
+        Ok(())
+    }
+
+    /// An approver at the same desk, where nobody administers it.
+    async fn admit_beside_approver(&self, now: jiff::Timestamp) -> Result<(), Failure> {
+        let action = Permission::Recover;
+        let Some(second) = &self.guard.second else {
+            return Err(Failure::new(
+                "approval-needed",
+                "this needs an approver at the same desk: --second-operator LOCATOR; nothing was changed",
+            ));
+        };
+        let (approver, _) = self.log_in(second, action.as_str()).await?;
+        if let Err(refusal) = approver.judge(Permission::Approve, now) {
+            return Err(self.refused(Some(&approver), action.as_str(), "operator-refused", &refusal).await);
+        }
         Ok(())
     }
 
@@ -315,6 +339,12 @@ pub(super) fn actor(operator: &Operator) -> Actor {
     let named = format!("operator {} {}", operator.id.0, operator.name);
     let short: String = named.chars().take(100).collect();
     Actor::new(&short).unwrap_or_else(|_| Actor::unrecorded())
+}
+
+/// How the log names whoever recovers a desk.
+fn recovering(who: &Actor) -> Actor {
+    let short: String = who.as_str().chars().take(80).collect();
+    Actor::new(&format!("{short}, recovering")).unwrap_or_else(|_| Actor::unrecorded())
 }
 
 const NO_LONGER: &str = "whoever is logged in is an operator no longer";

@@ -15,6 +15,7 @@ use crate::ca::Certificate;
 use crate::clock::Clock;
 use crate::domain::{
     Act, Cardholder, ChainHash, GuardedAct, Operator, Permission, Role, Roles, SerialNumber,
+    can_approve_each_other,
 };
 pub(super) use guard::is_demanded;
 pub use guard::{Chosen, Guard, OperatorCard};
@@ -40,7 +41,7 @@ pub enum Command {
         /// Where the PIN of the person's card comes from: fd:N, a file or pinentry; otherwise it is asked for
         #[arg(long, value_name = "fd:N|PATH", requires = "card")]
         pin_file: Option<SecretSource>,
-        /// In a desk whose administrators' cards are all revoked or expired: by the passphrase of its keys
+        /// Where no administrator's card is good any more, or nobody can approve what needs two: by the passphrase of the keys
         #[arg(long, requires = "card")]
         recover: bool,
     },
@@ -108,7 +109,7 @@ pub async fn run(office: &Office, command: Command, format: Format) -> Result<St
 enum How {
     /// An administrator, or nobody yet.
     Administering,
-    /// Whoever has the passphrase: there is no administrator any more.
+    /// Whoever has the passphrase: there is no administrator any more, or nobody who can approve.
     Recovering,
 }
 
@@ -122,12 +123,7 @@ async fn add(
 ) -> Result<Status, Failure> {
     let holder = office.cardholder(person).await?;
     let is_first = !office.registry.has_operators().await?;
-    if (is_first || how == How::Recovering) && !roles.has(Role::Administrator) {
-        return Err(Failure::new(
-            "no-administrator",
-            "this operator must be an administrator, or nobody could add the next; nothing was changed",
-        ));
-    }
+    refuse_pointless(office, roles, is_first, how).await?;
     if is_first && card.is_none() {
         return Err(Failure::new(
             "operator-needed",
@@ -156,6 +152,29 @@ async fn add(
     Ok(Status::Done)
 }
 
+/// Whoever is the first, or is made in a recovery, must be what there is none of.
+async fn refuse_pointless(office: &Office, roles: &Roles, is_first: bool, how: How) -> Result<(), Failure> {
+    if !is_first && how == How::Administering {
+        return Ok(());
+    }
+    let (operators, now) = (office.registry.operators().await?, office.clock.now());
+    let has_administrator =
+        operators.iter().any(|operator| operator.judge(Permission::Operators, now).is_ok());
+    if !has_administrator && !roles.has(Role::Administrator) {
+        return Err(Failure::new(
+            "no-administrator",
+            "this operator must be an administrator, or nobody could add the next; nothing was changed",
+        ));
+    }
+    if has_administrator && !roles.has(Role::Approver) {
+        return Err(Failure::new(
+            "no-approver",
+            "this operator must be an approver, or nobody could approve what needs two; nothing was changed",
+        ));
+    }
+    Ok(())
+}
+
 /// The certificate as the registry knows it: the person's, delivered, for the key 9A. A card that is shown proves its key,
 /// with its own PIN, and only once it is known to be the person's: a wrong PIN costs a card one of its tries.
 async fn certificate_of(
@@ -167,7 +186,10 @@ async fn certificate_of(
     let presented = shown.map(|card| PresentedCard::open(&card.locator)).transpose()?;
     let registered = office.registry.authentication_certificate(holder.id).await?;
     let (serial, der) = registered.ok_or_else(|| {
-        Failure::new("no-card", format!("{name} has no card whose certificate for 9A is good; issue one first"))
+        Failure::new(
+            "no-card",
+            format!("{name} has no card whose certificate for 9A is good; issue one first"),
+        )
     })?;
     let certificate = Certificate::from_der(der)?;
     if let (Some(presented), Some(card)) = (presented, shown) {
@@ -208,7 +230,7 @@ async fn remove(
         return Err(Failure::new("no-administrator", message));
     }
     let demanded = office.registry.dual_control().await?;
-    if !demanded.is_empty() && !has_approver_and_another(others.iter().copied()) {
+    if !demanded.is_empty() && !can_approve_each_other(others.iter().copied(), now) {
         let message =
             format!("without {name} nobody could approve what needs two operators; nothing was changed");
         return Err(Failure::new("no-approver", message));
@@ -221,12 +243,6 @@ async fn remove(
         Format::Text => output::line(&format!("{name} is an operator no longer."))?,
     }
     Ok(Status::Done)
-}
-
-/// Whether something that needs two can still be done.
-pub(super) fn has_approver_and_another<'a>(operators: impl Iterator<Item = &'a Operator> + Clone) -> bool {
-    let approvers = operators.clone().filter(|operator| operator.roles.may(Permission::Approve));
-    operators.clone().count() >= 2 && approvers.count() >= 1
 }
 
 async fn list(office: &Office, format: Format) -> Result<Status, Failure> {

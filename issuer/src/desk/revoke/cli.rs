@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{LastAdministrator, Order};
+use super::{LastOne, Order};
 use crate::desk::cli::parse_time;
 use crate::desk::failure::Failure;
 use crate::domain::RevocationReason;
@@ -21,8 +21,11 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     invalid_since: Option<Timestamp>,
     /// Also if it is the card of the only administrator: the next one is made with operator add --recover
-    #[arg(long)]
+    #[arg(long, conflicts_with = "last_approver")]
     last_administrator: bool,
+    /// Also if nobody could approve then what needs two operators; by the passphrase of the keys: an administrator makes the next approver with operator add --recover
+    #[arg(long)]
+    last_approver: bool,
 }
 
 impl Arguments {
@@ -32,11 +35,12 @@ impl Arguments {
     /// A reason that is none.
     pub(in crate::desk) fn order(self) -> Result<Order, Failure> {
         let reason = RevocationReason::parse(&self.reason).ok_or_else(|| Failure::usage("unknown reason"))?;
-        let last_administrator = match self.last_administrator {
-            true => LastAdministrator::MayGo,
-            false => LastAdministrator::Stays,
+        let last = match (self.last_administrator, self.last_approver) {
+            (true, _) => LastOne::AdministratorMayGo,
+            (false, true) => LastOne::ApproverMayGo,
+            (false, false) => LastOne::Stays,
         };
-        Ok(Order { whom: self.whom, reason, invalid_since: self.invalid_since, last_administrator })
+        Ok(Order { whom: self.whom, reason, invalid_since: self.invalid_since, last })
     }
 }
 
