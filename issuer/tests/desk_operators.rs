@@ -320,3 +320,47 @@ async fn a_session_ends_for_good_when_the_card_leaves() {
     let ended = desk.log().iter().filter(|event| event["kind"] == "operator-refused").count();
     assert_eq!(ended, 4);
 }
+
+/// What SQL makes of the tables of operators and settings lets nobody in, and a check writes nothing about it.
+#[tokio::test]
+async fn authority_that_was_edited_past_the_program_is_not_acted_on() {
+    let desk = Staffed::new();
+    desk.as_operator("adam", &["approval", "demand", "export"]).expect(0);
+    let file = desk.desk.home().join("registry.db");
+    let kept = desk.path("kept.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).foreign_keys(false);
+    let edit = async |statement: &'static str| {
+        use sqlx::ConnectOptions;
+        let mut connection = options.connect().await.unwrap();
+        let done = sqlx::query(statement).execute(&mut connection).await.unwrap();
+        assert!(done.rows_affected() > 0, "{statement}");
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await.unwrap();
+        sqlx::Connection::close(connection).await.unwrap();
+    };
+    edit("UPDATE registry SET only_row = only_row").await;
+    std::fs::copy(&file, &kept).unwrap();
+    for (statement, person, named) in [
+        ("DELETE FROM settings WHERE name = 'dual-control'", "adam", "settings, row dual-control"),
+        ("UPDATE operators SET roles = 'registrar,administrator' WHERE id = 2", "rita", "roles is"),
+        (
+            "UPDATE operators SET removed_at = NULL, key_hash = zeroblob(32) WHERE id = 4",
+            "rita",
+            "key_hash is",
+        ),
+        ("UPDATE operators SET removed_at = added_at WHERE id = 1", "rita", "removed_at is"),
+        ("UPDATE operators SET removed_at = added_at", "adam", "removed_at is"),
+        ("DELETE FROM operators", "adam", "operators, row 1"),
+    ] {
+        edit(statement).await;
+        for arguments in [&["find", "alice"][..], &["operator", "list"], &["backup", "x.backup"]] {
+            desk.as_operator(person, arguments)
+                .refuses(1, &["past the program", named, "issuer audit verify"]);
+            desk.plain(arguments).refuses(1, &[]);
+        }
+        let verdict = desk.plain(&["audit", "verify"]);
+        verdict.expect(4);
+        std::fs::copy(&kept, &file).unwrap();
+    }
+    desk.as_operator("rita", &["find", "alice"]).expect(0);
+    desk.plain(&["audit", "verify"]).expect(0);
+}

@@ -18,6 +18,7 @@ use crate::domain::{
     Act, Actor, ApprovalCommand, ChainHash, GuardedAct, Operator, OperatorId, Party, Permission,
     can_approve_each_other,
 };
+use crate::registry::RegistryError;
 
 /// A card, and where its PIN comes from.
 #[derive(Clone, Debug)]
@@ -123,11 +124,12 @@ impl Office {
     /// same, or is logged in, is named in the log.
     async fn admit(&self, action: Permission) -> Result<(), Failure> {
         let login = &self.guard.login;
-        if !self.registry.has_operators().await? {
-            self.registry.act_as(Some(login.clone()));
-            return Ok(());
+        let has_operators = self.registry.has_operators().await?;
+        if !has_operators && !action.is_unattended() {
+            // Whoever took all operators out of the table would be let through.
+            self.refuse_edited_authority(action.as_str()).await?;
         }
-        if action.is_unattended() && !self.guard.is_attended() {
+        if !has_operators || (action.is_unattended() && !self.guard.is_attended()) {
             self.registry.act_as(Some(login.clone()));
             return Ok(());
         }
@@ -147,6 +149,7 @@ impl Office {
     /// may make the one that is missing, beside the other one where that one's card is good.
     async fn admit_recovery(&self) -> Result<(), Failure> {
         let (action, now) = (Permission::Recover, self.clock.now());
+        self.refuse_edited_authority(action.as_str()).await?;
         let operators = self.registry.operators().await?;
         let needs_two = !self.registry.dual_control().await?.is_empty();
         let good = |permission| operators.iter().find(|operator| operator.judge(permission, now).is_ok());
@@ -201,6 +204,7 @@ impl Office {
     /// # Errors
     /// Nobody else has granted it: it is asked for then, and the message says how it is granted.
     pub async fn approve(&self, act: &GuardedAct) -> Result<(), Failure> {
+        self.refuse_edited_authority(act.act().as_str()).await?;
         let demanded = self.registry.dual_control().await?;
         if !is_demanded(&demanded, act.act()) {
             return Ok(());
@@ -278,9 +282,25 @@ impl Office {
                 ),
             ));
         };
+        self.refuse_edited_authority(action.as_str()).await?;
         let (operator, presence) = self.log_in(card, action.as_str()).await?;
         *self.guard.session() = Session::Open { key: operator.key, presence };
         Ok(operator)
+    }
+
+    /// Nobody is let in, and nothing judged, by rows that are not what the log says.
+    async fn refuse_edited_authority(&self, action: &str) -> Result<(), Failure> {
+        match self.registry.verify_authority().await {
+            Ok(()) => Ok(()),
+            Err(RegistryError::TablesDiffer { differences, .. }) => {
+                let first = differences.first().map(ToString::to_string).unwrap_or_default();
+                let why = format!(
+                    "who may do what at this desk was changed past the program, and nothing is done by it: {first}; see: issuer audit verify; then restore a backup that is whole (issuer restore)"
+                );
+                Err(self.refused(None, action, "authority-changed", &why).await)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Proves that a card is a good operator's.

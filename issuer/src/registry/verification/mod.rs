@@ -61,12 +61,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::LogBroken`], [`RegistryError::TablesDiffer`], or the database.
     pub async fn verify_log(&self) -> Result<LogVerdict, RegistryError> {
-        let begin = match self.kind() {
-            Kind::Sqlite => "BEGIN DEFERRED",
-            #[cfg(feature = "postgres")]
-            Kind::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        };
-        let mut view = View { transaction: self.pool.begin_with(begin).await? };
+        let mut view = self.view().await?;
         let judged = view.judge().await;
         // Nobody waits for a view that is no longer looked at.
         view.transaction.rollback().await?;
@@ -75,6 +70,34 @@ impl Registry {
             return Ok(LogVerdict { end, rows: findings.rows, untold: findings.untold });
         }
         Err(RegistryError::TablesDiffer { differences: findings.differences, more: findings.more })
+    }
+}
+
+impl Registry {
+    /// Compares who may do what, and what needs two, with the log: the rows of operators and settings, of which there are
+    /// few. Whether the log itself is whole, [`Registry::verify_log`] tells.
+    ///
+    /// # Errors
+    /// [`RegistryError::TablesDiffer`], or the database.
+    pub async fn verify_authority(&self) -> Result<(), RegistryError> {
+        let mut view = self.view().await?;
+        let judged = view.judge_authority().await;
+        view.transaction.rollback().await?;
+        let Findings { differences, more, .. } = judged?;
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(RegistryError::TablesDiffer { differences, more })
+    }
+
+    /// What there is now.
+    async fn view(&self) -> Result<View, RegistryError> {
+        let begin = match self.kind() {
+            Kind::Sqlite => "BEGIN DEFERRED",
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        };
+        Ok(View { transaction: self.pool.begin_with(begin).await? })
     }
 }
 
@@ -129,6 +152,13 @@ impl View {
         Ok((self.verify_chain().await?, self.compare().await?))
     }
 
+    async fn judge_authority(&mut self) -> Result<Findings, RegistryError> {
+        let mut findings = Findings::default();
+        let topics = topics::Topics::read_authority(self).await?;
+        topics.compare_authority(self, &mut findings).await?;
+        Ok(findings)
+    }
+
     async fn verify_chain(&mut self) -> Result<ChainEnd, RegistryError> {
         let row = sqlx::query("SELECT sequence, hash FROM event_chain WHERE only_row = 1")
             .fetch_optional(&mut *self.transaction)
@@ -146,7 +176,7 @@ impl View {
 
     async fn compare(&mut self) -> Result<Findings, RegistryError> {
         let mut findings = Findings::default();
-        let topics = topics::Topics::read(self).await?;
+        let topics = topics::Topics::read_all(self).await?;
         let is_whole = topics.is_whole();
         let members = people::compare(self, &mut findings).await?;
         topics.compare(self, &mut findings).await?;

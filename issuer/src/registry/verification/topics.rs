@@ -33,13 +33,24 @@ pub(super) struct Topics {
 }
 
 impl Topics {
-    /// Replays them.
-    pub(super) async fn read(view: &mut View) -> Result<Self, RegistryError> {
+    /// Replays all of them.
+    pub(super) async fn read_all(view: &mut View) -> Result<Self, RegistryError> {
+        Self::read(view, "topic IS NOT NULL").await
+    }
+
+    /// Replays those about operators and settings; refusals, of which there may be many, change neither.
+    pub(super) async fn read_authority(view: &mut View) -> Result<Self, RegistryError> {
+        let about = "(topic = 'registry' OR (topic >= 'operator ' AND topic < 'operator!')) \
+                     AND kind NOT IN ('operator-refused', 'class-list-number-taken')";
+        Self::read(view, about).await
+    }
+
+    async fn read(view: &mut View, about: &str) -> Result<Self, RegistryError> {
         let mut topics = Self::default();
         let mut after = 0;
         loop {
             let statement = format!(
-                "SELECT {EVENT} FROM events WHERE topic IS NOT NULL AND sequence > $1 ORDER BY sequence LIMIT {AT_A_TIME}"
+                "SELECT {EVENT} FROM events WHERE {about} AND sequence > $1 ORDER BY sequence LIMIT {AT_A_TIME}"
             );
             let rows = view.fetch(&statement, &[&BackupValue::Number(told_number(after)?)]).await?;
             for row in &rows {
@@ -109,9 +120,7 @@ impl Topics {
         findings: &mut Findings,
     ) -> Result<(), RegistryError> {
         self.compare_registry(view, findings).await?;
-        let settings = self.agreement.settings.iter();
-        let told = settings.map(|(name, value)| ((*name).to_owned(), vec![("value", Told::text(value))]));
-        of_table(view, "settings", |row| text(row, "name"), told.collect(), true, findings).await?;
+        self.compare_authority(view, findings).await?;
         let keys = self.agreement.audit_keys.iter().map(|(id, since)| {
             (id.clone(), vec![("public_key", Told::Digest(id.clone())), ("since", Told::time(*since))])
         });
@@ -131,13 +140,25 @@ impl Topics {
         let by_number = |row: &Columns| Ok(number(row, "number")?.to_string());
         of_table(view, "reader_class_lists", by_number, lists.collect(), is_whole, findings).await?;
         let by_id = |row: &Columns| Ok(number(row, "id")?.to_string());
-        let operators = self.operators.iter().map(|(id, story)| (id.to_string(), story.columns()));
-        of_table(view, "operators", by_id, operators.collect(), true, findings).await?;
         let mut approvals = BTreeMap::new();
         for (id, events) in &self.approvals {
             approvals.insert(id.to_string(), approval(events)?);
         }
         of_table(view, "approvals", by_id, approvals, true, findings).await
+    }
+
+    /// Compares who may do what, and what needs two.
+    pub(super) async fn compare_authority(
+        &self,
+        view: &mut View,
+        findings: &mut Findings,
+    ) -> Result<(), RegistryError> {
+        let settings = self.agreement.settings.iter();
+        let told = settings.map(|(name, value)| ((*name).to_owned(), vec![("value", Told::text(value))]));
+        of_table(view, "settings", |row| text(row, "name"), told.collect(), true, findings).await?;
+        let by_id = |row: &Columns| Ok(number(row, "id")?.to_string());
+        let operators = self.operators.iter().map(|(id, story)| (id.to_string(), story.columns()));
+        of_table(view, "operators", by_id, operators.collect(), true, findings).await
     }
 
     async fn compare_registry(&self, view: &mut View, findings: &mut Findings) -> Result<(), RegistryError> {
