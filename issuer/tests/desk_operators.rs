@@ -364,3 +364,26 @@ async fn authority_that_was_edited_past_the_program_is_not_acted_on() {
     desk.as_operator("rita", &["find", "alice"]).expect(0);
     desk.plain(&["audit", "verify"]).expect(0);
 }
+
+#[tokio::test]
+async fn a_check_of_the_log_writes_nothing() {
+    use sqlx::ConnectOptions;
+    let desk = Staffed::alone();
+    let file = desk.desk.home().join("registry.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).foreign_keys(false);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query("DELETE FROM audit_keys").execute(&mut connection).await.unwrap();
+    let count = "SELECT (SELECT count(*) FROM events) + 1000000 * (SELECT count(*) FROM audit_keys)";
+    let before: i64 = sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap();
+    for _ in 0..2 {
+        let verdict = desk.plain(&["audit", "verify"]);
+        verdict.expect(4);
+        assert!(verdict.stdout.contains("audit_keys"), "{verdict:?}");
+    }
+    let after: i64 = sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(before, after);
+    // Nor does anything else put it back as if nothing had been.
+    desk.plain(&["find", "alice"]).refuses(1, &["audit_keys", "issuer audit verify"]);
+    let after: i64 = sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(before, after);
+}

@@ -288,7 +288,10 @@ async fn carry_out(command: Command, surroundings: Surroundings, format: Format)
         Command::Init(arguments) => initialise(&surroundings, *arguments).await,
         Command::Desk(arguments) => shell::run(&surroundings, arguments, format).await,
         Command::Restore(arguments) => backup::restore(&surroundings, &arguments, format).await,
-        Command::Action(action) => action.carry_out(&mut surroundings.open().await?, format).await,
+        Command::Action(action) => {
+            let mut office = surroundings.open_to_do(action.permission()).await?;
+            action.carry_out(&mut office, format).await
+        }
         Command::Serve { from, listen, ocsp, service_passphrase_file, rate } => {
             let source = service_passphrase_file.unwrap_or(SecretSource::Terminal);
             let rate = match rate {

@@ -73,6 +73,15 @@ pub struct Office {
     pub(super) witness_doubt: Option<WitnessDoubt>,
 }
 
+/// Which audit key may sign what is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signs {
+    /// That of the home; one that is new to the registry is made known.
+    ByAnyKey,
+    /// That of the home if the registry knows it.
+    ByKnownKey,
+}
+
 /// Whether a passphrase is asked for each time or once.
 enum Kept {
     Never,
@@ -125,6 +134,19 @@ impl Surroundings {
     /// # Errors
     /// It is not there, or damaged.
     pub async fn open(&self) -> Result<Office, Failure> {
+        self.open_to(Signs::ByAnyKey).await
+    }
+
+    /// Opens the home for an action that is asked for: a check of the log writes nothing, whatever it finds.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_to_do(&self, action: Permission) -> Result<Office, Failure> {
+        let is_check = action == Permission::VerifyLog;
+        self.open_to(if is_check { Signs::ByKnownKey } else { Signs::ByAnyKey }).await
+    }
+
+    async fn open_to(&self, signs: Signs) -> Result<Office, Failure> {
         let home = self.home()?.clone();
         if !home.config_file().exists() {
             let message =
@@ -171,9 +193,15 @@ impl Surroundings {
         };
         let is_signed = !office.registry.audit_keys().await?.is_empty() && !self.is_restored;
         let first = if is_signed { FirstKey::Lost } else { FirstKey::Made };
-        let notary = audit::notary::of_home(&office.home, log, witness, first)?;
         let now = office.clock.now();
-        office.registry.set_notary(notary, now).await?;
+        let has_key = office.home.audit_key_file().exists();
+        if signs == Signs::ByAnyKey {
+            let notary = audit::notary::of_home(&office.home, log, witness, first)?;
+            office.registry.set_notary(notary, now).await?;
+        } else if has_key || first == FirstKey::Lost {
+            let notary = audit::notary::of_home(&office.home, log, witness, FirstKey::Lost)?;
+            office.registry.set_known_notary(notary).await?;
+        }
         if office.registry.has_operators().await? {
             office.registry.act_as(None);
         }
@@ -185,7 +213,7 @@ impl Surroundings {
     /// # Errors
     /// As [`Self::open`] and [`Office::authorize`].
     pub async fn open_for(&self, action: Permission) -> Result<Office, Failure> {
-        let office = self.open().await?;
+        let office = self.open_to_do(action).await?;
         office.authorize(action).await?;
         Ok(office)
     }

@@ -86,6 +86,12 @@ impl Registry {
         if found.is_some() {
             return Ok(());
         }
+        if self.tells_of_audit_key(&id).await? {
+            return Err(damaged(format!(
+                "the log is signed by the key {}, and audit_keys does not have it any more; see: issuer audit verify",
+                id.as_str()
+            )));
+        }
         self.change(async |change| {
             let found =
                 sqlx::query(known).bind(id.as_str().to_owned()).fetch_optional(change.connection()).await?;
@@ -102,6 +108,20 @@ impl Registry {
             change.record(Subject::Registry, &event, now).await
         })
         .await
+    }
+
+    /// Whether a key is known that signs checkpoints.
+    pub(super) async fn knows_audit_key(&self, public_key: &[u8]) -> Result<bool, RegistryError> {
+        let id = AuditKeyId::of(public_key);
+        let known = sqlx::query("SELECT id FROM audit_keys WHERE id = $1").bind(id.as_str().to_owned());
+        Ok(known.fetch_optional(&self.pool).await?.is_some())
+    }
+
+    /// Whether an event made this key known.
+    async fn tells_of_audit_key(&self, id: &AuditKeyId) -> Result<bool, RegistryError> {
+        let told = "SELECT 1 AS found FROM events WHERE topic = 'registry' AND kind = 'audit-key-added' AND detail LIKE $1";
+        let found = sqlx::query(told).bind(format!("%{}%", id.as_str())).fetch_optional(&self.pool).await?;
+        Ok(found.is_some())
     }
 
     /// The keys that sign checkpoints, the oldest first.
