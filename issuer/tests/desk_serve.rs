@@ -63,6 +63,35 @@ fn published_files_are_served_with_the_home_gone() {
     let health: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((&health["status"], health["crls"].as_array().unwrap().len()), (&"ok".into(), 3));
 
+    // A proxy may keep a CRL until its nextUpdate.
+    let (head, _) = get(&address, &format!("/crl/{name}"));
+    let head = head.to_lowercase();
+    assert!(head.contains("cache-control: max-age=") && head.contains("\r\nexpires: "), "{head}");
+
+    // Damaged while it runs, put back, taken away: said at once, and what is damaged is not served.
+    let whole = std::fs::read(&crl).unwrap();
+    let mut other_signature = whole.clone();
+    *other_signature.last_mut().unwrap() ^= 1;
+    let said = |status: &str| {
+        let (head, body) = get(&address, "/health");
+        let health: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+        assert_eq!((&health["status"], &health[status][0]), (&status.into(), &name.into()), "{health}");
+    };
+    for damaged in [&b"no CRL"[..], &whole[..whole.len() - 1], &other_signature, b""] {
+        std::fs::write(&crl, damaged).unwrap();
+        said("damaged");
+        let (head, _) = get(&address, &format!("/crl/{name}"));
+        assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+    }
+    std::fs::write(&crl, &whole).unwrap();
+    assert!(get(&address, "/health").0.starts_with("HTTP/1.1 200"));
+    std::fs::remove_file(&crl).unwrap();
+    said("missing");
+    said("missing");
+    std::fs::write(&crl, &whole).unwrap();
+    assert!(get(&address, "/health").0.starts_with("HTTP/1.1 200"));
+
     // Nothing of it is open for writing but what the program was started with.
     for entry in std::fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap() {
         let Ok(target) = std::fs::read_link(entry.unwrap().path()) else { continue };

@@ -10,22 +10,25 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use sha2::{Digest, Sha256};
 
+use super::crl_files::{CrlFiles, CrlState};
 use super::index::{Index, Revision};
 use super::search::{self, Collection, QueryError, Search};
 use super::static_file;
+use crate::publication::layout;
 
 /// A published directory, and an index of what it held when it was last looked at.
 pub(super) struct Server {
     root: PathBuf,
     index: Mutex<Arc<Index>>,
+    crls: Arc<CrlFiles>,
 }
 
 impl Server {
-    pub(super) fn new(root: PathBuf) -> Self {
-        Self { root, index: Mutex::default() }
+    pub(super) fn new(root: PathBuf, crls: Arc<CrlFiles>) -> Self {
+        Self { root, index: Mutex::default(), crls }
     }
 
-    pub(super) fn answer(&self, request: &Parts) -> Response<Vec<u8>> {
+    pub(super) fn answer(&self, request: &Parts, now: Timestamp) -> Response<Vec<u8>> {
         if ![Method::GET, Method::HEAD].contains(&request.method) {
             let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered");
             answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -34,7 +37,7 @@ impl Server {
         let collection = match request.uri.path() {
             "/certificates/search.cgi" => Collection::Certificates,
             "/crls/search.cgi" => Collection::Crls,
-            path => return self.file(path, &request.headers),
+            path => return self.file(path, &request.headers, now),
         };
         match search::parse(collection, request.uri.query().unwrap_or_default()) {
             Ok(search) => self.search(collection, &search),
@@ -42,8 +45,12 @@ impl Server {
         }
     }
 
-    fn file(&self, path: &str, headers: &HeaderMap) -> Response<Vec<u8>> {
+    fn file(&self, path: &str, headers: &HeaderMap, now: Timestamp) -> Response<Vec<u8>> {
         let Some(file) = static_file::resolve(path) else { return not_found() };
+        let crl = self.crl(&file);
+        if crl == Some(CrlState::Damaged) {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "this CRL is damaged, and not served");
+        }
         let full = self.root.join(&file);
         let Some((contents, modified)) = read(&full) else { return not_found() };
         let tag = entity_tag(&contents);
@@ -59,7 +66,18 @@ impl Server {
         if let Some(modified) = http_date(modified) {
             headers.insert(header::LAST_MODIFIED, modified);
         }
+        if let Some(CrlState::Whole(Some(next_update))) = crl {
+            keep_until(headers, next_update, now);
+        }
         answer
+    }
+
+    /// What is to be said of a file, if it is a CRL.
+    fn crl(&self, file: &Path) -> Option<CrlState> {
+        let is_crl = file.parent() == Some(Path::new(layout::REVOCATIONS))
+            && file.extension().is_some_and(|extension| extension == "crl");
+        let name = file.file_name()?.to_str().filter(|_| is_crl)?;
+        Some(self.crls.judge(name))
     }
 
     fn search(&self, collection: Collection, search: &Search) -> Response<Vec<u8>> {
@@ -68,6 +86,7 @@ impl Server {
             Search::Indexed(attribute, value) => self.index().find(collection, *attribute, value),
         };
         if let Collection::Crls = collection {
+            files.retain(|file| self.crl(file) != Some(CrlState::Damaged));
             // RFC 4387 section 2.2: of several, the one with the greatest thisUpdate.
             files.truncate(1);
         }
@@ -104,6 +123,20 @@ pub(super) fn plain(status: StatusCode, line: &str) -> Response<Vec<u8>> {
     let mut answer = response(status, format!("{line}\n").into_bytes());
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     answer
+}
+
+/// As RFC 5019 section 6.2 has it for OCSP: everybody between may keep it as long as it is good.
+fn keep_until(headers: &mut HeaderMap, next_update: Timestamp, now: Timestamp) {
+    let seconds = next_update.as_second().saturating_sub(now.as_second()).max(0);
+    let control = format!("max-age={seconds}, public, no-transform, must-revalidate");
+    if let Ok(control) = HeaderValue::from_str(&control) {
+        headers.insert(header::CACHE_CONTROL, control);
+    }
+    let printer = DateTimePrinter::new();
+    let expires = printer.timestamp_to_rfc9110_string(&next_update).ok();
+    if let Some(expires) = expires.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        headers.insert(header::EXPIRES, expires);
+    }
 }
 
 fn not_found() -> Response<Vec<u8>> {
@@ -172,12 +205,7 @@ fn content_type(file: &Path) -> &'static str {
         // RFC 8551 section 3.2.1.
         Some("p7m") => "application/pkcs7-mime; smime-type=signed-data",
         Some("txt") => "text/plain; charset=utf-8",
-        _ if [super::super::layout::CRLS, super::super::layout::AUDIT_KEYS]
-            .map(Path::new)
-            .contains(&file) =>
-        {
-            "application/x-pem-file"
-        }
+        _ if [layout::CRLS, layout::AUDIT_KEYS].map(Path::new).contains(&file) => "application/x-pem-file",
         _ => "application/pem-certificate-chain",
     }
 }

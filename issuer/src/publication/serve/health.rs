@@ -1,22 +1,11 @@
-//! Whether what is served is still good: no published CRL has expired.
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-
+//! Whether what is served is still good: every published CRL is there, whole, and has not expired.
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::index::Revision;
-use crate::ca::crl::view::CrlView;
-use crate::publication::layout;
+use super::crl_files::{CrlFiles, CrlState};
 
-/// What was read of the CRLs, and when.
-#[derive(Default)]
-pub(super) struct Health(Mutex<Option<(Revision, Vec<CrlHealth>)>>);
-
-#[derive(Clone, Serialize)]
+#[derive(Serialize)]
 struct CrlHealth {
     file: String,
     /// Absent where the file is no CRL, or says none.
@@ -24,69 +13,53 @@ struct CrlHealth {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
-    /// `ok`, `expired` or `unpublished`.
+struct Answer {
+    /// `ok`, `missing`, `damaged`, `expired` or `unpublished`.
     status: &'static str,
+    /// CRLs that the publication had and that are gone.
+    missing: Vec<String>,
+    /// Files that are no CRL, or not what was signed; they are not served.
+    damaged: Vec<String>,
     /// CRLs that readers must no longer use.
-    expired: Vec<&'a str>,
-    crls: &'a [CrlHealth],
+    expired: Vec<String>,
+    crls: Vec<CrlHealth>,
 }
 
-impl Health {
-    /// 200 when everything is good at `now`, 503 otherwise; both say what there is, JSON.
-    pub(super) fn answer(&self, root: &Path, now: Timestamp) -> Response<Vec<u8>> {
-        let crls = self.crls(root);
-        let expired: Vec<_> = crls
-            .iter()
-            .filter(|crl| crl.next_update.is_none_or(|end| end <= now))
-            .map(|crl| crl.file.as_str())
-            .collect();
-        let status = match (crls.is_empty(), expired.is_empty()) {
-            (true, _) => "unpublished",
-            (false, true) => "ok",
-            (false, false) => "expired",
+/// 200 when everything is good at `now`, 503 otherwise; both say what there is, JSON.
+pub(super) fn answer(files: &CrlFiles, now: Timestamp) -> Response<Vec<u8>> {
+    let said = judge(files, now);
+    let is_good = said.status == "ok";
+    let mut answer = Response::new(serde_json::to_vec(&said).unwrap_or_default());
+    if !is_good {
+        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+fn judge(files: &CrlFiles, now: Timestamp) -> Answer {
+    let (mut missing, mut damaged, mut expired, mut crls) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (file, state) in files.all() {
+        let next_update = match state {
+            CrlState::Whole(next_update) => next_update,
+            CrlState::Damaged | CrlState::Missing => None,
         };
-        let body = serde_json::to_vec(&Answer { status, expired, crls: &crls }).unwrap_or_default();
-        let mut answer = Response::new(body);
-        if status != "ok" {
-            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        match state {
+            CrlState::Missing => missing.push(file.clone()),
+            CrlState::Damaged => damaged.push(file.clone()),
+            CrlState::Whole(end) if end.is_none_or(|end| end <= now) => expired.push(file.clone()),
+            CrlState::Whole(_) => {}
         }
-        let headers = answer.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        answer
+        crls.push(CrlHealth { file, next_update });
     }
-
-    /// The CRLs of the publication that lies there; read once.
-    fn crls(&self, root: &Path) -> Vec<CrlHealth> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let revision = Revision::of(root);
-        match (&*known, &revision) {
-            (Some((then, crls)), Some(revision)) if then == revision => crls.clone(),
-            _ => {
-                let crls = read(root);
-                *known = revision.map(|revision| (revision, crls.clone()));
-                crls
-            }
-        }
-    }
-}
-
-fn read(root: &Path) -> Vec<CrlHealth> {
-    let entries = fs::read_dir(root.join(layout::REVOCATIONS)).into_iter().flatten().flatten();
-    let mut crls: Vec<_> = entries
-        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "crl"))
-        .map(|entry| CrlHealth {
-            file: entry.file_name().to_string_lossy().into_owned(),
-            next_update: next_update(&entry.path()),
-        })
-        .collect();
-    crls.sort_by(|left, right| left.file.cmp(&right.file));
-    crls
-}
-
-fn next_update(file: &Path) -> Option<Timestamp> {
-    let mut octets = Vec::new();
-    File::open(file).ok()?.read_to_end(&mut octets).ok()?;
-    CrlView::from_der(&octets).ok()?.next()
+    let status = match (crls.is_empty(), missing.is_empty(), damaged.is_empty(), expired.is_empty()) {
+        (true, ..) => "unpublished",
+        (_, false, ..) => "missing",
+        (_, _, false, _) => "damaged",
+        (.., false) => "expired",
+        _ => "ok",
+    };
+    Answer { status, missing, damaged, expired, crls }
 }

@@ -3,11 +3,12 @@
 //! - this file: the start and the end; connections are guarded by `guarded_listener`;
 //! - `answer`: what a request gets; `static_file`: paths;
 //! - `search`: queries; `index`: by what certificates are found; `ocsp`: OCSP;
-//! - `rate`: how often one client may ask; `health`: whether what is served is still good.
+//! - `rate`: how often one client may ask; `health`: whether what is served is still good; `crl_files`: each CRL of it.
 //!
 //! It reads the published directory and nothing else: no CA key, no registry. It lists nothing. At most it has the key of
 //! an OCSP responder.
 mod answer;
+mod crl_files;
 mod health;
 mod index;
 mod ocsp;
@@ -36,7 +37,7 @@ use crate::ca::ocsp::request::LONGEST;
 use crate::clock::{Clock, SystemClock};
 use crate::guarded_listener::GuardedListener;
 use answer::Server;
-use health::Health;
+use crl_files::CrlFiles;
 use ocsp::OcspResponder;
 use rate::Buckets;
 pub use rate::RateLimit;
@@ -80,11 +81,14 @@ pub async fn serve_with(
 ) -> std::io::Result<()> {
     let Service { directory, on_demand, rate, clock } = service;
     std::fs::read_dir(&directory)?;
+    let crls = Arc::new(CrlFiles::new(directory.clone()));
+    // What is there when the server begins is missed when it goes.
+    let first = Arc::clone(&crls);
+    let _ = tokio::task::spawn_blocking(move || first.all()).await;
     let services = Services {
-        files: Arc::new(Server::new(directory.clone())),
-        ocsp: OcspResponder::new(directory.clone(), on_demand),
-        directory,
-        health: Health::default(),
+        files: Arc::new(Server::new(directory.clone(), Arc::clone(&crls))),
+        ocsp: OcspResponder::new(directory, on_demand),
+        crls,
         buckets: Buckets::new(rate),
         begin: Instant::now(),
         clock,
@@ -110,8 +114,7 @@ pub async fn serve_with(
 struct Services {
     files: Arc<Server>,
     ocsp: OcspResponder,
-    directory: PathBuf,
-    health: Health,
+    crls: Arc<CrlFiles>,
     buckets: Buckets,
     begin: Instant,
     clock: Box<dyn Clock + Send + Sync>,
@@ -139,17 +142,16 @@ async fn handle(
     }
     let path = request.uri().path();
     if path == HEALTH {
-        let answer = tokio::task::spawn_blocking(move || {
-            services.health.answer(&services.directory, services.clock.now())
-        });
+        let answer =
+            tokio::task::spawn_blocking(move || health::answer(&services.crls, services.clock.now()));
         return answered(answer.await);
     }
     if path == OCSP || path.strip_prefix(OCSP).is_some_and(|rest| rest.starts_with('/')) {
         return handle_ocsp(&services, request).await.map(Body::from);
     }
     let (head, _) = request.into_parts();
-    let files = Arc::clone(&services.files);
-    answered(tokio::task::spawn_blocking(move || files.answer(&head)).await)
+    let (files, now) = (Arc::clone(&services.files), services.clock.now());
+    answered(tokio::task::spawn_blocking(move || files.answer(&head, now)).await)
 }
 
 fn answered(answer: Result<Response<Vec<u8>>, tokio::task::JoinError>) -> Response<Body> {
