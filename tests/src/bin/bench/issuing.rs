@@ -102,7 +102,7 @@ impl Batch {
     fn arguments(&self, algorithm: &str) -> Result<Vec<String>> {
         let path = |name: &str| self.folder.path().join(name).display().to_string();
         fs::write(path("passphrase"), PASSPHRASE)?;
-        let home = self.folder.path().join("desk/home").display().to_string();
+        let home = self.desk.home().display().to_string();
         let words = ["--home", &home, "--passphrase-file", &path("passphrase"), "batch", &path("batch.csv")];
         let more = ["--pin-folder", &path("pins"), "--algorithm", algorithm];
         Ok(words.into_iter().chain(more).map(str::to_owned).collect())
