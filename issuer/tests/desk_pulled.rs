@@ -19,7 +19,7 @@ use issuer::personalization::objects::ContentSigner;
 use issuer::personalization::plan::{KeyChoice, KeyOrigin};
 use issuer::personalization::renewal::{RenewalOrder, Renewed};
 use issuer::personalization::run::Personalized;
-use issuer::registry::Registry;
+use issuer::registry::{JournalPhase, Registry};
 use middleware::{Card, FileKey, KeyAlgorithm, KeyReference};
 use pulled::{Last, Pulled, is_removed, pulled_card};
 use rand_core::UnwrapErr;
@@ -187,6 +187,16 @@ async fn an_emulated_card_that_hides_it_is_betrayed_by_its_attestation() {
 
 /// One run of a renewal with new keys on a card that may be pulled.
 async fn renewal(opened: &mut Opened, card: Pulled, digits: &str) -> Result<Renewed, PersonalizationError> {
+    renewal_with(opened, card, digits, KeyOrigin::GeneratedOnCard).await
+}
+
+/// Likewise, with keys that are made where it is said.
+async fn renewal_with(
+    opened: &mut Opened,
+    card: Pulled,
+    digits: &str,
+    origin: KeyOrigin,
+) -> Result<Renewed, PersonalizationError> {
     let mut card = Card::over(Box::new(card))?;
     let holder = opened.registry.cardholder_named("alice@example.org").await.unwrap().unwrap();
     let record = opened.registry.card_of(holder.id).await.unwrap().unwrap();
@@ -203,7 +213,7 @@ async fn renewal(opened: &mut Opened, card: Pulled, digits: &str) -> Result<Rene
         hand_over_pin: &mut |_| Ok(()),
         stop: &|| false,
     };
-    let new_keys = KeyChoice { algorithm: KeyAlgorithm::P256, origin: KeyOrigin::GeneratedOnCard };
+    let new_keys = KeyChoice { algorithm: KeyAlgorithm::P256, origin };
     let order = RenewalOrder { keys: CardKey::ALL.to_vec(), new_keys: Some(new_keys) };
     desk.renew(&mut card, &record, &holder, &order, &desk_support::pin(digits)).await
 }
@@ -292,4 +302,43 @@ async fn a_renewal_that_is_half_done_is_named_and_gone_on_with_by_the_command_th
     desk.issuer(&words).expect(0);
     desk.issuer(&check).expect(0);
     assert!(desk.json(&["show", "alice@example.org"])["half_done"].is_null());
+}
+
+/// Keys that the card made and attested are not given up for injected ones half-way, nor the other way round.
+#[tokio::test]
+async fn a_renewal_that_is_half_done_is_not_gone_on_with_by_keys_that_are_made_elsewhere() {
+    for origin in [KeyOrigin::GeneratedOnCard, KeyOrigin::Injected] {
+        let desk = Desk::new();
+        let locator = desk.yubikey("alice.card", &[]);
+        let digits = desk.issue("alice@example.org", &locator, &[]);
+        std::fs::write(desk.path("pin"), digits.as_bytes()).unwrap();
+        let mut opened = opened(&desk).await;
+        let old = desk_support::open(&locator).certificate(KeyReference::Authentication).unwrap().unwrap();
+        let card = opened.registry.cards().await.unwrap()[0].id;
+        let renewed_9a = async |opened: &Opened| {
+            let Some(open) = opened.registry.open_operation(card).await.unwrap() else { return false };
+            let steps = opened.registry.steps(&open).await.unwrap();
+            steps.iter().any(|entry| entry.step == "9A renewed" && entry.phase == JournalPhase::Confirmed)
+        };
+        let mut commands = 0;
+        while !renewed_9a(&opened).await {
+            commands += 4;
+            let card = pulled_card(&desk.path("alice.card"), commands, Last::CarriedOut);
+            let error = renewal_with(&mut opened, card, &digits, origin).await.unwrap_err();
+            assert!(is_removed(&error), "pulled at command {commands}: {error}");
+        }
+        let new = desk_support::open(&locator).certificate(KeyReference::Authentication).unwrap().unwrap();
+        assert_ne!(new, old);
+        let renew =
+            ["renew", "alice@example.org", "--card", &locator, "--pin-file", "pin", "--new-keys", "--inject"];
+        let (same, other) = match origin {
+            KeyOrigin::GeneratedOnCard => (&renew[..7], &renew[..]),
+            KeyOrigin::Injected => (&renew[..], &renew[..7]),
+        };
+        desk.issuer(other).refuses(1, &["half done", "nothing was changed", "go on with it: issuer renew"]);
+        desk.issuer(same).expect(0);
+        // Its certificate was delivered before, and is the one that counts in the end.
+        let kept = desk_support::open(&locator).certificate(KeyReference::Authentication).unwrap();
+        assert_eq!(kept, Some(new), "{origin:?}");
+    }
 }

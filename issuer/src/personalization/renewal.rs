@@ -179,7 +179,8 @@ impl Desk<'_> {
     }
 
     /// Whether an open renewal is gone on with as it was begun: it is the same, and not old, or the card is between two
-    /// keys 9D. Another order takes its place only where it leaves no key half renewed.
+    /// keys 9D. Another order (other keys, or keys that are made elsewhere or of another algorithm) takes its place only
+    /// where no key has its new certificate yet, and where it leaves no key half renewed.
     async fn goes_on(&self, record: &CardRecord, order: &RenewalOrder) -> Result<bool, PersonalizationError> {
         let Some(open) = self.registry.open_operation(record.id).await? else { return Ok(false) };
         if open.kind != OperationKind::Renewal {
@@ -190,8 +191,9 @@ impl Desk<'_> {
         let is_between = has(RETIRED, JournalPhase::Intended)
             && !has(&renewed(CardKey::KeyManagement), JournalPhase::Confirmed);
         let plan = RenewalPlan::parse(&open.plan)?;
+        let has_renewed = CardKey::ALL.into_iter().any(|key| has(&renewed(key), JournalPhase::Confirmed));
         let is_same = plan.orders() == RenewalPlan::new(order, None, plan.validity()).orders();
-        if !is_same && (is_between || !order.ends(&steps, &plan)) {
+        if !is_same && (is_between || has_renewed || !order.ends(&steps, &plan)) {
             return Err(PersonalizationError::RenewalOpen(open.begun_at));
         }
         let age = self.clock.now().duration_since(open.begun_at);
