@@ -342,3 +342,62 @@ async fn a_renewal_that_is_half_done_is_not_gone_on_with_by_keys_that_are_made_e
         assert_eq!(kept, Some(new), "{origin:?}");
     }
 }
+
+/// Runs the desk's shell with these lines.
+fn led(desk: &Desk, locator: &str, lines: &str) -> String {
+    std::fs::write(desk.path("lines"), lines).unwrap();
+    let mut command = desk.command(&["desk", "--card", locator]);
+    let run = desk_support::run(command.stdin(std::fs::File::open(desk.path("lines")).unwrap()));
+    run.expect(0).stdout.clone()
+}
+
+/// The number under which something is offered.
+fn offered<'s>(shown: &'s str, what: &str) -> &'s str {
+    let line = shown.lines().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {shown}"));
+    line.split_whitespace().next().unwrap()
+}
+
+/// Nothing is wiped as if the renewal went on: the card may hold the only key for old mail.
+#[tokio::test]
+async fn a_renewal_that_is_half_done_is_over_with_its_card_and_what_is_left_to_do_is_said() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    let digits = desk.issue("alice@example.org", &locator, &[]);
+    std::fs::write(desk.path("pin"), digits.as_bytes()).unwrap();
+    let mut opened = opened(&desk).await;
+    let card = opened.registry.cards().await.unwrap()[0].id;
+    let mut commands = 0;
+    while opened.registry.open_operation(card).await.unwrap().is_none() {
+        commands += 2;
+        let card = pulled_card(&desk.path("alice.card"), commands, Last::CarriedOut);
+        assert!(is_removed(&renewal(&mut opened, card, &digits).await.unwrap_err()));
+    }
+    let renew = ["renew", "alice@example.org", "--card", &locator, "--pin-file", "pin", "--new-keys"];
+    let serial = format!("serial={}", desk.json(&["stock", "list"])[0]["serial"]);
+    let wipe = format!("issuer stock return {serial} --card {locator}");
+    for (end, first, wiping) in [
+        (&["mark", "alice@example.org", "lost"][..], "leave everything on it", "wiped it can be anybody's"),
+        (&["stock", "return", "alice@example.org"][..], "check that card", "wipe it and put it into stock"),
+    ] {
+        desk.issuer(end).expect(0);
+        let checked = desk.issuer(&["check", "--card", &locator]);
+        for said in ["over with the card", "old mail", "there is nothing to finish", &wipe] {
+            assert!(checked.expect(4).stdout.contains(said), "{said}: {}", checked.stdout);
+        }
+        assert!(!checked.stdout.contains("finished first"), "{}", checked.stdout);
+        let refused = desk.issuer(&renew);
+        refused.refuses(1, &["is over with the card", "old mail", &wipe]);
+        assert!(!refused.stderr.contains("the same command"), "{}", refused.stderr);
+
+        let shown = led(&desk, &locator, "\n\n");
+        assert!(!shown.contains("go on with the renewal"), "{shown}");
+        assert_eq!(offered(&shown, first), "1", "{shown}");
+        let declined = led(&desk, &locator, &format!("\n{}\n\n\n", offered(&shown, wiping)));
+        assert!(declined.contains("can be read with it alone"), "{declined}");
+        assert!(declined.contains("Nothing was changed."), "{declined}");
+        assert!(desk_support::open(&locator).certificate(KeyReference::KeyManagement).unwrap().is_some());
+    }
+    let words: Vec<_> = wipe.split(' ').skip(1).collect();
+    desk.issuer(&words).expect(0);
+    assert_eq!(desk.json(&["stock", "list"])[0]["state"], "in stock");
+}

@@ -135,6 +135,7 @@ fn say(view: &View, texts: &Texts) -> Result<(), Failure> {
         return output::line(&texts.say("checked-agrees", &[("about", &about)]));
     }
     let verdict = match view.half_done.as_ref().map(|open| open.kind) {
+        _ if view.half_done.as_ref().is_some_and(|open| open.is_over) => "checked-over",
         Some(OperationKind::Renewal) => "checked-finish-renewal",
         Some(OperationKind::Unblock) => "checked-finish-unblock",
         Some(OperationKind::Wipe) => "checked-finish-wipe",

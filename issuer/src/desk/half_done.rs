@@ -19,6 +19,8 @@ pub(super) struct HalfDoneView {
     pub what: &'static str,
     /// When.
     pub since: String,
+    /// Whether it is over with the card, which nobody uses any more: then `go_on` is what is left to do with the card.
+    pub is_over: bool,
     /// The command that goes on with it; or two, one after the other.
     pub go_on: String,
     /// Each of them.
@@ -38,6 +40,8 @@ impl HalfDoneView {
 
     const fn key(&self) -> &'static str {
         match self.kind {
+            OperationKind::Renewal if self.is_over => "half-done-renewal-over",
+            OperationKind::Unblock if self.is_over => "half-done-unblock-over",
             OperationKind::Renewal => "half-done-renewal",
             OperationKind::Unblock => "half-done-unblock",
             OperationKind::Wipe => "half-done-wipe",
@@ -60,10 +64,17 @@ pub(super) fn view(open: &HalfDone, record: &CardRecord, locator: &str) -> HalfD
     HalfDoneView {
         what: open.operation.kind.as_str(),
         since: open.operation.begun_at.to_string(),
+        is_over: is_over(open, record),
         go_on: commands.join(", then "),
         commands,
         kind: open.operation.kind,
     }
+}
+
+/// A wipe is for cards that came back; everything else is for those that somebody uses.
+const fn is_over(open: &HalfDone, record: &CardRecord) -> bool {
+    let is_in_use = matches!(record.card.state(), CardState::Issued { .. } | CardState::OnHold { .. });
+    !is_in_use && !matches!(open.operation.kind, OperationKind::Wipe)
 }
 
 fn go_on(open: &HalfDone, record: &CardRecord, locator: &str) -> Vec<String> {

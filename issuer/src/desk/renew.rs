@@ -14,6 +14,7 @@ use crate::personalization::PersonalizationError;
 use crate::personalization::plan::{KeyChoice, KeyOrigin};
 use crate::personalization::renewal::{RenewalOrder, Renewed};
 use crate::personalization::run::{Desk, Progress};
+use crate::registry::{CardRecord, OperationKind};
 
 /// Whose card, which keys.
 #[derive(Args, Debug)]
@@ -119,16 +120,7 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     let renewed = desk.renew(&mut card, &record, &holder, &order, &pin).await;
     let renewed = match renewed {
         Ok(renewed) => renewed,
-        Err(error) => {
-            let is_another = matches!(error, PersonalizationError::RenewalOpen(_));
-            let failure = Failure::from(error);
-            let open = half_done::of(office, &record, &arguments.card.to_string()).await?;
-            return Err(match open {
-                Some(open) if is_another => failure.and(&format!("go on with it: {}", open.go_on)),
-                Some(_) => failure.and("the renewal is not finished: run the same command again"),
-                None => failure,
-            });
-        }
+        Err(error) => return Err(explain(office, &record, &arguments.card, error).await?),
     };
     let summary = Summary {
         person: holder.name.as_str().to_owned(),
@@ -149,6 +141,29 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         Format::Text => output::line(&sentence(&summary, &renewed))?,
     }
     Ok(Status::Done)
+}
+
+/// What is half done now, and what goes on or is left to do.
+async fn explain(
+    office: &Office,
+    record: &CardRecord,
+    locator: &Locator,
+    error: PersonalizationError,
+) -> Result<Failure, Failure> {
+    let is_another = matches!(error, PersonalizationError::RenewalOpen(_));
+    let failure = Failure::from(error);
+    let record = office.registry.card(record.id).await?;
+    Ok(match half_done::of(office, &record, &locator.to_string()).await? {
+        Some(open) if open.is_over => failure.and(&format!(
+            "the {} that was begun at {} is over with the card; what is left to do with it, once nobody needs it for old mail: {}",
+            open.what, open.since, open.go_on
+        )),
+        Some(open) if is_another || open.kind != OperationKind::Renewal => {
+            failure.and(&format!("go on with it: {}", open.go_on))
+        }
+        Some(_) => failure.and("the renewal is not finished: run the same command again"),
+        None => failure,
+    })
 }
 
 fn sentence(summary: &Summary, renewed: &Renewed) -> String {

@@ -98,7 +98,9 @@ impl Session {
     /// Does what was chosen, after asking for what is still to be said.
     pub(super) async fn take_up(&mut self, offer: Offer, locator: &Locator) -> Result<Status, Failure> {
         let Some(words) = self.filled_in(offer.words, locator).await? else { return self.not_done() };
-        if offer.care == Care::Final && !self.confirmed(&texts::say("shell-sure", &[]), Care::Final).await? {
+        if let Some(question) = question(offer.care)
+            && !self.confirmed(&question, offer.care).await?
+        {
             return self.not_done();
         }
         match line::parse(words, locator)? {
@@ -186,7 +188,7 @@ impl Session {
     pub(super) async fn confirmed(&mut self, question: &str, care: Care) -> Result<bool, Failure> {
         let choice = match care {
             Care::Light => texts::say("shell-yes-no-default-yes", &[]),
-            Care::Final => texts::say("shell-yes-no", &[]),
+            Care::Final | Care::LosesKeys => texts::say("shell-yes-no", &[]),
         };
         let answer = self.ask(&format!("{question} {choice}"), Typing::Answer).await?;
         let answer = answer.map(|answer| answer.to_lowercase());
@@ -199,6 +201,16 @@ impl Session {
 
     async fn ask(&mut self, question: &str, typing: Typing) -> Result<Option<String>, Failure> {
         self.source.answer(question, typing, &self.office).await
+    }
+}
+
+/// What is asked before something is done that cannot be undone.
+fn question(care: Care) -> Option<String> {
+    let sure = texts::say("shell-sure", &[]);
+    match care {
+        Care::Light => None,
+        Care::Final => Some(sure),
+        Care::LosesKeys => Some(format!("{} {sure}", texts::say("shell-loses-keys", &[]))),
     }
 }
 

@@ -57,6 +57,8 @@ pub(super) enum Care {
     Light,
     /// It cannot be undone.
     Final,
+    /// Neither can it, and the keys on the card are lost with it: old mail that only they can read.
+    LosesKeys,
 }
 
 /// Looks at a card; nothing on it is changed.
@@ -143,6 +145,7 @@ impl Seen {
             Self::Known { record, holder, half_done, .. } => {
                 let mail = holder.as_ref().map(|holder| holder.mail.as_str());
                 let mut offers: Vec<_> = half_done.iter().filter_map(|open| go_on(open)).collect();
+                offers.extend(harmless(record));
                 // What replaces this card is another one.
                 let of_state = of_record(record, mail, |way| way.action != CardAction::Replace);
                 let more = match (mail, record.card.state()) {
@@ -176,14 +179,31 @@ impl Offer {
     }
 }
 
-/// The next command that goes on with what was begun.
+/// What is offered before a card is wiped that somebody had: it may hold the only key for old mail.
+fn harmless(record: &CardRecord) -> Option<Offer> {
+    match record.card.state() {
+        CardState::Lost { .. }
+        | CardState::Damaged { .. }
+        | CardState::Replaced { .. }
+        | CardState::Revoked { .. }
+            if ways::can_be_wiped(record) =>
+        {
+            let command = format!("stock return {}", which_card::argument(record));
+            Some(Offer::new("way-return-kept", &command, Care::Final))
+        }
+        CardState::Returned { .. } => Some(Offer::new("way-check", "check --card LOCATOR", Care::Light)),
+        _ => None,
+    }
+}
+
+/// The next command that goes on with what was begun; none where it is over with the card.
 fn go_on(open: &HalfDoneView) -> Option<Offer> {
     let command = open.commands.first()?;
     let (key, care) = match open.kind {
-        _ if open.commands.len() > 1 => return None,
+        _ if open.is_over || open.commands.len() > 1 => return None,
         OperationKind::Renewal => ("way-go-on-renewal", Care::Light),
         OperationKind::Unblock => ("way-go-on-unblock", Care::Light),
-        OperationKind::Wipe => ("way-go-on-wipe", Care::Final),
+        OperationKind::Wipe => ("way-go-on-wipe", Care::LosesKeys),
     };
     let words = shlex::split(command.strip_prefix("issuer ")?)?;
     Some(Offer { what: texts::say(key, &[]), command: command.clone(), words, care })
@@ -232,13 +252,15 @@ pub(super) fn of_record(
     let offers = views.filter_map(|view| {
         let command = view.command.clone()?;
         let words = shlex::split(command.strip_prefix("issuer ")?)?;
-        Some(Offer { what: view.said(), command, words, care: care(view.action) })
+        Some(Offer { what: view.said(), command, words, care: care(view.action, record) })
     });
     offers.collect()
 }
 
-const fn care(action: CardAction) -> Care {
+const fn care(action: CardAction, record: &CardRecord) -> Care {
     match action {
+        CardAction::Return | CardAction::Restock if ways::can_be_wiped(record) => Care::LosesKeys,
+        CardAction::Destroy if record.card.state().holder().is_some() => Care::LosesKeys,
         CardAction::Abandon
         | CardAction::ReportLoss
         | CardAction::ReportDamage

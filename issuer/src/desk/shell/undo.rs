@@ -26,7 +26,11 @@ impl Session {
         for offer in recognise::of_record(&record, mail, |way| way.undoes) {
             output::line(&texts::say("undo-how", &[("command", &offer.command)]))?;
             // What is asked here is the whole question: it is not asked again.
-            if self.confirmed(&texts::say("undo-do-it", &[]), Care::Final).await? {
+            let mut question = texts::say("undo-do-it", &[]);
+            if offer.care == Care::LosesKeys {
+                question = format!("{} {question}", texts::say("shell-loses-keys", &[]));
+            }
+            if self.confirmed(&question, Care::Final).await? {
                 let place = self.place.clone();
                 return self.take_up(Offer { care: Care::Light, ..offer }, &place).await;
             }
