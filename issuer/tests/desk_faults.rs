@@ -319,7 +319,7 @@ fn revoked_held_and_blocked_cards_are_told_apart_by_the_check() {
             .is_err();
         assert!(refused);
     }
-    agrees(4, "issuer mark serial=");
+    agrees(4, "PIN: issuer unblock serial=");
     desk.issuer(&["mark", "alice@example.org", "pin-blocked"]).expect(0);
     agrees(0, "(PIN blocked)");
     let serial =

@@ -125,7 +125,8 @@ pub(super) fn way_out(disagreement: &Disagreement, card: &str, who: &str, texts:
         Disagreement::HoldDiffers(serial) => {
             texts.say("checked-do-hold", &[("card", card), ("serial", &serial.to_string())])
         }
-        Disagreement::PinBlocked => format!("issuer mark {card} pin-blocked"),
+        // That it was blocked is recorded with it.
+        Disagreement::PinBlocked => format!("issuer unblock {card} --card LOCATOR"),
         Disagreement::NotBlank { .. } => of("checked-do-reset"),
         Disagreement::Destroyed { .. } => of("checked-do-destroy"),
         Disagreement::WrongPin { .. } => of("checked-do-pin"),

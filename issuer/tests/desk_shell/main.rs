@@ -18,7 +18,7 @@ use issuer::domain::InitialPin;
 use issuer::personalization::unblock::Unblocking;
 use issuer::personalization::{PersonalizationError, wipe};
 use issuer::registry::CardRecord;
-use middleware::{Card, LastTry};
+use middleware::{Card, LastTry, PinStatus};
 use opened::{Opened, sqlite};
 use pulled::{Last, pulled_card};
 use serde_json::Value;
@@ -262,6 +262,27 @@ async fn what_is_half_done_is_said_offered_first_and_gone_on_with() {
     assert!(led.stdout.contains("  1  go on with wiping it"), "{}", led.stdout);
     assert_eq!(led.stdout.matches("put it into stock again").count(), 1, "{}", led.stdout);
     assert_eq!(desk.json(&["stock", "list"])[0]["state"], "in stock");
+}
+
+#[test]
+fn a_blocked_pin_is_said_and_setting_a_new_one_is_offered_first() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    let mut card = open(&locator);
+    while card.transaction().unwrap().pin_status().unwrap() != PinStatus::Blocked {
+        let wrong = card.transaction().unwrap().verify_pin(&pin("000000"), LastTry::Spend).is_err();
+        assert!(wrong);
+    }
+    drop(card);
+    let led = piped(&desk, &locator, &[], "\n1\nnew.pin\n\n");
+    led.expect(0);
+    let (before, after) = led.stdout.split_once("has a new PIN").unwrap();
+    assert!(before.contains("Its PIN is blocked") && before.contains("  1  set its PIN anew"), "{before}");
+    assert!(!before.contains("types the PIN") && !before.contains("changed the transport PIN"), "{before}");
+    assert!(!after.contains("blocked:") && !after.contains("set its PIN anew"), "{after}");
+    let digits = std::fs::read_to_string(desk.path("new.pin")).unwrap();
+    assert!(open(&locator).transaction().unwrap().verify_pin(&pin(digits.trim()), LastTry::Refuse).is_ok());
 }
 
 /// The holder types the PIN twice where nobody sees it; the two differ at first.

@@ -1,6 +1,6 @@
 //! What lies in the reader: a card of this registry in whatever state, a blank one, or somebody else's.
 
-use middleware::{Card, CardIdentity, Locator};
+use middleware::{Card, CardIdentity, Locator, PinStatus};
 
 use crate::ca::Certificate;
 use crate::desk::failure::Failure;
@@ -23,6 +23,8 @@ pub(super) enum Seen {
         other_guid: Option<Guid>,
         /// What was begun with it and is not done.
         half_done: Option<Box<HalfDoneView>>,
+        /// Whether the card takes no PIN any more.
+        pin_blocked: bool,
     },
     /// Nobody's, and nothing is on it.
     Blank {
@@ -91,7 +93,8 @@ pub(super) async fn look(office: &Office, locator: &Locator) -> Result<(String, 
     let is_issued = record.card.state().is_live() && record.card.state().name() != "being personalised";
     let other_guid = guid.filter(|guid| is_issued && record.card.guid() != Some(*guid));
     let half_done = half_done::of(office, &record, "LOCATOR").await?.map(Box::new);
-    Ok((name, Seen::Known { record: Box::new(record), holder, other_guid, half_done }))
+    let pin_blocked = is_issued && card.transaction()?.pin_status()? == PinStatus::Blocked;
+    Ok((name, Seen::Known { record: Box::new(record), holder, other_guid, half_done, pin_blocked }))
 }
 
 fn name(identity: &CardIdentity) -> String {
@@ -117,9 +120,10 @@ impl Seen {
     /// What it is, in a sentence or two.
     pub(super) fn described(&self, name: &str) -> Vec<String> {
         match self {
-            Self::Known { record, holder, other_guid, half_done } => {
+            Self::Known { record, holder, other_guid, half_done, pin_blocked } => {
                 let mut lines = vec![state(record, holder.as_ref(), name)];
                 lines.extend(half_done.as_ref().map(|open| open.sentence()));
+                lines.extend(pin_blocked.then(|| texts::say("shell-pin-blocked", &[])));
                 if let Some(shown) = other_guid {
                     let recorded = record.card.guid().map(|guid| guid.to_string()).unwrap_or_default();
                     let values = [("shown", shown.to_string()), ("recorded", recorded)];
@@ -142,15 +146,25 @@ impl Seen {
     /// What can be done with it.
     pub(super) fn offers(&self) -> Vec<Offer> {
         match self {
-            Self::Known { record, holder, half_done, .. } => {
+            Self::Known { record, holder, half_done, pin_blocked, .. } => {
                 let mail = holder.as_ref().map(|holder| holder.mail.as_str());
-                let mut offers: Vec<_> = half_done.iter().filter_map(|open| go_on(open)).collect();
+                let sets_pin = half_done.as_ref().is_some_and(|open| open.kind == OperationKind::Unblock);
+                // A renewal wants the PIN, too.
+                let unblocking = (*pin_blocked && !sets_pin).then(|| unblock(record)).flatten();
+                let mut offers: Vec<_> = unblocking.into_iter().collect();
+                offers.extend(half_done.iter().filter_map(|open| go_on(open)));
                 offers.extend(harmless(record));
                 // What replaces this card is another one.
-                let of_state = of_record(record, mail, |way| way.action != CardAction::Replace);
+                let of_state = of_record(record, mail, |way| match way.action {
+                    CardAction::Replace => false,
+                    // Nobody has used it with a PIN of their own if none is taken.
+                    CardAction::Activate => !pin_blocked,
+                    _ => true,
+                });
                 let more = match (mail, record.card.state()) {
                     (Some(mail), CardState::Issued { usability, .. }) => {
-                        of_issued(mail, *usability, half_done.as_deref())
+                        let takes_pin = *usability != Usability::PinBlocked && !pin_blocked;
+                        of_issued(mail, takes_pin, half_done.as_deref())
                     }
                     _ => Vec::new(),
                 };
@@ -196,6 +210,13 @@ fn harmless(record: &CardRecord) -> Option<Offer> {
     }
 }
 
+/// A new PIN, for a card that takes none any more; one on hold is released first.
+fn unblock(record: &CardRecord) -> Option<Offer> {
+    let is_issued = matches!(record.card.state(), CardState::Issued { .. });
+    let command = format!("unblock {} --card LOCATOR", which_card::argument(record));
+    is_issued.then(|| Offer::new("way-unblock-pin", &command, Care::Light))
+}
+
 /// The next command that goes on with what was begun; none where it is over with the card.
 fn go_on(open: &HalfDoneView) -> Option<Offer> {
     let command = open.commands.first()?;
@@ -210,10 +231,10 @@ fn go_on(open: &HalfDoneView) -> Option<Offer> {
 }
 
 /// What an issued card can have done to it that leaves its state.
-fn of_issued(mail: &str, usability: Usability, half_done: Option<&HalfDoneView>) -> Vec<Offer> {
+fn of_issued(mail: &str, takes_pin: bool, half_done: Option<&HalfDoneView>) -> Vec<Offer> {
     let check = Offer::new("way-check", "check --card LOCATOR", Care::Light);
     // What was begun is finished first.
-    if usability == Usability::PinBlocked || half_done.is_some() {
+    if !takes_pin || half_done.is_some() {
         return vec![check];
     }
     let renew = format!("renew {mail} --card LOCATOR");

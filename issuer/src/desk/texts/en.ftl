@@ -91,6 +91,7 @@ shell-foreign =
     Nothing was changed on it. If it may become one of yours, its owner resets it first; then take it into stock.
 shell-emulated = Card { $card } is emulated, and this registry takes none: emulated cards are for issuers made with --allow-emulated.
 shell-differs = The card shows GUID { $shown }, and the registry has { $recorded } for it: it was reset, or is another card's shell. Do not hand it out.
+shell-pin-blocked = Its PIN is blocked: the card can be used again once a new one is set.
 shell-made-new = It is new to the desk; nothing is written on it before you say so.
 shell-offers = What can be done now:
 shell-choose = Number (Enter: nothing more)

@@ -91,6 +91,7 @@ shell-foreign =
     没有改动卡上的任何内容。若要把它作为本机构的卡，须由其所有者先重置，再入库。
 shell-emulated = 卡 { $card } 是模拟卡，本登记册不接受：只有用 --allow-emulated 建立的发行者才接受模拟卡。
 shell-differs = 卡片显示的 GUID 是 { $shown }，登记册中是 { $recorded }：它被重置过，或已被调换。请勿发出。
+shell-pin-blocked = 它的 PIN 已锁定：重新设置 PIN 之后才能再用。
 shell-made-new = 发卡台还不认识这张卡；在您确认之前不会写入任何内容。
 shell-offers = 现在可以：
 shell-choose = 编号（回车：不再做别的）
