@@ -504,3 +504,30 @@ async fn a_database_that_goes_away_at_any_step_and_comes_back_loses_nothing() {
     opened.registry.verify_log().await.unwrap();
     assert!(opened.registry.newest_event().await.unwrap().unwrap() <= SystemClock.now());
 }
+
+/// Whatever else differs comes of the reset: there is one way out, and it works.
+#[test]
+fn a_card_that_was_reset_past_the_desk_has_one_way_out_and_it_works() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    open(&locator).transaction().unwrap().reset_application().unwrap();
+    let checked = desk.issuer(&["--json", "check", "--card", &locator]);
+    let checked: serde_json::Value = serde_json::from_str(&checked.expect(4).stdout).unwrap();
+    let findings = checked["findings"].as_array().unwrap();
+    assert!(findings.iter().filter(|finding| finding["outcome"] == "differs").count() > 1, "{checked}");
+    let ways: Vec<_> = findings.iter().filter_map(|finding| finding["way_out"].as_str()).collect();
+    let [way] = ways[..] else { panic!("{ways:?}") };
+    let said = |command: &str| {
+        let (_, rest) = way.split_once(command).unwrap();
+        let named = rest.split_once(')').unwrap().0.replace("LOCATOR", &locator);
+        format!("{command}{named}")
+    };
+    let run = |command: &str, more: &[&str]| {
+        let words: Vec<_> = command.split(' ').skip(1).chain(more.iter().copied()).collect();
+        desk.issuer(&words).expect(0);
+    };
+    run(&said("issuer stock return"), &[]);
+    run(&said("issuer issue"), &["--transport-pin-file", "new.pin"]);
+    desk.issuer(&["check", "--card", &locator]).expect(0);
+}

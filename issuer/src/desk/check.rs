@@ -14,7 +14,7 @@ use super::texts::{self, Texts};
 use super::which_card;
 use crate::clock::Clock;
 use crate::domain::AuthorityName;
-use crate::personalization::agreement::{Agreement, Comparison, Finding, Outcome};
+use crate::personalization::agreement::{Agreement, Comparison, Disagreement, Finding, Outcome};
 use crate::registry::OperationKind;
 
 /// What `check` is told.
@@ -95,16 +95,30 @@ fn show(agreement: &Agreement, holder: Option<String>, locator: &str, format: Fo
     let who = holder.as_deref().unwrap_or("PERSON");
     let is_explained =
         |finding: &Finding| agreement.half_done.as_ref().is_some_and(|open| open.explains(finding));
+    let is_other = |finding: &Finding| {
+        matches!(finding.outcome, Outcome::Differs(Disagreement::OtherGuid { .. })) && !is_explained(finding)
+    };
     let findings = agreement.findings.iter();
-    let findings: Vec<_> =
+    let mut findings: Vec<_> =
         findings.map(|finding| view(finding, is_explained(finding), (&card, who), texts)).collect();
+    // What else differs comes of that, and its own way out would not work.
+    let other = agreement.findings.iter().position(is_other);
+    if let Some(other) = other {
+        for (_, finding) in findings.iter_mut().enumerate().filter(|(place, _)| *place != other) {
+            finding.way_out = None;
+        }
+    }
     let view = View {
         card: which_card::name(record),
         guid: agreement.identity.guid.map(hex::encode),
         serial: agreement.identity.serial,
         state: record.card.state().name(),
         agrees: agreement.holds(),
-        half_done: agreement.half_done.as_ref().map(|open| half_done::view(open, record, locator)),
+        half_done: agreement
+            .half_done
+            .as_ref()
+            .filter(|_| other.is_none())
+            .map(|open| half_done::view(open, record, locator)),
         findings,
         holder,
     };

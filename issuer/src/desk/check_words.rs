@@ -139,8 +139,8 @@ pub(super) fn way_out(disagreement: &Disagreement, card: &str, who: &str, texts:
         Disagreement::ObjectMissing | Disagreement::NotSigned | Disagreement::SignerUnknown => {
             texts.say("checked-do-renew", &[("card", card)])
         }
-        Disagreement::OtherGuid { .. }
-        | Disagreement::Unreadable
+        Disagreement::OtherGuid { .. } => texts.say("checked-do-reissue", &[("card", card), ("who", who)]),
+        Disagreement::Unreadable
         | Disagreement::Stranger { .. }
         | Disagreement::OfAnother(_)
         | Disagreement::OfAnotherKey(_)

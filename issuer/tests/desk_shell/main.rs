@@ -76,6 +76,7 @@ fn a_blank_card_is_led_to_its_holder() {
         "Alice Ng <alice@example.org>?",
         "awaiting activation since",
         "Issuing is not undone",
+        "To take it back: issuer stock return",
         "is on hold now",
         "A hold is undone by a release",
         "is awaiting activation now",
@@ -240,6 +241,10 @@ async fn what_is_half_done_is_said_offered_first_and_gone_on_with() {
         unblocking.unblock(card, record, (&pin("75310864"), InitialPin::Transport), || Ok(())).await
     })
     .await;
+    let undo = piped(&desk, &locator, &[], "undo\nn\n");
+    let said = ["Setting its PIN anew was begun at", "To take it back: issuer stock return", "with it alone"];
+    assert!(said.iter().all(|said| undo.expect(0).stdout.contains(said)), "{}", undo.stdout);
+    assert!(!undo.stdout.contains("It is undone with"), "{}", undo.stdout);
     let led = piped(&desk, &locator, &[], "\n1\nnew.pin\n\n");
     led.expect(0);
     for said in ["Setting its PIN anew was begun at", "  1  go on with setting its PIN anew", "has a new PIN"]

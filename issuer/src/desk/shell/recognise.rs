@@ -19,8 +19,8 @@ pub(super) enum Seen {
         record: Box<CardRecord>,
         /// Whose it is or was.
         holder: Option<Cardholder>,
-        /// The GUID that the card shows, where the registry has another.
-        other_guid: Option<Guid>,
+        /// The GUID that the card shows, if any, where the registry has another.
+        other_guid: Option<String>,
         /// What was begun with it and is not done.
         half_done: Option<Box<HalfDoneView>>,
         /// Whether the card takes no PIN any more.
@@ -91,7 +91,8 @@ pub(super) async fn look(office: &Office, locator: &Locator) -> Result<(String, 
         None => None,
     };
     let is_issued = record.card.state().is_live() && record.card.state().name() != "being personalised";
-    let other_guid = guid.filter(|guid| is_issued && record.card.guid() != Some(*guid));
+    let shown = guid.map_or_else(|| "-".to_owned(), |guid| guid.to_string());
+    let other_guid = (is_issued && record.card.guid() != guid).then_some(shown);
     let half_done = half_done::of(office, &record, "LOCATOR").await?.map(Box::new);
     let pin_blocked = is_issued && card.transaction()?.pin_status()? == PinStatus::Blocked;
     Ok((name, Seen::Known { record: Box::new(record), holder, other_guid, half_done, pin_blocked }))
@@ -126,7 +127,7 @@ impl Seen {
                 lines.extend(pin_blocked.then(|| texts::say("shell-pin-blocked", &[])));
                 if let Some(shown) = other_guid {
                     let recorded = record.card.guid().map(|guid| guid.to_string()).unwrap_or_default();
-                    let values = [("shown", shown.to_string()), ("recorded", recorded)];
+                    let values = [("shown", shown.clone()), ("recorded", recorded)];
                     let values = values.each_ref().map(|(key, value)| (*key, value.as_str()));
                     lines.push(texts::say("shell-differs", &values));
                 }

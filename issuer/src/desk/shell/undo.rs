@@ -3,7 +3,7 @@
 use super::recognise::{self, Care, Offer};
 use super::{Session, texts};
 use crate::desk::failure::{Failure, Status};
-use crate::desk::{output, ways, which_card};
+use crate::desk::{half_done, output, ways, which_card};
 use crate::domain::CardState;
 use crate::registry::CardRecord;
 
@@ -20,17 +20,23 @@ impl Session {
             None => None,
         };
         let name = recognise::called(&record);
+        let open = half_done::of(&self.office, &record, "LOCATOR").await?;
         output::line(&recognise::state(&record, holder.as_ref(), &name))?;
         output::line(&answer(&record))?;
+        if let Some(open) = open {
+            output::line(&open.sentence())?;
+        }
         let mail = holder.as_ref().map(|holder| holder.mail.as_str());
         for offer in recognise::of_record(&record, mail, |way| way.undoes) {
-            output::line(&texts::say("undo-how", &[("command", &offer.command)]))?;
+            // A card that is taken back is no undoing of what was done with it.
+            let is_end = offer.words.iter().take(2).eq(["stock", "return"]);
+            let how = if is_end { "undo-instead" } else { "undo-how" };
+            output::line(&texts::say(how, &[("command", &offer.command)]))?;
             // What is asked here is the whole question: it is not asked again.
-            let mut question = texts::say("undo-do-it", &[]);
             if offer.care == Care::LosesKeys {
-                question = format!("{} {question}", texts::say("shell-loses-keys", &[]));
+                output::line(&texts::say("shell-loses-keys", &[]))?;
             }
-            if self.confirmed(&question, Care::Final).await? {
+            if self.confirmed(&texts::say("undo-do-it", &[]), Care::Final).await? {
                 let place = self.place.clone();
                 return self.take_up(Offer { care: Care::Light, ..offer }, &place).await;
             }

@@ -62,6 +62,7 @@ undo-destroyed = A destroyed card is no more; nothing can be undone.
 undo-can-be-wiped = Wiped, it can be anybody's.
 undo-cannot-be-wiped = A card of this kind cannot be wiped: once it is back, destroy it.
 undo-how = It is undone with: { $command }
+undo-instead = To take it back: { $command }
 undo-do-it = Do it now?
 
 # What was begun with a card and is not done
@@ -235,6 +236,7 @@ checked-do-not-trust = somebody changed the card past this desk: do not hand it 
 checked-do-reset = do not hand it out; if nobody needs what is on it, reset it (card reset, or its maker's tool), otherwise give it back to whoever owns it
 checked-do-destroy = that it is destroyed cannot be undone in the registry: destroy it now, so that it is true
 checked-do-pin = run the same command again with the right PIN; each wrong one costs a try
+checked-do-reissue = it was reset or changed past this desk, and its keys are gone: do not hand it out; take it back and wipe it (issuer stock return { $card } --card LOCATOR), then issue it anew (issuer issue { $who } --card LOCATOR)
 checked-do-renew = have it signed anew (issuer renew { $card } --card LOCATOR)
 
 # issuer find, expiring, renew, replace, unblock, stock return

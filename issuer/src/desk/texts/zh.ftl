@@ -62,6 +62,7 @@ undo-destroyed = 已销毁的卡不复存在，没有可撤回的。
 undo-can-be-wiped = 清除之后可发给任何人。
 undo-cannot-be-wiped = 这种卡无法清除：收回之后请销毁。
 undo-how = 撤回的命令：{ $command }
+undo-instead = 收回它的命令：{ $command }
 undo-do-it = 现在执行吗？
 
 # 对一张卡已经开始而没有完成的事
@@ -235,6 +236,7 @@ checked-do-not-trust = 有人绕过发卡台改动了卡片：请勿发出；终
 checked-do-reset = 请勿发出；若没有人需要卡上的内容，请重置（card reset 或厂商的工具），否则归还其主人
 checked-do-destroy = 登记册中的“已销毁”无法撤回：现在就销毁它，使之属实
 checked-do-pin = 用正确的 PIN 再次运行同一命令；每次错误都耗费一次机会
+checked-do-reissue = 它被重置过，或有人绕过发卡台改动了它，密钥已不存在：请勿发出；收回并清除（issuer stock return { $card } --card LOCATOR），然后重新发卡（issuer issue { $who } --card LOCATOR）
 checked-do-renew = 重新签名（issuer renew { $card } --card LOCATOR）
 
 # issuer find, expiring, renew, replace, unblock, stock return
