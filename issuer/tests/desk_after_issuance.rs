@@ -215,15 +215,15 @@ fn a_blocked_pin_is_set_anew_at_the_desk_on_both_kinds_of_card() {
         let transport = std::fs::read_to_string(desk.path("new.pin")).unwrap();
         assert!(verifies(&locator, transport.trim()));
         assert_eq!(desk.json(&["show", "alice@example.org"])["state"], "active");
-        std::fs::write(desk.path("chosen"), "975310\n").unwrap();
+        std::fs::write(desk.path("chosen"), "314159\n").unwrap();
         desk.issuer(&[&unblock[..], &["--new-pin", "chosen"]].concat()).expect(0);
-        assert!(verifies(&locator, "975310"));
+        assert!(verifies(&locator, "314159"));
         let other = desk.yubikey("other.card", &[]);
         let wrong = ["unblock", "alice@example.org", "--card", &other, "--new-pin", "chosen"];
         desk.issuer(&wrong).refuses(1, &["another"]);
         std::fs::write(desk.path("chosen"), "12\n").unwrap();
         desk.issuer(&[&unblock[..], &["--new-pin", "chosen"]].concat()).expect(1);
-        assert!(verifies(&locator, "975310"));
+        assert!(verifies(&locator, "314159"));
     }
 }
 

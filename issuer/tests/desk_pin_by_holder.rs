@@ -25,6 +25,11 @@ fn a_card_is_issued_with_the_pin_that_its_holder_chose_and_is_in_use_at_once() {
             ("12312312", "repeats itself"),
             ("234567", "counts up or down"),
             ("87654321", "counts up or down"),
+            ("224466", "repeats itself"),
+            ("456654", "repeats itself"),
+            ("304050", "counts up or down"),
+            ("258369", "counts up or down"),
+            ("246803", "counts up or down"),
             ("13579", "6 to 8 digits"),
             ("13579a", "6 to 8 digits"),
         ] {
@@ -34,15 +39,15 @@ fn a_card_is_issued_with_the_pin_that_its_holder_chose_and_is_in_use_at_once() {
             assert!(!refused.stderr.contains(digits), "{}", refused.stderr);
         }
         assert_eq!(desk.json(&["stock", "list"])[0]["state"], "in stock");
-        chosen(&desk, "13572468");
+        chosen(&desk, "27182818");
         let made = desk.json(&issue);
         assert_eq!(made["pin"], "chosen-by-holder");
         assert_eq!(desk.json(&["show", "1001"])["state"], "active");
-        assert!(verifies(&locator, "13572468"));
+        assert!(verifies(&locator, "27182818"));
         std::fs::remove_file(desk.path("chosen")).unwrap();
         let kept = files_below(&desk.home())
             .into_iter()
-            .filter(|file| memchr::memmem::find(&std::fs::read(file).unwrap(), b"13572468").is_some());
+            .filter(|file| memchr::memmem::find(&std::fs::read(file).unwrap(), b"27182818").is_some());
         assert_eq!(kept.collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new());
         // Whoever has a card is not asked for a PIN in vain: there is none to be read.
         let advice = ["issuer renew alice@example.org", "issuer replace alice@example.org"];
@@ -56,18 +61,18 @@ fn a_card_in_anothers_place_gets_the_chosen_pin_and_a_new_one_is_judged_alike() 
     let old = desk.yubikey("old.card", &[]);
     desk.issue("alice@example.org", &old, &[]);
     let new = desk.yubikey("new.card", &[]);
-    chosen(&desk, "864209");
+    chosen(&desk, "271828");
     let replace = ["replace", "alice@example.org", "--because", "damaged", "--card", &new];
     let replaced = desk.json(&[&replace[..], &["--pin-by-holder", "--pin-file", "chosen"]].concat());
     assert_eq!((&replaced["pin"], &replaced["old_state"]), (&"chosen-by-holder".into(), &"replaced".into()));
-    assert!(verifies(&new, "864209"));
+    assert!(verifies(&new, "271828"));
     let unblock = ["unblock", "alice@example.org", "--card", &new, "--new-pin", "chosen"];
     chosen(&desk, "555555");
     desk.issuer(&unblock).refuses(1, &["repeats itself"]);
-    assert!(verifies(&new, "864209"));
-    chosen(&desk, "975310");
+    assert!(verifies(&new, "271828"));
+    chosen(&desk, "314159");
     desk.issuer(&unblock).expect(0);
-    assert!(verifies(&new, "975310"));
+    assert!(verifies(&new, "314159"));
     let both = ["--pin-by-holder", "--transport-pin-file", "x.pin"];
     desk.issuer(&[&replace[..], &both].concat()).expect(2);
     desk.issuer(&[&replace[..], &["--pin-file", "chosen"]].concat()).expect(2);

@@ -127,7 +127,7 @@ fn every_command_of_a_cards_life_speaks_chinese_and_its_json_does_not() {
         0,
         &["开始续期", "上的证书有效期至"],
     );
-    std::fs::write(desk.path("chosen"), "13572468\n").unwrap();
+    std::fs::write(desk.path("chosen"), "27182818\n").unwrap();
     zh(&["unblock", "alice@example.org", "--card", &locator, "--new-pin", "chosen"], 0, &["有了新的 PIN"]);
     std::fs::write(desk.path("chosen"), "111111\n").unwrap();
     zh(&["unblock", "alice@example.org", "--card", &locator, "--new-pin", "chosen"], 1, &["太容易猜到"]);

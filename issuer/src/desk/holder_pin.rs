@@ -4,7 +4,7 @@ use middleware::secret_source::SecretSource;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use super::texts;
+use super::{output, texts};
 use crate::domain::{Cardholder, holder_pin};
 
 /// Where a PIN comes from: `terminal`, `pinentry`, `fd:N` or a file.
@@ -18,20 +18,42 @@ pub(super) fn source(text: &str) -> Result<SecretSource, Failure> {
     }
 }
 
-/// Reads it; whoever types it types it twice.
+/// It is one that everybody tries first.
+const WEAK: &str = "weak-pin";
+/// The two that were typed differ.
+const DIFFERENT: &str = "pins-differ";
+/// How often whoever types it is asked.
+const TIMES: usize = 3;
+
+/// Reads it; whoever types it types it twice, and at a terminal is asked again for one that cannot be.
 ///
 /// # Errors
 /// It cannot be read, the two differ, or it is one that everybody tries first; nothing was changed.
 pub(super) fn read(source: &SecretSource, holder: &Cardholder) -> Result<Zeroizing<String>, Failure> {
+    let again = if source.is_terminal() { TIMES.saturating_sub(1) } else { 0 };
+    for _ in 0..again {
+        match read_once(source, holder) {
+            Err(failure) if is_of_the_pin(&failure) => output::progress(&texts::failure(&failure)),
+            read => return read,
+        }
+    }
+    read_once(source, holder)
+}
+
+/// Whether another PIN would do.
+fn is_of_the_pin(failure: &Failure) -> bool {
+    [WEAK, DIFFERENT].contains(&failure.code)
+}
+
+fn read_once(source: &SecretSource, holder: &Cardholder) -> Result<Zeroizing<String>, Failure> {
     let prompt = texts::say("said-new-pin", &[("name", holder.name.as_str())]);
     let pin = source.read(&prompt).map_err(|error| unreadable(&error))?;
     let own_number = holder.staff_id.as_ref().map(|id| id.as_str());
-    holder_pin::judge(&pin, own_number.as_slice()).map_err(|refusal| {
-        Failure::new("weak-pin", format!("{refusal}; choose another; nothing was changed"))
-    })?;
+    holder_pin::judge(&pin, own_number.as_slice())
+        .map_err(|refusal| Failure::new(WEAK, format!("{refusal}; choose another; nothing was changed")))?;
     let is_typed = source.is_terminal() || matches!(source, SecretSource::Pinentry(_));
     if is_typed && *source.read(&texts::say("said-again", &[])).map_err(|error| unreadable(&error))? != *pin {
-        return Err(Failure::new("pin", "the two PINs differ; nothing was changed"));
+        return Err(Failure::new(DIFFERENT, "the two PINs differ; nothing was changed"));
     }
     Ok(pin)
 }

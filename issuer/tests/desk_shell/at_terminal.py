@@ -29,7 +29,7 @@ def main(script, program):
             shown += more
             place = shown.find(expected.encode(), seen)
         seen = place + len(expected.encode())
-        if expected.startswith("Passphrase"):
+        if expected.startswith(("Passphrase", "typed by", "The same again")):
             # The question is shown before the terminal stops showing what is typed.
             wait_until_hidden(master)
         os.write(master, typed.encode("raw_unicode_escape").decode("unicode_escape").encode())

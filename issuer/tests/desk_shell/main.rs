@@ -290,7 +290,7 @@ fn a_blocked_pin_is_said_and_setting_a_new_one_is_offered_first() {
     assert!(open(&locator).transaction().unwrap().verify_pin(&pin(digits.trim()), LastTry::Refuse).is_ok());
 }
 
-/// The holder types the PIN twice where nobody sees it; the two differ at first.
+/// The holder types the PIN twice where nobody sees it; the two differ at first, and then it is one that anybody would guess.
 #[test]
 fn a_holder_chooses_the_pin_at_the_desk_and_it_is_shown_and_kept_nowhere() {
     let desk = Desk::new();
@@ -306,25 +306,32 @@ fn a_holder_chooses_the_pin_at_the_desk_and_it_is_shown_and_kept_nowhere() {
             ("For whom", "alice@example.org\\r"),
             ("the holder chooses the PIN now", "*\\r"),
             ("Passphrase", &format!("{PASSPHRASE}\\r")),
-            ("typed by Alice Ng", "864201\\r"),
-            ("The same again", "864202\\r"),
+            ("typed by Alice Ng", "860413\\r"),
+            ("The same again", "860314\\r"),
             ("the two PINs differ", ""),
+            ("typed by Alice Ng", "246803\\r"),
+            ("counts up or down", ""),
+            ("typed by Alice Ng", "12345\\r"),
+            ("6 to 8 digits", ""),
+            // Three times: then the desk asks what shall be done.
             ("Number", "1\\r"),
             ("For whom", "alice@example.org\\r"),
             ("the holder chooses the PIN now", "*\\r"),
-            ("typed by Alice Ng", "135791\\r"),
-            ("The same again", "135791\\r"),
+            ("typed by Alice Ng", "224466\\r"),
+            ("repeats itself", ""),
+            ("typed by Alice Ng", "271828\\r"),
+            ("The same again", "271828\\r"),
             ("with the PIN that was chosen", ""),
             ("Number", "\\r"),
             ("desk> ", "quit\\r"),
         ],
     );
-    for digits in ["864201", "864202", "135791"] {
+    for digits in ["860413", "860314", "246803", "224466", "271828"] {
         assert!(!shown.contains(digits), "{shown}");
     }
     assert_eq!(state_of(&desk, "alice@example.org"), "active");
-    assert!(open(&locator).transaction().unwrap().verify_pin(&pin("135791"), LastTry::Refuse).is_ok());
+    assert!(open(&locator).transaction().unwrap().verify_pin(&pin("271828"), LastTry::Refuse).is_ok());
     let history =
         std::fs::read_to_string(desk.path(".local/state/sealwright/desk-history")).unwrap_or_default();
-    assert!(!history.contains("135791"), "{history}");
+    assert!(!history.contains("271828"), "{history}");
 }

@@ -391,4 +391,5 @@ failure-pin-blocked = PIN 已锁定。
 failure-puk-blocked = PUK 已锁定。
 failure-unfinished = 此前开始的事还没有完成。
 failure-weak-pin = 这个 PIN 太容易猜到，请另选一个。
+failure-pins-differ = 两次输入的 PIN 不一致。
 failure-wrong-confirmation = 确认词不对，PUK 仍视为已泄露。
