@@ -136,6 +136,30 @@ async fn a_standard_card_pulled_at_every_command_is_finished_in_the_end() {
     pulled_at_every_command(true).await;
 }
 
+/// Nothing of what the card made and attested is mixed with keys from the desk: the second run begins anew.
+#[tokio::test]
+async fn a_half_made_card_that_gets_other_keys_gets_four_of_them_and_what_was_certified_is_revoked() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    let mut opened = opened(&desk).await;
+    let card = opened.registry.cards().await.unwrap()[0].id;
+    let mut commands = 0;
+    while opened.registry.certificates_of_card(card).await.unwrap().is_empty() {
+        commands += 10;
+        let pulled = pulled_card(&desk.path("alice.card"), commands, Last::CarriedOut);
+        assert!(is_removed(&attempt(&mut opened, pulled).await.unwrap_err()));
+    }
+    let before = opened.registry.certificates_of_card(card).await.unwrap();
+    desk.issue("alice@example.org", &locator, &["--inject"]);
+    let shown = desk.json(&["show", "alice@example.org"]);
+    assert!(shown["keys"].as_array().unwrap().iter().all(|key| key["origin"] == "injected"), "{shown}");
+    for certificate in before {
+        let now = opened.registry.certificate(&certificate.serial).await.unwrap().unwrap();
+        assert!(matches!(now.state.state(), CertificateState::Revoked { .. }), "{:?}", now.serial);
+    }
+    desk.issuer(&["check", "--card", &locator]).expect(0);
+}
+
 #[tokio::test]
 async fn a_card_that_is_not_emulated_gets_the_staff_policy_and_an_emulated_one_nothing() {
     let desk = Desk::empty();

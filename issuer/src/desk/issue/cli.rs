@@ -17,7 +17,8 @@ pub struct Arguments {
     /// The card: pcsc:, pcsc:READER, pcsc:serial=N or sim:FILE
     #[arg(long, value_name = "LOCATOR")]
     card: Locator,
-    /// Algorithm of the four keys
+    /// Algorithm of the four keys. Where an interrupted run made others (by this or --inject), all four are made anew, and
+    /// what that run had certified is revoked
     #[arg(long, value_enum, default_value = "p256")]
     algorithm: CardKeyAlgorithm,
     /// Make the keys here and write them into the card, instead of letting the card make them
