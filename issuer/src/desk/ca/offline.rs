@@ -250,7 +250,7 @@ async fn install_renewed(
         return refused("not-ours", "it is for a key that certifies nothing any more");
     }
     let present = Certificate::from_der(key.certificate.clone())?;
-    if present.subject() != certificate.subject() || certificate.not_after() <= present.not_after() {
+    if present.subject() != certificate.subject() || certificate.not_after() < present.not_after() {
         return refused("not-ours", "it does not renew the certificate that its key has");
     }
     refuse_withdrawn(office, key.name).await?;
