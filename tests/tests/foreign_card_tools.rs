@@ -105,7 +105,8 @@ fn yubico_s_tool_reads_and_uses_a_card_with_firmware_5_4() -> Result<()> {
     let tested = verified().args(["-a", "test-decipher", "-s", "9c", "-i", "9c.pem"]).ok()?;
     assert!(tested.text().contains("Successfully performed ECDH exchange"), "{tested}");
 
-    // Then the same card as our desk issues it.
+    // Then the same card as our desk issues it, once the certificate it knows nothing of is gone.
+    tool().args(["-a", "delete-certificate", "-s", "9c"]).ok()?;
     let locator = format!("pcsc:{reader}");
     let alice = world.issue("alice", &card, &locator, &["--algorithm", "rsa2048"])?;
     let status = tool().args(["-a", "status"]).ok()?;
