@@ -9,7 +9,8 @@ use sealwright_tests::card::CardFile;
 use sealwright_tests::desk::PASSPHRASE;
 use sealwright_tests::pcscd::{Inserted, Pcscd};
 use sealwright_tests::privilege::Root;
-use sealwright_tests::process::{Run, Server};
+use sealwright_tests::process::{PATIENCE, Run, Server};
+use sealwright_tests::programs::program;
 use sealwright_tests::world::World;
 
 /// A desk with a list of people, blank cards and readers.
@@ -52,6 +53,14 @@ impl Story {
     fn insert(&self, reader: usize, card: usize) -> Result<Inserted> {
         let card = self.cards.get(card).context("no such card")?;
         self.pcscd.insert(reader, &card.state)
+    }
+
+    /// A card that is gone when its second key is asked for (GENERATE ASYMMETRIC KEY PAIR, SP 800-73-5 part 2, 3.3.2).
+    fn insert_to_be_pulled(&self, reader: usize, card: usize) -> Result<Server> {
+        let card = self.cards.get(card).context("no such card")?;
+        let pulled = self.pcscd.in_network(program("vpcd-card")?);
+        let pulled = pulled.args([&Pcscd::vpcd_address(reader)?, "pull"]).arg(&card.state).args(["47", "9C"]);
+        pulled.serve(&self.world.path("pulled.log"))
     }
 
     fn log(&self) -> PathBuf {
@@ -108,15 +117,14 @@ fn card_after_card_at_two_readers_and_one_is_pulled_in_the_middle() -> Result<()
     let story = Story::new(root, 4, yubikey)?;
     let mut batch = story.batch(&[0, 1])?.serve(&story.log())?;
     story.says(&mut batch, "insert the next card", 2)?;
-    let first = story.insert(0, 0)?;
-    // Pulled as soon as it is being made: the registry says so.
-    let report =
-        || -> Result<String> { Ok(story.world.desk.command(&["report", "states", "--csv"])?.ok()?.out()) };
-    batch.wait_until("a card is being made", || Ok(report()?.contains("being personalised,1")))?;
-    first.remove()?;
+    // Gone in the middle of its keys: the registry says so.
+    let mut first = story.insert_to_be_pulled(0, 0)?;
+    ensure!(first.end_within(PATIENCE)?.success(), "{}", first.log());
     let second = story.insert(1, 1)?;
     story.says(&mut batch, "half-made", 1)?;
     story.says(&mut batch, "(at pcsc:", 2)?;
+    let report = story.world.desk.command(&["report", "states", "--csv"])?.ok()?;
+    ensure!(report.out().contains("being personalised,1"), "{report}");
     // The half-made one is gone on with wherever it comes next; its row is nobody else's.
     story.pcscd.wait_until_empty(0)?;
     let third = story.insert(0, 2)?;
