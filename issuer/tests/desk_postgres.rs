@@ -9,16 +9,6 @@ mod postgres_server;
 use desk_support::{Desk, Run, run};
 use postgres_server::Server;
 
-fn desk_at(server: &Server) -> Desk {
-    let desk = Desk::empty();
-    let base =
-        ["--organization", "Example Org", "--domain", "example.org", "--base-url", "http://pki.example.org"];
-    let mut all = vec!["init", "--allow-emulated"];
-    all.extend(base);
-    issuer(&desk, server, &all).expect(0);
-    desk
-}
-
 fn issuer(desk: &Desk, server: &Server, arguments: &[&str]) -> Run {
     run(desk.command(arguments).env("ISSUER_REGISTRY", server.url()))
 }
@@ -28,7 +18,7 @@ fn issuer(desk: &Desk, server: &Server, arguments: &[&str]) -> Run {
 fn two_desks_issue_at_once_and_nothing_is_lost() {
     let count = if std::env::var_os("SEALWRIGHT_FULL").is_some() { 200 } else { 20 };
     let server = Server::start();
-    let desk = desk_at(&server);
+    let desk = Desk::with_registry(&server.url());
     let people: Vec<_> = (0..count).map(|number| format!("p{number}@example.org")).collect();
     let rows: String = people.iter().map(|mail| format!("Person,{mail}\n")).collect();
     std::fs::write(desk.path("staff.csv"), format!("name,mail\n{rows}")).unwrap();
@@ -80,7 +70,7 @@ fn two_desks_issue_at_once_and_nothing_is_lost() {
 #[test]
 fn two_desks_with_the_same_list_give_nobody_two_cards() {
     let server = Server::start();
-    let desk = desk_at(&server);
+    let desk = Desk::with_registry(&server.url());
     std::fs::write(desk.path("staff.csv"), "name,mail\nA,a@example.org\nB,b@example.org\n").unwrap();
     issuer(&desk, &server, &["staff", "import", "staff.csv"]).expect(0);
     std::fs::write(desk.path("list.csv"), "person\na@example.org\nb@example.org\n").unwrap();
@@ -109,7 +99,7 @@ fn two_desks_with_the_same_list_give_nobody_two_cards() {
 #[test]
 fn a_database_that_is_gone_is_said_and_is_there_again() {
     let server = Server::start();
-    let desk = desk_at(&server);
+    let desk = Desk::with_registry(&server.url());
     issuer(&desk, &server, &["init"]).expect(2);
     std::fs::write(desk.path("staff.csv"), "name,mail\nAlice Ng,alice@example.org\n").unwrap();
     server.stop();

@@ -51,6 +51,16 @@ impl Desk {
         desk
     }
 
+    /// A home for tests whose registry is elsewhere; nobody is in it yet.
+    pub fn with_registry(url: &str) -> Self {
+        let desk = Self::empty();
+        let organization = ["--organization", "Example Org", "--domain", "example.org"];
+        let base = ["--base-url", "http://pki.example.org"];
+        let init = [&["init", "--allow-emulated"][..], &organization, &base].concat();
+        run(desk.command(&init).env("ISSUER_REGISTRY", url)).expect(0);
+        desk
+    }
+
     /// A directory with a passphrase file and nothing else.
     pub fn empty() -> Self {
         let directory = tempfile::tempdir().unwrap();
