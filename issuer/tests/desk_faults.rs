@@ -7,6 +7,8 @@ mod opened;
 #[path = "registry/postgres_server.rs"]
 #[allow(dead_code)]
 mod postgres_server;
+#[path = "desk_support/troubled.rs"]
+mod troubled;
 
 use desk_support::{Desk, KEYS, guid_of, open, run};
 use issuer::clock::{Clock, SystemClock};
@@ -16,58 +18,10 @@ use issuer::personalization::plan::Step;
 use issuer::personalization::run::{Point, Progress};
 use issuer::registry::RegistryError;
 use middleware::piv::objects::{Chuid, SecurityObject, key_history_to_bytes};
-use middleware::transport::{Connection, Ending, Exclusive, TransportError};
 use middleware::{Administration, Card, DataObject, KeyAlgorithm, KeyReference, ManagementKey};
 use opened::{Opened, sqlite};
 use postgres_server::Server;
-
-/// A reader in which one card takes the other's place after so many transactions.
-struct Swapped {
-    cards: [card_sim::Card; 2],
-    atr: Vec<u8>,
-    left: usize,
-}
-
-struct Line<'a>(&'a mut card_sim::Card);
-
-impl Connection for Swapped {
-    fn reader_name(&self) -> &str {
-        "test reader"
-    }
-
-    fn atr(&self) -> &[u8] {
-        &self.atr
-    }
-
-    fn longest_command(&self) -> Option<usize> {
-        Some(usize::MAX)
-    }
-
-    fn begin(&mut self) -> Result<Box<dyn Exclusive + '_>, TransportError> {
-        if self.left == 0 {
-            self.cards.swap(0, 1);
-        }
-        self.left = self.left.wrapping_sub(1);
-        Ok(Box::new(Line(&mut self.cards[0])))
-    }
-}
-
-impl Exclusive for Line<'_> {
-    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        Ok(self.0.transmit(command))
-    }
-
-    fn reconnect(&mut self) -> Result<(), TransportError> {
-        Ok(())
-    }
-
-    fn end(self: Box<Self>, ending: Ending) -> Result<(), TransportError> {
-        if ending == Ending::Reset {
-            self.0.reset();
-        }
-        Ok(())
-    }
-}
+use troubled::swapped_card;
 
 /// Two cards of a kind; the second takes the first one's place before each transaction in turn.
 async fn swapped_before_every_transaction(blank: impl Fn(&Desk, &str) -> String) {
@@ -79,10 +33,7 @@ async fn swapped_before_every_transaction(blank: impl Fn(&Desk, &str) -> String)
     // The first transaction opens the card, the second asks who it is: until then nothing is known of it.
     for transactions in 2.. {
         let before = std::fs::read(state(&second)).unwrap();
-        let mut cards = [&first, &second].map(|locator| card_sim::Card::open(&state(locator)).unwrap());
-        let atr = cards[0].power_on();
-        cards[1].power_on();
-        let swapped = Swapped { cards, atr, left: transactions };
+        let swapped = swapped_card(&state(&first), transactions, &state(&second));
         let made =
             opened.issue_to(Card::over(Box::new(swapped)).unwrap(), "alice@example.org", &mut |_| {}).await;
         match made.map_err(innermost) {

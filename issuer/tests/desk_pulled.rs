@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::string_slice)] // a test may panic
 
 mod desk_support;
-#[path = "desk_support/pulled.rs"]
-mod pulled;
+#[path = "desk_support/troubled.rs"]
+mod troubled;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -21,8 +21,8 @@ use issuer::personalization::renewal::{RenewalOrder, Renewed};
 use issuer::personalization::run::Personalized;
 use issuer::registry::{JournalPhase, Registry};
 use middleware::{Card, FileKey, KeyAlgorithm, KeyReference};
-use pulled::{Last, Pulled, is_removed, pulled_card};
 use rand_core::UnwrapErr;
+use troubled::{Last, Troubled, is_removed, pulled_card};
 
 /// The parts of a desk, opened once.
 struct Opened {
@@ -50,7 +50,7 @@ async fn opened(desk: &Desk) -> Opened {
     Opened { registry, authority, content_signer, attestation_roots, config, master_key: desk.master_key() }
 }
 
-async fn attempt(opened: &mut Opened, card: Pulled) -> Result<Personalized, PersonalizationError> {
+async fn attempt(opened: &mut Opened, card: Troubled) -> Result<Personalized, PersonalizationError> {
     let mut card = Card::over(Box::new(card))?;
     let holder = opened.registry.cardholder_named("alice@example.org").await.unwrap().unwrap();
     let handed_over = Rc::new(Cell::new(0));
@@ -174,7 +174,7 @@ async fn a_card_that_is_not_emulated_gets_the_staff_policy_and_an_emulated_one_n
     let state = desk.path("alice.card");
     let refused = attempt(&mut opened, pulled_card(&state, usize::MAX, Last::Lost)).await;
     assert!(matches!(refused, Err(PersonalizationError::EmulatedCard)));
-    let real = Pulled { hides_mark: true, ..pulled_card(&state, usize::MAX, Last::Lost) };
+    let real = pulled_card(&state, usize::MAX, Last::Lost).without_mark();
     attempt(&mut opened, real).await.unwrap();
     desk_support::extract_certificates(&format!("sim:{}", state.display()), &desk.path("alice"));
     for (name, _) in desk_support::KEYS {
@@ -202,7 +202,7 @@ async fn an_emulated_card_that_hides_it_is_betrayed_by_its_attestation() {
     desk.issuer(&["stock", "add", "--serial", "31"]).expect(0);
     let mut opened = opened(&desk).await;
     let state = desk.path("alice.card");
-    let hidden = Pulled { hides_mark: true, ..pulled_card(&state, usize::MAX, Last::Lost) };
+    let hidden = pulled_card(&state, usize::MAX, Last::Lost).without_mark();
     let refused = attempt(&mut opened, hidden).await.unwrap_err();
     let PersonalizationError::Interrupted { source, .. } = refused else { panic!("{refused}") };
     assert!(matches!(*source, PersonalizationError::Attestation(AttestationRefusal::HiddenEmulation)));
@@ -210,14 +210,14 @@ async fn an_emulated_card_that_hides_it_is_betrayed_by_its_attestation() {
 }
 
 /// One run of a renewal with new keys on a card that may be pulled.
-async fn renewal(opened: &mut Opened, card: Pulled, digits: &str) -> Result<Renewed, PersonalizationError> {
+async fn renewal(opened: &mut Opened, card: Troubled, digits: &str) -> Result<Renewed, PersonalizationError> {
     renewal_with(opened, card, digits, KeyOrigin::GeneratedOnCard).await
 }
 
 /// Likewise, with keys that are made where it is said.
 async fn renewal_with(
     opened: &mut Opened,
-    card: Pulled,
+    card: Troubled,
     digits: &str,
     origin: KeyOrigin,
 ) -> Result<Renewed, PersonalizationError> {

@@ -8,8 +8,8 @@ mod opened;
 #[path = "registry/postgres_server.rs"]
 #[allow(dead_code)]
 mod postgres_server;
-#[path = "desk_support/pulled.rs"]
-mod pulled;
+#[path = "desk_support/troubled.rs"]
+mod troubled;
 
 use std::cell::Cell;
 
@@ -23,7 +23,7 @@ use issuer::registry::CardRecord;
 use middleware::{Card, CardError, LastTry, Puk};
 use opened::{Opened, keys, sqlite};
 use postgres_server::Server;
-use pulled::{Last, Pulled, is_removed, pulled_card};
+use troubled::{Last, Troubled, is_removed, pulled_card};
 
 /// A desk whose Alice uses her card.
 async fn with_card(standard: bool) -> (Desk, String, Opened) {
@@ -37,14 +37,10 @@ async fn with_card(standard: bool) -> (Desk, String, Opened) {
 /// Likewise, with the registry in PostgreSQL; the server lives as long as it is held.
 async fn with_card_on_postgres() -> (Server, Desk, String, Opened) {
     let server = Server::start();
-    let desk = Desk::empty();
-    let program = |arguments: &[&str]| {
-        run(desk.command(arguments).env("ISSUER_REGISTRY", server.url())).expect(0);
-    };
-    let init = ["init", "--allow-emulated", "--organization", "Example Org", "--domain", "example.org"];
-    program(&[&init[..], &["--base-url", "http://pki.example.org"]].concat());
+    let desk = Desk::with_registry(&server.url());
     let locator = desk.blank("alice.card", &[]);
-    program(&["stock", "add", "--card", &locator]);
+    let add = ["stock", "add", "--card", &locator];
+    run(desk.command(&add).env("ISSUER_REGISTRY", server.url())).expect(0);
     let mut opened = Opened::at(&desk.home(), &server.url().parse().unwrap()).await;
     opened.add_person("alice@example.org").await;
     opened.issue("alice@example.org", &locator, &mut |_| {}).await.unwrap();
@@ -64,7 +60,7 @@ async fn command(opened: &Opened, command: CardCommand) {
 /// command and once before the desk had the answer; answers how often.
 async fn pulled_until_through(
     desk: &Desk,
-    mut run: impl AsyncFnMut(Pulled) -> Result<(), PersonalizationError>,
+    mut run: impl AsyncFnMut(Troubled) -> Result<(), PersonalizationError>,
 ) -> usize {
     let state = desk.path("alice.card");
     for pulled in 0..2000 {
@@ -79,7 +75,7 @@ async fn pulled_until_through(
 
 async fn unblocking(
     opened: &Opened,
-    card: Pulled,
+    card: Troubled,
     digits: &str,
     last_try: LastTry,
 ) -> Result<(), PersonalizationError> {
@@ -170,7 +166,7 @@ async fn a_yubikey_pulled_at_every_command_gets_its_new_pin_in_the_end_on_postgr
 async fn until_half_done(
     desk: &Desk,
     opened: &Opened,
-    mut run: impl AsyncFnMut(Pulled) -> Result<(), PersonalizationError>,
+    mut run: impl AsyncFnMut(Troubled) -> Result<(), PersonalizationError>,
 ) {
     let card = record(opened).await.id;
     for commands in 0..2000 {
@@ -234,7 +230,7 @@ async fn a_new_pin_that_is_half_set_is_named_also_on_hold_and_set_by_the_command
     assert!(desk.json(&["show", "alice@example.org"])["half_done"].is_null());
 }
 
-async fn wiping(opened: &Opened, card: Pulled) -> Result<(), PersonalizationError> {
+async fn wiping(opened: &Opened, card: Troubled) -> Result<(), PersonalizationError> {
     let mut card = Card::over(Box::new(card))?;
     let record = record(opened).await;
     wipe::wipe(&opened.registry, &SystemClock, &mut card, &record, &mut |_| {}).await

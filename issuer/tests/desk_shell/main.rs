@@ -5,8 +5,8 @@
 mod desk_support;
 #[path = "../desk_support/opened.rs"]
 mod opened;
-#[path = "../desk_support/pulled.rs"]
-mod pulled;
+#[path = "../desk_support/troubled.rs"]
+mod troubled;
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -20,8 +20,8 @@ use issuer::personalization::{PersonalizationError, wipe};
 use issuer::registry::CardRecord;
 use middleware::{Card, LastTry, PinStatus};
 use opened::{Opened, sqlite};
-use pulled::{Last, pulled_card};
 use serde_json::Value;
+use troubled::{Last, pulled_card};
 
 /// Runs the shell with these lines coming through a pipe.
 fn piped(desk: &Desk, locator: &str, more: &[&str], lines: &str) -> Run {

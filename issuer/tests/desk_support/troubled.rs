@@ -1,6 +1,7 @@
-//! An emulated card that is pulled out of the reader after so many commands.
+//! An emulated card in a reader in which something happens: it is pulled out, or another takes its place.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,19 +18,44 @@ pub enum Last {
     CarriedOut,
 }
 
-/// An emulated card that is gone after so many commands.
-pub struct Pulled {
-    pub card: card_sim::Card,
-    pub atr: Vec<u8>,
+/// The reader, with the card that lies there.
+pub struct Troubled {
+    card: card_sim::Card,
+    atr: Vec<u8>,
+    /// It is gone after so many commands.
     pub left: Arc<AtomicUsize>,
-    pub last: Option<Last>,
-    /// Whether the card hides that it is emulated, as a real one would have nothing to show.
-    pub hides_mark: bool,
+    last: Option<Last>,
+    /// After so many transactions another takes its place.
+    other: Option<(usize, card_sim::Card)>,
+    /// Whether the card hides that it is emulated.
+    hides_mark: bool,
 }
 
-pub struct Line<'a>(&'a mut Pulled);
+impl Troubled {
+    /// With the mark of an emulated card hidden, as a real one would have nothing to show.
+    pub fn without_mark(self) -> Self {
+        Self { hides_mark: true, ..self }
+    }
+}
 
-impl Connection for Pulled {
+/// A card that is pulled after so many commands.
+pub fn pulled_card(state: &Path, commands: usize, last: Last) -> Troubled {
+    let mut card = card_sim::Card::open(state).unwrap();
+    let atr = card.power_on();
+    let left = Arc::new(AtomicUsize::new(commands));
+    Troubled { card, atr, left, last: Some(last), other: None, hides_mark: false }
+}
+
+/// A card whose place another takes after so many transactions.
+pub fn swapped_card(state: &Path, transactions: usize, other: &Path) -> Troubled {
+    let mut other = card_sim::Card::open(other).unwrap();
+    other.power_on();
+    Troubled { other: Some((transactions, other)), ..pulled_card(state, usize::MAX, Last::Lost) }
+}
+
+struct Line<'a>(&'a mut Troubled);
+
+impl Connection for Troubled {
     fn reader_name(&self) -> &str {
         "test reader"
     }
@@ -43,6 +69,11 @@ impl Connection for Pulled {
     }
 
     fn begin(&mut self) -> Result<Box<dyn Exclusive + '_>, TransportError> {
+        match self.other.take() {
+            Some((0, other)) => self.card = other,
+            Some((transactions, other)) => self.other = Some((transactions - 1, other)),
+            None => {}
+        }
         Ok(Box::new(Line(self)))
     }
 }
@@ -64,7 +95,7 @@ impl Exclusive for Line<'_> {
     }
 
     fn reconnect(&mut self) -> Result<(), TransportError> {
-        Err(TransportError::Removed)
+        if self.0.left.load(Ordering::SeqCst) > 0 { Ok(()) } else { Err(TransportError::Removed) }
     }
 
     fn end(self: Box<Self>, ending: Ending) -> Result<(), TransportError> {
@@ -73,13 +104,6 @@ impl Exclusive for Line<'_> {
         }
         Ok(())
     }
-}
-
-/// A card that is pulled after so many commands.
-pub fn pulled_card(state: &std::path::Path, commands: usize, last: Last) -> Pulled {
-    let mut card = card_sim::Card::open(state).unwrap();
-    let atr = card.power_on();
-    Pulled { card, atr, left: Arc::new(AtomicUsize::new(commands)), last: Some(last), hides_mark: false }
 }
 
 pub fn is_removed(error: &PersonalizationError) -> bool {
