@@ -10,16 +10,17 @@ use middleware::{Card, Locator};
 use serde::Serialize;
 
 pub(super) use self::pin_place::PinPlace;
+use super::bench::{Bench, Participants};
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
-use super::{attestation_roots, content_signer, holder_pin, texts};
+use super::{holder_pin, texts};
 use crate::domain::{
-    AuthorityName, CardFault, CardId, CardKey, CardRefusal, CardState, Cardholder, CardholderId, SerialNumber,
+    CardFault, CardId, CardKey, CardRefusal, CardState, Cardholder, CardholderId, SerialNumber,
 };
 use crate::personalization::PersonalizationError;
 use crate::personalization::plan::{Commission, KeyChoice, KeyOrigin, Step};
-use crate::personalization::run::{Desk, Personalized, Progress};
+use crate::personalization::run::{Personalized, Progress};
 use crate::registry::RegistryError;
 
 /// What `issue` was told.
@@ -79,18 +80,13 @@ pub(super) async fn make(
 ) -> Result<Personalized, Failure> {
     let holder = office.cardholder(&order.person).await?;
     let now = office.time_to_sign().await?;
-    let roots = attestation_roots::read(office)?;
     let mut pin_place = match (&order.pin_by_holder, &order.transport_pin_file) {
         (Some(_), _) => None,
         (None, Some(path)) if was_handed_over(office, &holder).await? => Some(PinPlace::replacing(path)?),
         (None, path) => Some(PinPlace::new(path.as_deref(), format)?),
     };
     let mut card = Card::open(&order.card)?;
-    let passphrase = office.passphrase()?;
-    let master_key = office.master_key(&passphrase).await?;
-    let mut authority = office.authority(AuthorityName::People, &passphrase).await?;
-    let mut content_signer = content_signer::open(office, &mut authority, &passphrase, now).await?;
-    drop(passphrase);
+    let mut bench = Bench::open(office, now).await?;
     let chosen_pin = match &order.pin_by_holder {
         Some(source) => {
             refuse_whoever_has_one(office, &holder).await?;
@@ -99,35 +95,32 @@ pub(super) async fn make(
         None => None,
     };
 
-    let mut progress = |progress: Progress| {
-        if format == Format::Text
-            && let Some(sentence) = sentence(&progress, order.keys.origin)
-        {
-            output::progress(&sentence);
-        }
-    };
     let mut hand_over_pin = |pin: &str| match &mut pin_place {
         Some(place) => place.deliver(pin),
         None => Ok(()),
     };
-    let mut desk = Desk {
-        registry: &office.registry,
-        authority: &mut authority,
-        organization: &office.config.organization,
-        content_signer: &mut content_signer,
-        attestation_roots: &roots,
-        master_key: &master_key,
-        clock: &office.clock,
-        random: &mut office.random,
-        progress: &mut progress,
+    let participants = Participants {
+        progress: &mut watched(format, order.keys.origin),
         hand_over_pin: &mut hand_over_pin,
         stop: &|| false,
     };
+    let mut desk = bench.desk(office, participants);
     let commission = Commission { keys: order.keys, chosen_pin, replaces };
     let made = desk.personalize(&mut card, &holder, commission).await;
     match made {
         Ok(made) => Ok(made),
         Err(error) => Err(explain(office, &holder, error).await),
+    }
+}
+
+/// Tells whoever reads the terminal how far a card is.
+pub(super) fn watched(format: Format, origin: KeyOrigin) -> impl FnMut(Progress) {
+    move |progress| {
+        if format == Format::Text
+            && let Some(sentence) = sentence(&progress, origin)
+        {
+            output::progress(&sentence);
+        }
     }
 }
 
@@ -160,7 +153,7 @@ async fn was_handed_over(office: &Office, holder: &Cardholder) -> Result<bool, F
 }
 
 /// What the desk is told of a step; nothing of those that only a program follows.
-pub(super) fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String> {
+fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String> {
     let of_key = |key: &CardKey, name| texts::say(name, &[("key", key.as_str())]);
     let of_certificate = |key: &CardKey, serial: &SerialNumber, name| {
         texts::say(name, &[("key", key.as_str()), ("serial", &serial.to_string())])

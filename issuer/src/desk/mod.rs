@@ -3,7 +3,7 @@
 //! - [`actions`]: what can be done with an opened home, as one table; every front end goes through it.
 //! - [`cli`]: the command line: arguments, help, dispatch; what a larger command is told is in its own `cli`.
 //! - [`shell`]: `desk`, the same actions typed one after the other, and a way through them for each card; [`texts`]: in which language.
-//! - [`office`]: an opened home: configuration, registry, keys, clock, randomness.
+//! - [`office`]: an opened home: configuration, registry, keys, clock, randomness; `bench`: what making cards takes beside it.
 //! - [`configuration`]: `config`, and what becomes of an edited `config.toml`.
 //! - `external_lint`: somebody else's lint, as `config.toml` names it.
 //! - [`failure`]: every error as a sentence, a stable code and an exit status.
@@ -28,6 +28,7 @@ pub mod audit;
 pub mod authority_key;
 pub mod backup;
 pub mod batch;
+mod bench;
 pub mod ca;
 mod card_keys;
 pub mod ceremony;

@@ -5,15 +5,15 @@ use middleware::secret_source::SecretSource;
 use middleware::{Card, KeyAlgorithm, Locator, Pin};
 use serde::Serialize;
 
+use super::bench::{Bench, Participants};
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
-use super::{attestation_roots, content_signer, half_done, issue, texts, which_card};
-use crate::domain::{AuthorityName, CardKey};
+use super::{half_done, issue, texts, which_card};
+use crate::domain::CardKey;
 use crate::personalization::PersonalizationError;
 use crate::personalization::plan::{KeyChoice, KeyOrigin};
 use crate::personalization::renewal::{RenewalOrder, Renewed};
-use crate::personalization::run::{Desk, Progress};
 use crate::registry::{CardRecord, OperationKind};
 
 /// Whose card, which keys.
@@ -83,13 +83,8 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         Some(holder) => office.registry.cardholder(holder).await?,
         None => return Err(Failure::new("card-state", "nobody has this card; there is nothing to renew")),
     };
-    let roots = attestation_roots::read(office)?;
     let mut card = Card::open(&arguments.card)?;
-    let passphrase = office.passphrase()?;
-    let master_key = office.master_key(&passphrase).await?;
-    let mut authority = office.authority(AuthorityName::People, &passphrase).await?;
-    let mut content_signer = content_signer::open(office, &mut authority, &passphrase, now).await?;
-    drop(passphrase);
+    let mut bench = Bench::open(office, now).await?;
     let source = arguments.pin_file.clone().unwrap_or(SecretSource::Terminal);
     let pin = source
         .read(&texts::say("said-pin-of-holder", &[("name", holder.name.as_str())]))
@@ -97,26 +92,12 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     let pin = Pin::new(&pin)?;
     let order = arguments.order();
     let origin = order.new_keys.map_or(KeyOrigin::GeneratedOnCard, |choice| choice.origin);
-    let mut progress = |progress: Progress| {
-        if format == Format::Text
-            && let Some(sentence) = issue::sentence(&progress, origin)
-        {
-            output::progress(&sentence);
-        }
-    };
-    let mut desk = Desk {
-        registry: &office.registry,
-        authority: &mut authority,
-        organization: &office.config.organization,
-        content_signer: &mut content_signer,
-        attestation_roots: &roots,
-        master_key: &master_key,
-        clock: &office.clock,
-        random: &mut office.random,
-        progress: &mut progress,
+    let participants = Participants {
+        progress: &mut issue::watched(format, origin),
         hand_over_pin: &mut |_| Ok(()),
         stop: &|| false,
     };
+    let mut desk = bench.desk(office, participants);
     let renewed = desk.renew(&mut card, &record, &holder, &order, &pin).await;
     let renewed = match renewed {
         Ok(renewed) => renewed,

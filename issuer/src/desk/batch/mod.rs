@@ -1,12 +1,12 @@
 //! `issuer batch`: the cards of a list, one after the other and at several readers at once.
 //!
-//! - `rows`: the list. `queue`: who is next. `place`: where cards lie. `bench`, `worker`: who makes them.
+//! - `rows`: the list. `queue`: who is next. `place`: where cards lie. `hand`, `worker`: who makes them.
 //!   [`report`]: what came of it.
 //!
 //! A batch keeps no state of its own: who has a card and which is half-made stands in the registry. So it is interrupted
 //! anywhere, and gone on with by the same command, whether the PINs still lie in their folder or are letters by now.
 
-pub mod bench;
+pub mod hand;
 pub mod place;
 pub mod queue;
 pub mod report;
@@ -24,12 +24,13 @@ use middleware::{KeyAlgorithm, Locator};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use self::bench::{Bench, Keys};
+use self::hand::Hand;
 use self::place::Place;
 use self::queue::{Entry, Progress, Queue};
 use self::report::Display;
 use self::rows::Row;
 use self::worker::Shared;
+use super::bench::Keys;
 use super::ca::standing::refuse_withdrawn;
 use super::failure::{Failure, Status};
 use super::office::{Office, Passphrase, Surroundings};
@@ -158,15 +159,15 @@ fn at_work(begun_by: BegunBy<'_>, shared: &Shared<'_>, mut next: impl FnMut() ->
     };
     runtime.block_on(async {
         let BegunBy { surroundings, actor, passphrase, keys } = begun_by;
-        let mut bench = match Bench::open(surroundings, actor, &passphrase, keys).await {
-            Ok(bench) => bench,
+        let mut hand = match Hand::open(surroundings, actor, &passphrase, keys).await {
+            Ok(hand) => hand,
             Err(failure) => return shared.give_up(failure),
         };
         drop(passphrase);
         while let Some(mut place) = next() {
-            shared.work(&mut bench, &mut place).await;
+            shared.work(&mut hand, &mut place).await;
         }
-        bench.office.registry.close().await;
+        hand.office.registry.close().await;
     });
 }
 

@@ -6,15 +6,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use middleware::{Card, CardError, KeyError};
 
-use super::bench::Bench;
+use super::hand::Hand;
 use super::place::Place;
 use super::queue::{Lying, Progress, Queue};
 use super::rows::Row;
+use crate::desk::bench::Participants;
 use crate::desk::failure::Failure;
 use crate::desk::issue::{self, pin_place::PinPlace};
 use crate::domain::{CardState, Guid};
 use crate::personalization::PersonalizationError;
-use crate::personalization::run::{Desk, Personalized, Progress as Step};
+use crate::personalization::run::{Personalized, Progress as Step};
 use crate::registry::{CardRecord, PresentedIdentity, RegistryError};
 
 /// What all who make cards share.
@@ -57,7 +58,7 @@ enum Outcome {
 
 impl Shared<'_> {
     /// Makes cards at a place until nothing is left for it, or everybody stops.
-    pub async fn work(&self, bench: &mut Bench<'_>, place: &mut Place) {
+    pub async fn work(&self, hand: &mut Hand, place: &mut Place) {
         let mut refused: Option<String> = None;
         while self.goes_on() && self.queue().has_work_for(place.name()) {
             let card = match place.next_card(refused.as_deref(), self) {
@@ -68,7 +69,7 @@ impl Shared<'_> {
                     return;
                 }
             };
-            refused = match self.use_card(bench, place, card).await {
+            refused = match self.use_card(hand, place, card).await {
                 Ok(reason) => reason,
                 Err(failure) => {
                     self.give_up(failure);
@@ -81,12 +82,12 @@ impl Shared<'_> {
     /// Uses a card until it is somebody's or turns out to be for nobody here; answers why it is for nobody.
     async fn use_card(
         &self,
-        bench: &mut Bench<'_>,
+        hand: &mut Hand,
         place: &Place,
         mut card: Card,
     ) -> Result<Option<String>, Failure> {
         loop {
-            match self.make_one(bench, place, &mut card).await? {
+            match self.make_one(hand, place, &mut card).await? {
                 Outcome::Ended => return Ok(None),
                 Outcome::OtherCard(why) => return Ok(Some(why)),
                 Outcome::CardUnused if self.goes_on() => {}
@@ -95,13 +96,8 @@ impl Shared<'_> {
         }
     }
 
-    async fn make_one(
-        &self,
-        bench: &mut Bench<'_>,
-        place: &Place,
-        card: &mut Card,
-    ) -> Result<Outcome, Failure> {
-        let record = match present(bench, card).await? {
+    async fn make_one(&self, hand: &mut Hand, place: &Place, card: &mut Card) -> Result<Outcome, Failure> {
+        let record = match present(hand, card).await? {
             Ok(record) => record,
             Err(why) => return Ok(Outcome::OtherCard(why)),
         };
@@ -122,10 +118,10 @@ impl Shared<'_> {
         };
         let Some(row) = self.rows.get(index) else { return Ok(Outcome::Ended) };
         self.watcher.begun(place.name(), row);
-        let made = self.personalize(bench, place, card, row, lying).await;
+        let made = self.personalize(hand, place, card, row, lying).await;
         let (progress, outcome) = match made {
             Ok(made) => (Progress::Done { guid: made.guid, before: false }, Ok(Outcome::Ended)),
-            Err(error) => self.judge(bench, row, error).await,
+            Err(error) => self.judge(hand, row, error).await,
         };
         self.watcher.ended(place.name(), row, &progress);
         self.queue().set(index, progress);
@@ -134,7 +130,7 @@ impl Shared<'_> {
 
     async fn personalize(
         &self,
-        bench: &mut Bench<'_>,
+        hand: &mut Hand,
         place: &Place,
         card: &mut Card,
         row: &Row,
@@ -147,36 +143,30 @@ impl Shared<'_> {
             Lying::Blank => PinPlace::file(&file),
         }
         .map_err(|failure| PersonalizationError::TransportPin(std::io::Error::other(failure.message)))?;
-        let mut desk = Desk {
-            registry: &bench.office.registry,
-            authority: &mut bench.authority,
-            organization: &bench.office.config.organization,
-            content_signer: &mut bench.content_signer,
-            attestation_roots: bench.attestation_roots,
-            master_key: bench.master_key,
-            clock: &bench.office.clock,
-            random: &mut bench.office.random,
+        let Hand { office, bench } = hand;
+        let participants = Participants {
             progress: &mut |step| self.watcher.step(place.name(), &step),
             hand_over_pin: &mut |pin| pin_place.deliver(pin),
             stop: &|| self.stop.load(Ordering::SeqCst),
         };
+        let mut desk = bench.desk(office, participants);
         desk.personalize(card, &row.holder, row.keys).await
     }
 
     /// What an error means for the row, and for whoever works here.
     async fn judge(
         &self,
-        bench: &Bench<'_>,
+        hand: &Hand,
         row: &Row,
         error: PersonalizationError,
     ) -> (Progress, Result<Outcome, Failure>) {
         let kind = Kind::of(&error);
-        let half_made = match bench.office.registry.card_of(row.holder.id).await {
+        let half_made = match hand.office.registry.card_of(row.holder.id).await {
             Ok(Some(record)) => matches!(record.card.state(), CardState::BeingPersonalised { .. }),
             // If the registry cannot be asked, it is half-made as far as anybody knows.
             Ok(None) | Err(_) => !matches!(kind, Kind::Person),
         };
-        let failure = issue::explain(&bench.office, &row.holder, error).await;
+        let failure = issue::explain(&hand.office, &row.holder, error).await;
         let why = failure.message.clone();
         let refused = Progress::Refused { code: failure.code, why: why.clone() };
         match (kind, half_made) {
@@ -207,13 +197,13 @@ impl Shared<'_> {
 }
 
 /// The registry's record of the card that lies there, or why there is none.
-async fn present(bench: &Bench<'_>, card: &mut Card) -> Result<Result<CardRecord, String>, Failure> {
+async fn present(hand: &Hand, card: &mut Card) -> Result<Result<CardRecord, String>, Failure> {
     let identity = match card.identity() {
         Ok(identity) => identity,
         Err(error) => return Ok(Err(error.to_string())),
     };
     let presented = PresentedIdentity { vendor_serial: identity.serial, guid: identity.guid.map(Guid::new) };
-    let record = bench.office.registry.card_presented(presented).await?;
+    let record = hand.office.registry.card_presented(presented).await?;
     Ok(record.ok_or_else(|| {
         Failure::from(PersonalizationError::UnknownCard(crate::personalization::describe(presented))).message
     }))
