@@ -6,45 +6,34 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::panic)] // a test may panic
 
 mod desk_support;
+#[path = "desk_support/killed.rs"]
+mod killed;
 #[path = "desk_support/opened.rs"]
 mod opened;
 #[path = "registry/postgres_server.rs"]
 #[allow(dead_code)]
 mod postgres_server;
 
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use desk_support::{Desk, run};
+use desk_support::{Desk, Run, run};
 use issuer::clock::{Clock, SystemClock};
 use issuer::domain::{CardState, RevocationReason};
 use issuer::personalization::plan::{CommandSet, KeyChoice, KeyOrigin, plan};
 use issuer::personalization::run::Progress;
 use issuer::registry::RegistryUrl;
+use killed::Order;
 use middleware::KeyAlgorithm;
 use opened::{Opened, sqlite};
 use postgres_server::Server;
 
-/// What the run in a process of its own works on: home, registry, card, person, moment.
-const ORDER: &str = "SEALWRIGHT_TEST_RUN_TO_KILL";
-
 /// Runs to its end if nothing is ordered, and counts the moments; otherwise it ends itself at the one that was ordered.
 #[tokio::test]
 async fn the_run_that_is_killed() {
-    if let Ok(order) = std::env::var(ORDER) {
-        let order: Vec<_> = order.split('\n').collect();
-        let moment: usize = order[4].parse().unwrap();
-        let mut opened = Opened::at(Path::new(order[0]), &order[1].parse().unwrap()).await;
-        let mut passed = 0;
-        let mut watch = |_| {
-            passed += 1;
-            if passed == moment {
-                rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
-                    .unwrap();
-            }
-        };
-        opened.issue(order[3], order[2], &mut watch).await.unwrap();
+    if let Some(order) = Order::received() {
+        let [home, registry, card, person] = order.words.as_slice() else { panic!("{:?}", order.words) };
+        let mut opened = Opened::at(Path::new(home), &registry.parse().unwrap()).await;
+        opened.issue(person, card, &mut |_| order.pass()).await.unwrap();
         return;
     }
     let desk = Desk::new();
@@ -67,22 +56,6 @@ async fn the_run_that_is_killed() {
     );
 }
 
-/// Starts a run and lets it end itself; answers whether it got to its end before.
-fn killed_run(desk: &Desk, registry: &str, card: &str, person: &str, moment: usize) -> bool {
-    let order = format!("{}\n{registry}\n{card}\n{person}\n{moment}", desk.home().display());
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "the_run_that_is_killed", "--nocapture"])
-        .env(ORDER, order)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    match (output.status.signal(), output.status.success()) {
-        (Some(9), _) => false,
-        (None, true) => true,
-        _ => panic!("moment {moment}: {}", String::from_utf8_lossy(&output.stdout)),
-    }
-}
-
 /// What the desk does after a run was killed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
@@ -100,12 +73,15 @@ struct Story<'a> {
 }
 
 impl Story<'_> {
+    fn program(&self, arguments: &[&str]) -> Run {
+        run(self.desk.command(arguments).env("ISSUER_REGISTRY", &self.registry))
+    }
+
     fn blank(&self, name: &str) -> String {
         let locator = self.desk.blank(name, &["--personality", self.personality]);
         let stock = format!("{name}.stock.toml");
         let how = if self.personality == "standard" { ["--file", &stock] } else { ["--card", &locator] };
-        run(self.desk.command(&["stock", "add", how[0], how[1]]).env("ISSUER_REGISTRY", &self.registry))
-            .expect(0);
+        self.program(&["stock", "add", how[0], how[1]]).expect(0);
         locator
     }
 
@@ -113,24 +89,35 @@ impl Story<'_> {
     async fn enumerate(&self) {
         let url: RegistryUrl = self.registry.parse().unwrap();
         let mut opened = Opened::at(&self.desk.home(), &url).await;
+        let mut was_done = false;
         let mut moment = 1;
         loop {
             let card = self.blank(&format!("{moment}.card"));
             let mail = format!("p{moment}@example.org");
             opened.add_person(&mail).await;
-            let got_through = killed_run(self.desk, &self.registry, &card, &mail, moment);
+            let home = self.desk.text("home");
+            let words = [home.as_str(), &self.registry, &card, &mail];
+            let gets_through = killed::gets_through("the_run_that_is_killed", moment, &words);
+            assert_eq!(
+                gets_through, was_done,
+                "moment {moment}: one comes after the end, and it is the last"
+            );
             let holder = opened.registry.cardholder_named(&mail).await.unwrap().unwrap();
-            if !got_through {
-                let state = opened.registry.card_of(holder.id).await.unwrap().unwrap();
-                assert!(
-                    matches!(state.card.state(), CardState::BeingPersonalised { .. }),
-                    "killed at moment {moment}: {:?}",
-                    state.card.state()
-                );
-                self.afterwards(&mut opened, &card, &mail, moment).await;
+            let record = opened.registry.card_of(holder.id).await.unwrap().unwrap();
+            was_done = matches!(record.card.state(), CardState::Issued { .. });
+            match record.card.state() {
+                CardState::BeingPersonalised { .. } => {
+                    self.afterwards(&mut opened, &card, &mail, moment).await;
+                }
+                // Only the last word was not said any more.
+                CardState::Issued { .. } => {
+                    let again = ["issue", &mail, "--card", &card, "--transport-pin-file", "again.pin"];
+                    self.program(&again).refuses(1, &["was issued to", "not issued twice"]);
+                }
+                state => panic!("killed at moment {moment}: {state:?}"),
             }
             opened.agree(&card, moment).await;
-            if got_through {
+            if gets_through {
                 break;
             }
             std::fs::remove_file(PathBuf::from(card.trim_start_matches("sim:"))).unwrap();
@@ -156,14 +143,12 @@ impl Story<'_> {
             opened.issue(mail, card, &mut |_| {}).await.unwrap();
             return;
         }
-        let program =
-            |arguments: &[&str]| run(self.desk.command(arguments).env("ISSUER_REGISTRY", &self.registry));
-        let half_made = program(&["check", "--card", card]);
+        let half_made = self.program(&["check", "--card", card]);
         half_made.expect(4);
         assert!(half_made.stdout.contains(&format!("issuer issue {mail}")), "{}", half_made.stdout);
         let pin = format!("{moment}.pin");
-        program(&["issue", mail, "--card", card, "--transport-pin-file", &pin]).expect(0);
-        let checked = program(&["check", "--card", card, "--pin-file", &pin]);
+        self.program(&["issue", mail, "--card", card, "--transport-pin-file", &pin]).expect(0);
+        let checked = self.program(&["check", "--card", card, "--pin-file", &pin]);
         checked.expect(0);
         assert!(checked.stdout.contains("agree."), "{}", checked.stdout);
     }
@@ -193,10 +178,7 @@ async fn a_card_killed_at_every_moment_can_be_given_up_on_sqlite() {
 #[tokio::test]
 async fn a_yubikey_killed_at_every_moment_is_finished_on_postgres() {
     let server = Server::start();
-    let desk = Desk::empty();
-    let init = ["init", "--allow-emulated", "--organization", "Example Org", "--domain", "example.org"];
-    let base = ["--base-url", "http://pki.example.org"];
-    run(desk.command(&[&init[..], &base].concat()).env("ISSUER_REGISTRY", server.url())).expect(0);
+    let desk = Desk::with_registry(&server.url());
     let registry = server.url().to_owned();
     Story { desk: &desk, registry, personality: "yubikey5", then: Then::GoOn }.enumerate().await;
 }

@@ -1,37 +1,37 @@
-//! kill -9 at every journalled moment of what is done to a card after it was issued, on both databases: setting the PIN anew,
-//! wiping, and putting another card in its place. The next run finishes it, and card, registry and authority agree.
+//! kill -9 at every moment of what is done to a card after it was issued, on both databases: setting the PIN anew, wiping,
+//! and putting another card in its place. The same command finishes it, and card, registry and authority agree.
 //!
-//! The moments are not listed here: a run in a process of its own counts those that it passes, and ends itself with SIGKILL
-//! at the one it was told.
+//! What is killed is the action itself, as the command line carries it out. The moments are not listed here: a run in a
+//! process of its own counts those that it passes, and ends itself with SIGKILL at the one it was told.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::panic)] // a test may panic
 
 mod desk_support;
+#[path = "desk_support/killed.rs"]
+mod killed;
 #[path = "desk_support/opened.rs"]
 mod opened;
 #[path = "registry/postgres_server.rs"]
 #[allow(dead_code)]
 mod postgres_server;
 
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
-
-use desk_support::{Desk, open, pin, run};
+use clap::Parser;
+use desk_support::{Desk, Run, open, pin, run};
 use issuer::clock::{Clock, SystemClock};
-use issuer::domain::{CardCommand, CardState, Guid, InitialPin, Loss};
-use issuer::personalization::plan::Commission;
-use issuer::personalization::run::Progress;
-use issuer::personalization::unblock::Unblocking;
+use issuer::config::Home;
+use issuer::desk::actions::Action;
+use issuer::desk::observer::Observer;
+use issuer::desk::office::Surroundings;
+use issuer::desk::output::Format;
+use issuer::domain::{CardCommand, Guid};
 use issuer::personalization::wipe;
 use issuer::registry::{CardRecord, PresentedIdentity};
-use middleware::{Card, LastTry, Locator};
-use opened::{Opened, keys, sqlite};
+use killed::Order;
+use middleware::{Card, LastTry};
+use opened::{Opened, sqlite};
 use postgres_server::Server;
 
-/// What the run in a process of its own works on: home, registry, act, card, person, moment.
-const ORDER: &str = "SEALWRIGHT_TEST_ACT_TO_KILL";
 /// The PINs that are set, by whom is killed and by whom goes on.
-const PINS: [&str; 2] = ["75310864", "86420975"];
+const PINS: [&str; 2] = ["40719352", "86420975"];
 
 /// What is done to a card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,76 +41,42 @@ enum Act {
     Replace,
 }
 
-impl Act {
-    const ALL: [Self; 3] = [Self::Unblock, Self::Wipe, Self::Replace];
-
-    fn name(self) -> String {
-        format!("{self:?}")
-    }
-
-    /// Does it; `watch` sees every moment.
-    async fn carry_out(
-        self,
-        opened: &mut Opened,
-        card: &str,
-        person: &str,
-        digits: &str,
-        watch: &mut dyn FnMut(Progress),
-    ) {
-        let mut card = Card::open(&card.parse::<Locator>().unwrap()).unwrap();
-        let record = record(opened, &mut card).await;
-        match self {
-            Self::Unblock => {
-                let mut unblocking = Unblocking {
-                    registry: &opened.registry,
-                    master_key: &opened.master_key,
-                    clock: &SystemClock,
-                    last_try: LastTry::Refuse,
-                    progress: watch,
-                };
-                let pin = (&pin(digits), InitialPin::Transport);
-                unblocking.unblock(&mut card, &record, pin, || Ok(())).await.unwrap();
-            }
-            Self::Wipe => {
-                wipe::wipe(&opened.registry, &SystemClock, &mut card, &record, watch).await.unwrap();
-            }
-            Self::Replace => {
-                let holder = opened.registry.cardholder_named(person).await.unwrap().unwrap();
-                let old = opened.registry.cards_of(holder.id).await.unwrap().into_iter();
-                let old = old.map(|old| (old.id, old.card)).find(|(_, card)| is_lost(card.state())).unwrap();
-                let commission = Commission { replaces: Some(old.0), ..keys().into() };
-                opened.personalize(&mut card, &holder, commission, watch).await.unwrap();
-            }
-        }
-    }
+/// The words of a command.
+#[derive(Parser)]
+#[command(no_binary_name = true)]
+struct Typed {
+    #[command(subcommand)]
+    action: Action,
 }
 
-fn is_lost(state: &CardState) -> bool {
-    matches!(state, CardState::Lost { .. })
+/// Does nothing if nothing is ordered; otherwise it ends itself at the moment that was ordered.
+#[tokio::test]
+async fn the_act_that_is_killed() {
+    let Some(order) = Order::received() else { return };
+    let [home, passphrase, registry, words @ ..] = order.words.as_slice() else {
+        panic!("{:?}", order.words)
+    };
+    let surroundings = Surroundings {
+        home: Some(Home::new(home)),
+        registry: Some(registry.parse().unwrap()),
+        operator: None,
+        operator_pin: None,
+        second_operator: None,
+        passphrase: passphrase.parse().unwrap(),
+        key_pin: None,
+        format: Format::Text,
+        is_restored: false,
+    };
+    let action = Typed::parse_from(words).action;
+    let mut office = surroundings.open_to_do(action.permission()).await.unwrap();
+    office.observer = Observer::new(move |_| order.pass());
+    action.carry_out(&mut office, Format::Text).await.unwrap();
 }
 
 async fn record(opened: &Opened, card: &mut Card) -> CardRecord {
     let identity = card.identity().unwrap();
     let shown = PresentedIdentity { vendor_serial: identity.serial, guid: identity.guid.map(Guid::new) };
     opened.registry.card_presented(shown).await.unwrap().unwrap()
-}
-
-/// Does nothing if nothing is ordered; otherwise it ends itself at the moment that was ordered.
-#[tokio::test]
-async fn the_act_that_is_killed() {
-    let Ok(order) = std::env::var(ORDER) else { return };
-    let order: Vec<_> = order.split('\n').collect();
-    let act = Act::ALL.into_iter().find(|act| act.name() == order[2]).unwrap();
-    let moment: usize = order[5].parse().unwrap();
-    let mut opened = Opened::at(Path::new(order[0]), &order[1].parse().unwrap()).await;
-    let mut passed = 0;
-    let mut watch = |_| {
-        passed += 1;
-        if passed == moment {
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
-        }
-    };
-    act.carry_out(&mut opened, order[3], order[4], PINS[0], &mut watch).await;
 }
 
 struct Story<'a> {
@@ -122,7 +88,7 @@ struct Story<'a> {
 }
 
 impl Story<'_> {
-    fn program(&self, arguments: &[&str]) -> desk_support::Run {
+    fn program(&self, arguments: &[&str]) -> Run {
         run(self.desk.command(arguments).env("ISSUER_REGISTRY", &self.registry))
     }
 
@@ -134,18 +100,27 @@ impl Story<'_> {
 
     /// Kills a run at its first moment, at its second, and so on, until one gets through.
     async fn enumerate(&self) {
+        for digits in PINS {
+            std::fs::write(self.desk.path(digits), digits).unwrap();
+        }
         let mut opened = Opened::at(&self.desk.home(), &self.registry.parse().unwrap()).await;
+        let mut was_done = false;
         let mut moment = 1;
         loop {
             let mail = format!("p{moment}@example.org");
             opened.add_person(&mail).await;
             let card = self.prepared(&mut opened, moment, &mail).await;
-            let got_through = self.killed(&card, &mail, moment);
-            if !got_through {
-                self.afterwards(&mut opened, &card, &mail, moment).await;
+            let gets_through = self.gets_through(&card, &mail, moment);
+            assert_eq!(
+                gets_through, was_done,
+                "moment {moment}: one comes after the end, and it is the last"
+            );
+            was_done = record(&opened, &mut open(&card)).await.card.state().name() == self.act.done();
+            if !gets_through {
+                self.goes_on(&card, &mail, moment, was_done);
             }
-            self.is_done(&mut opened, &card, PINS[usize::from(!got_through)], moment).await;
-            if got_through {
+            self.is_done(&mut opened, &card, PINS[usize::from(!gets_through)], moment).await;
+            if gets_through {
                 break;
             }
             moment = self.next(moment);
@@ -157,7 +132,7 @@ impl Story<'_> {
     /// Of a replacement the moments between are those of any other card (`desk_killed`), and one of four is taken; all of them
     /// in the full run.
     fn next(&self, moment: usize) -> usize {
-        let is_between = self.act == Act::Replace && (4..44).contains(&moment);
+        let is_between = self.act == Act::Replace && (4..56).contains(&moment);
         let is_full = std::env::var_os("SEALWRIGHT_FULL").is_some();
         if is_between && !is_full { moment + 4 } else { moment + 1 }
     }
@@ -174,54 +149,46 @@ impl Story<'_> {
                 opened.registry.command_card(record.id, CardCommand::BlockPin, now).await.unwrap();
                 let nonce = [u8::try_from(moment).unwrap(); 16];
                 opened.registry.reveal_puk(record.id, &nonce, "called back", now).await.unwrap();
+                card
             }
-            Act::Wipe => {
-                opened.registry.command_card(record.id, CardCommand::Return, now).await.unwrap();
-            }
-            Act::Replace => {
-                let lost = CardCommand::ReportLoss { loss: Loss::Lost };
-                opened.registry.command_card(record.id, lost, now).await.unwrap();
-                return self.blank(&format!("{moment}.new.card"));
-            }
+            Act::Wipe => card,
+            Act::Replace => self.blank(&format!("{moment}.new.card")),
         }
-        card
+    }
+
+    /// The command that is killed, and that goes on.
+    fn command(&self, card: &str, mail: &str, digits: &str, moment: usize) -> Vec<String> {
+        let whose = format!("serial={}", open(card).identity().unwrap().serial.unwrap());
+        let (chosen, handed_over) = (self.desk.text(digits), self.desk.text(&format!("{moment}.pin")));
+        let words: &[&str] = match self.act {
+            Act::Unblock => &["unblock", &whose, "--card", card, "--new-pin", &chosen],
+            Act::Wipe => &["stock", "return", &whose, "--card", card],
+            Act::Replace => {
+                &["replace", mail, "--because", "lost", "--card", card, "--transport-pin-file", &handed_over]
+            }
+        };
+        words.iter().map(|word| (*word).to_owned()).collect()
     }
 
     /// Starts a run and lets it end itself; answers whether it got to its end before.
-    fn killed(&self, card: &str, person: &str, moment: usize) -> bool {
-        let (home, act) = (self.desk.home(), self.act.name());
-        let order = format!("{}\n{}\n{act}\n{card}\n{person}\n{moment}", home.display(), self.registry);
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "the_act_that_is_killed", "--nocapture"])
-            .env(ORDER, order)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        match (output.status.signal(), output.status.success()) {
-            (Some(9), _) => false,
-            (None, true) => true,
-            _ => panic!("moment {moment}: {}", String::from_utf8_lossy(&output.stdout)),
-        }
+    fn gets_through(&self, card: &str, mail: &str, moment: usize) -> bool {
+        let (home, passphrase) = (self.desk.text("home"), self.desk.text("passphrase"));
+        let command = self.command(card, mail, PINS[0], moment);
+        let mut words = vec![home.as_str(), &passphrase, &self.registry];
+        words.extend(command.iter().map(String::as_str));
+        killed::gets_through("the_act_that_is_killed", moment, &words)
     }
 
-    /// The same again: by the program at the second moment, and by the same code, opened once, at the others.
-    async fn afterwards(&self, opened: &mut Opened, card: &str, mail: &str, moment: usize) {
-        if moment != 2 {
-            return self.act.carry_out(opened, card, mail, PINS[1], &mut |_| {}).await;
-        }
-        let whose = format!("serial={}", open(card).identity().unwrap().serial.unwrap());
-        std::fs::write(self.desk.path("chosen"), PINS[1]).unwrap();
+    /// The same again, by the program; once it is done, that is said.
+    fn goes_on(&self, card: &str, mail: &str, moment: usize, is_done: bool) {
+        let command = self.command(card, mail, PINS[1], moment);
+        let again = self.program(&command.iter().map(String::as_str).collect::<Vec<_>>());
         match self.act {
-            Act::Unblock => {
-                self.program(&["unblock", &whose, "--card", card, "--new-pin", "chosen"]).expect(0);
-            }
-            Act::Wipe => {
-                self.program(&["stock", "return", &whose, "--card", card]).expect(0);
-            }
-            Act::Replace => {
-                let replace = ["replace", mail, "--card", card, "--transport-pin-file", "new.pin"];
-                self.program(&replace).expect(0);
-                self.program(&replace).refuses(1, &["taken the place of", "nothing was changed"]);
+            Act::Wipe if is_done => again.refuses(1, &["is in stock since", "nobody has it"]),
+            Act::Replace if is_done => again.refuses(1, &["taken the place of", "nothing was changed"]),
+            // Its holder chooses another PIN.
+            _ => {
+                again.expect(0);
             }
         }
     }
@@ -229,25 +196,43 @@ impl Story<'_> {
     async fn is_done(&self, opened: &mut Opened, card: &str, digits: &str, moment: usize) {
         let record = record(opened, &mut open(card)).await;
         assert_eq!(opened.registry.open_operation(record.id).await.unwrap(), None, "moment {moment}");
+        assert_eq!(record.card.state().name(), self.act.done(), "moment {moment}");
+        let opens = |digits: &str| {
+            let verified =
+                open(card).transaction().unwrap().verify_pin(&pin(digits), LastTry::Refuse).map(drop);
+            assert!(verified.is_ok(), "moment {moment}: {verified:?}");
+        };
         match self.act {
             Act::Unblock => {
                 assert!(record.card.puk().exposed_since().is_none(), "moment {moment}");
-                let verified =
-                    open(card).transaction().unwrap().verify_pin(&pin(digits), LastTry::Refuse).map(drop);
-                assert!(verified.is_ok(), "moment {moment}: {verified:?}");
+                opens(digits);
             }
             Act::Wipe => {
                 let left = wipe::left_behind(&mut open(card), &record).unwrap();
-                assert_eq!((left, record.card.state().name()), (None, "in stock"), "moment {moment}");
+                assert_eq!(left, None, "moment {moment}");
             }
             Act::Replace => {
                 let holder = record.card.state().holder().unwrap();
                 let cards = opened.registry.cards_of(holder).await.unwrap();
                 let states: Vec<_> = cards.iter().map(|card| card.card.state().name()).collect();
                 assert_eq!(states, ["awaiting activation", "replaced"], "moment {moment}");
+                // The PIN that lies there is the card's, however often one was made.
+                let handed_over = std::fs::read_to_string(self.desk.path(&format!("{moment}.pin"))).unwrap();
+                opens(handed_over.trim());
             }
         }
         opened.agree(card, moment).await;
+    }
+}
+
+impl Act {
+    /// The state of the card once it is done.
+    const fn done(self) -> &'static str {
+        match self {
+            Self::Unblock => "active",
+            Self::Wipe => "in stock",
+            Self::Replace => "awaiting activation",
+        }
     }
 }
 
@@ -259,39 +244,36 @@ async fn on_sqlite(act: Act, least: usize) {
 
 async fn on_postgres(act: Act, least: usize) {
     let server = Server::start();
-    let desk = Desk::empty();
-    let init = ["init", "--allow-emulated", "--organization", "Example Org", "--domain", "example.org"];
-    let base = ["--base-url", "http://pki.example.org"];
-    run(desk.command(&[&init[..], &base].concat()).env("ISSUER_REGISTRY", server.url())).expect(0);
+    let desk = Desk::with_registry(&server.url());
     Story { desk: &desk, registry: server.url().to_owned(), act, least }.enumerate().await;
 }
 
 #[tokio::test]
 async fn an_unblock_killed_at_every_moment_is_finished_on_sqlite() {
-    on_sqlite(Act::Unblock, 6).await;
+    on_sqlite(Act::Unblock, 7).await;
 }
 
 #[tokio::test]
 async fn an_unblock_killed_at_every_moment_is_finished_on_postgres() {
-    on_postgres(Act::Unblock, 6).await;
+    on_postgres(Act::Unblock, 7).await;
 }
 
 #[tokio::test]
 async fn a_wipe_killed_at_every_moment_is_finished_on_sqlite() {
-    on_sqlite(Act::Wipe, 3).await;
+    on_sqlite(Act::Wipe, 5).await;
 }
 
 #[tokio::test]
 async fn a_wipe_killed_at_every_moment_is_finished_on_postgres() {
-    on_postgres(Act::Wipe, 3).await;
+    on_postgres(Act::Wipe, 5).await;
 }
 
 #[tokio::test]
 async fn a_replacement_killed_at_every_moment_is_finished_on_sqlite() {
-    on_sqlite(Act::Replace, 30).await;
+    on_sqlite(Act::Replace, 40).await;
 }
 
 #[tokio::test]
 async fn a_replacement_killed_at_every_moment_is_finished_on_postgres() {
-    on_postgres(Act::Replace, 30).await;
+    on_postgres(Act::Replace, 40).await;
 }

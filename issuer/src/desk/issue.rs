@@ -100,7 +100,7 @@ pub(super) async fn make(
         None => Ok(()),
     };
     let participants = Participants {
-        progress: &mut watched(format, order.keys.origin),
+        progress: &mut watched(office, format, order.keys.origin),
         hand_over_pin: &mut hand_over_pin,
         stop: &|| false,
     };
@@ -113,14 +113,16 @@ pub(super) async fn make(
     }
 }
 
-/// Tells whoever reads the terminal how far a card is.
-pub(super) fn watched(format: Format, origin: KeyOrigin) -> impl FnMut(Progress) {
+/// Who is told how far a card is: the office's observer, and whoever reads the terminal.
+pub(super) fn watched(office: &Office, format: Format, origin: KeyOrigin) -> impl FnMut(Progress) + use<> {
+    let observer = office.observer.clone();
     move |progress| {
         if format == Format::Text
             && let Some(sentence) = sentence(&progress, origin)
         {
             output::progress(&sentence);
         }
+        observer.tell(&progress);
     }
 }
 
@@ -179,7 +181,7 @@ fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String> {
         Progress::RenewalBegun { resumed: false } => texts::say("renew-begun", &[]),
         Progress::RenewalBegun { resumed: true } => texts::say("renew-resumed", &[]),
         Progress::Retired(reference) => texts::say("renew-retired", &[("reference", &reference.to_string())]),
-        Progress::Step { .. } | Progress::Operation(..) => return None,
+        Progress::Step { .. } | Progress::Operation(..) | Progress::Recorded(_) => return None,
     })
 }
 

@@ -3,7 +3,8 @@
 //! - [`actions`]: what can be done with an opened home, as one table; every front end goes through it.
 //! - [`cli`]: the command line: arguments, help, dispatch; what a larger command is told is in its own `cli`.
 //! - [`shell`]: `desk`, the same actions typed one after the other, and a way through them for each card; [`texts`]: in which language.
-//! - [`office`]: an opened home: configuration, registry, keys, clock, randomness; `bench`: what making cards takes beside it.
+//! - [`office`]: an opened home: configuration, registry, keys, clock, randomness; `bench`: what making cards takes beside it;
+//!   [`observer`]: who watches that.
 //! - [`configuration`]: `config`, and what becomes of an edited `config.toml`.
 //! - `external_lint`: somebody else's lint, as `config.toml` names it.
 //! - [`failure`]: every error as a sentence, a stable code and an exit status.
@@ -53,6 +54,7 @@ pub mod init;
 pub mod issue;
 pub mod life_cycle;
 pub mod lint;
+pub mod observer;
 pub mod ocsp;
 pub mod office;
 pub mod operator;

@@ -18,6 +18,7 @@ use super::ca::standing::refuse_withdrawn;
 use super::configuration::Configuration;
 use super::external_lint::CommandLint;
 use super::failure::Failure;
+use super::observer::Observer;
 use super::operator::{Chosen, Guard, OperatorCard};
 use super::output;
 use crate::ca::{Authority, Certificate};
@@ -68,6 +69,8 @@ pub struct Office {
     key_pin: SecretSource,
     /// Who works here.
     pub(super) guard: Guard,
+    /// Who watches what is done to cards.
+    pub observer: Observer,
     surroundings: Surroundings,
     /// What the witness of `config.toml` says against the registry.
     pub(super) witness_doubt: Option<WitnessDoubt>,
@@ -170,6 +173,7 @@ impl Surroundings {
             kept: Kept::Never,
             key_pin: pin_source(self),
             guard: Guard::new(actor, card, self.second_operator.clone()),
+            observer: Observer::default(),
             surroundings: self.clone(),
             witness_doubt: None,
         };

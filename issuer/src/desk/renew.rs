@@ -93,7 +93,7 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     let order = arguments.order();
     let origin = order.new_keys.map_or(KeyOrigin::GeneratedOnCard, |choice| choice.origin);
     let participants = Participants {
-        progress: &mut issue::watched(format, origin),
+        progress: &mut issue::watched(office, format, origin),
         hand_over_pin: &mut |_| Ok(()),
         stop: &|| false,
     };

@@ -20,6 +20,7 @@ use crate::domain::{
     AuthorityName, CardCommand, CardState, Cardholder, CertificateState, Guid, Loss, RevocationReason,
 };
 use crate::personalization::blank;
+use crate::personalization::run::Progress;
 use crate::registry::{CardRecord, PresentedIdentity};
 
 /// For whom, which card, and what became of the old one.
@@ -188,6 +189,7 @@ async fn end_old(
     };
     let now = office.clock.now();
     let card = office.registry.command_card_since(record.id, command, invalid_since, now).await?;
+    office.observer.tell(&Progress::Recorded(record.id));
     Ok(CardRecord { card, ..record.clone() })
 }
 

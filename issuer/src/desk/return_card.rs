@@ -12,6 +12,7 @@ use super::output::{self, Format};
 use super::{texts, ways, which_card};
 use crate::clock::Clock;
 use crate::domain::{CardCommand, CardState};
+use crate::personalization::run::Progress;
 use crate::personalization::wipe;
 use crate::registry::CardRecord;
 
@@ -53,13 +54,16 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     wipe::refuse(&card.identity()?, &record)?;
     if !matches!(record.card.state(), CardState::Returned { .. }) {
         office.registry.command_card(record.id, CardCommand::Return, office.clock.now()).await?;
+        office.observer.tell(&Progress::Recorded(record.id));
     }
     let returned = office.registry.card(record.id).await?;
-    let wiped = wipe::wipe(&office.registry, &office.clock, &mut card, &returned, &mut |_| {}).await;
+    let mut progress = |progress| office.observer.tell(&progress);
+    let wiped = wipe::wipe(&office.registry, &office.clock, &mut card, &returned, &mut progress).await;
     wiped.map_err(|error| {
         Failure::from(error)
             .and("the card came back and is not wiped: run the same command again, or destroy it")
     })?;
+    office.observer.tell(&Progress::Recorded(record.id));
     let record = office.registry.card(record.id).await?;
     let summary =
         Summary { card: record.identity.to_string(), state: record.card.state().name(), wiped: true };

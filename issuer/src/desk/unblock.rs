@@ -15,6 +15,7 @@ use super::{holder_pin, issue, texts, which_card};
 use crate::clock::Clock;
 use crate::domain::{Cardholder, Guid, InitialPin};
 use crate::personalization::PersonalizationError;
+use crate::personalization::run::Progress;
 use crate::personalization::transport_pin::transport_pin;
 use crate::personalization::unblock::{self, Unblocking};
 use crate::registry::CardRecord;
@@ -120,7 +121,7 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         master_key: &master_key,
         clock: &office.clock,
         last_try: if arguments.last_try { LastTry::Spend } else { LastTry::Refuse },
-        progress: &mut |_| {},
+        progress: &mut |progress| office.observer.tell(&progress),
     };
     let hand_over = || match &mut place {
         Some(place) => place.deliver(&digits),
@@ -133,6 +134,7 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         }
         error => error.into(),
     })?;
+    office.observer.tell(&Progress::Recorded(record.id));
     tell(office, &record, true, None, format).await
 }
 

@@ -68,6 +68,8 @@ pub enum Progress {
     },
     /// The old key 9D lies at this reference, with its certificate.
     Retired(KeyReference),
+    /// What became of a card stands in the registry: it is lost, it came back, it has its new PIN.
+    Recorded(CardId),
     /// How far what is done to an issued card is.
     Operation(OperationKind, Point),
 }

@@ -125,6 +125,7 @@ impl Desk<'_> {
                 self.clock.now(),
             )
             .await?;
+        self.reached(Step::HandOver, Point::Confirmed);
         Ok(Personalized {
             card: attempt.record.id,
             guid: attempt.guid,
