@@ -128,13 +128,7 @@ fn an_operator_s_card_that_has_expired_opens_nothing() {
     let desk = Staffed::new();
     let (card, pin) = (desk.card("rita"), desk.pin_file("rita"));
     let find = ["--operator", &card, "--operator-pin-file", &pin, "find", "alice"];
-    let issuer = desk.desk.command(&find);
-    let on = |later: &str| {
-        let mut command = std::process::Command::new("faketime");
-        command.args(["-m", "-f", later]).arg(issuer.get_program()).args(issuer.get_args());
-        command.current_dir(desk.desk.directory.path()).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        desk_support::run(&mut command)
-    };
+    let on = |later: &str| desk.desk.on_another_day(later, &find);
     on("+822d").expect(0);
     on("+826d").refuses(1, &["Rita Registrar's card is expired since", "must be good"]);
     assert!(

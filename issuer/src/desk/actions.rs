@@ -326,12 +326,27 @@ impl Action {
         }
     }
 
+    /// Whether whoever has the passphrase asks for it, because no operator who may has a good card.
+    const fn is_recovery(&self) -> bool {
+        match self {
+            Self::Stock(stock::cli::Command::Add(arguments)) => arguments.recover,
+            Self::Issue(arguments) => arguments.recover,
+            Self::Renew(arguments) => arguments.recover,
+            Self::Replace(arguments) => arguments.issue.recover,
+            Self::Clock(clock::Command::Accept { recover, .. }) => *recover,
+            _ => false,
+        }
+    }
+
     /// Carries the action out, whoever asked for it, if that operator may.
     ///
     /// # Errors
     /// Those of [`Office::authorize`] and of the action.
     pub async fn carry_out(self, office: &mut Office, format: Format) -> Result<Status, Failure> {
-        office.authorize(self.permission()).await?;
+        match self.is_recovery() {
+            true => office.authorize_recovery(self.permission()).await?,
+            false => office.authorize(self.permission()).await?,
+        }
         match self {
             Self::Staff(command) => staff::run(office, command, format).await,
             Self::Stock(stock::cli::Command::Add(arguments)) => {

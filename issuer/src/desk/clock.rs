@@ -28,6 +28,9 @@ pub enum Command {
         /// Why it can be believed
         #[arg(long, value_name = "TEXT")]
         why: String,
+        /// Where no operator who may do this has a good card any more: by the passphrase of the keys
+        #[arg(long)]
+        recover: bool,
     },
 }
 
@@ -145,7 +148,7 @@ fn long_rest(now: Timestamp, newest: Timestamp, what: &str) -> Option<String> {
 pub async fn run(office: &Office, command: &Command, format: Format) -> Result<Status, Failure> {
     let now = office.clock.now();
     let doubt = office.doubt(now).await?;
-    let Command::Accept { why } = command else { return show(now, doubt, format) };
+    let Command::Accept { why, .. } = command else { return show(now, doubt, format) };
     let Some(doubt) = doubt else {
         return Err(Failure::new(
             "clock-right",

@@ -111,8 +111,12 @@ impl Office {
             Permission::Read | Permission::VerifyLog | Permission::Configuration => Ok(()),
             _ if !has_operators || before.is_none() => Ok(self.configuration.record(self).await?),
             action if action.makes_certificates() => {
-                let operator = self.operator(action).await?;
                 let why = self.changed();
+                if self.guard.is_recovering() {
+                    let why = format!("{why}; with --recover the file must be put back as it was");
+                    return Err(self.refused(None, action.as_str(), "configuration-changed", &why).await);
+                }
+                let operator = self.operator(action).await?;
                 Err(self.refused(Some(&operator), action.as_str(), "configuration-changed", &why).await)
             }
             _ => {

@@ -280,6 +280,13 @@ impl Office {
         self.kept = Kept::Once(Mutex::new(None));
     }
 
+    /// The same, if it is not kept already.
+    pub(super) fn keep_passphrase_for_now(&mut self) {
+        if matches!(self.kept, Kept::Never) {
+            self.keep_passphrase();
+        }
+    }
+
     /// Wipes the passphrase that was kept: it is asked for again.
     pub fn forget_passphrase(&self) {
         if let Kept::Once(kept) = &self.kept {

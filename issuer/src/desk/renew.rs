@@ -40,6 +40,9 @@ pub struct Arguments {
     /// Where the holder's PIN comes from: fd:N or a file; otherwise the holder types it
     #[arg(long, value_name = "fd:N|PATH")]
     pin_file: Option<SecretSource>,
+    /// Where no operator who may do this has a good card any more: by the passphrase of the keys
+    #[arg(long)]
+    pub(super) recover: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

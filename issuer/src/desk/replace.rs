@@ -34,7 +34,7 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = super::cli::parse_time, requires = "because")]
     invalid_since: Option<Timestamp>,
     #[command(flatten)]
-    issue: issue::cli::Arguments,
+    pub(super) issue: issue::cli::Arguments,
 }
 
 /// What became of a card.

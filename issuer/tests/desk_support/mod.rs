@@ -96,6 +96,18 @@ impl Desk {
         run(&mut self.command(arguments))
     }
 
+    /// The same on another day (libfaketime): `-m` for programs with threads, and only the clock of the day.
+    pub fn on_another_day(&self, later: &str, arguments: &[&str]) -> Run {
+        let issuer = self.command(arguments);
+        let mut command = Command::new("faketime");
+        command.args(["-m", "-f", later]).arg(issuer.get_program()).args(issuer.get_args());
+        command
+            .current_dir(self.directory.path())
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .stdin(Stdio::null());
+        run(&mut command)
+    }
+
     pub fn json(&self, arguments: &[&str]) -> Value {
         let mut with_json = vec!["--json"];
         with_json.extend(arguments);

@@ -33,6 +33,9 @@ pub struct Arguments {
     /// Where the PIN that the holder chose comes from: fd:N, a file or pinentry; otherwise it is typed
     #[arg(long, value_name = "fd:N|PATH", requires = "pin_by_holder")]
     pin_file: Option<SecretSource>,
+    /// Where no operator who may do this has a good card any more: by the passphrase of the keys
+    #[arg(long)]
+    pub(in crate::desk) recover: bool,
 }
 
 /// Algorithms of a card's keys.

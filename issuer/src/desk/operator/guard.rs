@@ -59,6 +59,8 @@ enum Session {
     Ended,
 }
 
+    /// Nobody could log in, and whoever has the passphrase of the keys was let through.
+    Recovering,
 impl Guard {
     /// Nobody is logged in yet.
     pub fn new(login: Actor, chosen: Chosen, second: Option<OperatorCard>) -> Self {
@@ -77,6 +79,18 @@ impl Guard {
 
     /// Whether a second operator is at the same desk.
     pub(in crate::desk) const fn has_second(&self) -> bool {
+    /// Whether whoever has the passphrase works, because no operator can.
+    pub(in crate::desk) fn is_recovering(&self) -> bool {
+        matches!(*self.session(), Session::Recovering)
+    }
+
+    /// A recovery is for one command.
+    fn stop_recovering(&self) {
+        if self.is_recovering() {
+            self.log_out();
+        }
+    }
+
         self.second.is_some()
     }
 
@@ -94,7 +108,7 @@ impl Guard {
             )
         };
         match &mut *session {
-            Session::Closed => Ok(None),
+            Session::Closed | Session::Recovering => Ok(None),
             Session::Ended => Err(gone()),
             Session::Open { key, presence } => {
                 let key = *key;
@@ -118,10 +132,28 @@ impl Office {
     pub async fn authorize(&self, action: Permission) -> Result<(), Failure> {
         self.admit(action).await?;
         self.settle_configuration(action).await
+        self.guard.stop_recovering();
     }
 
     /// What needs nobody asks nobody for the card that `config.toml` names: a timer has none. Whoever names a card all the
     /// same, or is logged in, is named in the log.
+    /// The same where no operator who may do it has a good card any more: for whoever has the passphrase of the keys, and
+    /// for this once.
+    ///
+    /// # Errors
+    /// Somebody may do it; the wrong passphrase; an approver is needed beside it.
+    pub(in crate::desk) async fn authorize_recovery(&mut self, action: Permission) -> Result<(), Failure> {
+        if !self.registry.has_operators().await? {
+            return self.authorize(action).await;
+        }
+        self.guard.stop_recovering();
+        // It opens this and the keys.
+        self.keep_passphrase_for_now();
+        self.registry.act_as(None);
+        self.admit_recovery(action).await?;
+        self.settle_configuration(action).await
+    }
+
     async fn admit(&self, action: Permission) -> Result<(), Failure> {
         let login = &self.guard.login;
         let has_operators = self.registry.has_operators().await?;
@@ -135,7 +167,7 @@ impl Office {
         }
         self.registry.act_as(None);
         if action == Permission::Recover {
-            return self.admit_recovery().await;
+            return self.admit_recovery(action).await;
         }
         let operator = self.operator(action).await?;
         if let Err(refusal) = operator.judge(action, self.clock.now()) {
@@ -145,36 +177,48 @@ impl Office {
         Ok(())
     }
 
-    /// Nobody can administer this desk any more, or nobody approve what needs two: whoever has the passphrase of its keys
-    /// may make the one that is missing, beside the other one where that one's card is good.
-    async fn admit_recovery(&self) -> Result<(), Failure> {
-        let (action, now) = (Permission::Recover, self.clock.now());
+    /// Nobody can administer this desk any more, or nobody approve what needs two, or nobody do something without which a card
+    /// is not made good again: whoever has the passphrase of its keys may, beside an administrator, or an approver where
+    /// anything needs two, whose card is good.
+    async fn admit_recovery(&self, action: Permission) -> Result<(), Failure> {
+        let now = self.clock.now();
         self.refuse_edited_authority(action.as_str()).await?;
         let operators = self.registry.operators().await?;
         let needs_two = !self.registry.dual_control().await?.is_empty();
         let good = |permission| operators.iter().find(|operator| operator.judge(permission, now).is_ok());
         let administrator = good(Permission::Operators);
-        if let Some(good) = administrator
-            && (!needs_two || can_approve_each_other(operators.iter(), now))
-        {
-            let why = format!("{} administers this desk; ask there, without --recover", good.name);
+        let is_whole = !needs_two || can_approve_each_other(operators.iter(), now);
+        let refusal = match (action, administrator) {
+            (Permission::Recover, Some(good)) if is_whole => {
+                Some(format!("{} administers this desk; ask there, without --recover", good.name))
+            }
+            (Permission::Recover, _) => None,
+            _ => good(action).map(|good| {
+                format!("{} may {action}, and has a good card; ask there, without --recover", good.name)
+            }),
+        };
+        if let Some(why) = refusal {
             return Err(self.refused(None, action.as_str(), "operator-refused", &why).await);
         }
         let passphrase = self.passphrase()?;
         self.master_key(&passphrase).await?;
         if administrator.is_some() {
-            return self.admit_administrator_alone(now).await;
+            return self.admit_administrator_alone(action, now).await;
         }
         if needs_two && good(Permission::Approve).is_some() {
-            self.admit_beside_approver(now).await?;
+            self.admit_beside_approver(action, now).await?;
         }
         self.registry.act_as(Some(recovering(&self.guard.login)));
         Ok(())
+        *self.guard.session() = Session::Recovering;
     }
 
-    /// An administrator, where nobody could approve.
-    async fn admit_administrator_alone(&self, now: jiff::Timestamp) -> Result<(), Failure> {
-        let action = Permission::Recover;
+    /// An administrator, where nobody could approve, or nobody else has a good card.
+    async fn admit_administrator_alone(
+        &self,
+        action: Permission,
+        now: jiff::Timestamp,
+    ) -> Result<(), Failure> {
         let operator = self.operator(action).await?;
         if let Err(refusal) = operator.judge(Permission::Operators, now) {
             return Err(self.refused(Some(&operator), action.as_str(), "operator-refused", &refusal).await);
@@ -184,8 +228,7 @@ impl Office {
     }
 
     /// An approver at the same desk, where nobody administers it.
-    async fn admit_beside_approver(&self, now: jiff::Timestamp) -> Result<(), Failure> {
-        let action = Permission::Recover;
+    async fn admit_beside_approver(&self, action: Permission, now: jiff::Timestamp) -> Result<(), Failure> {
         let Some(second) = &self.guard.second else {
             return Err(Failure::new(
                 "approval-needed",
@@ -199,7 +242,24 @@ impl Office {
         Ok(())
     }
 
-    /// Lets an act through that needs two operators where the desk says so: after [`Self::authorize`], before the act.
+    /// How a desk goes on that no good card administers any more; nothing where one does.
+    async fn way_back(&self) -> Result<Option<&'static str>, Failure> {
+        let (operators, now) = (self.registry.operators().await?, self.clock.now());
+        let is_done = |action| operators.iter().any(|operator| operator.judge(action, now).is_ok());
+        Ok(match (is_done(Permission::Operators), is_done(Permission::Issue)) {
+            (true, _) => None,
+            (false, true) => Some(
+                "no administrator's card is good any more: a registrar gives one new certificates (issuer renew PERSON --card LOCATOR), or whoever has the passphrase of the keys makes another (issuer operator add PERSON --role administrator --card LOCATOR --recover)",
+            ),
+            (false, false) => Some(
+                "nobody who administers this desk or issues cards has a good card any more: whoever has the passphrase of the keys gives one new certificates (issuer renew PERSON --card LOCATOR --recover), or makes another card (issuer issue or replace, with --recover)",
+            ),
+        })
+    }
+
+    /// Lets an act through that needs two operators where the desk says so: after [`Self::authorize`], before the act. What
+    /// was granted is spent by whoever does the act, in the change that it is ([`Registry::spending`]): an act that fails
+    /// leaves it granted.
     ///
     /// # Errors
     /// Nobody else has granted it: it is asked for then, and the message says how it is granted.
@@ -320,7 +380,11 @@ impl Office {
             return Err(self.refused(None, action, "operator-unknown", &why).await);
         };
         if let Err(refusal) = operator.judge_certificate(self.clock.now()) {
-            return Err(self.refused(Some(&operator), action, "operator-refused", &refusal).await);
+            let refused = self.refused(Some(&operator), action, "operator-refused", &refusal).await;
+            return Err(match self.way_back().await? {
+                Some(way) => refused.and(way),
+                None => refused,
+            });
         }
         match presented.prove(&card.pin, &operator.name) {
             Ok(presence) => Ok((operator, presence)),

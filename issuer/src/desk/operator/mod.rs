@@ -130,7 +130,7 @@ async fn add(
             "the first operator must show that the card works, or nobody might get in again: give --card LOCATOR",
         ));
     }
-    let (serial, key) = certificate_of(office, &holder, card).await?;
+    let (serial, key) = certificate_of(office, &holder, card, how).await?;
     let mail = holder.mail.as_str();
     // In a recovery the second operator was asked before.
     if how == How::Administering {
@@ -187,6 +187,7 @@ async fn certificate_of(
     let registered = office.registry.authentication_certificate(holder.id).await?;
     let (serial, der) = registered.ok_or_else(|| {
         Failure::new(
+    how: How,
             "no-card",
             format!("{name} has no card whose certificate for 9A is good; issue one first"),
         )
@@ -198,6 +199,15 @@ async fn certificate_of(
                 "the card that was shown has certificate {}, and {name}'s card has {serial}; show the right card",
                 presented.certificate().serial_number()
             );
+    if certificate.not_after() < office.clock.now() {
+        let option = if how == How::Recovering { " --recover" } else { "" };
+        let message = format!(
+            "the certificate {serial} of {name}'s card ended {}; give the card new ones first: issuer renew {} --card LOCATOR{option}",
+            certificate.not_after(),
+            holder.mail.as_str()
+        );
+        return Err(Failure::new("card-expired", message));
+    }
             return Err(Failure::new("operator-unknown", message));
         }
         presented.prove(&card.pin, name)?;

@@ -27,10 +27,21 @@ pub enum Command {
     List,
 }
 
-/// What is taken in.
+/// What is taken in, and by whom.
+#[derive(Args, Debug)]
+#[group(skip)]
+pub struct Arguments {
+    #[command(flatten)]
+    what: What,
+    /// Where no operator who may do this has a good card any more: by the passphrase of the keys
+    #[arg(long)]
+    pub(in crate::desk) recover: bool,
+}
+
+/// One of three kinds.
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
-pub struct Arguments {
+struct What {
     /// The card there: pcsc:, pcsc:READER, pcsc:serial=N or sim:FILE
     #[arg(long, value_name = "LOCATOR")]
     card: Option<Locator>,
@@ -45,10 +56,11 @@ pub struct Arguments {
 impl Arguments {
     /// As one of three kinds.
     pub(in crate::desk) fn delivery(self) -> Delivery {
-        match self.card {
+        let What { card, serial, file } = self.what;
+        match card {
             Some(locator) => Delivery::Card(locator),
-            None if self.file.is_empty() => Delivery::Serials(self.serial),
-            None => Delivery::Files(self.file),
+            None if file.is_empty() => Delivery::Serials(serial),
+            None => Delivery::Files(file),
         }
     }
 }
