@@ -1,7 +1,7 @@
 //! `issuer init`: a new certification authority.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use super::ceremony::Ceremony;
 use super::failure::Failure;
 use super::office::{Passphrase, Surroundings, read_passphrase};
 use super::output::{self, Format};
+use super::unfinished::UnfinishedFolder;
 use crate::ca::lint::lint;
 use crate::ca::profile::{Assurance, Branch, Validity};
 use crate::ca::{self, Certificate, Organization, Profile, ProvenKey, SerialNumber};
@@ -73,7 +74,7 @@ pub async fn run(
     refuse_existing(home)?;
     let passphrase = new_passphrase(&surroundings.passphrase, "New passphrase for the issuer's keys")?;
     // Made beside its place and renamed at the end, so that there is a whole issuer or none.
-    let staging = stage_beside(home.path(), ".issuer-init-")?;
+    let staging = UnfinishedFolder::beside(home.path(), ".issuer-init-")?;
     let staged = Home::new(staging.path());
     let url = surroundings.registry.clone().unwrap_or_else(|| staged.default_registry());
     let pin = pin_source(surroundings);
@@ -84,7 +85,7 @@ pub async fn run(
         ceremony.record(&staged, &made.records, clock.now())?;
     }
     let root = made.root;
-    put_in_place(staging, home.path())?;
+    staging.put_in_place(home.path())?;
 
     let url = surroundings.registry.clone().unwrap_or_else(|| home.default_registry());
     match surroundings.format {
@@ -265,27 +266,4 @@ pub(super) async fn store(
 /// Writes a new file that only its owner reads.
 pub(super) fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
     write_new(path, 0o600, text.as_bytes()).map_err(|error| Failure::file(path, &error))
-}
-
-/// An empty folder, 0700, beside a place that [`put_in_place`] gives it later.
-pub(super) fn stage_beside(place: &Path, prefix: &str) -> Result<tempfile::TempDir, Failure> {
-    let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).map_err(|error| Failure::file(parent, &error))?;
-    tempfile::Builder::new()
-        .prefix(prefix)
-        .permissions(std::fs::Permissions::from_mode(0o700))
-        .tempdir_in(parent)
-        .map_err(|error| Failure::file(parent, &error))
-}
-
-/// Makes a finished folder the one of this name, durably.
-pub(super) fn put_in_place(staging: tempfile::TempDir, place: &Path) -> Result<(), Failure> {
-    let failed = |error| Failure::file(place, &error);
-    std::fs::File::open(staging.path()).and_then(|directory| directory.sync_all()).map_err(failed)?;
-    // A directory may take the place of an empty one.
-    std::fs::rename(staging.path(), place).map_err(failed)?;
-    // Renamed: there is nothing left to remove.
-    let _ = staging.keep();
-    let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::File::open(parent).and_then(|directory| directory.sync_all()).map_err(failed)
 }

@@ -16,6 +16,7 @@
 //!   [`authority_key`]: keys of authorities wherever they live; [`ceremony`]: `init` as it was declared.
 //! - [`operator`]: who may do what, [`office::Office::authorize`]; [`approval`]: what needs two.
 //! - [`staff_import`]: a list of staff ([`staff_file`], [`staff_directory`]) beside who is known; [`staff_leavers`].
+//! - `unfinished`: what is written beside its place until it is whole, and what killed runs left.
 //! - `csv_row`: what a reader of CSV forgives, and a list of people must not.
 //! - [`pin_letter`]: a transport PIN on paper, to be folded.
 //! - `card_keys`: the keys of a card, and where they came from.
@@ -79,6 +80,7 @@ pub mod stock;
 pub mod texts;
 pub mod tsa;
 pub mod unblock;
+mod unfinished;
 pub mod ways;
 pub mod which_card;
 

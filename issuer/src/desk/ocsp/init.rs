@@ -10,11 +10,10 @@ use serde::Serialize;
 
 use super::super::authority_key;
 use super::super::failure::{Failure, Status};
-use super::super::init::{
-    CertificateRequest, certify, new_passphrase, put_in_place, stage_beside, write_secret,
-};
+use super::super::init::{CertificateRequest, certify, new_passphrase, write_secret};
 use super::super::office::{Office, Passphrase, Surroundings, read_passphrase};
 use super::super::output::{self, Format};
+use super::super::unfinished::UnfinishedFolder;
 use super::FolderArguments;
 use super::folder::Folder;
 use crate::ca::profile::Assurance;
@@ -120,12 +119,12 @@ fn put(
     passphrase: &Passphrase,
 ) -> Result<(), Failure> {
     let place = folder.path();
-    let staging = stage_beside(place, ".ocsp-init-")?;
+    let staging = UnfinishedFolder::beside(place, ".ocsp-init-")?;
     let staged = Folder::new(staging.path());
     write_secret(&staged.key_file(), &key.to_encrypted_pkcs8_pem(passphrase.as_str())?)?;
     let path = staged.certificates_file();
     write_new(&path, 0o644, pem(certified).as_bytes()).map_err(|error| Failure::file(&path, &error))?;
-    put_in_place(staging, place)
+    staging.put_in_place(place)
 }
 
 /// Replaces a public file, durably.

@@ -8,11 +8,10 @@ use serde::Serialize;
 
 use super::super::documents_authority::{Origin, documents_authority};
 use super::super::failure::{Failure, Status};
-use super::super::init::{
-    CertificateRequest, certify, new_passphrase, put_in_place, stage_beside, write_secret,
-};
+use super::super::init::{CertificateRequest, certify, new_passphrase, write_secret};
 use super::super::office::{Office, Passphrase, Surroundings};
 use super::super::output::{self, Format};
+use super::super::unfinished::UnfinishedFolder;
 use super::{InitArguments, ServiceKeyAlgorithm, secret};
 use crate::ca::profile::Assurance;
 use crate::ca::{Certificate, Profile, ProvenKey};
@@ -103,7 +102,7 @@ async fn make(
 /// Made beside its place and renamed at the end.
 fn put(folder: &Folder, settings: &Settings, made: &Made, passphrase: &Passphrase) -> Result<(), Failure> {
     let place = folder.path();
-    let staging = stage_beside(place, ".tsa-init-")?;
+    let staging = UnfinishedFolder::beside(place, ".tsa-init-")?;
     let staged = Folder::new(staging.path());
     let settings = settings.to_toml().map_err(|reason| Failure::new("config", reason))?;
     let chain: String = made.chain.iter().map(Certificate::to_pem).collect();
@@ -116,7 +115,7 @@ fn put(folder: &Folder, settings: &Settings, made: &Made, passphrase: &Passphras
     ] {
         write_new(&path, mode, contents.as_bytes()).map_err(|error| Failure::file(&path, &error))?;
     }
-    put_in_place(staging, place)
+    staging.put_in_place(place)
 }
 
 fn report(folder: &Folder, settings: &Settings, made: &Made, format: Format) -> Result<Status, Failure> {
