@@ -120,6 +120,76 @@ fn foreign_request(desk: &Staffed) -> String {
     file
 }
 
+/// What was granted is spent with what it allows, in one change: a command that fails before leaves it.
+#[test]
+fn a_command_that_fails_spends_no_approval() {
+    let desk = demanding();
+    let granted = |person: &str, act: &[&str]| {
+        desk.as_operator(person, act).refuses(1, &["needs a second operator"]);
+        desk.as_operator("vera", &["approve", &waiting(&desk)]).expect(0);
+    };
+    let right = std::fs::read(desk.path("passphrase")).unwrap();
+    let with_wrong_passphrase = |act: &[&str]| {
+        std::fs::write(desk.path("passphrase"), "another passphrase altogether\n").unwrap();
+        desk.as_operator("adam", act).refuses(1, &["passphrase"]);
+        std::fs::write(desk.path("passphrase"), &right).unwrap();
+    };
+    let (partner, request) = (partner(&desk), foreign_request(&desk));
+    let certify = ["certify", &request, "--profile", "mail-server", "--out", "foreign.pem"];
+    let cross = ["ca", "cross-certify", &partner, "--domain", "partner.example", "--out", "cross.pem"];
+    for act in [&certify[..], &cross] {
+        granted("adam", act);
+        with_wrong_passphrase(act);
+        desk.as_operator("adam", act).expect(0);
+    }
+    // The same key has its certificate already: nothing is signed, and nobody need agree anew.
+    std::fs::remove_file(desk.path("foreign.pem")).unwrap();
+    desk.as_operator("adam", &certify).expect(0);
+
+    // No folder to write into, then another place: the act is the same.
+    granted("adam", &["backup", "pki.backup"]);
+    desk.as_operator("adam", &["backup", "nowhere/pki.backup"]).refuses(1, &["nowhere"]);
+    desk.as_operator("adam", &["backup", "pki.backup"]).expect(0);
+    desk.as_operator("adam", &["backup", "second.backup"]).refuses(1, &["needs a second operator"]);
+    let evidence = |to: &'static str| ["evidence", "zoe@example.org", "--to", to];
+    granted("otto", &evidence("evidence"));
+    desk.as_operator("otto", &evidence("evidence")).refuses(1, &["there is no CRL"]);
+    desk.plain(&["publish", "--to", "public"]).expect(0);
+    desk.as_operator("otto", &evidence("evidence")).expect(0);
+    desk.as_operator("otto", &evidence("another")).refuses(1, &["needs a second operator"]);
+
+    // What the registry refuses: the certificate was revoked meanwhile, for that reason.
+    let serial = desk.authority_serial("people");
+    let revoke = |reason: &'static str| {
+        ["revoke".to_owned(), serial.clone(), "--reason".to_owned(), reason.to_owned()]
+    };
+    for reason in ["superseded", "key-compromise"] {
+        let act = revoke(reason);
+        granted("adam", &act.each_ref().map(String::as_str));
+    }
+    desk.as_operator("adam", &revoke("key-compromise").each_ref().map(String::as_str)).expect(0);
+    desk.as_operator("adam", &revoke("superseded").each_ref().map(String::as_str)).refuses(1, &["revoked"]);
+    let states = desk.as_operator("adam", &["--json", "approval", "list"]);
+    let states: serde_json::Value = serde_json::from_str(&states.stdout).unwrap();
+    let left =
+        states.as_array().unwrap().iter().find(|line| line["details"] == format!("{serial} superseded"));
+    assert_eq!(left.unwrap()["state"], "granted", "{states}");
+
+    // Each was spent once, next to what it allowed.
+    let log = desk.log();
+    let used: Vec<_> = log
+        .windows(2)
+        .filter(|two| two[0]["kind"] == "approval-used")
+        .map(|two| two[1]["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(used.len(), 5, "{used:?}");
+    assert_eq!(
+        [used[0], used[1], used[4]],
+        ["certificate-signed", "certificate-signed", "certificate-revoked"]
+    );
+    desk.plain(&["audit", "verify"]).expect(0);
+}
+
 /// Puts other lines into `config.toml`, and answers what `config show` calls the result.
 fn edit(desk: &Staffed, from: &str, to: &str) -> String {
     let path = desk.desk.home().join("config.toml");

@@ -55,8 +55,9 @@ fn evidence_is_whole_or_not_there() {
     desk.publish();
     let mut killed = 0;
     for files in [1, 2, 10, 30, 60, 75, 80] {
+        throw_away(&desk, ".issuer-evidence-");
         let arguments = ["evidence", "alice@example.org", "--to", "evidence"];
-        killed += usize::from(cut_off(&desk, &arguments, ".evidence-", files));
+        killed += usize::from(cut_off(&desk, &arguments, ".issuer-evidence-", files));
         let folder = desk.path("evidence");
         if folder.exists() {
             let checked = Command::new("sh")
@@ -67,10 +68,14 @@ fn evidence_is_whole_or_not_there() {
             assert!(files_below(&folder).len() > 30);
             std::fs::remove_dir_all(folder).unwrap();
         }
-        throw_away(&desk, ".evidence-");
     }
     assert!(killed > 3, "{killed} of them were killed");
-    desk.issuer(&["evidence", "alice@example.org", "--to", "evidence"]).expect(0);
+    // What the last one left, if it was killed in time, the next takes away.
+    let was_left = unfinished(desk.directory.path(), ".issuer-evidence-") > 0;
+    let last = desk.issuer(&["evidence", "alice@example.org", "--to", "evidence"]);
+    last.expect(0);
+    assert_eq!(last.stderr.contains("was left by a run that was killed"), was_left, "{}", last.stderr);
+    assert_eq!(unfinished(desk.directory.path(), ".issuer-evidence-"), 0);
     desk.issuer(&["audit", "verify"]).expect(0);
 }
 
@@ -79,7 +84,8 @@ fn a_backup_is_whole_or_not_there_and_so_is_what_is_restored() {
     let desk = Desk::new();
     let mut killed = 0;
     for files in [0, 1, 1, 1] {
-        killed += usize::from(cut_off(&desk, &["backup", "pki.backup"], ".tmp", files));
+        throw_away(&desk, ".issuer-backup-");
+        killed += usize::from(cut_off(&desk, &["backup", "pki.backup"], ".issuer-backup-", files));
         if desk.path("pki.backup").exists() {
             let (home, lost) = (desk.home(), desk.path("elsewhere"));
             std::fs::rename(&home, &lost).unwrap();
@@ -88,10 +94,10 @@ fn a_backup_is_whole_or_not_there_and_so_is_what_is_restored() {
             std::fs::rename(lost, home).unwrap();
             std::fs::remove_file(desk.path("pki.backup")).unwrap();
         }
-        throw_away(&desk, ".tmp");
     }
     assert!(killed > 0);
     desk.issuer(&["backup", "pki.backup"]).expect(0);
+    assert_eq!(unfinished(desk.directory.path(), ".issuer-backup-"), 0, "what was left is still there");
     std::fs::rename(desk.home(), desk.path("lost")).unwrap();
     killed = 0;
     for files in [1, 2, 4, 6, 8, 9, 10] {

@@ -253,8 +253,10 @@ async fn set(office: &Office, acts: &[String], demand: bool, format: Format) -> 
     }
     let words: Vec<_> = after.iter().map(|act| act.as_str()).collect();
     let words = words.join(", ");
-    office.approve(&GuardedAct::new(Act::DualControl, &format!("two operators for: {words}"))).await?;
-    office.registry.set_dual_control(&after, office.clock.now()).await?;
+    let act = GuardedAct::new(Act::DualControl, &format!("two operators for: {words}"));
+    let approved = office.approve(&act).await?;
+    let (registry, now) = (&office.registry, office.clock.now());
+    registry.spending(approved, now, registry.set_dual_control(&after, now)).await?;
     let demanded: Vec<_> =
         Act::ALL.into_iter().filter(|act| is_demanded(&after, *act)).map(Act::as_str).collect();
     match format {

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::{Config, write_new};
 use crate::domain::{Act, AuthorityName, CertificateState, GuardedAct};
 use crate::personalization::domain_serial;
-use crate::registry::NewCertificate;
+use crate::registry::{Approved, NewCertificate};
 
 #[derive(Serialize)]
 struct Summary {
@@ -57,16 +57,21 @@ pub async fn run(
         message: format!("{}: {error}", request.display()),
         ..Failure::from(error)
     })?;
-    if let Some(foreign) = refuse_nameless(&parsed.server, &office.config)? {
-        approve_foreign_name(office, &foreign).await?;
-    }
+    let foreign = refuse_nameless(&parsed.server, &office.config)?;
     let now = office.time_to_sign().await?;
     let names = names(&parsed.server);
     let known = issued_before(office, &parsed, now).await?;
     let issued_before = known.is_some();
     let (certificate, chain) = match known {
+        // Whoever approved it did so when it was signed.
         Some(known) => (known, office.authority_certificate(AuthorityName::Servers).await?),
-        None => sign(office, parsed, now).await?,
+        None => {
+            let approved = match foreign {
+                Some(foreign) => approve_foreign_name(office, &foreign).await?,
+                None => Approved::default(),
+            };
+            sign(office, parsed, approved, now).await?
+        }
     };
     let pem = format!("{}{}", certificate.to_pem(), chain.to_pem());
     if let Some(out) = &out {
@@ -102,7 +107,7 @@ pub async fn run(
 }
 
 /// A name of another domain is certified only where two operators can agree on it.
-async fn approve_foreign_name(office: &Office, name: &str) -> Result<(), Failure> {
+async fn approve_foreign_name(office: &Office, name: &str) -> Result<Approved, Failure> {
     if !office.registry.dual_control().await?.contains(&Act::OtherDomain) {
         let message = format!(
             "the request names {name}, which is not in a domain of this organisation ({}); nothing was signed",
@@ -168,6 +173,7 @@ async fn issued_before(
 async fn sign(
     office: &mut Office,
     request: CertificationRequest,
+    approved: Approved,
     now: Timestamp,
 ) -> Result<(Certificate, Certificate), Failure> {
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
@@ -201,6 +207,8 @@ async fn sign(
     };
     office.registry.reserve_certificate(&reserved, now).await?;
     let certificate = authority.sign(linted)?;
-    office.registry.record_signature(&serial, certificate.as_der(), office.clock.now()).await?;
+    let (registry, now) = (&office.registry, office.clock.now());
+    let recording = registry.record_signature(&serial, certificate.as_der(), now);
+    registry.spending(approved, now, recording).await?;
     Ok((certificate, authority.certificate().clone()))
 }

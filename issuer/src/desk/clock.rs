@@ -158,10 +158,10 @@ pub async fn run(office: &Office, command: &Command, format: Format) -> Result<S
     if why.trim().is_empty() {
         return Err(Failure::usage("say why the clock can be believed: --why TEXT"));
     }
-    office
-        .approve(&GuardedAct::new(Act::ClockAccept, &format!("{} newest {}", doubt.code, doubt.newest)))
-        .await?;
-    office.registry.accept_clock(doubt.newest, why.trim(), now).await?;
+    let act = GuardedAct::new(Act::ClockAccept, &format!("{} newest {}", doubt.code, doubt.newest));
+    let approved = office.approve(&act).await?;
+    let registry = &office.registry;
+    registry.spending(approved, now, registry.accept_clock(doubt.newest, why.trim(), now)).await?;
     match format {
         Format::Json => output::json(&View { fits: true, clock: format!("{now:.0}"), problem: None })?,
         Format::Text => output::line(&format!(

@@ -199,8 +199,9 @@ async fn accept(office: &mut Office, digest: &str, format: Format) -> Result<Sta
             ),
         ));
     }
-    office.approve(&act_of(office, &found, &difference).await?).await?;
-    office.configuration.record(office).await?;
+    let approved = office.approve(&act_of(office, &found, &difference).await?).await?;
+    let now = office.clock.now();
+    office.registry.spending(approved, now, office.configuration.record(office)).await?;
     office.config = office.configuration.file.clone();
     match format {
         Format::Json => output::json(&View {

@@ -11,6 +11,7 @@ use super::output::{self, Format};
 use super::texts;
 use crate::clock::Clock;
 use crate::domain::{Act, Cardholder, GuardedAct, Permission, RevocationReason, SerialNumber};
+use crate::registry::Approved;
 
 /// What `revoke` was told.
 pub struct Order {
@@ -51,19 +52,20 @@ struct Summary {
 /// Nobody and nothing of that name, or everything is revoked already.
 pub async fn run(office: &Office, order: &Order, format: Format) -> Result<Status, Failure> {
     match order.last {
-        LastOne::Stays => revoke(office, order, format).await,
+        LastOne::Stays => revoke(office, order, Approved::default(), format).await,
         LastOne::ApproverMayGo => {
             office.master_key(&office.passphrase()?).await?;
-            office.registry.letting_last_approver_go(revoke(office, order, format)).await
+            office.registry.letting_last_approver_go(revoke(office, order, Approved::default(), format)).await
         }
         LastOne::AdministratorMayGo => {
-            if can_be_approved(office, order).await? {
+            let approved = if can_be_approved(office, order).await? {
                 let details = format!("revoke {} although nobody else administers the desk", order.whom);
-                office.approve(&GuardedAct::new(Act::DualControl, &details)).await?;
+                office.approve(&GuardedAct::new(Act::DualControl, &details)).await?
             } else {
                 office.master_key(&office.passphrase()?).await?;
-            }
-            office.registry.letting_last_administrator_go(revoke(office, order, format)).await
+                Approved::default()
+            };
+            office.registry.letting_last_administrator_go(revoke(office, order, approved, format)).await
         }
     }
 }
@@ -83,10 +85,15 @@ async fn can_be_approved(office: &Office, order: &Order) -> Result<bool, Failure
     }))
 }
 
-async fn revoke(office: &Office, order: &Order, format: Format) -> Result<Status, Failure> {
+async fn revoke(
+    office: &Office,
+    order: &Order,
+    mut approved: Approved,
+    format: Format,
+) -> Result<Status, Failure> {
     let now = office.clock.now();
     if let Some(holder) = office.registry.cardholder_named(&order.whom).await? {
-        return revoke_person(office, order, &holder, now, format).await;
+        return revoke_person(office, order, &holder, (approved, now), format).await;
     }
     let certificate = match SerialNumber::from_hex(&order.whom) {
         Some(serial) => office.registry.certificate(&serial).await?,
@@ -102,9 +109,11 @@ async fn revoke(office: &Office, order: &Order, format: Format) -> Result<Status
     let serial = certificate.serial;
     if certificate.profile.starts_with("issuing-authority") || certificate.profile == "root" {
         let details = format!("{serial} {}", order.reason.as_str());
-        office.approve(&GuardedAct::new(Act::RevokeAuthority, &details)).await?;
+        approved = approved.and(office.approve(&GuardedAct::new(Act::RevokeAuthority, &details)).await?);
     }
-    office.registry.revoke_certificate(&serial, order.reason, order.invalid_since, now).await?;
+    let registry = &office.registry;
+    let revoking = registry.revoke_certificate(&serial, order.reason, order.invalid_since, now);
+    registry.spending(approved, now, revoking).await?;
     let summary = Summary {
         revoked: vec![serial.to_string()],
         explained: Vec::new(),
@@ -124,10 +133,12 @@ async fn revoke_person(
     office: &Office,
     order: &Order,
     holder: &Cardholder,
-    now: Timestamp,
+    (approved, now): (Approved, Timestamp),
     format: Format,
 ) -> Result<Status, Failure> {
-    let done = office.registry.revoke_cardholder(holder.id, order.reason, order.invalid_since, now).await?;
+    let registry = &office.registry;
+    let revoking = registry.revoke_cardholder(holder.id, order.reason, order.invalid_since, now);
+    let done = registry.spending(approved, now, revoking).await?;
     let mail = holder.mail.as_str();
     if done.changed_nothing() {
         return Err(match done.earlier {

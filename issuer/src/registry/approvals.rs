@@ -1,10 +1,11 @@
 //! Approvals in the registry, and which acts need one.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
 
 use super::database::{Change, Registry};
 use super::error::RegistryError;
@@ -33,6 +34,24 @@ pub struct ApprovalRecord {
     pub approval: Approval,
     /// Until when something can come of it.
     pub expires_at: Timestamp,
+}
+
+/// What may be done because another operator granted it, or because nothing needs two: to be given to whatever does it.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Approved(Vec<(ApprovalId, Party)>);
+
+impl Approved {
+    /// The first of what was granted, for messages.
+    pub fn id(&self) -> Option<ApprovalId> {
+        self.0.first().map(|(id, _)| *id)
+    }
+
+    /// Both.
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
 }
 
 const APPROVAL: &str = "SELECT approvals.id AS id, act, details, why, requester, people.name AS name, approvals.snapshot AS snapshot, \
@@ -72,7 +91,7 @@ impl Registry {
         now: Timestamp,
     ) -> Result<ApprovalId, RegistryError> {
         self.change(async |change| {
-            if let Some(record) = pending(change, act, by.operator, now).await? {
+            if let Some(record) = pending(change.connection(), act, by.operator, now).await? {
                 return Ok(record.id);
             }
             let command =
@@ -114,25 +133,40 @@ impl Registry {
         self.change(async |change| execute(change, id, command.clone(), now).await).await
     }
 
-    /// Spends what was granted to this operator for this act, word for word. None is an answer.
+    /// What was granted to this operator for this act, word for word. None is an answer.
     ///
     /// # Errors
-    /// The database.
-    pub async fn use_approval(
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn granted(
         &self,
         act: &GuardedAct,
         by: &Party,
         now: Timestamp,
-    ) -> Result<Option<ApprovalId>, RegistryError> {
-        self.change(async |change| {
-            let Some(record) = pending(change, act, by.operator, now).await? else { return Ok(None) };
-            if record.approval.state().name() != "granted" {
-                return Ok(None);
-            }
-            execute(change, record.id, ApprovalCommand::Use { by: by.clone() }, now).await?;
-            Ok(Some(record.id))
-        })
-        .await
+    ) -> Result<Option<Approved>, RegistryError> {
+        let mut connection = self.pool.acquire().await?;
+        let found = pending(&mut connection, act, by.operator, now).await?;
+        let granted = found.filter(|record| record.approval.state().name() == "granted");
+        Ok(granted.map(|record| Approved(vec![(record.id, by.clone())])))
+    }
+
+    /// Does something that was approved: the approval is spent in the first change that is made, and with it. If that is
+    /// refused, or never made, it stays granted.
+    pub async fn spending<T>(&self, approved: Approved, now: Timestamp, work: impl Future<Output = T>) -> T {
+        *self.to_spend() = Some(Arc::new((approved, now)));
+        let done = work.await;
+        *self.to_spend() = None;
+        done
+    }
+
+    /// Spends an approval of something that changes no row.
+    ///
+    /// # Errors
+    /// [`RegistryError::ApprovalRefused`]: it was spent or expired meanwhile; or the database.
+    pub async fn spend(&self, approved: &Approved, now: Timestamp) -> Result<(), RegistryError> {
+        if approved.0.is_empty() {
+            return Ok(());
+        }
+        self.change(async |change| spend(change, approved, now).await).await
     }
 
     /// What something can come of yet, the oldest first; also what has expired meanwhile.
@@ -156,9 +190,21 @@ impl Registry {
     }
 }
 
+/// Spends approvals within a change.
+pub(super) async fn spend(
+    change: &mut Change,
+    approved: &Approved,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    for (id, by) in &approved.0 {
+        execute(change, *id, ApprovalCommand::Use { by: by.clone() }, now).await?;
+    }
+    Ok(())
+}
+
 /// What this operator asked for, if something can come of it yet.
 async fn pending(
-    change: &mut Change,
+    connection: &mut AnyConnection,
     act: &GuardedAct,
     requester: OperatorId,
     now: Timestamp,
@@ -170,7 +216,7 @@ async fn pending(
         .bind(act.digest().as_bytes().to_vec())
         .bind(requester.0)
         .bind(time_text(now))
-        .fetch_optional(change.connection())
+        .fetch_optional(connection)
         .await?;
     row.as_ref().map(approval).transpose()
 }

@@ -7,13 +7,14 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use sqlx::AnyPool;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyConnection, Row, Transaction};
 
+use super::approvals::Approved;
 use super::error::RegistryError;
 #[cfg(feature = "postgres")]
 use super::postgres;
@@ -21,7 +22,7 @@ use super::records::EmulatedCards;
 use super::rows::{self, damaged, time_text};
 use super::url::RegistryUrl;
 use super::writers::{Alone, Writers};
-use super::{adoption, checkpoints, sqlite};
+use super::{adoption, approvals, checkpoints, sqlite};
 use crate::domain::{
     Actor, AuditRecord, ChainEnd, ChainHash, Notary, RegistryEvent, SignedCheckpoint, Subject,
 };
@@ -36,6 +37,8 @@ pub struct Registry {
     notary: Option<Arc<dyn Notary>>,
     lets_last_administrator_go: AtomicBool,
     lets_last_approver_go: AtomicBool,
+    /// What the next change spends, and when.
+    to_spend: Mutex<Option<Arc<(Approved, Timestamp)>>>,
 }
 
 /// Which database it is.
@@ -176,6 +179,7 @@ impl Registry {
             notary: None,
             lets_last_administrator_go: AtomicBool::new(false),
             lets_last_approver_go: AtomicBool::new(false),
+            to_spend: Mutex::new(None),
         }
     }
 
@@ -223,6 +227,11 @@ impl Registry {
         let done = work.await;
         self.lets_last_approver_go.store(false, Ordering::Relaxed);
         done
+    }
+
+    /// The approvals that the next change spends.
+    pub(super) fn to_spend(&self) -> MutexGuard<'_, Option<Arc<(Approved, Timestamp)>>> {
+        self.to_spend.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes everything into its place and lets go of it.
@@ -277,7 +286,15 @@ impl Registry {
             }
         };
         let mut change = self.change_in(transaction, actor).await?;
-        let worked = work(&mut change).await;
+        let to_spend = self.to_spend().clone();
+        let spent = match to_spend.as_deref() {
+            Some((approved, now)) => approvals::spend(&mut change, approved, *now).await,
+            None => Ok(()),
+        };
+        let worked = match spent {
+            Ok(()) => work(&mut change).await,
+            Err(refusal) => Err(refusal),
+        };
         let finished = match worked {
             Ok(done) => change.finish(self.notary.as_deref()).await.map(|checkpoint| (done, checkpoint)),
             Err(refusal) => Err(refusal),
@@ -302,6 +319,9 @@ impl Registry {
                 return Err(refusal);
             }
         };
+        if to_spend.is_some() {
+            *self.to_spend() = None;
+        }
         if let Some((notary, checkpoint)) = self.notary.as_ref().zip(checkpoint) {
             notary.committed(&checkpoint);
         }

@@ -46,7 +46,7 @@ mod url;
 mod verification;
 mod writers;
 
-pub use approvals::ApprovalRecord;
+pub use approvals::{ApprovalRecord, Approved};
 pub use audit::LogEntry;
 pub use authority_keys::{AuthorityKey, CrossDirection, NewAuthorityKey};
 pub use backup::{BackupRow, BackupValue};

@@ -11,8 +11,7 @@ mod origin;
 mod recover;
 mod seal;
 
-use std::io::Write as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, PathBuf};
 
 use clap::Args;
 use jiff::Timestamp;
@@ -20,9 +19,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::failure::{Failure, Status};
-use super::init::{put_in_place, refuse_existing, stage_beside};
+use super::init::refuse_existing;
 use super::office::{Office, Surroundings, read_passphrase};
 use super::output::{self, Format};
+use super::unfinished::{UnfinishedFile, UnfinishedFolder};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Home, write_new};
 use crate::domain::{Act, GuardedAct, Permission};
@@ -81,7 +81,7 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
     let passphrase = office.passphrase()?;
     // Whoever restores it needs the same passphrase for everything.
     office.master_key(&passphrase).await?;
-    office.approve(&GuardedAct::new(Act::Export, "backup")).await?;
+    let approved = office.approve(&GuardedAct::new(Act::Export, "backup")).await?;
     let taken_at = office.clock.now();
     let mut text = zeroize::Zeroizing::new(Vec::new());
     let emulated_cards = office.registry.emulated_cards().await? == EmulatedCards::Allowed;
@@ -93,7 +93,9 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
     let rows = office.registry.dump(|row| add(&mut text, &Line::Row(row)).map(drop)).await?;
     add(&mut text, &Line::End { lines: lines.saturating_add(rows) })?;
     let sealed = seal::seal(&text, passphrase.as_str(), &mut office.random)?;
-    write_whole(file, &sealed)?;
+    let written = UnfinishedFile::beside(file, ".issuer-backup-", &sealed)?;
+    office.registry.spend(&approved, office.clock.now()).await?;
+    written.put_in_place(file)?;
     let sha256 = hex::encode(Sha256::digest(&sealed));
     match format {
         Format::Json => output::json(&Summary {
@@ -140,16 +142,6 @@ fn home_files(home: &Home) -> Result<Vec<Line>, Failure> {
         }
     }
     Ok(lines)
-}
-
-/// A new file, mode 0600, whole or not at all.
-fn write_whole(path: &Path, contents: &[u8]) -> Result<(), Failure> {
-    let failed = |error: &std::io::Error| Failure::file(path, error);
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
-    file.write_all(contents).and_then(|()| file.as_file().sync_all()).map_err(|error| failed(&error))?;
-    file.persist_noclobber(path).map_err(|error| failed(&error.error))?;
-    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed(&error))
 }
 
 /// A backup, read.
@@ -227,7 +219,7 @@ pub async fn restore(
     let origin = origin::Origin::of(&contents.rows)?;
     arguments.published.iter().try_for_each(|directory| origin.check(directory))?;
     let now = SystemClock.now();
-    let staging = stage_beside(home.path(), ".issuer-restore-")?;
+    let staging = UnfinishedFolder::beside(home.path(), ".issuer-restore-")?;
     let staged = Home::new(staging.path());
     contents.write_files(&staged)?;
     let url = surroundings.registry.clone().unwrap_or_else(|| staged.default_registry());
@@ -242,7 +234,7 @@ pub async fn restore(
             return Err(failure);
         }
     };
-    put_in_place(staging, home.path())?;
+    staging.put_in_place(home.path())?;
     let url = surroundings.registry.clone().unwrap_or_else(|| home.default_registry());
     let registry = Registry::open(&url, surroundings.actor()?).await?;
     registry.restored().await?;
@@ -301,7 +293,8 @@ async fn agree(office: &Office, digest: &str) -> Result<(), Failure> {
             "a restore of this registry needs a second operator at the same desk: --second-operator LOCATOR; nothing was restored",
         ));
     }
-    office.approve(&GuardedAct::new(Act::Restore, digest)).await
+    let approved = office.approve(&GuardedAct::new(Act::Restore, digest)).await?;
+    Ok(office.registry.spend(&approved, office.clock.now()).await?)
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub(super) async fn run(
         ChainHash::of(other.as_der()),
         domains.join(", ")
     );
-    office.approve(&GuardedAct::new(Act::OtherDomain, &details)).await?;
+    let approved = office.approve(&GuardedAct::new(Act::OtherDomain, &details)).await?;
     let now = office.time_to_sign().await?;
     let passphrase = office.passphrase()?;
     let mut root = office.authority(AuthorityName::Root, &passphrase).await?;
@@ -70,7 +70,8 @@ pub(super) async fn run(
         )
         .map_err(named)?;
     let name = AuthorityName::Root;
-    let cross = record::sign(office, (name, &mut root), (CROSS, &number), unsigned, now).await?;
+    let signing = (unsigned, approved);
+    let cross = record::sign_approved(office, (name, &mut root), (CROSS, &number), signing, now).await?;
     let generation =
         keys.iter().find(|key| key.name == name && key.is_current).map_or(1, |key| key.generation);
     office

@@ -6,9 +6,10 @@ use super::super::failure::Failure;
 use super::super::office::Office;
 use crate::ca::lint::lint;
 use crate::ca::{Authority, Certificate, SerialNumber, UnsignedCertificate};
+use crate::clock::Clock;
 use crate::domain::AuthorityName;
 use crate::personalization::domain_serial;
-use crate::registry::NewCertificate;
+use crate::registry::{Approved, NewCertificate};
 
 /// Stores what is to be signed, signs it, and stores that.
 ///
@@ -19,6 +20,21 @@ pub(super) async fn sign(
     (name, authority): (AuthorityName, &mut Authority),
     (profile, number): (&str, &SerialNumber),
     unsigned: UnsignedCertificate,
+    now: Timestamp,
+) -> Result<Certificate, Failure> {
+    let approved = Approved::default();
+    sign_approved(office, (name, authority), (profile, number), (unsigned, approved), now).await
+}
+
+/// The same of what another operator approved: that is spent with the signature.
+///
+/// # Errors
+/// As [`sign`].
+pub(super) async fn sign_approved(
+    office: &Office,
+    (name, authority): (AuthorityName, &mut Authority),
+    (profile, number): (&str, &SerialNumber),
+    (unsigned, approved): (UnsignedCertificate, Approved),
     now: Timestamp,
 ) -> Result<Certificate, Failure> {
     let linted = lint(unsigned)?;
@@ -37,7 +53,9 @@ pub(super) async fn sign(
     };
     office.registry.reserve_certificate(&reserved, now).await?;
     let certificate = authority.sign(linted)?;
-    office.registry.record_signature(&serial, certificate.as_der(), now).await?;
+    let registry = &office.registry;
+    let recording = registry.record_signature(&serial, certificate.as_der(), now);
+    registry.spending(approved, office.clock.now(), recording).await?;
     office.registry.confirm_delivery(&serial, now).await?;
     Ok(certificate)
 }

@@ -29,9 +29,9 @@ use sha2::{Digest, Sha256};
 
 use super::audit::notary::{self, FirstKey};
 use super::failure::{Failure, Status};
-use super::init::{put_in_place, stage_beside};
 use super::office::Office;
 use super::output::{self, Format};
+use super::unfinished::UnfinishedFolder;
 use crate::ca::Certificate;
 use crate::ca::certificate::to_pem;
 use crate::clock::Clock;
@@ -93,8 +93,9 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     if events.is_empty() {
         return Err(Failure::new("no-events", format!("nothing is recorded about {person}")));
     }
-    office.approve(&GuardedAct::new(Act::Export, &format!("evidence {}", holder.mail.as_str()))).await?;
-    let staging = stage_beside(to, ".evidence-")?;
+    let act = GuardedAct::new(Act::Export, &format!("evidence {}", holder.mail.as_str()));
+    let approved = office.approve(&act).await?;
+    let staging = UnfinishedFolder::beside(to, ".issuer-evidence-")?;
     let mut folder = Folder { root: staging.path().to_owned(), manifest: String::new() };
     let now = office.clock.now();
     let (checkpoints, signers) = write_events(office, &mut folder, &events).await?;
@@ -112,7 +113,8 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     let manifest = std::mem::take(&mut folder.manifest);
     folder.write("manifest.sha256", manifest.as_bytes())?;
     folder.write("manifest.sig", &signature)?;
-    put_in_place(staging, to)?;
+    office.registry.spend(&approved, office.clock.now()).await?;
+    staging.put_in_place(to)?;
     match format {
         Format::Json => output::json(&Summary {
             folder: to.display().to_string(),

@@ -15,10 +15,12 @@ use super::super::output;
 use super::session::{Presence, PresentedCard};
 use crate::clock::Clock;
 use crate::domain::{
-    Act, Actor, ApprovalCommand, ChainHash, GuardedAct, Operator, OperatorId, Party, Permission,
+    Act, Actor, ApprovalCommand, ApprovalId, ChainHash, GuardedAct, Operator, OperatorId, Party, Permission,
     can_approve_each_other,
 };
-use crate::registry::RegistryError;
+#[cfg(doc)]
+use crate::registry::Registry;
+use crate::registry::{Approved, RegistryError};
 
 /// A card, and where its PIN comes from.
 #[derive(Clone, Debug)]
@@ -57,10 +59,10 @@ enum Session {
     Open { key: ChainHash, presence: Presence },
     /// The card left.
     Ended,
-}
-
     /// Nobody could log in, and whoever has the passphrase of the keys was let through.
     Recovering,
+}
+
 impl Guard {
     /// Nobody is logged in yet.
     pub fn new(login: Actor, chosen: Chosen, second: Option<OperatorCard>) -> Self {
@@ -77,8 +79,6 @@ impl Guard {
         *self.session() = Session::Closed;
     }
 
-    /// Whether a second operator is at the same desk.
-    pub(in crate::desk) const fn has_second(&self) -> bool {
     /// Whether whoever has the passphrase works, because no operator can.
     pub(in crate::desk) fn is_recovering(&self) -> bool {
         matches!(*self.session(), Session::Recovering)
@@ -91,6 +91,8 @@ impl Guard {
         }
     }
 
+    /// Whether a second operator is at the same desk.
+    pub(in crate::desk) const fn has_second(&self) -> bool {
         self.second.is_some()
     }
 
@@ -130,13 +132,11 @@ impl Office {
     /// No card, a card that is no operator's or not good any more, a wrong PIN, the wrong role, a card that left. What was
     /// refused is in the log.
     pub async fn authorize(&self, action: Permission) -> Result<(), Failure> {
+        self.guard.stop_recovering();
         self.admit(action).await?;
         self.settle_configuration(action).await
-        self.guard.stop_recovering();
     }
 
-    /// What needs nobody asks nobody for the card that `config.toml` names: a timer has none. Whoever names a card all the
-    /// same, or is logged in, is named in the log.
     /// The same where no operator who may do it has a good card any more: for whoever has the passphrase of the keys, and
     /// for this once.
     ///
@@ -154,6 +154,8 @@ impl Office {
         self.settle_configuration(action).await
     }
 
+    /// What needs nobody asks nobody for the card that `config.toml` names: a timer has none. Whoever names a card all the
+    /// same, or is logged in, is named in the log.
     async fn admit(&self, action: Permission) -> Result<(), Failure> {
         let login = &self.guard.login;
         let has_operators = self.registry.has_operators().await?;
@@ -208,9 +210,9 @@ impl Office {
         if needs_two && good(Permission::Approve).is_some() {
             self.admit_beside_approver(action, now).await?;
         }
+        *self.guard.session() = Session::Recovering;
         self.registry.act_as(Some(recovering(&self.guard.login)));
         Ok(())
-        *self.guard.session() = Session::Recovering;
     }
 
     /// An administrator, where nobody could approve, or nobody else has a good card.
@@ -263,11 +265,12 @@ impl Office {
     ///
     /// # Errors
     /// Nobody else has granted it: it is asked for then, and the message says how it is granted.
-    pub async fn approve(&self, act: &GuardedAct) -> Result<(), Failure> {
+    pub async fn approve(&self, act: &GuardedAct) -> Result<Approved, Failure> {
         self.refuse_edited_authority(act.act().as_str()).await?;
         let demanded = self.registry.dual_control().await?;
-        if !is_demanded(&demanded, act.act()) {
-            return Ok(());
+        // Who recovers a desk was let through beside an approver, where there is one.
+        if !is_demanded(&demanded, act.act()) || self.guard.is_recovering() {
+            return Ok(Approved::default());
         }
         let Some(key) = self.guard.key()? else {
             return Err(Failure::new("operator-needed", format!("{} needs two operators", act.act())));
@@ -275,16 +278,17 @@ impl Office {
         let operator = self.registry.operator_of_key(&key).await?;
         let operator = operator.ok_or_else(|| Failure::new("operator-unknown", NO_LONGER))?;
         let (party, now) = (Party::of(&operator), self.clock.now());
-        if let Some(id) = self.registry.use_approval(act, &party, now).await? {
-            output::progress(&format!("approval {} is used", id.0));
-            return Ok(());
+        if let Some(approved) = self.registry.granted(act, &party, now).await? {
+            let id = approved.id().unwrap_or(ApprovalId(0)).0;
+            output::progress(&format!("approval {id} allows it"));
+            return Ok(approved);
         }
         let id = self.registry.ask_approval(act, "", &party, now).await?;
         if let Some(second) = &self.guard.second {
             self.grant_at_once(second, id, act).await?;
             self.registry.act_as(Some(actor(&operator)));
-            if self.registry.use_approval(act, &party, now).await?.is_some() {
-                return Ok(());
+            if let Some(approved) = self.registry.granted(act, &party, now).await? {
+                return Ok(approved);
             }
         }
         let record = self.registry.approval(id).await?;
@@ -305,7 +309,7 @@ impl Office {
     async fn grant_at_once(
         &self,
         second: &OperatorCard,
-        id: crate::domain::ApprovalId,
+        id: ApprovalId,
         act: &GuardedAct,
     ) -> Result<(), Failure> {
         let (other, _) = self.log_in(second, Permission::Approve.as_str()).await?;

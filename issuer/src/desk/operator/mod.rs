@@ -17,6 +17,7 @@ use crate::domain::{
     Act, Cardholder, ChainHash, GuardedAct, Operator, Permission, Role, Roles, SerialNumber,
     can_approve_each_other,
 };
+use crate::registry::Approved;
 pub(super) use guard::is_demanded;
 pub use guard::{Chosen, Guard, OperatorCard};
 use session::{PresentedCard, key_of};
@@ -132,12 +133,17 @@ async fn add(
     }
     let (serial, key) = certificate_of(office, &holder, card, how).await?;
     let mail = holder.mail.as_str();
-    // In a recovery the second operator was asked before.
-    if how == How::Administering {
-        let details = format!("add operator {mail} {roles} {serial}");
-        office.approve(&GuardedAct::new(Act::DualControl, &details)).await?;
-    }
-    let id = office.registry.add_operator(holder.id, (&serial, &key), roles, office.clock.now()).await?;
+    let approved = match how {
+        How::Administering => {
+            let details = format!("add operator {mail} {roles} {serial}");
+            office.approve(&GuardedAct::new(Act::DualControl, &details)).await?
+        }
+        // The second operator was asked before.
+        How::Recovering => Approved::default(),
+    };
+    let (registry, now) = (&office.registry, office.clock.now());
+    let adding = registry.add_operator(holder.id, (&serial, &key), roles, now);
+    let id = registry.spending(approved, now, adding).await?;
     match format {
         Format::Json => output::json(&serde_json::json!({
             "operator": id.0, "name": holder.name.as_str(), "roles": roles.to_string(), "certificate": serial.to_string()
@@ -181,24 +187,18 @@ async fn certificate_of(
     office: &Office,
     holder: &Cardholder,
     shown: Option<&OperatorCard>,
+    how: How,
 ) -> Result<(SerialNumber, ChainHash), Failure> {
     let name = holder.name.as_str();
     let presented = shown.map(|card| PresentedCard::open(&card.locator)).transpose()?;
     let registered = office.registry.authentication_certificate(holder.id).await?;
     let (serial, der) = registered.ok_or_else(|| {
         Failure::new(
-    how: How,
             "no-card",
             format!("{name} has no card whose certificate for 9A is good; issue one first"),
         )
     })?;
     let certificate = Certificate::from_der(der)?;
-    if let (Some(presented), Some(card)) = (presented, shown) {
-        if presented.certificate().as_der() != certificate.as_der() {
-            let message = format!(
-                "the card that was shown has certificate {}, and {name}'s card has {serial}; show the right card",
-                presented.certificate().serial_number()
-            );
     if certificate.not_after() < office.clock.now() {
         let option = if how == How::Recovering { " --recover" } else { "" };
         let message = format!(
@@ -208,6 +208,12 @@ async fn certificate_of(
         );
         return Err(Failure::new("card-expired", message));
     }
+    if let (Some(presented), Some(card)) = (presented, shown) {
+        if presented.certificate().as_der() != certificate.as_der() {
+            let message = format!(
+                "the card that was shown has certificate {}, and {name}'s card has {serial}; show the right card",
+                presented.certificate().serial_number()
+            );
             return Err(Failure::new("operator-unknown", message));
         }
         presented.prove(&card.pin, name)?;
@@ -246,8 +252,9 @@ async fn remove(
         return Err(Failure::new("no-approver", message));
     }
     let details = format!("remove operator {} {}", operator.id.0, holder.mail.as_str());
-    office.approve(&GuardedAct::new(Act::DualControl, &details)).await?;
-    office.registry.remove_operator(operator.id, why, office.clock.now()).await?;
+    let approved = office.approve(&GuardedAct::new(Act::DualControl, &details)).await?;
+    let (registry, now) = (&office.registry, office.clock.now());
+    registry.spending(approved, now, registry.remove_operator(operator.id, why, now)).await?;
     match format {
         Format::Json => output::json(&serde_json::json!({ "removed": operator.id.0, "name": name }))?,
         Format::Text => output::line(&format!("{name} is an operator no longer."))?,
