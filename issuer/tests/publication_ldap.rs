@@ -145,15 +145,6 @@ fn nothing_of_others_is_touched_and_ours_goes_when_it_is_revoked() {
     assert!(String::from_utf8_lossy(&text.stdout).contains("Key Compromise"));
 }
 
-/// The same program on another day (libfaketime): `-m` for programs with threads, and only the clock of the day.
-fn on_another_day(desk: &Desk, later: &str, arguments: &[&str]) -> Run {
-    let issuer = desk.command(arguments);
-    let mut command = Command::new("faketime");
-    command.args(["-m", "-f", later]).arg(issuer.get_program()).args(issuer.get_args());
-    command.current_dir(desk.directory.path()).env("FAKETIME_DONT_FAKE_MONOTONIC", "1").stdin(Stdio::null());
-    desk_support::run(&mut command)
-}
-
 #[test]
 fn what_has_expired_of_ours_leaves_and_nothing_of_others() {
     let (desk, server) = (desk_with_alice(), Slapd::start());
@@ -169,7 +160,7 @@ fn what_has_expired_of_ours_leaves_and_nothing_of_others() {
     publish(&desk, &server, server.port).expect(0);
     let of_alice = || server.values(BASE, "(mail=alice@example.org)", CERTIFICATES);
     assert_eq!(of_alice().len(), 3);
-    let pending = |later: &str| on_another_day(&desk, later, &["publish", "--pending"]);
+    let pending = |later: &str| desk.on_another_day(later, &["publish", "--pending"]);
     // A day before they end, and two days later; what is not ours stays, expired as it is.
     pending("+822d").expect(0);
     assert_eq!(of_alice().len(), 3);
@@ -346,4 +337,91 @@ fn a_run_that_is_killed_at_any_request_is_completed_by_the_next() {
         assert_eq!(server.values(BASE, "(objectClass=pkiCA)", CRL).len(), 3);
         assert_eq!(desk.json(&["target", "list"])[1]["waiting"], 0);
     }
+}
+
+/// Past our program: CRL and CA certificate overwritten, one cut off; beside them somebody else's.
+#[test]
+fn damaged_values_of_ours_are_healed_and_those_of_others_stay() {
+    let (desk, mut server) = (desk_with_alice(), Slapd::start());
+    publish(&desk, &server, server.port).expect(0);
+    let entry = format!("cn=Example Org People CA,{BASE}");
+    let of_authority = |server: &Slapd, attribute: &str| server.values(&entry, "(objectClass=*)", attribute);
+    let authority = of_authority(&server, "cACertificate;binary");
+    let crl = of_authority(&server, CRL).pop_first().unwrap();
+    let theirs = their_crl(&server);
+    let file = |name: &str, contents: &[u8]| {
+        std::fs::write(desk.path(name), contents).unwrap();
+        desk.text(name)
+    };
+    let overwritten = |mut whole: Vec<u8>| {
+        *whole.last_mut().unwrap() ^= 1;
+        whole
+    };
+    let (bad_crl, good) = (overwritten(crl.clone()), authority.first().unwrap());
+    let (crl_file, ca_file) = (file("bad.crl", &bad_crl), file("bad.cer", &overwritten(good.clone())));
+    let theirs_file = file("theirs.crl", &theirs);
+    let change = format!(
+        "dn: {entry}\nchangetype: modify\nreplace: {CRL}\n{CRL}:< file://{crl_file}\n{CRL}:< file://{theirs_file}\n-\n\
+         replace: cACertificate;binary\ncACertificate;binary:< file://{ca_file}\n"
+    );
+    let changed = server.modify(&change);
+    assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
+    assert!(of_authority(&server, CRL).contains(&bad_crl));
+
+    let healed = published(&publish(&desk, &server, server.port));
+    assert_eq!(healed["state"], "done", "{healed}");
+    let told = healed["troubles"].to_string();
+    assert!(told.contains(CRL) && told.contains("cACertificate") && told.contains("is replaced"), "{healed}");
+    assert_eq!(of_authority(&server, "cACertificate;binary"), authority);
+    let mut crls = of_authority(&server, CRL);
+    assert!(
+        crls.remove(&theirs) && !crls.contains(&bad_crl),
+        "somebody else's is gone, or the damaged one not"
+    );
+    assert_eq!(crls.len(), 1);
+    std::fs::write(desk.path("crl.der"), crls.first().unwrap()).unwrap();
+    let chain = desk.publish().join("ca-chain.pem");
+    let judged = openssl(&[
+        "crl",
+        "-inform",
+        "DER",
+        "-noout",
+        "-in",
+        &desk.text("crl.der"),
+        "-CAfile",
+        chain.to_str().unwrap(),
+    ]);
+    assert!(String::from_utf8_lossy(&judged.stderr).contains("verify OK"), "{judged:?}");
+
+    // Cut off, as no server takes it over LDAP: written into its database.
+    server.sleep();
+    let (whole, half) = (crls.first().unwrap().clone(), crl[..crl.len() / 2].to_vec());
+    server.overwrite_asleep(&whole, &half);
+    server.wake();
+    assert_eq!(of_authority(&server, CRL), BTreeSet::from([half, theirs.clone()]));
+    let healed = published(&publish(&desk, &server, server.port));
+    assert_eq!(healed["state"], "done", "{healed}");
+    let mut crls = of_authority(&server, CRL);
+    assert!(crls.remove(&theirs) && crls.len() == 1 && crls.first().unwrap().len() >= crl.len(), "{crls:?}");
+    let again = published(&publish(&desk, &server, server.port));
+    assert_eq!(again["troubles"].as_array().unwrap().len(), 0, "{again}");
+}
+
+/// A CRL of another organisation, DER.
+fn their_crl(server: &Slapd) -> Vec<u8> {
+    let at = |name: &str| server.text(name);
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", &at("their.key")];
+    let made = ["req", "-x509", "-days", "3", "-subj", "/CN=another CA", "-out", &at("their.pem")];
+    assert!(openssl(&[&made[..], &key].concat()).status.success());
+    std::fs::write(server.path("index.txt"), "").unwrap();
+    let config = format!(
+        "[ca]\ndefault_ca = d\n[d]\ndatabase = {}\ndefault_md = sha256\ndefault_crl_days = 3\n",
+        at("index.txt")
+    );
+    std::fs::write(server.path("ca.cnf"), config).unwrap();
+    let (config, key, issuer, out) = (at("ca.cnf"), at("their.key"), at("their.pem"), at("their.crl.pem"));
+    let made =
+        openssl(&["ca", "-config", &config, "-gencrl", "-keyfile", &key, "-cert", &issuer, "-out", &out]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    openssl(&["crl", "-in", &out, "-outform", "DER"]).stdout
 }

@@ -128,6 +128,21 @@ impl Slapd {
         values.map(|value| base64ct::Base64::decode_vec(value).unwrap()).collect()
     }
 
+    /// Puts other octets in the place of a value in the database of the sleeping server, whatever its schema says of them.
+    pub fn overwrite_asleep(&self, value: &[u8], other: &[u8]) {
+        use base64ct::{Base64, Encoding};
+        let config = self.text("slapd.conf");
+        let dumped =
+            Command::new("/usr/sbin/slapcat").args(["-f", &config]).output().expect("slapd is installed");
+        assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
+        let entries = String::from_utf8(dumped.stdout).unwrap().replace("\n ", "");
+        let changed = entries.replace(&Base64::encode_string(value), &Base64::encode_string(other));
+        assert_ne!(changed, entries, "the value is not there");
+        std::fs::remove_dir_all(self.path("db")).unwrap();
+        std::fs::create_dir(self.path("db")).unwrap();
+        self.load(&changed);
+    }
+
     /// Changes entries past our program.
     pub fn modify(&self, ldif: &str) -> Output {
         let file = self.path("change.ldif");

@@ -49,9 +49,6 @@ impl Run<'_> {
             self.settle(&waiting, together, &mut report).await?;
         }
         self.addresses(target, &directory, &ours, &mut report).await?;
-        if !report.troubles.is_empty() {
-            report.state = "partly";
-        }
         Ok(report)
     }
 
@@ -98,14 +95,16 @@ impl Run<'_> {
         let mut done = Vec::new();
         for (item, outcome) in items.iter().zip(outcomes) {
             match outcome {
-                Outcome::Done { changed } => {
+                Outcome::Done { changed, mended } => {
                     done.push(item);
+                    report.troubles.extend(mended);
                     if changed { report.written += 1 } else { report.unchanged += 1 }
                 }
                 Outcome::Trouble(trouble) => {
                     let next = retry_at(self.now, item.failures);
                     self.office.registry.outbox_failed(item, &trouble, next).await?;
                     report.troubles.push(trouble);
+                    report.state = "partly";
                 }
             }
         }
@@ -165,11 +164,12 @@ fn pairs(key: &AuthorityKey) -> Result<Vec<Vec<u8>>, Failure> {
 
 /// What became of several entries that are one thing.
 fn together(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
-    let mut all = Outcome::Done { changed: false };
+    let mut all = Outcome::Done { changed: false, mended: Vec::new() };
     for outcome in outcomes {
         all = match (all, outcome) {
-            (Outcome::Done { changed }, Outcome::Done { changed: too }) => {
-                Outcome::Done { changed: changed || too }
+            (Outcome::Done { changed, mut mended }, Outcome::Done { changed: too, mended: more }) => {
+                mended.extend(more);
+                Outcome::Done { changed: changed || too, mended }
             }
             (Outcome::Trouble(first), Outcome::Trouble(second)) => {
                 Outcome::Trouble(format!("{first}; {second}"))

@@ -49,6 +49,31 @@ pub fn replacement(attribute: &str, present: &[Vec<u8>], change: &Difference) ->
     Mod::Replace(attribute.as_bytes().to_vec(), kept.cloned().collect())
 }
 
+/// How an attribute with a matching rule is brought there: value by value, or as a whole where one of ours is so damaged that
+/// the rule cannot find it.
+pub(super) fn modifications(
+    attribute: &str,
+    present: &[Vec<u8>],
+    change: &Difference,
+    is_readable: impl Fn(&[u8]) -> bool,
+) -> Vec<Mod<Vec<u8>>> {
+    if change.remove.iter().all(|value| is_readable(value)) {
+        return change.modifications(attribute);
+    }
+    vec![replacement(attribute, present, change)]
+}
+
+/// What is said of damaged values of ours among those that are removed.
+pub(super) fn mended(
+    name: &str,
+    attribute: &str,
+    change: &Difference,
+    is_damaged: impl Fn(&[u8]) -> bool,
+) -> Option<String> {
+    let has_damaged = change.remove.iter().any(|value| is_damaged(value));
+    has_damaged.then(|| format!("{name}: {attribute} of ours was damaged, and is replaced"))
+}
+
 /// The values of an attribute, whichever way the server writes its options.
 pub(super) fn values(entry: &SearchEntry, attribute: &str) -> Vec<Vec<u8>> {
     let wanted = attribute.split(';').next().unwrap_or(attribute);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use ldap3::{Ldap, Scope, SearchEntry, dn_escape};
 
-use super::attribute::{Difference, difference, replacement, values};
+use super::attribute::{self, Difference, difference, replacement, values};
 use super::cross_pair;
 use super::{LdapFailure, LdapTarget, Ours, Outcome};
 use crate::ca::{Certificate, SerialNumber};
@@ -71,18 +71,25 @@ impl Publisher<'_> {
             return self.add(ldap, &name, &common_name).await;
         };
         let changes = match self.changes(&present) {
-            Ok(changes) if changes.is_empty() => return Ok(Outcome::Done { changed: false }),
+            Ok(changes) if changes.is_empty() => return Ok(Outcome::UNCHANGED),
             Ok(changes) => changes,
             Err(trouble) => return Ok(Outcome::Trouble(format!("{name}: {trouble}"))),
         };
         let modifications = changes.iter().flat_map(|(attribute, change)| match *attribute {
             CRL | DELTA | PAIRS => vec![replacement(attribute, &values(&present, attribute), change)],
+            CERTIFICATES => {
+                attribute::modifications(attribute, &values(&present, attribute), change, is_certificate)
+            }
             _ => change.modifications(attribute),
         });
         let modifications = modifications.collect();
+        let mended = changes.iter().filter_map(|(attribute, change)| {
+            attribute::mended(&name, attribute, change, |value| self.is_damaged(attribute, value))
+        });
+        let mended = mended.collect();
         let result = ldap.modify(&name, modifications).await;
         match result.and_then(ldap3::LdapResult::success).map_err(|error| said(&error)) {
-            Ok(_) => self.read_back(ldap, &name).await,
+            Ok(_) => self.read_back(ldap, &name, mended).await,
             Err(trouble) => of_one_entry(&name, trouble).map(Outcome::Trouble),
         }
     }
@@ -102,16 +109,21 @@ impl Publisher<'_> {
         }
         let result = ldap.add(name, attributes).await;
         match result.and_then(ldap3::LdapResult::success).map_err(|error| said(&error)) {
-            Ok(_) => self.read_back(ldap, name).await,
+            Ok(_) => self.read_back(ldap, name, Vec::new()).await,
             Err(trouble) => of_one_entry(name, trouble).map(Outcome::Trouble),
         }
     }
 
-    async fn read_back(&self, ldap: &mut Ldap, name: &str) -> Result<Outcome, LdapTrouble> {
+    async fn read_back(
+        &self,
+        ldap: &mut Ldap,
+        name: &str,
+        mended: Vec<String>,
+    ) -> Result<Outcome, LdapTrouble> {
         let present = read(ldap, name).await?;
         let holds = present.is_some_and(|present| self.changes(&present).is_ok_and(|left| left.is_empty()));
         Ok(if holds {
-            Outcome::Done { changed: true }
+            Outcome::Done { changed: true, mended }
         } else {
             Outcome::Trouble(format!(
                 "the directory said that {name} is written, but read back it holds something else; look at the server"
@@ -149,6 +161,7 @@ impl Publisher<'_> {
                 PAIRS => self.is_our_pair(value),
                 _ => self.ours.is_crl_of(value, key),
             };
+            let is_ours = |value: &[u8]| is_ours(value) || self.is_damaged(attribute, value);
             let change = difference(&present, &wanted, is_ours);
             if attribute == CRL && wanted.is_empty() {
                 // No CRL was made yet: whatever is there stays.
@@ -168,17 +181,34 @@ impl Publisher<'_> {
         let end = |serial: &SerialNumber| {
             self.entry.ends.iter().find(|(known, _)| known == serial).map(|(_, end)| *end)
         };
-        for (old, new) in replaced.iter().flat_map(|old| wanted.iter().map(move |new| (old, new))) {
+        let key = self.entry.certificate.subject_key_identifier();
+        // Of a damaged one nothing can be said; the new one was compared with its predecessor before it was kept.
+        let whole = replaced.iter().filter(|old| self.ours.is_crl_of(old, key));
+        for (old, new) in whole.flat_map(|old| wanted.iter().map(move |new| (old, new))) {
             check_succession(Some(old), new, self.clock, end)
                 .map_err(|refusal| format!("the CRL was not published: {refusal}; the one there stays"))?;
         }
         Ok(())
     }
 
+    /// Whether a value of this attribute says that it is ours, and was damaged.
+    fn is_damaged(&self, attribute: &str, value: &[u8]) -> bool {
+        let own = &self.entry.certificate;
+        match attribute {
+            CERTIFICATES => self.ours.is_damaged_authority(value, own),
+            CRL | DELTA => self.ours.is_damaged_crl_of(value, own.subject_key_identifier()),
+            _ => false,
+        }
+    }
+
     fn is_our_pair(&self, value: &[u8]) -> bool {
         let Ok(pair) = cross_pair::decode(value) else { return false };
         pair.iter().flatten().any(|one| self.ours.is_authority(one.as_der()))
     }
+}
+
+pub(super) fn is_certificate(value: &[u8]) -> bool {
+    Certificate::from_der(value.to_vec()).is_ok()
 }
 
 async fn read(ldap: &mut Ldap, name: &str) -> Result<Option<SearchEntry>, LdapTrouble> {

@@ -1,7 +1,8 @@
 //! Publication into an LDAP directory (RFC 4511, schema of RFC 4523).
 //!
 //! - [`target`]: which directory, and where things lie there.
-//! - [`ours`]: which values are ours: those that one of our authorities signed. No other value is ever touched.
+//! - [`ours`]: which values are ours: those that one of our authorities signed. No other value is ever touched, but what says
+//!   that it is ours and was damaged (`claims`).
 //! - [`attribute`]: what is to be removed and added, so that an attribute holds what it shall.
 //! - `people`: `userCertificate;binary` of the entries that have a mail address; `authority`: the entry of an authority
 //!   with `cACertificate;binary`, `certificateRevocationList;binary`, `deltaRevocationList;binary` and
@@ -13,6 +14,7 @@
 
 pub mod attribute;
 mod authority;
+mod claims;
 pub mod cross_pair;
 pub mod ours;
 mod people;
@@ -31,9 +33,16 @@ pub enum Outcome {
     Done {
         /// Something was changed.
         changed: bool,
+        /// What of ours was damaged, and is replaced.
+        mended: Vec<String>,
     },
     /// It does not; why, and what to do.
     Trouble(String),
+}
+
+impl Outcome {
+    /// Nothing was to be done.
+    const UNCHANGED: Self = Self::Done { changed: false, mended: Vec::new() };
 }
 
 /// Why a directory as a whole could not be worked off.

@@ -2,10 +2,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ldap3::{Ldap, Scope, SearchEntry, ldap_escape};
+use ldap3::{Ldap, Mod, Scope, SearchEntry, ldap_escape};
 use tokio::task::JoinSet;
 
-use super::attribute::{Difference, difference, values};
+use super::attribute::{self, difference, values};
+use super::authority::is_certificate;
 use super::{LdapFailure, LdapTarget, Ours, Outcome};
 use crate::ldap_client::{self, LdapTrouble, said};
 
@@ -98,11 +99,11 @@ async fn bring(
     let mut changes = JoinSet::new();
     for (index, entry) in wanted.iter().enumerate() {
         match plan(place, ours, entry, entries_of(&before, entry)) {
-            Ok(None) => outcomes.push(Outcome::Done { changed: false }),
-            Ok(Some((name, change))) => {
+            Ok(None) => outcomes.push(Outcome::UNCHANGED),
+            Ok(Some(Planned { name, modifications, mended })) => {
                 let mut ldap = ldap.clone();
-                changes.spawn(async move { (index, modify(&mut ldap, &name, &change).await) });
-                outcomes.push(Outcome::Done { changed: true });
+                changes.spawn(async move { (index, modify(&mut ldap, &name, modifications).await) });
+                outcomes.push(Outcome::Done { changed: true, mended: mended.into_iter().collect() });
             }
             Err(trouble) => outcomes.push(Outcome::Trouble(trouble)),
         }
@@ -118,7 +119,7 @@ async fn bring(
     }
     let after = find(ldap, place, wanted).await?;
     for (entry, outcome) in wanted.iter().zip(&mut outcomes) {
-        let was_changed = matches!(outcome, Outcome::Done { changed: true });
+        let was_changed = matches!(outcome, Outcome::Done { changed: true, .. });
         if was_changed && !matches!(plan(place, ours, entry, entries_of(&after, entry)), Ok(None)) {
             *outcome = Outcome::Trouble(format!(
                 "the directory said that the certificates of {} are written, but read back its entry holds others; look at the server",
@@ -134,12 +135,18 @@ fn entries_of<'a>(found: &'a BTreeMap<String, Vec<Found>>, wanted: &AddressEntry
 }
 
 /// What is to be changed, and where.
+struct Planned {
+    name: String,
+    modifications: Vec<Mod<Vec<u8>>>,
+    mended: Option<String>,
+}
+
 fn plan(
     place: &Place,
     ours: &Ours,
     wanted: &AddressEntry,
     found: &[Found],
-) -> Result<Option<(String, Difference)>, String> {
+) -> Result<Option<Planned>, String> {
     let (address, base) = (&wanted.address, &place.base);
     match found {
         // Who is not there finds no certificate either.
@@ -149,9 +156,15 @@ fn plan(
             place.mail
         )),
         [entry] => {
-            let is_ours = |value: &[u8]| ours.is_of_address(value, address);
-            let change = difference(&entry.certificates, &wanted.certificates, is_ours);
-            Ok((!change.is_empty()).then(|| (entry.name.clone(), change)))
+            let is_damaged = |value: &[u8]| ours.is_damaged_of_address(value, address);
+            let is_ours = |value: &[u8]| ours.is_of_address(value, address) || is_damaged(value);
+            let present = &entry.certificates;
+            let change = difference(present, &wanted.certificates, is_ours);
+            Ok((!change.is_empty()).then(|| Planned {
+                name: entry.name.clone(),
+                modifications: attribute::modifications(ATTRIBUTE, present, &change, is_certificate),
+                mended: attribute::mended(&entry.name, ATTRIBUTE, &change, is_damaged),
+            }))
         }
         [first, second, ..] => Err(format!(
             "more than one entry below {base} has {}={address} ({} and {}); whose certificates they are cannot be told",
@@ -188,8 +201,12 @@ async fn find(
 }
 
 /// Changes one entry; why it could not, when that is the entry's own affair.
-async fn modify(ldap: &mut Ldap, name: &str, change: &Difference) -> Result<Option<String>, LdapTrouble> {
-    let result = ldap.modify(name, change.modifications(ATTRIBUTE)).await;
+async fn modify(
+    ldap: &mut Ldap,
+    name: &str,
+    modifications: Vec<Mod<Vec<u8>>>,
+) -> Result<Option<String>, LdapTrouble> {
+    let result = ldap.modify(name, modifications).await;
     match result.and_then(ldap3::LdapResult::success).map_err(|error| said(&error)) {
         Ok(_) => Ok(None),
         Err(trouble) => super::authority::of_one_entry(name, trouble).map(Some),

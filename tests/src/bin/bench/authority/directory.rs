@@ -73,7 +73,9 @@ fn published(ours: &Arc<Ours>, entries: &[AddressEntry]) -> Result<Duration> {
     let start = Instant::now();
     let outcomes = publish_addresses(&target, Arc::clone(ours), entries.to_vec())?;
     let time = start.elapsed();
-    if let Some(other) = outcomes.iter().find(|outcome| **outcome != Outcome::Done { changed: true }) {
+    if let Some(other) =
+        outcomes.iter().find(|outcome| **outcome != Outcome::Done { changed: true, mended: Vec::new() })
+    {
         bail!("not every certificate was published: {other:?}");
     }
     ensure!(directory.count()? == entries.len(), "slapd holds {} certificates", directory.count()?);
