@@ -91,6 +91,7 @@ fn published_files_are_served_with_the_home_gone() {
     said("missing");
     std::fs::write(&crl, &whole).unwrap();
     assert!(get(&address, "/health").0.starts_with("HTTP/1.1 200"));
+    all_in_one_is_checked(&public.join("crl.pem"), &address);
 
     // Nothing of it is open for writing but what the program was started with.
     for entry in std::fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap() {
@@ -103,6 +104,66 @@ fn published_files_are_served_with_the_home_gone() {
     let pid = rustix::process::Pid::from_child(&server);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert!(server.wait().unwrap().success(), "the server did not end well when told to");
+}
+
+/// `crl.pem` is what most programs verify with: it is checked as the CRLs in it are.
+fn all_in_one_is_checked(file: &std::path::Path, address: &str) {
+    let whole = std::fs::read_to_string(file).unwrap();
+    let (head, _) = get(address, "/crl.pem");
+    assert!(head.starts_with("HTTP/1.1 200") && head.to_lowercase().contains("max-age="), "{head}");
+    let said = |status: &str| {
+        let (head, body) = get(address, "/health");
+        let health: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+        assert_eq!(health[status], serde_json::json!(["crl.pem"]), "{health}");
+    };
+    let second = whole.match_indices("-----BEGIN").nth(1).unwrap().0;
+    let swapped = whole.replacen("MII", "MIJ", 1);
+    for damaged in ["", "no CRL", &whole[..whole.len() - 9], &whole[..second], &format!("{whole}x"), &swapped]
+    {
+        std::fs::write(file, damaged).unwrap();
+        said("damaged");
+        let (head, _) = get(address, "/crl.pem");
+        assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+    }
+    std::fs::remove_file(file).unwrap();
+    said("missing");
+    std::fs::write(file, &whole).unwrap();
+    assert!(get(address, "/health").0.starts_with("HTTP/1.1 200"));
+    assert_eq!(get(address, "/crl.pem").1, whole.as_bytes());
+}
+
+/// What was gone before the server began is told, too: the publication says what it has.
+#[test]
+fn a_crl_that_is_gone_before_the_server_begins_is_told() {
+    let desk = Desk::new();
+    let public = desk.publish();
+    let crl = desk_support::files_below(&public.join("crl")).remove(1);
+    let whole = std::fs::read(&crl).unwrap();
+    std::fs::remove_file(&crl).unwrap();
+    let mut server = Command::new(env!("CARGO_BIN_EXE_issuer"))
+        .args(["serve", "--from"])
+        .arg(&public)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let address = url.trim().strip_prefix("http://").unwrap();
+    let (gone, said) = get(address, "/health");
+    std::fs::write(&crl, &whole).unwrap();
+    let (back, _) = get(address, "/health");
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let name = crl.file_name().unwrap().to_str().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
+    assert!(gone.starts_with("HTTP/1.1 503"), "{gone}");
+    assert_eq!(
+        (&said["status"], &said["missing"]),
+        (&"missing".into(), &serde_json::json!([name])),
+        "{said}"
+    );
+    assert!(back.starts_with("HTTP/1.1 200"), "{back}");
 }
 
 #[test]

@@ -146,6 +146,14 @@ fn health_is_lost_when_a_crl_has_expired() {
     assert_eq!((status, &said["status"]), (503, &"expired".into()), "{said}");
     assert!(!said["expired"].as_array().unwrap().is_empty());
     std::fs::remove_dir_all(site.directory.path().join("crl")).unwrap();
+    let (status, gone) = health(&site, site.world.now);
+    assert_eq!((status, &gone["status"]), (503, &"missing".into()), "{gone}");
+    assert_eq!(gone["missing"].as_array().unwrap().len(), said["crls"].as_array().unwrap().len());
+    // Where no CRL was published at all, none is missed.
+    std::fs::write(site.directory.path().join(".revision"), "1\n").unwrap();
+    std::fs::remove_file(site.directory.path().join("crl.pem")).unwrap();
+    assert_eq!(health(&site, site.world.now).1["missing"], serde_json::json!(["crl.pem"]));
+    std::fs::remove_file(site.directory.path().join(".revision")).unwrap();
     assert_eq!(health(&site, site.world.now).1["status"], "unpublished");
 }
 

@@ -16,6 +16,7 @@ use super::error::PublicationError;
 use super::layout;
 use super::layout::CrlName;
 use super::ocsp_answers::{self, NewAnswers, PublishedAnswers};
+use super::revision::Revision;
 use super::revocation_lists::{self, Damaged, RevocationLists};
 use super::store::FileStore;
 use crate::ca::certificate::verify_signed;
@@ -108,7 +109,9 @@ impl PublishedDirectory {
         files.extend(checked_answers(publication)?);
         files.extend(self.checked_certificates(publication, &issuers)?);
         expired.extend(self.expired(publication.now, &issuers)?);
-        Ok(Report { replaced, ..self.apply(files, expired)? })
+        let lists = files.iter().filter(|(path, _)| path.starts_with(layout::REVOCATIONS));
+        let names = lists.filter_map(|(path, _)| path.file_name()?.to_str()).map(str::to_owned).collect();
+        Ok(Report { replaced, ..self.apply(files, expired, Some(names))? })
     }
 
     /// A CRL that is published.
@@ -134,7 +137,7 @@ impl PublishedDirectory {
         if let Some(published) = self.store.read(&path)? {
             class_list::check_succession(&published, signed)?;
         }
-        self.apply(vec![(path, signed.to_vec())], Vec::new())
+        self.apply(vec![(path, signed.to_vec())], Vec::new(), None)
     }
 
     /// The checkpoint of the issuer's log that is published.
@@ -160,10 +163,12 @@ impl PublishedDirectory {
         self.store.sync()
     }
 
+    /// Writes what has changed; `crls` are the names of all CRLs that are there then, if they can have changed.
     fn apply(
         &self,
         files: Vec<(PathBuf, Vec<u8>)>,
         expired: Vec<PathBuf>,
+        crls: Option<Vec<String>>,
     ) -> Result<Report, PublicationError> {
         let total = files.len();
         let mut changed = Vec::new();
@@ -180,7 +185,10 @@ impl PublishedDirectory {
         };
         let leftovers = self.store.remove_unfinished()?;
         let revision = self.store.read(Path::new(layout::REVISION))?;
-        if changed.is_empty() && expired.is_empty() && leftovers == 0 && revision.is_some() {
+        let revision = revision.map(|text| Revision::parse(&String::from_utf8_lossy(&text)));
+        let names = crls.unwrap_or_else(|| revision.as_ref().map(|old| old.crls.clone()).unwrap_or_default());
+        let is_as_before = revision.as_ref().is_some_and(|old| old.crls == names);
+        if changed.is_empty() && expired.is_empty() && leftovers == 0 && is_as_before {
             return Ok(report);
         }
         // While it is absent, servers look at every file anew; so a run that is killed here does no harm.
@@ -192,9 +200,9 @@ impl PublishedDirectory {
             self.store.remove(&path)?;
         }
         self.store.sync()?;
-        let number = revision.and_then(|text| String::from_utf8(text).ok()?.trim().parse::<u64>().ok());
-        let next = number.unwrap_or_default().wrapping_add(1);
-        self.store.replace(Path::new(layout::REVISION), format!("{next}\n").as_bytes())?;
+        let number = revision.map_or(0, |old| old.number).wrapping_add(1);
+        let next = Revision { number, crls: names };
+        self.store.replace(Path::new(layout::REVISION), next.text().as_bytes())?;
         self.store.sync()?;
         Ok(report)
     }

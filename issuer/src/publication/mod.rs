@@ -1,6 +1,7 @@
 //! Certificates and CRLs for everybody: as files, and over HTTP (RFC 4387).
 //!
-//! - [`layout`]: where things lie; [`directory`]: what is checked before it is written; `store`: atomic files.
+//! - [`layout`]: where things lie; [`directory`]: what is checked before it is written; `store`: atomic files;
+//!   `revision`: which publication that was.
 //! - [`class_list`]: the signed list of classes of readers.
 //! - [`crl_succession`] and [`crl_contents`]: a CRL is compared with its predecessor and with the registry before it
 //!   replaces it; [`crl_refusal`]: why it does not; `revocation_lists`: all of an authority together.
@@ -20,6 +21,7 @@ pub mod ldap;
 pub mod ocsp_answers;
 pub mod ocsp_on_demand;
 pub mod retry;
+mod revision;
 mod revocation_lists;
 pub mod serve;
 pub(crate) mod store;

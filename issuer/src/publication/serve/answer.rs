@@ -72,8 +72,11 @@ impl Server {
         answer
     }
 
-    /// What is to be said of a file, if it is a CRL.
+    /// What is to be said of a file, if it is a CRL or holds such.
     fn crl(&self, file: &Path) -> Option<CrlState> {
+        if file == Path::new(layout::CRLS) {
+            return self.crls.judge_all_in_one();
+        }
         let is_crl = file.parent() == Some(Path::new(layout::REVOCATIONS))
             && file.extension().is_some_and(|extension| extension == "crl");
         let name = file.file_name()?.to_str().filter(|_| is_crl)?;

@@ -1,4 +1,5 @@
-//! The published CRLs as files: whether each is there and whole, and until when it is good.
+//! The published CRLs as files: whether each is there and whole, and until when it is good; `crl.pem` too, which holds those
+//! of all authorities.
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -8,10 +9,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use super::index::Revision;
-use crate::ca::certificate::verify_signed;
+use crate::ca::certificate::{pem_blocks, pem_contents, to_pem, verify_signed};
 use crate::ca::crl::view::CrlView;
 use crate::ca::{CaError, Certificate};
-use crate::publication::layout;
+use crate::publication::layout::{self, CrlKind, CrlName};
+
+const PEM_LABEL: &str = "X509 CRL";
 
 /// What is the matter with a CRL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,16 +56,17 @@ impl CrlFiles {
         Self { root, seen: Mutex::default() }
     }
 
-    /// Every CRL that is there, or was when this publication was first looked at.
+    /// Every CRL that is there, that the publication says it has, or that was there when this publication was first looked at.
     pub(super) fn all(&self) -> BTreeMap<String, CrlState> {
         let before = Revision::of(&self.root);
         let mut names = self.list();
+        names.extend(before.iter().flat_map(Revision::crls));
         if before.is_some() && before == Revision::of(&self.root) {
             let mut seen = self.seen();
             if seen.revision == before {
                 names.extend(seen.names.iter().cloned());
             }
-            seen.judged.retain(|name, _| names.contains(name));
+            seen.judged.retain(|name, _| names.contains(name) || name == layout::CRLS);
             seen.revision = before;
             seen.names.clone_from(&names);
         }
@@ -72,15 +76,32 @@ impl CrlFiles {
     /// One of them; read only if it has changed.
     pub(super) fn judge(&self, name: &str) -> CrlState {
         let file = self.root.join(layout::REVOCATIONS).join(name);
-        let metadata = fs::symlink_metadata(&file).ok().filter(Metadata::is_file);
+        self.look(name, &file, |contents| self.check(contents))
+    }
+
+    /// `crl.pem`: whether it holds whole CRLs and nothing else, that of each authority among them; and until when all of them
+    /// are good. Where nothing was published, none is missed.
+    pub(super) fn judge_all_in_one(&self) -> Option<CrlState> {
+        let file = self.root.join(layout::CRLS);
+        let state = self.look(layout::CRLS, &file, |contents| self.check_pem(contents));
+        (state != CrlState::Missing || Revision::of(&self.root).is_some()).then_some(state)
+    }
+
+    fn look(
+        &self,
+        name: &str,
+        file: &Path,
+        check: impl FnOnce(&[u8]) -> Result<Option<Timestamp>, CaError>,
+    ) -> CrlState {
+        let metadata = fs::symlink_metadata(file).ok().filter(Metadata::is_file);
         let Some(stamp) = metadata.as_ref().map(Stamp::of) else { return CrlState::Missing };
         if let Some((known, state)) = self.seen().judged.get(name)
             && *known == stamp
         {
             return *state;
         }
-        let Ok(contents) = fs::read(&file) else { return CrlState::Damaged };
-        let state = match self.check(&contents) {
+        let Ok(contents) = fs::read(file) else { return CrlState::Damaged };
+        let state = match check(&contents) {
             Ok(next_update) => CrlState::Whole(next_update),
             Err(_) => CrlState::Damaged,
         };
@@ -95,6 +116,30 @@ impl CrlFiles {
             verify_signed(contents, "CRL", authority.public_key())?;
         }
         Ok(crl.next())
+    }
+
+    fn check_pem(&self, contents: &[u8]) -> Result<Option<Timestamp>, CaError> {
+        let damaged = || CaError::NotProven("crl.pem is not what was published");
+        let (mut end, mut written, mut keys) = (None, 0, BTreeSet::new());
+        for block in pem_blocks(contents) {
+            let crl = pem_contents(PEM_LABEL, block.text.as_bytes()).ok_or_else(damaged)?;
+            let next_update = self.check(&crl)?;
+            end = [end, next_update].into_iter().flatten().min();
+            keys.extend(CrlView::from_der(&crl)?.authority_key_identifier().map(hex::encode));
+            // As it is written: nothing between the blocks, nothing behind them.
+            let text = to_pem(PEM_LABEL, &crl);
+            if contents.get(written..).is_none_or(|rest| !rest.starts_with(text.as_bytes())) {
+                return Err(damaged());
+            }
+            written += text.len();
+        }
+        let published = Revision::of(&self.root).map(|revision| revision.crls()).unwrap_or_default();
+        let complete = published.iter().filter_map(|name| CrlName::parse(name));
+        let mut complete = complete.filter(|name| name.partition.is_none() && name.kind == CrlKind::Complete);
+        if written != contents.len() || !complete.all(|name| keys.contains(&name.authority)) {
+            return Err(damaged());
+        }
+        Ok(end)
     }
 
     fn authority(&self, key_identifier: &[u8]) -> Option<Certificate> {

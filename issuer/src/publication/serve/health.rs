@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::crl_files::{CrlFiles, CrlState};
+use crate::publication::layout;
 
 #[derive(Serialize)]
 struct CrlHealth {
@@ -53,6 +54,12 @@ fn judge(files: &CrlFiles, now: Timestamp) -> Answer {
             CrlState::Whole(_) => {}
         }
         crls.push(CrlHealth { file, next_update });
+    }
+    match files.judge_all_in_one() {
+        Some(CrlState::Missing) => missing.push(layout::CRLS.to_owned()),
+        Some(CrlState::Damaged) => damaged.push(layout::CRLS.to_owned()),
+        // What is in it stands beside it.
+        Some(CrlState::Whole(_)) | None => {}
     }
     let status = match (crls.is_empty(), missing.is_empty(), damaged.is_empty(), expired.is_empty()) {
         (true, ..) => "unpublished",

@@ -13,7 +13,7 @@ use x509_cert::name::Name;
 use super::search::{Attribute, Collection};
 use crate::ca::Certificate;
 use crate::ca::crl::view::CrlView;
-use crate::publication::layout;
+use crate::publication::{layout, revision};
 
 /// Which publication was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,11 @@ impl Revision {
         let path = root.join(layout::REVISION);
         let modified = fs::metadata(&path).ok()?.modified().ok();
         Some(Self(fs::read(path).ok()?, modified))
+    }
+
+    /// The names of the CRLs that this publication has; none where its publisher did not say.
+    pub(super) fn crls(&self) -> Vec<String> {
+        revision::Revision::parse(&String::from_utf8_lossy(&self.0)).crls
     }
 }
 
