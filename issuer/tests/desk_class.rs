@@ -174,3 +174,34 @@ fn an_older_list_does_not_replace_a_newer_one() {
     desk.issuer(&["class", "publish", "--to", "public"]).refuses(1, &["list of classes cannot be read"]);
     assert_eq!(std::fs::read(public.join("classes.p7m")).unwrap(), b"something");
 }
+
+/// After a roll-over of their authority the list is signed under the new key, and that somebody has to see to it is said.
+#[test]
+fn a_new_key_of_the_authority_signs_the_next_list() {
+    let desk = Desk::new();
+    let public = desk.publish();
+    desk.issuer(&["class", "add", "board", "alice@example.org"]).expect(0);
+    desk.issuer(&["class", "publish", "--to", "public"]).expect(0);
+    desk.publish();
+    let rolled = desk.issuer(&["ca", "rollover", "documents"]);
+    rolled.expect(0);
+    for follows in ["issuer tsa init --folder NEW", "issuer class publish --to DIR"] {
+        assert!(rolled.stdout.contains(follows), "{}", rolled.stdout);
+    }
+    desk.publish();
+    // Who has the anchor alone still reads the old list, and then the new one.
+    assert_eq!(opened(&public).unwrap()["number"], 1);
+    desk.issuer(&["class", "publish", "--to", "public"]).expect(0);
+    assert_eq!(opened(&public).unwrap()["number"], 2);
+    let list = public.join("classes.p7m");
+    let inside =
+        openssl(&["pkcs7", "-inform", "DER", "-print_certs", "-noout", "-in", list.to_str().unwrap()]);
+    let inside = String::from_utf8(inside.stdout).unwrap();
+    let issuers: Vec<_> = inside.lines().filter(|line| line.starts_with("issuer=")).collect();
+    assert!(issuers.iter().any(|line| line.ends_with("Documents CA G2")), "{inside}");
+    assert!(!issuers.iter().any(|line| line.ends_with("Documents CA")), "{inside}");
+    // Of another authority nothing follows.
+    let other = desk.issuer(&["ca", "rollover", "people"]);
+    other.expect(0);
+    assert!(!other.stdout.contains("tsa init"), "{}", other.stdout);
+}

@@ -317,7 +317,7 @@ async fn signer(
 ) -> Result<(FileKey, SignerIdentity), Failure> {
     let (mut authority, _) = documents_authority(office, passphrase, now).await?;
     let mut key = list_key(office, passphrase)?;
-    let certificate = match certificate_of(office, &key, now).await? {
+    let certificate = match certificate_of(office, authority.certificate(), &key, now).await? {
         Some(certificate) => certificate,
         None => certify_list_key(office, &mut authority, &mut key, now).await?,
     };
@@ -338,9 +338,10 @@ fn list_key(office: &Office, passphrase: &Passphrase) -> Result<FileKey, Failure
     Ok(key)
 }
 
-/// Its certificate, if it is good for a while yet.
+/// Its certificate by the authority as it is now, if it is good for a while yet.
 async fn certificate_of(
     office: &Office,
+    authority: &Certificate,
     key: &FileKey,
     now: Timestamp,
 ) -> Result<Option<Certificate>, Failure> {
@@ -349,7 +350,8 @@ async fn certificate_of(
     let records = office.registry.live_certificates(AuthorityName::Documents, &subject, until).await?;
     for der in records.into_iter().filter_map(|record| record.certificate) {
         let certificate = Certificate::from_der(der)?;
-        if certificate.public_key() == middleware::Signer::public_key(key) {
+        let is_of_authority = certificate.verify_issuer(authority).is_ok();
+        if is_of_authority && certificate.public_key() == middleware::Signer::public_key(key) {
             return Ok(Some(certificate));
         }
     }

@@ -68,7 +68,21 @@ pub(super) async fn rollover(
     } else {
         rollover_issuing(office, which, location, &passphrase).await?
     };
-    tell(office, (which.name(), &certificate), "is the authority from now on", format)
+    tell(office, (which.name(), &certificate), "is the authority from now on", format)?;
+    if which.name() == AuthorityName::Documents && format == Format::Text {
+        output::line(&said_of_services(office).await?)?;
+    }
+    Ok(Status::Done)
+}
+
+/// What stands under the key before, and is to be made anew.
+async fn said_of_services(office: &Office) -> Result<String, Failure> {
+    let lists = office.registry.latest_class_list().await?;
+    let list = lists.map(|_| ", and sign the list of classes anew: issuer class publish --to DIR");
+    Ok(format!(
+        "Time-stamp services go on with the key that certified them; give each a certificate of the new one: issuer tsa init --folder NEW{}",
+        list.unwrap_or_default()
+    ))
 }
 
 async fn rollover_issuing(
