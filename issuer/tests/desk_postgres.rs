@@ -96,6 +96,70 @@ fn two_desks_with_the_same_list_give_nobody_two_cards() {
     issuer(&desk, &server, &["audit", "verify"]).expect(0);
 }
 
+/// Two homes, on two computers as it were, with one registry and one published directory: each run is whole, and no CRL goes
+/// back.
+#[test]
+fn two_homes_publish_one_after_the_other() {
+    let server = Server::start();
+    let desk = Desk::with_registry(&server.url());
+    let other = desk.path("other");
+    copy_home(&desk.home(), &other);
+    let publish = |home: &std::path::Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_issuer"));
+        command.current_dir(desk.directory.path()).env("ISSUER_REGISTRY", server.url());
+        command.arg("--home").arg(home).arg("--passphrase-file").arg(desk.path("passphrase"));
+        run(command.args(["publish", "--to", "public"]))
+    };
+    let homes = [desk.home(), other];
+    publish(&homes[0]).expect(0);
+    std::thread::scope(|scope| {
+        for home in &homes {
+            let publish = &publish;
+            scope.spawn(move || {
+                for _ in 0..3 {
+                    publish(home).expect(0);
+                }
+            });
+        }
+    });
+    let newest = server.psql("SELECT max(number) FROM crls WHERE authority = 'people'").trim().to_owned();
+    assert_eq!(newest, "7", "seven runs");
+    let numbers = desk_support::files_below(&desk.path("public/crl")).into_iter().map(|file| {
+        let said = desk_support::openssl(&[
+            "crl",
+            "-inform",
+            "DER",
+            "-noout",
+            "-crlnumber",
+            "-in",
+            file.to_str().unwrap(),
+        ]);
+        String::from_utf8(said.stdout).unwrap().trim().to_owned()
+    });
+    assert!(numbers.into_iter().all(|number| number == "crlNumber=0x07"), "an older CRL is published");
+
+    // Whoever comes second waits, for as long as it takes; and a turn ends with whoever has it.
+    let (mut holder, mut asked) = server.hold("SELECT pg_advisory_lock(x'7075626C697368'::bigint)");
+    let mut command = desk.command(&["publish", "--to", "public"]);
+    command.env("ISSUER_REGISTRY", server.url()).stderr(std::process::Stdio::piped());
+    let mut waiting = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut said = String::new();
+    let mut lines = std::io::BufReader::new(waiting.stderr.take().unwrap());
+    while !said.contains("waits for its turn") {
+        assert_ne!(std::io::BufRead::read_line(&mut lines, &mut said).unwrap(), 0, "it did not wait: {said}");
+    }
+    assert_eq!(waiting.try_wait().unwrap(), None);
+    std::io::Write::write_all(&mut asked, b"\\q\n").unwrap();
+    drop(asked);
+    holder.wait().unwrap();
+    assert!(waiting.wait().unwrap().success());
+}
+
+fn copy_home(from: &std::path::Path, to: &std::path::Path) {
+    let copied = std::process::Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(copied.unwrap().success());
+}
+
 #[test]
 fn a_database_that_is_gone_is_said_and_is_there_again() {
     let server = Server::start();

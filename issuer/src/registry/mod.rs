@@ -3,8 +3,8 @@
 //!
 //! A registry is named by a URL. `sqlite:FILE` is one file (mode 0600, WAL, every commit synchronous); `postgres://...` is
 //! a database that several desks share. The statements are the same on both; `sqlite` and `postgres` hold what is
-//! particular, `database` how a change is made, `writers` how several share a commit, `adoption` what a registry of before is
-//! given.
+//! particular, `database` how a change is made, `writers` how several share a commit, `publication_turn` how desks publish one
+//! after the other, `adoption` what a registry of before is given.
 //!
 //! Invariants: the registry holds no secret in the clear; a serial number and a CRL number are stored before they are
 //! used, and never used again; every change of a person, card, certificate or request goes through the domain's `decide`
@@ -34,6 +34,7 @@ mod outbox;
 mod people;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod publication_turn;
 mod records;
 mod remote_unblock;
 mod renewals;
@@ -59,6 +60,7 @@ pub use journal::{AttemptProgress, DoneStep};
 pub use key_origins::{AttestationRecord, KeyOriginRecord, PublicKeyHash};
 pub use operations::{Operation, OperationKind};
 pub use outbox::{Due, OutboxItem, OutboxSubject, PublicationTarget};
+pub use publication_turn::PublicationTurn;
 pub use records::{
     Authority, CardRecord, CertificateRecord, ClassChange, EmulatedCards, IssuedCrl, JournalEntry,
     JournalLine, JournalPhase, NewCertificate, NewStockCard, PresentedIdentity, RequestRecord,

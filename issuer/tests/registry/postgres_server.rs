@@ -1,8 +1,9 @@
 //! A PostgreSQL server of its own: a socket in a temporary folder, no network.
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
 /// Debian's.
 const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
@@ -93,6 +94,20 @@ impl Server {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// A psql that has done this, and keeps its connection open until it is told `\q`.
+    pub(crate) fn hold(&self, statement: &str) -> (Child, ChildStdin) {
+        let socket = self.socket();
+        let arguments =
+            ["-h", socket.to_str().unwrap(), "-U", "desk", "-At", "-v", "ON_ERROR_STOP=1", "issuer"];
+        let mut command = prepared("psql", &arguments);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        writeln!(input, "{statement};\n\\echo done").unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.map_while(Result::ok).any(|line| line == "done"), "psql ended");
+        (child, input)
+    }
+
     /// Forgets every table.
     pub(crate) fn empty(&self) {
         self.psql("SET client_min_messages = error; DROP SCHEMA public CASCADE; CREATE SCHEMA public");
@@ -118,6 +133,10 @@ fn is_root() -> bool {
 }
 
 fn output(program: &str, arguments: &[&str]) -> Output {
+    prepared(program, arguments).output().expect("postgresql must be installed")
+}
+
+fn prepared(program: &str, arguments: &[&str]) -> Command {
     let path = Path::new(PROGRAMS).join(program);
     let mut command = if is_root() {
         let mut command = Command::new("setpriv");
@@ -126,7 +145,8 @@ fn output(program: &str, arguments: &[&str]) -> Output {
     } else {
         Command::new(&path)
     };
-    command.args(arguments).current_dir("/").output().expect("postgresql must be installed")
+    command.args(arguments).current_dir("/");
+    command
 }
 
 #[track_caller]

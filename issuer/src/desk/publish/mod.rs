@@ -55,7 +55,7 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     }
     office.require_witness()?;
     // First the turn, then the time: what another run signed meanwhile is not of the future.
-    let _turn = turn::wait(&office.home)?;
+    let _turn = turn::wait(office).await?;
     let now = if arguments.pending { office.clock.now() } else { office.time_to_sign().await? };
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let targets = targets::chosen(office, arguments, now).await?;
