@@ -19,6 +19,8 @@ mod event;
 mod identity;
 mod puk;
 mod state;
+mod tenure;
+mod upkeep;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,7 @@ pub use event::{CardCommand, CardEvent, CardRefusal, Consequence, ReceivedCard};
 pub use identity::{CardId, CardKey, Guid, StockIdentity};
 pub use puk::PukStanding;
 pub use state::{CardFault, CardState, InitialPin, Loss, Usability};
+pub use tenure::Tenure;
 
 use super::cardholder::CardholderId;
 
@@ -185,8 +188,10 @@ impl Card {
             | CardEvent::PersonalisationResumed { .. }
             | CardEvent::PersonalisationAbandoned { .. }
             | CardEvent::CardRestocked { .. }
+            | CardEvent::PinSet { .. }
             | CardEvent::PukRevealed { .. }
             | CardEvent::PukRotated { .. }
+            | CardEvent::CardRenewed { .. }
             | CardEvent::CardDestroyed { .. } => self.state.clone(),
         }
     }

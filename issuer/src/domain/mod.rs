@@ -43,7 +43,8 @@ pub use audit::{Actor, AuditRecord, BrokenChain, ChainCheck, ChainEnd, ChainHash
 pub use authority::{AuthorityEvent, AuthorityHistory, Known};
 pub use card::{
     Card, CardAction, CardCommand, CardEvent, CardFault, CardId, CardKey, CardRefusal, CardState,
-    Consequence, Direction, Guid, InitialPin, Loss, PukStanding, ReceivedCard, StockIdentity, Usability, Way,
+    Consequence, Direction, Guid, InitialPin, Loss, PukStanding, ReceivedCard, StockIdentity, Tenure,
+    Usability, Way,
 };
 pub use cardholder::{
     Cardholder, CardholderId, DomainName, MailAddress, MalformedField, Name, NewCardholder, StaffId,

@@ -100,7 +100,7 @@ impl Desk<'_> {
         }
         self.renew_objects(card, &run).await?;
         let now = self.clock.now();
-        self.registry.end_renewal(&run.operation, holder.id, now).await?;
+        self.registry.end_renewal(&run.operation, holder.id, run.new_keys.is_some(), now).await?;
         Ok(Renewed {
             guid: run.guid,
             not_after: run.plan.not_after,

@@ -10,7 +10,7 @@ use super::error::PersonalizationError;
 use super::present::refuse_another;
 use super::run::{Point, Progress};
 use crate::clock::Clock;
-use crate::domain::{CardCommand, CardRefusal, CardState, Guid, InitialPin, PukStanding, Usability};
+use crate::domain::{CardRefusal, CardState, Guid, InitialPin, PukStanding};
 use crate::registry::{CardRecord, JournalPhase, Operation, OperationKind, Registry, RegistryError};
 
 /// What an unblock works with.
@@ -43,8 +43,7 @@ impl Unblocking<'_> {
         (pin, initial): (&Pin, InitialPin),
         hand_over: impl FnOnce() -> std::io::Result<()>,
     ) -> Result<(), PersonalizationError> {
-        let (CardState::Issued { usability, .. }, Some(guid)) = (record.card.state(), record.card.guid())
-        else {
+        let (CardState::Issued { .. }, Some(guid)) = (record.card.state(), record.card.guid()) else {
             return Err(RegistryError::from(CardRefusal::NotIssued(record.card.state().name())).into());
         };
         refuse_another(record, guid, &card.transaction()?.identity_afresh()?)?;
@@ -77,22 +76,7 @@ impl Unblocking<'_> {
         self.reached(Point::Acted);
         hand_over().map_err(PersonalizationError::TransportPin)?;
         self.note(&operation, PIN, JournalPhase::Confirmed).await?;
-        let command = match (usability, initial) {
-            (Usability::PinBlocked, _) => Some(CardCommand::UnblockPin),
-            (Usability::AwaitingActivation, InitialPin::ChosenByHolder) => Some(CardCommand::Activate),
-            _ => None,
-        };
-        let now = self.clock.now();
-        match (kind, command) {
-            (OperationKind::Unblock, command) => {
-                self.registry.end_operation_with(&operation, command, now).await?;
-            }
-            (_, Some(command)) => {
-                self.registry.command_card(record.id, command, now).await?;
-            }
-            (_, None) => {}
-        }
-        Ok(())
+        Ok(self.registry.record_pin(&operation, initial, self.clock.now()).await?)
     }
 
     async fn note(

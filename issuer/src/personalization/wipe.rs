@@ -89,5 +89,5 @@ pub async fn wipe(
     if let Some(left) = left_behind(card, record)? {
         return Err(PersonalizationError::NotWiped(left));
     }
-    Ok(registry.end_operation_with(&operation, Some(CardCommand::Restock), clock.now()).await?)
+    Ok(registry.end_operation_with(&operation, CardCommand::Restock, clock.now()).await?)
 }

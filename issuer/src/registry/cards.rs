@@ -258,6 +258,20 @@ pub(super) async fn execute(
     Ok(card)
 }
 
+/// Records what happened to a card that was judged already within the same change.
+pub(super) async fn record(
+    change: &mut Change,
+    id: CardId,
+    before: Card,
+    event: CardEvent,
+    now: Timestamp,
+) -> Result<Card, RegistryError> {
+    change.record(Subject::Card(id), &event, now).await?;
+    let card = before.apply(event);
+    store(change, id, &card).await?;
+    Ok(card)
+}
+
 /// What the log keeps of a card that is taken into stock.
 async fn received(change: &mut Change, id: CardId) -> Result<ReceivedCard, RegistryError> {
     let row = sqlx::query("SELECT vendor_serial, stock_guid, secrets_version FROM cards WHERE id = $1")

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::cards::execute as execute_card;
+use super::cards::{execute as execute_card, load as load_card, record as record_card};
 use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::records::{JournalEntry, JournalPhase};
 use super::rows::{self, damaged, time_text};
-use crate::domain::{CardCommand, CardId};
+use crate::domain::{CardCommand, CardId, CardState, InitialPin, Usability};
 
 /// What kind of operation it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,15 +189,48 @@ impl Registry {
     pub async fn end_operation_with(
         &self,
         of: &Operation,
-        command: Option<CardCommand>,
+        command: CardCommand,
         now: Timestamp,
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
             refuse_overtaken(change, of).await?;
-            if let Some(command) = command {
-                execute_card(change, of.card, command, None, now).await?;
-            }
+            execute_card(change, of.card, command, None, now).await?;
             end(change, of, now).await
+        })
+        .await
+    }
+
+    /// Records that the desk has set the PIN, and what that means for the card. An unblock is done with it; a renewal that
+    /// waited for the PIN stays open.
+    ///
+    /// # Errors
+    /// [`RegistryError::OperationOvertaken`], [`RegistryError::CardRefused`].
+    pub async fn record_pin(
+        &self,
+        of: &Operation,
+        pin: InitialPin,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            refuse_overtaken(change, of).await?;
+            let card = load_card(change, of.card).await?;
+            let usability = match card.state() {
+                CardState::Issued { usability, .. } => Some(*usability),
+                _ => None,
+            };
+            if usability == Some(Usability::PinBlocked) {
+                execute_card(change, of.card, CardCommand::UnblockPin, None, now).await?;
+            } else {
+                let event = card.decide_pin_set(pin, rows::whole_seconds(now))?;
+                record_card(change, of.card, card, event, now).await?;
+            }
+            if usability == Some(Usability::AwaitingActivation) && pin == InitialPin::ChosenByHolder {
+                execute_card(change, of.card, CardCommand::Activate, None, now).await?;
+            }
+            if of.kind == OperationKind::Unblock {
+                end(change, of, now).await?;
+            }
+            Ok(())
         })
         .await
     }

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use sqlx::Row;
 
-use super::cards::{load, store};
+use super::cards::{load, record};
 use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::records::CardRecord;
 use super::rows::{self, time_text};
-use crate::domain::{Card, CardCommand, CardEvent, CardId, CardState, Guid, Subject, Usability};
+use crate::domain::{Card, CardCommand, CardId, CardState, Guid, Usability};
 
 /// The identifier of a request: its nonce.
 pub type RequestNonce = [u8; 16];
@@ -144,17 +144,4 @@ async fn pin_is_set(
         }
         _ => Ok(card),
     }
-}
-
-async fn record(
-    change: &mut Change,
-    id: CardId,
-    before: Card,
-    event: CardEvent,
-    now: Timestamp,
-) -> Result<Card, RegistryError> {
-    change.record(Subject::Card(id), &event, now).await?;
-    let card = before.apply(event);
-    store(change, id, &card).await?;
-    Ok(card)
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::cards::load as load_card;
+use super::cards::{load as load_card, record as record_card};
 use super::certificates::{reserve, revoke_if_not};
 use super::database::Registry;
 use super::error::RegistryError;
@@ -79,7 +79,7 @@ impl Registry {
         .await
     }
 
-    /// Ends a renewal, and the request for it.
+    /// Ends a renewal, of the keys too or not, and the request for it.
     ///
     /// # Errors
     /// [`RegistryError::OperationOvertaken`].
@@ -87,12 +87,18 @@ impl Registry {
         &self,
         of: &Operation,
         holder: CardholderId,
+        new_keys: bool,
         now: Timestamp,
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
             refuse_overtaken(change, of).await?;
             follow_renewal(change, of.card, now).await?;
             end(change, of, now).await?;
+            let card = load_card(change, of.card).await?;
+            // Of a card that came to an end meanwhile nothing more is told.
+            if let Ok(event) = card.decide_renewed(new_keys, rows::whole_seconds(now)) {
+                record_card(change, of.card, card, event, now).await?;
+            }
             fulfil_renewal(change, holder, of.card, now).await
         })
         .await

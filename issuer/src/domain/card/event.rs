@@ -182,6 +182,13 @@ pub enum CardEvent {
         /// When.
         at: Timestamp,
     },
+    /// Its PIN was set anew, though the old one was not known to be blocked; earlier programs did not say so.
+    PinSet {
+        /// When.
+        at: Timestamp,
+        /// To which.
+        pin: InitialPin,
+    },
     /// Its PUK, and the next one, were given to its holder's program, after somebody made sure who that is.
     PukRevealed {
         /// When.
@@ -197,6 +204,13 @@ pub enum CardEvent {
         at: Timestamp,
         /// Of which derivation.
         version: u32,
+    },
+    /// Its certificates were renewed; earlier programs did not say so.
+    CardRenewed {
+        /// When.
+        at: Timestamp,
+        /// Whether its keys were, too.
+        new_keys: bool,
     },
     /// Suspended.
     CardHeld {
@@ -295,6 +309,8 @@ impl CardEvent {
             | Self::CardActivated { .. }
             | Self::PinBlocked { .. }
             | Self::PinUnblocked { .. }
+            | Self::PinSet { .. }
+            | Self::CardRenewed { .. }
             | Self::PukRevealed { .. }
             | Self::PukRotated { .. }
             | Self::CardRestocked { .. } => None,
