@@ -348,15 +348,20 @@ impl Config {
     }
 }
 
-/// Writes a file that must not exist yet, durably.
+/// Writes a file that must not exist yet, durably. It has its name only with everything in it: whoever sees it sees all of
+/// it, and a run that is killed leaves nothing of that name.
 ///
 /// # Errors
 /// It exists, or the system's error.
 pub fn write_new(path: &Path, mode: u32, contents: &[u8]) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    use std::os::unix::fs::PermissionsExt;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let permissions = std::fs::Permissions::from_mode(mode);
+    let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
     file.write_all(contents)?;
-    file.sync_all()
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|refused| refused.error)?;
+    std::fs::File::open(folder)?.sync_all()
 }
 
 /// Relying parties fetch CRLs and CA certificates over plain HTTP: both are signed (RFC 5280 section 8).
@@ -455,6 +460,32 @@ mod tests {
     }
 
     #[test]
+    #[test]
+    fn whoever_sees_a_new_file_sees_all_of_it_and_nobody_overwrites_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new");
+        let contents = vec![0x5A; 16 * 1024 * 1024];
+        let seen = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                loop {
+                    match std::fs::read(&path) {
+                        Ok(seen) => return seen,
+                        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                            std::thread::yield_now()
+                        }
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+            write_new(&path, 0o600, &contents).unwrap();
+            reader.join().unwrap()
+        });
+        assert!(seen == contents, "{} octets of {} were seen", seen.len(), contents.len());
+        let refused = write_new(&path, 0o600, b"other").unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "something was left beside it");
+    }
+
     fn a_configuration_reads_back_as_it_was_written() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config.toml");

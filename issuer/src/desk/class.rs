@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::documents_authority::documents_authority;
 use super::failure::{Failure, Status};
-use super::init::{CertificateRequest, certify, write_secret};
+use super::init::{CertificateRequest, certify};
+use super::key_file;
 use super::office::{Office, Passphrase};
 use super::output::{self, Format};
 use super::publish::refuse_home;
@@ -326,16 +327,7 @@ async fn signer(
 
 fn list_key(office: &Office, passphrase: &Passphrase) -> Result<FileKey, Failure> {
     let path = office.home.class_list_key_file();
-    if path.exists() {
-        let pem = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
-        return FileKey::from_encrypted_pkcs8_pem(&pem, passphrase.as_str()).map_err(|error| Failure {
-            message: format!("{}: {error}", path.display()),
-            ..Failure::from(error)
-        });
-    }
-    let key = FileKey::generate(middleware::KeyAlgorithm::P256)?;
-    write_secret(&path, &key.to_encrypted_pkcs8_pem(passphrase.as_str())?)?;
-    Ok(key)
+    key_file::open_or_make(&path, middleware::KeyAlgorithm::P256, passphrase.as_str())
 }
 
 /// Its certificate by the authority as it is now, if it is good for a while yet.

@@ -6,7 +6,8 @@ use middleware::{FileKey, Signer};
 
 use super::authority_key::algorithm_like;
 use super::failure::Failure;
-use super::init::{CertificateRequest, certify, write_secret};
+use super::init::{CertificateRequest, certify};
+use super::key_file;
 use super::office::{Office, Passphrase};
 use crate::ca::profile::Assurance;
 use crate::ca::signed_data::SignerIdentity;
@@ -69,19 +70,8 @@ pub(super) async fn open_parts(
 }
 
 fn key(office: &Office, authority: &Authority, passphrase: &Passphrase) -> Result<FileKey, Failure> {
-    let path = office.home.content_signer_key_file();
-    if !path.exists() {
-        let key = FileKey::generate(algorithm_like(authority.certificate().public_key()))?;
-        match write_secret(&path, &key.to_encrypted_pkcs8_pem(passphrase.as_str())?) {
-            Ok(()) => return Ok(key),
-            // Somebody else at this home was quicker: theirs counts.
-            Err(_) if path.exists() => {}
-            Err(failure) => return Err(failure),
-        }
-    }
-    let pem = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
-    FileKey::from_encrypted_pkcs8_pem(&pem, passphrase.as_str())
-        .map_err(|error| Failure { message: format!("{}: {error}", path.display()), ..Failure::from(error) })
+    let algorithm = algorithm_like(authority.certificate().public_key());
+    key_file::open_or_make(&office.home.content_signer_key_file(), algorithm, passphrase.as_str())
 }
 
 /// Its certificate, if it lasts as long as a card that is made now.

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::authority_key::{algorithm_like, open_file};
+use super::authority_key::algorithm_like;
 use super::failure::Failure;
-use super::init::{CertificateRequest, certify, new_key, store};
+use super::init::{CertificateRequest, certify, store};
+use super::key_file;
 use super::office::{Office, Passphrase};
 use crate::ca::profile::{Assurance, Branch};
 use crate::ca::{Authority, Profile, ProvenKey};
@@ -35,11 +36,7 @@ pub(super) async fn documents_authority(
     }
     let mut root = office.authority(AuthorityName::Root, passphrase).await?;
     let algorithm = algorithm_like(root.certificate().public_key());
-    let mut key = if office.home.key_file(name).exists() {
-        open_file(&office.home, name, passphrase)?
-    } else {
-        new_key(&office.home, name, algorithm, passphrase)?
-    };
+    let mut key = key_file::open_or_make(&office.home.key_file(name), algorithm, passphrase.as_str())?;
     let proven = ProvenKey::of_signer(&mut key, &mut office.random)?;
     let request = CertificateRequest {
         organization: &office.config.organization,

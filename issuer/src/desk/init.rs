@@ -5,8 +5,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use jiff::Timestamp;
+use middleware::KeyAlgorithm;
 use middleware::secret_source::SecretSource;
-use middleware::{FileKey, KeyAlgorithm};
 use rand_core::CryptoRng;
 use serde::Serialize;
 
@@ -199,18 +199,6 @@ async fn establish(
     }
     registry.close().await;
     Ok(Made { root: certificate, records })
-}
-
-/// A new key, in a file of its own.
-pub(super) fn new_key(
-    home: &Home,
-    name: AuthorityName,
-    algorithm: KeyAlgorithm,
-    passphrase: &Passphrase,
-) -> Result<FileKey, Failure> {
-    let key = FileKey::generate(algorithm)?;
-    write_secret(&home.key_file(name), &key.to_encrypted_pkcs8_pem(passphrase.as_str())?)?;
-    Ok(key)
 }
 
 /// What shall be certified.

@@ -11,7 +11,7 @@
 //! - [`output`]: lines, tables and JSON.
 //! - one module per command: [`init`], [`staff`], [`stock`], [`issue`], [`revoke`], [`publish`], [`serve`], [`find`],
 //!   [`show`], [`report`], [`expiring`], [`request`], [`audit`], [`lint`], [`certify`], [`tsa`], [`class`], [`ocsp`];
-//!   [`renew`], [`replace`], [`unblock`]; [`return_card`]: `stock return`; [`life_cycle`]: `hold`, `release` and `mark`; `documents_authority`, `content_signer`: made when they are first needed;
+//!   [`renew`], [`replace`], [`unblock`]; [`return_card`]: `stock return`; [`life_cycle`]: `hold`, `release` and `mark`; `documents_authority`, `content_signer`: made when they are first needed (`key_file`: by whoever is first);
 //!   `attestation_roots`: whose word on keys is believed;
 //!   [`authority_key`]: keys of authorities wherever they live; [`ceremony`]: `init` as it was declared.
 //! - [`operator`]: who may do what, [`office::Office::authorize`]; [`approval`]: what needs two.
@@ -56,6 +56,7 @@ pub mod issue;
 pub mod life_cycle;
 pub mod lint;
 pub mod observer;
+mod key_file;
 pub mod ocsp;
 pub mod office;
 pub mod operator;

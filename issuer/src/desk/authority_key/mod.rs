@@ -7,6 +7,7 @@ use middleware::{FileKey, KeyAlgorithm, Pkcs11Key, Signer};
 
 use super::failure::Failure;
 use super::init::write_secret;
+use super::key_file;
 use super::office::{Passphrase, Surroundings, read_passphrase};
 use std::path::{Path, PathBuf};
 
@@ -83,22 +84,8 @@ pub(super) fn open_if_in_file(
     }
 }
 
-/// Opens a key in a file.
-///
-/// # Errors
-/// Wrong passphrase, or no key file.
-pub(super) fn open_file(
-    home: &Home,
-    name: AuthorityName,
-    passphrase: &Passphrase,
-) -> Result<FileKey, Failure> {
-    open_path(&home.key_file(name), passphrase)
-}
-
 fn open_path(path: &Path, passphrase: &Passphrase) -> Result<FileKey, Failure> {
-    let pem = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
-    FileKey::from_encrypted_pkcs8_pem(&pem, passphrase.as_str())
-        .map_err(|error| Failure { message: format!("{}: {error}", path.display()), ..Failure::from(error) })
+    key_file::open(path, passphrase.as_str())
 }
 
 /// The key that follows another of the authority's: made in a file, or found where it was made before.

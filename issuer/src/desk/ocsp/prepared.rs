@@ -7,7 +7,8 @@ use middleware::{FileKey, KeyAlgorithm, Signer};
 use rand_core::UnwrapErr;
 
 use super::super::failure::Failure;
-use super::super::init::{CertificateRequest, certify, write_secret};
+use super::super::init::{CertificateRequest, certify};
+use super::super::key_file;
 use super::super::office::{Office, Passphrase};
 use super::init::replace;
 use crate::ca::crl::RevokedCertificate;
@@ -37,17 +38,7 @@ impl<'a> Preparation<'a> {
         now: Timestamp,
     ) -> Result<Self, Failure> {
         let path = office.home.ocsp_key_file();
-        let key = if path.exists() {
-            let pem = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
-            FileKey::from_encrypted_pkcs8_pem(&pem, passphrase.as_str()).map_err(|error| Failure {
-                message: format!("{}: {error}", path.display()),
-                ..Failure::from(error)
-            })?
-        } else {
-            let key = FileKey::generate(KeyAlgorithm::P256)?;
-            write_secret(&path, &key.to_encrypted_pkcs8_pem(passphrase.as_str())?)?;
-            key
-        };
+        let key = key_file::open_or_make(&path, KeyAlgorithm::P256, passphrase.as_str())?;
         Ok(Self { office, key, now })
     }
 
