@@ -15,6 +15,7 @@ use crate::ca::profile::{PivExtensions, PolicyArc, StatusServices};
 use crate::domain::unicode::{composed, hidden_character};
 use crate::domain::{AuthorityName, DomainName};
 use crate::registry::RegistryUrl;
+use crate::system_error::in_words;
 /// Where an issuer keeps what it needs.
 ///
 /// ```text
@@ -153,7 +154,7 @@ pub struct Config {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read or written.
-    #[error("{}: {error}", .path.display())]
+    #[error("{}: {}", .path.display(), in_words(error))]
     File {
         /// Which file.
         path: PathBuf,

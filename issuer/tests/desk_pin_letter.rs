@@ -51,6 +51,19 @@ fn a_transport_pin_becomes_a_letter_and_its_file_goes() {
     }
     let again = desk.issuer(&["pin-letter", &alice, "--to", "letters"]);
     again.expect(1);
+    assert!(!again.stderr.contains("os error"), "{}", again.stderr);
+    // A letter that is there is not written over, and what to do is said.
+    std::fs::write(&alice, "12345678\n").unwrap();
+    let letter = std::fs::read(desk.path("letters/alice@example.org.pdf")).unwrap();
+    let again = desk.issuer(&["pin-letter", &alice, "--to", "letters"]);
+    again.expect(1);
+    for words in ["there is a letter already", "print or delete it", "--to"] {
+        assert!(again.stderr.contains(words), "{words:?} is not in: {}", again.stderr);
+    }
+    assert_eq!(std::fs::read(desk.path("letters/alice@example.org.pdf")).unwrap(), letter);
+    assert!(desk.path("alice@example.org.pin").exists());
+    let to_a_file = desk.issuer(&["pin-letter", &alice, "--to", "passphrase"]);
+    to_a_file.refuses(1, &["passphrase is a file", "name a folder"]);
 }
 
 #[test]

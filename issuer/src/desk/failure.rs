@@ -12,6 +12,7 @@ use crate::personalization::PersonalizationError;
 use crate::personalization::custody::CustodyError;
 use crate::publication::PublicationError;
 use crate::registry::RegistryError;
+use crate::system_error::{in_words, without_numbers};
 use crate::time_stamp::TimeStampError;
 use crate::time_stamp::server::ServeError;
 
@@ -57,17 +58,27 @@ pub struct Failure {
 impl Failure {
     /// A refusal or failure.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { status: Status::Failed, code, message: message.into() }
+        Self { status: Status::Failed, code, message: without_numbers(&message.into()) }
     }
 
     /// A command that was not understood.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { status: Status::Usage, code: "usage", message: message.into() }
+        Self { status: Status::Usage, code: "usage", message: without_numbers(&message.into()) }
     }
 
     /// A file that cannot be read or written.
     pub fn file(path: &Path, error: &std::io::Error) -> Self {
-        Self::new("io", format!("{}: {error}", path.display()))
+        Self::new("io", format!("{}: {}", path.display(), in_words(error)))
+    }
+
+    /// A folder that cannot be made.
+    pub fn folder(path: &Path, error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                Self::new("io", format!("{} is a file; name a folder", path.display()))
+            }
+            _ => Self::file(path, error),
+        }
     }
 
     /// Deep inside it is known what is wrong with the registry, but not which file that is: here it is named.

@@ -7,6 +7,7 @@ use comfy_table::presets::NOTHING;
 use serde::Serialize;
 
 use super::failure::Failure;
+use crate::system_error::without_numbers;
 
 /// For people or for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
 /// A line for whoever watches: on standard error, so that standard output stays for results. Where nobody watches any
 /// more, the work goes on.
 pub fn progress(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", without_numbers(text));
 }
 
 /// Writes a table, or `empty` when it has no rows.

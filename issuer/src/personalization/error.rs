@@ -8,6 +8,7 @@ use super::plan::{PlanRefusal, Step};
 use crate::ca::CaError;
 use crate::domain::{CardFault, CardKey};
 use crate::registry::RegistryError;
+use crate::system_error::in_words;
 
 /// A refusal or failure of personalisation.
 #[derive(Debug, thiserror::Error)]
@@ -142,7 +143,7 @@ pub enum PersonalizationError {
         source: Box<Self>,
     },
     /// The transport PIN did not reach its place.
-    #[error("the transport PIN could not be handed over: {0}")]
+    #[error("the transport PIN could not be handed over: {}", in_words(.0))]
     TransportPin(std::io::Error),
     /// The card.
     #[error(transparent)]

@@ -2,6 +2,7 @@
 use std::path::PathBuf;
 
 use super::crl_succession::CrlRefusal;
+use crate::system_error::in_words;
 
 /// A refusal or failure of publication.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,6 @@ fn words(error: &std::io::Error) -> String {
         ErrorKind::ReadOnlyFilesystem => {
             "Read-only file system; let it be written again, and publish again".to_owned()
         }
-        _ => error.to_string(),
+        _ => in_words(error),
     }
 }

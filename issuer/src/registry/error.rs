@@ -10,6 +10,7 @@ use crate::domain::{
     ApprovalId, ApprovalRefusal, BrokenChain, CardId, CardRefusal, CardholderId, CertificateRefusal,
     CheckpointFault, PersonRefusal, RequestId, RequestRefusal, SerialNumber, StockIdentity,
 };
+use crate::system_error::in_words;
 
 /// Why a registry did not do what was asked; nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -176,7 +177,7 @@ pub enum RegistryError {
     #[error("the registry cannot be used: {0}")]
     Database(String),
     /// The file of the registry.
-    #[error("{}: {error}", .path.display())]
+    #[error("{}: {}", .path.display(), in_words(error))]
     File {
         /// The file.
         path: PathBuf,

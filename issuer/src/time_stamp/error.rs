@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use middleware::KeyError;
 
 use crate::ca::CaError;
+use crate::system_error::in_words;
 
 /// A refusal or failure of the service as a whole; what a single request is refused is a
 /// [`Rejection`](super::response::Rejection).
@@ -12,7 +13,7 @@ use crate::ca::CaError;
 #[non_exhaustive]
 pub enum TimeStampError {
     /// A file cannot be read or written.
-    #[error("{}: {error}", .path.display())]
+    #[error("{}: {}", .path.display(), in_words(error))]
     Io {
         /// Which.
         path: PathBuf,

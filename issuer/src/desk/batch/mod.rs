@@ -294,7 +294,7 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(|error| Failure::file(folder, &error))
+        .map_err(|error| Failure::folder(folder, &error))
 }
 
 /// The command that goes on, for people.

@@ -129,13 +129,27 @@ async fn letter(office: &Office, file: &Path, arguments: &Arguments) -> Result<P
         card: &card,
         day: &day,
     };
-    write_new(&target, 0o600, &page.to_pdf(&pin)).map_err(|error| Failure::file(&target, &error))?;
+    write_new(&target, 0o600, &page.to_pdf(&pin)).map_err(|error| unwritten(&target, &error))?;
     let durable = File::open(&arguments.to).and_then(|folder| folder.sync_all());
     durable.map_err(|error| Failure::file(&arguments.to, &error))?;
     std::fs::remove_file(file).map_err(|error| {
         Failure::file(file, &error).and("the letter is written; remove the file with the PIN yourself")
     })?;
     Ok(target)
+}
+
+/// A letter that is there already may be of another card, and have been printed or not: nobody overwrites it unasked.
+fn unwritten(letter: &Path, error: &std::io::Error) -> Failure {
+    if error.kind() != std::io::ErrorKind::AlreadyExists {
+        return Failure::file(letter, error);
+    }
+    Failure::new(
+        "exists",
+        format!(
+            "there is a letter already ({}), and it was left as it is: print or delete it and run the same command again, or name another folder with --to",
+            letter.display()
+        ),
+    )
 }
 
 /// A file name of an address: what is no letter, digit, dot, hyphen, underscore or at sign becomes an underscore.
@@ -151,7 +165,7 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::DirBuilderExt;
     match std::fs::DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        Err(error) => Err(Failure::file(folder, &error)),
+        Err(error) => Err(Failure::folder(folder, &error)),
         Ok(()) => Ok(()),
     }
 }
