@@ -461,7 +461,6 @@ mod tests {
     }
 
     #[test]
-    #[test]
     fn whoever_sees_a_new_file_sees_all_of_it_and_nobody_overwrites_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new");
@@ -487,6 +486,7 @@ mod tests {
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "something was left beside it");
     }
 
+    #[test]
     fn a_configuration_reads_back_as_it_was_written() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config.toml");

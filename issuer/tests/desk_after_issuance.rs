@@ -438,6 +438,46 @@ fn a_returned_card_is_wiped_checked_and_anybodys_again() {
 }
 
 #[test]
+fn a_card_tells_what_was_done_to_it_and_its_holder_is_remembered_once_it_is_wiped() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issuer(&["show", "alice@example.org"]).refuses(1, &["has no card and had none"]);
+    issued(&desk, &locator, &[]);
+    desk.issuer(&renew(&locator, &["--new-keys"])).expect(0);
+    let unblock = ["unblock", "alice@example.org", "--card", &locator, "--transport-pin-file", "again.pin"];
+    desk.issuer(&unblock).expect(0);
+    desk.issuer(&["hold", "alice@example.org"]).expect(0);
+    desk.issuer(&["release", "alice@example.org"]).expect(0);
+    let serial = desk.json(&["stock", "list"])[0]["serial"].as_u64().unwrap();
+    let card = format!("serial={serial}");
+    desk.issuer(&["stock", "return", &card, "--card", &locator]).expect(0);
+
+    let shown = desk.issuer(&["show", &card]).stdout;
+    let told = [
+        "personalisation completed",
+        "card renewed",
+        "pin set",
+        "card held",
+        "card released",
+        "card returned",
+        "card restocked",
+    ];
+    let places: Vec<_> = told
+        .iter()
+        .map(|told| shown.find(told).unwrap_or_else(|| panic!("nothing of {told} in {shown}")))
+        .collect();
+    assert!(places.is_sorted(), "{shown}");
+
+    // Nobody's card names her any more, and what was hers is found all the same.
+    let way = format!("issuer show {card}");
+    desk.issuer(&["show", "alice@example.org"])
+        .refuses(1, &["has no card now", &format!("card serial {serial} was theirs from"), "in stock", &way]);
+    desk.issue("bob@example.org", &locator, &[]);
+    desk.issuer(&["show", "alice@example.org"]).refuses(1, &["wiped and another's", &way]);
+    desk.issuer(&["audit", "verify"]).expect(0);
+}
+
+#[test]
 fn a_card_that_cannot_be_wiped_is_refused_by_name_and_stays_its_holders() {
     let desk = Desk::new();
     let locator = desk.standard("alice.card");

@@ -51,9 +51,8 @@ fn what_ends_soon_names_its_card_and_what_comes_before_a_renewal() {
     desk.issuer(&["hold", "alice@example.org"]).expect(0);
     let ending = desk.json(&["expiring", "--days", "1000"]);
     let card = &ending["cards"][0];
-    assert_eq!((&card["card_serial"], &card["state"]), (&4711.into(), &"on hold".into()));
-    assert_eq!(card["card_guid"], guid_of(&locator).to_string());
-    assert_eq!(card["card_name"], "serial=4711");
+    assert_eq!((&card["serial"], &card["state"]), (&4711.into(), &"on hold".into()));
+    assert_eq!(card["guid"], guid_of(&locator).to_string());
     let said = desk.issuer(&["expiring", "--days", "1000"]).stdout;
     assert!(said.contains("issuer release serial=4711"), "{said}");
     for command in ["renew", "unblock"] {
@@ -97,6 +96,119 @@ fn columns_that_mean_nothing_and_secrets_that_are_not_used_are_told() {
 }
 
 /// People read Chinese; what programs read is the same in every language.
+#[test]
+fn a_card_that_has_ended_says_why_it_gets_no_pin_and_what_comes_instead() {
+    let (desk, locator) = with_card();
+    let serial = "serial=4711";
+    let refused = |words: &[&str]| {
+        let unblock = ["unblock", serial, "--card", &locator, "--transport-pin-file", "new.pin"];
+        desk.issuer(&unblock).refuses(1, words);
+        desk.issuer(&["renew", serial, "--card", &locator, "--pin-file", "pin"]).refuses(1, &words[..1]);
+        assert!(!desk.path("new.pin").exists());
+    };
+    desk.issuer(&["hold", serial]).expect(0);
+    refused(&["is on hold since", "issuer release serial=4711"]);
+    desk.issuer(&["mark", serial, "lost"]).expect(0);
+    let why = "its certificates are revoked for good, and a new PIN would open nothing";
+    refused(&["is lost since", why, "issuer replace alice@example.org --card LOCATOR"]);
+    let new = desk.yubikey("new.card", &["--serial", "4799"]);
+    let replace = ["replace", "alice@example.org", "--card", &new, "--transport-pin-file", "again.pin"];
+    desk.issuer(&replace).expect(0);
+    refused(&["is replaced since", why, "issuer show person=alice@example.org"]);
+    desk.issuer(&["stock", "return", serial]).expect(0);
+    refused(&["is returned since", why, "issuer stock return serial=4711 --card LOCATOR"]);
+    desk.issuer(&["stock", "return", serial, "--card", &locator]).expect(0);
+    refused(&["is in stock since", "nobody has it", "issuer issue PERSON --card LOCATOR"]);
+    desk.issuer(&["mark", serial, "destroyed"]).expect(0);
+    refused(&["is destroyed since", why, "issuer issue PERSON --card LOCATOR"]);
+}
+
+/// Commands, their options and who is named in them.
+const NO_ENGLISH: [&str; 22] = [
+    "issuer",
+    "issue",
+    "stock",
+    "add",
+    "release",
+    "renew",
+    "replace",
+    "show",
+    "find",
+    "card",
+    "lost",
+    "stolen",
+    "damaged",
+    "because",
+    "superseded",
+    "serial",
+    "alice",
+    "bob",
+    "nobody",
+    "somewhere",
+    "example",
+    "org",
+];
+
+#[test]
+fn what_is_refused_most_is_said_in_chinese_alone() {
+    let (desk, locator) = with_card();
+    let other = desk.yubikey("other.card", &["--serial", "4799"]);
+    let unknown = desk.blank("unknown.card", &["--serial", "4788"]);
+    std::fs::write(desk.path("wrong"), "87654321\n").unwrap();
+    let refused = |arguments: &[&str], words: &[&str]| {
+        let said = desk.issuer(&[&["--language", "zh"], arguments].concat());
+        said.expect(1);
+        for word in words {
+            assert!(said.stderr.contains(word), "{word}: {}", said.stderr);
+        }
+        let text = said.stderr.strip_prefix("issuer: ").unwrap();
+        let is_word = |word: &str| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+        let english: Vec<_> = text
+            .split(|character: char| !character.is_ascii_alphanumeric())
+            .filter(|word| is_word(word) && !NO_ENGLISH.contains(word))
+            .collect();
+        assert!(english.is_empty(), "{english:?} in {text}");
+    };
+    let issue = |person, card, words: &[&str]| {
+        refused(&["issue", person, "--card", card, "--transport-pin-file", "x"], words);
+    };
+    issue("bob@example.org", &unknown, &["不在库中", "issuer stock add"]);
+    issue("alice@example.org", &other, &["alice@example.org 已有卡", "issuer renew"]);
+    issue("bob@example.org", &locator, &["发给 alice@example.org，不会再次发卡"]);
+    issue("nobody@example.org", &other, &["nobody@example.org", "issuer find"]);
+    refused(&["renew", "1001", "--card", &locator, "--pin-file", "wrong"], &["PIN 不对，还剩 2 次机会"]);
+    refused(&["renew", "1001", "--card", &other, "--pin-file", "pin"], &["读卡器里是另一张卡"]);
+    refused(&["release", "1001"], &["待启用，不能解除冻结"]);
+    refused(&["hold", "somewhere"], &["没有这样的卡"]);
+    refused(&["hold", "bob@example.org"], &["没有卡，也不曾有过"]);
+    desk.issuer(&["hold", "1001"]).expect(0);
+    let renew = ["renew", "1001", "--card", &locator, "--pin-file", "pin"];
+    refused(&renew, &["冻结", "issuer release serial=4711"]);
+    // Programs read English whatever the language.
+    let json = desk.issuer(&["--language", "zh", "--json", "release", "somewhere"]);
+    assert!(json.stderr.contains("look with: issuer find"), "{}", json.stderr);
+}
+
+#[test]
+fn lists_and_publications_are_told_in_chinese() {
+    let (desk, _) = with_card();
+    let list = "name,mail,colour\nEve Roy,eve@example.org,red\nMal,mal@elsewhere.net,\n";
+    std::fs::write(desk.path("list.csv"), list).unwrap();
+    let zh = |arguments: &[&str]| desk.issuer(&[&["--language", "zh"], arguments].concat());
+    let import = zh(&["staff", "import", "list.csv"]);
+    let counted = "新增 1 人，拒绝 1 行：请改正那些行并重新导入。";
+    assert!(import.expect(3).stdout.contains(counted), "{}", import.stdout);
+    for words in ["已略去：colour", "不在本机构的域内"] {
+        assert!(import.stderr.contains(words), "{words}: {}", import.stderr);
+    }
+    let preview = zh(&["staff", "import", "list.csv", "--preview"]);
+    assert!(preview.stdout.contains("没有做任何改动；用 --apply 执行。"), "{}", preview.stdout);
+    let published = zh(&["publish", "--to", "public"]);
+    for words in ["已发布到", "张邮件证书", "个文件"] {
+        assert!(published.expect(0).stdout.contains(words), "{words}: {}", published.stdout);
+    }
+}
+
 #[test]
 fn every_command_of_a_cards_life_speaks_chinese_and_its_json_does_not() {
     let (desk, locator) = with_card();

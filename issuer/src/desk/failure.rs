@@ -5,6 +5,8 @@ use std::path::Path;
 
 use middleware::{CardError, KeyError};
 
+use super::refusals::{self, Refusal};
+use super::texts;
 use crate::ca::CaError;
 use crate::config::ConfigError;
 use crate::domain::{CardRefusal, CertificateRefusal, PersonRefusal};
@@ -51,19 +53,22 @@ pub struct Failure {
     pub status: Status,
     /// A stable word for programs.
     pub code: &'static str,
-    /// One or two lines.
+    /// One or two lines, in English.
     pub message: String,
+    /// The same in the language of whoever works there, where that is another.
+    pub said: Option<String>,
 }
 
 impl Failure {
     /// A refusal or failure.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { status: Status::Failed, code, message: without_numbers(&message.into()) }
+        Self { status: Status::Failed, code, message: without_numbers(&message.into()), said: None }
     }
 
     /// A command that was not understood.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { status: Status::Usage, code: "usage", message: without_numbers(&message.into()) }
+        let message = without_numbers(&message.into());
+        Self { status: Status::Usage, code: "usage", message, said: None }
     }
 
     /// A file that cannot be read or written.
@@ -94,6 +99,22 @@ impl Failure {
     #[must_use]
     pub fn before(mut self, what: &str) -> Self {
         self.message = format!("{what}: {}", self.message);
+        self.said = self.said.map(|said| format!("{what}: {said}"));
+        self
+    }
+
+    /// The same, where that is a refusal which the texts have.
+    #[must_use]
+    fn refusing(self, refusal: Option<Refusal>) -> Self {
+        let Some(Refusal { key, values }) = refusal else { return self };
+        let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.saying(key, &values)
+    }
+
+    /// The same, in the language of whoever works there; programs and logs keep the English.
+    #[must_use]
+    pub fn saying(mut self, key: &str, values: &[(&str, &str)]) -> Self {
+        self.said = texts::translated(key, values);
         self
     }
 
@@ -101,6 +122,8 @@ impl Failure {
     #[must_use]
     pub fn and(mut self, more: &str) -> Self {
         self.message = format!("{}; {more}", self.message.trim_end_matches('.'));
+        // What is added is English.
+        self.said = self.said.map(|said| format!("{said}\n{more}"));
         self
     }
 }
@@ -124,6 +147,7 @@ impl From<ConfigError> for Failure {
 
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
+        let refusal = refusals::of_registry(&error);
         let code = match &error {
             RegistryError::AlreadyExists(_) => "exists",
             RegistryError::Missing(_) => "no-registry",
@@ -182,7 +206,7 @@ impl From<RegistryError> for Failure {
             }
             error => error.to_string(),
         };
-        Self::new(code, message)
+        Self::new(code, message).refusing(refusal)
     }
 }
 
@@ -206,7 +230,7 @@ impl From<CardError> for Failure {
             CardError::LastPinTry => "this is the last PIN try, and the desk never spends it: set the PIN anew with issuer unblock CARD --card LOCATOR, or prove the PIN with card change-pin --last-try".to_owned(),
             ref error => error.to_string(),
         };
-        Self::new(error.code(), message)
+        Self::new(error.code(), message).refusing(refusals::of_card(&error))
     }
 }
 
@@ -260,7 +284,7 @@ impl From<CustodyError> for Failure {
 
 impl From<PersonalizationError> for Failure {
     fn from(error: PersonalizationError) -> Self {
-        let message = error.to_string();
+        let (message, refusal) = (error.to_string(), refusals::of_personalization(&error));
         let code = match error {
             PersonalizationError::Registry(error) => return error.into(),
             PersonalizationError::Card(error) | PersonalizationError::Key(KeyError::Card(error)) => {
@@ -297,6 +321,6 @@ impl From<PersonalizationError> for Failure {
             PersonalizationError::ReadBackDiffers { .. } => "read-back",
             PersonalizationError::TransportPin(_) => "io",
         };
-        Self::new(code, message)
+        Self::new(code, message).refusing(refusal)
     }
 }

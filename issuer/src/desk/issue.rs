@@ -244,19 +244,22 @@ async fn has_card(office: &Office, holder: &Cardholder, card: CardId) -> Result<
                 "another card ({}) is being made for {mail}; finish that one, or give it up with: issuer revoke {mail} --reason cessation-of-operation",
                 record.identity
             ),
-        ),
+        )
+        .saying("failed-has-card-half-made", &[("mail", mail), ("card", &record.identity.to_string())]),
         CardState::OnHold { .. } => Failure::new(
             "has-card",
             format!(
                 "{mail} has card {guid} already, and it is on hold; end the hold (issuer release {mail}), or put another card in its place: issuer replace {mail} --because lost --card LOCATOR"
             ),
-        ),
+        )
+        .saying("failed-has-card-on-hold", &[("mail", mail), ("card", &guid)]),
         _ => Failure::new(
             "has-card",
             format!(
                 "{mail} has card {guid} already; give that one new certificates (issuer renew {mail} --card LOCATOR), or put another in its place: issuer replace {mail} --because superseded --card LOCATOR (or lost, stolen, damaged)"
             ),
-        ),
+        )
+        .saying("failed-has-card-already", &[("mail", mail), ("card", &guid)]),
     })
 }
 
@@ -265,17 +268,17 @@ async fn refused(office: &Office, refusal: &CardRefusal) -> Result<Failure, Fail
     Ok(match refusal {
         CardRefusal::AlreadyIssued { holder, since } => {
             let mail = mail_of(office, *holder).await?;
-            Failure {
-                message: format!("this card was issued to {mail} at {since}; it is not issued twice"),
-                ..plain
-            }
+            let message = format!("this card was issued to {mail} at {since}; it is not issued twice");
+            let values = [("mail", mail.as_str()), ("since", &since.to_string())];
+            Failure { message, ..plain }.saying("failed-issued-to", &values)
         }
         CardRefusal::BeingPersonalisedFor { holder, since } => {
             let mail = mail_of(office, *holder).await?;
             let message = format!(
                 "this card is half-made for {mail} since {since}; finish it (issuer issue {mail}) or give it up (issuer revoke {mail} --reason cessation-of-operation)"
             );
-            Failure { message, ..plain }
+            let values = [("mail", mail.as_str()), ("since", &since.to_string())];
+            Failure { message, ..plain }.saying("failed-anothers-half-made-of", &values)
         }
         CardRefusal::Revoked { .. } | CardRefusal::NotNow { .. } => plain.and("take another card"),
         CardRefusal::Unusable { .. } => {

@@ -7,8 +7,8 @@
 //!   [`observer`]: who watches that.
 //! - [`configuration`]: `config`, and what becomes of an edited `config.toml`.
 //! - `external_lint`: somebody else's lint, as `config.toml` names it.
-//! - [`failure`]: every error as a sentence, a stable code and an exit status.
-//! - [`output`]: lines, tables and JSON.
+//! - [`failure`]: every error as a sentence, a stable code and an exit status; `refusals`: those that are met most, translated.
+//! - [`output`]: lines, tables and JSON; `views`: what JSON says of people, cards, certificates and events.
 //! - one module per command: [`init`], [`staff`], [`stock`], [`issue`], [`revoke`], [`publish`], [`serve`], [`find`],
 //!   [`show`], [`report`], [`expiring`], [`request`], [`audit`], [`lint`], [`certify`], [`tsa`], [`class`], [`ocsp`];
 //!   [`renew`], [`replace`], [`unblock`]; [`return_card`]: `stock return`; [`life_cycle`]: `hold`, `release` and `mark`; `documents_authority`, `content_signer`: made when they are first needed (`key_file`: by whoever is first);
@@ -20,7 +20,8 @@
 //! - `csv_row`: what a reader of CSV forgives, and a list of people must not.
 //! - [`pin_letter`]: a transport PIN on paper, to be folded.
 //! - `card_keys`: the keys of a card, and where they came from.
-//! - `holder_pin`: a PIN that its holder types at the desk; `half_done`: what was begun with a card and is not done.
+//! - `holder_pin`: a PIN that its holder types at the desk; `half_done`: what was begun with a card and is not done;
+//!   `in_use`: what is done with a card in use, and why with no other.
 //! - [`which_card`]: which card somebody means; [`ways`]: what can be done with it and undone.
 
 pub mod actions;
@@ -51,8 +52,10 @@ pub mod failure;
 pub mod find;
 mod half_done;
 mod holder_pin;
+mod in_use;
 pub mod init;
 pub mod issue;
+mod key_file;
 pub mod life_cycle;
 pub mod lint;
 pub mod observer;
@@ -63,6 +66,7 @@ pub mod operator;
 pub mod output;
 pub mod pin_letter;
 pub mod publish;
+mod refusals;
 pub mod renew;
 pub mod replace;
 pub mod report;

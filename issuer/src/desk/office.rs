@@ -410,7 +410,7 @@ impl Office {
     pub async fn cardholder(&self, text: &str) -> Result<Cardholder, Failure> {
         self.registry.cardholder_named(text).await?.ok_or_else(|| {
             let message = format!("nobody in the registry has the mail address or identifier {text:?}; look with issuer find, or add with issuer staff import");
-            Failure::new("unknown-person", message)
+            Failure::new("unknown-person", message).saying("failed-person-unknown", &[("text", text)])
         })
     }
 }

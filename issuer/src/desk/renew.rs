@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use super::bench::{Bench, Participants};
 use super::failure::{Failure, Status};
+use super::half_done::HalfDoneView;
+use super::in_use::{self, Deed};
 use super::office::Office;
 use super::output::{self, Format};
 use super::{half_done, issue, texts, which_card};
@@ -80,12 +82,12 @@ fn parse_key(text: &str) -> Result<CardKey, String> {
 /// Refusals before anything changed, and interruptions; the message says what to do next.
 pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> Result<Status, Failure> {
     let record = which_card::find(office, &arguments.whose).await?;
-    which_card::refuse_held(&record)?;
-    let now = office.time_to_sign().await?;
-    let holder = match record.card.state().holder() {
-        Some(holder) => office.registry.cardholder(holder).await?,
-        None => return Err(Failure::new("card-state", "nobody has this card; there is nothing to renew")),
+    let holder = match in_use::holder(office, &record, Deed::Renew).await {
+        Ok(holder) => holder,
+        Err(failure) => return Err(explain_end(office, &record, &arguments.card, failure).await?),
     };
+    let now = office.time_to_sign().await?;
+    let roots = attestation_roots::read(office)?;
     let mut card = Card::open(&arguments.card)?;
     let mut bench = Bench::open(office, now).await?;
     let source = arguments.pin_file.clone().unwrap_or(SecretSource::Terminal);
@@ -127,6 +129,26 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     Ok(Status::Done)
 }
 
+/// What was begun with a card that is in nobody's use any more.
+async fn explain_end(
+    office: &Office,
+    record: &CardRecord,
+    locator: &Locator,
+    failure: Failure,
+) -> Result<Failure, Failure> {
+    Ok(match half_done::of(office, record, &locator.to_string()).await? {
+        Some(open) if open.is_over => failure.and(&over(&open)),
+        _ => failure,
+    })
+}
+
+fn over(open: &HalfDoneView) -> String {
+    format!(
+        "the {} that was begun at {} is over with the card; what is left to do with it, once nobody needs it for old mail: {}",
+        open.what, open.since, open.go_on
+    )
+}
+
 /// What is half done now, and what goes on or is left to do.
 async fn explain(
     office: &Office,
@@ -138,10 +160,7 @@ async fn explain(
     let failure = Failure::from(error);
     let record = office.registry.card(record.id).await?;
     Ok(match half_done::of(office, &record, &locator.to_string()).await? {
-        Some(open) if open.is_over => failure.and(&format!(
-            "the {} that was begun at {} is over with the card; what is left to do with it, once nobody needs it for old mail: {}",
-            open.what, open.since, open.go_on
-        )),
+        Some(open) if open.is_over => failure.and(&over(&open)),
         Some(open) if is_another || open.kind != OperationKind::Renewal => {
             failure.and(&format!("go on with it: {}", open.go_on))
         }

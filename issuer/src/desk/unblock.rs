@@ -9,6 +9,7 @@ use middleware::{Card, LastTry, Locator, Pin};
 use serde::Serialize;
 
 use super::failure::{Failure, Status};
+use super::in_use::{self, Deed};
 use super::office::Office;
 use super::output::{self, Format};
 use super::{holder_pin, issue, texts, which_card};
@@ -97,7 +98,6 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         return Err(Failure::usage("name the card, and where it is with --card"));
     };
     let record = which_card::find(office, whose).await?;
-    which_card::refuse_held(&record)?;
     let holder = holder_of(office, &record).await?;
     let mut place = match (&arguments.new_pin, &arguments.transport_pin_file) {
         (Some(_), _) => None,
@@ -220,11 +220,9 @@ async fn confirm(
     tell(office, &record, true, None, format).await
 }
 
+/// Whose card it is, which uses it.
 async fn holder_of(office: &Office, record: &CardRecord) -> Result<Cardholder, Failure> {
-    match record.card.state().holder() {
-        Some(holder) => Ok(office.registry.cardholder(holder).await?),
-        None => Err(Failure::new("card-state", "nobody has this card; there is nothing to unblock")),
-    }
+    in_use::holder(office, record, Deed::Unblock).await
 }
 
 async fn tell(
@@ -235,15 +233,14 @@ async fn tell(
     format: Format,
 ) -> Result<Status, Failure> {
     let record = office.registry.card(record.id).await?;
-    let holder = holder_of(office, &record).await?;
-    let exposed = record.card.puk().exposed_since().map(|since| since.to_string());
-    let summary = Summary {
-        card: which_card::name(&record),
-        holder: holder.mail.as_str().to_owned(),
-        unblocked,
-        answer,
-        puk_exposed_since: exposed,
+    // Perhaps it was put on hold meanwhile.
+    let holder = match record.card.state().holder() {
+        Some(holder) => office.registry.cardholder(holder).await?.mail.as_str().to_owned(),
+        None => String::new(),
     };
+    let exposed = record.card.puk().exposed_since().map(|since| since.to_string());
+    let summary =
+        Summary { card: which_card::name(&record), holder, unblocked, answer, puk_exposed_since: exposed };
     if format == Format::Json {
         output::json(&summary)?;
         return Ok(Status::Done);

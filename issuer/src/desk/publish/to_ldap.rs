@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::failure::{Failure, Status};
+use super::super::failure::Failure;
 use super::Run;
 use super::report::TargetReport;
 use super::targets::Target;
@@ -21,7 +21,7 @@ const TOGETHER: u32 = 2000;
 
 impl From<LdapFailure> for Failure {
     fn from(failure: LdapFailure) -> Self {
-        Self { status: Status::Failed, code: failure.code, message: failure.message }
+        Self::new(failure.code, failure.message)
     }
 }
 
@@ -31,7 +31,7 @@ impl Run<'_> {
         let registry = &self.office.registry;
         let directory = target.ldap(url.clone())?;
         let ours = Arc::new(Ours::new(self.news.authorities.iter().cloned()));
-        let mut report = TargetReport { unit: "entries", ..TargetReport::empty(target) };
+        let mut report = TargetReport { unit: "published-entries", ..TargetReport::empty(target) };
         registry.mark_expired(target.record.id, self.now).await?;
 
         let waiting = registry.waiting_authorities(target.record.id, self.due).await?;

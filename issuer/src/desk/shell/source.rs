@@ -81,7 +81,9 @@ impl Source {
     pub(super) fn located(&self, mut failure: Failure) -> Failure {
         if let Self::Pipe { at } = self {
             let line = at.to_string();
-            failure.message = texts::say("shell-line", &[("line", &line), ("message", &failure.message)]);
+            let said = texts::failure(&failure);
+            failure.said = texts::translated("shell-line", &[("line", &line), ("message", &said)]);
+            failure.message = format!("line {line}: {}", failure.message);
         }
         failure
     }

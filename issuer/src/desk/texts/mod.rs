@@ -43,10 +43,26 @@ pub fn of(format: Format) -> &'static Texts {
     }
 }
 
-/// What went wrong, in the language that was chosen: there a sentence for the kind of failure comes before the details,
-/// which are English.
+/// What went wrong, in the language that was chosen: as [`Failure::saying`] has it; of what nobody translated a sentence for
+/// the kind of failure comes before the details, which are English.
 pub fn failure(failure: &Failure) -> String {
     CHOSEN.get_or_init(|| Texts::new(Language::English)).failure(failure)
+}
+
+/// What is wrong with one of several things: in another language than English a sentence for its kind comes before it.
+pub fn explained(code: &str, message: &str) -> String {
+    let texts = of(Format::Text);
+    let key = format!("failure-{code}");
+    match texts.language != Language::English && texts.bundle.has_message(&key) {
+        true => texts.say("explained-kind", &[("kind", &texts.say(&key, &[])), ("message", message)]),
+        false => message.to_owned(),
+    }
+}
+
+/// A message in the language that was chosen, if that is not English; what English says is said where it is known.
+pub fn translated(key: &str, values: &[(&str, &str)]) -> Option<String> {
+    let texts = of(Format::Text);
+    (texts.language != Language::English).then(|| texts.say(key, values))
 }
 
 /// The name of a card's state, as the domain has it.
@@ -104,8 +120,10 @@ impl Texts {
     }
 
     fn failure(&self, failure: &Failure) -> String {
-        if self.language == Language::English {
-            return failure.message.clone();
+        match &failure.said {
+            _ if self.language == Language::English => return failure.message.clone(),
+            Some(said) => return said.clone(),
+            None => {}
         }
         let key = format!("failure-{}", failure.code);
         let sentence =
