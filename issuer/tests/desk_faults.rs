@@ -13,9 +13,9 @@ mod troubled;
 use desk_support::{Desk, KEYS, guid_of, open, run};
 use issuer::clock::{Clock, SystemClock};
 use issuer::domain::CardState;
-use issuer::personalization::PersonalizationError;
 use issuer::personalization::plan::Step;
 use issuer::personalization::run::{Point, Progress};
+use issuer::personalization::{PersonalizationError, stock_file};
 use issuer::registry::RegistryError;
 use middleware::piv::objects::{Chuid, SecurityObject, key_history_to_bytes};
 use middleware::{Administration, Card, DataObject, KeyAlgorithm, KeyReference, ManagementKey};
@@ -324,6 +324,46 @@ fn a_card_that_carries_a_strangers_certificates_is_no_blank_card() {
     open(&foreign).transaction().unwrap().reset_application().unwrap();
     desk.issuer(&["check", "--card", &foreign]).expect(0);
     desk.issuer(&issue).expect(0);
+}
+
+#[test]
+fn a_card_with_a_strangers_key_or_signed_identity_is_no_blank_card() {
+    let desk = Desk::new();
+    let foreign = desk.blank("foreign.card", &["--serial", "13000013"]);
+    let mut card = open(&foreign);
+    let mut transaction = card.transaction().unwrap();
+    let algorithm = transaction.management_key_algorithm().unwrap();
+    let mut maker = transaction.authenticate(&ManagementKey::factory_default(algorithm)).unwrap();
+    maker.generate(KeyReference::DigitalSignature, KeyAlgorithm::P256).unwrap();
+    // A number that some tool gave the card is nobody's.
+    let tools = Chuid { guid: [0x77; 16], expiration: *b"20301231" };
+    maker.write_object(DataObject::CHUID, &tools.to_bytes()).unwrap();
+    drop(transaction);
+    drop(card);
+    let words = ["not blank", "(9C: a key without certificate)", "nothing was changed", "card reset"];
+    desk.issuer(&["stock", "add", "--card", &foreign]).refuses(1, &words);
+    desk.issuer(&["stock", "add", "--serial", "13000013"]).expect(0);
+    let issue = ["issue", "alice@example.org", "--card", &foreign, "--transport-pin-file", "pin"];
+    desk.issuer(&issue).refuses(1, &words);
+    assert!(
+        open(&foreign).transaction().unwrap().key_metadata(KeyReference::DigitalSignature).unwrap().is_some()
+    );
+    open(&foreign).transaction().unwrap().reset_application().unwrap();
+    desk.issuer(&issue).expect(0);
+
+    // A card that does not tell its keys, and that somebody gave out: its CHUID is signed.
+    let standard = desk.standard("standard.card");
+    let text = std::fs::read_to_string(desk.path("standard.card.stock.toml")).unwrap();
+    let secrets = stock_file::read(&text).unwrap().secrets;
+    let signed = Chuid { guid: *guid_of(&standard).as_bytes(), ..tools }.to_bytes_signed(b"a signature");
+    let mut card = open(&standard);
+    let mut transaction = card.transaction().unwrap();
+    let mut maker = transaction.authenticate(&secrets.management_key().unwrap()).unwrap();
+    maker.write_object(DataObject::CHUID, &signed).unwrap();
+    drop(transaction);
+    drop(card);
+    let issue = ["issue", "bob@example.org", "--card", &standard, "--transport-pin-file", "bob.pin"];
+    desk.issuer(&issue).refuses(1, &["not blank", "a CHUID signed by somebody", "nothing was changed"]);
 }
 
 #[test]

@@ -143,11 +143,16 @@ async fn a_half_made_card_that_gets_other_keys_gets_four_of_them_and_what_was_ce
     let locator = desk.yubikey("alice.card", &[]);
     let mut opened = opened(&desk).await;
     let card = opened.registry.cards().await.unwrap()[0].id;
-    let mut commands = 0;
+    let (mut commands, mut was_begun) = (0, false);
     while opened.registry.certificates_of_card(card).await.unwrap().is_empty() {
         commands += 10;
         let pulled = pulled_card(&desk.path("alice.card"), commands, Last::CarriedOut);
         assert!(is_removed(&attempt(&mut opened, pulled).await.unwrap_err()));
+        // A blank card is looked through first; a half-made one needs fewer commands.
+        let state = opened.registry.card(card).await.unwrap().card.state().name();
+        if state == "being personalised" && !was_begun {
+            (commands, was_begun) = (0, true);
+        }
     }
     let before = opened.registry.certificates_of_card(card).await.unwrap();
     desk.issue("alice@example.org", &locator, &["--inject"]);

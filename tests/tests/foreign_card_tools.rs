@@ -9,6 +9,7 @@ use sealwright_tests::openssl::{CardEngine, OPENSC_MODULE, certify_public_key, v
 use sealwright_tests::pcscd::Pcscd;
 use sealwright_tests::privilege::Root;
 use sealwright_tests::process::{Outcome, Run};
+use sealwright_tests::programs::program;
 use sealwright_tests::world::World;
 
 #[test]
@@ -105,9 +106,10 @@ fn yubico_s_tool_reads_and_uses_a_card_with_firmware_5_4() -> Result<()> {
     let tested = verified().args(["-a", "test-decipher", "-s", "9c", "-i", "9c.pem"]).ok()?;
     assert!(tested.text().contains("Successfully performed ECDH exchange"), "{tested}");
 
-    // Then the same card as our desk issues it, once the certificate it knows nothing of is gone.
-    tool().args(["-a", "delete-certificate", "-s", "9c"]).ok()?;
+    // Then the same card as our desk issues it, once what it knows nothing of is gone: key and certificate.
     let locator = format!("pcsc:{reader}");
+    let reset = Run::new(program("card")?).envs([&pcscd.environment()]);
+    reset.args(["reset", "--card", &locator, "--yes"]).ok()?;
     let alice = world.issue("alice", &card, &locator, &["--algorithm", "rsa2048"])?;
     let status = tool().args(["-a", "status"]).ok()?;
     for slot in ["9a", "9c", "9d", "9e"] {

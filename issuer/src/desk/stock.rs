@@ -111,7 +111,7 @@ async fn returned(office: &Office, identity: StockIdentity) -> Result<Option<Car
     Ok(record.filter(|record| matches!(record.card.state(), CardState::Returned { .. })))
 }
 
-/// A card that would be taken into stock carries nobody's certificates.
+/// A card that would be taken into stock carries nobody's keys and certificates.
 async fn refuse_foreign(office: &Office, identity: StockIdentity, card: &mut Card) -> Result<(), Failure> {
     let StockIdentity::VendorSerial(serial) = identity else { return Ok(()) };
     let shown = PresentedIdentity { vendor_serial: Some(serial), guid: None };

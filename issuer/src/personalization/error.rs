@@ -22,9 +22,9 @@ pub enum PersonalizationError {
         "this is an emulated card, and this registry refuses those; one for tests is made with: issuer init --allow-emulated"
     )]
     EmulatedCard,
-    /// Somebody's certificates are on it, which were not made for it here.
+    /// Somebody's keys or certificates are on it, which were not made for it here.
     #[error(
-        "the card is not blank: it carries certificates of which this desk knows nothing ({0}); nothing was changed. If nobody needs them, reset the card (card reset, or its maker's tool) and run the same command again"
+        "the card is not blank: it carries what this desk knows nothing of ({0}); nothing was changed. If nobody needs that, reset the card (card reset, or its maker's tool) and run the same command again"
     )]
     NotBlank(String),
     /// Certificates would begin after the end.

@@ -2,13 +2,13 @@
 
 use middleware::{Card, CardIdentity, Locator, PinStatus};
 
-use crate::ca::Certificate;
 use crate::desk::failure::Failure;
 use crate::desk::half_done::{self, HalfDoneView};
 use crate::desk::office::Office;
 use crate::desk::ways;
 use crate::desk::{texts, which_card};
 use crate::domain::{CardAction, CardState, Cardholder, Guid, Usability};
+use crate::personalization::blank;
 use crate::registry::{CardRecord, EmulatedCards, OperationKind, PresentedIdentity};
 
 /// A card in a reader.
@@ -31,10 +31,10 @@ pub(super) enum Seen {
         /// The maker's number; a card without one comes with a stock file.
         serial: Option<u32>,
     },
-    /// Not of this registry, and somebody's certificates are on it.
+    /// Not of this registry, and somebody's keys or certificates are on it.
     Foreign {
-        /// Their subjects.
-        subjects: Vec<String>,
+        /// Which.
+        things: Vec<String>,
     },
     /// An emulated card, which this registry refuses.
     Emulated,
@@ -77,14 +77,12 @@ pub(super) async fn look(office: &Office, locator: &Locator) -> Result<(String, 
     let guid = identity.guid.map(Guid::new);
     let presented = PresentedIdentity { vendor_serial: identity.serial, guid };
     let Some(record) = office.registry.card_presented(presented).await? else {
-        let certificates = card.certificates()?;
-        if certificates.is_empty() {
-            return Ok((name, Seen::Blank { serial: identity.serial }));
-        }
-        let mut subjects: Vec<_> = certificates.into_iter().map(|(_, der)| subject(der)).collect();
-        subjects.sort();
-        subjects.dedup();
-        return Ok((name, Seen::Foreign { subjects }));
+        let things = blank::foreign(&office.registry, None, &mut card).await?;
+        let seen = match things.is_empty() {
+            true => Seen::Blank { serial: identity.serial },
+            false => Seen::Foreign { things },
+        };
+        return Ok((name, seen));
     };
     let holder = match record.card.state().holder() {
         Some(id) => Some(office.registry.cardholder(id).await?),
@@ -103,17 +101,6 @@ fn name(identity: &CardIdentity) -> String {
         (Some(serial), _) => serial.to_string(),
         (None, Some(guid)) => Guid::new(guid).to_string(),
         (None, None) => "?".to_owned(),
-    }
-}
-
-/// Whoever made the certificate wrote its subject: only what can be seen is shown.
-fn subject(der: Vec<u8>) -> String {
-    match Certificate::from_der(der) {
-        Ok(certificate) => {
-            let text = certificate.subject().to_string();
-            text.chars().filter(|character| !character.is_control()).take(100).collect()
-        }
-        Err(_) => "?".to_owned(),
     }
 }
 
@@ -136,9 +123,9 @@ impl Seen {
             Self::Blank { .. } => {
                 vec![texts::say("shell-blank", &[("card", name)]), texts::say("shell-made-new", &[])]
             }
-            Self::Foreign { subjects } => {
-                let subjects = subjects.join("; ");
-                vec![texts::say("shell-foreign", &[("card", name), ("subjects", &subjects)])]
+            Self::Foreign { things } => {
+                let things = things.join("; ");
+                vec![texts::say("shell-foreign", &[("card", name), ("things", &things)])]
             }
             Self::Emulated => vec![texts::say("shell-emulated", &[("card", name)])],
         }

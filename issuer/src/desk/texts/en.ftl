@@ -88,7 +88,7 @@ shell-card-of = Card { $card }: { $state } since { $since }, { $holder }.
 shell-card-since = Card { $card }: { $state } since { $since }.
 shell-blank = Card { $card } is blank and not in stock.
 shell-foreign =
-    Card { $card } is not in the registry, and has certificates: { $subjects }.
+    Card { $card } is not in the registry, and is not blank: { $things }.
     Nothing was changed on it. If it may become one of yours, its owner resets it first; then take it into stock.
 shell-emulated = Card { $card } is emulated, and this registry takes none: emulated cards are for issuers made with --allow-emulated.
 shell-differs = The card shows GUID { $shown }, and the registry has { $recorded } for it: it was reset, or is another card's shell. Do not hand it out.

@@ -88,7 +88,7 @@ shell-card-of = 卡 { $card }：{ $state }，自 { $since }，{ $holder }。
 shell-card-since = 卡 { $card }：{ $state }，自 { $since }。
 shell-blank = 卡 { $card } 是空白卡，尚未入库。
 shell-foreign =
-    卡 { $card } 不在登记册中，但卡上有证书：{ $subjects }。
+    卡 { $card } 不在登记册中，也不是空白卡：{ $things }。
     没有改动卡上的任何内容。若要把它作为本机构的卡，须由其所有者先重置，再入库。
 shell-emulated = 卡 { $card } 是模拟卡，本登记册不接受：只有用 --allow-emulated 建立的发行者才接受模拟卡。
 shell-differs = 卡片显示的 GUID 是 { $shown }，登记册中是 { $recorded }：它被重置过，或已被调换。请勿发出。
