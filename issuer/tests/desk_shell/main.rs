@@ -131,6 +131,48 @@ fn strangers_cards_and_refused_ones_are_told_and_left_alone() {
 }
 
 #[test]
+fn an_answer_to_another_question_is_no_file_name_and_no_decision() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    // A person that is named in full is not asked for again: the "y" that follows is one too many.
+    let stray = piped(&desk, &locator, &[], "\n1\nalice@example.org\ny\n");
+    stray.refuses(2, &["\"y\" is an answer to another question", "./y", "line 4"]);
+    assert!(!desk.path("y").exists());
+    assert_eq!(desk.json(&["stock", "list"])[0]["state"], "in stock");
+    desk.issue("alice@example.org", &locator, &[]);
+    let unclear = piped(&desk, &locator, &[], "hold\nundo\nperhaps\n");
+    unclear.refuses(2, &["\"perhaps\" is neither yes nor no", "line 3"]);
+    assert_eq!(state_of(&desk, "alice@example.org"), "on hold");
+    // At a terminal the question comes again.
+    let talk = [
+        ("desk> ", "undo\\r"),
+        ("(y/N): ", "maybe\\r"),
+        ("neither yes nor no", ""),
+        ("(y/N): ", "y\\r"),
+        ("awaiting activation now", ""),
+        ("desk> ", "quit\\r"),
+    ];
+    let again = typed(&desk, &locator, &[], &talk);
+    assert!(again.contains("It is undone with"), "{again}");
+}
+
+#[test]
+fn a_destroyed_card_says_that_there_is_no_way_back() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    let card = format!("serial={}", desk.json(&["stock", "list"])[0]["serial"]);
+    desk.issuer(&["stock", "return", &card]).expect(0);
+    let no_way = ["There is no way back", "revoked for good", "issuer issue"];
+    let said = desk.issuer(&["mark", &card, "destroyed"]);
+    let shown = desk.issuer(&["show", &card]);
+    let undone = piped(&desk, &locator, &[], &format!("undo {card}\n"));
+    for run in [said, shown, undone] {
+        assert!(no_way.iter().all(|words| run.expect(0).stdout.contains(words)), "{}", run.stdout);
+    }
+}
+
+#[test]
 fn a_pipe_ends_at_the_first_failure_and_says_where() {
     let desk = Desk::new();
     let locator = desk.blank("blank.card", &[]);
@@ -304,7 +346,7 @@ fn a_holder_chooses_the_pin_at_the_desk_and_it_is_shown_and_kept_nowhere() {
             ("Number", "1\\r"),
             ("Number", "1\\r"),
             ("For whom", "alice@example.org\\r"),
-            ("the holder chooses the PIN now", "*\\r"),
+            ("the holder chooses it now", "*\\r"),
             ("Passphrase", &format!("{PASSPHRASE}\\r")),
             ("typed by Alice Ng", "860413\\r"),
             ("The same again", "860314\\r"),
@@ -316,7 +358,7 @@ fn a_holder_chooses_the_pin_at_the_desk_and_it_is_shown_and_kept_nowhere() {
             // Three times: then the desk asks what shall be done.
             ("Number", "1\\r"),
             ("For whom", "alice@example.org\\r"),
-            ("the holder chooses the PIN now", "*\\r"),
+            ("the holder chooses it now", "*\\r"),
             ("typed by Alice Ng", "224466\\r"),
             ("repeats itself", ""),
             ("typed by Alice Ng", "271828\\r"),

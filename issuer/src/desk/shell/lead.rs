@@ -87,11 +87,7 @@ impl Session {
             if let Some(number) = number.filter(|number| *number < names.len()) {
                 return Ok(Some(number));
             }
-            let message = texts::say("shell-no-such-number", &[("answer", &answer)]);
-            if !self.source.is_interactive() {
-                return Err(Failure::usage(message));
-            }
-            output::line(&message)?;
+            self.ask_again(texts::say("shell-no-such-number", &[("answer", &answer)]))?;
         }
     }
 
@@ -126,7 +122,7 @@ impl Session {
                 "LOCATOR" => Some(locator.to_string()),
                 "PERSON" => self.ask_person().await?,
                 "REASON" => self.ask_reason().await?,
-                "FILE" | "STOCK.toml" => self.ask(&texts::say("shell-file", &[]), Typing::Answer).await?,
+                "FILE" | "STOCK.toml" => self.ask_file("shell-file").await?,
                 _ => Some(word),
             };
             let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(None) };
@@ -135,7 +131,7 @@ impl Session {
         if hands_a_pin_over {
             let is_shown = std::io::stdout().is_terminal();
             let question = if is_shown { "shell-pin-file" } else { "shell-pin-file-needed" };
-            match self.ask(&texts::say(question, &[]), Typing::Answer).await? {
+            match self.ask_file(question).await? {
                 Some(answer) if answer == BY_HOLDER => filled.extend(by_holder(&filled)),
                 Some(file) if !file.is_empty() => filled.extend(["--transport-pin-file".to_owned(), file]),
                 Some(_) if is_shown => {}
@@ -143,6 +139,24 @@ impl Session {
             }
         }
         Ok(Some(filled))
+    }
+
+    /// The name of a file. A yes or no is meant for another question: whoever wants a file named so writes `./y`.
+    async fn ask_file(&mut self, question: &str) -> Result<Option<String>, Failure> {
+        loop {
+            let answer = self.ask(&texts::say(question, &[]), Typing::Answer).await?;
+            match answer {
+                Some(answer) if yes_or_no(&answer).is_some() => {
+                    self.ask_again(texts::say("shell-no-file-name", &[("answer", &answer)]))?;
+                }
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    /// Somebody who types is told what was wrong, and asked again; a pipe ends there.
+    fn ask_again(&self, message: String) -> Result<(), Failure> {
+        if self.source.is_interactive() { output::line(&message) } else { Err(Failure::usage(message)) }
     }
 
     /// Somebody in the registry, as a mail address; none if nobody is meant.
@@ -190,13 +204,16 @@ impl Session {
             Care::Light => texts::say("shell-yes-no-default-yes", &[]),
             Care::Final | Care::LosesKeys => texts::say("shell-yes-no", &[]),
         };
-        let answer = self.ask(&format!("{question} {choice}"), Typing::Answer).await?;
-        let answer = answer.map(|answer| answer.to_lowercase());
-        Ok(match answer.as_deref() {
-            Some("y" | "yes" | "是") => true,
-            Some("") => care == Care::Light,
-            _ => false,
-        })
+        loop {
+            let Some(answer) = self.ask(&format!("{question} {choice}"), Typing::Answer).await? else {
+                return Ok(false);
+            };
+            match yes_or_no(&answer) {
+                Some(answer) => return Ok(answer),
+                None if answer.is_empty() => return Ok(care == Care::Light),
+                None => self.ask_again(texts::say("shell-yes-or-no", &[("answer", &answer)]))?,
+            }
+        }
     }
 
     async fn ask(&mut self, question: &str, typing: Typing) -> Result<Option<String>, Failure> {
@@ -211,6 +228,15 @@ fn question(care: Care) -> Option<String> {
         Care::Light => None,
         Care::Final => Some(sure),
         Care::LosesKeys => Some(format!("{} {sure}", texts::say("shell-loses-keys", &[]))),
+    }
+}
+
+/// What an answer to a question of yes or no is; nothing for what is neither.
+fn yes_or_no(answer: &str) -> Option<bool> {
+    match answer.to_lowercase().as_str() {
+        "y" | "yes" | "是" => Some(true),
+        "n" | "no" | "否" => Some(false),
+        _ => None,
     }
 }
 
