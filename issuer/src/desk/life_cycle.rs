@@ -170,6 +170,9 @@ fn what_now(record: &CardRecord, mail: Option<&str>) -> String {
     if let Some(back) = ways.iter().find(|way| way.undoes) {
         return texts::say("changed-back", &[("way", &back.in_one_line())]);
     }
+    if matches!(record.card.state(), CardState::Destroyed { .. }) {
+        return texts::say("undo-destroyed", &[]);
+    }
     match ways.first().filter(|_| matches!(record.card.state(), CardState::Returned { .. })) {
         Some(next) => texts::say("changed-next", &[("way", &next.in_one_line())]),
         None => texts::say("changed-no-way-back", &[]),
