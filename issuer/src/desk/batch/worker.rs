@@ -44,6 +44,8 @@ pub trait Watcher: Sync {
     fn ended(&self, place: &str, row: &Row, progress: &Progress);
     /// Somebody at the place has to do something.
     fn wanted(&self, place: &str, what: &str);
+    /// Nobody works there any more.
+    fn left(&self, place: &str);
 }
 
 /// What came of the card that lies at a place.
@@ -59,6 +61,12 @@ enum Outcome {
 impl Shared<'_> {
     /// Makes cards at a place until nothing is left for it, or everybody stops.
     pub async fn work(&self, hand: &mut Hand, place: &mut Place) {
+    pub async fn work(&self, bench: &mut Bench<'_>, place: &mut Place) {
+        self.make_all(bench, place).await;
+        self.watcher.left(place.name());
+    }
+
+    async fn make_all(&self, bench: &mut Bench<'_>, place: &mut Place) {
         let mut refused: Option<String> = None;
         while self.goes_on() && self.queue().has_work_for(place.name()) {
             let card = match place.next_card(refused.as_deref(), self) {
