@@ -11,6 +11,7 @@ use super::office::{Office, read_file};
 use super::output::{self, Format};
 use super::staff_directory::{self, Source};
 use super::staff_file::{self, BadRow, StaffList};
+use super::texts;
 use crate::clock::Clock;
 use crate::domain::reconciliation::{Coverage, Difference, reconcile};
 use crate::domain::unicode::search_key;
@@ -97,20 +98,15 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     let mut imported = describe(&difference, errors);
     imported.unused_columns = list.unused_columns;
     if !imported.unused_columns.is_empty() && format == Format::Text {
-        output::progress(&format!(
-            "These columns mean nothing here and are left out: {}. A list can have the columns {}.",
-            imported.unused_columns.join(", "),
-            staff_file::COLUMNS.join(", ")
-        ));
+        let (columns, known) = (imported.unused_columns.join(", "), staff_file::COLUMNS.join(", "));
+        output::progress(&texts::say("import-unused", &[("columns", &columns), ("known", &known)]));
     }
     imported.preview = arguments.preview;
     if !arguments.preview {
         apply(office, &difference, &mut imported).await?;
     }
     if difference.unattributed > 0 && coverage == Coverage::Everybody && format == Format::Text {
-        output::progress(
-            "There are rows that say nothing of whom they are about: nobody is taken to have left before they are corrected.",
-        );
+        output::progress(&texts::say("import-unattributed", &[]));
     }
     imported.errors.sort_by_key(|bad| bad.row.unwrap_or(u64::MAX));
     match format {
@@ -195,12 +191,12 @@ fn refuse_exodus(
     if leavers <= at_most {
         return Ok(());
     }
-    Err(Failure::new(
-        "many-leavers",
-        format!(
-            "by this list {leavers} of {there} people left, and nothing was changed: see who with --preview, and if it is true say --leavers-at-most {leavers}"
-        ),
-    ))
+    let message = format!(
+        "by this list {leavers} of {there} people left, and nothing was changed: see who with --preview, and if it is true say --leavers-at-most {leavers}"
+    );
+    let values = [("leavers", leavers.to_string()), ("there", there.to_string())];
+    let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
+    Err(Failure::new("many-leavers", message).saying("failed-many-leavers", &values))
 }
 
 fn describe(difference: &Difference, errors: Vec<BadRow>) -> Imported {
@@ -297,26 +293,30 @@ fn count(
 
 fn report(imported: &Imported, source: &str) -> Result<(), Failure> {
     for bad in &imported.errors {
-        output::progress(&format!("{source}, {}, {}: {}", bad.place, bad.field, bad.message));
+        let why = texts::explained(bad.code, &bad.message);
+        output::progress(&format!("{source}, {}, {}: {why}", bad.place, bad.field));
     }
     if imported.preview {
-        let person = |mark: &str, person: &PersonView| {
+        let person = |key: &str, person: &PersonView| {
             let id = person.id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
-            output::line(&format!("{mark} {} <{}>{id}", person.name, person.mail))
+            let person = format!("{} <{}>{id}", person.name, person.mail);
+            output::line(&texts::say(key, &[("person", &person)]))
         };
-        imported.joiners.iter().try_for_each(|joiner| person("joins  ", joiner))?;
-        imported.returners.iter().try_for_each(|returner| person("returns", returner))?;
+        imported.joiners.iter().try_for_each(|joiner| person("import-joins", joiner))?;
+        imported.returners.iter().try_for_each(|returner| person("import-returns", returner))?;
         for change in &imported.changes {
-            output::line(&format!("changes {} <{}>: {}", change.name, change.mail, change.what.join(", ")))?;
+            let person = format!("{} <{}>", change.name, change.mail);
+            let values = [("person", person.as_str()), ("what", &change.what.join(", "))];
+            output::line(&texts::say("import-changes", &values))?;
         }
-        imported.leavers.iter().try_for_each(|leaver| person("leaves ", leaver))?;
+        imported.leavers.iter().try_for_each(|leaver| person("import-leaves", leaver))?;
     }
-    output::line(&format!("{}{}.", counts(imported), refused(imported.errors.len())))?;
+    output::line(&texts::say("import-done", &[("counts", &counts(imported))]))?;
     if imported.left > 0 {
-        output::line("What the leavers have is proposed for revocation: issuer staff leavers")?;
+        output::line(&texts::say("import-leavers-next", &[]))?;
     }
     if imported.preview {
-        output::line("Nothing was changed; do it with --apply.")?;
+        output::line(&texts::say("import-preview", &[]))?;
     }
     Ok(())
 }
@@ -324,34 +324,23 @@ fn report(imported: &Imported, source: &str) -> Result<(), Failure> {
 fn counts(imported: &Imported) -> String {
     let numbers = if imported.preview {
         [
-            (imported.joiners.len(), "would be added"),
-            (imported.changes.len(), "changed"),
-            (imported.returners.len(), "return"),
-            (imported.leavers.len(), "leave"),
+            (imported.joiners.len(), "import-would-be-added"),
+            (imported.changes.len(), "import-would-be-changed"),
+            (imported.returners.len(), "import-would-return"),
+            (imported.leavers.len(), "import-would-leave"),
         ]
     } else {
         [
-            (imported.added, "added"),
-            (imported.changed, "changed"),
-            (imported.returned, "returned"),
-            (imported.left, "left"),
+            (imported.added, "import-added"),
+            (imported.changed, "import-changed"),
+            (imported.returned, "import-returned"),
+            (imported.left, "import-left"),
         ]
     };
-    let mut parts = Vec::new();
-    for (place, (number, what)) in numbers.into_iter().enumerate() {
-        if place == 0 || number > 0 {
-            parts.push(format!("{number} {what}"));
-        }
-    }
-    if imported.unchanged > 0 {
-        parts.push(format!("{} known already", imported.unchanged));
-    }
-    parts.join(", ")
-}
-
-fn refused(errors: usize) -> String {
-    match errors {
-        0 => String::new(),
-        refused => format!(", {refused} refused: correct those rows and import the file again"),
-    }
+    let more = [(imported.unchanged, "import-known"), (imported.errors.len(), "import-refused")];
+    let parts = numbers.into_iter().chain(more).enumerate();
+    let parts = parts.filter(|(place, (number, _))| *place == 0 || *number > 0);
+    let parts: Vec<_> =
+        parts.map(|(_, (number, key))| texts::say(key, &[("count", &number.to_string())])).collect();
+    parts.join(&texts::say("import-between", &[]))
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::super::failure::{Failure, Status};
 use super::super::output::{self, Format};
+use super::super::texts;
 use super::revocation_lists::CrlSummary;
 use super::signing::News;
 use super::targets::Target;
@@ -56,7 +57,7 @@ impl TargetReport {
             unchanged: 0,
             removed: 0,
             troubles: Vec::new(),
-            unit: "files",
+            unit: "published-files",
         }
     }
 }
@@ -78,31 +79,45 @@ impl<'a> Summary<'a> {
             return Ok(self.status());
         }
         for warning in self.warnings {
-            output::progress(&format!("warning: {warning}"));
+            output::progress(&texts::say("published-warning", &[("warning", warning)]));
         }
         let revoked: usize = self.crls.iter().map(|crl| crl.revoked).sum();
         for report in &self.targets {
             for trouble in &report.troubles {
                 output::progress(&format!("{}: {trouble}", report.target));
             }
-            let TargetReport { target, unit, written, unchanged, removed, .. } = report;
-            match report.state {
-                "failed" | "later" => {}
-                _ if self.crls.is_empty() => output::line(&format!(
-                    "Published in {target}: what was waiting ({written} {unit} written, {unchanged} unchanged, {removed} removed)."
-                ))?,
-                _ => {
-                    let certificates =
-                        report.certificates.map(|count| format!("{count} certificates for mail, "));
-                    output::line(&format!(
-                        "Published in {target}: {}CRLs of {} authorities with {revoked} revoked certificates ({written} {unit} written, {unchanged} unchanged, {removed} removed).",
-                        certificates.unwrap_or_default(),
-                        self.crls.len(),
-                    ))?;
-                }
+            if !matches!(report.state, "failed" | "later") {
+                output::line(&self.of_target(report, revoked))?;
             }
         }
         Ok(self.status())
+    }
+
+    fn of_target(&self, report: &TargetReport, revoked: usize) -> String {
+        let unit = texts::say(report.unit, &[]);
+        let (written, unchanged, removed) =
+            (report.written.to_string(), report.unchanged.to_string(), report.removed.to_string());
+        let files = [
+            ("written", written.as_str()),
+            ("unit", &unit),
+            ("unchanged", &unchanged),
+            ("removed", &removed),
+        ];
+        let files = texts::say("published-files-changed", &files);
+        let values = [("target", report.target.as_str()), ("files", &files)];
+        if self.crls.is_empty() {
+            return texts::say("published-waiting", &values);
+        }
+        let (authorities, revoked) = (self.crls.len().to_string(), revoked.to_string());
+        let crls = [("authorities", authorities.as_str()), ("revoked", &revoked)];
+        match report.certificates {
+            None => texts::say("published-crls", &[&values[..], &crls].concat()),
+            Some(count) => {
+                let count = count.to_string();
+                let certificates = [("certificates", count.as_str())];
+                texts::say("published-certificates", &[&values[..], &crls, &certificates].concat())
+            }
+        }
     }
 
     fn status(&self) -> Status {

@@ -319,5 +319,37 @@ batched-card = card { $guid }
 batched-half-made-why = half-made: { $why }
 batched-refused-why = refused: { $why }
 
+# issuer staff import
+import-unused = These columns mean nothing here and are left out: { $columns }. A list can have the columns { $known }.
+import-unattributed = There are rows that say nothing of whom they are about: nobody is taken to have left before they are corrected.
+import-joins = joins   { $person }
+import-returns = returns { $person }
+import-changes = changes { $person }: { $what }
+import-leaves = leaves  { $person }
+import-done = { $counts }.
+import-between = { ", " }
+import-would-be-added = { $count } would be added
+import-would-be-changed = { $count } changed
+import-would-return = { $count } return
+import-would-leave = { $count } leave
+import-added = { $count } added
+import-changed = { $count } changed
+import-returned = { $count } returned
+import-left = { $count } left
+import-known = { $count } known already
+import-refused = { $count } refused: correct those rows and import the file again
+import-leavers-next = What the leavers have is proposed for revocation: issuer staff leavers
+import-preview = Nothing was changed; do it with --apply.
+
+# issuer publish
+published-warning = warning: { $warning }
+published-files = files
+published-entries = entries
+published-files-changed = { $written } { $unit } written, { $unchanged } unchanged, { $removed } removed
+published-waiting = Published in { $target }: what was waiting ({ $files }).
+published-crls = Published in { $target }: CRLs of { $authorities } authorities with { $revoked } revoked certificates ({ $files }).
+published-certificates = Published in { $target }: { $certificates } certificates for mail, CRLs of { $authorities } authorities with { $revoked } revoked certificates ({ $files }).
+
 # Kinds of failure; the details follow
+explained-kind = { $kind } { $message }
 failure = It was not done:

@@ -319,7 +319,39 @@ batched-card = 卡 { $guid }
 batched-half-made-why = 做到一半：{ $why }
 batched-refused-why = 被拒绝：{ $why }
 
+# issuer staff import
+import-unused = 这些列在此没有意义，已略去：{ $columns }。名单可以有的列：{ $known }。
+import-unattributed = 有些行没有说明是谁：在改正之前，不把任何人当作离职。
+import-joins = 新增 { $person }
+import-returns = 复职 { $person }
+import-changes = 变更 { $person }：{ $what }
+import-leaves = 离职 { $person }
+import-done = { $counts }。
+import-between = {"，"}
+import-would-be-added = 将新增 { $count } 人
+import-would-be-changed = 变更 { $count } 人
+import-would-return = 复职 { $count } 人
+import-would-leave = 离职 { $count } 人
+import-added = 新增 { $count } 人
+import-changed = 变更 { $count } 人
+import-returned = 复职 { $count } 人
+import-left = 离职 { $count } 人
+import-known = { $count } 人早已登记
+import-refused = 拒绝 { $count } 行：请改正那些行并重新导入
+import-leavers-next = 离职者的证书已提议吊销：issuer staff leavers
+import-preview = 没有做任何改动；用 --apply 执行。
+
+# issuer publish
+published-warning = 警告：{ $warning }
+published-files = 个文件
+published-entries = 个条目
+published-files-changed = 写入 { $written } { $unit }，未变 { $unchanged }，移除 { $removed }
+published-waiting = 已发布到 { $target }：此前等待的内容（{ $files }）。
+published-crls = 已发布到 { $target }：{ $authorities } 个签发机构的 CRL，含 { $revoked } 张已吊销证书（{ $files }）。
+published-certificates = 已发布到 { $target }：{ $certificates } 张邮件证书，{ $authorities } 个签发机构的 CRL，含 { $revoked } 张已吊销证书（{ $files }）。
+
 # 失败的种类；细节随后
+explained-kind = { $kind }（{ $message }）
 failure = 未能完成：
 failure-already-requested = 已经提出过这个申请。
 failure-already-replaced = 早已更换，没有改动。
@@ -348,6 +380,11 @@ failure-interrupted = 已中断。
 failure-io = 文件无法读写。
 failure-last-puk-try = PUK 只剩最后一次机会，不会自动使用。
 failure-log-broken = 事件日志与登记册不一致。
+failure-csv = 名单无法读取。
+failure-foreign-domain = 邮件地址不在本机构的域内。
+failure-homograph = 用了看上去相同的另一种文字。
+failure-missing-column = 缺少一列。
+failure-unreadable = 无法读取。
 failure-malformed = 内容格式不正确。
 failure-no-answer = 问题没有得到回答。
 failure-no-card = 没有卡片。
