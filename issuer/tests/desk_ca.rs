@@ -193,7 +193,7 @@ fn a_revoked_authority_certifies_nothing_until_it_has_another_key() {
     assert_eq!(certificates(), before, "nothing was signed, and the card to be replaced has not ended");
     let listed = desk.json(&["ca", "list"]);
     assert_eq!(
-        (&listed[0]["revoked"], &listed[1]["revoked"]),
+        (&listed[0]["reason"], &listed[1]["reason"]),
         (&serde_json::Value::Null, &"key-compromise".into())
     );
     let told = desk.issuer(&["ca", "list"]);

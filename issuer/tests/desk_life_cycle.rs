@@ -32,7 +32,7 @@ fn a_hold_is_visible_to_readers_and_ends_on_release() {
     let text = desk_support::openssl(&["crl", "-in", crl.to_str().unwrap(), "-noout", "-text"]);
     assert!(text.status.success());
     let people = desk.json(&["report", "states"]);
-    assert_eq!((people["state"].as_str(), people["cards"].as_str()), (Some("on hold"), Some("1")));
+    assert_eq!((&people["state"], &people["cards"]), (&"on hold".into(), &1.into()));
     desk.issuer(&["hold", "alice@example.org"]).refuses(1, &["on hold since", "cannot be put on hold"]);
 
     desk.issuer(&["release", "alice@example.org"]).expect(0);
@@ -82,7 +82,7 @@ fn a_card_says_what_happened_what_comes_next_and_what_goes_back() {
     desk.issuer(&["--operator", "Carol Wu", "mark", "1001", "active"]).expect(0);
     let shown = desk.json(&["show", "alice@example.org"]);
     let last = shown["history"].as_array().unwrap().last().unwrap();
-    assert_eq!((&last["what"], &last["by"]), (&"card activated".into(), &"Carol Wu".into()));
+    assert_eq!((&last["kind"], &last["actor"]), (&"card-activated".into(), &"Carol Wu".into()));
     let commands: Vec<_> = shown["ways"]
         .as_array()
         .unwrap()
@@ -127,7 +127,7 @@ fn what_ends_soon_is_queued_once() {
     assert_eq!(desk.json(&["expiring", "--days", "1000", "--queue"])["queued"], 0);
     let waiting = desk.json(&["request", "list"]);
     assert_eq!(
-        (&waiting[0]["kind"], &waiting[0]["person"]),
+        (&waiting[0]["kind"], &waiting[0]["holder"]),
         (&"renewal".into(), &"alice@example.org".into())
     );
     let number = waiting[0]["number"].as_i64().unwrap().to_string();
@@ -148,12 +148,69 @@ fn reports_are_tables_sheets_and_objects() {
     assert!(sheet.stdout.contains("\n'=cmd|"), "a name is a formula: {}", sheet.stdout);
     let cards = desk.issuer(&["--json", "report", "cards", "--state", "awaiting-activation"]);
     let card: serde_json::Value = serde_json::from_str(cards.stdout.trim()).unwrap();
-    assert_eq!(card["holder_mail"], "alice@example.org");
+    assert_eq!(card["holder"], "alice@example.org");
     desk.issuer(&["report", "cards", "--state", "lost"]).expect(0);
     desk.issuer(&["report", "cards", "--state", "gone"]).refuses(2, &["there are: in stock"]);
     let table = desk.issuer(&["report", "certificates", "--state", "delivered"]);
     assert!(table.stdout.contains("CARD NUMBER") && table.stdout.lines().count() > 4, "{}", table.stdout);
     let events = desk.issuer(&["--json", "report", "events"]);
     let event: serde_json::Value = serde_json::from_str(events.stdout.lines().next().unwrap()).unwrap();
-    assert_eq!(event["event"], "1");
+    assert_eq!(event["event"], 1);
+}
+
+/// The lines of a report.
+fn report(desk: &Desk, kind: &str) -> Vec<serde_json::Value> {
+    let lines = desk.issuer(&["--json", "report", kind]);
+    lines.expect(0).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn every_output_says_the_same_of_the_same_thing() {
+    let (desk, locator) = with_card();
+    desk.issuer(&["hold", "alice@example.org"]).expect(0);
+    let found = desk.json(&["find", "alice"]);
+    let people = report(&desk, "people");
+    assert_eq!(found["people"][0], people[0]);
+    assert_eq!(found["people"][0], desk.json(&["staff", "list"])[0]);
+    assert_eq!(
+        (&people[0]["card_state"], &people[0]["left_at"]),
+        (&"on hold".into(), &serde_json::Value::Null)
+    );
+
+    let guid = desk_support::guid_of(&locator).to_string();
+    let card = &report(&desk, "cards")[0];
+    assert_eq!(desk.json(&["find", &guid])["cards"][0], *card);
+    assert_eq!(desk.json(&["stock", "list"])[0], *card);
+    assert!(
+        card["serial"].is_u64() && card["number"].is_u64() && card["holder"] == "alice@example.org",
+        "{card}"
+    );
+    let shown = desk.json(&["show", "alice@example.org"]);
+    let ending = desk.json(&["expiring", "--days", "1000"])["cards"][0].clone();
+    for (name, value) in card.as_object().unwrap() {
+        assert_eq!(shown.get(name), Some(value), "{name} of show");
+        assert_eq!(ending.get(name), Some(value), "{name} of expiring");
+    }
+    assert_eq!(shown["card"], guid);
+
+    let certificates = report(&desk, "certificates");
+    let of_card = certificates.iter().find(|certificate| certificate["key"] == "9C").unwrap();
+    let serial = of_card["serial"].as_str().unwrap();
+    assert_eq!(desk.json(&["find", serial])["certificates"][0], *of_card);
+    assert_eq!(of_card["card_number"], card["number"]);
+
+    let last = report(&desk, "events").into_iter().rfind(|event| event["kind"] == "card-held").unwrap();
+    assert_eq!(shown["history"].as_array().unwrap().last(), Some(&last));
+
+    // Sheets have the same names.
+    for (kind, object) in
+        [("people", &people[0]), ("cards", card), ("certificates", of_card), ("events", &last)]
+    {
+        let sheet = desk.issuer(&["report", kind, "--csv"]).stdout;
+        let mut names: Vec<_> = sheet.lines().next().unwrap().split(',').collect();
+        names.sort_unstable();
+        let mut fields: Vec<_> = object.as_object().unwrap().keys().collect();
+        fields.sort_unstable();
+        assert_eq!(names, fields, "{kind}");
+    }
 }

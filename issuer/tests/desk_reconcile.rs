@@ -45,7 +45,7 @@ fn a_difference_is_shown_first_and_applied_when_asked() {
         (0, &1.into(), &1.into(), &1.into())
     );
     assert_eq!(
-        desk.json(&["staff", "list"])[1]["card"],
+        desk.json(&["staff", "list"])[1]["card_state"],
         "awaiting activation",
         "a list alone revoked a card"
     );

@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
+use super::views::{CardView, CertificateView};
 use super::{texts, which_card};
 use crate::clock::Clock;
-use crate::domain::{Permission, RequestCommand, RequestKind, StockIdentity};
+use crate::domain::{Permission, RequestCommand, RequestKind};
 use crate::registry::{Expiring, RegistryError};
 
 /// What `expiring` was told.
@@ -33,33 +34,28 @@ impl Arguments {
 
 #[derive(Serialize)]
 struct Listed {
-    cards: Vec<CardView>,
-    certificates: Vec<CertificateView>,
+    cards: Vec<EndingCard>,
+    certificates: Vec<EndingCertificate>,
     queued: usize,
 }
 
 #[derive(Serialize)]
-struct CardView {
-    person: String,
-    mail: String,
-    /// The registry's number.
-    card: i64,
-    /// As commands take it.
-    card_name: String,
-    card_serial: Option<u32>,
-    card_guid: Option<String>,
-    state: &'static str,
+struct EndingCard {
+    #[serde(flatten)]
+    card: CardView,
     not_after: String,
     days_left: i64,
+    /// The number of the request that asks for its renewal.
     renewal: Option<i64>,
+    /// As commands take it.
+    #[serde(skip)]
+    argument: String,
 }
 
 #[derive(Serialize)]
-struct CertificateView {
-    serial: String,
-    authority: &'static str,
-    subject: String,
-    not_after: String,
+struct EndingCertificate {
+    #[serde(flatten)]
+    certificate: CertificateView,
     days_left: i64,
 }
 
@@ -85,31 +81,21 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
             .filter_map(|card| {
                 let person = people.get(&card.holder)?;
                 let record = records.get(&card.card)?;
-                Some(CardView {
-                    person: person.name.as_str().to_owned(),
-                    mail: person.mail.as_str().to_owned(),
-                    card: card.card.0,
-                    card_name: which_card::argument(record),
-                    card_serial: match record.identity {
-                        StockIdentity::VendorSerial(serial) => Some(serial),
-                        StockIdentity::Guid(_) => None,
-                    },
-                    card_guid: record.card.guid().map(|guid| guid.to_string()),
-                    state: record.card.state().name(),
+                Some(EndingCard {
+                    card: CardView::new(record, Some(person), texts::of(format)),
                     not_after: card.not_after.to_string(),
                     days_left: days_left(card.not_after),
                     renewal: card.renewal.map(|id| id.0),
+                    argument: which_card::argument(record),
                 })
             })
             .collect(),
         certificates: certificates
             .iter()
-            .map(|certificate| CertificateView {
-                serial: certificate.serial.to_string(),
-                authority: certificate.authority.as_str(),
-                subject: certificate.subject.clone(),
-                not_after: certificate.not_after.to_string(),
+            .map(|certificate| EndingCertificate {
                 days_left: days_left(certificate.not_after),
+                // Of servers: nobody holds them.
+                certificate: CertificateView::new(certificate, None),
             })
             .collect(),
         queued,
@@ -160,9 +146,9 @@ fn show(listed: &Listed, arguments: &Arguments) -> Result<(), Failure> {
         ];
         let rows = listed.cards.iter().map(|card| {
             vec![
-                card.person.clone(),
-                card.mail.clone(),
-                card.card_name.clone(),
+                card.card.holder_name.clone().unwrap_or_default(),
+                card.card.holder.clone().unwrap_or_default(),
+                card.argument.clone(),
                 card.not_after.clone(),
                 card.days_left.to_string(),
                 card.renewal_said(),
@@ -174,12 +160,12 @@ fn show(listed: &Listed, arguments: &Arguments) -> Result<(), Failure> {
         output::line("")?;
         let columns =
             ["found-column-serial", "found-column-subject", "found-column-ends", "found-column-days"];
-        let rows = listed.certificates.iter().map(|certificate| {
+        let rows = listed.certificates.iter().map(|EndingCertificate { certificate, days_left }| {
             vec![
                 certificate.serial.clone(),
                 certificate.subject.clone(),
                 certificate.not_after.clone(),
-                certificate.days_left.to_string(),
+                days_left.to_string(),
             ]
         });
         output::table(&columns.map(|key| texts::say(key, &[])), rows.collect(), "")?;
@@ -190,11 +176,12 @@ fn show(listed: &Listed, arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-impl CardView {
+impl EndingCard {
     /// What is asked for already; and what comes before a renewal.
     fn renewal_said(&self) -> String {
         let asked = self.renewal.map(|id| texts::say("ending-request", &[("number", &id.to_string())]));
-        let held = (self.state == "on hold").then(|| texts::say("ending-held", &[("card", &self.card_name)]));
+        let held =
+            (self.card.state == "on hold").then(|| texts::say("ending-held", &[("card", &self.argument)]));
         let said: Vec<_> = asked.into_iter().chain(held).collect();
         said.join("; ")
     }

@@ -7,33 +7,18 @@ use serde::Serialize;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
+use super::views::{CardView, CertificateView, PersonView, newest_cards};
 use super::{staff, stock, texts};
 use crate::domain::unicode::composed;
-use crate::domain::{CardholderId, CertificateState, StockIdentity};
-use crate::registry::{CardRecord, CertificateRecord, SearchFor, SearchHits};
+use crate::domain::{CardholderId, StockIdentity};
+use crate::registry::{SearchFor, SearchHits};
 
 #[derive(Serialize)]
 struct Found {
-    people: Vec<staff::PersonView>,
-    cards: Vec<stock::CardView>,
+    people: Vec<PersonView>,
+    cards: Vec<CardView>,
     certificates: Vec<CertificateView>,
     more: bool,
-}
-
-#[derive(Serialize)]
-struct CertificateView {
-    serial: String,
-    authority: &'static str,
-    profile: String,
-    key: Option<&'static str>,
-    subject: String,
-    mail: Option<String>,
-    not_before: String,
-    not_after: String,
-    state: &'static str,
-    revoked_at: Option<String>,
-    reason: Option<&'static str>,
-    invalid_since: Option<String>,
 }
 
 /// Shows what was found; nothing is exit 1.
@@ -47,18 +32,28 @@ pub async fn run(office: &Office, text: &str, how: SearchFor, format: Format) ->
         return Err(Failure::usage("say what to find: a name, a mail address, a serial number"));
     }
     let hits = look(office, text, how).await?;
-    let newest = staff::newest_cards(&hits.cards);
+    let newest = newest_cards(&hits.cards);
     let holders = hits.cards.iter().filter_map(|card| card.card.state().holder());
-    let people = office.registry.people_numbered(holders).await?;
-    let holder = |card: &CardRecord| card.card.state().holder().and_then(|id| people.get(&id));
+    let of_certificates = hits.certificates.iter().filter_map(|certificate| certificate.holder);
+    let people = office.registry.people_numbered(holders.chain(of_certificates)).await?;
+    let person = |id: Option<CardholderId>| id.and_then(|id| people.get(&id));
+    let texts = texts::of(format);
     let found = Found {
         people: hits
             .people
             .iter()
-            .map(|person| staff::view(person, newest.get(&person.id).copied()))
+            .map(|person| PersonView::new(person, newest.get(&person.id).copied()))
             .collect(),
-        cards: hits.cards.iter().map(|card| stock::view(card, holder(card), texts::of(format))).collect(),
-        certificates: hits.certificates.iter().map(view).collect(),
+        cards: hits
+            .cards
+            .iter()
+            .map(|card| CardView::new(card, person(card.card.state().holder()), texts))
+            .collect(),
+        certificates: hits
+            .certificates
+            .iter()
+            .map(|certificate| CertificateView::new(certificate, person(certificate.holder)))
+            .collect(),
         more: hits.more,
     };
     let is_empty = found.people.is_empty() && found.cards.is_empty() && found.certificates.is_empty();
@@ -167,27 +162,4 @@ fn show(found: &Found) -> Result<(), Failure> {
         output::progress(&texts::say("found-more", &[]));
     }
     Ok(())
-}
-
-fn view(record: &CertificateRecord) -> CertificateView {
-    let (revoked_at, reason, invalid_since) = match record.state.state() {
-        CertificateState::Revoked { since, reason, invalid_since } => {
-            (Some(since.to_string()), Some(reason.as_str()), invalid_since.map(|since| since.to_string()))
-        }
-        _ => (None, None, None),
-    };
-    CertificateView {
-        serial: record.serial.to_string(),
-        authority: record.authority.as_str(),
-        profile: record.profile.clone(),
-        key: record.card_key.map(crate::domain::CardKey::as_str),
-        subject: record.subject.clone(),
-        mail: record.mail.clone(),
-        not_before: record.not_before.to_string(),
-        not_after: record.not_after.to_string(),
-        state: record.state.state().name(),
-        revoked_at,
-        reason,
-        invalid_since,
-    }
 }

@@ -39,8 +39,8 @@ pub struct Order {
 
 #[derive(Serialize)]
 pub(super) struct Summary {
-    person: String,
-    mail: String,
+    holder: String,
+    holder_name: String,
     card_guid: String,
     not_after: String,
     /// `transport` or `chosen-by-holder`.
@@ -188,8 +188,8 @@ fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String> {
 pub(super) fn summary(holder: &Cardholder, made: &Personalized, order: &Order) -> Summary {
     let keys = crate::domain::CardKey::ALL.iter().zip(&made.serials);
     Summary {
-        person: holder.name.as_str().to_owned(),
-        mail: holder.mail.as_str().to_owned(),
+        holder: holder.mail.as_str().to_owned(),
+        holder_name: holder.name.as_str().to_owned(),
         card_guid: made.guid.to_string(),
         not_after: made.not_after.to_string(),
         pin: if order.pin_by_holder.is_some() { "chosen-by-holder" } else { "transport" },

@@ -86,6 +86,7 @@ pub mod texts;
 pub mod tsa;
 pub mod unblock;
 mod unfinished;
+mod views;
 pub mod ways;
 pub mod which_card;
 

@@ -55,8 +55,8 @@ enum Algorithm {
 
 #[derive(Serialize)]
 struct Summary {
-    person: String,
-    mail: String,
+    holder: String,
+    holder_name: String,
     card_guid: String,
     not_after: String,
     new_keys: bool,
@@ -109,8 +109,8 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         Err(error) => return Err(explain(office, &record, &arguments.card, error).await?),
     };
     let summary = Summary {
-        person: holder.name.as_str().to_owned(),
-        mail: holder.mail.as_str().to_owned(),
+        holder: holder.mail.as_str().to_owned(),
+        holder_name: holder.name.as_str().to_owned(),
         card_guid: renewed.guid.to_string(),
         not_after: renewed.not_after.to_string(),
         new_keys: order.new_keys.is_some(),
@@ -171,7 +171,7 @@ async fn explain(
 
 fn sentence(summary: &Summary, renewed: &Renewed) -> String {
     let until = renewed.not_after.strftime("%F").to_string();
-    let mut values = vec![("mail", summary.mail.as_str()), ("card", &summary.card_guid), ("until", &until)];
+    let mut values = vec![("mail", summary.holder.as_str()), ("card", &summary.card_guid), ("until", &until)];
     values.extend(summary.retired.as_deref().map(|reference| ("reference", reference)));
     let key = if summary.retired.is_some() { "said-renewed-retired" } else { "said-renewed" };
     format!("{} {}", texts::say(key, &values), texts::say("changed-publish", &[]))

@@ -4,13 +4,16 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use clap::ValueEnum;
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
-use crate::domain::{CardState, Cardholder, CardholderId, StockIdentity};
-use crate::registry::{CardRecord, CertificateRecord, LogEntry};
+use super::texts;
+use super::views::{CardView, CertificateView, EventView, PersonView};
+use crate::domain::{CardState, CardholderId};
+use crate::registry::CardRecord;
 
 /// What `report` was told.
 #[derive(clap::Args, Debug)]
@@ -58,7 +61,7 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
         Kind::Events => events(office, &mut sheet).await?,
         Kind::States => {
             for (state, count) in office.registry.card_counts().await? {
-                sheet.row(vec![Some(state), Some(count.to_string())])?;
+                sheet.row(&CountView { state, cards: count })?;
             }
         }
     }
@@ -81,30 +84,6 @@ fn state(arguments: &Arguments) -> Result<Option<String>, Failure> {
         .ok_or_else(|| Failure::usage(format!("{text:?} is no state; there are: {}", names.join(", "))))
 }
 
-const fn header(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::People => &["name", "mail", "id", "employed_until", "left_at", "card_state", "card_guid"],
-        Kind::Cards => {
-            &["number", "serial", "stock_guid", "guid", "state", "since", "holder_name", "holder_mail"]
-        }
-        Kind::Certificates => &[
-            "serial",
-            "authority",
-            "profile",
-            "key",
-            "subject",
-            "mail",
-            "not_before",
-            "not_after",
-            "state",
-            "card_number",
-            "holder_mail",
-        ],
-        Kind::Events => &["event", "at", "actor", "subject", "kind", "detail", "hash"],
-        Kind::States => &["state", "cards"],
-    }
-}
-
 async fn people(office: &Office, sheet: &mut Sheet) -> Result<(), Failure> {
     let mut after = 0;
     loop {
@@ -117,23 +96,11 @@ async fn people(office: &Office, sheet: &mut Sheet) -> Result<(), Failure> {
             }
         }
         for person in &page.rows {
-            sheet.row(person_row(person, newest.get(&person.id)))?;
+            sheet.row(&PersonView::new(person, newest.get(&person.id)))?;
         }
         let Some(last) = page.last else { return Ok(()) };
         after = last;
     }
-}
-
-fn person_row(person: &Cardholder, card: Option<&CardRecord>) -> Vec<Option<String>> {
-    vec![
-        Some(person.name.as_str().to_owned()),
-        Some(person.mail.as_str().to_owned()),
-        person.staff_id.as_ref().map(|id| id.as_str().to_owned()),
-        person.employed_until.map(|day| day.to_string()),
-        person.left.map(|at| at.to_string()),
-        card.map(|card| card.card.state().name().to_owned()),
-        card.and_then(|card| card.card.guid()).map(|guid| guid.to_string()),
-    ]
 }
 
 async fn cards(office: &Office, state: Option<&str>, sheet: &mut Sheet) -> Result<(), Failure> {
@@ -144,29 +111,11 @@ async fn cards(office: &Office, state: Option<&str>, sheet: &mut Sheet) -> Resul
         let people = office.registry.people_numbered(holders).await?;
         for card in &page.rows {
             let holder = card.card.state().holder().and_then(|id| people.get(&id));
-            sheet.row(card_row(card, holder))?;
+            sheet.row(&CardView::new(card, holder, texts::of(Format::Json)))?;
         }
         let Some(last) = page.last else { return Ok(()) };
         after = last;
     }
-}
-
-fn card_row(record: &CardRecord, holder: Option<&Cardholder>) -> Vec<Option<String>> {
-    let (serial, stock_guid) = match record.identity {
-        StockIdentity::VendorSerial(serial) => (Some(serial.to_string()), None),
-        StockIdentity::Guid(guid) => (None, Some(guid.to_string())),
-    };
-    let state = record.card.state();
-    vec![
-        Some(record.id.0.to_string()),
-        serial,
-        stock_guid,
-        record.card.guid().map(|guid| guid.to_string()),
-        Some(state.name().to_owned()),
-        state.since().map(|since| since.to_string()),
-        holder.map(|holder| holder.name.as_str().to_owned()),
-        holder.map(|holder| holder.mail.as_str().to_owned()),
-    ]
 }
 
 async fn certificates(office: &Office, state: Option<&str>, sheet: &mut Sheet) -> Result<(), Failure> {
@@ -177,27 +126,11 @@ async fn certificates(office: &Office, state: Option<&str>, sheet: &mut Sheet) -
         let people = office.registry.people_numbered(holders).await?;
         for certificate in &page.rows {
             let holder = certificate.holder.and_then(|id| people.get(&id));
-            sheet.row(certificate_row(certificate, holder))?;
+            sheet.row(&CertificateView::new(certificate, holder))?;
         }
         let Some(last) = page.last else { return Ok(()) };
         after = last;
     }
-}
-
-fn certificate_row(record: &CertificateRecord, holder: Option<&Cardholder>) -> Vec<Option<String>> {
-    vec![
-        Some(record.serial.to_string()),
-        Some(record.authority.as_str().to_owned()),
-        Some(record.profile.clone()),
-        record.card_key.map(|key| key.as_str().to_owned()),
-        Some(record.subject.clone()),
-        record.mail.clone(),
-        Some(record.not_before.to_string()),
-        Some(record.not_after.to_string()),
-        Some(record.state.state().name().to_owned()),
-        record.card.map(|(card, _)| card.0.to_string()),
-        holder.map(|holder| holder.mail.as_str().to_owned()),
-    ]
 }
 
 async fn events(office: &Office, sheet: &mut Sheet) -> Result<(), Failure> {
@@ -206,17 +139,26 @@ async fn events(office: &Office, sheet: &mut Sheet) -> Result<(), Failure> {
         let entries = office.registry.log_after(after).await?;
         let Some(last) = entries.last() else { return Ok(()) };
         after = last.record.sequence;
-        for LogEntry { record, hash } in entries {
-            sheet.row(vec![
-                Some(record.sequence.to_string()),
-                Some(record.at.to_string()),
-                Some(record.actor),
-                Some(record.subject.to_string()),
-                Some(record.kind),
-                Some(record.detail),
-                Some(hash.to_string()),
-            ])?;
+        for entry in entries {
+            sheet.row(&EventView::new(entry))?;
         }
+    }
+}
+
+/// How many cards are in a state.
+#[derive(Serialize)]
+struct CountView {
+    state: String,
+    cards: u64,
+}
+
+const fn fields(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::People => PersonView::FIELDS,
+        Kind::Cards => CardView::FIELDS,
+        Kind::Certificates => CertificateView::FIELDS,
+        Kind::Events => EventView::FIELDS,
+        Kind::States => &["state", "cards"],
     }
 }
 
@@ -235,7 +177,7 @@ enum Form {
 
 impl Sheet {
     fn new(arguments: &Arguments, format: Format) -> Result<Self, Failure> {
-        let header = header(arguments.kind);
+        let header = fields(arguments.kind);
         let form = match (arguments.csv, format) {
             (true, Format::Json) => return Err(Failure::usage("say either --csv or --json")),
             (true, Format::Text) => {
@@ -249,27 +191,26 @@ impl Sheet {
         Ok(Self { header, form })
     }
 
-    fn row(&mut self, cells: Vec<Option<String>>) -> Result<(), Failure> {
-        match &mut self.form {
-            Form::Table(rows) => {
-                rows.push(cells.into_iter().map(Option::unwrap_or_default).collect());
-                Ok(())
-            }
-            Form::Csv(writer) => {
-                let cells = cells.into_iter().map(|cell| inert(cell.unwrap_or_default()));
-                written(writer.write_record(cells))
-            }
-            Form::JsonLines => {
-                let object: Map<String, Value> = self
-                    .header
-                    .iter()
-                    .zip(cells)
-                    .map(|(name, cell)| ((*name).to_owned(), cell.map_or(Value::Null, Value::String)))
-                    .collect();
-                let mut output = std::io::stdout().lock();
-                output::judged(writeln!(output, "{}", Value::Object(object)))
-            }
+    /// One row: a JSON object, or its values in the order of the header.
+    fn row(&mut self, view: &impl Serialize) -> Result<(), Failure> {
+        let unwritable = |error: serde_json::Error| Failure::new("io", error.to_string());
+        if matches!(self.form, Form::JsonLines) {
+            let line = serde_json::to_string(view).map_err(unwritable)?;
+            let mut output = std::io::stdout().lock();
+            return output::judged(writeln!(output, "{line}"));
         }
+        let object = serde_json::to_value(view).map_err(unwritable)?;
+        let cells = self.header.iter().map(|name| match object.get(name) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        });
+        match &mut self.form {
+            Form::Table(rows) => rows.push(cells.collect()),
+            Form::Csv(writer) => written(writer.write_record(cells.map(inert)))?,
+            Form::JsonLines => {}
+        }
+        Ok(())
     }
 
     fn finish(self) -> Result<(), Failure> {

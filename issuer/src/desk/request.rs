@@ -65,7 +65,7 @@ impl Command {
 pub(super) struct RequestView {
     number: i64,
     kind: &'static str,
-    person: String,
+    holder: String,
     why: String,
     state: &'static str,
     since: Option<String>,
@@ -122,7 +122,7 @@ async fn say(office: &Office, id: RequestId, format: Format) -> Result<Status, F
         Format::Json => output::json(&view)?,
         Format::Text => output::line(&format!(
             "Request {} ({} for {}) is {}.",
-            view.number, view.kind, view.person, view.state
+            view.number, view.kind, view.holder, view.state
         ))?,
     }
     Ok(Status::Done)
@@ -140,7 +140,7 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
                 vec![
                     view.number.to_string(),
                     view.kind.to_owned(),
-                    view.person.clone(),
+                    view.holder.clone(),
                     view.state.to_owned(),
                     view.since.clone().unwrap_or_default(),
                     view.why.clone(),
@@ -162,7 +162,7 @@ async fn view(office: &Office, record: &RequestRecord) -> Result<RequestView, Fa
     Ok(RequestView {
         number: record.id.0,
         kind: record.kind.as_str(),
-        person: holder.mail.as_str().to_owned(),
+        holder: holder.mail.as_str().to_owned(),
         why: record.why.clone(),
         state: state.name(),
         since: state.since().map(|since| since.to_string()),

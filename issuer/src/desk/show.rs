@@ -8,33 +8,26 @@ use super::half_done::{self, HalfDoneView};
 use super::life_cycle::WhichCard;
 use super::office::Office;
 use super::output::{self, Format};
+use super::views::{CardView, EventView};
 use super::ways::{self, WayView};
 use super::{texts, which_card};
 use crate::domain::{CardState, Subject};
-use crate::registry::LogEntry;
 
 #[derive(Serialize)]
 struct Shown {
+    /// What it is called.
     card: String,
+    #[serde(skip)]
     identity: String,
-    state: &'static str,
-    since: Option<String>,
-    holder: Option<String>,
+    #[serde(flatten)]
+    view: CardView,
     /// Since when somebody beside the desk may know its PUK.
     puk_exposed_since: Option<String>,
     /// What was begun with it and is not done, and how to go on.
     half_done: Option<HalfDoneView>,
     keys: Vec<KeyView>,
     ways: Vec<WayView>,
-    history: Vec<Happened>,
-}
-
-#[derive(Serialize)]
-struct Happened {
-    event: u64,
-    at: String,
-    by: String,
-    what: String,
+    history: Vec<EventView>,
 }
 
 /// Shows a card.
@@ -53,14 +46,12 @@ pub async fn run(office: &Office, which: &WhichCard, format: Format) -> Result<S
     let shown = Shown {
         card: which_card::name(&record),
         identity: record.identity.to_string(),
-        state: state.name(),
-        since: state.since().map(|since| since.to_string()),
+        view: CardView::new(&record, holder.as_ref(), texts::of(format)),
         puk_exposed_since: record.card.puk().exposed_since().map(|since| since.to_string()),
         half_done: half_done::of(office, &record, "LOCATOR").await?,
         keys: card_keys::of(office, &record).await?,
         ways: ways::of(&record, mail.as_deref()),
-        holder: mail,
-        history: history.into_iter().map(happened).collect(),
+        history: history.into_iter().map(EventView::new).collect(),
     };
     match format {
         Format::Json => output::json(&shown)?,
@@ -69,22 +60,12 @@ pub async fn run(office: &Office, which: &WhichCard, format: Format) -> Result<S
     Ok(Status::Done)
 }
 
-fn happened(entry: LogEntry) -> Happened {
-    let record = entry.record;
-    Happened {
-        event: record.sequence,
-        at: record.at.to_string(),
-        by: record.actor,
-        what: record.kind.replace('-', " "),
-    }
-}
-
 fn text(shown: &Shown, state: &CardState) -> Result<(), Failure> {
     let said = texts::state(state.name());
     let mut values = vec![("card", shown.card.as_str()), ("identity", &shown.identity), ("state", &said)];
-    values.extend(shown.since.as_deref().map(|since| ("since", since)));
-    values.extend(shown.holder.as_deref().map(|holder| ("holder", holder)));
-    let key = match (&shown.holder, &shown.since) {
+    values.extend(shown.view.since.as_deref().map(|since| ("since", since)));
+    values.extend(shown.view.holder.as_deref().map(|holder| ("holder", holder)));
+    let key = match (&shown.view.holder, &shown.view.since) {
         (Some(_), _) if state.is_live() => "show-card-of",
         (Some(_), _) => "show-card-last-of",
         (None, Some(_)) => "show-card-since",
@@ -116,8 +97,11 @@ fn text(shown: &Shown, state: &CardState) -> Result<(), Failure> {
             output::line(&format!("  - {}{command}", way.said()))?;
         }
     }
-    let rows = shown.history.iter().map(|happened| {
-        vec![happened.event.to_string(), happened.at.clone(), happened.what.clone(), happened.by.clone()]
+    if shown.ways.is_empty() {
+        output::line(&texts::say(&format!("undo-{}", texts::key_of(state.name())), &[]))?;
+    }
+    let rows = shown.history.iter().map(|event| {
+        vec![event.event.to_string(), event.at.clone(), event.kind.replace('-', " "), event.actor.clone()]
     });
     output::line("")?;
     output::table(&["EVENT", "AT", "WHAT", "BY"], rows.collect(), "")

@@ -1,15 +1,14 @@
 //! `issuer staff`: people.
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
 use super::texts;
+use super::views::{PersonView, newest_cards};
 use super::{staff_import, staff_leavers};
-use crate::domain::{Cardholder, CardholderId, Permission};
-use crate::registry::CardRecord;
+use crate::domain::Permission;
 
 /// What is done with people.
 #[derive(Subcommand, Debug)]
@@ -47,18 +46,6 @@ impl Command {
 #[derive(Args, Debug)]
 pub struct ListArguments {}
 
-/// A person, as listings show one.
-#[derive(Serialize)]
-pub(super) struct PersonView {
-    name: String,
-    mail: String,
-    id: Option<String>,
-    employed_until: Option<String>,
-    left: Option<String>,
-    card: Option<String>,
-    card_guid: Option<String>,
-}
-
 /// Carries it out.
 ///
 /// # Errors
@@ -74,7 +61,8 @@ pub async fn run(office: &Office, command: Command, format: Format) -> Result<St
 async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
     let (people, cards) = (office.registry.cardholders().await?, office.registry.cards().await?);
     let newest = newest_cards(&cards);
-    let views: Vec<_> = people.iter().map(|person| view(person, newest.get(&person.id).copied())).collect();
+    let views = people.iter().map(|person| PersonView::new(person, newest.get(&person.id).copied()));
+    let views: Vec<_> = views.collect();
     match format {
         Format::Json => output::json(&views)?,
         Format::Text => table(&views, &texts::say("found-nobody-at-all", &[]))?,
@@ -82,41 +70,15 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
     Ok(Status::Done)
 }
 
-/// Each person's live card, or else the newest.
-pub(super) fn newest_cards(cards: &[CardRecord]) -> std::collections::HashMap<CardholderId, &CardRecord> {
-    let mut newest = std::collections::HashMap::new();
-    for card in cards {
-        let Some(holder) = card.card.state().holder() else { continue };
-        let rank = |card: &CardRecord| (card.card.state().is_live(), card.card.state().since(), card.id);
-        let known = newest.entry(holder).or_insert(card);
-        if rank(card) > rank(known) {
-            *known = card;
-        }
-    }
-    newest
-}
-
-pub(super) fn view(person: &Cardholder, card: Option<&CardRecord>) -> PersonView {
-    PersonView {
-        name: person.name.as_str().to_owned(),
-        mail: person.mail.as_str().to_owned(),
-        id: person.staff_id.as_ref().map(|id| id.as_str().to_owned()),
-        employed_until: person.employed_until.map(|day| day.to_string()),
-        left: person.left.map(|at| at.to_string()),
-        card: card.map(|card| card.card.state().name().to_owned()),
-        card_guid: card.and_then(|card| card.card.guid()).map(|guid| guid.to_string()),
-    }
-}
-
 pub(super) fn table(people: &[PersonView], empty: &str) -> Result<(), Failure> {
     let rows = people.iter().map(|person| {
-        let card = match (&person.card, &person.card_guid) {
+        let card = match (person.card_state, &person.card_guid) {
             (Some(state), Some(guid)) => {
                 texts::say("found-card", &[("state", &texts::state(state)), ("guid", guid)])
             }
             _ => texts::say("found-no-card", &[]),
         };
-        let name = match &person.left {
+        let name = match &person.left_at {
             Some(_) => texts::say("found-person-left", &[("name", &person.name)]),
             None => person.name.clone(),
         };

@@ -29,7 +29,7 @@ impl Arguments {
 struct Leaver {
     name: String,
     mail: String,
-    left: Option<String>,
+    left_at: Option<String>,
     employed_until: Option<String>,
     revoked: Option<usize>,
 }
@@ -55,7 +55,7 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
         leavers.push(Leaver {
             name: person.name.as_str().to_owned(),
             mail: person.mail.as_str().to_owned(),
-            left: person.left.map(|at| at.to_string()),
+            left_at: person.left.map(|at| at.to_string()),
             employed_until: person.employed_until.map(|day| day.to_string()),
             revoked,
         });
@@ -69,7 +69,7 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
 
 fn show(leavers: &[Leaver], arguments: &Arguments) -> Result<(), Failure> {
     let rows = leavers.iter().map(|leaver| {
-        let since = match (&leaver.left, &leaver.employed_until) {
+        let since = match (&leaver.left_at, &leaver.employed_until) {
             (Some(at), _) => format!("left {at}"),
             (None, Some(day)) => format!("employed until {day}"),
             (None, None) => String::new(),

@@ -12,10 +12,11 @@ use zeroize::Zeroizing;
 use super::failure::{Failure, Status};
 use super::office::{Office, read_file};
 use super::output::{self, Format};
-use super::texts::{self, Texts};
-use super::{ways, which_card};
+use super::texts;
+use super::views::CardView;
+use super::which_card;
 use crate::clock::Clock;
-use crate::domain::{CardAction, CardCommand, CardState, Cardholder, StockIdentity};
+use crate::domain::{CardCommand, CardState, StockIdentity};
 use crate::personalization::PersonalizationError;
 use crate::personalization::{blank, stock_file, wipe};
 use crate::registry::{CardRecord, EmulatedCards, NewStockCard, PresentedIdentity, RegistryError};
@@ -41,18 +42,6 @@ struct ItemError {
     item: String,
     code: &'static str,
     message: String,
-}
-
-#[derive(Serialize)]
-pub(super) struct CardView {
-    number: i64,
-    serial: Option<u32>,
-    stock_guid: Option<String>,
-    guid: Option<String>,
-    state: &'static str,
-    since: Option<String>,
-    holder: Option<String>,
-    next: Option<String>,
 }
 
 /// Takes cards into stock; each stands for itself.
@@ -211,48 +200,12 @@ pub async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
         office.registry.cardholders().await?.into_iter().map(|person| (person.id, person)).collect();
     let holder = |card: &CardRecord| card.card.state().holder().and_then(|id| people.get(&id));
     let texts = texts::of(format);
-    let views: Vec<_> = cards.iter().map(|card| view(card, holder(card), texts)).collect();
+    let views: Vec<_> = cards.iter().map(|card| CardView::new(card, holder(card), texts)).collect();
     match format {
         Format::Json => output::json(&views)?,
         Format::Text => table(&views, &texts.say("found-no-cards-at-all", &[]))?,
     }
     Ok(Status::Done)
-}
-
-pub(super) fn view(record: &CardRecord, holder: Option<&Cardholder>, texts: &Texts) -> CardView {
-    let state = record.card.state();
-    let (serial, stock_guid) = match record.identity {
-        StockIdentity::VendorSerial(serial) => (Some(serial), None),
-        StockIdentity::Guid(guid) => (None, Some(guid.to_string())),
-    };
-    CardView {
-        number: record.id.0,
-        serial,
-        stock_guid,
-        guid: record.card.guid().map(|guid| guid.to_string()),
-        state: state.name(),
-        since: state.since().map(|since| since.to_string()),
-        holder: holder.map(|holder| holder.mail.as_str().to_owned()),
-        next: next(record, texts),
-    }
-}
-
-/// What a card that waits at the desk waits for.
-fn next(record: &CardRecord, texts: &Texts) -> Option<String> {
-    let card = which_card::argument(record);
-    let said = |key| texts.say(key, &[("card", &card)]);
-    Some(match record.card.state() {
-        CardState::BeingPersonalised { .. } => texts.say("found-half-made", &[]),
-        CardState::Unusable { fault, .. } => {
-            match ways::of(record, None).into_iter().find(|way| way.action == CardAction::Receive) {
-                Some(way) => format!("{fault}; {}", way.in_words(texts)),
-                None => format!("{fault}; {}", said("found-destroy")),
-            }
-        }
-        CardState::Returned { .. } if ways::can_be_wiped(record) => said("found-wipe"),
-        CardState::Returned { .. } => said("found-not-wiped"),
-        _ => return None,
-    })
 }
 
 pub(super) fn table(cards: &[CardView], empty: &str) -> Result<(), Failure> {

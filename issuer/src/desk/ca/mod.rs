@@ -156,8 +156,8 @@ struct Line {
     serial: String,
     not_after: String,
     location: String,
-    revoked: Option<&'static str>,
-    revoked_since: Option<String>,
+    revoked_at: Option<String>,
+    reason: Option<&'static str>,
     certificates: usize,
     cross_certificates: usize,
 }
@@ -195,8 +195,8 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
             serial: certificate.serial_number().to_string(),
             not_after: certificate.not_after().to_string(),
             location: authority_key::whereabouts(&office.home, key.name, &certificate)?,
-            revoked: withdrawn.as_ref().map(Withdrawn::reason),
-            revoked_since: withdrawn.map(|withdrawn| withdrawn.since.to_string()),
+            reason: withdrawn.as_ref().map(Withdrawn::reason),
+            revoked_at: withdrawn.map(|withdrawn| withdrawn.since.to_string()),
             certificates: key.earlier.len() + 1,
             cross_certificates: key.given.len() + key.received.len(),
         });
@@ -206,7 +206,7 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
         return Ok(Status::Done);
     }
     for line in lines {
-        let now = match line.revoked {
+        let now = match line.reason {
             Some(reason) => format!("revoked ({reason}), signs CRLs only"),
             None if line.is_current => "signs certificates".to_owned(),
             None => "signs CRLs only".to_owned(),

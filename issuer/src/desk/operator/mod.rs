@@ -78,7 +78,7 @@ struct Line {
     roles: String,
     certificate: String,
     state: String,
-    until: String,
+    not_after: String,
 }
 
 #[derive(Serialize)]
@@ -277,7 +277,7 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
                 Err(_) if now > operator.not_after => "expired".to_owned(),
                 Err(_) => operator.certificate.state().name().to_owned(),
             },
-            until: operator.not_after.strftime("%F").to_string(),
+            not_after: operator.not_after.strftime("%F").to_string(),
         })
         .collect();
     let demanded = office.registry.dual_control().await?;
@@ -290,7 +290,14 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
     let rows = lines
         .into_iter()
         .map(|line| {
-            vec![line.operator.to_string(), line.name, line.roles, line.state, line.until, line.certificate]
+            vec![
+                line.operator.to_string(),
+                line.name,
+                line.roles,
+                line.state,
+                line.not_after,
+                line.certificate,
+            ]
         })
         .collect();
     output::table(
