@@ -4,8 +4,12 @@ mod terms;
 
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::ca::Organization;
@@ -355,13 +359,25 @@ impl Config {
 /// # Errors
 /// It exists, or the system's error.
 pub fn write_new(path: &Path, mode: u32, contents: &[u8]) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let permissions = std::fs::Permissions::from_mode(mode);
-    let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
-    file.write_all(contents)?;
-    file.as_file().sync_all()?;
-    file.persist_noclobber(path).map_err(|refused| refused.error)?;
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    match rustix::fs::open(folder, flags, Mode::from_raw_mode(mode)).map(std::fs::File::from) {
+        Ok(mut file) => {
+            file.write_all(contents)?;
+            file.sync_all()?;
+            let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+            linkat(CWD, nameless, CWD, path, AtFlags::SYMLINK_FOLLOW)?;
+        }
+        // Not every file system has files without a name.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
+            file.write_all(contents)?;
+            file.as_file().sync_all()?;
+            file.persist_noclobber(path).map_err(|refused| refused.error)?;
+        }
+        Err(error) => return Err(error.into()),
+    }
     std::fs::File::open(folder)?.sync_all()
 }
 

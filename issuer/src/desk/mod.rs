@@ -59,7 +59,6 @@ mod key_file;
 pub mod life_cycle;
 pub mod lint;
 pub mod observer;
-mod key_file;
 pub mod ocsp;
 pub mod office;
 pub mod operator;

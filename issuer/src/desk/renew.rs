@@ -87,7 +87,6 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         Err(failure) => return Err(explain_end(office, &record, &arguments.card, failure).await?),
     };
     let now = office.time_to_sign().await?;
-    let roots = attestation_roots::read(office)?;
     let mut card = Card::open(&arguments.card)?;
     let mut bench = Bench::open(office, now).await?;
     let source = arguments.pin_file.clone().unwrap_or(SecretSource::Terminal);

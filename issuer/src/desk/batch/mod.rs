@@ -1,16 +1,13 @@
 //! `issuer batch`: the cards of a list, one after the other and at several readers at once.
 //!
 //! - `rows`: the list. `queue`: who is next. `place`: where cards lie. `hand`, `worker`: who makes them.
-//!   [`report`]: what came of it.
-//! - `rows`: the list. `queue`: who is next. `place`: where cards lie. `bench`, `worker`: who makes them.
 //!   [`display`]: how far it is; [`report`]: what came of it.
 //!
 //! A batch keeps no state of its own: who has a card and which is half-made stands in the registry. So it is interrupted
 //! anywhere, and gone on with by the same command, whether the PINs still lie in their folder or are letters by now.
 
-pub mod hand;
-pub mod bench;
 pub mod display;
+pub mod hand;
 pub mod place;
 pub mod queue;
 pub mod report;
@@ -28,9 +25,8 @@ use middleware::{KeyAlgorithm, Locator};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use self::hand::Hand;
-use self::bench::{Bench, Keys};
 use self::display::Display;
+use self::hand::Hand;
 use self::place::Place;
 use self::queue::{Entry, Progress, Queue};
 use self::rows::Row;

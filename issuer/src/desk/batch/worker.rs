@@ -61,12 +61,11 @@ enum Outcome {
 impl Shared<'_> {
     /// Makes cards at a place until nothing is left for it, or everybody stops.
     pub async fn work(&self, hand: &mut Hand, place: &mut Place) {
-    pub async fn work(&self, bench: &mut Bench<'_>, place: &mut Place) {
-        self.make_all(bench, place).await;
+        self.make_all(hand, place).await;
         self.watcher.left(place.name());
     }
 
-    async fn make_all(&self, bench: &mut Bench<'_>, place: &mut Place) {
+    async fn make_all(&self, hand: &mut Hand, place: &mut Place) {
         let mut refused: Option<String> = None;
         while self.goes_on() && self.queue().has_work_for(place.name()) {
             let card = match place.next_card(refused.as_deref(), self) {
