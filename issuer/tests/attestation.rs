@@ -194,6 +194,52 @@ fn where_a_key_was_made_is_kept_with_its_certificate() {
     assert!(shown["keys"][0]["attestation"].is_null());
 }
 
+/// Whoever edits the table makes no emulated card's key a real one's.
+#[tokio::test]
+async fn where_a_key_was_made_is_compared_with_the_log() {
+    use sqlx::ConnectOptions;
+    let desk = Desk::new();
+    let attested = desk.yubikey("alice.card", &["--serial", "4711"]);
+    desk.issue("alice@example.org", &attested, &[]);
+    let injected = desk.yubikey("bob.card", &[]);
+    desk.issue("bob@example.org", &injected, &["--inject"]);
+    desk.issuer(&["audit", "verify"]).expect(0);
+    let file = desk.home().join("registry.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+    let mut connection = options.connect().await.unwrap();
+    let emulated = "attested by an emulated card";
+    for (change, back) in [
+        (
+            "UPDATE key_origins SET origin = 'attested' WHERE origin LIKE 'attested%'".to_owned(),
+            format!("UPDATE key_origins SET origin = '{emulated}' WHERE origin LIKE 'attested%'"),
+        ),
+        (
+            "UPDATE key_origins SET origin = 'attested', root = issuer WHERE origin LIKE 'attested%'"
+                .to_owned(),
+            format!(
+                "UPDATE key_origins SET origin = '{emulated}', root = NULL WHERE origin LIKE 'attested%'"
+            ),
+        ),
+        (
+            "UPDATE key_origins SET origin = 'generated' WHERE origin = 'injected'".to_owned(),
+            "UPDATE key_origins SET origin = 'injected' WHERE origin = 'generated'".to_owned(),
+        ),
+    ] {
+        let edit = sqlx::query(sqlx::AssertSqlSafe(change.clone())).execute(&mut connection).await.unwrap();
+        assert!(edit.rows_affected() >= 4, "{change}");
+        let verdict = desk.issuer(&["audit", "verify"]);
+        verdict.expect(4);
+        assert!(
+            verdict.stdout.contains("key_origins") && verdict.stdout.contains("origin is"),
+            "{verdict:?}"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(back)).execute(&mut connection).await.unwrap();
+        desk.issuer(&["audit", "verify"]).expect(0);
+    }
+    sqlx::query("DELETE FROM key_origins").execute(&mut connection).await.unwrap();
+    desk.issuer(&["audit", "verify"]).expect(4);
+}
+
 fn assert_judged_by_openssl(folder: &Path, statement: &[u8], issuer: &[u8]) {
     std::fs::create_dir_all(folder).unwrap();
     let write = |name: &str, der: &[u8]| {

@@ -8,7 +8,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use reserved::{OnCard, ReservedCertificate};
+pub use reserved::{OnCard, ReservedCertificate, ToldKey, ToldKeyOrigin};
 
 /// A certificate's serial number, RFC 5280 section 4.1.2.2: the content octets of the INTEGER, shown in lower-case hex.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

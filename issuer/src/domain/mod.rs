@@ -51,7 +51,7 @@ pub use cardholder::{
 };
 pub use certificate::{
     AuthorityName, Certificate, CertificateCommand, CertificateEvent, CertificateRefusal, CertificateState,
-    OnCard, Reach, ReservedCertificate, RevocationReason, SerialNumber, is_sayable,
+    OnCard, Reach, ReservedCertificate, RevocationReason, SerialNumber, ToldKey, ToldKeyOrigin, is_sayable,
 };
 pub use checkpoint::{
     AuditKeyId, Batch, Checkpoint, CheckpointFault, MalformedCheckpoint, Notary, SignedCheckpoint,

@@ -10,6 +10,7 @@ use super::cards::execute as execute_card;
 use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::journal::require_attempt;
+use super::key_origins;
 use super::operators::refuse_lock_out;
 use super::outbox;
 use super::records::{
@@ -351,7 +352,13 @@ pub(super) async fn reserve(
     }
     let generation = generation_of(change, new.authority, &new.to_be_signed).await?;
     let event = Certificate::default().decide(CertificateCommand::Reserve, whole_seconds(now))?;
-    let event = event.of_reserved(told_of(new, rows::in_range("generation", generation)?));
+    let told = told_of(new, rows::in_range("generation", generation)?);
+    let key = match new.on_card {
+        Some(_) => key_origins::told(change, &new.to_be_signed).await?,
+        None => None,
+    };
+    let told = ReservedCertificate { key, ..told };
+    let event = event.of_reserved(told);
     let state = Certificate::default().apply(event.clone());
     sqlx::query(
         "INSERT INTO certificates (serial, authority, profile, subject, mail, holder, card, attempt, card_key, \
@@ -397,6 +404,7 @@ fn told_of(new: &NewCertificate, generation: u32) -> ReservedCertificate {
         not_before: whole_seconds(new.not_before),
         not_after: whole_seconds(new.not_after),
         to_be_signed: rows::digest(&new.to_be_signed),
+        key: None,
     }
 }
 

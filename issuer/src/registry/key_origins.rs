@@ -2,13 +2,15 @@
 //!
 //! A record is kept by the key, not by the certificate: a renewed certificate of the same key has it too.
 
+use der::{Decode, Encode};
 use jiff::Timestamp;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use super::database::{Change, Registry};
 use super::error::RegistryError;
-use super::rows::{damaged, time_text};
-use crate::domain::{CardId, CardKey};
+use super::rows::{self, damaged, time_text};
+use crate::domain::{CardId, CardKey, ChainHash, ToldKey, ToldKeyOrigin};
 
 /// SHA-256 of a SubjectPublicKeyInfo in DER.
 pub type PublicKeyHash = [u8; 32];
@@ -45,6 +47,15 @@ impl KeyOriginRecord {
             Self::AttestedByEmulatedCard(_) => "attested by an emulated card",
             Self::Generated => "generated",
             Self::Injected => "injected",
+        }
+    }
+
+    /// The word that fits the evidence; none where there is none.
+    pub(super) const fn word_of(has_statement: bool, has_root: bool) -> Option<&'static str> {
+        match (has_statement, has_root) {
+            (true, true) => Some("attested"),
+            (true, false) => Some("attested by an emulated card"),
+            (false, _) => None,
         }
     }
 
@@ -102,6 +113,43 @@ impl Registry {
             other => return Err(damaged(format!("unknown origin of a key {other:?}"))),
         }))
     }
+}
+
+/// What is known of the key of a card's certificate that is to be made: its event keeps it.
+pub(super) async fn told(
+    change: &mut Change,
+    to_be_signed: &[u8],
+) -> Result<Option<ToldKey>, RegistryError> {
+    let Some(public_key) = public_key_of(to_be_signed) else { return Ok(None) };
+    let row = sqlx::query(
+        "SELECT card, card_key, origin, statement, issuer, root, at FROM key_origins WHERE public_key = $1",
+    )
+    .bind(public_key.as_bytes().to_vec())
+    .fetch_optional(change.connection())
+    .await?;
+    let origin = row.as_ref().map(told_origin).transpose()?;
+    Ok(Some(ToldKey { public_key: public_key.to_string(), origin }))
+}
+
+fn told_origin(row: &AnyRow) -> Result<ToldKeyOrigin, RegistryError> {
+    let evidence = |column: &str| -> Result<Option<String>, RegistryError> {
+        Ok(row.try_get::<Option<Vec<u8>>, _>(column)?.as_deref().map(rows::digest))
+    };
+    Ok(ToldKeyOrigin {
+        card: CardId(row.try_get("card")?),
+        card_key: row.try_get("card_key")?,
+        origin: row.try_get("origin")?,
+        statement: evidence("statement")?,
+        issuer: evidence("issuer")?,
+        root: evidence("root")?,
+        at: rows::time(row, "at")?,
+    })
+}
+
+/// The SHA-256 of the SubjectPublicKeyInfo of a TBSCertificate.
+fn public_key_of(to_be_signed: &[u8]) -> Option<ChainHash> {
+    let certificate = x509_cert::TbsCertificate::from_der(to_be_signed).ok()?;
+    Some(ChainHash::of(&certificate.subject_public_key_info().to_der().ok()?))
 }
 
 /// Records it within a change.

@@ -12,6 +12,8 @@ mod people;
 #[allow(dead_code)]
 mod postgres_server;
 mod sqlite_file;
+#[path = "../support/mod.rs"]
+mod support;
 mod two_desks;
 mod verification;
 mod writers;

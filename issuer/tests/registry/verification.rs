@@ -4,17 +4,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use der::{Decode, Encode};
 use issuer::domain::{
-    Act, AuthorityName, CardCommand, CardKey, ClassName, Clearance, GuardedAct, InitialPin, Notary, Party,
-    PersonCommand, RevocationReason, SignedCheckpoint,
+    Act, AuthorityName, CardCommand, CardId, CardKey, CardholderId, ChainHash, ClassName, Clearance, GuardedAct,
+    InitialPin, Notary, Party, PersonCommand, RevocationReason, SignedCheckpoint,
 };
-use issuer::registry::{AttemptProgress, ClassChange, EmulatedCards};
 use issuer::registry::{
-    CrossDirection, Difference, NOT_COMPARED, NewAuthorityKey, Registry, RegistryError, SignedCrls,
+    AttemptProgress, AttestationRecord, ClassChange, CrossDirection, Difference, EmulatedCards, KeyOriginRecord,
+    NOT_COMPARED, NewAuthorityKey, NewCertificate, Registry, RegistryError, SignedCrls,
 };
 use jiff::civil::date;
 
 use crate::database::{Place, at, begin, certificate, person, stock, with_card};
+use crate::support::World;
+use crate::support::test_key::TestKey;
 
 crate::on_both! {
     every_column_is_compared_or_listed_with_a_reason
@@ -58,7 +61,8 @@ async fn lived(place: &Place) -> Registry {
     registry.reserve_certificate(&new, at(3)).await.unwrap();
     registry.record_signature(&new.serial, b"nine", at(3)).await.unwrap();
     registry.command_card(third, CardCommand::ResumePersonalisation { holder: carol }, at(4)).await.unwrap();
-    let progress = AttemptProgress { adopted: vec![new.serial.clone()], ..AttemptProgress::default() };
+    let mut progress = AttemptProgress { adopted: vec![new.serial.clone()], ..AttemptProgress::default() };
+    with_attested_key(&mut progress, (carol, third));
     registry.record_progress(third, 2, &progress, at(4)).await.unwrap();
     let delivered = [new.serial.clone()];
     registry
@@ -82,10 +86,26 @@ async fn lived(place: &Place) -> Registry {
     registry
 }
 
+/// A key of which a card has said where it was made, and what will be signed for it.
+fn with_attested_key(progress: &mut AttemptProgress, (holder, card): (CardholderId, CardId)) {
+    let key = CardKey::DigitalSignature;
+    let world = World::new(TestKey::p256);
+    let made = x509_cert::Certificate::from_der(world.root.certificate().as_der()).unwrap();
+    let made = made.tbs_certificate();
+    let evidence = |name: &str| name.as_bytes().to_vec();
+    let (statement, issuer) = (evidence("statement"), evidence("issuer"));
+    let origin =
+        KeyOriginRecord::Attested(AttestationRecord { statement, issuer, root: Some(evidence("root")) });
+    let public_key = ChainHash::of(&made.subject_public_key_info().to_der().unwrap());
+    progress.key_origins.push((*public_key.as_bytes(), key, origin));
+    let to_be_signed = made.to_der().unwrap();
+    progress.reserved.push(NewCertificate { to_be_signed, ..certificate(10, Some((holder, card, 2, key))) });
+}
+
 async fn classes(
     registry: &Registry,
-    carol: issuer::domain::CardholderId,
-    alice: issuer::domain::CardholderId,
+    carol: CardholderId,
+    alice: CardholderId,
 ) {
     let change = ClassChange {
         name: ClassName::new("board").unwrap(),
@@ -105,10 +125,10 @@ async fn classes(
 
 async fn operators(
     registry: &Registry,
-    carol: issuer::domain::CardholderId,
-    bob: issuer::domain::CardholderId,
+    carol: CardholderId,
+    bob: CardholderId,
 ) {
-    let key = |octet: u8| issuer::domain::ChainHash::of(&[octet]);
+    let key = |octet: u8| ChainHash::of(&[octet]);
     let roles = "registrar,administrator".parse().unwrap();
     let serial = |number| certificate(number, None).serial;
     registry.add_operator(carol, (&serial(9), &key(1)), &roles, at(8)).await.unwrap();
@@ -205,7 +225,12 @@ async fn unbind(place: &Place) {
 
 /// Changes one value, in one row that has one.
 async fn change(place: &Place, table: &str, column: &str, to: &str) -> (String, String) {
-    let row = if matches!(place, Place::Postgres(_)) { "ctid" } else { "rowid" };
+    let row = match place {
+        Place::Postgres(_) => "ctid",
+        // A table WITHOUT ROWID.
+        _ if table == "key_origins" => "public_key",
+        _ => "rowid",
+    };
     let quoted = if matches!(place, Place::Postgres(_)) {
         format!("quote_nullable({column})")
     } else {

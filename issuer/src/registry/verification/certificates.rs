@@ -7,7 +7,7 @@ use super::super::error::RegistryError;
 use super::super::records::Standing;
 use super::super::rows::{damaged, snapshot_text};
 use super::difference::{Columns, Findings, Told};
-use super::{Line, Page, Subjects, View, events, shown, text};
+use super::{Line, Page, Subjects, View, events, key_origins, shown, text};
 use crate::domain::unicode::search_key;
 use crate::domain::{Certificate, CertificateEvent, CertificateState, ReservedCertificate};
 
@@ -24,6 +24,7 @@ pub(super) async fn compare(
     let mut after = of.start.clone();
     loop {
         let page = view.page(&of, &after).await?;
+        key_origins::compare_told(view, &page, findings).await?;
         let mut revocations = revocations(view, &page, &after).await?;
         for (serial, row, lines) in page.subjects() {
             let revocation = revocations.remove(serial);

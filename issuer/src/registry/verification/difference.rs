@@ -179,6 +179,11 @@ impl Findings {
         self.untold = self.untold.saturating_add(1);
     }
 
+    /// Whether something of this row was found to differ already.
+    pub(super) fn names(&self, table: &str, row: &str) -> bool {
+        self.differences.iter().any(|difference| difference.table == table && difference.row == row)
+    }
+
     fn of_row(&mut self, table: &'static str, row: &str, found: &str, log: &str) {
         let (log, found) = (log.to_owned(), found.to_owned());
         self.add(Difference { table, row: row.to_owned(), column: None, log, found });

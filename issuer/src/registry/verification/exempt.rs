@@ -14,7 +14,6 @@ pub const NOT_COMPARED: &[(&str, &str, &str)] = &[
         "*",
         "how a card was made, not what became of it; every step is judged by what the card answers when it is read back",
     ),
-    ("key_origins", "*", "what a card attests is signed by its maker, and judged again by its signature"),
     ("operation_steps", "*", "as the journal"),
     (
         "operations",

@@ -1,4 +1,4 @@
-//! Whether the registry is what was written: every event against the one before, and every row of every table against
+//! Whether the registry is what was written: every event against the one before, and every row of every table but the exempt against
 //! what its events tell when they are replayed.
 //!
 //! ```text
@@ -6,7 +6,7 @@
 //! topics     registry, settings, audit_keys, reader_classes, reader_class_lists, operators, approvals
 //! authorities  authorities, authority_keys, authority_certificates, crls, crl_parts
 //! people     people, reader_class_members        cards    cards        requests    requests
-//! certificates  certificates, revocations
+//! certificates  certificates, revocations        key_origins    key_origins
 //! ```
 //!
 //! - [`exempt`]: the columns that are not compared, and why. - `difference`: what the log says of a value.
@@ -18,6 +18,7 @@ mod cards;
 mod certificates;
 mod difference;
 pub(super) mod exempt;
+mod key_origins;
 mod people;
 mod requests;
 mod topics;
@@ -185,6 +186,7 @@ impl View {
         cards::compare(self, is_whole, &mut findings).await?;
         requests::compare(self, &mut findings).await?;
         certificates::compare(self, is_whole, &mut findings).await?;
+        key_origins::compare_carried(self, &mut findings).await?;
         Ok(findings)
     }
 
