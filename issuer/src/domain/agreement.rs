@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::checkpoint::witness::LastSeen;
+
 /// The acts that need two, in the settings.
 pub const DUAL_CONTROL: &str = "dual-control";
 /// The accepted clock, in the settings.
@@ -88,6 +90,21 @@ pub enum RegistryEvent {
         /// A directory or an LDAP URL.
         place: String,
     },
+    /// A checkpoint of the log was put at a place where none was known before: from now on one is missed there.
+    CheckpointPublished {
+        /// A directory.
+        place: String,
+        /// Up to which event it goes.
+        size: u64,
+    },
+    /// A witness file was begun anew in the place of one that is gone.
+    WitnessBegun {
+        /// The file.
+        witness: String,
+        /// The last that the one before had seen, as far as anybody remembered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<LastSeen>,
+    },
     /// A number of the signed list of classes was taken.
     ClassListNumberTaken {
         /// The number.
@@ -110,6 +127,8 @@ pub struct Agreement {
     pub classes: BTreeMap<String, (String, String)>,
     /// Numbers of lists of classes: when they were made, and until when they are good.
     pub class_lists: BTreeMap<u64, (Timestamp, Timestamp)>,
+    /// Places with a published checkpoint, and up to which event the first one went.
+    pub published: BTreeMap<String, u64>,
 }
 
 impl Agreement {
@@ -118,7 +137,9 @@ impl Agreement {
     pub fn apply(mut self, event: RegistryEvent, (sequence, at): (u64, Timestamp)) -> Self {
         match event {
             RegistryEvent::RegistryCreated { emulated_cards } => self.created = Some((emulated_cards, at)),
-            RegistryEvent::RegistryRestored { .. } | RegistryEvent::TargetForgotten { .. } => {}
+            RegistryEvent::RegistryRestored { .. } | RegistryEvent::WitnessBegun { .. } => {}
+            RegistryEvent::TargetForgotten { place } => drop(self.published.remove(&place)),
+            RegistryEvent::CheckpointPublished { place, size } => drop(self.published.insert(place, size)),
             RegistryEvent::AuditKeyAdded { key } => drop(self.audit_keys.insert(key, at)),
             RegistryEvent::DualControlSet { acts } => {
                 self.settings.insert(DUAL_CONTROL, acts.join(" "));
@@ -177,5 +198,16 @@ mod tests {
         assert_eq!(agreement.created, None);
         let removed = RegistryEvent::ClassRemoved { class: "board".to_owned() };
         assert!(agreement.apply(removed, (5, at(1))).classes.is_empty());
+    }
+
+    #[test]
+    fn a_published_checkpoint_is_known_until_its_place_is_forgotten() {
+        let place = || "/srv/pki".to_owned();
+        let apply = |agreement: Agreement, event| agreement.apply(event, (1, Timestamp::UNIX_EPOCH));
+        let published =
+            apply(Agreement::default(), RegistryEvent::CheckpointPublished { place: place(), size: 12 });
+        assert_eq!(published.published[&place()], 12);
+        let forgotten = apply(published, RegistryEvent::TargetForgotten { place: place() });
+        assert!(forgotten.published.is_empty());
     }
 }

@@ -140,6 +140,18 @@ pub enum CheckpointFault {
     /// Its signature is not that of a key of this log.
     #[error("the checkpoint of event {0} is not signed by the audit key")]
     NotSigned(u64),
+    /// One that is about events of several changes, each of which had one of its own.
+    #[error(
+        "checkpoints of the events {first} to {last} were taken out: the one of event {covers} is about several changes, and every change gets its own"
+    )]
+    TakenOut {
+        /// The first event whose change has none.
+        first: u64,
+        /// The last.
+        last: u64,
+        /// The event that the one is of that covers them now.
+        covers: u64,
+    },
     /// Events that no checkpoint is about.
     #[error(
         "no checkpoint is about the events after {covered}, up to {end}: they were written past this program, or checkpoints were taken out"
@@ -200,6 +212,16 @@ impl SignedCheckpoint {
             return Ok((found, text.len() - rest.len()));
         }
         Err(MalformedCheckpoint)
+    }
+
+    /// The documents that can be read of a text in which something else stands too: what a damaged witness file still says.
+    pub fn salvage(text: &str) -> Vec<Self> {
+        let begins = text.match_indices(Self::BEGIN).map(|(at, _)| at);
+        let document = |at| {
+            let (_, rest) = text.split_at_checked(at)?;
+            Self::parse(rest.get(..document_length(rest)?)?).ok()
+        };
+        begins.filter_map(document).collect()
     }
 
     /// As it is stored and published.
@@ -319,6 +341,22 @@ mod tests {
             "a list of something\n".to_owned(),
         ] {
             assert_eq!(SignedCheckpoint::parse_all(&garbage), Err(MalformedCheckpoint), "{garbage}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_witness_file_still_says_what_can_be_read_of_it() {
+        let (first, second) = (signed(7), signed(9));
+        let both = format!("{}{}", first.document(), second.document());
+        for (damaged, rest) in [
+            (format!("x{both}"), vec![first.clone(), second.clone()]),
+            (format!("{}x\n{}", first.document(), second.document()), vec![first.clone(), second.clone()]),
+            (both.replacen("size 7", "size x", 1), vec![second.clone()]),
+            (both.replacen("AQIDBA==\n", "", 1), vec![second]),
+            ("something else\n".to_owned(), Vec::new()),
+            (String::new(), Vec::new()),
+        ] {
+            assert_eq!(SignedCheckpoint::salvage(&damaged), rest, "{damaged}");
         }
     }
 }

@@ -116,10 +116,7 @@ impl Registry {
 }
 
 /// What is known of the key of a card's certificate that is to be made: its event keeps it.
-pub(super) async fn told(
-    change: &mut Change,
-    to_be_signed: &[u8],
-) -> Result<Option<ToldKey>, RegistryError> {
+pub(super) async fn told(change: &mut Change, to_be_signed: &[u8]) -> Result<Option<ToldKey>, RegistryError> {
     let Some(public_key) = public_key_of(to_be_signed) else { return Ok(None) };
     let row = sqlx::query(
         "SELECT card, card_key, origin, statement, issuer, root, at FROM key_origins WHERE public_key = $1",

@@ -46,6 +46,7 @@ mod search;
 mod sqlite;
 mod url;
 mod verification;
+mod witnesses;
 mod writers;
 
 pub use approvals::{ApprovalRecord, Approved};
@@ -74,3 +75,4 @@ pub use search::SearchFor;
 pub use url::{PostgresUrl, RegistryUrl, UnsupportedRegistryUrl};
 pub use verification::exempt::NOT_COMPARED;
 pub use verification::{Difference, LogVerdict};
+pub use witnesses::WitnessChange;

@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::certificates::was_handed_over;
-use super::database::{Change, Registry, stored};
+use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::rows::{self, time_text};
 use crate::domain::{AuthorityName, CardId, RegistryEvent, SerialNumber, Subject};
@@ -148,21 +148,6 @@ impl Registry {
             Ok(true)
         })
         .await
-    }
-
-    /// Remembers up to which event the checkpoint goes that was put at a target.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn target_has_checkpoint(&self, target: i64, size: u64) -> Result<(), RegistryError> {
-        sqlx::query(
-            "UPDATE publication_targets SET checkpoint = $1 WHERE id = $2 AND (checkpoint IS NULL OR checkpoint < $1)",
-        )
-        .bind(stored(size)?)
-        .bind(target)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
     }
 
     /// Marks the addresses whose certificates expired since this was last done for the target: they are to be taken out.

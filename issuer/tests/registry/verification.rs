@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use der::{Decode, Encode};
 use issuer::domain::{
-    Act, AuthorityName, CardCommand, CardId, CardKey, CardholderId, ChainHash, ClassName, Clearance, GuardedAct,
-    InitialPin, Notary, Party, PersonCommand, RevocationReason, SignedCheckpoint,
+    Act, AuthorityName, CardCommand, CardId, CardKey, CardholderId, ChainHash, ClassName, Clearance,
+    GuardedAct, InitialPin, Notary, Party, PersonCommand, RevocationReason, SignedCheckpoint,
 };
 use issuer::registry::{
-    AttemptProgress, AttestationRecord, ClassChange, CrossDirection, Difference, EmulatedCards, KeyOriginRecord,
-    NOT_COMPARED, NewAuthorityKey, NewCertificate, Registry, RegistryError, SignedCrls,
+    AttemptProgress, AttestationRecord, ClassChange, CrossDirection, Difference, EmulatedCards,
+    KeyOriginRecord, NOT_COMPARED, NewAuthorityKey, NewCertificate, Registry, RegistryError, SignedCrls,
 };
 use jiff::civil::date;
 
@@ -102,11 +102,7 @@ fn with_attested_key(progress: &mut AttemptProgress, (holder, card): (Cardholder
     progress.reserved.push(NewCertificate { to_be_signed, ..certificate(10, Some((holder, card, 2, key))) });
 }
 
-async fn classes(
-    registry: &Registry,
-    carol: CardholderId,
-    alice: CardholderId,
-) {
+async fn classes(registry: &Registry, carol: CardholderId, alice: CardholderId) {
     let change = ClassChange {
         name: ClassName::new("board").unwrap(),
         description: None,
@@ -123,11 +119,7 @@ async fn classes(
     registry.reserve_class_list_number(at(7), at(70)).await.unwrap();
 }
 
-async fn operators(
-    registry: &Registry,
-    carol: CardholderId,
-    bob: CardholderId,
-) {
+async fn operators(registry: &Registry, carol: CardholderId, bob: CardholderId) {
     let key = |octet: u8| ChainHash::of(&[octet]);
     let roles = "registrar,administrator".parse().unwrap();
     let serial = |number| certificate(number, None).serial;
@@ -161,6 +153,8 @@ async fn authorities(registry: &Registry) {
     registry.add_cross_certificate(name, 2, CrossDirection::Given, b"cross", at(13)).await.unwrap();
     registry.import_crl(AuthorityName::Root, 4, (at(13), at(30)), &[3; 50], at(13)).await.unwrap();
     registry.skip_crl_numbers(AuthorityName::Servers, 40, at(13)).await.unwrap();
+    let target = registry.add_target("/srv/pki", "{}", at(14)).await.unwrap();
+    registry.target_has_checkpoint(&target, 3, at(14)).await.unwrap();
 }
 
 /// What is wrong with it, in words; and with which values and rows.

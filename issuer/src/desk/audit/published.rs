@@ -6,8 +6,13 @@ use super::super::failure::Failure;
 use super::super::office::Office;
 use super::super::output;
 use super::signatures::is_ours;
+use crate::clock::Clock;
 use crate::domain::SignedCheckpoint;
 use crate::publication::{PublishedDirectory, layout};
+use crate::registry::PublicationTarget;
+
+/// The code of a checkpoint in a published directory that is none.
+pub const DAMAGED: &str = "checkpoint-damaged";
 
 /// The checkpoint in a published directory, to be compared.
 ///
@@ -37,14 +42,18 @@ pub fn checkpoint_of(directory: &Path) -> Result<SignedCheckpoint, Failure> {
 /// It cannot be read, or is something else.
 pub fn find_checkpoint(directory: &Path) -> Result<Option<SignedCheckpoint>, Failure> {
     let path = directory.join(layout::CHECKPOINT);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
+    let octets = match std::fs::read(&path) {
+        Ok(octets) => octets,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Failure::file(&path, &error)),
     };
-    let parsed = SignedCheckpoint::parse(&text);
-    let checkpoint =
-        parsed.map_err(|error| Failure::new("witness", format!("{}: {error}", path.display())))?;
+    let parsed = SignedCheckpoint::parse(&String::from_utf8_lossy(&octets));
+    let checkpoint = parsed.map_err(|error| {
+        Failure::new(
+            DAMAGED,
+            format!("{} is damaged ({error}): put it back from a copy of what was published", path.display()),
+        )
+    })?;
     Ok(Some(checkpoint))
 }
 
@@ -134,7 +143,7 @@ fn gone(code: &'static str, directory: &Path, what: &str) -> Failure {
 ///
 /// # Errors
 /// The registry cannot be read or written.
-pub async fn put(office: &Office, directory: &Path, target: i64) -> Result<(), Failure> {
+pub async fn put(office: &Office, directory: &Path, target: &PublicationTarget) -> Result<(), Failure> {
     let Some(newest) = office.registry.newest_checkpoint().await? else { return Ok(()) };
     let mut keys = String::new();
     for key in office.registry.audit_keys().await? {
@@ -147,5 +156,6 @@ pub async fn put(office: &Office, directory: &Path, target: i64) -> Result<(), F
         output::progress(&format!("warning: the checkpoint of the log is not published: {error}"));
         return Ok(());
     }
-    Ok(office.registry.target_has_checkpoint(target, newest.checkpoint.end.sequence).await?)
+    let size = newest.checkpoint.end.sequence;
+    Ok(office.registry.target_has_checkpoint(target, size, office.clock.now()).await?)
 }

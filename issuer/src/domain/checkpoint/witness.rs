@@ -2,11 +2,54 @@
 //! also when whoever did it holds the database and every key of the desk.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{Checkpoint, SignedCheckpoint};
 use crate::domain::audit::{ChainEnd, ChainHash};
+
+/// The last event that a witness has seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastSeen {
+    /// Its number.
+    pub event: u64,
+    /// Its hash, hex.
+    pub hash: String,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+impl LastSeen {
+    /// That of a checkpoint.
+    pub fn of(checkpoint: &Checkpoint) -> Self {
+        let Checkpoint { end, at, .. } = checkpoint;
+        Self { event: end.sequence, hash: end.hash.to_string(), at: *at }
+    }
+}
+
+impl fmt::Display for LastSeen {
+    /// On one line, as [`FromStr`] reads it back.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.event, self.hash, self.at)
+    }
+}
+
+impl FromStr for LastSeen {
+    type Err = super::MalformedCheckpoint;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let mut words = text.split(' ');
+            let (event, hash, at) = (words.next()?, words.next()?, words.next()?);
+            let seen = Self { event: event.parse().ok()?, hash: hash.to_owned(), at: at.parse().ok()? };
+            (super::is_digest(hash) && seen.to_string() == text).then_some(seen)
+        };
+        read().ok_or(super::MalformedCheckpoint)
+    }
+}
 
 /// Whether the log holds together with itself and with the states beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,6 +247,16 @@ mod tests {
         assert_eq!(codes(&whole, &[seen(1, 7, 5)]), ["crl-number-behind"]);
         let other = FoundLog { log: "02".to_owned(), ..whole };
         assert_eq!(codes(&other, &witness), ["other-log"]);
+    }
+
+    #[test]
+    fn what_was_seen_last_reads_back_and_nothing_else_does() {
+        let last = LastSeen::of(&seen(1, 7, 4).checkpoint);
+        let text = last.to_string();
+        assert_eq!(text.parse(), Ok(last));
+        for other in ["", "7", &text[..40], &format!("{text} "), &text.replace("7 ", "07 ")] {
+            assert!(other.parse::<LastSeen>().is_err(), "{other:?}");
+        }
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub(super) enum Told {
     Untold,
     /// It is this, or NULL.
     Is(Option<BackupValue>),
+    /// A number from this to that.
+    Between(i64, i64),
     /// Octets with this SHA-256, hex.
     Digest(String),
     /// This JSON, however it is written.
@@ -91,6 +93,7 @@ impl Told {
         match (self, found) {
             (Self::Untold, _) => true,
             (Self::Is(told), found) => told.as_ref() == found,
+            (Self::Between(least, most), Some(BackupValue::Number(found))) => (least..=most).contains(&found),
             (Self::Digest(told), Some(BackupValue::Octets { hex })) => {
                 hex::decode(hex).is_ok_and(|octets| digest(&octets) == *told)
             }
@@ -98,7 +101,7 @@ impl Told {
                 let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
                 read(told).is_some_and(|told| read(found) == Some(told))
             }
-            (Self::Digest(_) | Self::Json(_), _) => false,
+            (Self::Between(..) | Self::Digest(_) | Self::Json(_), _) => false,
         }
     }
 
@@ -106,6 +109,7 @@ impl Told {
         match self {
             Self::Untold => "nothing".to_owned(),
             Self::Is(value) => shown(value.as_ref()),
+            Self::Between(least, most) => format!("a number from {least} to {most}"),
             Self::Digest(digest) => format!("octets with SHA-256 {digest}"),
             Self::Json(text) => format!("{text:?}"),
         }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! log        events, event_chain                                    by their hashes
-//! topics     registry, settings, audit_keys, reader_classes, reader_class_lists, operators, approvals
+//! topics     registry, settings, audit_keys, reader_classes, reader_class_lists, operators, approvals, publication_targets
 //! authorities  authorities, authority_keys, authority_certificates, crls, crl_parts
 //! people     people, reader_class_members        cards    cards        requests    requests
 //! certificates  certificates, revocations        key_origins    key_origins
@@ -150,7 +150,8 @@ impl Page {
 
 impl View {
     async fn judge(&mut self) -> Result<(ChainEnd, Findings), RegistryError> {
-        Ok((self.verify_chain().await?, self.compare().await?))
+        let end = self.verify_chain().await?;
+        Ok((end, self.compare(end).await?))
     }
 
     async fn judge_authority(&mut self) -> Result<Findings, RegistryError> {
@@ -175,12 +176,13 @@ impl View {
         Ok(check.finish(recorded)?)
     }
 
-    async fn compare(&mut self) -> Result<Findings, RegistryError> {
+    async fn compare(&mut self, end: ChainEnd) -> Result<Findings, RegistryError> {
         let mut findings = Findings::default();
         let topics = topics::Topics::read_all(self).await?;
         let is_whole = topics.is_whole();
         let members = people::compare(self, &mut findings).await?;
         topics.compare(self, &mut findings).await?;
+        topics.compare_targets(self, end, &mut findings).await?;
         topics::compare_members(self, &members, &mut findings).await?;
         authorities::compare(self, &topics.authorities, is_whole, &mut findings).await?;
         cards::compare(self, is_whole, &mut findings).await?;

@@ -13,7 +13,7 @@ use super::people::Members;
 use super::{AT_A_TIME, View, number, octets, text, told_number};
 use crate::domain::{
     Act, Agreement, Approval, ApprovalEvent, AuditRecord, AuthorityEvent, AuthorityHistory, AuthorityName,
-    OperatorEvent, RegistryEvent, Subject,
+    ChainEnd, OperatorEvent, RegistryEvent, Subject,
 };
 
 /// An operator, as the events tell it.
@@ -159,6 +159,29 @@ impl Topics {
         let by_id = |row: &Columns| Ok(number(row, "id")?.to_string());
         let operators = self.operators.iter().map(|(id, story)| (id.to_string(), story.columns()));
         of_table(view, "operators", by_id, operators.collect(), true, findings).await
+    }
+
+    /// Compares where a checkpoint was published, and that it is remembered: one that is forgotten is not missed.
+    pub(super) async fn compare_targets(
+        &self,
+        view: &mut View,
+        end: ChainEnd,
+        findings: &mut Findings,
+    ) -> Result<(), RegistryError> {
+        const TABLE: &str = "publication_targets";
+        let mut told = self.agreement.published.clone();
+        let last = told_number(end.sequence)?;
+        view.each(TABLE, |row| {
+            let place = text(&row, "place")?;
+            if let Some(first) = told.remove(&place) {
+                let checkpoint = vec![("checkpoint", Told::Between(told_number(first)?, last))];
+                findings.compare(TABLE, &place, &row, checkpoint);
+            }
+            Ok(())
+        })
+        .await?;
+        told.keys().for_each(|place| findings.missing(TABLE, place));
+        Ok(())
     }
 
     async fn compare_registry(&self, view: &mut View, findings: &mut Findings) -> Result<(), RegistryError> {
