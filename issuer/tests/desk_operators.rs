@@ -7,7 +7,7 @@ mod operator_support;
 use operator_support::Staffed;
 
 /// Every kind of command beside the roles that may give it.
-const COMMANDS: [(&str, &[&str]); 23] = [
+const COMMANDS: [(&str, &[&str]); 24] = [
     ("find alice", &["registrar", "approver", "auditor", "administrator"]),
     ("stock list", &["registrar", "approver", "auditor", "administrator"]),
     ("staff import more.csv", &["registrar"]),
@@ -31,6 +31,7 @@ const COMMANDS: [(&str, &[&str]); 23] = [
     ("clock accept --why x", &["administrator"]),
     ("backup zoe.backup", &["administrator"]),
     ("evidence nobody@example.org --to evidence", &["auditor"]),
+    ("audit verify --new-witness", &["auditor"]),
 ];
 
 #[test]

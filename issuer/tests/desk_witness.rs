@@ -2,48 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
 
 mod desk_support;
+mod witness_support;
 
 use std::path::{Path, PathBuf};
 
-use desk_support::{Desk, Run};
+use desk_support::Desk;
 use issuer::desk::audit::notary;
 use issuer::domain::{Actor, AuditRecord, Batch, ChainEnd, ChainHash, Notary, SignedCheckpoint};
 use issuer::registry::{LogEntry, Registry, RegistryUrl};
 use sqlx::SqlitePool;
-
-/// A desk with some history, and a witness that has seen it.
-fn witnessed() -> Desk {
-    let desk = Desk::new();
-    let locator = desk.yubikey("alice.card", &[]);
-    desk.issue("alice@example.org", &locator, &[]);
-    desk.publish();
-    verify(&desk).expect(0);
-    desk
-}
-
-fn verify(desk: &Desk) -> Run {
-    desk.issuer(&["audit", "verify", "--witness", "witness"])
-}
-
-#[track_caller]
-fn is_named(run: &Run, words: &[&str]) {
-    run.expect(4);
-    for word in words {
-        assert!(run.stdout.contains(word), "{word:?} is not in: {}", run.stdout);
-    }
-}
-
-/// The files of the registry, as somebody would copy them.
-fn copy_registry(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for name in ["registry.db", "registry.db-wal", "registry.db-shm"] {
-        let (source, target) = (from.join(name), to.join(name));
-        let _ = std::fs::remove_file(&target);
-        if source.exists() {
-            std::fs::copy(source, target).unwrap();
-        }
-    }
-}
+use witness_support::{copy_registry, database, is_named, name_witness, verify, witnessed};
 
 #[test]
 fn an_older_copy_is_named_also_after_it_was_worked_with() {
@@ -219,6 +187,18 @@ async fn checkpoints_that_were_taken_out_or_forged_are_named() {
         .await
         .unwrap();
     verify(&desk).expect(0);
+    // Whoever takes the newest ones out and lets the next one cover what they were about.
+    sqlx::query("DELETE FROM checkpoints WHERE size = ?").bind(size).execute(&pool).await.unwrap();
+    desk.issuer(&["--operator", "Mallory", "hold", "alice@example.org"]).expect(0);
+    let words = [format!("to {size} were taken out"), "is about several changes".to_owned()];
+    is_named(&desk.issuer(&["audit", "verify"]), &words.each_ref().map(String::as_str));
+    sqlx::query("INSERT INTO checkpoints (size, document) VALUES (?, ?)")
+        .bind(size)
+        .bind(&document)
+        .execute(&pool)
+        .await
+        .unwrap();
+    sqlx::query("DELETE FROM checkpoints WHERE size > ?").bind(size).execute(&pool).await.unwrap();
     sqlx::query("DELETE FROM checkpoints WHERE size = (SELECT min(size) FROM checkpoints)")
         .execute(&pool)
         .await
@@ -227,55 +207,11 @@ async fn checkpoints_that_were_taken_out_or_forged_are_named() {
     pool.close().await;
 }
 
-#[test]
-fn a_witness_that_is_told_of_every_change_never_holds_anything_up() {
-    let desk = Desk::new();
-    let config = desk.home().join("config.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    let with = |place: &str| std::fs::write(&config, format!("witness = {place:?}\n{text}")).unwrap();
-    with(&desk.text("witness"));
-    desk.import_staff("name,mail\nZoe Xu,zoe@example.org\n").expect(0);
-    let seen = |desk: &Desk| {
-        let text = std::fs::read_to_string(desk.path("witness")).unwrap();
-        SignedCheckpoint::parse_all(&text).unwrap().0
-    };
-    assert_eq!(seen(&desk).len(), 1);
-    // A crash in the middle of the next one.
-    let whole = std::fs::read_to_string(desk.path("witness")).unwrap();
-    std::fs::write(desk.path("witness"), format!("{whole}{}", &whole[..100])).unwrap();
-    let torn = verify(&desk);
-    torn.expect(0);
-    assert!(
-        torn.stderr.contains("the last checkpoint in the witness file witness is torn"),
-        "{}",
-        torn.stderr
-    );
-    assert!(torn.stdout.contains("It agrees with what was seen of it once"), "{}", torn.stdout);
-    desk.import_staff("name,mail\nYan Li,yan@example.org\n").expect(0);
-    assert_eq!(seen(&desk).len(), 2);
-    // A witness that cannot be written is said, and the change is made.
-    std::fs::create_dir(desk.path("folder")).unwrap();
-    with(&desk.text("folder"));
-    let done = desk.import_staff("name,mail\nXia Wu,xia@example.org\n");
-    done.expect(0);
-    assert!(
-        done.stderr.contains("witness file") && done.stderr.contains("cannot be written"),
-        "{}",
-        done.stderr
-    );
-    with(&desk.text("witness"));
-    verify(&desk).expect(0);
-    std::fs::write(desk.path("witness"), "something else\n").unwrap();
-    verify(&desk).refuses(1, &["is not a witness file"]);
-}
-
 /// The auditor's own witness need not be at hand: that of config.toml is asked before anything is signed or added to it.
 #[test]
 fn a_registry_that_its_witness_does_not_know_signs_and_publishes_nothing() {
     let desk = witnessed();
-    let config = desk.home().join("config.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, format!("witness = {:?}\n{text}", desk.text("witness"))).unwrap();
+    name_witness(&desk, Some(&desk.text("witness")));
     copy_registry(&desk.home(), &desk.path("old"));
     desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
     let before = std::fs::read(desk.path("witness")).unwrap();
@@ -308,6 +244,14 @@ fn a_registry_that_its_witness_does_not_know_signs_and_publishes_nothing() {
     desk.issuer(&["publish", "--to", "elsewhere"]).expect(0);
     assert!(desk.path("witness").exists());
     is_named(&desk.issuer(&["audit", "verify", "--witness", "kept"]), &["written anew after event"]);
+    // The log says for good that this happened, and that the old witness had seen another one.
+    let checked = desk.issuer(&["audit", "verify"]);
+    checked.expect(0);
+    for words in
+        ["was begun anew on", "the one before had seen event", "an older registry took its place then"]
+    {
+        assert!(checked.stderr.contains(words), "{words}: {}", checked.stderr);
+    }
 }
 
 /// Whoever can write the witness or the published directory, but has no key of the desk.
@@ -326,11 +270,9 @@ fn a_checkpoint_that_somebody_made_up_speaks_for_nothing() {
     let witness = desk.path("witness");
     let whole = forge(&witness);
     is_named(&verify(&desk), &["in witness is not signed by an audit key"]);
-    let config = desk.home().join("config.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, format!("witness = {:?}\n{text}", desk.text("witness"))).unwrap();
+    name_witness(&desk, Some(&desk.text("witness")));
     desk.issuer(&["publish", "--to", "public"]).refuses(1, &["is not signed by an audit key"]);
-    std::fs::write(&config, text).unwrap();
+    name_witness(&desk, None);
     std::fs::write(&witness, whole).unwrap();
     let published = desk.path("public/audit/checkpoint.txt");
     let whole = forge(&published);
@@ -347,6 +289,50 @@ fn a_checkpoint_that_somebody_made_up_speaks_for_nothing() {
     let done = desk.issuer(&["publish", "--to", "public"]);
     done.expect(0);
     assert!(done.stderr.contains("an older checkpoint was put back"), "{}", done.stderr);
+}
+
+/// Whoever has the database and the published directory, and makes the one forget what was in the other.
+#[tokio::test]
+async fn a_published_checkpoint_that_was_made_forgotten_is_named() {
+    let desk = witnessed();
+    let checkpoint = desk.path("public/audit/checkpoint.txt");
+    let kept = std::fs::read(&checkpoint).unwrap();
+    let pool = database(&desk).await;
+    for (change, back, words) in [
+        (
+            "CREATE TABLE kept AS SELECT id, checkpoint FROM publication_targets; \
+             UPDATE publication_targets SET checkpoint = NULL",
+            "UPDATE publication_targets SET checkpoint = (SELECT checkpoint FROM kept WHERE kept.id = publication_targets.id); \
+             DROP TABLE kept",
+            ["table publication_targets, row ", "checkpoint is empty, and the log says a number from "],
+        ),
+        (
+            "CREATE TABLE kept AS SELECT * FROM publication_targets; DELETE FROM publication_targets",
+            "DELETE FROM publication_targets; INSERT INTO publication_targets SELECT * FROM kept; DROP TABLE kept",
+            ["table publication_targets, row ", "it is missing, and the log tells of it"],
+        ),
+    ] {
+        sqlx::raw_sql(change).execute(&pool).await.unwrap();
+        std::fs::remove_file(&checkpoint).unwrap();
+        is_named(&desk.issuer(&["audit", "verify"]), &words);
+        // Nor is anything published there before somebody says that it shall begin anew.
+        desk.issuer(&["publish", "--to", "public"])
+            .refuses(1, &["public/audit/checkpoint.txt is missing", "target forget"]);
+        std::fs::write(&checkpoint, &kept).unwrap();
+        sqlx::raw_sql(back).execute(&pool).await.unwrap();
+        desk.issuer(&["audit", "verify"]).expect(0);
+    }
+    pool.close().await;
+    desk.issuer(&["target", "forget", "public"]).expect(0);
+    desk.issuer(&["audit", "verify"]).expect(0);
+    std::fs::write(&checkpoint, "something else\n").unwrap();
+    is_named(
+        &desk.issuer(&["audit", "verify", "--published", "public"]),
+        &["public/audit/checkpoint.txt is damaged"],
+    );
+    std::fs::remove_file(&checkpoint).unwrap();
+    desk.publish();
+    desk.issuer(&["audit", "verify", "--published", "public"]).expect(0);
 }
 
 #[test]
@@ -403,87 +389,6 @@ fn a_published_checkpoint_that_is_not_there_is_not_whole() {
     desk.issuer(&["publish", "--to", "empty"]).expect(0);
 }
 
-#[test]
-fn a_witness_file_that_says_nothing_is_refused_and_left_alone() {
-    let desk = Desk::new();
-    let begun = verify(&desk);
-    begun.expect(0);
-    assert!(
-        begun.stdout.contains("witness: nothing was compared: the witness begins now."),
-        "{}",
-        begun.stdout
-    );
-    let again = verify(&desk);
-    again.expect(0);
-    assert!(!again.stdout.contains("begins now"), "{}", again.stdout);
-    let whole = std::fs::read_to_string(desk.path("witness")).unwrap();
-    let config = desk.home().join("config.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, format!("witness = {:?}\n{text}", desk.text("witness"))).unwrap();
-    for (remains, what) in [(&whole[..100], "its only one is torn"), ("", "it is empty")] {
-        std::fs::write(desk.path("witness"), remains).unwrap();
-        verify(&desk)
-            .refuses(1, &["witness file witness holds no whole checkpoint", what, "nothing was compared"]);
-        // Nor does a change begin it anew.
-        let name = if remains.is_empty() { "Zoe" } else { "Yan" };
-        let changed = desk.import_staff(&format!("name,mail\n{name} Li,{name}@example.org\n"));
-        changed.expect(0);
-        assert!(changed.stderr.contains("it holds no whole checkpoint"), "{}", changed.stderr);
-        assert_eq!(std::fs::read_to_string(desk.path("witness")).unwrap(), remains);
-    }
-    std::fs::remove_file(desk.path("witness")).unwrap();
-    let changed = desk.import_staff("name,mail\nXia Wu,xia@example.org\n");
-    changed.expect(0);
-    // It is missed: neither a change nor a check begins it anew unless told.
-    assert!(changed.stderr.contains("is missing, and it was begun before"), "{}", changed.stderr);
-    for arguments in [
-        &["audit", "verify"][..],
-        &["audit", "verify", "--witness", "witness"],
-        &["publish", "--to", "public"],
-    ] {
-        desk.issuer(arguments).refuses(1, &["is missing", "issuer audit verify --new-witness"]);
-    }
-    assert!(!desk.path("witness").exists());
-    let begun = desk.issuer(&["audit", "verify", "--new-witness"]);
-    begun.expect(0);
-    assert!(begun.stdout.contains("the witness begins now"), "{}", begun.stdout);
-    let json = desk.json(&["audit", "verify", "--witness", "witness", "--witness", "second"]);
-    assert_eq!(json["witnesses_begun"], serde_json::json!(["second"]));
-    assert_eq!(json["witnessed"], 1);
-    desk.publish();
-}
-
-/// Whoever does not name the witness of config.toml is told what it says all the same.
-#[test]
-fn the_configured_witness_need_not_be_named() {
-    let desk = Desk::new();
-    let config = desk.home().join("config.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, format!("witness = {:?}\n{text}", desk.text("witness"))).unwrap();
-    desk.import_staff("name,mail\nZoe Xu,zoe@example.org\n").expect(0);
-    let check = || desk.issuer(&["audit", "verify"]);
-    let good = check();
-    good.expect(0);
-    assert!(good.stdout.contains("It agrees with what was seen of it once"), "{}", good.stdout);
-    copy_registry(&desk.home(), &desk.path("old"));
-    desk.import_staff("name,mail\nYan Li,yan@example.org\n").expect(0);
-    let whole = std::fs::read(desk.path("witness")).unwrap();
-    for garbage in ["", "something else\n"] {
-        std::fs::write(desk.path("witness"), garbage).unwrap();
-        let refused = check();
-        refused.refuses(1, &["witness"]);
-        assert!(!refused.stdout.contains("whole"), "{}", refused.stdout);
-    }
-    std::fs::remove_file(desk.path("witness")).unwrap();
-    std::fs::create_dir(desk.path("witness")).unwrap();
-    check().refuses(1, &["witness"]);
-    std::fs::remove_dir(desk.path("witness")).unwrap();
-    std::fs::write(desk.path("witness"), whole).unwrap();
-    check().expect(0);
-    copy_registry(&desk.path("old"), &desk.home());
-    is_named(&check(), &["event"]);
-}
-
 /// `head`, `tail`, `base64`, `sha256sum` and `openssl` check what is published, as the format promises.
 #[test]
 fn a_published_checkpoint_is_checked_with_openssl_alone() {
@@ -504,11 +409,6 @@ fn a_published_checkpoint_is_checked_with_openssl_alone() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("\nsize ", "\nsize 9")).unwrap();
     assert!(!check());
-}
-
-async fn database(desk: &Desk) -> SqlitePool {
-    let url = format!("sqlite:{}", desk.home().join("registry.db").display());
-    SqlitePool::connect(&url).await.unwrap()
 }
 
 /// Whether somebody has the audit key too.
@@ -568,8 +468,7 @@ async fn rewrite(
         .unwrap();
     if keys == Keys::Stolen {
         let log = checkpoints[0].checkpoint.log.clone();
-        let notary =
-            notary::of_home(&issuer::config::Home::new(&home), log, None, notary::FirstKey::Lost).unwrap();
+        let notary = notary::of_home(&issuer::config::Home::new(&home), log, notary::FirstKey::Lost).unwrap();
         forge(&pool, notary.as_ref(), &checkpoints, &hashes).await;
     }
     pool.close().await;

@@ -1,7 +1,7 @@
 //! What of `config.toml` a registry remembers.
 //!
-//! The operator's card, the witness file and whatever else belongs to one computer are no terms: desks that share a registry
-//! may differ in them.
+//! The operator's card belongs to one computer and is no term: desks that share a registry may differ in it. The witness file
+//! is one: whoever could take its line out alone would be rid of the witness. Desks that share a registry share the file.
 
 use super::{Config, ConfigError, ConfigFile};
 use crate::domain::Terms;
@@ -12,7 +12,7 @@ impl Config {
         let mut domains: Vec<_> = self.domains.iter().map(|domain| domain.as_str().to_owned()).collect();
         domains.sort();
         domains.dedup();
-        let file = ConfigFile { domains, operator: None, witness: None, ..self.file() };
+        let file = ConfigFile { domains, operator: None, ..self.file() };
         // Texts, numbers and lists of texts can always be written.
         Terms::new(toml::to_string(&file).unwrap_or_default())
     }
@@ -23,7 +23,7 @@ impl Config {
     /// They were written by a program that knows more, or are damaged.
     pub fn on(&self, terms: &Terms) -> Result<Self, ConfigError> {
         let config = Self::parse(terms.as_str(), "the configuration that the registry remembers")?;
-        Ok(Self { operator: self.operator.clone(), witness: self.witness.clone(), ..config })
+        Ok(Self { operator: self.operator.clone(), ..config })
     }
 }
 
@@ -59,11 +59,20 @@ mod tests {
                 crate::ca::profile::status_services::OcspService::Offered,
             )
             .unwrap();
-        let config = Config { external_lint: vec!["lint".to_owned(), "{}".to_owned()], ..config };
+        let config = Config {
+            external_lint: vec!["lint".to_owned(), "{}".to_owned()],
+            witness: Some("/media/auditor/witness".into()),
+            ..config
+        };
+        assert_eq!(config.terms().witness().as_deref(), Some("/media/auditor/witness"));
         let lines = config.terms().lines();
-        for line in
-            ["crl_partitions = 16", "delta_crls = true", "ocsp = true", "external_lint = [\"lint\", \"{}\"]"]
-        {
+        for line in [
+            "crl_partitions = 16",
+            "delta_crls = true",
+            "ocsp = true",
+            "external_lint = [\"lint\", \"{}\"]",
+            "witness = \"/media/auditor/witness\"",
+        ] {
             assert!(lines.iter().any(|told| told == line), "{line} is not in {lines:?}");
         }
     }

@@ -317,7 +317,7 @@ impl Action {
             Self::Backup(_) => Permission::Backup,
             Self::Clock(command) => command.permission(),
             Self::Config(command) => command.permission(),
-            Self::Audit(_) => Permission::VerifyLog,
+            Self::Audit(command) => command.permission(),
             Self::Publish(_) => Permission::Publish,
             Self::Target(command) => command.permission(),
             Self::Ca(command) => command.permission(),

@@ -2,8 +2,10 @@
 //!
 //! A desk without operators records an edited file when it is first used: that is an event, with what is different in it.
 //! Where there are operators, an administrator accepts it before: until then it counts for nothing. What makes certificates is
-//! refused by name; revocation and publication go on with the configuration that was recorded last, and say so.
+//! refused by name; revocation and publication go on with the configuration that was recorded last, and say so. So it is
+//! without operators, too, where another witness is named than one that speaks against the registry.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use clap::Subcommand;
@@ -76,6 +78,16 @@ impl Configuration {
         Ok((Self { file, standing: Mutex::new(standing) }, counts))
     }
 
+    /// The witness file that counts: the one that was recorded, however the file was edited since. One that is new counts at
+    /// once, for it takes nothing away.
+    pub(super) fn witness(&self) -> Option<PathBuf> {
+        let recorded = match self.standing() {
+            Standing::Other { before: Some(before) } => before.witness().map(PathBuf::from),
+            _ => None,
+        };
+        recorded.or_else(|| self.file.witness.clone())
+    }
+
     fn standing(&self) -> Standing {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -94,6 +106,7 @@ impl Configuration {
             let now = office.clock.now();
             office.registry.record_terms(&self.file.terms(), before.as_ref(), now).await?;
             *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = Standing::Recorded;
+            office.follow_recorded(self.file.witness.clone()).await?;
         }
         Ok(())
     }
@@ -107,30 +120,40 @@ impl Office {
     pub(super) async fn settle_configuration(&self, action: Permission) -> Result<(), Failure> {
         let Standing::Other { before } = self.configuration.standing() else { return Ok(()) };
         let has_operators = self.registry.has_operators().await?;
+        let other_witness = self.witness.path() != self.configuration.file.witness;
+        // By an edited line nobody is rid of a witness that speaks against the registry.
+        let must_be_accepted = has_operators || (other_witness && self.witness.doubt().is_some());
         match action {
-            Permission::Read | Permission::VerifyLog | Permission::Configuration => Ok(()),
-            _ if !has_operators || before.is_none() => Ok(self.configuration.record(self).await?),
+            Permission::VerifyLog if other_witness => {
+                output::progress(&format!("warning: {}", self.changed(has_operators)));
+                Ok(())
+            }
+            Permission::Read | Permission::VerifyLog | Permission::NewWitness | Permission::Configuration => {
+                Ok(())
+            }
+            _ if !must_be_accepted || before.is_none() => Ok(self.configuration.record(self).await?),
             action if action.makes_certificates() => {
-                let why = self.changed();
+                let why = self.changed(has_operators);
                 if self.guard.is_recovering() {
                     let why = format!("{why}; with --recover the file must be put back as it was");
                     return Err(self.refused(None, action.as_str(), "configuration-changed", &why).await);
                 }
-                let operator = self.operator(action).await?;
-                Err(self.refused(Some(&operator), action.as_str(), "configuration-changed", &why).await)
+                let operator = if has_operators { Some(self.operator(action).await?) } else { None };
+                Err(self.refused(operator.as_ref(), action.as_str(), "configuration-changed", &why).await)
             }
             _ => {
-                output::progress(&format!("warning: {}", self.changed()));
+                output::progress(&format!("warning: {}", self.changed(has_operators)));
                 Ok(())
             }
         }
     }
 
     /// What is different, and what is to be done.
-    fn changed(&self) -> String {
+    fn changed(&self, has_operators: bool) -> String {
         format!(
-            "config.toml is another than the one that counts ({}), and an administrator has not accepted it: issuer config show",
-            self.configuration.difference().unwrap_or_default()
+            "config.toml is another than the one that counts ({}), and {} has not accepted it: issuer config show",
+            self.configuration.difference().unwrap_or_default(),
+            if has_operators { "an administrator" } else { "nobody" }
         )
     }
 }

@@ -174,7 +174,7 @@ async fn establish(
     write_secret(&home.master_key_file(), &master_key)?;
     store(&registry, AuthorityName::Root, &certificate, now).await?;
     let log = hex::encode(certificate.subject_key_identifier());
-    let notary = audit::notary::of_home(home, log, None, FirstKey::Made)?;
+    let notary = audit::notary::of_home(home, log, FirstKey::Made)?;
     registry.set_notary(notary, now).await?;
     registry.record_terms(&plan.config.terms(), None, now).await?;
     let mut records =

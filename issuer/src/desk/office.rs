@@ -1,7 +1,7 @@
 //! An opened home: configuration, registry, keys, clock, randomness.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use getrandom::SysRng;
 use middleware::Locator;
@@ -11,8 +11,8 @@ use rand_core::UnwrapErr;
 use zeroize::Zeroizing;
 
 use super::audit;
-use super::audit::notary::FirstKey;
-use super::audit::standing::{self, WitnessDoubt};
+use super::audit::notary::{FirstKey, KeyInHome};
+use super::audit::standing::StandingWitness;
 use super::authority_key::{self, pin_source};
 use super::ca::standing::refuse_withdrawn;
 use super::configuration::Configuration;
@@ -20,7 +20,6 @@ use super::external_lint::CommandLint;
 use super::failure::Failure;
 use super::observer::Observer;
 use super::operator::{Chosen, Guard, OperatorCard};
-use super::output;
 use crate::ca::{Authority, Certificate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Home};
@@ -72,8 +71,10 @@ pub struct Office {
     /// Who watches what is done to cards.
     pub observer: Observer,
     surroundings: Surroundings,
-    /// What the witness of `config.toml` says against the registry.
-    pub(super) witness_doubt: Option<WitnessDoubt>,
+    /// Who signs what is recorded; nobody where no key may.
+    pub(super) notary: Option<Arc<KeyInHome>>,
+    /// The witness that counts, and what it says against the registry.
+    pub(super) witness: StandingWitness,
 }
 
 /// Which audit key may sign what is recorded.
@@ -175,21 +176,14 @@ impl Surroundings {
             guard: Guard::new(actor, card, self.second_operator.clone()),
             observer: Observer::default(),
             surroundings: self.clone(),
-            witness_doubt: None,
+            notary: None,
+            witness: StandingWitness::default(),
         };
         if !self.is_restored {
             // A home that is where it belongs was restored to the end.
             office.registry.restored().await?;
         }
         let root = office.authority_certificate(AuthorityName::Root).await?;
-        let witness = office.config.witness.clone();
-        if let Some(path) = &witness {
-            office.witness_doubt = standing::of_registry(&office.registry, &office.home, path).await?;
-        }
-        if let Some(doubt) = &office.witness_doubt {
-            output::progress(&format!("warning: {}", doubt.message()));
-        }
-        let witness = witness.filter(|_| office.witness_doubt.is_none());
         // The log keeps the name of its first root, whatever becomes of the root's key.
         let log = match office.registry.newest_checkpoint().await? {
             Some(newest) => newest.checkpoint.log,
@@ -200,11 +194,17 @@ impl Surroundings {
         let now = office.clock.now();
         let has_key = office.home.audit_key_file().exists();
         if signs == Signs::ByAnyKey {
-            let notary = audit::notary::of_home(&office.home, log, witness, first)?;
+            let notary = audit::notary::of_home(&office.home, log, first)?;
+            office.notary = Some(Arc::clone(&notary));
+            office.stand_by(office.configuration.witness()).await?;
             office.registry.set_notary(notary, now).await?;
-        } else if has_key || first == FirstKey::Lost {
-            let notary = audit::notary::of_home(&office.home, log, witness, FirstKey::Lost)?;
-            office.registry.set_known_notary(notary).await?;
+        } else {
+            if has_key || first == FirstKey::Lost {
+                let notary = audit::notary::of_home(&office.home, log, FirstKey::Lost)?;
+                office.notary = Some(Arc::clone(&notary));
+                office.registry.set_known_notary(notary).await?;
+            }
+            office.stand_by(office.configuration.witness()).await?;
         }
         if office.registry.has_operators().await? {
             office.registry.act_as(None);

@@ -36,21 +36,24 @@ pub enum Act {
     ClockAccept,
     /// An older registry in the place of what was there.
     Restore,
-    /// What config.toml says of certificates: the organisation, its domains, what profiles say.
+    /// What config.toml says of certificates: the organisation, its domains, what profiles say; and which witness counts.
     Configuration,
+    /// Another witness file in the place of one that is gone.
+    NewWitness,
     /// What needs two operators, and who is one. Always needs two while anything else does.
     DualControl,
 }
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OtherDomain,
         Self::RevokeAuthority,
         Self::Export,
         Self::ClockAccept,
         Self::Restore,
         Self::Configuration,
+        Self::NewWitness,
         Self::DualControl,
     ];
 
@@ -63,6 +66,7 @@ impl Act {
             Self::ClockAccept => "clock-accept",
             Self::Restore => "restore",
             Self::Configuration => "configuration",
+            Self::NewWitness => "new-witness",
             Self::DualControl => "dual-control",
         }
     }

@@ -11,7 +11,7 @@ pub enum Role {
     Registrar,
     /// The second of two, for what one alone must not do.
     Approver,
-    /// Looks, and takes evidence along; changes nothing.
+    /// Looks, takes evidence along, keeps the witness of the log; changes nothing else.
     Auditor,
     /// Operators, authorities, services, backups.
     Administrator,
@@ -120,6 +120,8 @@ pub enum Permission {
     Backup,
     /// The log is checked; tells numbers only, and may run unattended.
     VerifyLog,
+    /// A witness file is begun anew in the place of one that is gone: whoever could do that alone could hide a rollback.
+    NewWitness,
     /// What a third party is given about somebody.
     Evidence,
     /// A second operator is asked.
@@ -130,7 +132,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Read,
         Self::Staff,
         Self::Stock,
@@ -150,6 +152,7 @@ impl Permission {
         Self::Clock,
         Self::Backup,
         Self::VerifyLog,
+        Self::NewWitness,
         Self::Evidence,
         Self::AskApproval,
         Self::Approve,
@@ -177,6 +180,7 @@ impl Permission {
             Self::Clock => "accept the clock",
             Self::Backup => "take a backup",
             Self::VerifyLog => "check the log",
+            Self::NewWitness => "begin a new witness",
             Self::Evidence => "take evidence",
             Self::AskApproval => "ask for an approval",
             Self::Approve => "approve",
@@ -204,7 +208,7 @@ impl Permission {
             | Self::Recover
             | Self::Clock
             | Self::Backup => matches!(role, Administrator),
-            Self::Evidence => matches!(role, Auditor),
+            Self::NewWitness | Self::Evidence => matches!(role, Auditor),
             Self::AskApproval => matches!(role, Registrar | Auditor | Administrator),
             Self::Approve => matches!(role, Approver),
         }
@@ -267,6 +271,7 @@ mod tests {
                     Permission::Read,
                     Permission::Publish,
                     Permission::VerifyLog,
+                    Permission::NewWitness,
                     Permission::Evidence,
                     Permission::AskApproval,
                 ],

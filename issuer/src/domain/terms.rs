@@ -1,4 +1,5 @@
-//! The terms on which certificates are made: what of `config.toml` decides what they say and for whom they are.
+//! The terms on which certificates are made: what of `config.toml` decides what they say and for whom they are, and which file
+//! bears witness to that.
 //!
 //! A registry remembers them, so that an edited file is noticed: it is another configuration.
 
@@ -41,6 +42,12 @@ impl Terms {
         lines
     }
 
+    /// The witness file that they name.
+    pub fn witness(&self) -> Option<String> {
+        let table: toml::Table = toml::from_str(&self.0).ok()?;
+        table.get(WITNESS)?.as_str().map(str::to_owned)
+    }
+
     /// What these terms say that those `before` did not, and the other way round.
     pub fn difference(&self, before: Option<&Self>) -> Difference {
         let (old, new) = (before.map(Self::lines).unwrap_or_default(), self.lines());
@@ -51,6 +58,8 @@ impl Terms {
     }
 }
 
+/// The line that names the witness file.
+const WITNESS: &str = "witness";
 /// How the line of a domain begins.
 const DOMAIN: &str = "domain = ";
 
@@ -104,5 +113,15 @@ mod tests {
     #[test]
     fn what_is_no_toml_says_nothing() {
         assert!(Terms::new("= [").lines().is_empty());
+        assert_eq!(Terms::new("= [").witness(), None);
+    }
+
+    #[test]
+    fn the_witness_is_one_of_them() {
+        let with = Terms::new("organization = \"Example\"\nwitness = \"/media/auditor/witness\"\n");
+        assert_eq!(with.witness().as_deref(), Some("/media/auditor/witness"));
+        let without = Terms::new("organization = \"Example\"\n");
+        assert_eq!(without.witness(), None);
+        assert_eq!(without.difference(Some(&with)).to_string(), "- witness = \"/media/auditor/witness\"");
     }
 }

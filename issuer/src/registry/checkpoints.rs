@@ -324,9 +324,11 @@ struct Covered {
 /// The first and the last of these events whose checkpoints were taken out: every change gets its own when it is committed, but
 /// for a restore, which has no key yet. Changes of one second by one hand are not told apart.
 fn taken_out(events: &[Covered]) -> Option<(u64, u64)> {
-    let last = events.last()?;
-    let mut others =
-        events.iter().filter(|event| event.change != last.change && event.kind != "registry-restored");
+    // An approval is spent with what it allows, at a moment of its own.
+    let tells = |event: &&Covered| !["registry-restored", "approval-used"].contains(&event.kind.as_str());
+    let mut told = events.iter().filter(tells);
+    let last = told.next_back()?;
+    let mut others = told.filter(|event| event.change != last.change);
     let first = others.next()?;
     Some((first.sequence, others.next_back().unwrap_or(first).sequence))
 }

@@ -1,29 +1,31 @@
 //! `issuer audit`: whether the log is what was written, by its own word and by that of others who saw it.
 //!
-//! - `begun`: whether the witness of `config.toml` was begun, and is missed.
+//! - `verdict`: what a check found, as it is told. - `begun`: whether the witness that counts was begun, and is missed.
+//! - `new_witness`: another one in the place of one that is gone.
 //! - [`notary`]: the key that signs checkpoints. - [`witness`]: the auditor's files of them. - [`published`]: those in published
-//!   directories. - [`standing`]: whether the witness of `config.toml` believes the registry. - `signatures`: whose they are.
+//!   directories. - [`standing`]: whether the witness that counts believes the registry. - `signatures`: whose they are.
 
 mod begun;
+mod new_witness;
 pub mod notary;
 pub mod published;
 mod signatures;
 pub mod standing;
+mod verdict;
 pub mod witness;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use self::signatures::Seen;
-use self::witness::{Added, End};
+use self::verdict::{Finding, Verdict};
+use self::witness::{Added, State};
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
 use crate::domain::checkpoint::witness::{FoundLog, OwnWord, compare};
-use crate::domain::{AuthorityName, SignedCheckpoint};
-use crate::registry::{Difference, RegistryError};
+use crate::domain::{AuthorityName, Permission, SignedCheckpoint};
+use crate::registry::RegistryError;
 
 /// What is asked of the log.
 #[derive(clap::Subcommand, Debug)]
@@ -32,72 +34,38 @@ pub enum Command {
     #[command(
         after_help = "A witness file is kept by the auditor, where nobody who works with the registry can write; each check \
             adds what it found good, and a new file is begun by the first. With witness = \"FILE\" in config.toml every change is \
-            added at once, and each check compares with that file too; one that was begun and is gone is a failure. What is named and cannot be compared (a witness file without a whole checkpoint, a directory without \
-            audit/checkpoint.txt) is a failure.\n\nExit status: 0 whole, 1 it could not be told, 4 not.\n\nExamples:\n  issuer --home pki audit verify\n  \
-            issuer --home pki audit verify --witness /media/auditor/witness --published /srv/pki"
+            added at once, and each check compares with that file too. A witness file that is empty, or holds something else, was \
+            changed by somebody: not whole. What is named and cannot be compared (a file that cannot be read, a directory without \
+            audit/checkpoint.txt), and a witness that was begun and is gone, is a failure.\n\nExit status: 0 whole, 1 it could not be told, 4 not.\n\nExamples:\n  issuer --home pki audit verify\n  \
+            issuer --home pki audit verify --witness /media/auditor/witness --published /srv/pki\n  \
+            issuer --home pki audit verify --new-witness --old-witness /media/auditor/kept --operator pcsc:"
     )]
-    Verify {
-        /// The auditor's witness file
-        #[arg(long, value_name = "FILE")]
-        witness: Vec<PathBuf>,
-        /// A published directory, whose checkpoint is compared too
-        #[arg(long, value_name = "DIR")]
-        published: Vec<PathBuf>,
-        /// Begin the witness of config.toml anew, although one was begun before and is gone
-        #[arg(long)]
-        new_witness: bool,
-    },
+    Verify(Arguments),
 }
 
-#[derive(Serialize)]
-struct Verdict {
-    whole: bool,
-    events: Option<u64>,
-    hash: Option<String>,
-    /// Rows of its tables that agree with them.
-    rows: Option<u64>,
-    /// Those among them of which an earlier program's log says less than all.
-    untold_rows: Option<u64>,
-    problem: Option<String>,
-    findings: Vec<Finding>,
-    witnessed: usize,
-    audit_key: Option<String>,
-    /// Whether the newest checkpoint's key signed none of those that others saw.
-    new_key: bool,
-    /// Witness files that begin with this check: nothing was compared with them.
-    witnesses_begun: Vec<String>,
-    /// Witness files that end in the middle of a checkpoint: those before it were compared.
-    witnesses_torn: Vec<String>,
+/// What is compared.
+#[derive(clap::Args, Debug)]
+pub struct Arguments {
+    /// The auditor's witness file
+    #[arg(long, value_name = "FILE")]
+    witness: Vec<PathBuf>,
+    /// A published directory, whose checkpoint is compared too
+    #[arg(long, value_name = "DIR")]
+    published: Vec<PathBuf>,
+    /// Begin the witness of config.toml anew, although one was begun before and is gone; an auditor does that, and it goes into
+    /// the log
+    #[arg(long)]
+    new_witness: bool,
+    /// The witness file whose place the new one takes, as the auditor keeps it: what it has seen last goes into the log
+    #[arg(long, value_name = "FILE", requires = "new_witness")]
+    old_witness: Option<PathBuf>,
 }
 
-#[derive(Serialize)]
-struct Finding {
-    code: &'static str,
-    message: String,
-    /// What differs, where it is a value or a row of a table.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    difference: Option<TableDifference>,
-}
-
-#[derive(Serialize)]
-struct TableDifference {
-    table: &'static str,
-    row: String,
-    column: Option<&'static str>,
-    log: String,
-    found: String,
-}
-
-impl Finding {
-    const fn new(code: &'static str, message: String) -> Self {
-        Self { code, message, difference: None }
-    }
-
-    fn of(difference: Difference) -> Self {
-        let message = format!("somebody changed the registry past this program: {difference}");
-        let Difference { table, row, column, log, found } = difference;
-        let difference = Some(TableDifference { table, row, column, log, found });
-        Self { code: "table-changed", message, difference }
+impl Command {
+    /// What whoever gives it must be allowed to do.
+    pub fn permission(&self) -> Permission {
+        let Self::Verify(arguments) = self;
+        if arguments.new_witness { Permission::NewWitness } else { Permission::VerifyLog }
     }
 }
 
@@ -107,31 +75,66 @@ impl Finding {
 /// The registry or a witness cannot be read, or holds nothing to compare with. A log that is not whole is an answer: exit
 /// status 4.
 pub async fn run(office: &Office, command: &Command, format: Format) -> Result<Status, Failure> {
-    let Command::Verify { witness: named, published, new_witness } = command;
-    let witness = &begun::compared(office, named, *new_witness)?;
-    let mut seen = Vec::new();
-    let mut torn = Vec::new();
-    for path in witness {
-        let read = witness::read(path)?;
-        let place = path.display().to_string();
-        seen.extend(read.checkpoints.into_iter().map(|checkpoint| Seen { place: place.clone(), checkpoint }));
-        if read.end == End::Torn {
-            torn.push(path.display().to_string());
-        }
-    }
-    for directory in published {
-        let checkpoint = published::checkpoint_of(directory)?;
-        seen.push(Seen { place: directory.display().to_string(), checkpoint });
-    }
-    let (mut verdict, newest) = judge(office, &seen).await?;
-    verdict.witnesses_torn = torn;
+    let Command::Verify(arguments) = command;
+    let Arguments { witness: named, published, new_witness, old_witness } = arguments;
+    let witness = if *new_witness {
+        new_witness::require_gone(office)?;
+        named.clone()
+    } else {
+        begun::compared(office, named).await?
+    };
+    let mut looked = Looked::default();
+    witness.iter().try_for_each(|path| looked.at_witness(path))?;
+    published.iter().try_for_each(|directory| looked.at_published(directory))?;
+    let (mut verdict, newest) = judge(office, looked).await?;
     if let (true, Some(newest)) = (verdict.whole, &newest) {
-        for path in witness {
+        for path in &witness {
             add(office, path, named.contains(path), newest, &mut verdict)?;
         }
+        if *new_witness {
+            new_witness::begin(office, old_witness.as_deref(), &mut verdict).await?;
+        }
     }
-    tell(&verdict, format)?;
+    verdict.tell(format)?;
     Ok(if verdict.whole { Status::Done } else { Status::NotTrusted })
+}
+
+/// What others saw of the log.
+#[derive(Default)]
+struct Looked {
+    seen: Vec<Seen>,
+    /// Witness files that end in the middle of a checkpoint.
+    torn: Vec<String>,
+    /// What was found of what should bear witness, and does not.
+    findings: Vec<Finding>,
+}
+
+impl Looked {
+    fn at_witness(&mut self, path: &Path) -> Result<(), Failure> {
+        let read = witness::read(path)?;
+        let place = path.display().to_string();
+        self.seen
+            .extend(read.checkpoints.into_iter().map(|checkpoint| Seen { place: place.clone(), checkpoint }));
+        match read.state {
+            State::Whole | State::NotBegun => {}
+            State::Torn => self.torn.push(place),
+            State::Damaged(damage) => {
+                self.findings.push(Finding::new("witness-damaged", witness::damaged(path, damage)));
+            }
+        }
+        Ok(())
+    }
+
+    fn at_published(&mut self, directory: &Path) -> Result<(), Failure> {
+        match published::checkpoint_of(directory) {
+            Ok(checkpoint) => self.seen.push(Seen { place: directory.display().to_string(), checkpoint }),
+            Err(failure) if failure.code == published::DAMAGED => {
+                self.findings.push(Finding::new(published::DAMAGED, failure.message));
+            }
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
 }
 
 /// Adds what was found good to a witness file.
@@ -154,15 +157,16 @@ fn add(
     if added == Added::Begun {
         verdict.witnesses_begun.push(path.display().to_string());
     }
-    if office.config.witness.as_deref() == Some(path) {
+    if office.witness.path().as_deref() == Some(path) {
         let mark = office.home.witness_mark_file();
-        begun::remember(&office.home, path).map_err(|error| Failure::file(&mark, &error))?;
+        begun::remember(&office.home, path, Some(newest)).map_err(|error| Failure::file(&mark, &error))?;
     }
     Ok(())
 }
 
-async fn judge(office: &Office, seen: &[Seen]) -> Result<(Verdict, Option<SignedCheckpoint>), Failure> {
+async fn judge(office: &Office, looked: Looked) -> Result<(Verdict, Option<SignedCheckpoint>), Failure> {
     let registry = &office.registry;
+    let Looked { seen, torn, findings: damage } = looked;
     let mut findings = Vec::new();
     let mut note = |error: RegistryError| match error {
         RegistryError::TablesDiffer { differences, more } => {
@@ -202,7 +206,7 @@ async fn judge(office: &Office, seen: &[Seen]) -> Result<(Verdict, Option<Signed
         _ => hex::encode(office.authority_certificate(AuthorityName::Root).await?.subject_key_identifier()),
     };
     let found = FoundLog { log: log_name, end, at, crls: registry.highest_crl_numbers().await?, own_word };
-    let forged = signatures::forged(&registry.audit_keys().await?, seen);
+    let forged = signatures::forged(&registry.audit_keys().await?, &seen);
     let seen: Vec<SignedCheckpoint> = seen.iter().map(|seen| seen.checkpoint.clone()).collect();
     let mut hashes = BTreeMap::new();
     for checkpoint in &seen {
@@ -215,6 +219,7 @@ async fn judge(office: &Office, seen: &[Seen]) -> Result<(Verdict, Option<Signed
         findings.push(Finding::new(discrepancy.code(), discrepancy.to_string()));
     }
     findings.extend(forged.into_iter().map(|message| Finding::new("not-signed", message)));
+    findings.extend(damage);
     let audit_key = newest.as_ref().map(|newest| newest.checkpoint.key.clone());
     let new_key = !seen.is_empty()
         && audit_key.as_ref().is_some_and(|key| seen.iter().all(|seen| seen.checkpoint.key != *key));
@@ -230,52 +235,8 @@ async fn judge(office: &Office, seen: &[Seen]) -> Result<(Verdict, Option<Signed
         audit_key: audit_key.map(|key| key.to_string()),
         new_key,
         witnesses_begun: Vec::new(),
-        witnesses_torn: Vec::new(),
+        witnesses_torn: torn,
+        witness_begun_anew: new_witness::told(registry).await?,
     };
     Ok((verdict, newest))
-}
-
-fn tell(verdict: &Verdict, format: Format) -> Result<(), Failure> {
-    if format == Format::Json {
-        return output::json(verdict);
-    }
-    if verdict.new_key {
-        output::progress(&format!(
-            "note: the newest checkpoint is signed by the key {}, which the witness has not seen before",
-            verdict.audit_key.as_deref().unwrap_or_default()
-        ));
-    }
-    if let Some(untold @ 1..) = verdict.untold_rows {
-        output::progress(&format!(
-            "note: {untold} rows were written by an earlier version, whose log says less of them; what it says was compared"
-        ));
-    }
-    for path in &verdict.witnesses_torn {
-        output::progress(&format!(
-            "note: the last checkpoint in the witness file {path} is torn; those before it were compared"
-        ));
-    }
-    for finding in &verdict.findings {
-        output::line(&format!("NOT WHOLE: {}.", finding.message))?;
-    }
-    if !verdict.whole {
-        return output::line(
-            "Keep the registry as it is; compare it with a backup, and with what others kept of the log.",
-        );
-    }
-    let witnessed = match verdict.witnessed {
-        0 => String::new(),
-        1 => " It agrees with what was seen of it once.".to_owned(),
-        count => format!(" It agrees with what was seen of it {count} times."),
-    };
-    output::line(&format!(
-        "The log is whole: {} events, {} rows agree with them. Its end is {}.{witnessed}",
-        verdict.events.unwrap_or_default(),
-        verdict.rows.unwrap_or_default(),
-        verdict.hash.clone().unwrap_or_default(),
-    ))?;
-    for path in &verdict.witnesses_begun {
-        output::line(&format!("{path}: nothing was compared: the witness begins now."))?;
-    }
-    Ok(())
 }

@@ -26,13 +26,24 @@ use crate::domain::{Notary, SignedCheckpoint};
 const SCHEME: SignatureScheme = SignatureScheme::Ecdsa(DigestAlgorithm::Sha256);
 const LABEL: &str = "PRIVATE KEY";
 
-/// See the module.
-struct KeyInHome {
+/// The audit key of a home, and the witness that is told what it signs.
+pub struct KeyInHome {
     key: Mutex<FileKey>,
     public_key: Vec<u8>,
     log: String,
-    witness: Option<PathBuf>,
+    witness: Mutex<Option<PathBuf>>,
     home: Home,
+}
+
+impl KeyInHome {
+    /// From now on this witness is told of every checkpoint.
+    pub fn tell(&self, witness: Option<PathBuf>) {
+        *self.witness.lock().unwrap_or_else(PoisonError::into_inner) = witness;
+    }
+
+    fn witness(&self) -> Option<PathBuf> {
+        self.witness.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Whether a home may have no audit key yet.
@@ -44,16 +55,11 @@ pub enum FirstKey {
     Lost,
 }
 
-/// The notary of a home: its audit key, for the log of this name.
+/// The notary of a home: its audit key, for the log of this name. No witness is told before it was compared.
 ///
 /// # Errors
 /// The key file cannot be read or written, or is none; or `audit-key-missing`.
-pub fn of_home(
-    home: &Home,
-    log: String,
-    witness: Option<PathBuf>,
-    first: FirstKey,
-) -> Result<Arc<dyn Notary>, Failure> {
+pub fn of_home(home: &Home, log: String, first: FirstKey) -> Result<Arc<KeyInHome>, Failure> {
     let path = home.audit_key_file();
     let key = match std::fs::read(&path).map(Zeroizing::new) {
         Ok(pem) => read_key(&path, &pem)?,
@@ -65,6 +71,7 @@ pub fn of_home(
     };
     let public_key = key.public_key().to_der();
     let public_key = public_key.map_err(|error| Failure::new("key", error.to_string()))?;
+    let witness = Mutex::default();
     Ok(Arc::new(KeyInHome { key: Mutex::new(key), public_key, log, witness, home: home.clone() }))
 }
 
@@ -141,10 +148,10 @@ impl Notary for KeyInHome {
 
     /// What is recorded is recorded: a witness that cannot be written is said, and nothing waits for it.
     fn committed(&self, checkpoint: &SignedCheckpoint) {
-        let Some(path) = &self.witness else { return };
+        let Some(path) = &self.witness() else { return };
         let added = witness::append(path, checkpoint);
         if matches!(added, Ok(Added::Begun | Added::Appended | Added::Known))
-            && let Err(error) = begun::remember(&self.home, path)
+            && let Err(error) = begun::remember(&self.home, path, Some(checkpoint))
         {
             let mark = self.home.witness_mark_file();
             output::progress(&format!("warning: {} cannot be written ({error})", mark.display()));

@@ -13,19 +13,40 @@ use crate::domain::SignedCheckpoint;
 pub struct Witness {
     /// Its whole checkpoints.
     pub checkpoints: Vec<SignedCheckpoint>,
-    /// How it ends.
-    pub end: End,
+    /// How it stands.
+    pub state: State,
 }
 
-/// How a witness file ends.
+/// How a witness file stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// With a whole checkpoint.
+pub enum State {
+    /// It is whole.
     Whole,
-    /// In the middle of one, after whole ones.
+    /// It ends in the middle of a checkpoint, after whole ones: a crash's work.
     Torn,
     /// There is no such file yet.
     NotBegun,
+    /// It is something else: in part, or as a whole.
+    Damaged(Damage),
+}
+
+/// What became of a witness file. None of it is a crash's work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// Nothing is in it.
+    Empty,
+    /// The only checkpoint in it is torn.
+    OnlyTorn,
+    /// What is in it, in part or as a whole, are no checkpoints.
+    SomethingElse,
+}
+
+/// What a witness file ends with.
+pub enum Last {
+    /// This checkpoint.
+    Seen(Box<SignedCheckpoint>),
+    /// Something else.
+    Damaged(Damage),
 }
 
 /// What became of a checkpoint for a witness file.
@@ -41,34 +62,46 @@ pub enum Added {
     Disagrees,
 }
 
-/// Reads a witness file.
+/// Reads a witness file. Of a damaged one what can still be read.
 ///
 /// # Errors
-/// It cannot be read, is something else, or holds no whole checkpoint: then there is nothing to compare with.
+/// The system's.
 pub fn read(path: &Path) -> Result<Witness, Failure> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+    let octets = match std::fs::read(path) {
+        Ok(octets) => octets,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Ok(Witness { checkpoints: Vec::new(), end: End::NotBegun });
+            return Ok(Witness { checkpoints: Vec::new(), state: State::NotBegun });
         }
         Err(error) => return Err(Failure::file(path, &error)),
     };
-    let parsed = SignedCheckpoint::parse_all(&text);
-    let (checkpoints, whole) = parsed.map_err(|_| {
-        Failure::new("witness", format!("{} is not a witness file of an issuer's log", path.display()))
-    })?;
-    if checkpoints.is_empty() {
-        let what = if text.is_empty() { "it is empty" } else { "its only one is torn" };
-        return Err(Failure::new(
-            "witness-unusable",
-            format!(
-                "the witness file {} holds no whole checkpoint ({what}): nothing was compared, and the file was left as it is; put the auditor's copy of it back, or move it away to begin a new one",
-                path.display()
-            ),
-        ));
-    }
-    let end = if whole == text.len() { End::Whole } else { End::Torn };
-    Ok(Witness { checkpoints, end })
+    let text = String::from_utf8_lossy(&octets);
+    Ok(match SignedCheckpoint::parse_all(&text) {
+        Ok((checkpoints, _)) if checkpoints.is_empty() => {
+            let damage = if text.is_empty() { Damage::Empty } else { Damage::OnlyTorn };
+            Witness { checkpoints, state: State::Damaged(damage) }
+        }
+        Ok((checkpoints, whole)) => {
+            let state = if whole == text.len() { State::Whole } else { State::Torn };
+            Witness { checkpoints, state }
+        }
+        Err(_) => Witness {
+            checkpoints: SignedCheckpoint::salvage(&text),
+            state: State::Damaged(Damage::SomethingElse),
+        },
+    })
+}
+
+/// What is wrong with a damaged witness file, and what to do.
+pub fn damaged(path: &Path, damage: Damage) -> String {
+    let what = match damage {
+        Damage::Empty => "it is empty",
+        Damage::OnlyTorn => "its only checkpoint is torn",
+        Damage::SomethingElse => "what is in it, or a part of it, is no checkpoint of a log",
+    };
+    format!(
+        "the witness file {} is damaged ({what}): no crash leaves it so, somebody changed it or its medium is failing, and the file was left as it is. Put the auditor's copy of it back; or, if you know what happened, keep it elsewhere and begin a new one, as an auditor (it goes into the log): issuer audit verify --new-witness",
+        path.display()
+    )
 }
 
 /// Adds a checkpoint at the end of a witness file, durably, unless it is there; what a crash left unfinished is cut off. A file
@@ -109,22 +142,31 @@ pub fn append(path: &Path, checkpoint: &SignedCheckpoint) -> std::io::Result<Add
 /// How much of the end of a witness file is read for its last checkpoint, which is a few hundred octets.
 const END: u64 = 64 * 1024;
 
-/// The last whole checkpoint in a witness file; none where there is none that can be read.
+/// What a witness file ends with: its last whole checkpoint, behind which a crash may have left a torn one.
 ///
 /// # Errors
 /// The system's.
-pub fn last(path: &Path) -> std::io::Result<Option<SignedCheckpoint>> {
+pub fn last(path: &Path) -> std::io::Result<Last> {
     let mut file = std::fs::File::open(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
     let mut octets = Vec::new();
     file.take(END).read_to_end(&mut octets)?;
+    if octets.is_empty() {
+        return Ok(Last::Damaged(Damage::Empty));
+    }
     let text = String::from_utf8_lossy(&octets);
-    let Some((_, documents)) = text.find(SignedCheckpoint::BEGIN).and_then(|at| text.split_at_checked(at))
-    else {
-        return Ok(None);
-    };
-    Ok(SignedCheckpoint::parse_all(documents).ok().and_then(|(mut found, _)| found.pop()))
+    // Before the first whole one here the end of another may stand, unless this is all there is.
+    let begins = text.find(SignedCheckpoint::BEGIN).filter(|at| *at == 0 || length > END);
+    let parsed =
+        begins.and_then(|at| text.split_at_checked(at)).map(|(_, rest)| SignedCheckpoint::parse_all(rest));
+    Ok(match parsed {
+        Some(Ok((mut found, _))) => {
+            found.pop().map_or(Last::Damaged(Damage::OnlyTorn), |last| Last::Seen(Box::new(last)))
+        }
+        _ if SignedCheckpoint::BEGIN.starts_with(&*text) => Last::Damaged(Damage::OnlyTorn),
+        _ => Last::Damaged(Damage::SomethingElse),
+    })
 }
 
 /// A new file appears with its first checkpoint in it, so that one without any is never a crash's work.

@@ -36,7 +36,7 @@ use crate::ca::Certificate;
 use crate::ca::certificate::to_pem;
 use crate::clock::Clock;
 use crate::config::write_new;
-use crate::domain::{Act, AuditKeyId, Cardholder, GuardedAct, SignedCheckpoint};
+use crate::domain::{Act, AuditKeyId, Cardholder, GuardedAct, Notary, SignedCheckpoint};
 use crate::registry::ProvenEvent;
 use authorities::vouching;
 use readme::{Expected, Readme};
@@ -101,7 +101,7 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     let (checkpoints, signers) = write_events(office, &mut folder, &events).await?;
     write_audit_keys(office, &mut folder, &signers).await?;
     let expected = write_certificates(office, &mut folder, &holder, now).await?;
-    let notary = notary::of_home(&office.home, String::new(), None, FirstKey::Lost)?;
+    let notary = notary::of_home(&office.home, String::new(), FirstKey::Lost)?;
     let key = notary.public_key();
     folder.write("audit-key.pem", to_pem("PUBLIC KEY", &key).as_bytes())?;
     let key = hex::encode(Sha256::digest(&key));

@@ -254,7 +254,7 @@ mod tests {
         let last = LastSeen::of(&seen(1, 7, 4).checkpoint);
         let text = last.to_string();
         assert_eq!(text.parse(), Ok(last));
-        for other in ["", "7", &text[..40], &format!("{text} "), &text.replace("7 ", "07 ")] {
+        for other in ["", "7", text.get(..40).unwrap(), &format!("{text} "), &text.replace("7 ", "07 ")] {
             assert!(other.parse::<LastSeen>().is_err(), "{other:?}");
         }
     }

@@ -1,0 +1,116 @@
+//! What a check of the log found, and how it is told.
+
+use serde::Serialize;
+
+use super::super::failure::Failure;
+use super::super::output::{self, Format};
+use super::new_witness::Anew;
+use crate::registry::Difference;
+
+#[derive(Serialize)]
+pub(super) struct Verdict {
+    pub(super) whole: bool,
+    pub(super) events: Option<u64>,
+    pub(super) hash: Option<String>,
+    /// Rows of its tables that agree with them.
+    pub(super) rows: Option<u64>,
+    /// Those among them of which an earlier program's log says less than all.
+    pub(super) untold_rows: Option<u64>,
+    pub(super) problem: Option<String>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) witnessed: usize,
+    pub(super) audit_key: Option<String>,
+    /// Whether the newest checkpoint's key signed none of those that others saw.
+    pub(super) new_key: bool,
+    /// Witness files that begin with this check: nothing was compared with them.
+    pub(super) witnesses_begun: Vec<String>,
+    /// Witness files that end in the middle of a checkpoint: those before it were compared.
+    pub(super) witnesses_torn: Vec<String>,
+    /// Where the log tells that a witness was begun in the place of one that was gone.
+    pub(super) witness_begun_anew: Vec<Anew>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Finding {
+    code: &'static str,
+    pub(super) message: String,
+    /// What differs, where it is a value or a row of a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difference: Option<TableDifference>,
+}
+
+#[derive(Serialize)]
+struct TableDifference {
+    table: &'static str,
+    row: String,
+    column: Option<&'static str>,
+    log: String,
+    found: String,
+}
+
+impl Finding {
+    pub(super) const fn new(code: &'static str, message: String) -> Self {
+        Self { code, message, difference: None }
+    }
+
+    pub(super) fn of(difference: Difference) -> Self {
+        let message = format!("somebody changed the registry past this program: {difference}");
+        let Difference { table, row, column, log, found } = difference;
+        let difference = Some(TableDifference { table, row, column, log, found });
+        Self { code: "table-changed", message, difference }
+    }
+}
+
+impl Verdict {
+    /// Tells it.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub(super) fn tell(&self, format: Format) -> Result<(), Failure> {
+        if format == Format::Json {
+            return output::json(self);
+        }
+        if self.new_key {
+            output::progress(&format!(
+                "note: the newest checkpoint is signed by the key {}, which the witness has not seen before",
+                self.audit_key.as_deref().unwrap_or_default()
+            ));
+        }
+        if let Some(untold @ 1..) = self.untold_rows {
+            output::progress(&format!(
+                "note: {untold} rows were written by an earlier version, whose log says less of them; what it says was compared"
+            ));
+        }
+        for anew in &self.witness_begun_anew {
+            output::progress(&format!("note: {anew}"));
+        }
+        for path in &self.witnesses_torn {
+            output::progress(&format!(
+                "note: the last checkpoint in the witness file {path} is torn; those before it were compared"
+            ));
+        }
+        for finding in &self.findings {
+            output::line(&format!("NOT WHOLE: {}.", finding.message))?;
+        }
+        if !self.whole {
+            return output::line(
+                "Keep the registry as it is; compare it with a backup, and with what others kept of the log.",
+            );
+        }
+        let witnessed = match self.witnessed {
+            0 => String::new(),
+            1 => " It agrees with what was seen of it once.".to_owned(),
+            count => format!(" It agrees with what was seen of it {count} times."),
+        };
+        output::line(&format!(
+            "The log is whole: {} events, {} rows agree with them. Its end is {}.{witnessed}",
+            self.events.unwrap_or_default(),
+            self.rows.unwrap_or_default(),
+            self.hash.clone().unwrap_or_default(),
+        ))?;
+        for path in &self.witnesses_begun {
+            output::line(&format!("{path}: nothing was compared: the witness begins now."))?;
+        }
+        Ok(())
+    }
+}
