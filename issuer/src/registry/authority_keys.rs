@@ -56,6 +56,44 @@ pub struct NewAuthorityKey<'a> {
 }
 
 impl Registry {
+    /// Stores the certificate of an authority.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn add_authority(&self, authority: &Authority, now: Timestamp) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            let certificate = rows::digest(&authority.certificate);
+            let event = AuthorityEvent::AuthorityAdded { certificate };
+            change.record(Subject::Authority(authority.name), &event, now).await?;
+            sqlx::query("INSERT INTO authorities (name, certificate) VALUES ($1, $2)")
+                .bind(authority.name.as_str())
+                .bind(authority.certificate.clone())
+                .execute(change.connection())
+                .await?;
+            outbox::mark_authority(change, authority.name).await
+        })
+        .await
+    }
+
+    /// The certificates of the authorities, the anchor first.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn authorities(&self) -> Result<Vec<Authority>, RegistryError> {
+        let rows = sqlx::query("SELECT name, certificate FROM authorities").fetch_all(&self.pool).await?;
+        let mut authorities = rows
+            .iter()
+            .map(|row| {
+                Ok(Authority {
+                    name: rows::authority(row, "name")?,
+                    certificate: row.try_get("certificate")?,
+                })
+            })
+            .collect::<Result<Vec<_>, RegistryError>>()?;
+        authorities.sort_by_key(|authority| authority.name);
+        Ok(authorities)
+    }
+
     /// Every key of every authority, the anchor's first, each authority's in the order in which it had them.
     ///
     /// # Errors

@@ -41,6 +41,7 @@ mod remote_unblock;
 mod renewals;
 mod reports;
 mod requests;
+mod revocations;
 mod rows;
 mod search;
 mod sqlite;
