@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,14 +22,18 @@ use crate::usage::{self, Usage};
 /// A card with RSA keys may take as long as its four keys alone, and a ninth more: 90 % of what key generation allows.
 const SHARE_OF_GENERATION: f64 = 0.9;
 const COUNTED: u32 = 20;
+/// Also what the page of sizes counts with.
+pub(crate) const IN_REGISTRY: &str = "its person, certificates and log on SQLite";
 
 /// P-256 by the thousand, RSA-2048 beside its key generation, and the syncs.
 pub(crate) fn rows(small: bool) -> Result<Vec<Row>> {
-    let (many, few) = if small { (100, 8) } else { (1000, 100) };
+    let (many, few) = if small { (100, 8) } else { (1000, 400) };
     let size = if small { "100" } else { "1,000" };
     let syncs = counted_syncs()?;
     let each_sync = one_sync()?;
-    let used = Batch::new(many)?.run("p256")?;
+    let batch = Batch::new(many)?;
+    let used = batch.run("p256")?;
+    let kept = registry_bytes(&batch.desk)? - batch.empty;
     let each = |seconds: f64, cards: u32| seconds * 1e3 / f64::from(cards);
     let row = |name, ours, peer, peer_name, limit, unit| Row {
         area: "issuer",
@@ -52,12 +57,15 @@ pub(crate) fn rows(small: bool) -> Result<Vec<Row>> {
         ),
         row("its CPU time", each(used.cpu, many), f64::NAN, "-", f64::INFINITY, "ms CPU"),
         row("its syncs, card and registry", syncs, f64::NAN, "-", f64::INFINITY, "syncs"),
+        row(IN_REGISTRY, kept / f64::from(many), f64::NAN, "-", f64::INFINITY, "bytes"),
     ];
-    let generation = generation_alone(few)?;
-    let used = Batch::new(few)?.run("rsa2048")?;
-    let alone = milliseconds(generation) / f64::from(few);
+    // Half before and half after: how long a prime takes is chance, and what else the machine does changes.
+    let batch = Batch::new(few)?;
+    let before = generation_alone(few / 2)?;
+    let used = batch.run("rsa2048")?;
+    let alone = milliseconds(before + generation_alone(few / 2)?) / f64::from(few);
     rows.push(Row {
-        size: if small { "8" } else { "100" },
+        size: if small { "8" } else { "400" },
         ..row(
             "a card issued in a batch, RSA-2048",
             each(used.wall, few),
@@ -74,6 +82,8 @@ pub(crate) fn rows(small: bool) -> Result<Vec<Row>> {
 struct Batch {
     folder: tempfile::TempDir,
     desk: Desk,
+    /// What the registry takes without people and cards, in bytes.
+    empty: f64,
 }
 
 impl Batch {
@@ -81,6 +91,7 @@ impl Batch {
         let folder = tempfile::tempdir_in(disk()?)?;
         let desk = Desk::at(&folder.path().join("desk"))?;
         desk.init("example.org", "http://pki.example.org")?.ok()?;
+        let empty = registry_bytes(&desk)?;
         let people: Vec<_> =
             (0..cards).map(|number| (name(number), format!("p{number}@example.org"))).collect();
         let people: Vec<_> = people.iter().map(|(name, mail)| (name.as_str(), mail.as_str())).collect();
@@ -96,7 +107,7 @@ impl Batch {
         fs::write(folder.path().join("batch.csv"), list)?;
         let serials: Vec<_> = serials.iter().map(String::as_str).collect();
         desk.command(&[&["stock", "add", "--serial"][..], &serials].concat())?.ok()?;
-        Ok(Self { folder, desk })
+        Ok(Self { folder, desk, empty })
     }
 
     fn arguments(&self, algorithm: &str) -> Result<Vec<String>> {
@@ -113,6 +124,11 @@ impl Batch {
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         usage::of_program(&program("issuer")?, &arguments, |run| run)
     }
+}
+
+/// What the registry's file takes once the last program has closed it and its write-ahead log.
+fn registry_bytes(desk: &Desk) -> Result<f64> {
+    Ok(fs::metadata(desk.home().join("registry.db"))?.len() as f64)
 }
 
 /// A name that nobody else has.
@@ -161,22 +177,21 @@ fn one_sync() -> Result<Duration> {
 /// Four RSA-2048 keys for each of so many cards, made as the card makes them, on every processor.
 fn generation_alone(cards: u32) -> Result<Duration> {
     let hands = thread::available_parallelism()?.get();
-    let keys = usize::try_from(cards)? * 4;
+    let (made, wanted) = (AtomicU32::new(0), cards * 4);
     let begin = Instant::now();
     thread::scope(|scope| {
-        let made: Vec<_> = (0..hands)
-            .map(|hand| {
-                let own = keys / hands + usize::from(hand < keys % hands);
-                scope.spawn(move || {
+        let hands: Vec<_> = (0..hands)
+            .map(|_| {
+                scope.spawn(|| {
                     let (provider, mut randomness) = (crypto::fastest(), Randomness::from_system()?);
-                    for _ in 0..own {
+                    while made.fetch_add(1, Ordering::Relaxed) < wanted {
                         provider.generate_loaded(AsymmetricAlgorithm::Rsa2048, &mut randomness)?;
                     }
                     anyhow::Ok(())
                 })
             })
             .collect();
-        for hand in made {
+        for hand in hands {
             hand.join().ok().context("a thread ended badly")??;
         }
         anyhow::Ok(())

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 use sealwright_tests::measure::Row;
 
+use crate::issuing::IN_REGISTRY;
+
 const CARDS: [(&str, f64); 4] = [("10,000", 1e4), ("100,000", 1e5), ("1,000,000", 1e6), ("10,000,000", 1e7)];
 
 /// What an organisation is taken to be like.
@@ -62,6 +64,7 @@ pub(crate) fn page(rows: &[Row]) -> String {
         ASSUMED.bytes_per_revocation,
     );
     unit_costs(&mut page, &measured);
+    growth(&mut page, &measured);
     needs(&mut page, &measured);
     page.push_str(ENGINES);
     page
@@ -73,9 +76,9 @@ struct Measured<'a> {
 }
 
 impl Measured<'_> {
-    /// Ours of the row whose name begins so, at the largest size that was measured.
+    /// Ours of the row of that name, at the largest size that was measured.
     fn cost(&self, name: &str) -> Option<(f64, &'static str)> {
-        let row = self.rows.iter().rev().find(|row| row.area == "issuer" && row.name.starts_with(name))?;
+        let row = self.rows.iter().rev().find(|row| row.area == "issuer" && row.name == name)?;
         Some((row.ours, row.size))
     }
 
@@ -85,17 +88,26 @@ impl Measured<'_> {
 }
 
 /// Each cost: its words, the row it comes from, its unit.
-const COSTS: [(&str, &str, &str); 10] = [
-    ("a person and a card on SQLite, without certificates and log", "SQLite: a person and a card", "bytes"),
-    ("the same on PostgreSQL", "PostgreSQL: a person and a card", "bytes"),
+const COSTS: [(&str, &str, &str); 11] = [
+    (
+        "a person and a card on SQLite, without certificates and log",
+        "SQLite: a person and a card, no log",
+        "bytes",
+    ),
+    ("an issued card on SQLite: person, certificates, journal and log", IN_REGISTRY, "bytes"),
+    (
+        "a person and a card on PostgreSQL, without certificates and log",
+        "PostgreSQL: a person and a card, no log",
+        "bytes",
+    ),
     ("search by the beginning of a name, SQLite", "SQLite: beginning of a name, some hits", "ms"),
     ("search by the beginning of a name, PostgreSQL", "PostgreSQL: beginning of a name, some hits", "ms"),
     ("a certificate linted and signed", "a certificate linted and signed, P-256", "us"),
     ("a card issued in a batch", "a card issued in a batch, P-256", "ms"),
     ("a CRL encoded, at that size", "CRL, encoder alone", "s CPU"),
     ("a CRL encoded: memory", "CRL, encoder alone: memory", "MB"),
-    ("a prepared OCSP answer served", "a prepared OCSP answer", "us"),
-    ("a certificate found over HTTP", "a certificate found by address", "us"),
+    ("a prepared OCSP answer served", "a prepared OCSP answer, 16 clients at a time", "us"),
+    ("a certificate found over HTTP", "a certificate found by address over HTTP", "us"),
 ];
 
 fn unit_costs(page: &mut String, measured: &Measured<'_>) {
@@ -105,6 +117,30 @@ fn unit_costs(page: &mut String, measured: &Measured<'_>) {
             Some((value, size)) => writeln!(page, "| {words} | {size} | {} {unit} |", rounded(value)),
             None => writeln!(page, "| {words} | - | not measured in this run |"),
         };
+    }
+    page.push('\n');
+}
+
+/// What a registry of each size took, as far as it was measured.
+fn growth(page: &mut String, measured: &Measured<'_>) {
+    const SIZES: [&str; 3] = ["10^4", "10^5", "10^6"];
+    let of_registry = |row: &&Row| row.area == "issuer" && SIZES.contains(&row.size);
+    let mut names: Vec<_> =
+        measured.rows.iter().filter(of_registry).map(|row| (row.name, row.unit)).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        return;
+    }
+    page.push_str(
+        "## As the registry grows\n\n| what | 10^4 cards | 10^5 cards | 10^6 cards |\n|---|---|---|---|\n",
+    );
+    for (name, unit) in names {
+        let cells = SIZES.map(|size| {
+            let row = measured.rows.iter().find(|row| row.name == name && row.size == size);
+            row.map_or_else(|| "-".to_owned(), |row| format!("{} {unit}", rounded(row.ours)))
+        });
+        let _ = writeln!(page, "| {name} | {} |", cells.join(" | "));
     }
     page.push('\n');
 }
@@ -131,9 +167,15 @@ fn needs(page: &mut String, measured: &Measured<'_>) {
     });
     for database in ["SQLite", "PostgreSQL"] {
         line(&format!("people and cards on {database}, without certificates and log"), &|cards| {
-            Some(size(measured.value(&format!("{database}: a person and a card"))? * cards))
+            Some(size(measured.value(&format!("{database}: a person and a card, no log"))? * cards))
         });
     }
+    line("all that a first issuance keeps, SQLite", &|cards| {
+        Some(size(measured.value(IN_REGISTRY)? * cards))
+    });
+    line("a year more of it, by renewals", &|cards| {
+        Some(size(measured.value(IN_REGISTRY)? * cards / ASSUMED.days * 365.0))
+    });
     line("complete CRL", &|cards| Some(size(list(cards))));
     line("partitions, none larger than that", &|cards| {
         Some(rounded((list(cards) / ASSUMED.largest_list).ceil().max(1.0)))
@@ -145,7 +187,10 @@ fn needs(page: &mut String, measured: &Measured<'_>) {
         Some(format!("{} s", rounded(each * revoked(cards) * lists)))
     });
     line("OCSP answers that one core serves", &|_| {
-        Some(format!("{} a second", rounded(1e6 / measured.value("a prepared OCSP answer")?)))
+        Some(format!(
+            "{} a second",
+            rounded(1e6 / measured.value("a prepared OCSP answer, 16 clients at a time")?)
+        ))
     });
     page.push('\n');
 }
@@ -200,6 +245,7 @@ mod tests {
             row("SQLite: a person and a card, no log", "10^4", 3000.0),
             row("SQLite: a person and a card, no log", "10^6", 2000.0),
             row("CRL, encoder alone", "1,000,000", 0.5),
+            row("CRL, encoder alone: memory", "1,000,000", 10.0),
         ]);
         // The largest registry that was measured counts.
         assert!(
@@ -210,6 +256,10 @@ mod tests {
         );
         assert!(
             page.contains("| people and cards on PostgreSQL, without certificates and log | ? | ? | ? | ? |"),
+            "{page}"
+        );
+        assert!(
+            page.contains("| SQLite: a person and a card, no log | 3000 bytes | - | 2000 bytes |"),
             "{page}"
         );
         assert!(page.contains("| a card issued in a batch | - | not measured in this run |"), "{page}");

@@ -31,10 +31,14 @@ const SIZES: [(usize, &str, usize); 2] = [(1_000, "1,000", 3), (10_000, "10,000"
 /// Milliseconds a certificate.
 pub(crate) fn rows(small: bool) -> Result<Vec<Row>> {
     let sizes = SIZES.into_iter().filter(|(count, ..)| !small || *count <= 1_000);
-    sizes.map(|(count, size, rounds)| row(count, size, rounds)).collect()
+    let mut rows = Vec::new();
+    for (count, size, rounds) in sizes {
+        rows.extend(of_size(count, size, rounds)?);
+    }
+    Ok(rows)
 }
 
-fn row(count: usize, size: &'static str, rounds: usize) -> Result<Row> {
+fn of_size(count: usize, size: &'static str, rounds: usize) -> Result<[Row; 2]> {
     let mut office = Office::new()?;
     let proven = ProvenKey::of_signer(&mut FileKey::generate(KeyAlgorithm::P256)?, &mut UnwrapErr(SysRng))?;
     let mut entries = Vec::new();
@@ -44,23 +48,31 @@ fn row(count: usize, size: &'static str, rounds: usize) -> Result<Row> {
         entries.push(AddressEntry { address, certificates: vec![certificate.as_der().to_vec()] });
     }
     let ours = Arc::new(Ours::new([office.people.certificate().clone()]));
-    let mut times = Vec::new();
+    let mut beside_adding = Vec::new();
+    let mut beside_modifying = Vec::new();
     for _ in 0..rounds {
-        times.push((published(&ours, &entries)?, added(&entries)?));
+        let published = published(&ours, &entries)?;
+        beside_adding.push((published, added(&entries)?));
+        beside_modifying.push((published, modified(&entries)?));
     }
-    let (ours, theirs) = medians(times);
-    let each =
-        |time: Duration| Ok::<_, anyhow::Error>(time.as_secs_f64() * 1e3 / f64::from(u32::try_from(count)?));
-    Ok(Row {
-        area: "issuer",
-        name: "a new certificate into slapd, and read back",
-        size,
-        ours: each(ours)?,
-        peer: each(theirs)?,
-        peer_name: "ldapadd of new entries, not read back",
-        limit: f64::INFINITY,
-        unit: "ms",
-    })
+    let row = |times, peer_name| {
+        let (ours, theirs) = medians(times);
+        let each = |time: Duration| time.as_secs_f64() * 1e3 / count as f64;
+        Row {
+            area: "issuer",
+            name: "a new certificate into slapd, and read back",
+            size,
+            ours: each(ours),
+            peer: each(theirs),
+            peer_name,
+            limit: f64::INFINITY,
+            unit: "ms",
+        }
+    };
+    Ok([
+        row(beside_adding, "ldapadd of new entries, not read back"),
+        row(beside_modifying, "ldapmodify of the same entries, not read back"),
+    ])
 }
 
 /// Ours: the people are there, their certificates are new.
@@ -88,6 +100,28 @@ fn added(entries: &[AddressEntry]) -> Result<Duration> {
     let file = directory.folder.path().join("new.ldif");
     fs::write(&file, people(entries, true)?)?;
     let run = Run::new("ldapadd").args(["-x", "-H", &directory.url, "-D", WRITER, "-w", PASSWORD, "-f"]);
+    let start = Instant::now();
+    run.arg(&file).ok()?;
+    let time = start.elapsed();
+    ensure!(directory.count()? == entries.len(), "slapd holds {} certificates", directory.count()?);
+    Ok(time)
+}
+
+/// The other peer: the people are there, as for ours; each certificate is added to its entry.
+fn modified(entries: &[AddressEntry]) -> Result<Duration> {
+    let directory = Directory::start(&people(entries, false)?)?;
+    let file = directory.folder.path().join("changes.ldif");
+    let mut changes = String::new();
+    for AddressEntry { address, certificates } in entries {
+        let uid = address.split('@').next().context("an address")?;
+        writeln!(changes, "dn: uid={uid},{BASE}\nchangetype: modify\nadd: userCertificate;binary")?;
+        for certificate in certificates {
+            writeln!(changes, "userCertificate;binary:: {}", Base64::encode_string(certificate))?;
+        }
+        changes.push_str("-\n\n");
+    }
+    fs::write(&file, changes)?;
+    let run = Run::new("ldapmodify").args(["-x", "-H", &directory.url, "-D", WRITER, "-w", PASSWORD, "-f"]);
     let start = Instant::now();
     run.arg(&file).ok()?;
     let time = start.elapsed();
