@@ -62,6 +62,23 @@ fn state_of(desk: &Desk, person: &str) -> String {
     desk.json(&["show", person])["state"].as_str().unwrap().to_owned()
 }
 
+/// The umask belongs to the whole process, and rustyline changes it while it writes the history.
+#[test]
+fn folders_that_a_typed_command_makes_can_be_entered() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    let folders: Vec<_> = (0..8).map(|number| format!("published{number}")).collect();
+    let lines: Vec<_> = folders.iter().map(|folder| format!("publish --to {folder}\\r")).collect();
+    let mut talk: Vec<_> = lines.iter().map(|line| ("desk> ", line.as_str())).collect();
+    talk.push(("desk> ", "quit\\r"));
+    let passphrase = desk.text("passphrase");
+    typed(&desk, "sim:none.card", &["--passphrase-file", &passphrase], &talk);
+    for folder in folders {
+        let mode = std::fs::metadata(desk.path(&folder)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o700, 0o700, "{folder}: {mode:o}");
+    }
+}
+
 #[test]
 fn a_blank_card_is_led_to_its_holder() {
     let desk = Desk::new();

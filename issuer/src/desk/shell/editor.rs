@@ -41,7 +41,7 @@ pub(super) enum Typed {
 
 enum Order {
     Ask { prompt: String, typing: Typing, answer: oneshot::Sender<Result<Typed, Failure>> },
-    Remember(String),
+    Remember { line: String, done: oneshot::Sender<()> },
 }
 
 /// A word that was begun.
@@ -83,8 +83,14 @@ impl Editor {
     }
 
     /// Keeps a line that was understood: what was not could be a secret that was typed in the wrong place.
-    pub(super) fn remember(&self, line: &str) {
-        self.order(Order::Remember(line.to_owned()));
+    ///
+    /// It is waited for: while the file is written rustyline changes the umask, which belongs to the whole process, and what
+    /// the command makes would be nobody else's to read, its folders nobody's to search.
+    pub(super) async fn remember(&self, line: &str) {
+        let (done, is_done) = oneshot::channel();
+        self.order(Order::Remember { line: line.to_owned(), done });
+        // A thread that is gone has written nothing.
+        let _ = is_done.await;
     }
 
     /// A thread that is gone answers nothing, and the session ends.
@@ -135,14 +141,15 @@ fn serve(orders: &mpsc::Receiver<Order>, completions: requests::UnboundedSender<
                     Err(error) => Err(no_terminal(&error)),
                 });
             }
-            (Order::Remember(line), Ok(editor)) => {
+            (Order::Remember { line, done }, Ok(editor)) => {
                 // The history is a convenience: where it cannot be kept, work goes on.
                 let _ = editor.add_history_entry(line.as_str());
                 if let Some(file) = &history {
                     let _ = editor.save_history(file);
                 }
+                let _ = done.send(());
             }
-            (Order::Remember(_), Err(_)) => {}
+            (Order::Remember { .. }, Err(_)) => {}
         }
     }
 }

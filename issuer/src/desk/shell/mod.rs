@@ -123,7 +123,7 @@ impl Session {
             }
             Parsed::Missing(..) => return Ok(Next::Line(Status::Failed)),
         };
-        self.source.remember(line.trim());
+        self.source.remember(line.trim()).await;
         match said {
             Said::Action(action) => self.act(action).await.map(Next::Line),
             Said::Card { locator } => {

@@ -71,9 +71,9 @@ impl Source {
     }
 
     /// Keeps a command that was understood.
-    pub(super) fn remember(&self, line: &str) {
+    pub(super) async fn remember(&self, line: &str) {
         if let Self::Terminal(editor) = self {
-            editor.remember(line);
+            editor.remember(line).await;
         }
     }
 
