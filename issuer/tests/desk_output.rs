@@ -63,3 +63,13 @@ fn a_usage_error_is_json_too_where_json_is_wanted() {
     let plain = desk.issuer(&["nonsense"]);
     assert!(plain.expect(2).stderr.contains("Usage:"));
 }
+
+/// Who may not look into a home is not told to make another.
+#[test]
+fn a_home_that_cannot_be_looked_into_is_not_taken_for_none() {
+    let desk = Desk::empty();
+    std::os::unix::fs::symlink(desk.home(), desk.home()).unwrap();
+    let refused = desk.issuer(&["find", "alice"]);
+    refused.refuses(1, &["cannot be looked into"]);
+    assert!(!refused.stderr.contains("issuer init"), "{}", refused.stderr);
+}

@@ -152,7 +152,14 @@ impl Surroundings {
 
     async fn open_to(&self, signs: Signs) -> Result<Office, Failure> {
         let home = self.home()?.clone();
-        if !home.config_file().exists() {
+        let is_there = home.config_file().try_exists().map_err(|error| {
+            let place = home.path().display();
+            Failure::new(
+                "io",
+                format!("{place} cannot be looked into, so nobody knows whether an issuer is there: {error}"),
+            )
+        })?;
+        if !is_there {
             let message =
                 format!("there is no issuer at {}; make one with issuer init", home.path().display());
             return Err(Failure::new("no-home", message));
