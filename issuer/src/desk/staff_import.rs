@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use futures_util::stream::{self, StreamExt};
 use middleware::secret_source::SecretSource;
 use serde::Serialize;
 
@@ -20,6 +21,9 @@ use crate::registry::RegistryError;
 
 /// A list longer than this is not one.
 const LIMIT: u64 = 64 * 1024 * 1024;
+
+/// How many of those who join are written at the same time.
+const JOINERS_AT_ONCE: usize = 64;
 
 /// What `staff import` was told.
 #[derive(Args, Debug)]
@@ -247,8 +251,12 @@ fn what_changes(from: &NewCardholder, to: &NewCardholder) -> Vec<String> {
 /// Each person is a change of its own: what one refuses keeps nobody else out.
 async fn apply(office: &Office, difference: &Difference, imported: &mut Imported) -> Result<(), Failure> {
     let now = office.clock.now();
-    for person in &difference.joiners {
-        let added = office.registry.add_cardholder(person, now).await;
+    // Joiners are the many: those that are written at the same time share a commit.
+    let joiners = difference.joiners.iter();
+    let mut adding =
+        stream::iter(joiners.map(async |person| (person, office.registry.add_cardholder(person, now).await)))
+            .buffered(JOINERS_AT_ONCE);
+    while let Some((person, added)) = adding.next().await {
         count(added.map(drop), &mut imported.added, person.mail.as_str(), &mut imported.errors)?;
     }
     for person in &difference.rejoiners {
