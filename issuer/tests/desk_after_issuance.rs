@@ -187,6 +187,39 @@ fn a_renewal_ends_what_was_expiring_and_asked_for() {
     assert!(!requests.contains("renewal"), "{requests} {until}");
 }
 
+#[test]
+fn what_has_ended_is_due_and_said_to_have_ended() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    issued(&desk, &locator, &[]);
+    let check = ["check", "--card", &locator];
+    let today = desk.issuer(&check);
+    assert!(!today.expect(0).stdout.contains("have ended"), "{}", today.stdout);
+    let says = |arguments: &[&str], words: &[&str]| {
+        let said = desk.on_another_day("+900d", arguments);
+        let is_said = words.iter().all(|word| said.expect(0).stdout.contains(word));
+        assert!(is_said, "{arguments:?}: {}", said.stdout);
+    };
+    says(&["expiring", "--days", "7"], &["alice@example.org", "ended"]);
+    says(&check, &["agree", "certificates have ended", "issuer renew"]);
+    says(&["show", "alice@example.org"], &["expired"]);
+}
+
+#[test]
+fn nothing_is_renewed_for_who_left() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    issued(&desk, &locator, &[]);
+    let before = certificate(&locator, KeyReference::Authentication);
+    std::fs::write(desk.path("all.csv"), "name,mail,id\nBob Ruiz,bob@example.org,\n").unwrap();
+    desk.issuer(&["staff", "import", "all.csv", "--apply"]).expect(0);
+    desk.issuer(&renew(&locator, &[])).refuses(1, &["left"]);
+    desk.issuer(&renew(&locator, &["--new-keys"])).refuses(1, &["left"]);
+    assert_eq!(certificate(&locator, KeyReference::Authentication).as_der(), before.as_der());
+    let due = desk.json(&["expiring", "--days", "900", "--queue"]);
+    assert_eq!((&due["queued"], &due["cards"][0]["holder_left"]), (&0.into(), &true.into()), "{due}");
+}
+
 fn block(locator: &str) {
     let mut card = open(locator);
     loop {

@@ -193,11 +193,7 @@ fn what_is_due_is_told_in_time() {
     offline.at_vault(&["ca", "crl", "--out", "root.crl"]).expect(0);
     desk.issuer(&["ca", "install", "root.crl"]).expect(0);
     let list = |later: &str| {
-        let issuer = desk.command(&["ca", "list"]);
-        let mut command = Command::new("faketime");
-        command.args(["-m", "-f", later]).arg(issuer.get_program()).args(issuer.get_args());
-        command.current_dir(desk.directory.path()).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        let done = run(&mut command);
+        let done = desk.on_another_day(later, &["ca", "list"]);
         done.expect(0);
         done.stderr
     };

@@ -3,7 +3,7 @@
 
 mod desk_support;
 
-use desk_support::{Desk, Run, files_below, openssl, run};
+use desk_support::{Desk, files_below, openssl};
 use issuer::ca::Certificate;
 use issuer::domain::AuthorityName;
 use issuer::registry::{Registry, RegistryUrl};
@@ -87,15 +87,6 @@ async fn a_clock_that_was_ahead_is_accepted_with_a_reason_and_only_so_far() {
     desk.issuer(&["publish", "--to", "public"]).refuses(1, &["2998-01-02T03:04:05Z"]);
 }
 
-/// The desk on another day.
-fn on(desk: &Desk, later: &str, arguments: &[&str]) -> Run {
-    let issuer = desk.command(arguments);
-    let mut command = std::process::Command::new("faketime");
-    command.args(["-m", "-f", later]).arg(issuer.get_program()).args(issuer.get_args());
-    command.current_dir(desk.directory.path()).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    run(&mut command)
-}
-
 /// The number of the people's CRL that is published, and what it revokes.
 fn published(desk: &Desk) -> (u64, usize) {
     let people = files_below(&desk.path("public/ca"))
@@ -119,7 +110,7 @@ fn what_a_clock_that_was_ahead_published_is_followed_once_the_clock_is_accepted(
     let locator = desk.yubikey("alice.card", &[]);
     desk.issue("alice@example.org", &locator, &[]);
     let publish = ["publish", "--to", "public"];
-    let ahead = on(&desk, "+70d", &publish);
+    let ahead = desk.on_another_day("+70d", &publish);
     ahead.expect(0);
     assert!(ahead.stderr.contains("days after the newest event"), "{}", ahead.stderr);
     assert!(ahead.stderr.contains("if it is ahead, set it right"), "{}", ahead.stderr);

@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::office::Office;
 use crate::ca::Certificate;
+use crate::clock::Clock;
+use crate::domain::CertificateState;
 use crate::personalization::attestation;
 use crate::registry::{AttestationRecord, CardRecord};
 
@@ -13,6 +15,7 @@ use crate::registry::{AttestationRecord, CardRecord};
 pub(super) struct KeyView {
     pub(super) key: &'static str,
     pub(super) serial: String,
+    /// As in the registry; `expired` for one that was delivered and has ended.
     pub(super) state: &'static str,
     pub(super) not_after: String,
     /// Attested, generated, injected; nothing of a key of before that was recorded.
@@ -31,6 +34,7 @@ struct AttestationView {
 /// Every certificate that was signed for the card in its present life, the oldest first.
 pub(super) async fn of(office: &Office, record: &CardRecord) -> Result<Vec<KeyView>, Failure> {
     let mut views = Vec::new();
+    let now = office.clock.now();
     for certificate in office.registry.certificates_of_card(record.id).await? {
         let is_of_now = certificate.card.is_some_and(|(_, attempt)| attempt == record.card.attempts());
         let (Some(key), Some(der), true) = (certificate.card_key, certificate.certificate, is_of_now) else {
@@ -41,7 +45,10 @@ pub(super) async fn of(office: &Office, record: &CardRecord) -> Result<Vec<KeyVi
         views.push(KeyView {
             key: key.as_str(),
             serial: certificate.serial.to_string(),
-            state: certificate.state.state().name(),
+            state: match certificate.state.state() {
+                CertificateState::Delivered { .. } if certificate.not_after < now => "expired",
+                state => state.name(),
+            },
             not_after: certificate.not_after.to_string(),
             attestation: origin.as_ref().and_then(|origin| origin.attestation()).map(attestation_view),
             origin: origin.as_ref().map(|origin| origin.as_str()),

@@ -1,6 +1,7 @@
 //! `issuer check`: whether card, registry and authority say the same of a card.
 
 use clap::Args;
+use jiff::Timestamp;
 use middleware::secret_source::SecretSource;
 use middleware::{Card, Locator, Pin};
 use serde::Serialize;
@@ -37,6 +38,8 @@ struct View {
     state: &'static str,
     holder: Option<String>,
     agrees: bool,
+    /// When the first of its certificates ended, if one has and nothing newer is there.
+    ended: Option<String>,
     /// What was begun with the card and is not done, and how to go on.
     half_done: Option<HalfDoneView>,
     findings: Vec<FindingView>,
@@ -84,11 +87,20 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
         Some(id) => Some(office.registry.cardholder(id).await?.mail.as_str().to_owned()),
         None => None,
     };
-    show(&agreement, holder, &arguments.card.to_string(), format)?;
+    let now = office.clock.now();
+    let due = office.registry.expiring_cards(now).await?;
+    let ended = due.iter().find(|due| due.card == agreement.record.id && !due.has_left);
+    show(&agreement, holder, ended.map(|due| due.not_after), &arguments.card.to_string(), format)?;
     Ok(if agreement.holds() { Status::Done } else { Status::NotTrusted })
 }
 
-fn show(agreement: &Agreement, holder: Option<String>, locator: &str, format: Format) -> Result<(), Failure> {
+fn show(
+    agreement: &Agreement,
+    holder: Option<String>,
+    ended: Option<Timestamp>,
+    locator: &str,
+    format: Format,
+) -> Result<(), Failure> {
     let texts = texts::of(format);
     let record = &agreement.record;
     let card = which_card::argument(record);
@@ -114,6 +126,7 @@ fn show(agreement: &Agreement, holder: Option<String>, locator: &str, format: Fo
         serial: agreement.identity.serial,
         state: record.card.state().name(),
         agrees: agreement.holds(),
+        ended: ended.map(|ended| ended.to_string()),
         half_done: agreement
             .half_done
             .as_ref()
@@ -124,12 +137,12 @@ fn show(agreement: &Agreement, holder: Option<String>, locator: &str, format: Fo
     };
     match format {
         Format::Json => output::json(&view),
-        Format::Text => say(&view, texts),
+        Format::Text => say(&view, &format!("issuer renew {card} --card {locator}"), texts),
     }
 }
 
-/// For people.
-fn say(view: &View, texts: &Texts) -> Result<(), Failure> {
+/// For people; `renew` is the command that makes new certificates.
+fn say(view: &View, renew: &str, texts: &Texts) -> Result<(), Failure> {
     let state = texts::state(view.state);
     let mut values = vec![("card", view.card.as_str()), ("state", &state)];
     values.extend(view.holder.as_deref().map(|mail| ("holder", mail)));
@@ -146,7 +159,10 @@ fn say(view: &View, texts: &Texts) -> Result<(), Failure> {
     let header = [texts.say("checked-column-what", &[]), String::new(), texts.say("checked-column-why", &[])];
     output::table(&header, rows.collect(), &texts.say("checked-nothing", &[]))?;
     if view.agrees {
-        return output::line(&texts.say("checked-agrees", &[("about", &about)]));
+        output::line(&texts.say("checked-agrees", &[("about", &about)]))?;
+        return view.ended.iter().try_for_each(|when| {
+            output::line(&texts.say("checked-ended", &[("when", when), ("command", renew)]))
+        });
     }
     let verdict = match view.half_done.as_ref().map(|open| open.kind) {
         _ if view.half_done.as_ref().is_some_and(|open| open.is_over) => "checked-over",

@@ -44,7 +44,11 @@ struct EndingCard {
     #[serde(flatten)]
     card: CardView,
     not_after: String,
+    /// Whole days; below nought once it has ended.
     days_left: i64,
+    has_ended: bool,
+    /// Nothing is renewed for who left.
+    holder_left: bool,
     /// The number of the request that asks for its renewal.
     renewal: Option<i64>,
     /// As commands take it.
@@ -57,6 +61,7 @@ struct EndingCertificate {
     #[serde(flatten)]
     certificate: CertificateView,
     days_left: i64,
+    has_ended: bool,
 }
 
 /// Lists cards and certificates of servers that end soon.
@@ -67,14 +72,15 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     let now = office.clock.now();
     let ahead = SignedDuration::from_hours(24 * i64::from(arguments.days));
     let until = now.checked_add(ahead).unwrap_or(Timestamp::MAX);
-    let mut cards = office.registry.expiring_cards(now, until).await?;
+    let mut cards = office.registry.expiring_cards(until).await?;
     let queued = if arguments.queue { ask(office, &mut cards, now).await? } else { 0 };
     let people = office.registry.people_numbered(cards.iter().map(|card| card.holder)).await?;
     let holders: Vec<_> = cards.iter().map(|card| card.holder).collect();
     let records = office.registry.cards_of_all(&holders).await?;
     let records: HashMap<_, _> = records.into_iter().map(|record| (record.id, record)).collect();
-    let days_left = |end: Timestamp| end.duration_since(now).as_hours() / 24;
-    let certificates = office.registry.expiring_certificates(now, until).await?;
+    let days_left = |end: Timestamp| end.duration_since(now).as_hours().div_euclid(24);
+    let since = now.checked_sub(ahead).unwrap_or(Timestamp::MIN);
+    let certificates = office.registry.expiring_certificates(since, now, until).await?;
     let listed = Listed {
         cards: cards
             .iter()
@@ -85,6 +91,8 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
                     card: CardView::new(record, Some(person), texts::of(format)),
                     not_after: card.not_after.to_string(),
                     days_left: days_left(card.not_after),
+                    has_ended: card.not_after < now,
+                    holder_left: card.has_left,
                     renewal: card.renewal.map(|id| id.0),
                     argument: which_card::argument(record),
                 })
@@ -94,6 +102,7 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
             .iter()
             .map(|certificate| EndingCertificate {
                 days_left: days_left(certificate.not_after),
+                has_ended: certificate.not_after < now,
                 // Of servers: nobody holds them.
                 certificate: CertificateView::new(certificate, None),
             })
@@ -107,10 +116,10 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     Ok(Status::Done)
 }
 
-/// Asks for each card's renewal once; answers how many are new.
+/// Asks for each card's renewal once, but not for who left; answers how many are new.
 async fn ask(office: &Office, cards: &mut [Expiring], now: Timestamp) -> Result<usize, Failure> {
     let mut queued: usize = 0;
-    for card in cards.iter_mut().filter(|card| card.renewal.is_none()) {
+    for card in cards.iter_mut().filter(|card| card.renewal.is_none() && !card.has_left) {
         let command = RequestCommand::Open {
             kind: RequestKind::Renewal,
             holder: card.holder,
@@ -160,7 +169,7 @@ fn show(listed: &Listed, arguments: &Arguments) -> Result<(), Failure> {
         output::line("")?;
         let columns =
             ["found-column-serial", "found-column-subject", "found-column-ends", "found-column-days"];
-        let rows = listed.certificates.iter().map(|EndingCertificate { certificate, days_left }| {
+        let rows = listed.certificates.iter().map(|EndingCertificate { certificate, days_left, .. }| {
             vec![
                 certificate.serial.clone(),
                 certificate.subject.clone(),
@@ -182,7 +191,9 @@ impl EndingCard {
         let asked = self.renewal.map(|id| texts::say("ending-request", &[("number", &id.to_string())]));
         let held =
             (self.card.state == "on hold").then(|| texts::say("ending-held", &[("card", &self.argument)]));
-        let said: Vec<_> = asked.into_iter().chain(held).collect();
+        let ended = self.has_ended.then(|| texts::say("ending-over", &[]));
+        let left = self.holder_left.then(|| texts::say("ending-left", &[("card", &self.argument)]));
+        let said: Vec<_> = ended.into_iter().chain(left).chain(asked).chain(held).collect();
         said.join("; ")
     }
 }

@@ -34,7 +34,7 @@ use super::present::refuse_another;
 use super::run::{Desk, Point, Progress, assurance_of, end_of_day};
 use super::secrets::{self, OwnSecrets};
 use crate::ca::profile::{Assurance, Validity};
-use crate::domain::{CardKey, CardRefusal, CardState, Cardholder, Guid, SerialNumber};
+use crate::domain::{CardKey, CardRefusal, CardState, Cardholder, Guid, PersonRefusal, SerialNumber};
 use crate::registry::{CardRecord, JournalEntry, JournalPhase, Operation, OperationKind, RegistryError};
 
 /// A card with new certificates.
@@ -128,6 +128,9 @@ impl Desk<'_> {
         let identity = card.transaction()?.identity_afresh()?;
         let assurance = assurance_of(&identity, self.registry.emulated_cards().await?)?;
         refuse_another(record, guid, &identity)?;
+        if let Some(since) = holder.left {
+            return Err(RegistryError::from(PersonRefusal::HasLeft(since)).into());
+        }
         let validity = self.validity_of_renewal(holder)?;
         let goes_on = self.goes_on(record, order).await?;
         let mut transaction = card.transaction()?;

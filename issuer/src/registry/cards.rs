@@ -328,7 +328,8 @@ async fn refuse_second_card(
     }
 }
 
-async fn refuse_who_left(change: &mut Change, holder: CardholderId) -> Result<(), RegistryError> {
+/// Nothing new is made for who left.
+pub(super) async fn refuse_who_left(change: &mut Change, holder: CardholderId) -> Result<(), RegistryError> {
     let row = sqlx::query("SELECT left_at FROM people WHERE id = $1")
         .bind(holder.0)
         .fetch_optional(change.connection())

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::cards::{execute as execute_card, load as load_card, record as record_card};
+use super::cards::{execute as execute_card, load as load_card, record as record_card, refuse_who_left};
 use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::records::{JournalEntry, JournalPhase};
@@ -84,6 +84,11 @@ impl Registry {
                     return Err(RegistryError::OperationOpen(open.kind));
                 }
                 return go_on(change, open).await;
+            }
+            if kind == OperationKind::Renewal
+                && let Some(holder) = load_card(change, card).await?.state().holder()
+            {
+                refuse_who_left(change, holder).await?;
             }
             let row = sqlx::query(
                 "INSERT INTO operations (card, kind, plan, run, begun_at) VALUES ($1, $2, $3, 1, $4) RETURNING id",
