@@ -1,6 +1,8 @@
 //! Revocation and publication, judged by OpenSSL.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
 
+#[path = "desk_support/chain.rs"]
+mod chain;
 mod desk_support;
 
 use desk_support::{Desk, extract_certificates, openssl, openssl_verify};
@@ -119,6 +121,7 @@ async fn a_date_that_no_crl_can_say_does_not_stop_the_others() {
         sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap();
     }
     pool.close().await;
+    chain::hash_anew(&desk).await;
     let done = desk.issuer(&["publish", "--to", "public"]);
     done.expect(0);
     assert_eq!(done.stderr.matches("without its invalidity date 1969-12-31").count(), 4, "{}", done.stderr);

@@ -231,6 +231,11 @@ impl Default for ChainCheck {
 }
 
 impl ChainCheck {
+    /// Of the events after one that is known.
+    pub const fn after(end: ChainEnd) -> Self {
+        Self(end)
+    }
+
     /// Takes the next event, with the two hashes that are stored beside it.
     ///
     /// # Errors

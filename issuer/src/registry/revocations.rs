@@ -2,8 +2,8 @@
 
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{Any, Executor, Row};
 
 use super::certificates::was_handed_over;
 use super::database::Registry;
@@ -21,40 +21,7 @@ impl Registry {
         &self,
         authority: AuthorityName,
     ) -> Result<Vec<RevokedCertificate>, RegistryError> {
-        self.revoked_of(authority, None).await
-    }
-
-    /// The same of the certificates that one key of the authority signed.
-    ///
-    /// # Errors
-    /// The database, or [`RegistryError::Damaged`].
-    pub async fn revoked_certificates_of_key(
-        &self,
-        authority: AuthorityName,
-        generation: u32,
-    ) -> Result<Vec<RevokedCertificate>, RegistryError> {
-        self.revoked_of(authority, Some(generation)).await
-    }
-
-    async fn revoked_of(
-        &self,
-        authority: AuthorityName,
-        generation: Option<u32>,
-    ) -> Result<Vec<RevokedCertificate>, RegistryError> {
-        // Row by row: there may be a million of them.
-        let mut rows = sqlx::query(
-            "SELECT serial, revoked_at, reason, invalid_since FROM revocations \
-             WHERE authority = $1 AND ($2 = 0 OR generation = $2)",
-        )
-        .bind(authority.as_str())
-        .bind(generation.map_or(0, i64::from))
-        .fetch(&self.pool);
-        let mut revoked = Vec::new();
-        while let Some(row) = rows.try_next().await? {
-            revoked.push(revoked_certificate(&row)?);
-        }
-        revoked.sort_by(|left, right| left.serial.cmp_as_number(&right.serial));
-        Ok(revoked)
+        revoked_of(&self.pool, authority, None).await
     }
 
     /// Every certificate with a mail address that reached its holder and has not expired at `now`, DER. Those of an
@@ -156,6 +123,28 @@ impl Registry {
         .await?;
         rows.iter().map(|row| Ok((rows::serial(row)?, rows::time(row, "not_after")?))).collect()
     }
+}
+
+/// What a CRL of an authority says, or of one of its keys, counted from 1; ascending by serial number.
+pub(super) async fn revoked_of<'e>(
+    executor: impl Executor<'e, Database = Any>,
+    authority: AuthorityName,
+    generation: Option<u32>,
+) -> Result<Vec<RevokedCertificate>, RegistryError> {
+    // Row by row: there may be a million of them.
+    let mut rows = sqlx::query(
+        "SELECT serial, revoked_at, reason, invalid_since FROM revocations \
+         WHERE authority = $1 AND ($2 = 0 OR generation = $2)",
+    )
+    .bind(authority.as_str())
+    .bind(generation.map_or(0, i64::from))
+    .fetch(executor);
+    let mut revoked = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        revoked.push(revoked_certificate(&row)?);
+    }
+    revoked.sort_by(|left, right| left.serial.cmp_as_number(&right.serial));
+    Ok(revoked)
 }
 
 pub(super) fn revoked_certificate(row: &AnyRow) -> Result<RevokedCertificate, RegistryError> {

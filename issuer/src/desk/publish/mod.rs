@@ -1,7 +1,7 @@
 //! `issuer publish`: new CRLs, and everything public to every target: directories of files, and LDAP.
 //!
 //! - `cli`: what the command is told. - `signing`: new CRLs and OCSP answers, checked before they are kept;
-//!   `revocation_lists`: the CRLs of one authority.
+//!   `revocation_lists`: the CRLs of one authority; `log_check`: what they are made from, beside the log.
 //! - `root_list`: the root's CRL, carried from the machine that has its key.
 //! - [`targets`]: where is published, what is remembered of it, `issuer target`.
 //! - `to_directory`, `to_ldap`: one target, worked off. - `turn`: one run after the other.
@@ -10,6 +10,7 @@
 //! reached keeps its rows, and the others do not wait for it.
 
 pub(in crate::desk) mod cli;
+mod log_check;
 mod report;
 pub(in crate::desk) mod revocation_lists;
 mod root_list;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::super::failure::Failure;
 use super::super::office::{Office, Passphrase};
+use super::log_check;
 use crate::ca::certificate::verify_signed;
 use crate::ca::crl::difference::Difference;
 use crate::ca::crl::name::CrlName;
@@ -78,12 +79,16 @@ impl Signing<'_> {
         }
         let certificate = Certificate::from_der(key.certificate.clone())?;
         let mut authority = self.office.authority_of(name, certificate, self.passphrase)?;
-        let revoked = self.office.registry.revoked_certificates_of_key(name, key.generation).await?;
-        let revoked = revoked.iter().map(|entry| ca_entry(entry, warnings)).collect::<Result<Vec<_>, _>>()?;
         let end = authority.certificate().not_after();
         let next_update = self.now.saturating_add(lifetime(name)).unwrap_or(self.now).min(end);
-        let known = self.known(key, authority.certificate().subject_key_identifier()).await?;
+        let identifier = authority.certificate().subject_key_identifier();
+        let known = self.known(key, identifier).await?;
+        // First the number: whatever the log tells before it is in its CRLs.
         let number = self.office.registry.reserve_crl_number(name, self.now, next_update).await?;
+        let complete = CrlName::complete(identifier, None).file();
+        let predecessor = known.iter().find(|(file, _)| *file == complete).map(|(_, crl)| crl.as_slice());
+        let revoked = log_check::revoked(self.office, key, predecessor).await?;
+        let revoked = revoked.iter().map(|entry| ca_entry(entry, warnings)).collect::<Result<Vec<_>, _>>()?;
         let header = CrlHeader { number, this_update: self.now, next_update };
         let mut lists = Lists {
             signing: self,

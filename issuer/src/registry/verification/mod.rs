@@ -10,6 +10,7 @@
 //! ```
 //!
 //! - [`exempt`]: the columns that are not compared, and why. - `difference`: what the log says of a value.
+//! - `revocations`: what a CRL is made from, and what the log tells of it.
 //!
 //! All of it is one moment's view, in the memory of a thousand rows, and takes no lock that a desk waits for.
 
@@ -21,6 +22,7 @@ pub(super) mod exempt;
 mod key_origins;
 mod people;
 mod requests;
+mod revocations;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -34,6 +36,7 @@ use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 use self::difference::Columns;
 pub use self::difference::Difference;
 use self::difference::Findings;
+pub use self::revocations::{CrlSource, ToldStanding};
 use super::audit::{EVENT, LogEntry, entry, event};
 use super::backup::{BackupValue, values};
 use super::database::{Kind, Registry, chain_end, chain_hash, stored};

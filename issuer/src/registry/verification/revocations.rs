@@ -1,0 +1,211 @@
+//! What a CRL is made from, and what the log tells of it since another CRL was made.
+//!
+//! A CRL is made from the rows of `revocations`. Who can write them could take one out while a CRL is made and put it back
+//! afterwards, and the tables would agree with the log again; so the log is asked before a CRL is signed.
+
+use futures_util::TryStreamExt;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::super::audit::{EVENT, LogEntry, entry, event};
+use super::super::backup::BackupValue;
+use super::super::database::{Registry, chain_end, chain_hash};
+use super::super::error::RegistryError;
+use super::super::records::{RevokedCertificate, Standing};
+use super::super::revocations::revoked_of;
+use super::super::rows::{self, damaged};
+use super::{View, told_number};
+use crate::domain::{
+    AuthorityEvent, AuthorityName, Certificate, CertificateEvent, CertificateState, ChainCheck, ChainEnd,
+    SerialNumber, Subject,
+};
+
+/// What the log tells of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldStanding {
+    /// Which.
+    pub serial: SerialNumber,
+    /// Who signed it, and with which of its keys; none where neither the log nor a table says.
+    pub signer: Option<(AuthorityName, u32)>,
+    /// What a CRL has to say of it; none where it is neither revoked nor on hold.
+    pub revoked: Option<RevokedCertificate>,
+}
+
+/// What a CRL is made from and compared with, as one moment saw both.
+pub struct CrlSource {
+    view: View,
+    /// What the registry holds, ascending by serial number.
+    pub revoked: Vec<RevokedCertificate>,
+    /// What the log tells of certificates of this key that were held, released or revoked since the predecessor was made.
+    pub told: Vec<ToldStanding>,
+}
+
+impl Registry {
+    /// Reads what a CRL of a key is made from. `predecessor` is the SHA-256, hex, of the complete CRL before it: how that one
+    /// came about was judged then, so that only what happened since is read, and checked link by link.
+    ///
+    /// # Errors
+    /// [`RegistryError::LogBroken`], or the database.
+    pub async fn crl_source(
+        &self,
+        (authority, generation): (AuthorityName, u32),
+        predecessor: Option<&str>,
+    ) -> Result<CrlSource, RegistryError> {
+        let mut view = self.view().await?;
+        let revoked = revoked_of(&mut *view.transaction, authority, Some(generation)).await?;
+        let after = match predecessor {
+            Some(digest) => view.number_event(authority, digest).await?.unwrap_or_default(),
+            None => 0,
+        };
+        view.verify_chain_after(after).await?;
+        let mut told = view.told(after, None).await?;
+        told.retain(|told| told.signer.is_none_or(|signer| signer == (authority, generation)));
+        Ok(CrlSource { view, revoked, told })
+    }
+}
+
+impl CrlSource {
+    /// What the log tells of a certificate, whenever that was.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn standing(&mut self, serial: &SerialNumber) -> Result<Option<ToldStanding>, RegistryError> {
+        let statement =
+            format!("SELECT {EVENT} FROM events WHERE serial IS NOT NULL AND serial = $1 ORDER BY sequence");
+        let key = BackupValue::Octets { hex: hex::encode(serial.as_bytes()) };
+        let rows = self.view.fetch(&statement, &[&key]).await?;
+        let lines =
+            rows.iter().map(|row| event(&entry(row)?.record.detail)).collect::<Result<Vec<_>, _>>()?;
+        Ok((!lines.is_empty()).then(|| standing(serial.clone(), &lines)))
+    }
+}
+
+/// Events that change what a CRL says.
+const KINDS: &str =
+    "'certificate-held', 'certificate-released', 'certificate-revoked', 'revocation-explained'";
+
+impl View {
+    /// The event with which the number of a CRL was taken: whatever was told before is in it. None where the log does not
+    /// tell, because an earlier program signed it, or another desk.
+    async fn number_event(
+        &mut self,
+        authority: AuthorityName,
+        digest: &str,
+    ) -> Result<Option<u64>, RegistryError> {
+        let topic = BackupValue::Text(Subject::Authority(authority).to_string());
+        let (mut before, mut wanted) = (i64::MAX, None);
+        loop {
+            let statement = format!(
+                "SELECT {EVENT} FROM events WHERE topic = $1 AND sequence < $2 \
+                 AND kind IN ('crls-signed', 'crl-number-taken') ORDER BY sequence DESC LIMIT 20"
+            );
+            let rows = self.fetch(&statement, &[&topic, &BackupValue::Number(before)]).await?;
+            for row in &rows {
+                let record = entry(row)?.record;
+                before = told_number(record.sequence)?;
+                match event(&record.detail)? {
+                    AuthorityEvent::CrlsSigned { number, complete, parts, .. } if wanted.is_none() => {
+                        let is_it = complete.iter().chain(parts.values()).any(|signed| signed == digest);
+                        wanted = is_it.then_some(number);
+                    }
+                    AuthorityEvent::CrlNumberTaken { number, .. } if wanted == Some(number) => {
+                        return Ok(Some(record.sequence));
+                    }
+                    _ => {}
+                }
+            }
+            if rows.is_empty() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Checks the events after one of them against each other, up to the end that was written down.
+    async fn verify_chain_after(&mut self, after: u64) -> Result<(), RegistryError> {
+        let row = sqlx::query("SELECT sequence, hash FROM event_chain WHERE only_row = 1")
+            .fetch_optional(&mut *self.transaction)
+            .await?;
+        let recorded = chain_end(&row.ok_or_else(|| damaged("the end of the log is missing"))?)?;
+        let begin = match after {
+            0 => ChainEnd::START,
+            after => {
+                let statement = "SELECT sequence, hash FROM events WHERE sequence = $1";
+                let row = self.fetch(statement, &[&BackupValue::Number(told_number(after)?)]).await?;
+                chain_end(row.first().ok_or_else(|| damaged(format!("event {after} is missing")))?)?
+            }
+        };
+        let mut check = ChainCheck::after(begin);
+        let statement = format!("SELECT {EVENT} FROM events WHERE sequence > $1 ORDER BY sequence");
+        let mut rows =
+            sqlx::query(AssertSqlSafe(statement)).bind(told_number(after)?).fetch(&mut *self.transaction);
+        while let Some(row) = rows.try_next().await? {
+            let LogEntry { record, hash } = entry(&row)?;
+            check.next(&record, &chain_hash(&row, "previous")?, &hash)?;
+        }
+        check.finish(recorded)?;
+        Ok(())
+    }
+
+    /// Where the certificates stand that were held, released or revoked after one event and up to another.
+    pub(super) async fn told(
+        &mut self,
+        after: u64,
+        until: Option<u64>,
+    ) -> Result<Vec<ToldStanding>, RegistryError> {
+        let until = until.map_or(Ok(i64::MAX), told_number)?;
+        let statement = format!(
+            "SELECT {EVENT} FROM events WHERE serial IS NOT NULL AND sequence <= $2 AND serial IN \
+             (SELECT serial FROM events WHERE sequence > $1 AND sequence <= $2 AND kind IN ({KINDS})) ORDER BY serial, sequence"
+        );
+        let mut told = Vec::new();
+        let mut of: Option<(SerialNumber, Vec<CertificateEvent>)> = None;
+        let mut rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(told_number(after)?)
+            .bind(until)
+            .fetch(&mut *self.transaction);
+        while let Some(row) = rows.try_next().await? {
+            let serial = rows::serial(&row)?;
+            let line = event(&row.try_get::<String, _>("detail")?)?;
+            match &mut of {
+                Some((known, lines)) if *known == serial => lines.push(line),
+                _ => {
+                    let before = of.replace((serial, vec![line]));
+                    told.extend(before.map(|(serial, lines)| standing(serial, &lines)));
+                }
+            }
+        }
+        drop(rows);
+        told.extend(of.map(|(serial, lines)| standing(serial, &lines)));
+        for told in told.iter_mut().filter(|told| told.signer.is_none()) {
+            told.signer = self.signer(&told.serial).await?;
+        }
+        Ok(told)
+    }
+
+    /// Who signed a certificate of which an earlier program's log does not say it.
+    async fn signer(&mut self, serial: &SerialNumber) -> Result<Option<(AuthorityName, u32)>, RegistryError> {
+        let key = BackupValue::Octets { hex: hex::encode(serial.as_bytes()) };
+        let rows =
+            self.fetch("SELECT authority, generation FROM certificates WHERE serial = $1", &[&key]).await?;
+        let read = |row| Ok((rows::authority(row, "authority")?, rows::number(row, "generation")?));
+        rows.first().map(read).transpose()
+    }
+}
+
+fn standing(serial: SerialNumber, lines: &[CertificateEvent]) -> ToldStanding {
+    let signer = lines.iter().find_map(|line| match line {
+        CertificateEvent::CertificateReserved { certificate: Some(told), .. } => {
+            Some((AuthorityName::parse(&told.authority)?, told.generation))
+        }
+        _ => None,
+    });
+    let state = Certificate::replay(lines.iter().cloned());
+    let (revoked_at, standing, invalid_since) = match state.state() {
+        CertificateState::Revoked { since, reason, invalid_since } => {
+            (*since, Standing::Revoked(*reason), *invalid_since)
+        }
+        CertificateState::OnHold { since, .. } => (*since, Standing::OnHold, None),
+        _ => return ToldStanding { serial, signer, revoked: None },
+    };
+    let revoked = RevokedCertificate { serial: serial.clone(), revoked_at, standing, invalid_since };
+    ToldStanding { serial, signer, revoked: Some(revoked) }
+}
