@@ -188,6 +188,7 @@ impl From<RegistryError> for Failure {
             RegistryError::Unfinished(_) => "registry-unfinished",
             RegistryError::Foreign(_) => "registry-foreign",
             RegistryError::Newer => "registry-newer",
+            RegistryError::Meddled { .. } => "registry-meddled",
             RegistryError::Damaged(_) => "registry-damaged",
             RegistryError::DiskFull => "registry-full",
             RegistryError::InUse => "registry-in-use",
@@ -206,7 +207,8 @@ impl From<RegistryError> for Failure {
             }
             error => error.to_string(),
         };
-        Self::new(code, message).refusing(refusal)
+        let status = if code == "registry-meddled" { Status::NotTrusted } else { Status::Failed };
+        Self { status, ..Self::new(code, message) }.refusing(refusal)
     }
 }
 

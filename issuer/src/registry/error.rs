@@ -32,6 +32,16 @@ pub enum RegistryError {
         "{0} is not the registry of an issuer; restore it from a backup, or name the right one with --registry"
     )]
     Foreign(String),
+    /// Something in the database does what no statement of ours asks for, or stands in the place of a table.
+    #[error(
+        "somebody changed the registry {place} past this program: it has the {what}, which this program never makes; nothing is done with it. Keep it as it is, and put the newest whole copy of the registry in its place"
+    )]
+    Meddled {
+        /// The registry.
+        place: String,
+        /// Kind and name of the first of them.
+        what: String,
+    },
     /// A newer program changed its tables.
     #[error("the registry was written by a newer version of this program; use that one")]
     Newer,

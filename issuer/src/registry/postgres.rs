@@ -72,9 +72,24 @@ pub(super) async fn open(url: &PostgresUrl) -> Result<AnyPool, RegistryError> {
         Tables::Foreign => return Err(RegistryError::Foreign(place(url))),
         Tables::Finished => {}
     }
+    refuse_meddling(&mut connection, url).await?;
     MIGRATIONS.run(&mut connection).await?;
     connection.close().await?;
     pool(url).await
+}
+
+/// What is asked of a table may be done to another one.
+async fn refuse_meddling(connection: &mut PgConnection, url: &PostgresUrl) -> Result<(), RegistryError> {
+    let strange = sqlx::query_scalar(
+        "SELECT 'trigger ' || tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid \
+         WHERE relnamespace = current_schema()::regnamespace AND NOT tgisinternal \
+         UNION ALL SELECT 'rule ' || rulename FROM pg_rules WHERE schemaname = current_schema() \
+         UNION ALL SELECT 'view ' || viewname FROM pg_views WHERE schemaname = current_schema() LIMIT 1",
+    );
+    match strange.fetch_optional(&mut *connection).await? {
+        Some(what) => Err(RegistryError::Meddled { place: place(url), what }),
+        None => Ok(()),
+    }
 }
 
 /// What is there.

@@ -142,6 +142,13 @@ async fn refuse_other_tables(path: &Path) -> Result<(), RegistryError> {
         (_, 4) => {}
         _ => return Err(RegistryError::Foreign(place())),
     }
+    // What is asked of a table may be done to another one.
+    let strange = sqlx::query_scalar(
+        "SELECT type || ' ' || name FROM sqlite_master WHERE type IN ('trigger', 'view') ORDER BY type, name LIMIT 1",
+    );
+    if let Some(what) = strange.fetch_optional(&mut connection).await? {
+        return Err(RegistryError::Meddled { place: place(), what });
+    }
     let finished =
         sqlx::query("SELECT 1 FROM registry WHERE only_row = 1").fetch_optional(&mut connection).await?;
     connection.close().await?;

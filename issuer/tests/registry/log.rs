@@ -8,6 +8,7 @@ use crate::database::{Place, at, with_card};
 crate::on_both! {
     every_change_is_told_with_its_author
     what_is_changed_past_the_program_is_noticed
+    what_stands_between_the_program_and_its_tables_is_refused
 }
 
 async fn every_change_is_told_with_its_author(place: &Place) {
@@ -78,4 +79,25 @@ async fn what_is_changed_past_the_program_is_noticed(place: &Place) {
     place.tamper(&format!("DELETE FROM events WHERE sequence > {end}")).await;
     let found = registry.verify_log().await;
     assert!(matches!(found, Err(RegistryError::LogBroken(BrokenChain::WrongEnd { .. }))), "{found:?}");
+}
+
+/// Who writes through a view, or a rule, or is followed by a trigger, writes something else than was recorded.
+async fn what_stands_between_the_program_and_its_tables_is_refused(place: &Place) {
+    place.registry().await.close().await;
+    let follow = match place {
+        Place::Sqlite(_) => (
+            "CREATE TRIGGER follow AFTER INSERT ON revocations BEGIN DELETE FROM revocations; END",
+            "trigger follow",
+        ),
+        _ => ("CREATE RULE follow AS ON INSERT TO revocations DO INSTEAD NOTHING", "rule follow"),
+    };
+    let instead = ("CREATE VIEW instead AS SELECT * FROM revocations", "view instead");
+    for (statement, expected) in [follow, instead] {
+        place.tamper(statement).await;
+        let Err(RegistryError::Meddled { what, .. }) = place.open("bob").await else { panic!("{statement}") };
+        assert_eq!(what, expected);
+        let on = if expected.starts_with("rule") { " ON revocations" } else { "" };
+        place.tamper(&format!("DROP {expected}{on}")).await;
+        place.open("bob").await.unwrap().close().await;
+    }
 }
