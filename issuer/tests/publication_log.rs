@@ -3,11 +3,20 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
 
 mod desk_support;
+#[path = "desk_support/opened.rs"]
+mod opened;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use desk_support::{Desk, files_below};
+use issuer::ca::crl::{CrlHeader, RevokedCertificate};
+use issuer::clock::{Clock, SystemClock};
+use issuer::config::Home;
+use issuer::desk::audit::notary;
+use issuer::domain::AuthorityName;
+use issuer::registry::SignedCrls;
+use opened::Opened;
 use sqlx::{AssertSqlSafe, SqlitePool};
 
 /// A desk with partitions, deltas and OCSP whose directory is published, with Alice's and Bob's cards.
@@ -28,8 +37,9 @@ fn published() -> Desk {
 
 /// What readers have.
 fn readers_have(desk: &Desk) -> BTreeMap<PathBuf, Vec<u8>> {
-    let files = ["crl", "ocsp"].map(|folder| files_below(&desk.path("public").join(folder))).concat();
-    files.into_iter().map(|file| (file.clone(), std::fs::read(file).unwrap())).collect()
+    let folders = ["crl", "ocsp"].map(|folder| desk.path("public").join(folder));
+    let files = folders.iter().filter(|folder| folder.is_dir()).flat_map(|folder| files_below(folder));
+    files.map(|file| (file.clone(), std::fs::read(file).unwrap())).collect()
 }
 
 async fn behind_the_back(desk: &Desk, statements: &[&str]) {
@@ -136,4 +146,105 @@ async fn a_revocation_that_is_taken_out_of_the_log_too_is_missed() {
     )
     .await;
     desk.issuer(&["publish"]).refuses(1, &["missing"]);
+}
+
+/// Whoever puts files of an earlier publication back is told by the checkpoint beside them.
+#[tokio::test]
+async fn published_files_of_before_are_named() {
+    let desk = published();
+    let before = readers_have(&desk);
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    desk.issuer(&["publish"]).expect(0);
+    let verify = || desk.issuer(&["audit", "verify", "--published", "public"]);
+    verify().expect(0);
+    let after = readers_have(&desk);
+    for (folder, words) in [
+        ("crl", &["has the number 0x01", "number 0x02 of people was published there"][..]),
+        ("ocsp", &["the OCSP answer about", "says good", "the CRLs beside it say otherwise"]),
+    ] {
+        for (file, contents) in before.iter().filter(|(file, _)| file.parent().unwrap().ends_with(folder)) {
+            std::fs::write(file, contents).unwrap();
+        }
+        let found = verify();
+        found.expect(4);
+        for word in words {
+            assert!(found.stdout.contains(word), "{word:?} is not in: {}", found.stdout);
+        }
+        // What agrees with what was signed needs a key.
+        desk.issuer(&["publish", "--pending"]).refuses(1, &["without --pending"]);
+        desk.issuer(&["publish"]).expect(0);
+        verify().expect(0);
+        assert!(folder == "crl" || after.keys().eq(readers_have(&desk).keys()));
+    }
+}
+
+/// Without OCSP nothing has to be signed: what waits, and what is behind, is written from the registry.
+#[tokio::test]
+async fn published_crls_of_before_are_replaced_by_those_that_were_signed() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    desk.publish();
+    let crl = readers_have(&desk);
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    desk.issuer(&["publish"]).expect(0);
+    let newest = readers_have(&desk);
+    for (file, contents) in &crl {
+        std::fs::write(file, contents).unwrap();
+    }
+    desk.issuer(&["publish", "--pending"]).expect(0);
+    assert_eq!(readers_have(&desk), newest);
+    let first = newest.keys().next().unwrap();
+    std::fs::remove_file(first).unwrap();
+    desk.issuer(&["publish", "--pending"]).expect(0);
+    assert_eq!(readers_have(&desk), newest);
+}
+
+/// The program refuses to sign it; an earlier one did not.
+#[tokio::test]
+async fn a_published_crl_without_a_revocation_that_the_log_tells_is_named() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    desk.publish();
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    let mut opened = Opened::at(&desk.home(), &opened::sqlite(&desk)).await;
+    let log = opened.registry.newest_checkpoint().await.unwrap().unwrap().checkpoint.log;
+    let notary = notary::of_home(&Home::new(desk.home()), log, notary::FirstKey::Lost).unwrap();
+    opened.registry.set_known_notary(notary).await.unwrap();
+    let (name, now) = (AuthorityName::People, SystemClock.now());
+    let now = jiff::Timestamp::from_second(now.as_second()).unwrap();
+    let next_update = now + jiff::SignedDuration::from_hours(24);
+    let number = opened.registry.reserve_crl_number(name, now, next_update).await.unwrap();
+    let header = CrlHeader { number, this_update: now, next_update };
+    let mut crl = Vec::new();
+    let nothing = std::iter::empty::<Result<RevokedCertificate, std::convert::Infallible>>();
+    opened.authority.sign_crl(header, nothing, &mut crl).unwrap();
+    let key = hex::encode(opened.authority.certificate().subject_key_identifier());
+    let signed = SignedCrls { number, key, is_complete: true, complete: Some(crl), parts: Vec::new() };
+    opened.registry.store_crls(name, &signed, now).await.unwrap();
+    opened.registry.close().await;
+    desk.issuer(&["publish", "--pending"]).expect(0);
+    let serial = a_serial(&desk).await;
+    let found = desk.issuer(&["audit", "verify", "--published", "public"]);
+    found.expect(4);
+    assert!(found.stdout.contains(&format!("does not revoke {serial}")), "{}", found.stdout);
+    desk.issuer(&["publish"]).expect(0);
+    desk.issuer(&["audit", "verify", "--published", "public"]).expect(0);
+}
+
+/// Who follows every revocation with another statement takes it back; nothing is done with such a registry.
+#[tokio::test]
+async fn a_trigger_in_the_registry_is_named_before_anything_is_done() {
+    let desk = Desk::new();
+    behind_the_back(
+        &desk,
+        &["CREATE TRIGGER follow AFTER INSERT ON revocations BEGIN DELETE FROM revocations; END"],
+    )
+    .await;
+    for run in [&["audit", "verify"][..], &["revoke", "alice@example.org", "--reason", "superseded"]] {
+        desk.issuer(run).refuses(4, &["trigger follow", "registry.db", "past this program"]);
+    }
+    behind_the_back(&desk, &["DROP TRIGGER follow"]).await;
+    desk.issuer(&["audit", "verify"]).expect(0);
 }

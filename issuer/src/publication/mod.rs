@@ -6,6 +6,7 @@
 //! - [`crl_succession`] and [`crl_contents`]: a CRL is compared with its predecessor and with the registry before it
 //!   replaces it; [`crl_refusal`]: why it does not; `revocation_lists`: all of an authority together.
 //! - [`ocsp_answers`]: prepared OCSP answers; [`ocsp_on_demand`]: those that are signed when they are asked for.
+//! - [`standing`]: what a reader learns from a published directory.
 //! - [`ldap`]: the same in an LDAP directory; [`retry`]: when a target that was not reached is tried again.
 //! - [`mod@serve`]: the HTTP server; it reads the published directory and nothing else: no CA key, no registry; at most
 //!   the key of an OCSP responder.
@@ -24,6 +25,7 @@ pub mod retry;
 mod revision;
 mod revocation_lists;
 pub mod serve;
+pub mod standing;
 pub(crate) mod store;
 
 pub use crl_contents::RegisteredRevocations;

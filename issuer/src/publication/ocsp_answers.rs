@@ -152,6 +152,18 @@ impl PublishedAnswers {
         self.file.read_exact_at(&mut response, entry.place)?;
         Ok(Some(Prepared { this_update: entry.this_update, next_update: entry.next_update, response }))
     }
+
+    /// What every answer says.
+    pub(super) fn states(&self) -> impl Iterator<Item = io::Result<(SerialNumber, CertificateState)>> {
+        self.index.iter().map(|entry| {
+            let mut response = vec![0; entry.length];
+            self.file.read_exact_at(&mut response, entry.place)?;
+            let (said, _) = prepared_state(&response).map_err(|_| broken())?;
+            let begin = entry.serial.iter().position(|octet| *octet != 0).unwrap_or(SERIAL - 1);
+            let serial = entry.serial.get(begin..).unwrap_or_default();
+            Ok((SerialNumber::from_bytes(serial).map_err(|_| broken())?, said.state))
+        })
+    }
 }
 
 impl Entry {

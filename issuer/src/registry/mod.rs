@@ -75,5 +75,5 @@ pub use reports::Page;
 pub use search::SearchFor;
 pub use url::{PostgresUrl, RegistryUrl, UnsupportedRegistryUrl};
 pub use verification::exempt::NOT_COMPARED;
-pub use verification::{CrlSource, Difference, LogVerdict, ToldStanding};
+pub use verification::{CrlSource, Difference, LogVerdict, SignedList, ToldStanding};
 pub use witnesses::WitnessChange;

@@ -3,12 +3,13 @@
 //! - `verdict`: what a check found, as it is told. - `begun`: whether the witness that counts was begun, and is missed.
 //! - `new_witness`: another one in the place of one that is gone.
 //! - [`notary`]: the key that signs checkpoints. - [`witness`]: the auditor's files of them. - [`published`]: those in published
-//!   directories. - [`standing`]: whether the witness that counts believes the registry. - `signatures`: whose they are.
+//!   directories; `published_lists`: what lies beside them. - [`standing`]: whether the witness that counts believes the registry. - `signatures`: whose they are.
 
 mod begun;
 mod new_witness;
 pub mod notary;
 pub mod published;
+mod published_lists;
 mod signatures;
 pub mod standing;
 mod verdict;
@@ -49,7 +50,7 @@ pub struct Arguments {
     /// The auditor's witness file
     #[arg(long, value_name = "FILE")]
     witness: Vec<PathBuf>,
-    /// A published directory, whose checkpoint is compared too
+    /// A published directory, whose checkpoint, CRLs and OCSP answers are compared too
     #[arg(long, value_name = "DIR")]
     published: Vec<PathBuf>,
     /// Begin the witness of config.toml anew, although one was begun before and is gone; an auditor does that, and it goes into
@@ -87,6 +88,13 @@ pub async fn run(office: &Office, command: &Command, format: Format) -> Result<S
     witness.iter().try_for_each(|path| looked.at_witness(path))?;
     published.iter().try_for_each(|directory| looked.at_published(directory))?;
     let (mut verdict, newest) = judge(office, looked).await?;
+    // What is published is compared with a log that can be believed.
+    if verdict.whole {
+        for directory in published {
+            let checkpoint = published::checkpoint_of(directory)?;
+            verdict.add(published_lists::compare(office, directory, &checkpoint).await?);
+        }
+    }
     if let (true, Some(newest)) = (verdict.whole, &newest) {
         for path in &witness {
             add(office, path, named.contains(path), newest, &mut verdict)?;

@@ -48,6 +48,15 @@ struct TableDifference {
     found: String,
 }
 
+impl Verdict {
+    /// Takes what else was found.
+    pub(super) fn add(&mut self, findings: Vec<Finding>) {
+        self.findings.extend(findings);
+        self.whole = self.findings.is_empty();
+        self.problem = self.findings.first().map(|finding| finding.message.clone());
+    }
+}
+
 impl Finding {
     pub(super) const fn new(code: &'static str, message: String) -> Self {
         Self { code, message, difference: None }

@@ -1,6 +1,6 @@
 //! A directory of files, brought up to date.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::super::failure::Failure;
@@ -8,9 +8,12 @@ use super::report::TargetReport;
 use super::targets::Target;
 use super::{Run, refuse_home};
 use crate::ca::Certificate;
+use crate::ca::crl::name::CrlName;
+use crate::ca::crl::view::CrlView;
 use crate::ca::profile::status_services::OcspService;
+use crate::domain::AuthorityName;
 use crate::publication::{Publication, PublishedDirectory};
-use crate::registry::{OutboxItem, OutboxSubject};
+use crate::registry::OutboxSubject;
 
 impl Run<'_> {
     /// Writes whatever is not as it shall be. Everything is checked before; afterwards what was waiting is done.
@@ -19,10 +22,19 @@ impl Run<'_> {
         refuse_home(self.office, path)?;
         let directory = PublishedDirectory::open(path)?;
         let waiting = registry.waiting(target.record.id).await?;
-        if self.is_pending && waiting.is_empty() {
-            return Ok(TargetReport::empty(target));
-        }
-        let crls = if self.is_pending { self.stored_crls(&waiting).await? } else { self.news.crls.clone() };
+        let crls = if self.is_pending {
+            let mut names = self.behind(&directory).await?;
+            names.extend(waiting.iter().filter_map(|item| match &item.subject {
+                OutboxSubject::Authority(name) => Some(*name),
+                OutboxSubject::Address(_) => None,
+            }));
+            if waiting.is_empty() && names.is_empty() {
+                return Ok(TargetReport::empty(target));
+            }
+            self.stored_crls(names).await?
+        } else {
+            self.news.crls.clone()
+        };
         let certificates = registry.certificates_to_publish(self.now).await?;
         let certificates =
             certificates.into_iter().map(Certificate::from_der).collect::<Result<Vec<_>, _>>()?;
@@ -59,21 +71,56 @@ impl Run<'_> {
         })
     }
 
-    /// The CRLs, as they were signed, of the authorities that wait.
-    async fn stored_crls(&self, waiting: &[OutboxItem]) -> Result<Vec<Vec<u8>>, Failure> {
+    /// Authorities of which files are missing, or of before those that were signed last: somebody put them there.
+    async fn behind(&self, directory: &PublishedDirectory) -> Result<BTreeSet<AuthorityName>, Failure> {
+        let mut behind = BTreeSet::new();
+        for key in self.office.registry.authority_keys().await? {
+            let certificate = Certificate::from_der(key.certificate)?;
+            let identifier = certificate.subject_key_identifier();
+            if !self.news.authorities.iter().any(|one| one.subject_key_identifier() == identifier) {
+                continue;
+            }
+            let complete = CrlName::complete(identifier, None);
+            let mut stored = self.office.registry.crl_parts(key.name).await?;
+            stored.retain(|(file, _)| file.starts_with(&complete.authority));
+            let newest = self.office.registry.newest_crl(key.name).await?.filter(|_| key.is_current);
+            stored.extend(newest.map(|newest| (complete.file(), newest.crl)));
+            for (file, crl) in stored {
+                let Some(name) = CrlName::parse(&file) else { continue };
+                if is_before(directory.crl(&name)?.as_deref(), &crl) {
+                    behind.insert(key.name);
+                }
+            }
+            if directory.contradiction(identifier)?.is_some() {
+                behind.insert(key.name);
+            }
+        }
+        Ok(behind)
+    }
+
+    /// The CRLs of these authorities, as they were signed.
+    async fn stored_crls(&self, names: BTreeSet<AuthorityName>) -> Result<Vec<Vec<u8>>, Failure> {
         let mut crls = Vec::new();
-        for item in waiting {
-            let OutboxSubject::Authority(name) = &item.subject else { continue };
+        for name in names {
             if self.office.config.organization.status_services.ocsp == OcspService::Offered {
                 return Err(Failure::new(
                     "to-be-signed",
                     "OCSP answers that agree with the new CRLs have to be signed; run issuer publish without --pending",
                 ));
             }
-            let whole = self.office.registry.newest_crl(*name).await?;
+            let whole = self.office.registry.newest_crl(name).await?;
             crls.extend(whole.map(|whole| whole.crl));
-            crls.extend(self.office.registry.crl_parts(*name).await?.into_iter().map(|(_, crl)| crl));
+            crls.extend(self.office.registry.crl_parts(name).await?.into_iter().map(|(_, crl)| crl));
         }
         Ok(crls)
     }
+}
+
+/// Whether what is published is gone, damaged, or has a lower number than what was signed.
+fn is_before(published: Option<&[u8]>, signed: &[u8]) -> bool {
+    let number = |crl: &[u8]| {
+        let number = CrlView::from_der(crl).ok()?.number().unwrap_or_default();
+        Some((number.len(), number))
+    };
+    published.and_then(number) < number(signed)
 }

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! - [`exempt`]: the columns that are not compared, and why. - `difference`: what the log says of a value.
-//! - `revocations`: what a CRL is made from, and what the log tells of it.
+//! - `revocations`: what a CRL is made from, and what the log tells of it; `lists`: which CRLs were signed last.
 //!
 //! All of it is one moment's view, in the memory of a thousand rows, and takes no lock that a desk waits for.
 
@@ -20,6 +20,7 @@ mod certificates;
 mod difference;
 pub(super) mod exempt;
 mod key_origins;
+mod lists;
 mod people;
 mod requests;
 mod revocations;
@@ -36,6 +37,7 @@ use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 use self::difference::Columns;
 pub use self::difference::Difference;
 use self::difference::Findings;
+pub use self::lists::SignedList;
 pub use self::revocations::{CrlSource, ToldStanding};
 use super::audit::{EVENT, LogEntry, entry, event};
 use super::backup::{BackupValue, values};
