@@ -94,6 +94,30 @@ fn an_authority_is_not_revoked_by_one() {
 }
 
 #[test]
+fn a_new_pin_for_an_operators_card_is_given_by_two() {
+    let desk = demanding();
+    let card = desk.card("adam");
+    let unblock = ["unblock", "adam@example.org", "--card", &card, "--transport-pin-file", "adam.new"];
+    let meant = [&unblock[..], &["--not-blocked"]].concat();
+    desk.as_operator("rita", &unblock).refuses(1, &["operator 1 Adam Administrator", "is not blocked"]);
+    let needed = ["dual-control", "operator 1 Adam Administrator", "not blocked", "needs a second operator"];
+    desk.as_operator("rita", &meant).refuses(1, &needed);
+    desk.as_two("rita", "rita", &meant).refuses(1, &["may not approve"]);
+    desk.as_two("rita", "otto", &meant).refuses(1, &["may not approve"]);
+    assert!(!desk.path("adam.new").exists());
+    desk.as_two("rita", "vera", &meant).expect(0);
+    std::fs::copy(desk.path("adam.new"), desk.path("adam.pin")).unwrap();
+    let log = desk.log();
+    let at = log.iter().position(|event| event["kind"] == "operator-pin-set").unwrap();
+    assert_eq!(log[at - 1]["kind"], "approval-used");
+    assert_eq!(log[at]["actor"], "operator 2 Rita Registrar");
+    // One approval, one PIN.
+    std::fs::remove_file(desk.path("adam.new")).unwrap();
+    desk.as_operator("rita", &meant).refuses(1, &["needs a second operator"]);
+    desk.plain(&["audit", "verify"]).expect(0);
+}
+
+#[test]
 fn nobody_is_removed_who_is_needed_for_two() {
     let desk = demanding();
     let remove = ["operator", "remove", "vera@example.org"];

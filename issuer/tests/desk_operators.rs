@@ -382,3 +382,58 @@ async fn a_check_of_the_log_writes_nothing() {
     let after: i64 = sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap();
     assert_eq!(before, after);
 }
+
+/// Uses up the tries of a card's PIN.
+fn block(desk: &Staffed, person: &str) {
+    let mut card = desk_support::open(&desk.card(person));
+    let wrong = desk_support::pin("424242");
+    let mut transaction = card.transaction().unwrap();
+    while transaction.pin_status().unwrap() != middleware::PinStatus::Blocked {
+        assert!(transaction.verify_pin(&wrong, middleware::LastTry::Spend).is_err());
+    }
+}
+
+/// Whoever sets the PIN of an operator's card can be that operator.
+#[test]
+fn nobody_becomes_another_operator_by_a_new_pin() {
+    let desk = Staffed::new();
+    let unblock = |by: &str, whose: &str, more: &[&str]| {
+        let (mail, card) = (format!("{whose}@example.org"), desk.card(whose));
+        let file = format!("{whose}.new");
+        let arguments = ["unblock", &mail, "--card", &card, "--transport-pin-file", &file];
+        desk.as_operator(by, &[&arguments[..], more].concat())
+    };
+    // Not blocked: nobody's, unless that is meant; and then not a registrar's.
+    unblock("rita", "vera", &[]).refuses(1, &["operator 4 Vera Approver", "is not blocked", "--not-blocked"]);
+    unblock("rita", "vera", &["--not-blocked"]).refuses(1, &["operator 4 Vera Approver", "administrator"]);
+    block(&desk, "vera");
+    unblock("rita", "vera", &[]).refuses(1, &["may not set the PIN of an operator's card", "administrator"]);
+    unblock("adam", "adam", &["--not-blocked"]).refuses(1, &["somebody else", "--recover"]);
+    assert!(!desk.path("vera.new").exists() && !desk.path("adam.new").exists());
+    // Nor from far away.
+    let guid = *desk_support::guid_of(&desk.card("vera")).as_bytes();
+    let mut random = rand_core::UnwrapErr(getrandom::SysRng);
+    let pending = middleware::remote_unblock::PendingUnblock::begin(guid, &mut random);
+    let (request, digits) = (pending.request().to_string(), pending.request().check_digits());
+    let remote = ["unblock", "--remote", &request, "--check-digits", &digits, "--identity-check", "called"];
+    desk.as_operator("rita", &remote).refuses(1, &["operator 4 Vera Approver", "administrator"]);
+    let refusals = desk.plain(&["--json", "audit", "verify"]);
+    refusals.expect(0);
+
+    // An administrator who is not its holder; it is in the log, and the holder works again.
+    let done = unblock("adam", "vera", &[]);
+    done.expect(0);
+    assert!(done.stderr.contains("operator 4 Vera Approver (approver)"), "{}", done.stderr);
+    std::fs::copy(desk.path("vera.new"), desk.path("vera.pin")).unwrap();
+    let log = desk.log();
+    let of = |kind: &str| log.iter().filter(|event| event["kind"] == kind).cloned().collect::<Vec<_>>();
+    assert_eq!(of("operator-refused").len(), 4, "{log:?}");
+    let set = of("operator-pin-set");
+    assert_eq!(set.len(), 1);
+    assert_eq!(set[0]["actor"], "operator 1 Adam Administrator");
+    // A card that is nobody's of the desk is the registrar's affair, as before.
+    unblock("rita", "zoe", &[]).expect(0);
+    std::fs::remove_file(desk.path("zoe.new")).unwrap();
+    unblock("adam", "zoe", &[]).refuses(1, &["may not set the PIN of a holder's card", "registrar"]);
+    desk.plain(&["audit", "verify"]).expect(0);
+}

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::failure::{Failure, Status};
 use super::in_use::{self, Deed};
 use super::office::Office;
+use super::operator::PinStands;
 use super::output::{self, Format};
 use super::{holder_pin, issue, texts, which_card};
 use crate::clock::Clock;
@@ -48,6 +49,9 @@ pub struct Arguments {
     /// Spend the last try of the PUK, where the desk knows only that it is one of several
     #[arg(long, requires = "whose")]
     last_try: bool,
+    /// Set a new PIN for an operator's card although its PIN is not blocked
+    #[arg(long, requires = "whose")]
+    not_blocked: bool,
     /// The request that the holder's card unblock --request shows: answer it
     #[arg(
         long,
@@ -106,6 +110,8 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         (None, file) => Some(issue::PinPlace::new(file.as_deref(), format)?),
     };
     let mut card = Card::open(locator)?;
+    let stands = PinStands::of(&mut card)?;
+    refuse_unasked(office, &record, (stands, arguments.not_blocked)).await?;
     let passphrase = office.passphrase()?;
     let master_key = office.master_key(&passphrase).await?;
     drop(passphrase);
@@ -116,6 +122,7 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         None => (transport_pin(&mut office.random), InitialPin::Transport),
     };
     let pin = Pin::new(&digits)?;
+    office.admit_new_pin(&record, stands).await?;
     let mut unblocking = Unblocking {
         registry: &office.registry,
         master_key: &master_key,
@@ -136,6 +143,23 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     })?;
     office.observer.tell(&Progress::Recorded(record.id));
     tell(office, &record, true, None, format).await
+}
+
+/// An operator's PIN that works is not replaced unless that is meant.
+async fn refuse_unasked(
+    office: &Office,
+    record: &CardRecord,
+    (stands, is_meant): (PinStands, bool),
+) -> Result<(), Failure> {
+    if stands == PinStands::Blocked || is_meant {
+        return Ok(());
+    }
+    let Some(operator) = office.operator_with(record).await? else { return Ok(()) };
+    let message = format!(
+        "the card is that of operator {} {} ({}), and its PIN is not blocked; nothing was changed. Where its holder wants a new one all the same: --not-blocked",
+        operator.id.0, operator.name, operator.roles
+    );
+    Err(Failure::new("pin-not-blocked", message))
 }
 
 /// Whether a run before this one may have put a PIN into its place, and did not come to its end.
@@ -175,6 +199,7 @@ async fn remote(
     let passphrase = office.passphrase()?;
     let master_key = office.master_key(&passphrase).await?;
     drop(passphrase);
+    office.admit_new_pin(&record, PinStands::Unknown).await?;
     // Recorded first: from here on the PUK counts as exposed.
     let now = office.clock.now();
     let (candidates, next) =

@@ -126,6 +126,13 @@ pub enum OperatorEvent {
         /// By which key, SHA-256 in hex.
         key: String,
     },
+    /// The card gets a new PIN from the desk; written before it does.
+    OperatorPinSet {
+        /// Which card: its GUID, hex.
+        card: String,
+        /// Where the PIN stood, in words.
+        stood: String,
+    },
     /// Somebody is one no longer.
     OperatorRemoved {
         /// Why, where it was said.

@@ -91,8 +91,12 @@ pub enum Permission {
     Issue,
     /// What becomes of a card: hold, release, mark.
     LifeCycle,
-    /// PINs are unblocked.
+    /// PINs are unblocked; of whose card, decides who may.
     Unblock,
+    /// A new PIN for the card of somebody who is no operator.
+    HolderPin,
+    /// A new PIN for an operator's card: whoever has it is that operator.
+    OperatorPin,
     /// Certificates are revoked.
     Revoke,
     /// What the desk is asked to do.
@@ -132,13 +136,15 @@ pub enum Permission {
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Read,
         Self::Staff,
         Self::Stock,
         Self::Issue,
         Self::LifeCycle,
         Self::Unblock,
+        Self::HolderPin,
+        Self::OperatorPin,
         Self::Revoke,
         Self::Request,
         Self::Classes,
@@ -167,6 +173,8 @@ impl Permission {
             Self::Issue => "issue cards",
             Self::LifeCycle => "change the state of cards",
             Self::Unblock => "unblock PINs",
+            Self::HolderPin => "set the PIN of a holder's card",
+            Self::OperatorPin => "set the PIN of an operator's card",
             Self::Revoke => "revoke",
             Self::Request => "handle requests",
             Self::Classes => "change classes of readers",
@@ -196,15 +204,16 @@ impl Permission {
             | Self::Stock
             | Self::Issue
             | Self::LifeCycle
-            | Self::Unblock
+            | Self::HolderPin
             | Self::Request
             | Self::Classes => matches!(role, Registrar),
-            Self::Revoke => matches!(role, Registrar | Administrator),
+            Self::Revoke | Self::Unblock => matches!(role, Registrar | Administrator),
             Self::Certify
             | Self::Services
             | Self::Authority
             | Self::Configuration
             | Self::Operators
+            | Self::OperatorPin
             | Self::Recover
             | Self::Clock
             | Self::Backup => matches!(role, Administrator),

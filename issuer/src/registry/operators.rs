@@ -117,6 +117,20 @@ impl Registry {
         .await
     }
 
+    /// Writes down that an operator's card is about to get a new PIN.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn record_operator_pin(
+        &self,
+        operator: OperatorId,
+        (card, stood): (String, &str),
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        let event = OperatorEvent::OperatorPinSet { card, stood: stood.to_owned() };
+        self.change(async |change| change.record(Subject::Operator(operator), &event, now).await).await
+    }
+
     /// Writes down that somebody tried what was not allowed; `actor` is whoever it seemed to be.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! `issuer operator`: who may do what at the desk, by which card.
 
 mod guard;
+mod pin;
 mod session;
 
 use clap::Subcommand;
@@ -20,6 +21,7 @@ use crate::domain::{
 use crate::registry::Approved;
 pub(super) use guard::is_demanded;
 pub use guard::{Chosen, Guard, OperatorCard};
+pub(super) use pin::PinStands;
 use session::{PresentedCard, key_of};
 
 /// What is done with operators.

@@ -102,7 +102,8 @@ impl Topics {
                         story.removed_at = Some(*at);
                     }
                 }
-                Ok(OperatorEvent::OperatorRefused { .. }) | Err(_) => {}
+                Ok(OperatorEvent::OperatorRefused { .. } | OperatorEvent::OperatorPinSet { .. }) | Err(_) => {
+                }
             },
             Subject::Approval(id) => {
                 if let Ok(event) = serde_json::from_str(detail) {
