@@ -144,6 +144,16 @@ fn foreign_request(desk: &Staffed) -> String {
     file
 }
 
+/// A request for an authority's certificate that somebody made alone, and its SHA-256.
+fn authority_request(desk: &Staffed) -> (String, String) {
+    let file = desk.desk.text("people.csr");
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null"];
+    let made = ["req", "-new", "-subj", "/O=Example Org/CN=Example Org People CA", "-out", &file];
+    assert!(desk_support::openssl(&[&made[..], &key].concat()).status.success());
+    let said = std::process::Command::new("sha256sum").arg(&file).output().unwrap().stdout;
+    (file, String::from_utf8(said).unwrap().split_whitespace().next().unwrap().to_owned())
+}
+
 /// What was granted is spent with what it allows, in one change: a command that fails before leaves it.
 #[test]
 fn a_command_that_fails_spends_no_approval() {
@@ -238,9 +248,13 @@ fn every_guarded_act_is_refused_to_one_person_twice_and_to_the_wrong_second_one(
     desk.plain(&["publish", "--to", "public"]).expect(0);
     let serial = desk.authority_serial("servers");
     let digest = edit(&desk, DOMAINS, MORE_DOMAINS);
-    let acts: [&[&str]; 9] = [
+    let (authority, hash) = authority_request(&desk);
+    let acts: [&[&str]; 12] = [
         &["certify", &request, "--profile", "mail-server", "--out", "foreign.pem"],
         &["ca", "cross-certify", &partner, "--domain", "partner.example", "--out", "cross.pem"],
+        &["ca", "sign", &authority, "--as", "people", "--digest", &hash, "--out", "people.pem"],
+        &["ca", "renew", "people"],
+        &["ca", "rollover", "people"],
         &["config", "accept", &digest],
         &["revoke", &serial, "--reason", "superseded"],
         &["evidence", "zoe@example.org", "--to", "evidence"],
@@ -250,7 +264,7 @@ fn every_guarded_act_is_refused_to_one_person_twice_and_to_the_wrong_second_one(
         &["operator", "remove", "otto@example.org"],
     ];
     // With the edited file nothing is certified in any case.
-    let (certifying, others) = acts.split_at(2);
+    let (certifying, others) = acts.split_at(5);
     for act in certifying {
         desk.as_operator("rita", act).refuses(1, &["an administrator has not accepted it"]);
     }
@@ -269,7 +283,7 @@ fn every_guarded_act_is_refused_to_one_person_twice_and_to_the_wrong_second_one(
     refuse_each(others);
     let told = desk.log().iter().filter(|event| event["kind"] == "operator-refused").count();
     assert_eq!(told, refusals, "a refusal is not in the log");
-    for file in ["foreign.pem", "cross.pem", "evidence", "pki.backup"] {
+    for file in ["foreign.pem", "cross.pem", "people.pem", "evidence", "pki.backup"] {
         assert!(!desk.path(file).exists(), "{file} was made");
     }
     // The right second one is enough, for each; the authority comes last, for it certifies nothing afterwards.

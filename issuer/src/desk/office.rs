@@ -14,6 +14,7 @@ use super::audit;
 use super::audit::notary::{FirstKey, KeyInHome};
 use super::audit::standing::StandingWitness;
 use super::authority_key::{self, pin_source};
+use super::ca::elsewhere::refuse_elsewhere;
 use super::ca::standing::refuse_withdrawn;
 use super::configuration::Configuration;
 use super::external_lint::CommandLint;
@@ -311,6 +312,7 @@ impl Office {
         passphrase: &Passphrase,
     ) -> Result<Authority, Failure> {
         refuse_withdrawn(self, name).await?;
+        refuse_elsewhere(self, name).await?;
         let certificate = self.authority_certificate(name).await?;
         self.authority_of(name, certificate, passphrase)
     }

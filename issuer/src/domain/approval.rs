@@ -28,6 +28,8 @@ pub struct ApprovalId(pub i64);
 pub enum Act {
     /// A certificate for a domain that is not the organisation's.
     OtherDomain,
+    /// A certificate for an authority's key: it certifies whatever it is for. Needs two wherever another domain does.
+    CertifyAuthority,
     /// The end of an authority.
     RevokeAuthority,
     /// What leaves the house: evidence, backups.
@@ -46,8 +48,9 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OtherDomain,
+        Self::CertifyAuthority,
         Self::RevokeAuthority,
         Self::Export,
         Self::ClockAccept,
@@ -61,6 +64,7 @@ impl Act {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OtherDomain => "other-domain",
+            Self::CertifyAuthority => "certify-authority",
             Self::RevokeAuthority => "revoke-authority",
             Self::Export => "export",
             Self::ClockAccept => "clock-accept",

@@ -141,6 +141,21 @@ impl Registry {
         Ok(keys)
     }
 
+    /// Whether a certificate was signed here with this key, or was to be.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn has_signed(&self, name: AuthorityName, generation: u32) -> Result<bool, RegistryError> {
+        let row = sqlx::query(
+            "SELECT 1 AS found FROM certificates WHERE authority = $1 AND generation = $2 LIMIT 1",
+        )
+        .bind(name.as_str())
+        .bind(i64::from(generation))
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.is_some())
+    }
+
     /// Puts a new certificate of the same key in the place of an authority's; the one before is kept.
     ///
     /// # Errors

@@ -12,7 +12,6 @@ use crate::ca::profile::Validity;
 use crate::ca::{Certificate, SerialNumber};
 use crate::config::write_new;
 use crate::domain::{Act, AuthorityName, ChainHash, DomainName, GuardedAct};
-use crate::registry::CrossDirection;
 
 /// How long another organisation is believed before it is looked at again.
 const DAYS: u32 = 1096;
@@ -72,12 +71,7 @@ pub(super) async fn run(
     let name = AuthorityName::Root;
     let signing = (unsigned, approved);
     let cross = record::sign_approved(office, (name, &mut root), (CROSS, &number), signing, now).await?;
-    let generation =
-        keys.iter().find(|key| key.name == name && key.is_current).map_or(1, |key| key.generation);
-    office
-        .registry
-        .add_cross_certificate(name, generation, CrossDirection::Given, cross.as_der(), now)
-        .await?;
+    record::keep_given(office, &cross, now).await?;
     match out {
         None => output::bytes(cross.to_pem().as_bytes())?,
         Some(path) => {

@@ -6,6 +6,7 @@ use super::super::authority_key::is_at_hand;
 use super::super::failure::Failure;
 use super::super::office::Office;
 use super::super::output;
+use super::elsewhere::{is_elsewhere, told};
 use crate::ca::Certificate;
 use crate::ca::crl::view::CrlView;
 use crate::clock::Clock;
@@ -30,7 +31,11 @@ pub(in crate::desk) async fn warnings(office: &Office, now: Timestamp) -> Result
     };
     let mut warnings = Vec::new();
     for key in keys.iter().filter(|key| key.is_current) {
-        warnings.extend(of_certificate(key, is_root_here, now)?);
+        if is_elsewhere(office, key).await? {
+            warnings.push(told(key)?);
+        } else {
+            warnings.extend(of_certificate(key, is_root_here, now)?);
+        }
     }
     if !is_root_here {
         warnings.extend(of_root_list(next_root_update(office).await?, now));

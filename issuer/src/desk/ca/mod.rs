@@ -1,11 +1,14 @@
 //! `issuer ca`: what comes after the ceremony: renewal, new keys, cross-certificates, and a root whose key is elsewhere.
 //!
 //! - `succession`: `renew` and `rollover`. - `cross`: `cross-certify`.
+//! - `elsewhere`: authorities of other homes below this root. - `confirmation`: that a request is the one that was made.
 //! - `offline`: `request`, `sign`, `crl` and `install`, between the desk and the machine that has the root's key.
 //! - `standing`: a revoked authority certifies nothing. - `due`: what needs somebody soon.
 
+mod confirmation;
 mod cross;
 pub(super) mod due;
+pub(super) mod elsewhere;
 mod offline;
 mod record;
 pub(super) mod standing;
@@ -76,9 +79,9 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Certify the key of a request, where the root's key is
+    /// Certify the key of a request for another home, where the root's key is
     #[command(
-        after_help = "Example:\n  issuer --home root-home ca sign people.csr --as people --out people.pem"
+        after_help = "Example:\n  issuer --home root-home ca sign people.csr --as people --digest 3b1f9c... --out people.pem"
     )]
     Sign {
         /// The request of issuer ca request
@@ -86,6 +89,9 @@ pub enum Command {
         /// Which authority it shall be
         #[arg(long = "as", value_enum, value_name = "AUTHORITY")]
         authority: Which,
+        /// The SHA-256 of the request, as issuer ca request showed it, told another way than the file; otherwise it is asked for
+        #[arg(long, value_name = "SHA256")]
+        digest: Option<String>,
         /// A new file for the certificate, PEM
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
@@ -160,6 +166,18 @@ struct Line {
     reason: Option<&'static str>,
     certificates: usize,
     cross_certificates: usize,
+    elsewhere: Vec<ElsewhereLine>,
+}
+
+/// An authority of another home that a root certified.
+#[derive(Serialize)]
+struct ElsewhereLine {
+    authority: &'static str,
+    subject: String,
+    serial: String,
+    not_after: String,
+    revoked_at: Option<String>,
+    reason: Option<&'static str>,
 }
 
 /// Carries it out.
@@ -175,7 +193,11 @@ pub async fn run(office: &mut Office, command: Command, format: Format) -> Resul
             cross::run(office, &certificate, &domains, out.as_deref()).await
         }
         Command::Request { authority, key, out } => offline::request(office, authority, &key, &out).await,
-        Command::Sign { request, authority, out } => offline::sign(office, &request, authority, &out).await,
+        Command::Sign { request, authority, digest, out } => {
+            let digest = digest.as_deref();
+            let order = offline::Order { request: &request, which: authority, digest, out: &out };
+            offline::sign(office, &order).await
+        }
         Command::Crl { out } => offline::crl(office, &out).await,
         Command::Install { file } => offline::install(office, &file).await,
     }
@@ -186,6 +208,14 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
     let mut lines = Vec::new();
     for key in office.registry.authority_keys().await? {
         let withdrawn = standing::withdrawn(&office.registry, &key).await?;
+        let elsewhere = elsewhere_lines(office, &key.given).await?;
+        let location = match elsewhere::is_elsewhere(office, &key).await? {
+            true => "not here".to_owned(),
+            false => {
+                let certificate = Certificate::from_der(key.certificate.clone())?;
+                authority_key::whereabouts(&office.home, key.name, &certificate)?
+            }
+        };
         let certificate = Certificate::from_der(key.certificate)?;
         lines.push(Line {
             authority: key.name.as_str(),
@@ -194,11 +224,12 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
             subject: certificate.subject(),
             serial: certificate.serial_number().to_string(),
             not_after: certificate.not_after().to_string(),
-            location: authority_key::whereabouts(&office.home, key.name, &certificate)?,
+            location,
             reason: withdrawn.as_ref().map(Withdrawn::reason),
             revoked_at: withdrawn.map(|withdrawn| withdrawn.since.to_string()),
             certificates: key.earlier.len() + 1,
-            cross_certificates: key.given.len() + key.received.len(),
+            cross_certificates: (key.given.len() + key.received.len()).saturating_sub(elsewhere.len()),
+            elsewhere,
         });
     }
     if format == Format::Json {
@@ -215,6 +246,29 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
             "{} {}: \"{}\" until {}, {now}; key: {}",
             line.authority, line.key, line.subject, line.not_after, line.location
         ))?;
+        for other in line.elsewhere {
+            let revoked = other.reason.map(|reason| format!(", revoked ({reason})")).unwrap_or_default();
+            output::line(&format!(
+                "{} elsewhere: \"{}\" until {}, certified by {} {}, serial number {}{revoked}",
+                other.authority, other.subject, other.not_after, line.authority, line.key, other.serial
+            ))?;
+        }
     }
     Ok(Status::Done)
+}
+
+async fn elsewhere_lines(office: &Office, given: &[Vec<u8>]) -> Result<Vec<ElsewhereLine>, Failure> {
+    let mut lines = Vec::new();
+    for other in elsewhere::among(&office.config.organization, given)? {
+        let withdrawn = standing::of_certificate(&office.registry, other.certificate.as_der()).await?;
+        lines.push(ElsewhereLine {
+            authority: other.name.as_str(),
+            subject: other.certificate.subject(),
+            serial: other.certificate.serial_number().to_string(),
+            not_after: other.certificate.not_after().to_string(),
+            reason: withdrawn.as_ref().map(Withdrawn::reason),
+            revoked_at: withdrawn.map(|withdrawn| withdrawn.since.to_string()),
+        });
+    }
+    Ok(lines)
 }

@@ -7,9 +7,10 @@ use super::super::failure::{Failure, Status};
 use super::super::office::{Office, read_file};
 use super::super::output;
 use super::super::publish::root_list;
-use super::standing::{refuse_absent_root, refuse_withdrawn};
+use super::elsewhere::{self, Elsewhere};
+use super::standing::{of_certificate, refuse_absent_root, refuse_withdrawn};
 use super::succession::{assurance, new_signer, next_generation, put_in_place};
-use super::{Which, record};
+use super::{Which, confirmation, record};
 use crate::ca::authority::succession::Succession;
 use crate::ca::certificate::pem_contents;
 use crate::ca::crl::view::CrlView;
@@ -17,7 +18,7 @@ use crate::ca::profile::Validity;
 use crate::ca::request::{CertificationRequest, authority_request, generation_of};
 use crate::ca::{Certificate, SerialNumber};
 use crate::config::write_new;
-use crate::domain::AuthorityName;
+use crate::domain::{Act, AuthorityName, GuardedAct};
 use crate::registry::AuthorityKey;
 
 /// Certificates and requests are small; a root's CRL is not long.
@@ -42,23 +43,30 @@ pub(super) async fn request(
     let organization = &office.config.organization;
     let text = authority_request(organization, &which.profile(), generation, signer.as_mut())?;
     write_new(out, 0o644, text.as_bytes()).map_err(|error| Failure::file(out, &error))?;
+    let digest = confirmation::digest(text.as_bytes());
     output::line(&format!(
-        "The request is in {0}. Carry it to the machine that has the root's key: issuer ca sign {0} --as {name} --out {name}.pem; then here: issuer ca install {name}.pem",
+        "The request is in {0}; its SHA-256 is {digest}. Carry it to the machine that has the root's key, and say the SHA-256 to whoever signs there, another way than the file: issuer ca sign {0} --as {name} --digest SHA256 --out {name}.pem; then here: issuer ca install {name}.pem",
         out.display()
     ))?;
     Ok(Status::Done)
 }
 
-/// Certifies the key of a request.
+/// What is certified for another home.
+pub(super) struct Order<'a> {
+    pub(super) request: &'a Path,
+    pub(super) which: Which,
+    /// The SHA-256 of the request, as it was said; otherwise it is asked for.
+    pub(super) digest: Option<&'a str>,
+    pub(super) out: &'a Path,
+}
+
+/// Certifies the key of a request, for the home that made it. The authorities of this home stay as they are: what was
+/// certified is kept with the root's key, as an authority of elsewhere.
 ///
 /// # Errors
-/// The root's key is not here either, or the request does not prove its key.
-pub(super) async fn sign(
-    office: &mut Office,
-    request: &Path,
-    which: Which,
-    out: &Path,
-) -> Result<Status, Failure> {
+/// The root's key is not here either, the request does not prove its key or is another than was meant, or nobody approved.
+pub(super) async fn sign(office: &mut Office, order: &Order<'_>) -> Result<Status, Failure> {
+    let Order { request, which, digest, out } = *order;
     refuse_root(which)?;
     let bytes = read_file(request, LONGEST)?;
     let asked = CertificationRequest::parse(&bytes).map_err(|error| Failure {
@@ -66,12 +74,7 @@ pub(super) async fn sign(
         ..Failure::from(error)
     })?;
     refuse_absent_root(office, AuthorityName::Root).await?;
-    let now = office.time_to_sign().await?;
-    let passphrase = office.passphrase()?;
-    let mut root = office.authority(AuthorityName::Root, &passphrase).await?;
     let (name, profile) = (which.name(), which.profile());
-    let old = office.authority_certificate(name).await?;
-    let generation = next_generation(office, name).await?;
     refuse_other_role(office, request, which, &asked.subject)?;
     if let Some(certified) = certified_before(office, request, name, &asked).await? {
         output::progress(
@@ -79,6 +82,14 @@ pub(super) async fn sign(
         );
         return give(&certified, out);
     }
+    let digest = confirmation::confirm(&bytes, request, digest)?;
+    let details =
+        format!("certify the authority {name} of another home by the request with SHA-256 {digest}");
+    let approved = office.approve(&GuardedAct::new(Act::CertifyAuthority, &details)).await?;
+    let now = office.time_to_sign().await?;
+    let passphrase = office.passphrase()?;
+    let mut root = office.authority(AuthorityName::Root, &passphrase).await?;
+    let generation = next_generation(office, name).await?;
     let assurance = assurance(office).await?;
     let number = SerialNumber::random(&mut office.random);
     let unsigned = root.prepare_successor(
@@ -89,20 +100,20 @@ pub(super) async fn sign(
         number.clone(),
         Validity::for_days(now, profile.maximum_days()),
     )?;
-    let names = (profile.name(), &number);
-    let certificate = record::sign(office, (AuthorityName::Root, &mut root), names, unsigned, now).await?;
-    // Here too, so that the next one is counted on.
-    put_in_place(office, name, &old, &certificate).await?;
+    let (names, signing) = ((profile.name(), &number), (unsigned, approved));
+    let certificate =
+        record::sign_approved(office, (AuthorityName::Root, &mut root), names, signing, now).await?;
+    record::keep_given(office, &certificate, now).await?;
     give(&certificate, out)
 }
 
 fn give(certificate: &Certificate, out: &Path) -> Result<Status, Failure> {
     write_new(out, 0o644, certificate.to_pem().as_bytes()).map_err(|error| Failure::file(out, &error))?;
     output::line(&format!(
-        "\"{}\" is certified until {}; carry {} back: issuer ca install {}",
+        "\"{}\" is certified until {} for another home, serial number {}; the authorities of this one stay as they are. Carry {3} back: issuer ca install {3}",
         certificate.subject(),
         certificate.not_after().strftime("%F"),
-        out.display(),
+        certificate.serial_number(),
         out.display()
     ))?;
     Ok(Status::Done)
@@ -134,31 +145,45 @@ fn refuse_other_role(office: &Office, file: &Path, which: Which, subject: &str) 
     Err(Failure::new("not-ours", message))
 }
 
-/// The certificate of a request's key, if it has one as this authority's newest.
+/// The certificate that a request's key has already as this authority's of another home.
 async fn certified_before(
     office: &Office,
     file: &Path,
     name: AuthorityName,
     asked: &CertificationRequest,
 ) -> Result<Option<Certificate>, Failure> {
+    let mut known: Vec<_> = elsewhere::all(office).await?;
     for key in office.registry.authority_keys().await? {
-        let certificate = Certificate::from_der(key.certificate)?;
-        if certificate.public_key() != asked.key.public_key() {
-            continue;
+        let certificate = Certificate::from_der(key.certificate.clone())?;
+        if elsewhere::is_elsewhere(office, &key).await? {
+            known.push(Elsewhere { name: key.name, generation: key.generation, certificate });
+        } else if certificate.public_key() == asked.key.public_key() {
+            let is = format!("key {} of the authority {} of this home", key.generation, key.name);
+            return Err(key_in_use(file, name, &certificate, &is));
         }
-        if key.name == name && key.is_current {
-            return Ok(Some(certificate));
-        }
-        let message = format!(
-            "{}: its key is that of \"{}\" (key {} of the authority {}); make a request with a new one: issuer ca request {name}",
-            file.display(),
-            certificate.subject(),
-            key.generation,
-            key.name
-        );
-        return Err(Failure::new("key-in-use", message));
     }
-    Ok(None)
+    let Some(found) = known.into_iter().find(|one| one.certificate.public_key() == asked.key.public_key())
+    else {
+        return Ok(None);
+    };
+    if found.name != name {
+        let is = format!("that of the authority {} of another home", found.name);
+        return Err(key_in_use(file, name, &found.certificate, &is));
+    }
+    if let Some(withdrawn) = of_certificate(&office.registry, found.certificate.as_der()).await? {
+        let is = format!("revoked or on hold ({})", withdrawn.reason());
+        return Err(key_in_use(file, name, &found.certificate, &is));
+    }
+    Ok(Some(found.certificate))
+}
+
+fn key_in_use(file: &Path, name: AuthorityName, certificate: &Certificate, is: &str) -> Failure {
+    let message = format!(
+        "{}: its key has the certificate \"{}\" and is {is}; make a request with a new one: issuer ca request {name}",
+        file.display(),
+        certificate.subject(),
+    );
+    Failure::new("key-in-use", message)
 }
 
 /// Signs a CRL of the root.

@@ -9,7 +9,7 @@ use crate::ca::{Authority, Certificate, SerialNumber, UnsignedCertificate};
 use crate::clock::Clock;
 use crate::domain::AuthorityName;
 use crate::personalization::domain_serial;
-use crate::registry::{Approved, NewCertificate};
+use crate::registry::{Approved, CrossDirection, NewCertificate};
 
 /// Stores what is to be signed, signs it, and stores that.
 ///
@@ -58,4 +58,17 @@ pub(super) async fn sign_approved(
     registry.spending(approved, office.clock.now(), recording).await?;
     office.registry.confirm_delivery(&serial, now).await?;
     Ok(certificate)
+}
+
+/// Keeps what the root gave an authority that is not of this home, with the root's key.
+///
+/// # Errors
+/// The registry.
+pub(super) async fn keep_given(office: &Office, given: &Certificate, now: Timestamp) -> Result<(), Failure> {
+    let name = AuthorityName::Root;
+    let keys = office.registry.authority_keys().await?;
+    let generation =
+        keys.iter().find(|key| key.name == name && key.is_current).map_or(1, |key| key.generation);
+    let registry = &office.registry;
+    Ok(registry.add_cross_certificate(name, generation, CrossDirection::Given, given.as_der(), now).await?)
 }

@@ -89,7 +89,11 @@ pub(super) async fn withdrawn(registry: &Registry, key: &AuthorityKey) -> Result
     Ok(None)
 }
 
-async fn of_certificate(registry: &Registry, der: &[u8]) -> Result<Option<Withdrawn>, Failure> {
+/// The standing of one certificate; none where nothing speaks against it.
+///
+/// # Errors
+/// The registry.
+pub(super) async fn of_certificate(registry: &Registry, der: &[u8]) -> Result<Option<Withdrawn>, Failure> {
     let serial = domain_serial(Certificate::from_der(der.to_vec())?.serial_number())?;
     let Some(record) = registry.certificate(&serial).await? else {
         return listed_by_root(registry, serial).await;

@@ -5,13 +5,13 @@ use super::super::failure::{Failure, Status};
 use super::super::office::{Office, Passphrase};
 use super::super::output::{self, Format};
 use super::standing::{refuse_absent_root, refuse_withdrawn};
-use super::{Which, record};
+use super::{Which, elsewhere, record};
 use crate::ca::authority::succession::{CrossScope, Succession};
 use crate::ca::profile::{Assurance, Validity};
 use crate::ca::{Authority, Certificate, ProvenKey, SerialNumber};
 use crate::clock::Clock;
-use crate::domain::AuthorityName;
-use crate::registry::{CrossDirection, EmulatedCards, NewAuthorityKey};
+use crate::domain::{Act, AuthorityName, GuardedAct};
+use crate::registry::{Approved, CrossDirection, EmulatedCards, NewAuthorityKey};
 
 /// A new certificate of the same key and name; the one before stays good until it ends.
 ///
@@ -22,6 +22,9 @@ pub(super) async fn renew(office: &mut Office, which: Which, format: Format) -> 
     // Certified again, a key that somebody else may have would be trusted again.
     refuse_withdrawn(office, name).await?;
     refuse_absent_root(office, name).await?;
+    elsewhere::refuse_elsewhere(office, name).await?;
+    let details = format!("renew the certificate of the authority {name}");
+    let approved = office.approve(&GuardedAct::new(Act::CertifyAuthority, &details)).await?;
     let now = office.time_to_sign().await?;
     let passphrase = office.passphrase()?;
     let old = office.authority_certificate(name).await?;
@@ -31,6 +34,7 @@ pub(super) async fn renew(office: &mut Office, which: Which, format: Format) -> 
     let assurance = assurance(office).await?;
     let organization = office.config.organization.clone();
     let mut signer = office.authority_signer(name, &old, &passphrase)?;
+    let mut approved = approved;
     let renewed = if which == Which::Root {
         Authority::succeed_root(&organization, &succession, signer, number, validity)?.certificate().clone()
     } else {
@@ -44,10 +48,18 @@ pub(super) async fn renew(office: &mut Office, which: Which, format: Format) -> 
             number.clone(),
             validity,
         )?;
-        record::sign(office, (AuthorityName::Root, &mut root), (profile.name(), &number), unsigned, now)
-            .await?
+        let signing = (unsigned, std::mem::take(&mut approved));
+        record::sign_approved(
+            office,
+            (AuthorityName::Root, &mut root),
+            (profile.name(), &number),
+            signing,
+            now,
+        )
+        .await?
     };
-    office.registry.renew_authority(name, renewed.as_der(), now).await?;
+    let renewing = office.registry.renew_authority(name, renewed.as_der(), now);
+    office.registry.spending(approved, now, renewing).await?;
     tell(office, (name, &renewed), "has a new certificate", format)
 }
 
@@ -62,11 +74,13 @@ pub(super) async fn rollover(
     format: Format,
 ) -> Result<Status, Failure> {
     refuse_absent_root(office, which.name()).await?;
+    let details = format!("a new key of the authority {}: {location}", which.name());
+    let approved = office.approve(&GuardedAct::new(Act::CertifyAuthority, &details)).await?;
     let passphrase = office.passphrase()?;
     let certificate = if which == Which::Root {
-        rollover_root(office, location, &passphrase).await?
+        rollover_root(office, location, (&passphrase, approved)).await?
     } else {
-        rollover_issuing(office, which, location, &passphrase).await?
+        rollover_issuing(office, which, location, (&passphrase, approved)).await?
     };
     tell(office, (which.name(), &certificate), "is the authority from now on", format)?;
     if which.name() == AuthorityName::Documents && format == Format::Text {
@@ -89,7 +103,7 @@ async fn rollover_issuing(
     office: &mut Office,
     which: Which,
     location: &KeyLocation,
-    passphrase: &Passphrase,
+    (passphrase, approved): (&Passphrase, Approved),
 ) -> Result<Certificate, Failure> {
     let now = office.time_to_sign().await?;
     let (name, profile) = (which.name(), which.profile());
@@ -110,8 +124,9 @@ async fn rollover_issuing(
         number.clone(),
         validity,
     )?;
-    let names = (profile.name(), &number);
-    let certificate = record::sign(office, (AuthorityName::Root, &mut root), names, unsigned, now).await?;
+    let (names, signing) = ((profile.name(), &number), (unsigned, approved));
+    let certificate =
+        record::sign_approved(office, (AuthorityName::Root, &mut root), names, signing, now).await?;
     put_in_place(office, name, &old, &certificate).await?;
     Ok(certificate)
 }
@@ -119,7 +134,7 @@ async fn rollover_issuing(
 async fn rollover_root(
     office: &mut Office,
     location: &KeyLocation,
-    passphrase: &Passphrase,
+    (passphrase, approved): (&Passphrase, Approved),
 ) -> Result<Certificate, Failure> {
     let now = office.time_to_sign().await?;
     let name = AuthorityName::Root;
@@ -142,7 +157,9 @@ async fn rollover_root(
     let scope = CrossScope::Ourselves;
     let unsigned =
         old.prepare_cross_certificate(&organization, &certificate, &scope, number.clone(), days)?;
-    let new_by_old = record::sign(office, (name, &mut old), (CROSS, &number), unsigned, now).await?;
+    let names = (CROSS, &number);
+    let new_by_old =
+        record::sign_approved(office, (name, &mut old), names, (unsigned, approved), now).await?;
     put_in_place(office, name, &before, &certificate).await?;
     keep_cross(office, (generation - 1, generation), &new_by_old).await?;
     let number = SerialNumber::random(&mut office.random);
@@ -171,7 +188,10 @@ pub(super) async fn assurance(office: &Office) -> Result<Assurance, Failure> {
 pub(super) async fn next_generation(office: &Office, name: AuthorityName) -> Result<u32, Failure> {
     let keys = office.registry.authority_keys().await?;
     let last = keys.iter().filter(|key| key.name == name).map(|key| key.generation).max();
-    last.map(|last| last + 1).ok_or_else(|| {
+    // No two keys below one root have one name, in whatever home they are.
+    let others = elsewhere::all(office).await?;
+    let others = others.iter().filter(|other| other.name == name).map(|other| other.generation);
+    last.map(|last| others.fold(last, u32::max) + 1).ok_or_else(|| {
         Failure::new(
             "no-authority",
             format!("there is no authority {name} yet; it is made when it is first needed"),

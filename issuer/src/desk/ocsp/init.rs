@@ -9,6 +9,7 @@ use rand_core::UnwrapErr;
 use serde::Serialize;
 
 use super::super::authority_key;
+use super::super::ca::elsewhere::is_elsewhere;
 use super::super::failure::{Failure, Status};
 use super::super::init::{CertificateRequest, certify, new_passphrase, write_secret};
 use super::super::office::{Office, Passphrase, Surroundings, read_passphrase};
@@ -88,7 +89,11 @@ async fn certify_all(
     let mut random = UnwrapErr(SysRng);
     let proven = ProvenKey::of_signer(key, &mut random)?;
     let mut certified = Vec::new();
-    for AuthorityKey { name, certificate, .. } in office.registry.authority_keys().await? {
+    for key in office.registry.authority_keys().await? {
+        if is_elsewhere(office, &key).await? {
+            continue;
+        }
+        let AuthorityKey { name, certificate, .. } = key;
         let certificate = Certificate::from_der(certificate)?;
         // A root's may be elsewhere; it certifies no people.
         if certificate.not_after() < now || !authority_key::is_at_hand(&office.home, name, &certificate)? {

@@ -417,9 +417,15 @@ impl Office {
     }
 }
 
-/// Whether an act needs two: as the desk says; who says it needs two as soon as anything does.
+/// Whether an act needs two: as the desk says; who says it needs two as soon as anything does, and a new key of an authority,
+/// which certifies for any domain, as soon as another domain does.
 pub(in crate::desk) fn is_demanded(demanded: &BTreeSet<Act>, act: Act) -> bool {
-    demanded.contains(&act) || (act == Act::DualControl && !demanded.is_empty())
+    let is_implied = match act {
+        Act::DualControl => !demanded.is_empty(),
+        Act::CertifyAuthority => demanded.contains(&Act::OtherDomain),
+        _ => false,
+    };
+    is_implied || demanded.contains(&act)
 }
 
 /// How the log names an operator.

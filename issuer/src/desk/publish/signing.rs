@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::super::authority_key::is_at_hand;
+use super::super::ca::elsewhere::is_elsewhere;
 use super::super::failure::Failure;
 use super::super::ocsp::prepared::Preparation;
 use super::super::office::Office;
@@ -49,8 +50,12 @@ impl News {
         let accepted = office.registry.accepted_clock().await?.map(|(_, until)| until);
         let mut news = Self { accepted, ..Self::default() };
         for key in office.registry.authority_keys().await? {
-            let certificate = Certificate::from_der(key.certificate)?;
+            let certificate = Certificate::from_der(key.certificate.clone())?;
             if !key.is_current && certificate.not_after() < now {
+                continue;
+            }
+            if is_elsewhere(office, &key).await? {
+                news.further.push(certificate);
                 continue;
             }
             news.ends.extend(ends_of(&office.registry, key.name, &certificate, now).await?);
@@ -62,6 +67,8 @@ impl News {
                 }
             }
         }
+        let authorities = &news.authorities;
+        news.further.retain(|further| !authorities.contains(further));
         Ok(news)
     }
 
@@ -106,6 +113,10 @@ pub(super) async fn sign(
     for own in office.registry.authority_keys().await? {
         let certificate = Certificate::from_der(own.certificate.clone())?;
         if !own.is_current && certificate.not_after() < now {
+            continue;
+        }
+        // Its own home makes its CRLs.
+        if is_elsewhere(office, &own).await? {
             continue;
         }
         if own.name == AuthorityName::Root && !is_at_hand(&office.home, own.name, &certificate)? {
