@@ -138,6 +138,10 @@ fn a_partner_is_believed_for_its_own_domains_only() {
     let certify =
         |domain: &str| desk.issuer(&["ca", "cross-certify", &ca, "--domain", domain, "--out", "cross.pem"]);
     certify("mail.example.org").refuses(2, &["this organisation's own"]);
+    for label in ["com", "xn--p1ai"] {
+        certify(label).refuses(2, &["single label"]);
+    }
+    assert!(!desk.path("cross.pem").exists());
     certify("partner.example").expect(0);
     desk.issuer(&["ca", "cross-certify", &carol, "--domain", "partner.example"])
         .refuses(1, &["basicConstraints"]);
@@ -163,6 +167,62 @@ fn a_partner_is_believed_for_its_own_domains_only() {
     let (accepted, said) = verify(&intruder);
     assert!(!accepted && said.contains("permitted subtree violation"), "{said}");
     desk.issuer(&["lint", "cross.pem"]).expect(0);
+}
+
+/// A partner with many levels of authorities is believed as deep as was said (RFC 5280 section 4.2.1.9).
+#[test]
+fn a_cross_certificate_ends_the_path_in_time() {
+    let desk = Desk::new();
+    let below = |issuer: &str, name: &str, length: &str| {
+        let (issuer_file, issuer_key) =
+            (desk.text(&format!("{issuer}.pem")), desk.text(&format!("{issuer}.key")));
+        let (file, key) = (desk.text(&format!("{name}.pem")), desk.text(&format!("{name}.key")));
+        let subject = format!("/O=Partner/CN={name}");
+        let constraints = format!("basicConstraints=critical,CA:TRUE{length}");
+        let mut arguments =
+            vec!["req", "-x509", "-days", "900", "-subj", &subject, "-out", &file, "-keyout", &key];
+        arguments.extend(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+        arguments.extend(["-addext", &constraints, "-addext", "keyUsage=critical,keyCertSign,cRLSign"]);
+        if !issuer.is_empty() {
+            arguments.extend(["-CA", &issuer_file, "-CAkey", &issuer_key]);
+        }
+        let made = openssl(&arguments);
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    };
+    below("", "top", "");
+    below("top", "second", "");
+    below("second", "third", "");
+    let anchor = desk.publish().join("anchor.pem");
+    // The last one of a path is not counted: "third" stands below "second", which the constraint counts.
+    for (length, is_believed) in [("0", false), ("1", true)] {
+        let cross = format!("cross-{length}.pem");
+        let certify = ["ca", "cross-certify", &desk.text("top.pem"), "--domain", "partner.example"];
+        desk.issuer(&[&certify[..], &["--path-length", length, "--out", &cross]].concat()).expect(0);
+        let chain = std::fs::read_to_string(desk.path(&cross)).unwrap()
+            + &std::fs::read_to_string(desk.path("second.pem")).unwrap();
+        std::fs::write(desk.path("chain.pem"), chain).unwrap();
+        let judged = openssl(&[
+            "verify",
+            "-CAfile",
+            anchor.to_str().unwrap(),
+            "-untrusted",
+            &desk.text("chain.pem"),
+            &desk.text("third.pem"),
+        ]);
+        let said = String::from_utf8_lossy(&judged.stderr).into_owned();
+        assert_eq!(judged.status.success(), is_believed, "{length}: {said}");
+        assert!(is_believed || said.contains("path length constraint exceeded"), "{said}");
+    }
+    // It never allows more than the other does itself; and something is said where nothing was.
+    below("", "narrow", ",pathlen:0");
+    let constraints = |certificate: &str, out: &str| {
+        let certify = ["ca", "cross-certify", certificate, "--domain", "partner.example", "--out", out];
+        desk.issuer(&certify).expect(0);
+        let said = openssl(&["x509", "-in", &desk.text(out), "-noout", "-ext", "basicConstraints"]);
+        String::from_utf8(said.stdout).unwrap()
+    };
+    assert!(constraints(&desk.text("narrow.pem"), "narrowed.pem").contains("CA:TRUE, pathlen:0"));
+    assert!(constraints(&desk.text("top.pem"), "told.pem").contains("CA:TRUE, pathlen:1"));
 }
 
 /// The serial number of an authority's current certificate.

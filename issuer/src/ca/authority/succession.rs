@@ -2,7 +2,10 @@
 //!
 //! A new key gets a name of its own (`... G2`): whose CRL and whose signature something is, is then told by names alone,
 //! for every reader, also for those that look at nothing else.
+use const_oid::AssociatedOid;
+use der::Decode;
 use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::BasicConstraints;
 use x509_cert::name::Name;
 
 use middleware::Signer;
@@ -23,7 +26,12 @@ pub enum CrossScope {
     /// Another key of ours: for everything.
     Ourselves,
     /// Another organisation's: for mail addresses in these domains, and nothing else.
-    Domains(Vec<String>),
+    Domains {
+        /// Those, and what lies below them.
+        domains: Vec<String>,
+        /// How many authorities may follow below it (pathLenConstraint, RFC 5280 section 4.2.1.9), if it allows as many.
+        path_length: u8,
+    },
 }
 
 /// What an authority that follows is called.
@@ -115,6 +123,10 @@ impl Authority {
         extensions.extend(of_scope(scope)?);
         // The other's certificates name their issuer's key as it names it.
         replace_key_identifier(&mut extensions, other)?;
+        if let CrossScope::Domains { path_length, .. } = scope {
+            let length = path_length_of(other).map_or(*path_length, |own| own.min(*path_length));
+            replace(&mut extensions, &extension::basic_constraints(Some(length))?);
+        }
         tbs.extensions = Some(extensions);
         UnsignedCertificate::from_tbs(&tbs)
     }
@@ -140,7 +152,7 @@ fn named(unsigned: &UnsignedCertificate, name: &Name) -> Result<UnsignedCertific
 
 fn of_scope(scope: &CrossScope) -> Result<Vec<Extension>, CaError> {
     let mut extensions = vec![extension::certificate_policies(&[extension::ANY_POLICY])?];
-    if let CrossScope::Domains(domains) = scope {
+    if let CrossScope::Domains { domains, .. } = scope {
         extensions
             .push(extension::extended_key_usage(extension::Criticality::No, &[extension::EMAIL_PROTECTION])?);
         extensions.push(extension::permitted_mail_domains(domains)?);
@@ -154,9 +166,19 @@ fn replace_key_identifier(extensions: &mut [Extension], other: &Certificate) -> 
     }
     let identifier = der::asn1::OctetString::new(other.subject_key_identifier())
         .map_err(|error| CaError::malformed("key identifier", error))?;
-    let same = extension::subject_key_identifier(&identifier)?;
-    for extension in extensions.iter_mut().filter(|extension| extension.extn_id == same.extn_id) {
-        *extension = same.clone();
-    }
+    replace(extensions, &extension::subject_key_identifier(&identifier)?);
     Ok(())
+}
+
+fn replace(extensions: &mut [Extension], new: &Extension) {
+    for extension in extensions.iter_mut().filter(|extension| extension.extn_id == new.extn_id) {
+        *extension = new.clone();
+    }
+}
+
+/// How many authorities a CA allows below itself; none where it does not say.
+fn path_length_of(authority: &Certificate) -> Option<u8> {
+    let extensions = authority.tbs().extensions.as_ref()?;
+    let constraints = extensions.iter().find(|extension| extension.extn_id == BasicConstraints::OID)?;
+    BasicConstraints::from_der(constraints.extn_value.as_bytes()).ok()?.path_len_constraint
 }

@@ -19,11 +19,11 @@ const DAYS: u32 = 1096;
 /// Signs the cross-certificate, keeps it to be published, and gives it.
 ///
 /// # Errors
-/// Not a CA certificate that signed itself, one of ours, or domains of our own.
+/// Not a CA certificate that signed itself, one of ours, domains of our own, or a single label.
 pub(super) async fn run(
     office: &mut Office,
     file: &Path,
-    domains: &[String],
+    (domains, path_length): (&[String], u8),
     out: Option<&Path>,
 ) -> Result<Status, Failure> {
     let bytes = read_file(file, 64 * 1024)?;
@@ -49,7 +49,7 @@ pub(super) async fn run(
     }
     // The addresses are another organisation's, whoever certifies them.
     let details = format!(
-        "cross-certify {} (SHA-256 {}) for {}",
+        "cross-certify {} (SHA-256 {}) for {}, path length {path_length}",
         other.subject(),
         ChainHash::of(other.as_der()),
         domains.join(", ")
@@ -63,7 +63,7 @@ pub(super) async fn run(
         .prepare_cross_certificate(
             &office.config.organization,
             &other,
-            &CrossScope::Domains(domains.clone()),
+            &CrossScope::Domains { domains: domains.clone(), path_length },
             number.clone(),
             Validity::for_days(now, DAYS),
         )
@@ -87,7 +87,7 @@ pub(super) async fn run(
     Ok(Status::Done)
 }
 
-/// A domain in A-labels that is not one of ours.
+/// A domain in A-labels that is not one of ours, nor everybody's below a top-level domain.
 fn checked(office: &Office, domain: &str) -> Result<String, Failure> {
     let name =
         DomainName::new(domain).map_err(|error| Failure::usage(format!("domain {domain:?}: {error}")))?;
@@ -96,6 +96,11 @@ fn checked(office: &Office, domain: &str) -> Result<String, Failure> {
     if is_ours {
         return Err(Failure::usage(format!(
             "{domain} is this organisation's own; nobody else certifies its addresses"
+        )));
+    }
+    if !name.as_str().contains('.') {
+        return Err(Failure::usage(format!(
+            "{domain} has a single label: everybody's addresses below it would be believed; name the organisation's own domain"
         )));
     }
     Ok(name.as_str().to_owned())

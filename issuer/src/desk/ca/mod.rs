@@ -62,6 +62,9 @@ pub enum Command {
         /// A domain of mail addresses that it may certify, and those below it
         #[arg(long = "domain", value_name = "DOMAIN", required = true)]
         domains: Vec<String>,
+        /// How many authorities may follow below it, if it allows as many itself
+        #[arg(long, value_name = "COUNT", default_value_t = 1)]
+        path_length: u8,
         /// A new file for the cross-certificate, PEM; otherwise standard output
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -189,8 +192,8 @@ pub async fn run(office: &mut Office, command: Command, format: Format) -> Resul
         Command::List => list(office, format).await,
         Command::Renew { authority } => succession::renew(office, authority, format).await,
         Command::Rollover { authority, key } => succession::rollover(office, authority, &key, format).await,
-        Command::CrossCertify { certificate, domains, out } => {
-            cross::run(office, &certificate, &domains, out.as_deref()).await
+        Command::CrossCertify { certificate, domains, path_length, out } => {
+            cross::run(office, &certificate, (&domains, path_length), out.as_deref()).await
         }
         Command::Request { authority, key, out } => offline::request(office, authority, &key, &out).await,
         Command::Sign { request, authority, digest, out } => {
