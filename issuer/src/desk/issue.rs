@@ -6,7 +6,7 @@ pub mod pin_place;
 use std::path::PathBuf;
 
 use middleware::secret_source::SecretSource;
-use middleware::{Card, Locator};
+use middleware::{Card, KeyAlgorithm, Locator};
 use serde::Serialize;
 
 pub(super) use self::pin_place::PinPlace;
@@ -16,12 +16,12 @@ use super::office::Office;
 use super::output::{self, Format};
 use super::{holder_pin, texts};
 use crate::domain::{
-    CardFault, CardId, CardKey, CardRefusal, CardState, Cardholder, CardholderId, SerialNumber,
+    CardFault, CardId, CardKey, CardRefusal, CardState, Cardholder, CardholderId, Guid, SerialNumber,
 };
 use crate::personalization::PersonalizationError;
 use crate::personalization::plan::{Commission, KeyChoice, KeyOrigin, Step};
 use crate::personalization::run::{Personalized, Progress};
-use crate::registry::RegistryError;
+use crate::registry::{Ending, PresentedIdentity, RegistryError};
 
 /// What `issue` was told.
 pub struct Order {
@@ -35,6 +35,42 @@ pub struct Order {
     pub transport_pin_file: Option<PathBuf>,
     /// Where the PIN comes from, if the holder chooses it.
     pub pin_by_holder: Option<SecretSource>,
+}
+
+/// In whose place a card comes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// In no other's.
+    Free,
+    /// In that of a card that has ended.
+    Ended(CardId),
+    /// In that of a card that is in use until the new one is begun.
+    InUse(Ending),
+}
+
+impl Place {
+    const fn parts(self) -> (Option<CardId>, Option<Ending>) {
+        match self {
+            Self::Free => (None, None),
+            Self::Ended(card) => (Some(card), None),
+            Self::InUse(ending) => (Some(ending.card), Some(ending)),
+        }
+    }
+}
+
+impl Order {
+    /// Which card and which keys, as commands take them; where a PIN comes from or goes to is said anew.
+    pub(super) fn options(&self) -> String {
+        let locator = self.card.to_string();
+        let mut options = format!("--card {}", shlex::try_quote(&locator).unwrap_or((&locator).into()));
+        if self.keys.algorithm == KeyAlgorithm::Rsa2048 {
+            options.push_str(" --algorithm rsa2048");
+        }
+        if self.keys.origin == KeyOrigin::Injected {
+            options.push_str(" --inject");
+        }
+        options
+    }
 }
 
 #[derive(Serialize)]
@@ -60,7 +96,7 @@ struct CertificateSummary {
 /// Refusals before the card was touched, and interruptions; the message says which, and what to do next.
 pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<Status, Failure> {
     let holder = office.cardholder(&order.person).await?;
-    let made = make(office, &order, None, format).await?;
+    let made = make(office, &order, Place::Free, format).await?;
     match format {
         Format::Json => output::json(&summary(&holder, &made, &order))?,
         Format::Text => output::line(&done(&holder, &made, &order))?,
@@ -75,23 +111,21 @@ pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<St
 pub(super) async fn make(
     office: &mut Office,
     order: &Order,
-    replaces: Option<CardId>,
+    replaces: Place,
     format: Format,
 ) -> Result<Personalized, Failure> {
     let holder = office.cardholder(&order.person).await?;
+    let mut card = Card::open(&order.card)?;
+    refuse_whoever_has_one(office, &holder, replaces, &mut card).await?;
     let now = office.time_to_sign().await?;
     let mut pin_place = match (&order.pin_by_holder, &order.transport_pin_file) {
         (Some(_), _) => None,
         (None, Some(path)) if was_handed_over(office, &holder).await? => Some(PinPlace::replacing(path)?),
         (None, path) => Some(PinPlace::new(path.as_deref(), format)?),
     };
-    let mut card = Card::open(&order.card)?;
     let mut bench = Bench::open(office, now).await?;
     let chosen_pin = match &order.pin_by_holder {
-        Some(source) => {
-            refuse_whoever_has_one(office, &holder).await?;
-            Some(holder_pin::read(source, &holder)?)
-        }
+        Some(source) => Some(holder_pin::read(source, &holder)?),
         None => None,
     };
 
@@ -105,7 +139,8 @@ pub(super) async fn make(
         stop: &|| false,
     };
     let mut desk = bench.desk(office, participants);
-    let commission = Commission { keys: order.keys, chosen_pin, replaces };
+    let (replaces, ends) = replaces.parts();
+    let commission = Commission { keys: order.keys, chosen_pin, replaces, ends };
     let made = desk.personalize(&mut card, &holder, commission).await;
     match made {
         Ok(made) => Ok(made),
@@ -126,14 +161,36 @@ pub(super) fn watched(office: &Office, format: Format, origin: KeyOrigin) -> imp
     }
 }
 
-/// Nobody is asked for a PIN in vain.
-async fn refuse_whoever_has_one(office: &Office, holder: &Cardholder) -> Result<(), Failure> {
-    match office.registry.card_of(holder.id).await? {
-        Some(record) if !matches!(record.card.state(), CardState::BeingPersonalised { .. }) => {
-            Err(has_card(office, holder, record.id).await?)
-        }
-        _ => Ok(()),
+/// Nobody is asked for a PIN or a file in vain.
+async fn refuse_whoever_has_one(
+    office: &Office,
+    holder: &Cardholder,
+    place: Place,
+    card: &mut Card,
+) -> Result<(), Failure> {
+    let Some(record) = office.registry.card_of(holder.id).await? else { return Ok(()) };
+    match (record.card.state(), place) {
+        (CardState::BeingPersonalised { .. }, _) => return Ok(()),
+        (_, Place::InUse(ending)) if ending.card == record.id => return Ok(()),
+        _ => {}
     }
+    let identity = card.identity()?;
+    let shown = PresentedIdentity { vendor_serial: identity.serial, guid: identity.guid.map(Guid::new) };
+    let is_this = office.registry.card_presented(shown).await?.is_some_and(|here| here.id == record.id);
+    match record.card.state() {
+        CardState::Issued { holder: id, since, .. } if is_this => {
+            let refusal = CardRefusal::AlreadyIssued { holder: *id, since: *since };
+            Err(refused(office, &refusal).await?.and(&what_then(holder.mail.as_str())))
+        }
+        _ => Err(has_card(office, holder, record.id).await?),
+    }
+}
+
+/// What is done for somebody who has a card.
+fn what_then(mail: &str) -> String {
+    format!(
+        "give that one new certificates (issuer renew {mail} --card LOCATOR), or put another in its place: issuer replace {mail} --because superseded --card LOCATOR (or lost, stolen, damaged)"
+    )
 }
 
 /// What was done, in one sentence.
@@ -255,9 +312,7 @@ async fn has_card(office: &Office, holder: &Cardholder, card: CardId) -> Result<
         .saying("failed-has-card-on-hold", &[("mail", mail), ("card", &guid)]),
         _ => Failure::new(
             "has-card",
-            format!(
-                "{mail} has card {guid} already; give that one new certificates (issuer renew {mail} --card LOCATOR), or put another in its place: issuer replace {mail} --because superseded --card LOCATOR (or lost, stolen, damaged)"
-            ),
+            format!("{mail} has card {guid} already; {}", what_then(mail)),
         )
         .saying("failed-has-card-already", &[("mail", mail), ("card", &guid)]),
     })

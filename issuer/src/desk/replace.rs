@@ -1,8 +1,10 @@
 //! `issuer replace`: another card in the place of one that is lost, stolen, damaged or worn out.
 //!
-//! Two steps that each stand: the old card's end is recorded and its certificates revoked; the new card is made, which can
-//! be gone on with by the same command (or by `issue`), and in the commit that makes it its holder's the old one counts as
-//! replaced. What is possible for old mail is said in any case: the issuer keeps no copy of any key.
+//! A card that somebody else may have is ended first, whatever becomes of the new one: its certificates are revoked, and a
+//! refusal afterwards says so. A damaged one, or one that still works, ends in the commit that begins the new card, after
+//! everything that can be refused: nobody is left without any for want of a passphrase. Making the new card can be gone on
+//! with by the same command (or by `issue`), and in the commit that makes it its holder's the old one counts as replaced.
+//! What is possible for old mail is said in any case: the issuer keeps no copy of any key.
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -11,6 +13,7 @@ use serde::Serialize;
 
 use super::ca::standing::refuse_withdrawn;
 use super::failure::{Failure, Status};
+use super::issue::Place;
 use super::office::Office;
 use super::output::{self, Format};
 use super::texts::{self, Texts};
@@ -21,7 +24,7 @@ use crate::domain::{
 };
 use crate::personalization::blank;
 use crate::personalization::run::Progress;
-use crate::registry::{CardRecord, PresentedIdentity};
+use crate::registry::{CardRecord, Ending, PresentedIdentity, RegistryError};
 
 /// For whom, which card, and what became of the old one.
 #[derive(Args, Debug)]
@@ -69,8 +72,11 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     let holder = office.cardholder(&order.person).await?;
     refuse_what_is_not_blank(office, &order, &holder).await?;
     refuse_withdrawn(office, AuthorityName::People).await?;
-    let old = end_old(office, &holder, because, invalid_since).await?;
-    let made = issue::make(office, &order, Some(old.id), format).await?;
+    let (old, place) = old_card(office, &holder, because, invalid_since).await?;
+    let made = match issue::make(office, &order, place, format).await {
+        Ok(made) => made,
+        Err(failure) => return Err(only_the_new_is_missing(office, &holder, &order, &old, failure).await?),
+    };
     let state = old.card.state().clone();
     let replaced = office.registry.card(old.id).await?;
     let summary = Summary {
@@ -146,13 +152,13 @@ async fn is_theirs(office: &Office, record: &CardRecord, holder: &Cardholder) ->
     })
 }
 
-/// The card that is replaced, at its end.
-async fn end_old(
+/// The card that is replaced, as it will have ended; one that somebody else may have ends here.
+async fn old_card(
     office: &Office,
     holder: &Cardholder,
     because: Option<Because>,
     invalid_since: Option<Timestamp>,
-) -> Result<CardRecord, Failure> {
+) -> Result<(CardRecord, Place), Failure> {
     let cards = office.registry.cards_of(holder.id).await?;
     let in_use = cards
         .iter()
@@ -172,7 +178,8 @@ async fn end_old(
             Failure::new("no-card", message)
         })?;
         refuse_what_is_too_late(office, &ended, because, invalid_since).await?;
-        return Ok(ended);
+        let place = Place::Ended(ended.id);
+        return Ok((ended, place));
     };
     let Some(because) = because else {
         return Err(Failure::usage(format!(
@@ -181,16 +188,38 @@ async fn end_old(
             holder.mail.as_str()
         )));
     };
-    let command = match because {
-        Because::Lost => CardCommand::ReportLoss { loss: Loss::Lost },
-        Because::Stolen => CardCommand::ReportLoss { loss: Loss::Stolen },
-        Because::Damaged => CardCommand::ReportDamage,
-        Because::Superseded => CardCommand::Revoke { reason: RevocationReason::Superseded },
-    };
-    let now = office.clock.now();
-    let card = office.registry.command_card_since(record.id, command, invalid_since, now).await?;
-    office.observer.tell(&Progress::Recorded(record.id));
-    Ok(CardRecord { card, ..record.clone() })
+    let (command, now) = (because.command(), office.clock.now());
+    if because.is_urgent() {
+        let card = office.registry.command_card_since(record.id, command, invalid_since, now).await?;
+        office.observer.tell(&Progress::Recorded(record.id));
+        return Ok((CardRecord { card, ..record.clone() }, Place::Ended(record.id)));
+    }
+    let event = record.card.decide(command, now).map_err(RegistryError::from)?;
+    let card = record.card.clone().apply(event);
+    let place = Place::InUse(Ending { card: record.id, command, invalid_since });
+    Ok((CardRecord { card, ..record.clone() }, place))
+}
+
+/// A refusal after the old card has ended says so, and what goes on; a half-made card says that of itself.
+async fn only_the_new_is_missing(
+    office: &Office,
+    holder: &Cardholder,
+    order: &issue::Order,
+    old: &CardRecord,
+    failure: Failure,
+) -> Result<Failure, Failure> {
+    let old = office.registry.card(old.id).await?;
+    if old.card.state().is_live() || office.registry.card_of(holder.id).await?.is_some() {
+        return Ok(failure);
+    }
+    let (mail, state) = (holder.mail.as_str(), old.card.state());
+    let since = state.since().map(|since| since.to_string()).unwrap_or_default();
+    Ok(failure.and(&format!(
+        "card {} of {mail} is {} since {since}, and its certificates are revoked; only the new card is missing: issuer replace {mail} {}",
+        which_card::name(&old),
+        state.name(),
+        order.options()
+    )))
 }
 
 /// Nothing that was said of a card which has ended before is dropped silently: what is recorded already may be said again,
@@ -227,6 +256,21 @@ async fn refuse_what_is_too_late(
 }
 
 impl Because {
+    /// What is recorded.
+    const fn command(self) -> CardCommand {
+        match self {
+            Self::Lost => CardCommand::ReportLoss { loss: Loss::Lost },
+            Self::Stolen => CardCommand::ReportLoss { loss: Loss::Stolen },
+            Self::Damaged => CardCommand::ReportDamage,
+            Self::Superseded => CardCommand::Revoke { reason: RevocationReason::Superseded },
+        }
+    }
+
+    /// Whether somebody else may use it: then it is revoked before anything else.
+    const fn is_urgent(self) -> bool {
+        matches!(self, Self::Lost | Self::Stolen)
+    }
+
     /// Whether a card in this state is known to have ended so.
     const fn is_recorded(self, state: &CardState) -> bool {
         match state {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::domain::{CardId, CardKey, Cardholder};
+use crate::registry::Ending;
 
 /// Where a key comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,11 +55,13 @@ pub struct Commission {
     pub chosen_pin: Option<Zeroizing<String>>,
     /// The card in whose place it is.
     pub replaces: Option<CardId>,
+    /// How that one ends, where it is in use until this one is begun.
+    pub ends: Option<Ending>,
 }
 
 impl From<KeyChoice> for Commission {
     fn from(keys: KeyChoice) -> Self {
-        Self { keys, chosen_pin: None, replaces: None }
+        Self { keys, chosen_pin: None, replaces: None, ends: None }
     }
 }
 

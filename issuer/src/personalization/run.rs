@@ -227,7 +227,7 @@ impl Desk<'_> {
         commission: Commission,
     ) -> Result<Attempt<'p>, PersonalizationError> {
         let Prepared { record, identity, assurance, steps, validity } = prepared;
-        let Commission { keys: choice, chosen_pin, replaces } = commission;
+        let Commission { keys: choice, chosen_pin, replaces, ends } = commission;
         let now = self.clock.now();
         let wanted = StoredPlan::new(
             &steps,
@@ -261,7 +261,7 @@ impl Desk<'_> {
             plan.to_text()
         };
         let first = intents(&steps, Stage::Equip);
-        let card = self.registry.begin_attempt(record.id, command, plan_of, &first, now).await?;
+        let card = self.registry.begin_attempt((record.id, ends), command, plan_of, &first, now).await?;
         let number = card.attempts();
         let mut earlier = self.registry.journal(record.id).await?;
         earlier.retain(|entry| entry.attempt < number);

@@ -40,21 +40,36 @@ pub struct AttemptProgress {
     pub intended: Vec<String>,
 }
 
+/// How a card ends for which another one is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    /// Which.
+    pub card: CardId,
+    /// What becomes of it.
+    pub command: CardCommand,
+    /// Since when its keys were not their holder's alone, where known.
+    pub invalid_since: Option<Timestamp>,
+}
+
 impl Registry {
-    /// Opens an attempt at a card: the card's state, the plan, which `plan_of` makes for the attempt's number, and the
-    /// first steps that it intends, as one act.
+    /// Opens an attempt at a card: the end of the card in whose place it comes, if that one is in use until now, the
+    /// card's state, the plan, which `plan_of` makes for the attempt's number, and the first steps that it intends, as one
+    /// act. Where the attempt cannot begin, the other card stays in use.
     ///
     /// # Errors
-    /// As [`Registry::command_card`].
+    /// As [`Registry::command_card`], for both cards.
     pub async fn begin_attempt(
         &self,
-        card: CardId,
+        (card, ends): (CardId, Option<Ending>),
         command: CardCommand,
         plan_of: impl FnOnce(u32) -> String,
         intended: &[String],
         now: Timestamp,
     ) -> Result<Card, RegistryError> {
         self.change(async |change| {
+            if let Some(Ending { card: old, command, invalid_since }) = ends {
+                cards::execute(change, old, command, invalid_since, now).await?;
+            }
             let begun = cards::execute(change, card, command, None, now).await?;
             let attempt = begun.attempts();
             insert_plan(change, card, attempt, &plan_of(attempt)).await?;

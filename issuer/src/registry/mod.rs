@@ -60,7 +60,7 @@ pub use error::RegistryError;
 pub use evidence::ProvenEvent;
 pub use expiring::Expiring;
 pub use former_cards::FormerCard;
-pub use journal::{AttemptProgress, DoneStep};
+pub use journal::{AttemptProgress, DoneStep, Ending};
 pub use key_origins::{AttestationRecord, KeyOriginRecord, PublicKeyHash};
 pub use operations::{Operation, OperationKind};
 pub use outbox::{Due, OutboxItem, OutboxSubject, PublicationTarget};

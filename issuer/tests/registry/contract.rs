@@ -29,7 +29,7 @@ async fn what_was_written_is_there_after_reopening(place: &Place) {
     let card = stock(&first, 5).await;
     let plan_of = |attempt| format!("plan of {attempt}");
     let first_steps = ["PUK".to_owned(), "9A key".to_owned()];
-    first.begin_attempt(card, begin(alice), plan_of, &first_steps, at(2)).await.unwrap();
+    first.begin_attempt((card, None), begin(alice), plan_of, &first_steps, at(2)).await.unwrap();
     let line =
         JournalLine { card, attempt: 1, step: "PUK", phase: JournalPhase::Confirmed, detail: Some("x") };
     first.write_journal(&[line], at(2)).await.unwrap();
