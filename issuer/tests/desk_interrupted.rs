@@ -10,9 +10,15 @@ use desk_support::{Desk, KEYS, extract_certificates, guid_of, open, openssl_veri
 
 /// Starts `issue` and kills it (SIGKILL) as soon as a progress line begins with `moment`.
 fn kill_at(desk: &Desk, locator: &str, moment: &str) {
+    kill_order_at(desk, locator, moment, &[]);
+}
+
+/// Likewise, with more options.
+fn kill_order_at(desk: &Desk, locator: &str, moment: &str, options: &[&str]) {
     let pin_file = desk.text("alice-example.org.pin");
     let mut child = desk
         .command(&["issue", "alice@example.org", "--card", locator, "--transport-pin-file", &pin_file])
+        .args(options)
         .stderr(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
@@ -35,7 +41,8 @@ fn kill_at(desk: &Desk, locator: &str, moment: &str) {
 /// A run that was killed may have come a step further than it was seen to; then the next one keeps what it made.
 fn is_at(line: &str, moment: &str) -> bool {
     let is_kept = |key| line.starts_with(&format!("{key} made before the interruption"));
-    line.starts_with(moment) || moment.strip_suffix(" generated").is_some_and(is_kept)
+    let made = moment.strip_suffix(" generated").or_else(|| moment.strip_suffix(" made here"));
+    line.starts_with(moment) || made.is_some_and(is_kept)
 }
 
 fn picks_up(desk: &Desk, locator: &str) {
@@ -110,6 +117,37 @@ fn a_standard_card_killed_at_any_step_is_finished_by_the_next_run() {
     let desk = Desk::new();
     let locator = desk.standard("alice.card");
     picks_up(&desk, &locator);
+}
+
+#[test]
+fn what_was_ordered_goes_on_as_it_was_unless_something_else_is_asked_for() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    let kinds = || {
+        let shown = desk.json(&["show", "alice@example.org"]);
+        let delivered = shown["keys"].as_array().unwrap().clone();
+        let delivered = delivered.into_iter().filter(|key| key["state"] == "delivered");
+        let origins: Vec<_> = delivered.map(|key| key["origin"].as_str().unwrap().to_owned()).collect();
+        let der = open(&locator).certificate(KEYS[0].1).unwrap().unwrap();
+        (origins, issuer::ca::Certificate::from_der(der).unwrap().public_key().algorithm.oid.to_string())
+    };
+    const RSA: &str = "1.2.840.113549.1.1.1";
+    kill_order_at(&desk, &locator, "9A made here", &["--algorithm", "rsa2048", "--inject"]);
+    let goes_on = ["issue", "alice@example.org", "--card", &locator, "--transport-pin-file", "again.pin"];
+    let done = desk.issuer(&goes_on);
+    let said = &done.expect(0).stderr;
+    assert!(said.contains("goes on where the one before stopped") && said.contains("9E made here"), "{said}");
+    let (origins, algorithm) = kinds();
+    assert_eq!((origins, algorithm.as_str()), (vec!["injected".to_owned(); 4], RSA));
+
+    desk.issuer(&["stock", "return", "alice@example.org", "--card", &locator]).expect(0);
+    kill_order_at(&desk, &locator, "9A made here", &["--inject"]);
+    let other = [&goes_on[..4], &["--inject=false", "--transport-pin-file", "other.pin"]].concat();
+    let done = desk.issuer(&other);
+    assert!(done.expect(0).stderr.contains("9A generated on the card"), "{}", done.stderr);
+    let (origins, algorithm) = kinds();
+    assert!(origins.iter().all(|origin| origin.contains("attested")), "{origins:?}");
+    assert_ne!(algorithm, RSA);
 }
 
 #[test]

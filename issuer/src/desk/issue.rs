@@ -19,7 +19,7 @@ use crate::domain::{
     CardFault, CardId, CardKey, CardRefusal, CardState, Cardholder, CardholderId, Guid, SerialNumber,
 };
 use crate::personalization::PersonalizationError;
-use crate::personalization::plan::{Commission, KeyChoice, KeyOrigin, Step};
+use crate::personalization::plan::{Commission, KeyChoice, KeyOrigin, Step, StoredPlan};
 use crate::personalization::run::{Personalized, Progress};
 use crate::registry::{Ending, PresentedIdentity, RegistryError};
 
@@ -30,7 +30,7 @@ pub struct Order {
     /// Which card.
     pub card: Locator,
     /// What keys.
-    pub keys: KeyChoice,
+    pub keys: KeyWish,
     /// Where the transport PIN goes; the terminal if absent.
     pub transport_pin_file: Option<PathBuf>,
     /// Where the PIN comes from, if the holder chooses it.
@@ -58,15 +58,36 @@ impl Place {
     }
 }
 
+/// What was said of the keys: the rest is as it was begun, or else as usual.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyWish {
+    /// Their algorithm.
+    pub algorithm: Option<KeyAlgorithm>,
+    /// Where they come from.
+    pub origin: Option<KeyOrigin>,
+}
+
+impl KeyWish {
+    /// The keys of a card that was begun so, if it was.
+    fn completed(self, begun: Option<KeyChoice>) -> KeyChoice {
+        let usual = KeyChoice { algorithm: KeyAlgorithm::P256, origin: KeyOrigin::GeneratedOnCard };
+        let as_begun = begun.unwrap_or(usual);
+        KeyChoice {
+            algorithm: self.algorithm.unwrap_or(as_begun.algorithm),
+            origin: self.origin.unwrap_or(as_begun.origin),
+        }
+    }
+}
+
 impl Order {
     /// Which card and which keys, as commands take them; where a PIN comes from or goes to is said anew.
     pub(super) fn options(&self) -> String {
         let locator = self.card.to_string();
         let mut options = format!("--card {}", shlex::try_quote(&locator).unwrap_or((&locator).into()));
-        if self.keys.algorithm == KeyAlgorithm::Rsa2048 {
+        if self.keys.algorithm == Some(KeyAlgorithm::Rsa2048) {
             options.push_str(" --algorithm rsa2048");
         }
-        if self.keys.origin == KeyOrigin::Injected {
+        if self.keys.origin == Some(KeyOrigin::Injected) {
             options.push_str(" --inject");
         }
         options
@@ -117,6 +138,7 @@ pub(super) async fn make(
     let holder = office.cardholder(&order.person).await?;
     let mut card = Card::open(&order.card)?;
     refuse_whoever_has_one(office, &holder, replaces, &mut card).await?;
+    let keys = order.keys.completed(begun(office, &holder).await?);
     let now = office.time_to_sign().await?;
     let mut pin_place = match (&order.pin_by_holder, &order.transport_pin_file) {
         (Some(_), _) => None,
@@ -134,13 +156,13 @@ pub(super) async fn make(
         None => Ok(()),
     };
     let participants = Participants {
-        progress: &mut watched(office, format, order.keys.origin),
+        progress: &mut watched(office, format, keys.origin),
         hand_over_pin: &mut hand_over_pin,
         stop: &|| false,
     };
     let mut desk = bench.desk(office, participants);
     let (replaces, ends) = replaces.parts();
-    let commission = Commission { keys: order.keys, chosen_pin, replaces, ends };
+    let commission = Commission { keys, chosen_pin, replaces, ends };
     let made = desk.personalize(&mut card, &holder, commission).await;
     match made {
         Ok(made) => Ok(made),
@@ -159,6 +181,16 @@ pub(super) fn watched(office: &Office, format: Format, origin: KeyOrigin) -> imp
         }
         observer.tell(&progress);
     }
+}
+
+/// The keys that an interrupted attempt at this person's card was ordered to make.
+async fn begun(office: &Office, holder: &Cardholder) -> Result<Option<KeyChoice>, Failure> {
+    let Some(record) = office.registry.card_of(holder.id).await? else { return Ok(None) };
+    if !matches!(record.card.state(), CardState::BeingPersonalised { .. }) {
+        return Ok(None);
+    }
+    let plan = office.registry.plan(record.id, record.card.attempts()).await?;
+    Ok(plan.as_deref().and_then(StoredPlan::keys_of))
 }
 
 /// Nobody is asked for a PIN or a file in vain.

@@ -221,6 +221,17 @@ impl StoredPlan {
         })
     }
 
+    /// What the registry's plan of a card makes; none where an older program wrote something else.
+    pub fn keys_of(text: &str) -> Option<KeyChoice> {
+        let plan = Self::parse(text)?;
+        let algorithms = [KeyAlgorithm::P256, KeyAlgorithm::Rsa2048];
+        let origins = [KeyOrigin::GeneratedOnCard, KeyOrigin::Injected];
+        Some(KeyChoice {
+            algorithm: algorithms.into_iter().find(|known| known.to_string() == plan.algorithm)?,
+            origin: origins.into_iter().find(|known| known.as_str() == plan.keys)?,
+        })
+    }
+
     /// The validity of the certificates.
     pub(super) const fn validity(&self) -> (Timestamp, Timestamp) {
         (self.not_before, self.not_after)
@@ -327,6 +338,7 @@ mod tests {
         let on_card = KeyOrigin::GeneratedOnCard;
         let begun = planned("Alice", on_card, 0, 1_000_000, 1);
         assert_eq!(StoredPlan::parse(&begun.to_text()).unwrap(), begun);
+        assert_eq!(StoredPlan::keys_of(&begun.to_text()), Some(choice(on_card)));
         assert!(!StoredPlan::makes_other_keys(&begun.to_text(), choice(on_card)));
         assert!(StoredPlan::makes_other_keys(&begun.to_text(), choice(KeyOrigin::Injected)));
         let wanted = planned("Alice", on_card, 5, 1_000_005, 2);

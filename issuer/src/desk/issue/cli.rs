@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 use middleware::secret_source::SecretSource;
 use middleware::{KeyAlgorithm, Locator};
 
-use super::Order;
-use crate::personalization::plan::{KeyChoice, KeyOrigin};
+use super::{KeyWish, Order};
+use crate::personalization::plan::KeyOrigin;
 
 /// For whom, which card, which keys.
 #[derive(Args, Debug)]
@@ -17,13 +17,14 @@ pub struct Arguments {
     /// The card: pcsc:, pcsc:READER, pcsc:serial=N or sim:FILE
     #[arg(long, value_name = "LOCATOR")]
     card: Locator,
-    /// Algorithm of the four keys. Where an interrupted run made others (by this or --inject), all four are made anew, and
-    /// what that run had certified is revoked
-    #[arg(long, value_enum, default_value = "p256")]
-    algorithm: CardKeyAlgorithm,
-    /// Make the keys here and write them into the card, instead of letting the card make them
-    #[arg(long)]
-    inject: bool,
+    /// Algorithm of the four keys; p256 where nothing is said. An interrupted run is gone on with as it was ordered; where
+    /// others are asked for (by this or --inject), all four are made anew, and what that run had certified is revoked
+    #[arg(long, value_enum)]
+    algorithm: Option<CardKeyAlgorithm>,
+    /// Make the keys here and write them into the card, instead of letting the card make them (--inject=false: let it,
+    /// whatever an interrupted run did)
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
+    inject: Option<bool>,
     /// A new file (mode 0600) for the transport PIN; otherwise it is shown once at the terminal
     #[arg(long, value_name = "PATH")]
     transport_pin_file: Option<PathBuf>,
@@ -48,15 +49,16 @@ enum CardKeyAlgorithm {
 impl Arguments {
     /// As an order.
     pub(in crate::desk) fn order(self) -> Order {
-        let algorithm = match self.algorithm {
+        let algorithm = self.algorithm.map(|algorithm| match algorithm {
             CardKeyAlgorithm::P256 => KeyAlgorithm::P256,
             CardKeyAlgorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
-        };
-        let origin = if self.inject { KeyOrigin::Injected } else { KeyOrigin::GeneratedOnCard };
+        });
+        let origin =
+            self.inject.map(|inject| if inject { KeyOrigin::Injected } else { KeyOrigin::GeneratedOnCard });
         Order {
             person: self.person,
             card: self.card,
-            keys: KeyChoice { algorithm, origin },
+            keys: KeyWish { algorithm, origin },
             transport_pin_file: self.transport_pin_file,
             pin_by_holder: self.pin_by_holder.then(|| self.pin_file.unwrap_or(SecretSource::Terminal)),
         }
