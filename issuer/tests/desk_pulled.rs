@@ -411,7 +411,7 @@ async fn a_renewal_that_is_half_done_is_over_with_its_card_and_what_is_left_to_d
         desk.issuer(end).expect(0);
         let checked = desk.issuer(&["check", "--card", &locator]);
         for said in ["over with the card", "old mail", "there is nothing to finish", &wipe] {
-            assert!(checked.expect(4).stdout.contains(said), "{said}: {}", checked.stdout);
+            assert!(checked.expect(0).stdout.contains(said), "{said}: {}", checked.stdout);
         }
         assert!(!checked.stdout.contains("finished first"), "{}", checked.stdout);
         let refused = desk.issuer(&renew);

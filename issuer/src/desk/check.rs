@@ -158,14 +158,18 @@ fn say(view: &View, renew: &str, texts: &Texts) -> Result<(), Failure> {
     });
     let header = [texts.say("checked-column-what", &[]), String::new(), texts.say("checked-column-why", &[])];
     output::table(&header, rows.collect(), &texts.say("checked-nothing", &[]))?;
+    let is_over = view.half_done.as_ref().is_some_and(|open| open.is_over);
     if view.agrees {
+        if is_over {
+            output::line(&texts.say("checked-over", &[("about", &about)]))?;
+        }
         output::line(&texts.say("checked-agrees", &[("about", &about)]))?;
         return view.ended.iter().try_for_each(|when| {
             output::line(&texts.say("checked-ended", &[("when", when), ("command", renew)]))
         });
     }
     let verdict = match view.half_done.as_ref().map(|open| open.kind) {
-        _ if view.half_done.as_ref().is_some_and(|open| open.is_over) => "checked-over",
+        _ if is_over => "checked-over",
         Some(OperationKind::Renewal) => "checked-finish-renewal",
         Some(OperationKind::Unblock) => "checked-finish-unblock",
         Some(OperationKind::Wipe) => "checked-finish-wipe",

@@ -314,6 +314,7 @@ impl From<PersonalizationError> for Failure {
             PersonalizationError::AnotherCard { .. } => "another-card",
             PersonalizationError::NothingToRenew(_) => "nothing-to-renew",
             PersonalizationError::RenewalOpen(_) => "unfinished",
+            PersonalizationError::OutOfUse { .. } => "card-state",
             PersonalizationError::CannotRetire => "unsupported",
             PersonalizationError::RetiredInTheWay(_) => "key-in-the-way",
             PersonalizationError::NoRoomForRetired => "no-room",

@@ -64,17 +64,11 @@ pub(super) fn view(open: &HalfDone, record: &CardRecord, locator: &str) -> HalfD
     HalfDoneView {
         what: open.operation.kind.as_str(),
         since: open.operation.begun_at.to_string(),
-        is_over: is_over(open, record),
+        is_over: open.is_over(record),
         go_on: commands.join(", then "),
         commands,
         kind: open.operation.kind,
     }
-}
-
-/// A wipe is for cards that came back; everything else is for those that somebody uses.
-const fn is_over(open: &HalfDone, record: &CardRecord) -> bool {
-    let is_in_use = matches!(record.card.state(), CardState::Issued { .. } | CardState::OnHold { .. });
-    !is_in_use && !matches!(open.operation.kind, OperationKind::Wipe)
 }
 
 fn go_on(open: &HalfDone, record: &CardRecord, locator: &str) -> Vec<String> {

@@ -155,7 +155,8 @@ async fn explain(
     locator: &Locator,
     error: PersonalizationError,
 ) -> Result<Failure, Failure> {
-    let is_another = matches!(error, PersonalizationError::RenewalOpen(_));
+    let is_another =
+        matches!(error, PersonalizationError::RenewalOpen(_) | PersonalizationError::OutOfUse { .. });
     let failure = Failure::from(error);
     let record = office.registry.card(record.id).await?;
     Ok(match half_done::of(office, &record, &locator.to_string()).await? {

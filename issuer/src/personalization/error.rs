@@ -77,6 +77,14 @@ pub enum PersonalizationError {
         "the card has no certificate for key {0} that could be renewed; issue a new card, or name other keys with --key"
     )]
     NothingToRenew(CardKey),
+    /// Somebody took it out of use while its certificates were renewed.
+    #[error("the card {} meanwhile, at {since}", taken_out_of_use(.state))]
+    OutOfUse {
+        /// The name of its state.
+        state: &'static str,
+        /// Since when.
+        since: jiff::Timestamp,
+    },
     /// Another order would leave a key without its certificate.
     #[error(
         "a renewal of this card was begun at {0} with another order and is half done; nothing was changed"
@@ -181,6 +189,14 @@ impl PersonalizationError {
             Self::Card(CardError::PukBlocked) => Some(CardFault::PukBlocked),
             _ => None,
         }
+    }
+}
+
+fn taken_out_of_use(state: &str) -> String {
+    match state {
+        "on hold" => "was put on hold".to_owned(),
+        "lost" | "stolen" | "damaged" => format!("was reported {state}"),
+        state => format!("was {state}"),
     }
 }
 

@@ -36,6 +36,13 @@ impl HalfDone {
         Ok(Some(Self { operation, order: Some(order), in_hand }))
     }
 
+    /// Whether nobody uses the card any more that it was begun with: then it is over, and nothing is left to finish. A wipe
+    /// is for such cards, everything else for those that somebody uses.
+    pub const fn is_over(&self, record: &CardRecord) -> bool {
+        let is_in_use = matches!(record.card.state(), CardState::Issued { .. } | CardState::OnHold { .. });
+        !is_in_use && !matches!(self.operation.kind, OperationKind::Wipe)
+    }
+
     /// Whether a difference is what the operation leaves behind when it stops in the middle.
     pub fn explains(&self, finding: &Finding) -> bool {
         let Outcome::Differs(disagreement) = &finding.outcome else { return false };

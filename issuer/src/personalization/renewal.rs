@@ -91,6 +91,42 @@ impl Desk<'_> {
         order: &RenewalOrder,
         pin: &Pin,
     ) -> Result<Renewed, PersonalizationError> {
+        let renewed = self.renew_in_use(card, record, holder, order, pin).await;
+        if !matches!(record.card.state(), CardState::Issued { .. }) {
+            return renewed;
+        }
+        let Ok(now) = self.registry.card(record.id).await else { return renewed };
+        match (renewed, now.card.state()) {
+            (renewed, CardState::Issued { .. }) => renewed,
+            // The hold has come after the end, and what is new is held with the card.
+            (Ok(renewed), CardState::OnHold { .. }) => Ok(renewed),
+            (_, state) => {
+                let since = state.since().unwrap_or_else(|| self.clock.now());
+                let error = PersonalizationError::OutOfUse { state: state.name(), since };
+                self.withdraw_undelivered(record).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// What was certified of a card that is out of use, and never reached it, is not left good.
+    async fn withdraw_undelivered(&mut self, record: &CardRecord) -> Result<(), PersonalizationError> {
+        if let Some(open) = self.registry.open_operation(record.id).await?
+            && open.kind == OperationKind::Renewal
+        {
+            self.registry.revoke_undelivered(&open, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    async fn renew_in_use(
+        &mut self,
+        card: &mut Card,
+        record: &CardRecord,
+        holder: &Cardholder,
+        order: &RenewalOrder,
+        pin: &Pin,
+    ) -> Result<Renewed, PersonalizationError> {
         let mut run = self.prepare_renewal(card, record, holder, order, pin).await?;
         self.registry.revoke_undelivered(&run.operation, self.clock.now()).await?;
         let mut serials = Vec::new();

@@ -59,11 +59,7 @@ impl Registry {
     /// # Errors
     /// It is not signed, or is revoked.
     pub async fn confirm_delivery(&self, serial: &SerialNumber, now: Timestamp) -> Result<(), RegistryError> {
-        self.change(async |change| {
-            execute(change, serial, CertificateCommand::ConfirmDelivery, now).await?;
-            Ok(())
-        })
-        .await
+        self.change(async |change| confirm(change, serial, now).await).await
     }
 
     /// Puts a certificate on hold that is on no card that could be: a card's are held with it.
@@ -154,6 +150,15 @@ impl Registry {
         })
         .await
     }
+}
+
+/// Records within a change that a certificate is where it belongs.
+pub(super) async fn confirm(
+    change: &mut Change,
+    serial: &SerialNumber,
+    now: Timestamp,
+) -> Result<(), RegistryError> {
+    execute(change, serial, CertificateCommand::ConfirmDelivery, now).await
 }
 
 /// Stores the bytes to be signed within a change.

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::cards::{load as load_card, record as record_card};
-use super::certificates::{reserve, revoke_if_not};
-use super::database::Registry;
+use super::certificates::{confirm, reserve, revoke_if_not};
+use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::operations::{Operation, end, refuse_overtaken};
 use super::operators::follow_renewal;
@@ -25,12 +25,25 @@ impl Registry {
         now: Timestamp,
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
-            refuse_overtaken(change, of).await?;
-            let card = load_card(change, of.card).await?;
-            if !matches!(card.state(), CardState::Issued { .. }) {
-                return Err(CardRefusal::NotIssued(card.state().name()).into());
-            }
+            refuse_out_of_use(change, of).await?;
             reserve(change, new, now).await
+        })
+        .await
+    }
+
+    /// Records that such a certificate is on its card, as long as the card is in use.
+    ///
+    /// # Errors
+    /// The renewal is in other hands, or the card is no longer in use.
+    pub async fn deliver_renewal(
+        &self,
+        of: &Operation,
+        serial: &SerialNumber,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            refuse_out_of_use(change, of).await?;
+            confirm(change, serial, now).await
         })
         .await
     }
@@ -117,5 +130,14 @@ impl Registry {
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(rows::certificate).collect()
+    }
+}
+
+async fn refuse_out_of_use(change: &mut Change, of: &Operation) -> Result<(), RegistryError> {
+    refuse_overtaken(change, of).await?;
+    let card = load_card(change, of.card).await?;
+    match card.state() {
+        CardState::Issued { .. } => Ok(()),
+        state => Err(CardRefusal::NotIssued(state.name()).into()),
     }
 }

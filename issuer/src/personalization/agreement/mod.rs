@@ -221,9 +221,9 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// Whether nothing differs, and nothing is half done.
+    /// Whether nothing differs, and nothing that is half done is left to finish.
     pub fn holds(&self) -> bool {
-        self.half_done.is_none()
+        self.half_done.as_ref().is_none_or(|open| open.is_over(&self.record))
             && self.findings.iter().all(|finding| !matches!(finding.outcome, Outcome::Differs(_)))
     }
 }

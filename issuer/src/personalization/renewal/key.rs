@@ -65,7 +65,7 @@ impl Desk<'_> {
             (serial, der)
         };
         read_back(&mut card.transaction()?, key, &der, &mut Verification::with(run.pin), self.random)?;
-        self.registry.confirm_delivery(&serial, self.clock.now()).await?;
+        self.registry.deliver_renewal(&run.operation, &serial, self.clock.now()).await?;
         if run.new_keys.is_some() && key != CardKey::DigitalSignature {
             self.registry.supersede(&run.operation, &before.serial, self.clock.now()).await?;
         }
