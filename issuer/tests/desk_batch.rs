@@ -283,3 +283,34 @@ fn a_row_that_names_its_card_gets_that_one() {
     std::fs::write(desk.path("list.csv"), "person\np1@example.org\n").unwrap();
     desk.issuer(&["batch", "list.csv", "--pin-folder", "pins"]).refuses(2, &["name a reader or card"]);
 }
+
+/// Both desks take the rows in the order of the list, so they meet at every one.
+#[test]
+fn two_batches_of_one_list_tell_of_each_others_cards_and_end_none() {
+    let (desk, locators) = prepared(12);
+    let (first, second) = locators.split_at(6);
+    let rows: String = (1..=6).map(|number| format!("p{number}@example.org\n")).collect();
+    std::fs::write(desk.path("list.csv"), format!("person\n{rows}")).unwrap();
+    let start = |cards: &[String]| {
+        let words = [&["--json"], &batch(cards)[..]].concat();
+        desk.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let runs = [first, second].map(start).map(|child| child.wait_with_output().unwrap());
+    for output in &runs {
+        let (stdout, stderr) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!stdout.contains("issuer revoke") && !stderr.contains("issuer revoke"), "{stdout}{stderr}");
+        let rows: serde_json::Value =
+            serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}"));
+        for row in rows.as_array().unwrap() {
+            let is_known = row["result"] == "done" || row["result"] == "already-issued";
+            // Only what the other desk has in hand at this moment is not decided yet.
+            assert!(is_known || row["code"] == "being-made", "{row}: {stderr}");
+        }
+    }
+    let again = desk.json(&batch(first));
+    assert!(again.as_array().unwrap().iter().all(|row| row["result"] == "already-issued"), "{again}");
+    let states = desk.json(&["stock", "list"]);
+    let issued = states.as_array().unwrap().iter().filter(|card| card["state"] == "awaiting activation");
+    assert_eq!(issued.count(), 6, "{states}");
+}

@@ -119,7 +119,10 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
         watcher: &display,
     };
     work(begun_by, &shared, places, arguments.at_once);
-    let entries = shared.queue().entries().to_vec();
+    let mut entries = shared.queue().entries().to_vec();
+    for (row, entry) in rows.iter().zip(&mut entries) {
+        entry.progress = settled(office, row, entry.progress.clone()).await;
+    }
     let fatal = shared.fatal.into_inner().unwrap_or_else(PoisonError::into_inner);
     report::show(&rows, &entries, &unusable, &again(arguments), fatal, format)
 }
@@ -244,6 +247,40 @@ async fn without_card(office: &Office, row: &Row, pins: &Path) -> Result<Progres
 fn pin_file_in_the_way(pins: &Path) -> Progress {
     let why = format!("has no card, but a PIN file lies in {} already: take it away first", pins.display());
     Progress::Refused { code: "exists", why }
+}
+
+/// What another desk made of a row whose person had no card when this batch began; nothing if none did.
+async fn elsewhere(office: &Office, row: &Row) -> Result<Option<Progress>, Failure> {
+    let Some(record) = office.registry.card_of(row.holder.id).await? else { return Ok(None) };
+    Ok(Some(match record.card.state() {
+        CardState::BeingPersonalised { since, .. } => Progress::Refused {
+            code: BEING_MADE,
+            why: format!(
+                "another desk has been making card {} since {since}; this same command asks again whether it is done",
+                which_card::name(&record)
+            ),
+        },
+        _ => with_card(office, row, &record).await?,
+    }))
+}
+
+/// Another desk was quicker with this person.
+const BEING_MADE: &str = "being-made";
+
+/// How far a row is at the end: what another desk was making may be done by now.
+async fn settled(office: &Office, row: &Row, progress: Progress) -> Progress {
+    let was_elsewhere = matches!(progress, Progress::Refused { code: BEING_MADE, .. });
+    if !was_elsewhere && !matches!(progress, Progress::HalfMade { .. } | Progress::Waiting | Progress::Taken)
+    {
+        return progress;
+    }
+    match elsewhere(office, row).await {
+        Ok(Some(now)) if was_elsewhere || matches!(now, Progress::Done { .. }) => now,
+        // That one was given up, and nobody has begun another.
+        Ok(None) if was_elsewhere => Progress::Waiting,
+        // If the registry cannot be asked, it is as it was.
+        _ => progress,
+    }
 }
 
 /// How far the row of somebody is who has a card, or is about to get one.

@@ -124,11 +124,21 @@ impl Shared<'_> {
             }));
         };
         let Some(row) = self.rows.get(index) else { return Ok(Outcome::Ended) };
+        if lying == Lying::Blank
+            && let Some(progress) = super::elsewhere(&hand.office, row).await?
+        {
+            self.watcher.ended(place.name(), row, &progress);
+            self.queue().set(index, progress);
+            return Ok(Outcome::CardUnused);
+        }
         self.watcher.begun(place.name(), row);
         let made = self.personalize(hand, place, card, row, lying).await;
         let (progress, outcome) = match made {
             Ok(made) => (Progress::Done { guid: made.guid, before: false }, Ok(Outcome::Ended)),
-            Err(error) => self.judge(hand, row, error).await,
+            Err(error) => match other_desk_was_quicker(hand, row, lying, &error).await {
+                Some(progress) => (progress, Ok(Outcome::CardUnused)),
+                None => self.judge(hand, row, error).await,
+            },
         };
         self.watcher.ended(place.name(), row, &progress);
         self.queue().set(index, progress);
@@ -201,6 +211,24 @@ impl Shared<'_> {
     pub fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What another desk made of the row after it was looked at here: its card, or the PIN of that.
+async fn other_desk_was_quicker(
+    hand: &Hand,
+    row: &Row,
+    lying: Lying,
+    error: &PersonalizationError,
+) -> Option<Progress> {
+    let is_sign = match error {
+        PersonalizationError::Registry(RegistryError::HasCard { .. }) => true,
+        PersonalizationError::TransportPin(_) => lying == Lying::Blank,
+        _ => false,
+    };
+    if !is_sign {
+        return None;
+    }
+    super::elsewhere(&hand.office, row).await.ok().flatten()
 }
 
 /// The registry's record of the card that lies there, or why there is none.
