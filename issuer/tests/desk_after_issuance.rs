@@ -465,7 +465,10 @@ fn a_returned_card_is_wiped_checked_and_anybodys_again() {
     transaction.change_puk(&factory, &factory).unwrap();
     drop(transaction);
     drop(card);
-    desk.issue("bob@example.org", &locator, &[]);
+    let made =
+        desk.issuer(&["issue", "bob@example.org", "--card", &locator, "--transport-pin-file", "bob.pin"]);
+    let said = &made.expect(0).stderr;
+    assert!(!said.contains("left behind"), "nothing of before is on it: {said}");
     assert_ne!(guid_of(&locator), guid);
     assert_published(&desk, &locator);
 }

@@ -386,6 +386,19 @@ fn offered<'s>(shown: &'s str, what: &str) -> &'s str {
     line.split_whitespace().next().unwrap()
 }
 
+/// A card of SP 800-73-5 alone has no command to move its key 9D.
+#[test]
+fn new_keys_are_offered_only_where_old_mail_stays_readable() {
+    for is_standard in [false, true] {
+        let desk = Desk::new();
+        let locator = if is_standard { desk.standard("alice.card") } else { desk.yubikey("alice.card", &[]) };
+        desk.issue("alice@example.org", &locator, &[]);
+        let shown = led(&desk, &locator, "\n\n");
+        assert!(shown.contains("new certificates for the same keys"), "{shown}");
+        assert_eq!(shown.contains("new keys and certificates"), !is_standard, "{shown}");
+    }
+}
+
 /// Nothing is wiped as if the renewal went on: the card may hold the only key for old mail.
 #[tokio::test]
 async fn a_renewal_that_is_half_done_is_over_with_its_card_and_what_is_left_to_do_is_said() {

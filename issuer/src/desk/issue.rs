@@ -250,9 +250,9 @@ fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String> {
         texts::say(name, &[("key", key.as_str()), ("serial", &serial.to_string())])
     };
     Some(match progress {
-        Progress::Begun { guid, attempt, resumes, .. } => {
-            let name = match (attempt, resumes) {
-                (1, _) => return Some(texts::say("issue-begun", &[("card", &guid.to_string())])),
+        Progress::Begun { guid, attempt, resumes, has_leftovers, .. } => {
+            let name = match (has_leftovers, resumes) {
+                (false, _) => return Some(texts::say("issue-begun", &[("card", &guid.to_string())])),
                 (_, true) => "issue-resumed",
                 (_, false) => "issue-begun-again",
             };

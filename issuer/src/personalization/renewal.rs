@@ -26,6 +26,7 @@ use middleware::{Card, CardIdentity, KeyReference, LastTry, Pin};
 pub use self::order::RenewalOrder;
 use self::order::{RenewalPlan, refuse_import};
 pub(super) use self::order::{in_hand, order_of};
+pub use self::retired::can_retire;
 use self::retired::retired_before;
 pub(super) use self::retired::retired_in_journal;
 use super::error::PersonalizationError;

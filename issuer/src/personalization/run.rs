@@ -39,6 +39,8 @@ pub enum Progress {
         attempt: u32,
         /// Whether what an earlier attempt confirmed is kept; otherwise an attempt above 1 starts over.
         resumes: bool,
+        /// Whether something that an earlier attempt left may be on the card, or certified; nothing is on one that was wiped.
+        has_leftovers: bool,
         /// How many steps there are.
         steps: usize,
     },
@@ -290,7 +292,13 @@ impl Desk<'_> {
             initial_pin,
             replaces,
         };
-        (self.progress)(Progress::Begun { guid: attempt.guid, attempt: number, resumes, steps: steps.len() });
+        (self.progress)(Progress::Begun {
+            guid: attempt.guid,
+            attempt: number,
+            resumes,
+            has_leftovers: attempt.record.card.guid().is_some(),
+            steps: steps.len(),
+        });
         Ok(attempt)
     }
 

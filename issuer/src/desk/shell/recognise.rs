@@ -9,6 +9,7 @@ use crate::desk::ways;
 use crate::desk::{texts, which_card};
 use crate::domain::{CardAction, CardState, Cardholder, Guid, Usability};
 use crate::personalization::blank;
+use crate::personalization::renewal::can_retire;
 use crate::registry::{CardRecord, EmulatedCards, OperationKind, PresentedIdentity};
 
 /// A card in a reader.
@@ -25,6 +26,8 @@ pub(super) enum Seen {
         half_done: Option<Box<HalfDoneView>>,
         /// Whether the card takes no PIN any more.
         pin_blocked: bool,
+        /// Whether it can have a new key 9D and keep the old one.
+        can_retire: bool,
     },
     /// Nobody's, and nothing is on it.
     Blank {
@@ -93,7 +96,11 @@ pub(super) async fn look(office: &Office, locator: &Locator) -> Result<(String, 
     let other_guid = (is_issued && record.card.guid() != guid).then_some(shown);
     let half_done = half_done::of(office, &record, "LOCATOR").await?.map(Box::new);
     let pin_blocked = is_issued && card.transaction()?.pin_status()? == PinStatus::Blocked;
-    Ok((name, Seen::Known { record: Box::new(record), holder, other_guid, half_done, pin_blocked }))
+    let can_retire = can_retire(&identity);
+    Ok((
+        name,
+        Seen::Known { record: Box::new(record), holder, other_guid, half_done, pin_blocked, can_retire },
+    ))
 }
 
 fn name(identity: &CardIdentity) -> String {
@@ -108,7 +115,7 @@ impl Seen {
     /// What it is, in a sentence or two.
     pub(super) fn described(&self, name: &str) -> Vec<String> {
         match self {
-            Self::Known { record, holder, other_guid, half_done, pin_blocked } => {
+            Self::Known { record, holder, other_guid, half_done, pin_blocked, .. } => {
                 let mut lines = vec![state(record, holder.as_ref(), name)];
                 lines.extend(half_done.as_ref().map(|open| open.sentence()));
                 lines.extend(pin_blocked.then(|| texts::say("shell-pin-blocked", &[])));
@@ -134,7 +141,7 @@ impl Seen {
     /// What can be done with it.
     pub(super) fn offers(&self) -> Vec<Offer> {
         match self {
-            Self::Known { record, holder, half_done, pin_blocked, .. } => {
+            Self::Known { record, holder, half_done, pin_blocked, can_retire, .. } => {
                 let mail = holder.as_ref().map(|holder| holder.mail.as_str());
                 let sets_pin = half_done.as_ref().is_some_and(|open| open.kind == OperationKind::Unblock);
                 // A renewal wants the PIN, too.
@@ -152,7 +159,7 @@ impl Seen {
                 let more = match (mail, record.card.state()) {
                     (Some(mail), CardState::Issued { usability, .. }) => {
                         let takes_pin = *usability != Usability::PinBlocked && !pin_blocked;
-                        of_issued(mail, takes_pin, half_done.as_deref())
+                        of_issued(mail, (takes_pin, *can_retire), half_done.as_deref())
                     }
                     _ => Vec::new(),
                 };
@@ -219,18 +226,23 @@ fn go_on(open: &HalfDoneView) -> Option<Offer> {
 }
 
 /// What an issued card can have done to it that leaves its state.
-fn of_issued(mail: &str, takes_pin: bool, half_done: Option<&HalfDoneView>) -> Vec<Offer> {
+fn of_issued(
+    mail: &str,
+    (takes_pin, can_retire): (bool, bool),
+    half_done: Option<&HalfDoneView>,
+) -> Vec<Offer> {
     let check = Offer::new("way-check", "check --card LOCATOR", Care::Light);
     // What was begun is finished first.
     if !takes_pin || half_done.is_some() {
         return vec![check];
     }
     let renew = format!("renew {mail} --card LOCATOR");
-    vec![
-        Offer::new("way-renew", &renew, Care::Light),
-        Offer::new("way-renew-keys", &format!("{renew} --new-keys"), Care::Light),
-        check,
-    ]
+    let mut offers = vec![Offer::new("way-renew", &renew, Care::Light)];
+    if can_retire {
+        offers.push(Offer::new("way-renew-keys", &format!("{renew} --new-keys"), Care::Light));
+    }
+    offers.push(check);
+    offers
 }
 
 /// A known card and its state, in a sentence.

@@ -52,6 +52,11 @@ impl Desk<'_> {
     }
 }
 
+/// Whether the card has a command to move a key, so that a new key 9D does not destroy the old one.
+pub fn can_retire(identity: &CardIdentity) -> bool {
+    identity.version.is_some_and(|version| version >= (5, 7, 0))
+}
+
 /// How many retired keys the card has, where its key 9D shall become the next.
 pub(super) fn retired_before(
     transaction: &mut Transaction<'_>,
@@ -61,7 +66,7 @@ pub(super) fn retired_before(
     if order.new_keys.is_none() || !order.keys.contains(&CardKey::KeyManagement) {
         return Ok(None);
     }
-    if identity.version.is_none_or(|version| version < (5, 7, 0)) {
+    if !can_retire(identity) {
         return Err(PersonalizationError::CannotRetire);
     }
     let count = transaction.retired_with_certificates()?;
