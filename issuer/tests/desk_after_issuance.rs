@@ -5,7 +5,7 @@ mod desk_support;
 
 use std::time::Duration;
 
-use desk_support::{Desk, KEYS, extract_certificates, guid_of, open, openssl_verify, pin};
+use desk_support::{Desk, KEYS, begin_of, extract_certificates, guid_of, open, openssl_verify, pin};
 use issuer::ca::Certificate;
 use issuer::ca::possession::KeyManagementChallenge;
 use middleware::remote_unblock::PendingUnblock;
@@ -372,7 +372,7 @@ fn a_lost_card_is_replaced_and_what_becomes_of_old_mail_is_said() {
         "nobody is left without"
     );
     let summary =
-        desk.json(&[&replace[..], &["--because", "lost", "--invalid-since", "2026-11-20"]].concat());
+        desk.json(&[&replace[..], &["--because", "lost", "--invalid-since", &begin_of(&old)]].concat());
     assert!(summary["old_mail"].as_str().unwrap().contains("by nobody"), "{summary}");
     assert_eq!(summary["old_state"], "replaced");
     let listed = desk.json(&["stock", "list"]);
@@ -431,8 +431,10 @@ fn what_cannot_be_recorded_of_a_revoked_card_is_refused_by_name() {
 #[test]
 fn since_when_keys_were_not_their_holders_is_said_once() {
     let desk = Desk::new();
-    issued(&desk, &desk.yubikey("alice.card", &[]), &[]);
-    let since = ["--invalid-since", "2026-11-01"];
+    let old = desk.yubikey("alice.card", &[]);
+    issued(&desk, &old, &[]);
+    let begin = begin_of(&old);
+    let since = ["--invalid-since", &begin];
     desk.issuer(&[&["mark", "alice@example.org", "lost"][..], &since].concat()).expect(0);
     let new = desk.yubikey("new.card", &[]);
     let replace = ["replace", "alice@example.org", "--because", "lost", "--card", &new];
@@ -440,7 +442,7 @@ fn since_when_keys_were_not_their_holders_is_said_once() {
     let other = desk.issuer(&[&replace[..], &["2026-11-02"]].concat());
     other.refuses(1, &["is lost since", "cannot be recorded any more", "without --invalid-since"]);
     // What is recorded so may be said again.
-    desk.issuer(&[&replace[..], &["2026-11-01"]].concat()).expect(0);
+    desk.issuer(&[&replace[..], &[&begin]].concat()).expect(0);
 }
 
 #[test]

@@ -57,6 +57,8 @@ fn a_card_that_works_or_is_broken_stays_in_use_until_the_new_one_can_be_begun() 
         with_wrong_passphrase(&desk, because, &new).refuses(1, &["passphrase"]);
         let future = [&TRANSPORT[..], &["--invalid-since", "2999-01-01"]].concat();
         replace(&desk, because, &new, &future).refuses(1, &["2999"]);
+        let early = [&TRANSPORT[..], &["--invalid-since", "1999-01-01"]].concat();
+        replace(&desk, because, &new, &early).refuses(1, &["before there was a key"]);
         assert_eq!(states(&desk), before, "{because}");
     }
     let import = ["staff", "import", "staff.csv", "--apply", "--leavers-at-most", "9"];

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::failure::{Failure, Status};
+use super::invalidity_date::refuse_before_there_was_a_key;
 use super::office::Office;
 use super::output::{self, Format};
 use super::{texts, ways, which_card};
@@ -123,6 +124,8 @@ async fn carry_out(
     invalid_since: Option<Timestamp>,
     format: Format,
 ) -> Result<Status, Failure> {
+    let certificates = office.registry.certificates_of_card(record.id).await?;
+    refuse_before_there_was_a_key(&certificates, invalid_since)?;
     let was_handed_out = record.card.state().is_live();
     let card =
         office.registry.command_card_since(record.id, command, invalid_since, office.clock.now()).await?;

@@ -21,7 +21,7 @@
 //! - [`pin_letter`]: a transport PIN on paper, to be folded.
 //! - `card_keys`: the keys of a card, and where they came from.
 //! - `holder_pin`: a PIN that its holder types at the desk; `half_done`: what was begun with a card and is not done;
-//!   `in_use`: what is done with a card in use, and why with no other.
+//!   `invalidity_date`: since when a key was not its holder's alone; `in_use`: what is done with a card in use, and why with no other.
 //! - [`which_card`]: which card somebody means; [`ways`]: what can be done with it and undone.
 
 pub mod actions;
@@ -54,6 +54,7 @@ mod half_done;
 mod holder_pin;
 mod in_use;
 pub mod init;
+mod invalidity_date;
 pub mod issue;
 mod key_file;
 pub mod life_cycle;

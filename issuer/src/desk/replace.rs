@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::ca::standing::refuse_withdrawn;
 use super::failure::{Failure, Status};
+use super::invalidity_date::refuse_before_there_was_a_key;
 use super::issue::Place;
 use super::office::Office;
 use super::output::{self, Format};
@@ -188,6 +189,8 @@ async fn old_card(
             holder.mail.as_str()
         )));
     };
+    let certificates = office.registry.certificates_of_card(record.id).await?;
+    refuse_before_there_was_a_key(&certificates, invalid_since)?;
     let (command, now) = (because.command(), office.clock.now());
     if because.is_urgent() {
         let card = office.registry.command_card_since(record.id, command, invalid_since, now).await?;

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::failure::{Failure, Status};
+use super::invalidity_date::refuse_before_there_was_a_key;
 use super::office::Office;
 use super::output::{self, Format};
 use super::texts;
 use crate::clock::Clock;
 use crate::domain::{Act, Cardholder, GuardedAct, Permission, RevocationReason, SerialNumber};
-use crate::registry::Approved;
+use crate::registry::{Approved, CertificateRecord};
 
 /// What `revoke` was told.
 pub struct Order {
@@ -106,6 +107,8 @@ async fn revoke(
         );
         return Err(Failure::new("unknown-person", message));
     };
+    let of_key = certificates_of_key(office, &certificate).await?;
+    refuse_before_there_was_a_key(&of_key, order.invalid_since)?;
     let serial = certificate.serial;
     if certificate.profile.starts_with("issuing-authority") || certificate.profile == "root" {
         let details = format!("{serial} {}", order.reason.as_str());
@@ -129,6 +132,21 @@ async fn revoke(
     report(&summary, &sentence, format)
 }
 
+/// A certificate, and those of before for the same key of its card: the key may be older than its newest certificate.
+async fn certificates_of_key(
+    office: &Office,
+    certificate: &CertificateRecord,
+) -> Result<Vec<CertificateRecord>, Failure> {
+    let mut all = vec![certificate.clone()];
+    if let Some((card, _)) = certificate.card {
+        let others = office.registry.certificates_of_card(card).await?.into_iter();
+        all.extend(
+            others.filter(|other| (other.card, other.card_key) == (certificate.card, certificate.card_key)),
+        );
+    }
+    Ok(all)
+}
+
 async fn revoke_person(
     office: &Office,
     order: &Order,
@@ -137,6 +155,8 @@ async fn revoke_person(
     format: Format,
 ) -> Result<Status, Failure> {
     let registry = &office.registry;
+    let certificates = registry.certificates_of(holder.id).await?;
+    refuse_before_there_was_a_key(&certificates, order.invalid_since)?;
     let revoking = registry.revoke_cardholder(holder.id, order.reason, order.invalid_since, now);
     let done = registry.spending(approved, now, revoking).await?;
     let mail = holder.mail.as_str();

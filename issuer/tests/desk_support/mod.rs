@@ -291,6 +291,12 @@ pub fn open(locator: &str) -> Card {
     Card::open(&locator.parse::<Locator>().unwrap()).unwrap()
 }
 
+/// When its first certificates begin, as commands take it.
+pub fn begin_of(locator: &str) -> String {
+    let der = open(locator).certificate(KeyReference::DigitalSignature).unwrap().unwrap();
+    issuer::ca::Certificate::from_der(der).unwrap().not_before().to_string()
+}
+
 pub fn guid_of(locator: &str) -> Guid {
     Guid::new(open(locator).identity().unwrap().guid.unwrap())
 }

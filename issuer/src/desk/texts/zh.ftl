@@ -500,6 +500,7 @@ failed-stopped = 按要求停在一个已完成的步骤之后。
 failed-has-card = 此人已有卡。
 failed-has-card-half-made = 正在为 { $mail } 制作另一张卡（{ $card }）；请完成那一张，或放弃它：issuer revoke { $mail } --reason cessation-of-operation。
 failed-has-card-on-hold = { $mail } 已有卡 { $card }，现已冻结；请解除冻结（issuer release { $mail }），或用另一张卡代替它：issuer replace { $mail } --because lost --card LOCATOR。
+failed-invalidity-date = { $since } 早于此事所涉的第一张证书的开始时间（{ $begin }），那时还没有这个密钥。没有任何改动；最早的日期是 --invalid-since { $begin }，也可以不给出。
 failed-has-card-already = { $mail } 已有卡 { $card }；请为它签发新证书（issuer renew { $mail } --card LOCATOR），或用另一张卡代替它：issuer replace { $mail } --because superseded --card LOCATOR（或 lost、stolen、damaged）。
 failed-card-taken = 卡片（{ $card }）早已登记。
 failed-mail-taken = 这个邮件地址已为 { $name } 登记。
