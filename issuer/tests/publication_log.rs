@@ -157,9 +157,16 @@ async fn published_files_of_before_are_named() {
     desk.issuer(&["publish"]).expect(0);
     let verify = || desk.issuer(&["audit", "verify", "--published", "public"]);
     verify().expect(0);
-    let after = readers_have(&desk);
+    let (after, checkpoint) = (readers_have(&desk), desk.path("public/audit/checkpoint.txt"));
+    // Cut off between its CRLs and its checkpoint, a publication is ahead of that, and nothing is wrong with it.
+    let earlier = std::fs::read(&checkpoint).unwrap();
+    desk.issuer(&["publish"]).expect(0);
+    let newest = std::fs::read(&checkpoint).unwrap();
+    std::fs::write(&checkpoint, earlier).unwrap();
+    verify().expect(0);
+    std::fs::write(&checkpoint, newest).unwrap();
     for (folder, words) in [
-        ("crl", &["has the number 0x01", "number 0x02 of people was published there"][..]),
+        ("crl", &["has the number 0x01", "number 0x03 of people was published there"][..]),
         ("ocsp", &["the OCSP answer about", "says good", "the CRLs beside it say otherwise"]),
     ] {
         for (file, contents) in before.iter().filter(|(file, _)| file.parent().unwrap().ends_with(folder)) {
@@ -229,6 +236,10 @@ async fn a_published_crl_without_a_revocation_that_the_log_tells_is_named() {
     let found = desk.issuer(&["audit", "verify", "--published", "public"]);
     found.expect(4);
     assert!(found.stdout.contains(&format!("does not revoke {serial}")), "{}", found.stdout);
+    // A copy of the checkpoint says nothing about CRLs.
+    std::fs::create_dir_all(desk.path("copy/audit")).unwrap();
+    std::fs::copy(desk.path("public/audit/checkpoint.txt"), desk.path("copy/audit/checkpoint.txt")).unwrap();
+    desk.issuer(&["audit", "verify", "--published", "copy"]).expect(0);
     desk.issuer(&["publish"]).expect(0);
     desk.issuer(&["audit", "verify", "--published", "public"]).expect(0);
 }

@@ -91,7 +91,7 @@ impl Run<'_> {
                     behind.insert(key.name);
                 }
             }
-            if directory.contradiction(identifier)?.is_some() {
+            if !behind.contains(&key.name) && directory.contradiction(identifier)?.is_some() {
                 behind.insert(key.name);
             }
         }
