@@ -39,7 +39,7 @@ use super::output::Format;
 use super::which_card;
 use crate::domain::{Actor, AuthorityName, CardState, Cardholder};
 use crate::personalization::plan::{KeyChoice, KeyOrigin, StoredPlan};
-use crate::registry::CardRecord;
+use crate::registry::{CardRecord, RegistryUrl};
 
 /// What `batch` is told.
 #[derive(Args, Debug)]
@@ -64,7 +64,8 @@ pub struct Arguments {
     /// How long to wait for the next card; otherwise until Ctrl-C
     #[arg(long, value_name = "SECONDS")]
     wait: Option<u64>,
-    /// How many cards that are in no reader of their own are worked on at the same time; otherwise eight for each processor
+    /// How many cards that are in no reader of their own are worked on at the same time; otherwise eight for each processor,
+    /// or eight at a registry that desks share
     #[arg(long, value_name = "N")]
     at_once: Option<NonZero<usize>>,
 }
@@ -130,12 +131,18 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
 /// How many emulated or single cards are worked on at once for each processor: they wait for the disk most of their time,
 /// and those who wait together share what they wait for.
 const HANDS: usize = 8;
+/// The same at a server, whatever the processors: each hand has up to four connections there, a server has a hundred as it
+/// comes (PostgreSQL, max_connections), and other desks want theirs.
+const HANDS_AT_SERVER: usize = 8;
 
 /// Every reader has somebody of its own; emulated cards and single ones share `at_once` of them.
 fn work(begun_by: BegunBy<'_>, shared: &Shared<'_>, places: Vec<Place>, at_once: Option<NonZero<usize>>) {
     let (readers, single): (Vec<_>, Vec<_>) = places.into_iter().partition(Place::is_reader);
-    let processors = || std::thread::available_parallelism().map_or(1, NonZero::get);
-    let hands = at_once.map_or_else(|| processors() * HANDS, NonZero::get).min(single.len());
+    let unless_said = || match begun_by.surroundings.registry {
+        Some(RegistryUrl::Postgres(_)) => HANDS_AT_SERVER,
+        _ => HANDS * std::thread::available_parallelism().map_or(1, NonZero::get),
+    };
+    let hands = at_once.map_or_else(unless_said, NonZero::get).min(single.len());
     // The first of the list is taken first.
     let single: Mutex<Vec<_>> = Mutex::new(single.into_iter().rev().collect());
     let next = &|| single.lock().unwrap_or_else(PoisonError::into_inner).pop();
