@@ -203,6 +203,9 @@ fn a_gap_between_a_delta_and_the_published_base_is_refused() {
     assert_eq!(desk.refusal(6, vec![gap]), expected);
     let follows = desk.delta(6, 4, &[]);
     desk.publish(6, vec![follows]).unwrap();
+    // Who has a newer one than the base may add the delta to it too (RFC 5280 section 5.2.4 (c)).
+    let newer = desk.delta(7, 3, &[]);
+    desk.publish(7, vec![newer]).unwrap();
     let back = desk.delta(5, 4, &[]);
     assert!(matches!(desk.refusal(5, vec![back]), CrlRefusal::NumberDoesNotGrow { .. }));
 }

@@ -77,7 +77,7 @@ impl NewAnswers {
     ///
     /// # Errors
     /// The sentence that names the certificate.
-    pub(super) fn check(&self, registered: &RegisteredRevocations) -> Result<(), String> {
+    pub fn check(&self, registered: &RegisteredRevocations) -> Result<(), String> {
         let revoked: BTreeMap<[u8; SERIAL], _> =
             registered.revoked.iter().map(|entry| (key(&entry.serial_number), entry)).collect();
         for (serial, prepared) in &self.0 {

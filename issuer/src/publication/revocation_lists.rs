@@ -147,8 +147,8 @@ impl RevocationLists {
         Ok(())
     }
 
-    /// The complete CRL that a delta starts from: the published one, or the one offered with it. Who has a newer complete
-    /// one than the base does not need the delta, so that with a new one offered the base may be one that was never here.
+    /// The complete CRL that a delta is added to: the one that it starts from, or else the one that readers have beside it,
+    /// which may be newer, but not older (RFC 5280 section 5.2.4 (c)).
     fn base_of<'a>(
         &'a self,
         name: &CrlName,
@@ -161,14 +161,22 @@ impl RevocationLists {
         let published = self.lists.get(&name.base()).map(Vec::as_slice);
         let new = offered.get(&name.base()).copied();
         let elsewhere = new.map(|_| bases.iter().map(Vec::as_slice)).into_iter().flatten();
-        for candidate in [published, new].into_iter().flatten().chain(elsewhere) {
+        let is_usable = |candidate: &[u8], is_right: &dyn Fn(&[u8]) -> bool| -> Result<bool, CrlRefusal> {
             let view = CrlView::from_der(candidate)?;
-            if view.number().is_some_and(|number| number == base)
+            Ok(view.number().is_some_and(|number| is_right(&number))
                 && view.authority_key_identifier() == delta.authority_key_identifier()
-                && view.distribution_point() == delta.distribution_point()
-            {
+                && view.distribution_point() == delta.distribution_point())
+        };
+        for candidate in [published, new].into_iter().flatten().chain(elsewhere) {
+            if is_usable(candidate, &|number| number == base)? {
                 return Ok(candidate);
             }
+        }
+        let is_not_older = |number: &[u8]| (number.len(), number) >= (base.len(), base.as_slice());
+        if let Some(beside) = new.or(published)
+            && is_usable(beside, &is_not_older)?
+        {
+            return Ok(beside);
         }
         let number = published.map(CrlView::from_der).transpose()?.and_then(|crl| crl.number());
         Err(CrlRefusal::OtherBase {

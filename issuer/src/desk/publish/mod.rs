@@ -4,13 +4,15 @@
 //!   `revocation_lists`: the CRLs of one authority; `log_check`: what they are made from, beside the log.
 //! - `root_list`: the root's CRL, carried from the machine that has its key.
 //! - [`targets`]: where is published, what is remembered of it, `issuer target`.
-//! - `to_directory`, `to_ldap`: one target, worked off. - `turn`: one run after the other.
+//! - `to_directory`, `to_ldap`: one target, worked off; `offer`: CRLs and OCSP answers for a directory.
+//! - `turn`: one run after the other.
 //!
 //! What changed was committed before, with its rows in the outbox; so was what is signed here. A target that is not
 //! reached keeps its rows, and the others do not wait for it.
 
 pub(in crate::desk) mod cli;
 mod log_check;
+mod offer;
 mod report;
 pub(in crate::desk) mod revocation_lists;
 mod root_list;

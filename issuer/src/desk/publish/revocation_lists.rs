@@ -82,7 +82,7 @@ impl Signing<'_> {
         let end = authority.certificate().not_after();
         let next_update = self.now.saturating_add(lifetime(name)).unwrap_or(self.now).min(end);
         let identifier = authority.certificate().subject_key_identifier();
-        let known = self.known(key, identifier).await?;
+        let known = kept_lists(self.office, key, identifier).await?;
         // First the number: whatever the log tells before it is in its CRLs.
         let number = self.office.registry.reserve_crl_number(name, self.now, next_update).await?;
         let complete = CrlName::complete(identifier, None).file();
@@ -120,18 +120,25 @@ impl Signing<'_> {
         let registered = RegisteredRevocations { number, revoked };
         Ok(Some(NewLists { crls, bases, known, registered, summary }))
     }
+}
 
-    /// The newest CRLs that were signed, by the names of their files.
-    async fn known(&self, key: &AuthorityKey, identifier: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-        let prefix = hex::encode(identifier);
-        let mut known = self.office.registry.crl_parts(key.name).await?;
-        known.retain(|(file, _)| file.starts_with(&prefix));
-        if key.is_current {
-            let complete = self.office.registry.newest_crl(key.name).await?;
-            known.extend(complete.map(|complete| (CrlName::complete(identifier, None).file(), complete.crl)));
-        }
-        Ok(known)
+/// The newest CRLs of a key that were signed and kept: names of files, and DER.
+///
+/// # Errors
+/// The registry.
+pub(super) async fn kept_lists(
+    office: &Office,
+    key: &AuthorityKey,
+    identifier: &[u8],
+) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let prefix = hex::encode(identifier);
+    let mut kept = office.registry.crl_parts(key.name).await?;
+    kept.retain(|(file, _)| file.starts_with(&prefix));
+    if key.is_current {
+        let complete = office.registry.newest_crl(key.name).await?;
+        kept.extend(complete.map(|complete| (CrlName::complete(identifier, None).file(), complete.crl)));
     }
+    Ok(kept)
 }
 
 /// The CRLs of one authority and number, in the making.
@@ -173,8 +180,8 @@ impl Lists<'_> {
         Ok(())
     }
 
-    /// The complete one that readers have. A delta alone starts from the newest that was signed: a directory that is behind
-    /// it is told so when its turn comes, and the others do not wait for it.
+    /// The complete one that readers have. A delta alone starts from the newest that was signed: a target that is behind it
+    /// is given that one too.
     fn base(&self, name: &CrlName) -> Result<Option<Vec<u8>>, Failure> {
         if self.deltas == DeltaCrls::Omitted {
             return Ok(None);
@@ -241,7 +248,7 @@ fn u64_of(number: Option<Vec<u8>>) -> Option<u64> {
     (number.len() <= 8).then(|| number.iter().fold(0_u64, |value, octet| value << 8 | u64::from(*octet)))
 }
 
-fn ca_entry(
+pub(super) fn ca_entry(
     entry: &registry::RevokedCertificate,
     warnings: &mut Vec<String>,
 ) -> Result<RevokedCertificate, Failure> {

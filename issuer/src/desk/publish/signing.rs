@@ -14,7 +14,7 @@ use crate::ca::crl::view::CrlView;
 use crate::ca::profile::status_services::OcspService;
 use crate::ca::{Certificate, SerialNumber};
 use crate::domain::AuthorityName;
-use crate::publication::{NewAnswers, Publication, PublishedDirectory, RegisteredRevocations, check_lists};
+use crate::publication::{NewAnswers, Publication, PublishedDirectory, check_lists};
 use crate::registry::{AuthorityKey, Registry, SignedCrls};
 
 /// What was signed for a publication, or is taken from the registry.
@@ -25,9 +25,13 @@ pub(super) struct News {
     pub(super) authorities: Vec<Certificate>,
     /// Their earlier certificates, and those between them and others.
     pub(super) further: Vec<Certificate>,
-    pub(super) crls: Vec<Vec<u8>>,
+    /// The keys of those authorities.
+    pub(super) keys: Vec<AuthorityKey>,
+    /// Complete CRLs and all that goes with them, by the subjectKeyIdentifier of their authority; those of other authorities
+    /// the registry has.
+    pub(super) crls: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
     pub(super) bases: Vec<Vec<u8>>,
-    pub(super) registered: BTreeMap<Vec<u8>, RegisteredRevocations>,
+    /// OCSP answers, likewise.
     pub(super) answers: BTreeMap<Vec<u8>, NewAnswers>,
     pub(super) ends: Vec<End>,
     pub(super) summaries: Vec<CrlSummary>,
@@ -60,12 +64,13 @@ impl News {
             }
             news.ends.extend(ends_of(&office.registry, key.name, &certificate, now).await?);
             news.authorities.push(certificate);
-            for further in [key.earlier, key.given, key.received].concat() {
+            for further in [&key.earlier, &key.given, &key.received].into_iter().flatten().cloned() {
                 let further = Certificate::from_der(further)?;
                 if further.not_after() >= now && !news.further.contains(&further) {
                     news.further.push(further);
                 }
             }
+            news.keys.push(key);
         }
         let authorities = &news.authorities;
         news.further.retain(|further| !authorities.contains(further));
@@ -81,7 +86,10 @@ impl News {
     ) -> Result<(), Failure> {
         let newest = if root.is_current { office.registry.newest_crl(root.name).await? } else { None };
         let end = newest.as_ref().and_then(|newest| CrlView::from_der(&newest.crl).ok()?.next());
-        self.crls.extend(newest.filter(|_| end.is_some_and(|end| end > now)).map(|newest| newest.crl));
+        if let Some(newest) = newest.filter(|_| end.is_some_and(|end| end > now)) {
+            let key = Certificate::from_der(root.certificate.clone())?.subject_key_identifier().to_vec();
+            self.crls.insert(key, vec![newest.crl]);
+        }
         Ok(())
     }
 
@@ -110,15 +118,8 @@ pub(super) async fn sign(
     };
     let signing = Signing { office, passphrase: &passphrase, published, now };
     let mut news = News::of_registry(office, now).await?;
-    for own in office.registry.authority_keys().await? {
+    for own in news.keys.clone() {
         let certificate = Certificate::from_der(own.certificate.clone())?;
-        if !own.is_current && certificate.not_after() < now {
-            continue;
-        }
-        // Its own home makes its CRLs.
-        if is_elsewhere(office, &own).await? {
-            continue;
-        }
         if own.name == AuthorityName::Root && !is_at_hand(&office.home, own.name, &certificate)? {
             news.of_absent_root(office, &own, now).await?;
             continue;
@@ -129,12 +130,14 @@ pub(super) async fn sign(
         if let Some(preparation) = &mut preparation {
             let revoked = &new.registered.revoked;
             let answers = preparation.answers(&own, &passphrase, revoked, published).await?;
+            answers.check(&new.registered).map_err(|reason| Failure::new("malformed", reason))?;
             news.answers.insert(key.clone(), answers);
         }
         news.summaries.push(new.summary);
-        news.crls.extend(new.crls.into_iter().map(|(_, crl)| crl));
         news.bases.extend(new.bases);
-        news.registered.insert(key, new.registered);
+        if extent == Extent::Complete {
+            news.crls.insert(key, new.crls.into_iter().map(|(_, crl)| crl).collect());
+        }
     }
     Ok(news)
 }

@@ -5,15 +5,16 @@ use std::path::Path;
 
 use super::super::failure::Failure;
 use super::report::TargetReport;
+use super::revocation_lists::kept_lists;
 use super::targets::Target;
 use super::{Run, refuse_home};
 use crate::ca::Certificate;
 use crate::ca::crl::name::CrlName;
 use crate::ca::crl::view::CrlView;
-use crate::ca::profile::status_services::OcspService;
 use crate::domain::AuthorityName;
+use crate::publication::retry::retry_at;
 use crate::publication::{Publication, PublishedDirectory};
-use crate::registry::OutboxSubject;
+use crate::registry::{OutboxItem, OutboxSubject};
 
 impl Run<'_> {
     /// Writes whatever is not as it shall be. Everything is checked before; afterwards what was waiting is done.
@@ -22,19 +23,15 @@ impl Run<'_> {
         refuse_home(self.office, path)?;
         let directory = PublishedDirectory::open(path)?;
         let waiting = registry.waiting(target.record.id).await?;
-        let crls = if self.is_pending {
-            let mut names = self.behind(&directory).await?;
-            names.extend(waiting.iter().filter_map(|item| match &item.subject {
-                OutboxSubject::Authority(name) => Some(*name),
-                OutboxSubject::Address(_) => None,
-            }));
-            if waiting.is_empty() && names.is_empty() {
-                return Ok(TargetReport::empty(target));
-            }
-            self.stored_crls(names).await?
-        } else {
-            self.news.crls.clone()
-        };
+        let mut names = if self.is_pending { self.behind(&directory).await? } else { BTreeSet::new() };
+        names.extend(waiting.iter().filter_map(|item| match &item.subject {
+            OutboxSubject::Authority(name) => Some(*name),
+            OutboxSubject::Address(_) => None,
+        }));
+        if self.is_pending && waiting.is_empty() && names.is_empty() {
+            return Ok(TargetReport::empty(target));
+        }
+        let offer = self.offer(&names).await?;
         let certificates = registry.certificates_to_publish(self.now).await?;
         let certificates =
             certificates.into_iter().map(Certificate::from_der).collect::<Result<Vec<_>, _>>()?;
@@ -45,28 +42,35 @@ impl Run<'_> {
             authorities: self.news.authorities.clone(),
             further_authorities: self.news.further.clone(),
             certificates,
-            crls,
+            crls: offer.crls,
             bases: self.news.bases.clone(),
-            // The CRLs were compared with it before they were kept.
-            registered: if self.news.answers.is_empty() {
-                BTreeMap::new()
-            } else {
-                self.news.registered.clone()
-            },
-            answers: self.news.answers.clone(),
+            // They were compared with it before they were kept.
+            registered: BTreeMap::new(),
+            answers: offer.answers,
             not_after: &|issuer, serial| self.news.end_of(issuer, serial),
         })?;
-        registry.outbox_done(&waiting.iter().collect::<Vec<_>>()).await?;
+        let mut troubles: Vec<String> = report
+            .replaced
+            .iter()
+            .map(|file| format!("{} was damaged, and is replaced", file.display()))
+            .collect();
+        let left = |item: &&OutboxItem| matches!(&item.subject, OutboxSubject::Authority(name) if offer.left.contains_key(name));
+        let (left, done): (Vec<_>, Vec<_>) = waiting.iter().partition(left);
+        registry.outbox_done(&done).await?;
+        for item in left {
+            let OutboxSubject::Authority(name) = &item.subject else { continue };
+            let trouble = offer.left.get(name).cloned().unwrap_or_default();
+            registry.outbox_failed(item, &trouble, retry_at(self.now, item.failures)).await?;
+        }
+        let state = if offer.left.is_empty() { "done" } else { "partly" };
+        troubles.extend(offer.left.into_values());
         Ok(TargetReport {
+            state,
             certificates: Some(count),
             written: report.written,
             unchanged: report.unchanged,
             removed: report.removed,
-            troubles: report
-                .replaced
-                .iter()
-                .map(|file| format!("{} was damaged, and is replaced", file.display()))
-                .collect(),
+            troubles,
             ..TargetReport::empty(target)
         })
     }
@@ -74,18 +78,10 @@ impl Run<'_> {
     /// Authorities of which files are missing, or of before those that were signed last: somebody put them there.
     async fn behind(&self, directory: &PublishedDirectory) -> Result<BTreeSet<AuthorityName>, Failure> {
         let mut behind = BTreeSet::new();
-        for key in self.office.registry.authority_keys().await? {
-            let certificate = Certificate::from_der(key.certificate)?;
+        for key in &self.news.keys {
+            let certificate = Certificate::from_der(key.certificate.clone())?;
             let identifier = certificate.subject_key_identifier();
-            if !self.news.authorities.iter().any(|one| one.subject_key_identifier() == identifier) {
-                continue;
-            }
-            let complete = CrlName::complete(identifier, None);
-            let mut stored = self.office.registry.crl_parts(key.name).await?;
-            stored.retain(|(file, _)| file.starts_with(&complete.authority));
-            let newest = self.office.registry.newest_crl(key.name).await?.filter(|_| key.is_current);
-            stored.extend(newest.map(|newest| (complete.file(), newest.crl)));
-            for (file, crl) in stored {
+            for (file, crl) in kept_lists(self.office, key, identifier).await? {
                 let Some(name) = CrlName::parse(&file) else { continue };
                 if is_before(directory.crl(&name)?.as_deref(), &crl) {
                     behind.insert(key.name);
@@ -96,23 +92,6 @@ impl Run<'_> {
             }
         }
         Ok(behind)
-    }
-
-    /// The CRLs of these authorities, as they were signed.
-    async fn stored_crls(&self, names: BTreeSet<AuthorityName>) -> Result<Vec<Vec<u8>>, Failure> {
-        let mut crls = Vec::new();
-        for name in names {
-            if self.office.config.organization.status_services.ocsp == OcspService::Offered {
-                return Err(Failure::new(
-                    "to-be-signed",
-                    "OCSP answers that agree with the new CRLs have to be signed; run issuer publish without --pending",
-                ));
-            }
-            let whole = self.office.registry.newest_crl(name).await?;
-            crls.extend(whole.map(|whole| whole.crl));
-            crls.extend(self.office.registry.crl_parts(name).await?.into_iter().map(|(_, crl)| crl));
-        }
-        Ok(crls)
     }
 }
 
