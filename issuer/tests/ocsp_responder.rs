@@ -229,7 +229,7 @@ fn gnutls_agrees() {
 }
 
 #[test]
-fn answers_to_get_may_be_kept_until_they_end() {
+fn answers_to_get_may_be_kept_for_an_hour_or_as_long_as_is_said() {
     let desk = desk();
     let server = Server::start(&desk, &[]);
     let [alice, _] = certificates(&desk);
@@ -241,7 +241,7 @@ fn answers_to_get_may_be_kept_until_they_end() {
         "{head}"
     );
     for field in [
-        "cache-control: max-age=",
+        "cache-control: max-age=3600, public",
         "no-transform, must-revalidate",
         "expires: ",
         "last-modified: ",
@@ -250,6 +250,14 @@ fn answers_to_get_may_be_kept_until_they_end() {
     ] {
         assert!(head.contains(field), "{field} is not in {head}");
     }
+    let brief = Server::start(&desk, &["--max-age", "60"]);
+    let (head, _) = split(&brief.curl(&format!("/ocsp/{path}"), &[]));
+    assert!(head.contains("cache-control: max-age=60, public"), "{head}");
+    // Never beyond its nextUpdate.
+    let week = Server::start(&desk, &["--max-age", "100000000"]);
+    let (head, _) = split(&week.curl(&format!("/ocsp/{path}"), &[]));
+    let seconds = head.split("max-age=").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    assert!(seconds.parse::<u64>().unwrap() <= 7 * 24 * 3600, "{head}");
     let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned();
     let (again, nothing) =
         split(&server.curl(&format!("/ocsp/{path}"), &["-H", &format!("If-None-Match: {tag}")]));

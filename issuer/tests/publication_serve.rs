@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use base64ct::{Base64Unpadded, Encoding};
 use issuer::ca::{Certificate, Profile};
-use issuer::publication::{Publication, PublishedDirectory, RateLimit, Service, serve, serve_with};
+use issuer::publication::{MAX_AGE, Publication, PublishedDirectory, RateLimit, Service, serve, serve_with};
 use sha1::{Digest, Sha1};
 use support::test_key::TestKey;
 use support::*;
@@ -124,6 +124,7 @@ fn health(site: &Site, at: jiff::Timestamp) -> (u16, serde_json::Value) {
         directory: site.directory.path().to_owned(),
         on_demand: None,
         rate: RateLimit::default(),
+        max_age: MAX_AGE,
         clock: Box::new(Still(at)),
     };
     let server = site.runtime.spawn(serve_with(listener, service, async {

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use getrandom::SysRng;
@@ -26,7 +27,7 @@ use crate::ca::profile::status_services::{DeltaCrls, OcspService};
 use crate::clock::SystemClock;
 use crate::config::{Config, Home};
 use crate::domain::AuthorityName;
-use crate::publication::RateLimit;
+use crate::publication::{self, RateLimit};
 use crate::registry::{EmulatedCards, RegistryUrl};
 
 /// Certification authority and card issuance desk.
@@ -112,6 +113,10 @@ enum Command {
         /// Otherwise 200, and as many as they like from this computer
         #[arg(long, value_name = "N")]
         rate: Option<u32>,
+        /// How many seconds caches may keep a CRL or an OCSP answer without asking again; never beyond its nextUpdate.
+        /// A revocation is hidden in them that long after it was published
+        #[arg(long, value_name = "SECONDS", default_value_t = publication::MAX_AGE.as_secs())]
+        max_age: u64,
     },
     /// The OCSP responder (RFC 6960) that answers what was not prepared; its folder is served by issuer serve
     #[command(after_help = "Example:\n  issuer --home pki ocsp init --folder /srv/ocsp")]
@@ -292,14 +297,15 @@ async fn carry_out(command: Command, surroundings: Surroundings, format: Format)
             let mut office = surroundings.open_to_do(action.permission()).await?;
             action.carry_out(&mut office, format).await
         }
-        Command::Serve { from, listen, ocsp, service_passphrase_file, rate } => {
+        Command::Serve { from, listen, ocsp, service_passphrase_file, rate, max_age } => {
             let source = service_passphrase_file.unwrap_or(SecretSource::Terminal);
             let rate = match rate {
                 None => RateLimit::default(),
                 Some(0) => RateLimit::None,
                 Some(rate) => RateLimit::Everybody(rate),
             };
-            serve::run(from, listen, ocsp.map(|folder| (folder, source)), rate, format).await
+            let limits = (rate, Duration::from_secs(max_age));
+            serve::run(from, listen, ocsp.map(|folder| (folder, source)), limits, format).await
         }
         Command::Ocsp(arguments) => ocsp::run(&surroundings, arguments, format).await,
         Command::Tsa(arguments) => tsa::run(&surroundings, arguments, format).await,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use middleware::secret_source::SecretSource;
 use serde::Serialize;
@@ -27,7 +28,7 @@ pub async fn run(
     directory: PathBuf,
     address: SocketAddr,
     responder: Option<(PathBuf, SecretSource)>,
-    rate: RateLimit,
+    (rate, max_age): (RateLimit, Duration),
     format: Format,
 ) -> Result<Status, Failure> {
     if !directory.is_dir() {
@@ -46,7 +47,7 @@ pub async fn run(
     }
     let on_demand = responder.map(|(folder, source)| open_on_demand(&folder, &source)).transpose()?;
     let (listener, stop) = listen(address, format).await?;
-    let service = Service { directory, on_demand, rate, clock: Box::new(SystemClock) };
+    let service = Service { directory, on_demand, rate, max_age, clock: Box::new(SystemClock) };
     publication::serve_with(listener, service, stop)
         .await
         .map_err(|error| Failure::new("serve", format!("the server stopped: {error}")))?;

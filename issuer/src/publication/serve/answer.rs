@@ -2,7 +2,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -21,11 +21,12 @@ pub(super) struct Server {
     root: PathBuf,
     index: Mutex<Arc<Index>>,
     crls: Arc<CrlFiles>,
+    max_age: Duration,
 }
 
 impl Server {
-    pub(super) fn new(root: PathBuf, crls: Arc<CrlFiles>) -> Self {
-        Self { root, index: Mutex::default(), crls }
+    pub(super) fn new(root: PathBuf, crls: Arc<CrlFiles>, max_age: Duration) -> Self {
+        Self { root, index: Mutex::default(), crls, max_age }
     }
 
     pub(super) fn answer(&self, request: &Parts, now: Timestamp) -> Response<Vec<u8>> {
@@ -67,7 +68,7 @@ impl Server {
             headers.insert(header::LAST_MODIFIED, modified);
         }
         if let Some(CrlState::Whole(Some(next_update))) = crl {
-            keep_until(headers, next_update, now);
+            keep_until(headers, next_update, now, self.max_age);
         }
         answer
     }
@@ -128,11 +129,17 @@ pub(super) fn plain(status: StatusCode, line: &str) -> Response<Vec<u8>> {
     answer
 }
 
-/// As RFC 5019 section 6.2 has it for OCSP: everybody between may keep it as long as it is good.
-fn keep_until(headers: &mut HeaderMap, next_update: Timestamp, now: Timestamp) {
-    let seconds = next_update.as_second().saturating_sub(now.as_second()).max(0);
-    let control = format!("max-age={seconds}, public, no-transform, must-revalidate");
-    if let Ok(control) = HeaderValue::from_str(&control) {
+/// How long everybody between may keep what is good until its nextUpdate (RFC 5019 section 6.2), but no longer than
+/// `max_age` without asking: what takes its place may be published long before it ends.
+pub(super) fn cache_control(next_update: Timestamp, now: Timestamp, max_age: Duration) -> String {
+    let left = next_update.as_second().saturating_sub(now.as_second());
+    let seconds = u64::try_from(left).unwrap_or_default().min(max_age.as_secs());
+    format!("max-age={seconds}, public, no-transform, must-revalidate")
+}
+
+/// As for OCSP.
+fn keep_until(headers: &mut HeaderMap, next_update: Timestamp, now: Timestamp, max_age: Duration) {
+    if let Ok(control) = HeaderValue::from_str(&cache_control(next_update, now, max_age)) {
         headers.insert(header::CACHE_CONTROL, control);
     }
     let printer = DateTimePrinter::new();

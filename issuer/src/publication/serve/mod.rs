@@ -54,7 +54,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let clock = Box::new(SystemClock);
-    let service = Service { directory, on_demand: None, rate: RateLimit::default(), clock };
+    let service = Service { directory, on_demand: None, rate: RateLimit::default(), max_age: MAX_AGE, clock };
     serve_with(listener, service, stop).await
 }
 
@@ -66,6 +66,8 @@ pub struct Service {
     pub on_demand: Option<OnDemand>,
     /// How often one client may ask.
     pub rate: RateLimit,
+    /// How long caches may keep a CRL or an OCSP answer without asking again, at most.
+    pub max_age: Duration,
     /// By which CRLs and prepared OCSP answers expire.
     pub clock: Box<dyn Clock + Send + Sync>,
 }
@@ -79,15 +81,15 @@ pub async fn serve_with(
     service: Service,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let Service { directory, on_demand, rate, clock } = service;
+    let Service { directory, on_demand, rate, max_age, clock } = service;
     std::fs::read_dir(&directory)?;
     let crls = Arc::new(CrlFiles::new(directory.clone()));
     // What is there when the server begins is missed when it goes.
     let first = Arc::clone(&crls);
     let _ = tokio::task::spawn_blocking(move || first.all()).await;
     let services = Services {
-        files: Arc::new(Server::new(directory.clone(), Arc::clone(&crls))),
-        ocsp: OcspResponder::new(directory, on_demand),
+        files: Arc::new(Server::new(directory.clone(), Arc::clone(&crls), max_age)),
+        ocsp: OcspResponder::new(directory, on_demand, max_age),
         crls,
         buckets: Buckets::new(rate),
         begin: Instant::now(),
@@ -220,6 +222,8 @@ fn is_ocsp_request(headers: &HeaderMap) -> bool {
 const OCSP: &str = "/ocsp";
 /// Where monitors ask.
 const HEALTH: &str = "/health";
+/// How long a revocation that was published may stay hidden in caches, unless told otherwise.
+pub const MAX_AGE: Duration = Duration::from_secs(3600);
 /// How long a request may take to arrive.
 const SLOWEST_BODY: Duration = Duration::from_secs(10);
 /// How long a slow client may hold up the end.

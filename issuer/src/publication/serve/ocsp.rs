@@ -2,6 +2,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use base64ct::{Base64, Base64Unpadded, Encoding};
@@ -10,6 +11,7 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
+use super::answer::cache_control;
 use super::index::Revision;
 use crate::ca::Certificate;
 use crate::ca::ocsp::request::LONGEST;
@@ -23,6 +25,7 @@ pub(super) struct OcspResponder {
     root: PathBuf,
     known: Mutex<Arc<Known>>,
     on_demand: Option<OnDemand>,
+    max_age: Duration,
 }
 
 /// What was published when it was last looked at.
@@ -33,8 +36,8 @@ struct Known {
 }
 
 impl OcspResponder {
-    pub(super) fn new(root: PathBuf, on_demand: Option<OnDemand>) -> Self {
-        Self { root, known: Mutex::default(), on_demand }
+    pub(super) fn new(root: PathBuf, on_demand: Option<OnDemand>, max_age: Duration) -> Self {
+        Self { root, known: Mutex::default(), on_demand, max_age }
     }
 
     /// The answer to a GET: the request is the rest of the path, base64, percent-encoded.
@@ -43,7 +46,7 @@ impl OcspResponder {
             return error(ResponseStatus::MalformedRequest);
         };
         let mut answer = match self.answer(&request, now) {
-            Ok(Answer::Prepared(prepared)) => cacheable(prepared, headers, now),
+            Ok(Answer::Prepared(prepared)) => cacheable(prepared, headers, now, self.max_age),
             Ok(Answer::Fresh(response)) => found(response),
             Err(status) => error(status),
         };
@@ -140,10 +143,14 @@ pub(super) fn decode_path(path: &str) -> Option<Vec<u8>> {
     Base64::decode_vec(&text).or_else(|_| Base64Unpadded::decode_vec(&text)).ok()
 }
 
-/// RFC 5019 section 6.2: until nextUpdate everybody between may keep it.
-fn cacheable(prepared: Prepared, headers: &HeaderMap, now: Timestamp) -> Response<Vec<u8>> {
+/// RFC 5019 section 6.2: everybody between may keep it for a while.
+fn cacheable(
+    prepared: Prepared,
+    headers: &HeaderMap,
+    now: Timestamp,
+    max_age: Duration,
+) -> Response<Vec<u8>> {
     let Prepared { this_update, next_update, response } = prepared;
-    let seconds = next_update.as_second().saturating_sub(now.as_second()).max(0);
     let tag = format!("\"{}\"", hex::encode(Sha256::digest(&response)));
     let mut answer = if super::answer::is_known(headers, &tag) {
         let mut unchanged = Response::new(Vec::new());
@@ -155,7 +162,7 @@ fn cacheable(prepared: Prepared, headers: &HeaderMap, now: Timestamp) -> Respons
     let printer = DateTimePrinter::new();
     let date = |time: Timestamp| printer.timestamp_to_rfc9110_string(&time).ok();
     for (name, value) in [
-        (header::CACHE_CONTROL, Some(format!("max-age={seconds}, public, no-transform, must-revalidate"))),
+        (header::CACHE_CONTROL, Some(cache_control(next_update, now, max_age))),
         (header::ETAG, Some(tag)),
         (header::LAST_MODIFIED, date(this_update)),
         (header::EXPIRES, date(next_update)),
