@@ -63,6 +63,7 @@ fn damaged_crls_are_never_published() {
         bases: Vec::new(),
         further_authorities: Vec::new(),
         answers: std::collections::BTreeMap::new(),
+        overdue: Vec::new(),
         not_after: &|_, _| None,
     };
     directory.write(&publication).unwrap();

@@ -72,6 +72,7 @@ impl Desk {
             bases: Vec::new(),
             further_authorities: Vec::new(),
             answers: std::collections::BTreeMap::new(),
+            overdue: Vec::new(),
             not_after: &|_, _| None,
         };
         PublishedDirectory::open(self.directory.path()).unwrap().write(&publication)

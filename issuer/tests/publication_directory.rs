@@ -62,6 +62,7 @@ impl Office {
             bases: Vec::new(),
             further_authorities: Vec::new(),
             answers: std::collections::BTreeMap::new(),
+            overdue: Vec::new(),
             not_after: &|_, serial_number: &SerialNumber| ends.get(&serial_number.to_string()).copied(),
         };
         PublishedDirectory::open(self.directory.path()).unwrap().write(&publication)
@@ -292,6 +293,7 @@ fn a_certificate_or_authority_that_is_not_ours_is_refused() {
             bases: Vec::new(),
             further_authorities: Vec::new(),
             answers: std::collections::BTreeMap::new(),
+            overdue: Vec::new(),
             not_after: &|_, _| None,
         };
         assert!(matches!(directory.write(&publication), Err(PublicationError::Malformed(_))));

@@ -78,6 +78,7 @@ impl Site {
             bases: Vec::new(),
             further_authorities: Vec::new(),
             answers: std::collections::BTreeMap::new(),
+            overdue: Vec::new(),
             not_after: &|_, _| None,
         };
         PublishedDirectory::open(self.directory.path()).unwrap().write(&publication).unwrap();

@@ -3,7 +3,7 @@
 //! Everything is checked before anything is written. Then every file is replaced atomically, in an order in
 //! which a reader finds at any moment what the files he has refer to: CA certificates, CRLs, certificates. A
 //! run that was killed is completed by the next one.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -44,6 +44,8 @@ pub struct Publication<'a> {
     pub bases: Vec<Vec<u8>>,
     /// Prepared OCSP answers, by the authority's subjectKeyIdentifier.
     pub answers: BTreeMap<Vec<u8>, NewAnswers>,
+    /// Authorities, by their subjectKeyIdentifiers, whose CRLs do not say everything that is revoked: servers tell monitors.
+    pub overdue: Vec<Vec<u8>>,
     /// When a certificate of ours expires, by issuer's subjectKeyIdentifier and serial number, so that its
     /// revocation may be left out of a CRL afterwards; `None` for an unknown one, which must stay.
     pub not_after: &'a dyn Fn(&[u8], &SerialNumber) -> Option<Timestamp>,
@@ -109,9 +111,44 @@ impl PublishedDirectory {
         files.extend(checked_answers(publication)?);
         files.extend(self.checked_certificates(publication, &issuers)?);
         expired.extend(self.expired(publication.now, &issuers)?);
-        let lists = files.iter().filter(|(path, _)| path.starts_with(layout::REVOCATIONS));
-        let names = lists.filter_map(|(path, _)| path.file_name()?.to_str()).map(str::to_owned).collect();
-        Ok(Report { replaced, ..self.apply(files, expired, Some(names))? })
+        let next = self.next_revision(publication, &issuers, &files)?;
+        Ok(Report { replaced, ..self.apply(files, expired, Some(next))? })
+    }
+
+    /// What the directory has when these files are in it. Answers that are not made anew are still to be there.
+    fn next_revision(
+        &self,
+        publication: &Publication<'_>,
+        issuers: &Issuers<'_>,
+        files: &[(PathBuf, Vec<u8>)],
+    ) -> Result<Revision, PublicationError> {
+        let names = |folder: &'static str| {
+            let inside = files.iter().filter(move |(path, _)| path.starts_with(folder));
+            inside.filter_map(|(path, _)| path.file_name()?.to_str()).map(str::to_owned)
+        };
+        let before = self.revision()?.unwrap_or_default().answers.into_iter();
+        let before = before.filter(|name| issuers.has(name.trim_end_matches(".answers")));
+        let answers: BTreeSet<String> = names(ocsp_answers::FOLDER).chain(before).collect();
+        let overdue = publication.overdue.iter().map(|key| CrlName::complete(key, None).file());
+        Ok(Revision {
+            number: 0,
+            crls: names(layout::REVOCATIONS).collect(),
+            answers: answers.into_iter().collect(),
+            overdue: overdue.collect(),
+        })
+    }
+
+    fn revision(&self) -> Result<Option<Revision>, PublicationError> {
+        let text = self.store.read(Path::new(layout::REVISION))?;
+        Ok(text.map(|text| Revision::parse(&String::from_utf8_lossy(&text))))
+    }
+
+    /// The complete CRLs of which the last publication said that they are overdue: names of files.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn overdue(&self) -> Result<Vec<String>, PublicationError> {
+        Ok(self.revision()?.unwrap_or_default().overdue)
     }
 
     /// A CRL that is published.
@@ -163,12 +200,12 @@ impl PublishedDirectory {
         self.store.sync()
     }
 
-    /// Writes what has changed; `crls` are the names of all CRLs that are there then, if they can have changed.
+    /// Writes what has changed; `next` is what is there then, but for its number, if that can have changed.
     fn apply(
         &self,
         files: Vec<(PathBuf, Vec<u8>)>,
         expired: Vec<PathBuf>,
-        crls: Option<Vec<String>>,
+        next: Option<Revision>,
     ) -> Result<Report, PublicationError> {
         let total = files.len();
         let mut changed = Vec::new();
@@ -184,10 +221,10 @@ impl PublishedDirectory {
             replaced: Vec::new(),
         };
         let leftovers = self.store.remove_unfinished()?;
-        let revision = self.store.read(Path::new(layout::REVISION))?;
-        let revision = revision.map(|text| Revision::parse(&String::from_utf8_lossy(&text)));
-        let names = crls.unwrap_or_else(|| revision.as_ref().map(|old| old.crls.clone()).unwrap_or_default());
-        let is_as_before = revision.as_ref().is_some_and(|old| old.crls == names);
+        let revision = self.revision()?;
+        let mut next = next.unwrap_or_else(|| revision.clone().unwrap_or_default());
+        next.number = revision.as_ref().map_or(0, |old| old.number);
+        let is_as_before = revision.is_some_and(|old| old == next);
         if changed.is_empty() && expired.is_empty() && leftovers == 0 && is_as_before {
             return Ok(report);
         }
@@ -200,8 +237,7 @@ impl PublishedDirectory {
             self.store.remove(&path)?;
         }
         self.store.sync()?;
-        let number = revision.map_or(0, |old| old.number).wrapping_add(1);
-        let next = Revision { number, crls: names };
+        next.number = next.number.wrapping_add(1);
         self.store.replace(Path::new(layout::REVISION), next.text().as_bytes())?;
         self.store.sync()?;
         Ok(report)

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::crl_contents::RegisteredRevocations;
+use super::layout::is_hexadecimal;
 use crate::ca::SerialNumber;
 use crate::ca::ocsp::CertificateState;
 use crate::ca::ocsp::responder::prepared_state;
@@ -140,6 +141,11 @@ impl PublishedAnswers {
         if index.iter().all(ends) { Ok(Self { file, index }) } else { Err(broken()) }
     }
 
+    /// When the first of the answers ends; none where there is none.
+    pub fn first_end(&self) -> Option<Timestamp> {
+        self.index.iter().map(|entry| entry.next_update).min()
+    }
+
     /// The answer about a certificate.
     ///
     /// # Errors
@@ -185,6 +191,11 @@ impl Entry {
 /// Where the answers of an authority lie, relative to the published directory.
 pub(crate) fn path(subject_key_identifier: &[u8]) -> PathBuf {
     Path::new(FOLDER).join(format!("{}.answers", hex::encode(subject_key_identifier)))
+}
+
+/// Whether a file of answers is called so.
+pub(super) fn is_answers_file(name: &str) -> bool {
+    name.strip_suffix(".answers").is_some_and(is_hexadecimal)
 }
 
 /// Serial numbers of one length compare as they are sorted.

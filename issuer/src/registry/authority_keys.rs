@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use super::crls_due::CrlDue;
 use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::outbox;
@@ -263,7 +264,7 @@ impl Registry {
         .await
     }
 
-    /// Takes a CRL in that was made where the authority's key is.
+    /// Takes a CRL in that was made where the authority's key is; `told` was due, and is on it.
     ///
     /// # Errors
     /// The database, or its number was used.
@@ -273,6 +274,7 @@ impl Registry {
         number: u64,
         times: (Timestamp, Timestamp),
         crl: &[u8],
+        told: Option<&CrlDue>,
         now: Timestamp,
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
@@ -293,6 +295,9 @@ impl Registry {
             .execute(change.connection())
             .await?;
             super::crls::store_complete(change, name, number, crl).await?;
+            if let Some(told) = told {
+                super::crls_due::settle(change, told).await?;
+            }
             outbox::mark_authority(change, name).await
         })
         .await

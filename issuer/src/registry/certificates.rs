@@ -10,11 +10,11 @@ use super::error::RegistryError;
 use super::journal::require_attempt;
 use super::key_origins;
 use super::operators::refuse_lock_out;
-use super::outbox;
 use super::records::{CertificateRecord, NewCertificate, RevokedForCardholder, Standing};
 use super::requests::fulfil_revocation;
 use super::revocations::revoked_certificate;
 use super::rows::{self, time_text, whole_seconds};
+use super::{crls_due, outbox};
 use crate::domain::unicode::search_key;
 use crate::domain::{
     CardCommand, CardId, CardRefusal, CardState, CardholderId, Certificate, CertificateCommand,
@@ -417,9 +417,16 @@ async fn execute_with(
     told: impl FnOnce(CertificateEvent) -> CertificateEvent,
 ) -> Result<(), RegistryError> {
     let before = load(change, serial).await?.unwrap_or_default();
+    let is_told_by_crls = matches!(
+        command,
+        CertificateCommand::Hold | CertificateCommand::Release | CertificateCommand::Revoke { .. }
+    );
     let event = told(before.decide(command, whole_seconds(now))?);
     change.record(Subject::Certificate(serial.clone()), &event, now).await?;
     store(change, serial, &before.apply(event)).await?;
+    if is_told_by_crls {
+        crls_due::mark(change, serial, now).await?;
+    }
     outbox::mark_certificate(change, serial).await
 }
 

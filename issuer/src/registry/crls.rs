@@ -5,9 +5,9 @@ use sqlx::Row;
 
 use super::database::{Change, Registry, stored};
 use super::error::RegistryError;
-use super::outbox;
 use super::records::{IssuedCrl, SignedCrls};
 use super::rows::{self, damaged, time_text};
+use super::{crls_due, outbox};
 use crate::domain::{AuthorityEvent, AuthorityName, Subject};
 
 impl Registry {
@@ -83,6 +83,9 @@ impl Registry {
                 .bind(signed.key.clone())
                 .execute(change.connection())
                 .await?;
+            }
+            if let Some(told) = &signed.told {
+                crls_due::settle(change, told).await?;
             }
             outbox::mark_authority(change, authority).await
         })

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::crls_due::CrlDue;
 use super::error::RegistryError;
 use super::rows::damaged;
 use crate::domain::{
@@ -207,6 +208,8 @@ pub struct SignedCrls {
     pub complete: Option<Vec<u8>>,
     /// Those of partitions, and deltas: the name of the file, and DER.
     pub parts: Vec<(String, Vec<u8>)>,
+    /// What was due before the revocations were read that they say.
+    pub told: Option<CrlDue>,
 }
 
 /// Before or after the act.

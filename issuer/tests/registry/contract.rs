@@ -183,6 +183,7 @@ async fn crl_numbers_are_taken_once_even_by_two_desks(place: &Place) {
         is_complete: true,
         complete: Some(vec![9]),
         parts: Vec::new(),
+        told: None,
     };
     one.store_crls(AuthorityName::People, &crl, at(2)).await.unwrap();
     assert!(one.store_crls(AuthorityName::People, &crl, at(2)).await.is_err());

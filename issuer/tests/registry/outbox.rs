@@ -11,6 +11,7 @@ crate::on_both! {
     a_failure_is_tried_again_when_its_time_has_come
     what_expired_is_to_be_taken_out_once
     a_forgotten_target_takes_its_rows_along
+    what_is_on_no_crl_is_due_until_it_is
 }
 
 /// A signed certificate of an address that was delivered.
@@ -63,6 +64,7 @@ async fn a_change_waits_for_every_target_in_its_own_transaction(place: &Place) {
         is_complete: true,
         complete: Some(vec![1]),
         parts: vec![("ab-2-0.crl".to_owned(), vec![2])],
+        told: None,
     };
     registry.store_crls(AuthorityName::People, &signed, at(2)).await.unwrap();
     for target in [files.id, ldap.id] {
@@ -154,4 +156,28 @@ async fn a_forgotten_target_takes_its_rows_along(place: &Place) {
     assert!(registry.targets().await.unwrap().is_empty());
     let again = registry.add_target("/srv/pki", "{}", at(2)).await.unwrap();
     assert!(again.waiting > 0);
+}
+
+async fn what_is_on_no_crl_is_due_until_it_is(place: &Place) {
+    let registry = place.registry().await;
+    let serial = delivered(&registry, 1, "alice@example.org").await;
+    assert_eq!(registry.crls_due().await.unwrap(), []);
+    let sign = async |told| {
+        let name = AuthorityName::People;
+        let number = registry.reserve_crl_number(name, at(5), at(9)).await.unwrap();
+        let (key, complete) = ("ab".to_owned(), Some(vec![1]));
+        let signed = SignedCrls { number, key, is_complete: true, complete, parts: Vec::new(), told };
+        registry.store_crls(name, &signed, at(5)).await.unwrap();
+    };
+    registry.hold_certificate(&serial, at(3)).await.unwrap();
+    let due = registry.crls_due().await.unwrap();
+    assert_eq!((due.len(), due[0].authority, due[0].generation), (1, AuthorityName::People, 1));
+    assert_eq!(due[0].since, at(3));
+    // What came while they were signed is not on them.
+    registry.revoke_certificate(&serial, RevocationReason::KeyCompromise, None, at(4)).await.unwrap();
+    sign(due.first().cloned()).await;
+    let still = registry.crls_due().await.unwrap();
+    assert_eq!((still.len(), still[0].since), (1, at(3)));
+    sign(still.first().cloned()).await;
+    assert_eq!(registry.crls_due().await.unwrap(), []);
 }

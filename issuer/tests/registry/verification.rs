@@ -143,6 +143,7 @@ async fn authorities(registry: &Registry) {
             is_complete: true,
             complete: Some(vec![1; 50]),
             parts: vec![(format!("aa-2-{number}.crl"), vec![2; 50])],
+            told: None,
         };
         registry.store_crls(name, &signed, at(10)).await.unwrap();
     }
@@ -151,7 +152,7 @@ async fn authorities(registry: &Registry) {
     assert_eq!(registry.roll_over_authority(&key, at(12)).await.unwrap(), 2);
     registry.renew_authority(name, b"renewed again", at(12)).await.unwrap();
     registry.add_cross_certificate(name, 2, CrossDirection::Given, b"cross", at(13)).await.unwrap();
-    registry.import_crl(AuthorityName::Root, 4, (at(13), at(30)), &[3; 50], at(13)).await.unwrap();
+    registry.import_crl(AuthorityName::Root, 4, (at(13), at(30)), &[3; 50], None, at(13)).await.unwrap();
     registry.skip_crl_numbers(AuthorityName::Servers, 40, at(13)).await.unwrap();
     let target = registry.add_target("/srv/pki", "{}", at(14)).await.unwrap();
     registry.target_has_checkpoint(&target, 3, at(14)).await.unwrap();

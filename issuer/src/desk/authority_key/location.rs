@@ -15,6 +15,23 @@ pub enum KeyLocation {
     Card(Locator, KeyReference),
 }
 
+impl KeyLocation {
+    /// Whether both are on one token or card, for all that is known: a PIN that one refused is not to be tried on the other.
+    pub fn shares_pin(&self, other: &Self) -> bool {
+        let can_be_one =
+            |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
+        match (self, other) {
+            (Self::Pkcs11(one), Self::Pkcs11(other)) => {
+                one.module == other.module
+                    && can_be_one(&one.token, &other.token)
+                    && can_be_one(&one.serial, &other.serial)
+            }
+            (Self::Card(one, _), Self::Card(other, _)) => one == other,
+            _ => false,
+        }
+    }
+}
+
 impl FromStr for KeyLocation {
     type Err = String;
 
@@ -103,6 +120,23 @@ mod tests {
             let location: KeyLocation = text.parse().unwrap();
             assert_eq!(location.to_string().parse::<KeyLocation>().unwrap(), location, "{text}");
         }
+    }
+
+    #[test]
+    fn one_token_has_one_pin() {
+        let shares = |one: &str, other: &str| {
+            let [one, other]: [KeyLocation; 2] = [one, other].map(|text| text.parse().unwrap());
+            one.shares_pin(&other)
+        };
+        let root = "pkcs11:token=CA;object=root?module-path=/m.so";
+        assert!(shares(root, "pkcs11:token=CA;object=people?module-path=/m.so"));
+        assert!(shares(root, "pkcs11:object=people?module-path=/m.so"));
+        assert!(!shares(root, "pkcs11:token=B;object=root?module-path=/m.so"));
+        assert!(!shares(root, "pkcs11:token=CA;object=root?module-path=/other.so"));
+        assert!(shares("card:sim:root.card", "card:9A:sim:root.card"));
+        assert!(!shares("card:sim:root.card", "card:sim:people.card"));
+        assert!(!shares("file", "file"));
+        assert!(!shares(root, "file"));
     }
 
     #[test]

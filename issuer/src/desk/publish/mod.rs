@@ -70,6 +70,7 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
         signing::sign(office, targets::first_directory(&targets, is_usable)?.as_ref(), extent, now).await?
     };
     news.warnings.extend(due::warnings(office, now).await?);
+    news.due = office.registry.crls_due().await?;
     let due = if arguments.pending && arguments.to.is_none() { Due::At(now) } else { Due::All };
     let run = Run { office, news: &news, now, due, is_pending: arguments.pending, unusable };
     let mut summary = Summary::new(&news);

@@ -9,13 +9,14 @@ use super::super::authority_key::is_at_hand;
 use super::super::failure::Failure;
 use super::Run;
 use super::revocation_lists::{ca_entry, kept_lists};
+use crate::ca::crl::name::CrlName;
 use crate::ca::crl::view::CrlView;
 use crate::ca::profile::status_services::OcspService;
 use crate::ca::{Certificate, SerialNumber};
 use crate::domain::AuthorityName;
 use crate::publication::ocsp_answers::PublishedAnswers;
 use crate::publication::{NewAnswers, PublishedDirectory, RegisteredRevocations, layout};
-use crate::registry::AuthorityKey;
+use crate::registry::{AuthorityKey, CrlDue};
 
 /// CRLs and OCSP answers for a directory.
 #[derive(Default)]
@@ -61,6 +62,26 @@ impl Run<'_> {
     fn needs_answers(&self, key: &AuthorityKey, certificate: &Certificate) -> Result<bool, Failure> {
         let is_offered = self.office.config.organization.status_services.ocsp == OcspService::Offered;
         Ok(is_offered && is_at_hand(&self.office.home, key.name, certificate)?)
+    }
+
+    /// Authorities whose CRLs could not be signed although they do not say everything that is revoked; those also of which the
+    /// directory said so before.
+    pub(super) fn overdue(&self, directory: &PublishedDirectory) -> Result<Vec<Vec<u8>>, Failure> {
+        let before = directory.overdue()?;
+        let mut overdue = Vec::new();
+        for key in &self.news.keys {
+            let is_of_key = |due: &CrlDue| (due.authority, due.generation) == (key.name, key.generation);
+            if !self.news.due.iter().any(is_of_key) {
+                continue;
+            }
+            let identifier =
+                Certificate::from_der(key.certificate.clone())?.subject_key_identifier().to_vec();
+            let is_unsigned = self.news.unsigned.iter().any(|one| one.lists_of.as_ref() == Some(&identifier));
+            if is_unsigned || before.contains(&CrlName::complete(&identifier, None).file()) {
+                overdue.push(identifier);
+            }
+        }
+        Ok(overdue)
     }
 
     /// OCSP answers that another directory has, if they say of every certificate what the registry holds.

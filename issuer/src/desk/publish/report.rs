@@ -7,15 +7,40 @@ use super::super::failure::{Failure, Status};
 use super::super::output::{self, Format};
 use super::super::texts;
 use super::revocation_lists::CrlSummary;
-use super::signing::News;
+use super::signing::{News, Unsigned};
 use super::targets::Target;
+use crate::registry::CrlDue;
 
 #[derive(Serialize)]
 pub(super) struct Summary<'a> {
     crls: &'a [CrlSummary],
     ocsp_answers: usize,
     warnings: &'a [String],
+    /// What could not be signed.
+    unsigned: &'a [Unsigned],
+    /// Authorities of which something is revoked that is on no CRL yet.
+    crls_due: Vec<DueReport>,
     pub(super) targets: Vec<TargetReport>,
+}
+
+/// An authority whose CRLs do not say everything that is revoked.
+#[derive(Serialize)]
+pub(super) struct DueReport {
+    authority: &'static str,
+    since: String,
+}
+
+impl DueReport {
+    pub(super) fn of(due: &CrlDue) -> Self {
+        Self { authority: due.authority.as_str(), since: due.since.to_string() }
+    }
+
+    pub(super) fn sentence(&self) -> String {
+        let Self { authority, since } = self;
+        format!(
+            "the CRLs of the authority {authority} do not say what was revoked, held or released since {since}; sign new ones with: issuer publish"
+        )
+    }
 }
 
 /// How one target stands.
@@ -68,6 +93,8 @@ impl<'a> Summary<'a> {
             crls: &news.summaries,
             ocsp_answers: news.answers.values().map(crate::publication::NewAnswers::len).sum(),
             warnings: &news.warnings,
+            unsigned: &news.unsigned,
+            crls_due: news.due.iter().map(DueReport::of).collect(),
             targets: Vec::new(),
         }
     }
@@ -80,6 +107,12 @@ impl<'a> Summary<'a> {
         }
         for warning in self.warnings {
             output::progress(&texts::say("published-warning", &[("warning", warning)]));
+        }
+        for Unsigned { what, trouble, .. } in self.unsigned {
+            output::progress(&format!("{what} were not signed: {trouble}"));
+        }
+        for due in &self.crls_due {
+            output::progress(&due.sentence());
         }
         let revoked: usize = self.crls.iter().map(|crl| crl.revoked).sum();
         for report in &self.targets {
@@ -123,8 +156,9 @@ impl<'a> Summary<'a> {
     fn status(&self) -> Status {
         let is = |state: &str| self.targets.iter().filter(|report| report.state == state).count();
         // A target whose time has not come yet is behind.
+        let is_signed = self.unsigned.is_empty() && self.crls_due.is_empty();
         match (is("done"), is("failed"), is("partly") + is("later")) {
-            (_, 0, 0) => Status::Done,
+            (_, 0, 0) if is_signed => Status::Done,
             (0, _, 0) => Status::Failed,
             _ => Status::Partly,
         }

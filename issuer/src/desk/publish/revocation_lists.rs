@@ -18,18 +18,19 @@ use crate::ca::profile::status_services::DeltaCrls;
 use crate::ca::{Authority, Certificate, SerialNumber};
 use crate::domain::{AuthorityName, is_sayable};
 use crate::publication::{PublishedDirectory, RegisteredRevocations};
-use crate::registry::{self, AuthorityKey};
+use crate::registry::{self, AuthorityKey, CrlDue};
 
 /// Which CRLs are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::desk) enum Extent {
     /// Complete ones, and deltas where there are any.
     Complete,
-    /// Only deltas to the published ones, of authorities that have any.
+    /// Only deltas to the published ones; of authorities that have none complete ones, if something is on no CRL yet.
     DeltaOnly,
 }
 
 /// What a publication signs CRLs with.
+#[derive(Clone, Copy)]
 pub(super) struct Signing<'a> {
     pub(super) office: &'a Office,
     pub(super) passphrase: &'a Passphrase,
@@ -46,6 +47,10 @@ pub(super) struct NewLists {
     pub(super) bases: Vec<Vec<u8>>,
     /// What was signed before.
     pub(super) known: Vec<(String, Vec<u8>)>,
+    /// Which they are: of an authority without deltas complete ones, also where only deltas are made.
+    pub(super) extent: Extent,
+    /// What they tell that no CRL did.
+    pub(super) told: Option<CrlDue>,
     pub(super) registered: RegisteredRevocations,
     pub(super) summary: CrlSummary,
 }
@@ -60,7 +65,7 @@ pub(super) struct CrlSummary {
 }
 
 impl Signing<'_> {
-    /// Signs the CRLs of an authority under one new number; none where only deltas are made and it has none.
+    /// Signs the CRLs of an authority under one new number; none where only deltas are made, it has none, and nothing is due.
     ///
     /// # Errors
     /// Wrong passphrase, the registry, or a delta without a published CRL to start from.
@@ -74,9 +79,14 @@ impl Signing<'_> {
         let services = self.office.config.organization.status_services;
         let is_long = name == AuthorityName::People;
         let deltas = if is_long { services.delta_crls } else { DeltaCrls::Omitted };
-        if extent == Extent::DeltaOnly && deltas == DeltaCrls::Omitted {
-            return Ok(None);
-        }
+        // Before the revocations are read: what comes in between stays due.
+        let due = self.office.registry.crls_due().await?.into_iter();
+        let told = due.filter(|due| due.authority == name).find(|due| due.generation == key.generation);
+        let extent = match (extent, deltas, &told) {
+            (Extent::DeltaOnly, DeltaCrls::Omitted, None) => return Ok(None),
+            (Extent::DeltaOnly, DeltaCrls::Omitted, Some(_)) => Extent::Complete,
+            _ => extent,
+        };
         let certificate = Certificate::from_der(key.certificate.clone())?;
         let mut authority = self.office.authority_of(name, certificate, self.passphrase)?;
         let end = authority.certificate().not_after();
@@ -118,7 +128,7 @@ impl Signing<'_> {
             next_update: next_update.to_string(),
         };
         let registered = RegisteredRevocations { number, revoked };
-        Ok(Some(NewLists { crls, bases, known, registered, summary }))
+        Ok(Some(NewLists { crls, bases, known, extent, told, registered, summary }))
     }
 }
 

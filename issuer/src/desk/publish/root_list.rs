@@ -25,7 +25,7 @@ pub(in crate::desk) async fn root_list(office: &Office, now: Timestamp) -> Resul
     let new = signing.lists(&root, Extent::Complete, &mut news.warnings).await?;
     let mut new = new.ok_or_else(|| Failure::new("no-crl", "the root has no CRL to be made"))?;
     let key = Certificate::from_der(root.certificate.clone())?.subject_key_identifier().to_vec();
-    keep(office, (&root, Extent::Complete), &key, &mut new, &news, now).await?;
+    keep(office, &root, &key, &mut new, &news, now).await?;
     let whole = new.crls.into_iter().next().map(|(_, crl)| crl);
     whole.ok_or_else(|| Failure::new("no-crl", "the root's CRL was not made"))
 }
@@ -65,7 +65,10 @@ pub(in crate::desk) async fn install_root_list(
         number.iter().try_fold(0_u64, |value, octet| value.checked_mul(256)?.checked_add(u64::from(*octet)));
     let number = number.ok_or_else(|| Failure::new("crl-refused", "its number is too large"))?;
     let times = (view.made(), view.next().unwrap_or_else(|| view.made()));
-    office.registry.import_crl(name, number, times, crl, now).await?;
+    // What is known to be revoked is on it.
+    let told = office.registry.crls_due().await?;
+    let told = told.into_iter().rfind(|due| due.authority == name);
+    office.registry.import_crl(name, number, times, crl, told.as_ref(), now).await?;
     Ok(number)
 }
 

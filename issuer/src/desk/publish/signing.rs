@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
-use super::super::authority_key::is_at_hand;
+use super::super::authority_key::{KeyLocation, is_at_hand, location};
 use super::super::ca::elsewhere::is_elsewhere;
 use super::super::failure::Failure;
 use super::super::ocsp::prepared::Preparation;
@@ -14,8 +15,8 @@ use crate::ca::crl::view::CrlView;
 use crate::ca::profile::status_services::OcspService;
 use crate::ca::{Certificate, SerialNumber};
 use crate::domain::AuthorityName;
-use crate::publication::{NewAnswers, Publication, PublishedDirectory, check_lists};
-use crate::registry::{AuthorityKey, Registry, SignedCrls};
+use crate::publication::{NewAnswers, Publication, PublishedDirectory, RegisteredRevocations, check_lists};
+use crate::registry::{AuthorityKey, CrlDue, Registry, SignedCrls};
 
 /// What was signed for a publication, or is taken from the registry.
 #[derive(Default)]
@@ -35,6 +36,10 @@ pub(super) struct News {
     pub(super) answers: BTreeMap<Vec<u8>, NewAnswers>,
     pub(super) ends: Vec<End>,
     pub(super) summaries: Vec<CrlSummary>,
+    /// What could not be signed.
+    pub(super) unsigned: Vec<Unsigned>,
+    /// Authorities of which something is revoked that is on no CRL yet.
+    pub(super) due: Vec<CrlDue>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -100,11 +105,21 @@ impl News {
     }
 }
 
+/// What could not be signed.
+#[derive(Serialize)]
+pub(super) struct Unsigned {
+    pub(super) what: String,
+    pub(super) trouble: String,
+    /// The subjectKeyIdentifier of the authority whose CRLs these are.
+    #[serde(skip)]
+    pub(super) lists_of: Option<Vec<u8>>,
+}
+
 /// Signs CRLs and OCSP answers. What is signed is compared with the registry and with what was signed before, and kept only
-/// if nothing is wrong with it.
+/// if nothing is wrong with it. An authority whose key is away fails alone.
 ///
 /// # Errors
-/// Wrong passphrase, the registry, or what must not be published.
+/// The registry, or no authority's CRLs can be signed: why not the first.
 pub(super) async fn sign(
     office: &Office,
     published: Option<&PublishedDirectory>,
@@ -112,40 +127,126 @@ pub(super) async fn sign(
     now: Timestamp,
 ) -> Result<News, Failure> {
     let passphrase = office.passphrase()?;
-    let mut preparation = match office.config.organization.status_services.ocsp {
-        OcspService::Offered => Some(Preparation::open(office, &passphrase, now)?),
-        OcspService::Absent => None,
-    };
-    let signing = Signing { office, passphrase: &passphrase, published, now };
     let mut news = News::of_registry(office, now).await?;
-    for own in news.keys.clone() {
-        let certificate = Certificate::from_der(own.certificate.clone())?;
-        if own.name == AuthorityName::Root && !is_at_hand(&office.home, own.name, &certificate)? {
-            news.of_absent_root(office, &own, now).await?;
-            continue;
-        }
-        let Some(mut new) = signing.lists(&own, extent, &mut news.warnings).await? else { continue };
-        let key = certificate.subject_key_identifier().to_vec();
-        keep(office, (&own, extent), &key, &mut new, &news, now).await?;
-        if let Some(preparation) = &mut preparation {
-            let revoked = &new.registered.revoked;
-            let answers = preparation.answers(&own, &passphrase, revoked, published).await?;
-            answers.check(&new.registered).map_err(|reason| Failure::new("malformed", reason))?;
-            news.answers.insert(key.clone(), answers);
-        }
-        news.summaries.push(new.summary);
-        news.bases.extend(new.bases);
-        if extent == Extent::Complete {
-            news.crls.insert(key, new.crls.into_iter().map(|(_, crl)| crl).collect());
-        }
+    let signing = Signing { office, passphrase: &passphrase, published, now };
+    let mut run =
+        SigningRun { signing, news: &mut news, refused: Vec::new(), first: None, signed: Vec::new() };
+    for own in run.news.keys.clone() {
+        run.lists(&own, extent).await?;
+    }
+    let SigningRun { first, signed, .. } = run;
+    if let (Some(failure), true) = (first, signed.is_empty()) {
+        return Err(failure);
+    }
+    if office.config.organization.status_services.ocsp == OcspService::Offered {
+        answers(&signing, &mut news, signed).await?;
     }
     Ok(news)
+}
+
+/// The CRLs of all authorities, one after the other.
+struct SigningRun<'a> {
+    signing: Signing<'a>,
+    news: &'a mut News,
+    /// Tokens and cards that would not sign: a PIN that one refused is not tried there again.
+    refused: Vec<KeyLocation>,
+    first: Option<Failure>,
+    signed: Vec<(AuthorityKey, RegisteredRevocations)>,
+}
+
+impl SigningRun<'_> {
+    async fn lists(&mut self, own: &AuthorityKey, extent: Extent) -> Result<(), Failure> {
+        let office = self.signing.office;
+        let certificate = Certificate::from_der(own.certificate.clone())?;
+        if own.name == AuthorityName::Root && !is_at_hand(&office.home, own.name, &certificate)? {
+            return self.news.of_absent_root(office, own, self.signing.now).await;
+        }
+        let place = location(&office.home, own.name, &certificate)?;
+        let made = if self.refused.iter().any(|refused| refused.shares_pin(&place)) {
+            let message = format!("its key is on the token or card that would not sign before ({place})");
+            Err(Failure::new("key", message))
+        } else {
+            self.make(own, &certificate, extent).await
+        };
+        match made {
+            Ok(signed) => self.signed.extend(signed.map(|registered| (own.clone(), registered))),
+            Err(failure) if is_of_registry(&failure) => return Err(failure),
+            Err(failure) => {
+                self.refused.push(place);
+                self.news.unsigned.push(Unsigned {
+                    what: format!("the CRLs of the authority {}", own.name),
+                    trouble: failure.message.clone(),
+                    lists_of: Some(certificate.subject_key_identifier().to_vec()),
+                });
+                self.first.get_or_insert(failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes and keeps the CRLs of one authority; answers what they say.
+    async fn make(
+        &mut self,
+        own: &AuthorityKey,
+        certificate: &Certificate,
+        extent: Extent,
+    ) -> Result<Option<RegisteredRevocations>, Failure> {
+        let Some(mut new) = self.signing.lists(own, extent, &mut self.news.warnings).await? else {
+            return Ok(None);
+        };
+        let key = certificate.subject_key_identifier().to_vec();
+        keep(self.signing.office, own, &key, &mut new, self.news, self.signing.now).await?;
+        self.news.summaries.push(new.summary);
+        self.news.bases.extend(new.bases);
+        if new.extent == Extent::Complete {
+            self.news.crls.insert(key, new.crls.into_iter().map(|(_, crl)| crl).collect());
+        }
+        Ok(Some(new.registered))
+    }
+}
+
+/// The OCSP answers that go with CRLs. Without them the CRLs are made known nevertheless.
+async fn answers(
+    signing: &Signing<'_>,
+    news: &mut News,
+    signed: Vec<(AuthorityKey, RegisteredRevocations)>,
+) -> Result<(), Failure> {
+    let Signing { office, passphrase, published, now } = *signing;
+    let mut preparation = Preparation::open(office, passphrase, now);
+    for (own, registered) in signed {
+        let made = match &mut preparation {
+            Ok(preparation) => preparation.answers(&own, passphrase, &registered.revoked, published).await,
+            Err(failure) => Err(failure.clone()),
+        };
+        let checked = made.and_then(|made| match made.check(&registered) {
+            Ok(()) => Ok(made),
+            Err(reason) => Err(Failure::new("malformed", reason)),
+        });
+        match checked {
+            Ok(made) => {
+                let key = Certificate::from_der(own.certificate)?.subject_key_identifier().to_vec();
+                news.answers.insert(key, made);
+            }
+            Err(failure) if is_of_registry(&failure) => return Err(failure),
+            Err(failure) => news.unsigned.push(Unsigned {
+                what: format!("the OCSP answers of the authority {}", own.name),
+                trouble: failure.message,
+                lists_of: None,
+            }),
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with the registry or the clock, or may be: then nothing is published.
+fn is_of_registry(failure: &Failure) -> bool {
+    failure.code.starts_with("registry") || matches!(failure.code, "log-broken" | "crl-refused")
 }
 
 /// Checks the new CRLs of an authority and stores them, to be made known.
 pub(super) async fn keep(
     office: &Office,
-    (own, extent): (&AuthorityKey, Extent),
+    own: &AuthorityKey,
     key: &[u8],
     new: &mut NewLists,
     news: &News,
@@ -162,6 +263,7 @@ pub(super) async fn keep(
         // A million entries are lent, not copied.
         registered: BTreeMap::from([(key.to_vec(), std::mem::take(&mut new.registered))]),
         answers: BTreeMap::new(),
+        overdue: Vec::new(),
         not_after: &|issuer, serial| news.end_of(issuer, serial),
     };
     check_lists(&new.known, &publication)?;
@@ -175,9 +277,10 @@ pub(super) async fn keep(
     let signed = SignedCrls {
         number: new.registered.number,
         key: hex::encode(key),
-        is_complete: extent == Extent::Complete,
+        is_complete: new.extent == Extent::Complete,
         complete: whole.into_iter().next().map(|(_, crl)| crl),
         parts,
+        told: new.told.take(),
     };
     Ok(office.registry.store_crls(own.name, &signed, now).await?)
 }

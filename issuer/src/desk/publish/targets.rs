@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::super::failure::{Failure, Status};
 use super::super::office::{Office, read_file};
 use super::super::output::{self, Format};
+use super::report::DueReport;
 use super::{Arguments, refuse_home};
 use crate::clock::Clock;
 use crate::domain::Permission;
@@ -78,6 +79,8 @@ struct Line {
     retry_at: Option<String>,
     trouble: Option<String>,
     troubles: Vec<String>,
+    /// Authorities of which something is revoked that is on no CRL yet, here or anywhere.
+    crls_due: Vec<DueReport>,
 }
 
 /// `issuer target`.
@@ -102,6 +105,7 @@ pub async fn run(office: &Office, command: &Command, format: Format) -> Result<S
 }
 
 async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
+    let due = office.registry.crls_due().await?;
     let mut lines = Vec::new();
     for target in office.registry.targets().await? {
         let waiting = office.registry.waiting(target.id).await?;
@@ -113,6 +117,7 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
             retry_at: target.retry_at.map(|at| at.to_string()),
             trouble: target.trouble,
             troubles: waiting.into_iter().filter_map(|item| item.trouble).collect(),
+            crls_due: due.iter().map(DueReport::of).collect(),
         });
     }
     if format == Format::Json {
@@ -132,6 +137,9 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
         for trouble in &line.troubles {
             output::line(&format!("  {trouble}"))?;
         }
+    }
+    for due in &due {
+        output::line(&DueReport::of(due).sentence())?;
     }
     Ok(Status::Done)
 }

@@ -47,6 +47,7 @@ impl Run<'_> {
             // They were compared with it before they were kept.
             registered: BTreeMap::new(),
             answers: offer.answers,
+            overdue: self.overdue(&directory)?,
             not_after: &|issuer, serial| self.news.end_of(issuer, serial),
         })?;
         let mut troubles: Vec<String> = report

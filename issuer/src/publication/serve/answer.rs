@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use sha2::{Digest, Sha256};
 
-use super::crl_files::{CrlFiles, CrlState};
+use super::crl_files::{CrlFiles, FileState};
 use super::index::{Index, Revision};
 use super::search::{self, Collection, QueryError, Search};
 use super::static_file;
@@ -49,7 +49,7 @@ impl Server {
     fn file(&self, path: &str, headers: &HeaderMap, now: Timestamp) -> Response<Vec<u8>> {
         let Some(file) = static_file::resolve(path) else { return not_found() };
         let crl = self.crl(&file);
-        if crl == Some(CrlState::Damaged) {
+        if crl == Some(FileState::Damaged) {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "this CRL is damaged, and not served");
         }
         let full = self.root.join(&file);
@@ -67,14 +67,14 @@ impl Server {
         if let Some(modified) = http_date(modified) {
             headers.insert(header::LAST_MODIFIED, modified);
         }
-        if let Some(CrlState::Whole(Some(next_update))) = crl {
+        if let Some(FileState::Whole(Some(next_update))) = crl {
             keep_until(headers, next_update, now, self.max_age);
         }
         answer
     }
 
     /// What is to be said of a file, if it is a CRL or holds such.
-    fn crl(&self, file: &Path) -> Option<CrlState> {
+    fn crl(&self, file: &Path) -> Option<FileState> {
         if file == Path::new(layout::CRLS) {
             return self.crls.judge_all_in_one();
         }
@@ -90,7 +90,7 @@ impl Server {
             Search::Indexed(attribute, value) => self.index().find(collection, *attribute, value),
         };
         if let Collection::Crls = collection {
-            files.retain(|file| self.crl(file) != Some(CrlState::Damaged));
+            files.retain(|file| self.crl(file) != Some(FileState::Damaged));
             // RFC 4387 section 2.2: of several, the one with the greatest thisUpdate.
             files.truncate(1);
         }

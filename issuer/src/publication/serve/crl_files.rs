@@ -16,12 +16,12 @@ use crate::publication::layout::{self, CrlKind, CrlName};
 
 const PEM_LABEL: &str = "X509 CRL";
 
-/// What is the matter with a CRL.
+/// What is the matter with a file of CRLs, or of OCSP answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CrlState {
-    /// It is whole; whether it is still good its nextUpdate says, if it has one.
+pub(super) enum FileState {
+    /// It is whole; whether it is still good its nextUpdate says, if it has one; of several the first.
     Whole(Option<Timestamp>),
-    /// It is no CRL, or not what the published authority of its name signed.
+    /// It is nothing of the kind, or no CRL that the published authority of its name signed.
     Damaged,
     /// It is not there, and the publication had it.
     Missing,
@@ -38,15 +38,15 @@ struct Seen {
     /// The publication that was looked at last, and what was in it.
     revision: Option<Revision>,
     names: BTreeSet<String>,
-    judged: BTreeMap<String, (Stamp, CrlState)>,
+    judged: BTreeMap<String, (Stamp, FileState)>,
 }
 
 /// Changes with whatever is done to a file: its number, its size, and the time of the last change in any of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp(u64, u64, i64, i64);
+pub(super) struct Stamp(u64, u64, i64, i64);
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
+    pub(super) fn of(metadata: &Metadata) -> Self {
         Self(metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec())
     }
 }
@@ -57,7 +57,7 @@ impl CrlFiles {
     }
 
     /// Every CRL that is there, that the publication says it has, or that was there when this publication was first looked at.
-    pub(super) fn all(&self) -> BTreeMap<String, CrlState> {
+    pub(super) fn all(&self) -> BTreeMap<String, FileState> {
         let before = Revision::of(&self.root);
         let mut names = self.list();
         names.extend(before.iter().flat_map(Revision::crls));
@@ -74,17 +74,17 @@ impl CrlFiles {
     }
 
     /// One of them; read only if it has changed.
-    pub(super) fn judge(&self, name: &str) -> CrlState {
+    pub(super) fn judge(&self, name: &str) -> FileState {
         let file = self.root.join(layout::REVOCATIONS).join(name);
         self.look(name, &file, |contents| self.check(contents))
     }
 
     /// `crl.pem`: whether it holds whole CRLs and nothing else, that of each authority among them; and until when all of them
     /// are good. Where nothing was published, none is missed.
-    pub(super) fn judge_all_in_one(&self) -> Option<CrlState> {
+    pub(super) fn judge_all_in_one(&self) -> Option<FileState> {
         let file = self.root.join(layout::CRLS);
         let state = self.look(layout::CRLS, &file, |contents| self.check_pem(contents));
-        (state != CrlState::Missing || Revision::of(&self.root).is_some()).then_some(state)
+        (state != FileState::Missing || Revision::of(&self.root).is_some()).then_some(state)
     }
 
     fn look(
@@ -92,18 +92,18 @@ impl CrlFiles {
         name: &str,
         file: &Path,
         check: impl FnOnce(&[u8]) -> Result<Option<Timestamp>, CaError>,
-    ) -> CrlState {
+    ) -> FileState {
         let metadata = fs::symlink_metadata(file).ok().filter(Metadata::is_file);
-        let Some(stamp) = metadata.as_ref().map(Stamp::of) else { return CrlState::Missing };
+        let Some(stamp) = metadata.as_ref().map(Stamp::of) else { return FileState::Missing };
         if let Some((known, state)) = self.seen().judged.get(name)
             && *known == stamp
         {
             return *state;
         }
-        let Ok(contents) = fs::read(file) else { return CrlState::Damaged };
+        let Ok(contents) = fs::read(file) else { return FileState::Damaged };
         let state = match check(&contents) {
-            Ok(next_update) => CrlState::Whole(next_update),
-            Err(_) => CrlState::Damaged,
+            Ok(next_update) => FileState::Whole(next_update),
+            Err(_) => FileState::Damaged,
         };
         self.seen().judged.insert(name.to_owned(), (stamp, state));
         state

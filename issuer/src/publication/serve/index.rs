@@ -29,7 +29,21 @@ impl Revision {
 
     /// The names of the CRLs that this publication has; none where its publisher did not say.
     pub(super) fn crls(&self) -> Vec<String> {
-        revision::Revision::parse(&String::from_utf8_lossy(&self.0)).crls
+        self.parse().crls
+    }
+
+    /// The names of its files of OCSP answers, likewise.
+    pub(super) fn answers(&self) -> Vec<String> {
+        self.parse().answers
+    }
+
+    /// The names of its CRLs that do not say everything that is revoked.
+    pub(super) fn overdue(&self) -> Vec<String> {
+        self.parse().overdue
+    }
+
+    fn parse(&self) -> revision::Revision {
+        revision::Revision::parse(&String::from_utf8_lossy(&self.0))
     }
 }
 

@@ -3,7 +3,8 @@
 //! - this file: the start and the end; connections are guarded by `guarded_listener`;
 //! - `answer`: what a request gets; `static_file`: paths;
 //! - `search`: queries; `index`: by what certificates are found; `ocsp`: OCSP;
-//! - `rate`: how often one client may ask; `health`: whether what is served is still good; `crl_files`: each CRL of it.
+//! - `rate`: how often one client may ask; `health`: whether what is served is still good; `crl_files`, `ocsp_files`: each
+//!   file of it.
 //!
 //! It reads the published directory and nothing else: no CA key, no registry. It lists nothing. At most it has the key of
 //! an OCSP responder.
@@ -12,6 +13,7 @@ mod crl_files;
 mod health;
 mod index;
 mod ocsp;
+mod ocsp_files;
 mod rate;
 mod search;
 mod static_file;
@@ -38,7 +40,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::guarded_listener::GuardedListener;
 use answer::Server;
 use crl_files::CrlFiles;
+use index::Revision;
 use ocsp::OcspResponder;
+use ocsp_files::OcspFiles;
 use rate::Buckets;
 pub use rate::RateLimit;
 use search::Collection;
@@ -89,8 +93,10 @@ pub async fn serve_with(
     let _ = tokio::task::spawn_blocking(move || first.all()).await;
     let services = Services {
         files: Arc::new(Server::new(directory.clone(), Arc::clone(&crls), max_age)),
-        ocsp: OcspResponder::new(directory, on_demand, max_age),
+        ocsp: OcspResponder::new(directory.clone(), on_demand, max_age),
         crls,
+        answers: OcspFiles::new(directory.clone()),
+        root: directory,
         buckets: Buckets::new(rate),
         begin: Instant::now(),
         clock,
@@ -117,6 +123,8 @@ struct Services {
     files: Arc<Server>,
     ocsp: OcspResponder,
     crls: Arc<CrlFiles>,
+    answers: OcspFiles,
+    root: PathBuf,
     buckets: Buckets,
     begin: Instant,
     clock: Box<dyn Clock + Send + Sync>,
@@ -144,9 +152,11 @@ async fn handle(
     }
     let path = request.uri().path();
     if path == HEALTH {
-        let answer =
-            tokio::task::spawn_blocking(move || health::answer(&services.crls, services.clock.now()));
-        return answered(answer.await);
+        let answer = move || {
+            let overdue = Revision::of(&services.root).map(|revision| revision.overdue()).unwrap_or_default();
+            health::answer(&services.crls, &services.answers, overdue, services.clock.now())
+        };
+        return answered(tokio::task::spawn_blocking(answer).await);
     }
     if path == OCSP || path.strip_prefix(OCSP).is_some_and(|rest| rest.starts_with('/')) {
         return handle_ocsp(&services, request).await.map(Body::from);

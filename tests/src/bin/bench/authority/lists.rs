@@ -184,6 +184,7 @@ fn publish(count: u64, place: &Path, partitions: Option<Partitions>) -> Result<(
         bases: Vec::new(),
         further_authorities: Vec::new(),
         answers: BTreeMap::new(),
+        overdue: Vec::new(),
         not_after: &|_, _| None,
     })?;
     Ok(())

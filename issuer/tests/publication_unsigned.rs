@@ -1,0 +1,178 @@
+//! Authorities whose keys are away or damaged: each fails alone, and whoever looks is told what is overdue.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
+
+mod desk_support;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use desk_support::{Desk, extract_certificates, files_below, openssl_verify};
+use serde_json::Value;
+
+/// A desk with OCSP that publishes, and Alice's card.
+fn desk() -> Desk {
+    let desk = Desk::empty();
+    let init = ["init", "--allow-emulated", "--organization", "Example Org", "--domain", "example.org"];
+    desk.issuer(&[&init[..], &["--base-url", "http://pki.example.org", "--ocsp"]].concat()).expect(0);
+    desk.import_staff("name,mail,id\nAlice Ng,alice@example.org,1001\n").expect(0);
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    extract_certificates(&locator, &desk.path("alice"));
+    desk.publish();
+    desk
+}
+
+fn is_trusted(desk: &Desk) -> bool {
+    openssl_verify(&desk.path("public"), &desk.path("alice/9C.pem"), &[]).0
+}
+
+/// Puts something else where the key of an authority is, and back again.
+struct Away<'a>(&'a Desk, &'static str, Vec<u8>);
+
+impl<'a> Away<'a> {
+    fn new(desk: &'a Desk, file: &'static str) -> Self {
+        let path = desk.home().join("keys").join(file);
+        let key = std::fs::read(&path).unwrap();
+        std::fs::write(path, "nothing of the kind").unwrap();
+        Self(desk, file, key)
+    }
+
+    fn back(self) {
+        std::fs::write(self.0.home().join("keys").join(self.1), self.2).unwrap();
+    }
+}
+
+fn due(desk: &Desk) -> Vec<String> {
+    let targets = desk.json(&["target", "list"]);
+    let due = targets[0]["crls_due"].as_array().unwrap();
+    due.iter().map(|due| due["authority"].as_str().unwrap().to_owned()).collect()
+}
+
+struct Server(Child, String);
+
+impl Server {
+    fn start(desk: &Desk) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_issuer"))
+            .env_remove("ISSUER_HOME")
+            .current_dir(desk.directory.path())
+            .args(["serve", "--from", "public"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Self(process, url.trim().to_owned())
+    }
+
+    fn health(&self) -> (String, Value) {
+        let url = format!("{}/health", self.1);
+        let curl = ["--noproxy", "*", "-sS", "-w", "\n%{http_code}", &url];
+        let said = String::from_utf8(Command::new("curl").args(curl).output().unwrap().stdout).unwrap();
+        let (body, status) = said.rsplit_once('\n').unwrap();
+        (status.to_owned(), serde_json::from_str(body).unwrap())
+    }
+
+    fn expect(&self, status: &str) -> Value {
+        let (code, said) = self.health();
+        let expected = if status == "ok" { "200" } else { "503" };
+        assert_eq!((code.as_str(), said["status"].as_str()), (expected, Some(status)), "{said}");
+        said
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_revocation_is_published_while_the_keys_of_other_authorities_are_away() {
+    let desk = desk();
+    let away = [Away::new(&desk, "root.pem"), Away::new(&desk, "servers.pem")];
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    assert_eq!(due(&desk), ["people"]);
+    assert!(is_trusted(&desk));
+    let run = desk.issuer(&["publish"]);
+    run.expect(3);
+    for word in ["authority root were not signed", "authority servers were not signed", "root.pem"] {
+        assert!(run.stderr.contains(word), "{word}: {}", run.stderr);
+    }
+    assert!(!run.stderr.contains("authority people"), "{}", run.stderr);
+    assert!(!is_trusted(&desk));
+    // Of the others nothing is revoked that is not on their CRLs.
+    assert!(due(&desk).is_empty());
+    Server::start(&desk).expect("ok");
+    for key in away {
+        key.back();
+    }
+    desk.issuer(&["publish"]).expect(0);
+}
+
+#[test]
+fn a_revocation_that_cannot_be_signed_is_overdue_for_everybody_who_looks() {
+    let desk = desk();
+    let server = Server::start(&desk);
+    server.expect("ok");
+    let away = Away::new(&desk, "people.pem");
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    for run in [&["publish"][..], &["publish", "--pending"]] {
+        let run = desk.issuer(run);
+        run.expect(3);
+        assert!(run.stderr.contains("authority people do not say what was revoked"), "{}", run.stderr);
+        assert!(is_trusted(&desk));
+        assert_eq!(due(&desk), ["people"]);
+        let said = server.expect("overdue");
+        assert_eq!(said["overdue"].as_array().map(Vec::len), Some(1), "{said}");
+    }
+    let listed = desk.issuer(&["target", "list"]);
+    assert!(
+        listed.stdout.contains("issuer publish") && listed.stdout.contains("people"),
+        "{}",
+        listed.stdout
+    );
+    away.back();
+    desk.issuer(&["publish"]).expect(0);
+    assert!(!is_trusted(&desk) && due(&desk).is_empty());
+    server.expect("ok");
+}
+
+#[test]
+fn where_no_authority_can_sign_nothing_is_published() {
+    let desk = desk();
+    std::fs::write(desk.path("passphrase"), "not the one\n").unwrap();
+    let before: Vec<_> =
+        files_below(&desk.path("public")).iter().map(|file| std::fs::read(file).unwrap()).collect();
+    desk.issuer(&["publish"]).refuses(1, &["passphrase"]);
+    let after: Vec<_> =
+        files_below(&desk.path("public")).iter().map(|file| std::fs::read(file).unwrap()).collect();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn health_misses_answers_that_are_gone_damaged_or_over() {
+    let desk = desk();
+    let server = Server::start(&desk);
+    let said = server.expect("ok");
+    assert!(said["ocsp"].as_array().unwrap().iter().all(|one| one["next_update"].is_string()), "{said}");
+    let file = files_below(&desk.path("public/ocsp")).remove(0);
+    let name = format!("ocsp/{}", file.file_name().unwrap().to_str().unwrap());
+    let good = std::fs::read(&file).unwrap();
+    // Up to its middle: the index promises answers that are not there.
+    for bytes in [&b"garbage"[..], b"", &good[..good.len() / 2]] {
+        std::fs::write(&file, bytes).unwrap();
+        assert_eq!(server.expect("damaged")["damaged"], serde_json::json!([name]));
+    }
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(server.expect("missing")["missing"], serde_json::json!([name]));
+    // Also by a server that never saw it, and after a run that signs nothing.
+    desk.issuer(&["publish", "--pending"]).expect(0);
+    assert_eq!(Server::start(&desk).expect("missing")["missing"], serde_json::json!([name]));
+    std::fs::write(&file, &good).unwrap();
+    server.expect("ok");
+    std::fs::remove_dir_all(desk.path("public/ocsp")).unwrap();
+    server.expect("missing");
+    desk.issuer(&["publish"]).expect(0);
+    server.expect("ok");
+}
