@@ -1,8 +1,9 @@
-//! Connections of strangers: not too many, and none that stands still.
+//! Connections of strangers: not too many, not all of them one client's, and none that stands still.
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,16 +13,20 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Accepts connections while there are fewer than a limit; the others wait.
+/// Accepts connections while there are fewer than a limit; the others wait. A client that has an eighth of them gets no more,
+/// unless it is on this computer: a proxy there comes with everybody's requests.
 pub(crate) struct GuardedListener {
     listener: TcpListener,
     places: Arc<Semaphore>,
+    shares: Shares,
     patience: Duration,
+    head: Duration,
 }
 
 impl GuardedListener {
     pub(crate) fn new(listener: TcpListener, limit: usize, patience: Duration) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(limit)), patience }
+        let shares = Shares { most: limit.div_ceil(8), taken: Arc::default() };
+        Self { listener, places: Arc::new(Semaphore::new(limit)), shares, patience, head: SLOWEST_HEAD }
     }
 }
 
@@ -30,13 +35,26 @@ impl Listener for GuardedListener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
-        // The trait's own implementation goes on after errors of single connections.
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        // RFC 4387 section 2.5.5: an answer must not wait for the acknowledgement of its head.
-        let _ = stream.set_nodelay(true);
-        let deadline = Box::pin(sleep(self.patience));
-        (GuardedConnection { stream, deadline, patience: self.patience, _place: place }, address)
+        loop {
+            let place =
+                Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
+            // The trait's own implementation goes on after errors of single connections.
+            let (stream, address) = Listener::accept(&mut self.listener).await;
+            let Some(share) = self.shares.take(address.ip()) else { continue };
+            // RFC 4387 section 2.5.5: an answer must not wait for the acknowledgement of its head.
+            let _ = stream.set_nodelay(true);
+            let first = self.patience.min(self.head);
+            let connection = GuardedConnection {
+                stream,
+                deadline: Box::pin(sleep(first)),
+                patience: self.patience,
+                head: Head::Arriving { until: Instant::now() + first, end: 0 },
+                slowest_head: self.head,
+                _place: place,
+                _share: share,
+            };
+            return (connection, address);
+        }
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -44,18 +62,108 @@ impl Listener for GuardedListener {
     }
 }
 
-/// A connection that ends when nothing has moved for a while, in either direction.
+/// How many connections each client has.
+struct Shares {
+    most: usize,
+    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+/// One connection of a client; given back when it is dropped.
+struct Share(Arc<Mutex<HashMap<IpAddr, usize>>>, IpAddr);
+
+impl Shares {
+    fn take(&self, client: IpAddr) -> Option<Share> {
+        let client = whole_network(client);
+        let mut taken = lock(&self.taken);
+        let count = taken.entry(client).or_default();
+        if *count >= self.most && !client.is_loopback() {
+            return None;
+        }
+        *count += 1;
+        Some(Share(Arc::clone(&self.taken), client))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut taken = lock(&self.0);
+        match taken.get_mut(&self.1) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(taken.remove(&self.1)),
+        }
+    }
+}
+
+fn lock(taken: &Mutex<HashMap<IpAddr, usize>>) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    taken.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Who counts as one client: somebody with IPv6 has 2^64 addresses.
+pub(crate) fn whole_network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into())
+        }
+        address => address,
+    }
+}
+
+/// How long the head of a request may take to arrive, however it moves.
+const SLOWEST_HEAD: Duration = Duration::from_secs(5);
+
+/// Where a connection is between two answers.
+#[derive(Clone, Copy)]
+enum Head {
+    /// Nothing of the next request is there.
+    Awaited,
+    /// Some of it; so many octets of the empty line at its end are there.
+    Arriving { until: Instant, end: usize },
+    /// All of it.
+    Complete,
+}
+
+impl Head {
+    fn read(self, octets: &[u8], slowest: Duration) -> Self {
+        let (until, mut end) = match self {
+            Self::Complete => return self,
+            Self::Awaited => (Instant::now() + slowest, 0),
+            Self::Arriving { until, end } => (until, end),
+        };
+        for octet in octets {
+            end = match (octet, EMPTY_LINE.get(end)) {
+                (octet, Some(expected)) if octet == expected => end + 1,
+                (b'\r', _) => 1,
+                _ => 0,
+            };
+            if end == EMPTY_LINE.len() {
+                return Self::Complete;
+            }
+        }
+        Self::Arriving { until, end }
+    }
+}
+
+const EMPTY_LINE: &[u8] = b"\r\n\r\n";
+
+/// A connection that ends when nothing has moved for a while, in either direction, or a request is too slow to begin.
 pub(crate) struct GuardedConnection {
     stream: TcpStream,
     deadline: Pin<Box<Sleep>>,
     patience: Duration,
+    head: Head,
+    slowest_head: Duration,
     _place: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 impl GuardedConnection {
     fn progress<T>(&mut self, context: &mut Context<'_>, moved: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if moved.is_ready() {
-            let deadline = Instant::now() + self.patience;
+            let patience = Instant::now() + self.patience;
+            let deadline = match self.head {
+                Head::Arriving { until, .. } => until.min(patience),
+                Head::Awaited | Head::Complete => patience,
+            };
             self.deadline.as_mut().reset(deadline);
             return moved;
         }
@@ -70,7 +178,11 @@ impl AsyncRead for GuardedConnection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         let moved = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if let Some(octets) = buffer.filled().get(before..).filter(|octets| !octets.is_empty()) {
+            self.head = self.head.read(octets, self.slowest_head);
+        }
         self.progress(context, moved)
     }
 }
@@ -82,6 +194,9 @@ impl AsyncWrite for GuardedConnection {
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
         let moved = Pin::new(&mut self.stream).poll_write(context, octets);
+        if moved.is_ready() {
+            self.head = Head::Awaited;
+        }
         self.progress(context, moved)
     }
 
@@ -95,6 +210,7 @@ impl AsyncWrite for GuardedConnection {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic)] // a test may
 mod tests {
     use std::io::{Read, Write};
 
@@ -105,7 +221,8 @@ mod tests {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let app = axum::Router::new().fallback(|| async { "hello" });
-        let listener = GuardedListener::new(listener, 2, patience);
+        let mut listener = GuardedListener::new(listener, 2, patience);
+        listener.head = patience;
         runtime.spawn(async { axum::serve(listener, app).await });
         address
     }
@@ -125,6 +242,65 @@ mod tests {
         // Closed, cleanly or not: either way this returns before the socket's own minute is over.
         let closed = stream.read_to_end(&mut answer).map_err(|error| error.kind());
         assert!(matches!(closed, Ok(_) | Err(io::ErrorKind::ConnectionReset)), "{closed:?}");
+    }
+
+    #[test]
+    fn a_request_that_drips_in_is_closed() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut listener = GuardedListener::new(listener, 2, Duration::from_secs(60));
+        listener.head = Duration::from_secs(2);
+        let app = axum::Router::new().fallback(|| async { "hello" });
+        runtime.spawn(async { axum::serve(listener, app).await });
+        let mut stream = connect(address);
+        // One after the other is answered; between them it may take its time.
+        for _ in 0..2 {
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            assert!(stream.read(&mut [0; 512]).unwrap() > 0);
+        }
+        // An octet now and then: it moves, but nothing comes of it.
+        stream.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+        stream.write_all(b"GET /").unwrap();
+        loop {
+            match stream.read(&mut [0; 512]).map_err(|error| error.kind()) {
+                Ok(0) | Err(io::ErrorKind::ConnectionReset) => break,
+                Err(io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => drop(stream.write(b"a")),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_head_is_found_in_pieces() {
+        let slowest = Duration::from_secs(1);
+        let read = |pieces: &[&[u8]]| {
+            let head = pieces.iter().fold(Head::Awaited, |head, piece| head.read(piece, slowest));
+            matches!(head, Head::Complete)
+        };
+        assert!(read(&[b"GET / HTTP/1.1\r\n\r\n"]));
+        assert!(read(&[b"GET / HTTP/1.1\r", b"\n\r", b"\n"]));
+        assert!(read(&[b"x\r\r\n\r\n"]));
+        assert!(!read(&[b"GET / HTTP/1.1\r\nHost: x\r\n"]));
+        assert!(!read(&[b"\r\nx\r\n"]));
+    }
+
+    #[test]
+    fn one_client_gets_a_share_and_a_proxy_on_this_computer_all() {
+        let shares = Shares { most: 2, taken: Arc::default() };
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let greedy: Vec<_> = (0..9).map_while(|_| shares.take(address("192.0.2.1"))).collect();
+        let network: Vec<_> =
+            (0..9).map_while(|last| shares.take(address(&format!("2001:db8::{last}")))).collect();
+        let proxies: Vec<_> = (0..9)
+            .map_while(|_| Some((shares.take(address("127.0.0.1"))?, shares.take(address("::1"))?)))
+            .collect();
+        assert_eq!((greedy.len(), network.len(), proxies.len()), (2, 2, 9));
+        assert!(shares.take(address("192.0.2.2")).is_some());
+        drop(greedy);
+        assert!(shares.take(address("192.0.2.1")).is_some());
+        drop((network, proxies));
+        assert!(lock(&shares.taken).is_empty());
     }
 
     #[test]

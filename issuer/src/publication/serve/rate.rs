@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::guarded_listener::whole_network;
+
 /// How often a client may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RateLimit {
@@ -76,14 +78,6 @@ impl Bucket {
     fn filled(&self, rate: f64, capacity: f64, at: Duration) -> f64 {
         let since = at.saturating_sub(self.at).as_secs_f64();
         (self.tokens + since * rate).min(capacity)
-    }
-}
-
-/// Somebody with IPv6 has 2^64 addresses.
-fn whole_network(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
-        address => address,
     }
 }
 
