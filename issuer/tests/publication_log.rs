@@ -230,10 +230,12 @@ async fn a_published_crl_without_a_revocation_that_the_log_tells_is_named() {
     let nothing = std::iter::empty::<Result<RevokedCertificate, std::convert::Infallible>>();
     opened.authority.sign_crl(header, nothing, &mut crl).unwrap();
     let key = hex::encode(opened.authority.certificate().subject_key_identifier());
-    let signed = SignedCrls { number, key, is_complete: true, complete: Some(crl), parts: Vec::new() };
+    let signed =
+        SignedCrls { number, key, is_complete: true, complete: Some(crl), parts: Vec::new(), told: None };
     opened.registry.store_crls(name, &signed, now).await.unwrap();
     opened.registry.close().await;
-    desk.issuer(&["publish", "--pending"]).expect(0);
+    // It is published, and the revocation is still to be signed.
+    desk.issuer(&["publish", "--pending"]).expect(3);
     let serial = a_serial(&desk).await;
     let found = desk.issuer(&["audit", "verify", "--published", "public"]);
     found.expect(4);

@@ -71,6 +71,10 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     };
     news.warnings.extend(due::warnings(office, now).await?);
     news.due = office.registry.crls_due().await?;
+    // Of a key that has ended, or is another home's, nothing is signed here.
+    let keys = &news.keys;
+    news.due
+        .retain(|due| keys.iter().any(|key| (key.name, key.generation) == (due.authority, due.generation)));
     let due = if arguments.pending && arguments.to.is_none() { Due::At(now) } else { Due::All };
     let run = Run { office, news: &news, now, due, is_pending: arguments.pending, unusable };
     let mut summary = Summary::new(&news);

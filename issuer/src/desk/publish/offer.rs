@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::super::authority_key::is_at_hand;
 use super::super::failure::Failure;
-use super::Run;
 use super::revocation_lists::{ca_entry, kept_lists};
+use super::{Run, log_check};
 use crate::ca::crl::name::CrlName;
 use crate::ca::crl::view::CrlView;
 use crate::ca::profile::status_services::OcspService;
@@ -87,7 +87,10 @@ impl Run<'_> {
     /// OCSP answers that another directory has, if they say of every certificate what the registry holds.
     async fn carried(&self, key: &AuthorityKey, identifier: &[u8]) -> Result<Option<NewAnswers>, Failure> {
         let registry = &self.office.registry;
-        let revoked = registry.revoked_certificates_of_key(key.name, key.generation).await?;
+        let complete = CrlName::complete(identifier, None).file();
+        let kept = kept_lists(self.office, key, identifier).await?;
+        let newest = kept.iter().find(|(file, _)| *file == complete).map(|(_, crl)| crl.as_slice());
+        let revoked = log_check::revoked(self.office, key, newest).await?;
         let revoked = revoked.iter().map(|entry| ca_entry(entry, &mut Vec::new()));
         let registered = RegisteredRevocations { number: 0, revoked: revoked.collect::<Result<_, _>>()? };
         let serials = registry.unexpired_certificates(key.name, key.generation, self.now).await?;
