@@ -78,6 +78,7 @@ impl Published {
             bases: Vec::new(),
             further_authorities: Vec::new(),
             answers: BTreeMap::from([(key, answers)]),
+            overdue: Vec::new(),
             not_after: &|_, _| None,
         })?;
         Ok(())
