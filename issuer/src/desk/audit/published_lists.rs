@@ -16,11 +16,11 @@ use crate::publication::{PublishedDirectory, layout};
 use crate::registry::SignedList;
 
 /// A CRL that is not the one that was signed last.
-const OTHER_CRL: &str = "published-crl";
+const OTHER_CRL: &str = "crl-differs";
 /// A CRL without a revocation.
 const NOT_LISTED: &str = "not-on-the-crl";
 /// An OCSP answer that says something else.
-const OTHER_ANSWER: &str = "published-answer";
+const OTHER_ANSWER: &str = "ocsp-answer-differs";
 
 /// Compares a directory with the log up to its checkpoint. The log itself is whole.
 ///
