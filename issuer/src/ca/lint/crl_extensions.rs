@@ -3,6 +3,7 @@ use const_oid::{AssociatedOid, ObjectIdentifier};
 use x509_cert::ext::pkix::{AuthorityKeyIdentifier, CrlNumber};
 
 use super::CrlRule;
+use crate::ca::crl::extensions::{DELTA_CRL_INDICATOR, ISSUING_DISTRIBUTION_POINT};
 use crate::ca::crl::view::CrlView;
 
 pub(super) const RULE: CrlRule =
@@ -14,7 +15,7 @@ fn check(crl: &CrlView<'_>, messages: &mut Vec<String>) {
     }
     match crl.number() {
         None => messages.push("there is no cRLNumber".into()),
-        Some(number) if number.len() > 20 => messages.push("cRLNumber has more than 20 octets".into()),
+        Some(_) if is_long_number(crl) => messages.push("cRLNumber has more than 20 octets".into()),
         Some(_) => (),
     }
     let mut seen: Vec<ObjectIdentifier> = Vec::new();
@@ -26,8 +27,18 @@ fn check(crl: &CrlView<'_>, messages: &mut Vec<String>) {
         seen.push(oid);
         if extension.critical && [AuthorityKeyIdentifier::OID, CrlNumber::OID].contains(&oid) {
             messages.push(format!("extension {oid} is critical"));
+        } else if extension.critical && !MAY_BE_CRITICAL.contains(&oid) {
+            messages.push(format!("extension {oid} is critical and unknown"));
         }
     }
+}
+
+/// What a reader of this profile understands (RFC 5280 section 5.2).
+const MAY_BE_CRITICAL: [ObjectIdentifier; 2] = [ISSUING_DISTRIBUTION_POINT, DELTA_CRL_INDICATOR];
+
+/// Tag and length of the INTEGER come before its octets; the sign's counts.
+fn is_long_number(crl: &CrlView<'_>) -> bool {
+    crl.extension(CrlNumber::OID).is_some_and(|number| number.extn_value.as_bytes().len() > 2 + 20)
 }
 
 #[cfg(test)]
@@ -66,6 +77,30 @@ mod tests {
             }
         });
         assert_crl_finding(&RULE, "more than 20 octets", &sample);
+    }
+
+    #[test]
+    fn bad_number_that_is_long_by_its_sign() {
+        let mut number = vec![0x02, 21, 0];
+        number.extend([0xFF; 20]);
+        let sample = changed_crl(|crl| {
+            for extension in extensions(crl) {
+                if extension.extn_id == CrlNumber::OID {
+                    extension.extn_value = OctetString::new(number.clone()).unwrap();
+                }
+            }
+        });
+        assert_crl_finding(&RULE, "more than 20 octets", &sample);
+    }
+
+    #[test]
+    fn bad_unknown_critical() {
+        let unknown = Extension {
+            extn_id: ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.9"),
+            critical: true,
+            extn_value: OctetString::new(vec![5, 0]).unwrap(),
+        };
+        assert_crl_finding(&RULE, "critical and unknown", &changed_crl(|crl| extensions(crl).push(unknown)));
     }
 
     #[test]

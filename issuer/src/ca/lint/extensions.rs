@@ -4,8 +4,8 @@ use der::Decode;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{
     AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies,
-    CrlDistributionPoints, ExtendedKeyUsage, KeyUsage, NameConstraints, PolicyConstraints, PolicyMappings,
-    SubjectAltName, SubjectKeyIdentifier,
+    CrlDistributionPoints, ExtendedKeyUsage, InhibitAnyPolicy, KeyUsage, NameConstraints, PolicyConstraints,
+    PolicyMappings, SubjectAltName, SubjectKeyIdentifier,
 };
 
 use super::{CertificateRule, Sample};
@@ -38,7 +38,7 @@ fn decodes<T: for<'a> Decode<'a>>(extension: &Extension) -> bool {
 type Decoder = (ObjectIdentifier, fn(&Extension) -> bool);
 
 /// The extensions whose inside we know.
-const DECODERS: [Decoder; 12] = [
+const DECODERS: [Decoder; 13] = [
     (AuthorityKeyIdentifier::OID, decodes::<AuthorityKeyIdentifier>),
     (SubjectKeyIdentifier::OID, decodes::<SubjectKeyIdentifier>),
     (KeyUsage::OID, decodes::<KeyUsage>),
@@ -48,6 +48,7 @@ const DECODERS: [Decoder; 12] = [
     (BasicConstraints::OID, decodes::<BasicConstraints>),
     (NameConstraints::OID, decodes::<NameConstraints>),
     (PolicyConstraints::OID, decodes::<PolicyConstraints>),
+    (InhibitAnyPolicy::OID, decodes::<InhibitAnyPolicy>),
     (ExtendedKeyUsage::OID, decodes::<ExtendedKeyUsage>),
     (CrlDistributionPoints::OID, decodes::<CrlDistributionPoints>),
     (AuthorityInfoAccessSyntax::OID, decodes::<AuthorityInfoAccessSyntax>),

@@ -6,6 +6,7 @@
 mod authority_information_access;
 mod basic_constraints;
 mod certificate_policies;
+mod constraints;
 mod content_signing;
 mod crl_delta;
 mod crl_distribution_points;
@@ -231,7 +232,7 @@ fn findings(rule: &'static str, clause: &'static str, check: impl FnOnce(&mut Ve
 }
 
 /// In the order of the fields of a certificate.
-const CERTIFICATE_RULES: [CertificateRule; 19] = [
+const CERTIFICATE_RULES: [CertificateRule; 20] = [
     version::RULE,
     serial_number::RULE,
     signature_algorithm::RULE,
@@ -244,6 +245,7 @@ const CERTIFICATE_RULES: [CertificateRule; 19] = [
     certificate_policies::RULE,
     subject_alternative_name::RULE,
     basic_constraints::RULE,
+    constraints::RULE,
     extended_key_usage::RULE,
     time_stamping::RULE,
     document_signing::RULE,

@@ -1,16 +1,19 @@
 //! The subject: plain, bounded attributes, each once; no person on the certificate of the card itself.
 use const_oid::ObjectIdentifier;
+use const_oid::db::rfc3280::EMAIL_ADDRESS;
 use const_oid::db::rfc4519;
 use der::Tag;
 use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::ext::pkix::SubjectAltName;
 
 use super::{CertificateRule, Sample};
+use crate::ca::certificate::mail_text;
 use crate::ca::profile::extension::PIV_CARD_AUTHENTICATION;
 use crate::ca::profile::name::UPPER_BOUND;
 
 pub(super) const RULE: CertificateRule = CertificateRule {
     name: "subject",
-    clause: "RFC 5280 section 4.1.2.6 and appendix A.1, SP 800-73-5 Part 1",
+    clause: "RFC 5280 section 4.1.2.6 and appendix A.1, S/MIME BR 7.1.4.2.2, SP 800-73-5 Part 1",
     check,
 };
 
@@ -32,12 +35,28 @@ fn check(sample: &Sample<'_>, messages: &mut Vec<String>) {
             seen.push(attribute.oid);
         }
     }
+    check_mail_address(sample, messages);
     let personal = [rfc4519::CN, rfc4519::SN, rfc4519::GIVEN_NAME];
     if sample.has_purpose(PIV_CARD_AUTHENTICATION)
         && !sample.is_authority()
         && seen.iter().any(|oid| personal.contains(oid))
     {
         messages.push("a certificate for card authentication names a person".into());
+    }
+}
+
+/// A mail address in the subject is one that the alternative names say, too (emailAddress, PKCS #9).
+fn check_mail_address(sample: &Sample<'_>, messages: &mut Vec<String>) {
+    let names =
+        sample.extension::<SubjectAltName>().map(|(_, SubjectAltName(names))| names).unwrap_or_default();
+    let is_named =
+        |text: &str| names.iter().filter_map(mail_text).any(|address| address.eq_ignore_ascii_case(text));
+    for attribute in sample.tbs.subject.iter_rdn().flat_map(|relative| relative.iter()) {
+        let is_address = attribute.oid == EMAIL_ADDRESS;
+        let text = std::str::from_utf8(attribute.value.value()).unwrap_or_default();
+        if is_address && !is_named(text) {
+            messages.push(format!("the mail address {text} is not among the alternative names"));
+        }
     }
 }
 
@@ -61,9 +80,19 @@ fn check_attribute(attribute: &AttributeTypeAndValue, messages: &mut Vec<String>
     if text.chars().any(char::is_control) {
         messages.push(format!("attribute {oid} holds a control character"));
     }
+    if text.chars().any(is_invisible) {
+        messages.push(format!(
+            "attribute {oid} holds a character that nobody sees, or that turns the text around"
+        ));
+    }
     if text.chars().count() > UPPER_BOUND {
         messages.push(format!("attribute {oid} is longer than {UPPER_BOUND} characters"));
     }
+}
+
+/// Marks of direction, joiners and fillers (Unicode Standard Annex 9, and section 23.2).
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
 /// Those that say who it is.
@@ -72,7 +101,7 @@ const ONCE: [ObjectIdentifier; 6] =
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{assert_clean, assert_finding, card_authentication, changed, name};
+    use super::super::samples::{assert_clean, assert_finding, card_authentication, changed, messages, name};
     use super::*;
     use x509_cert::name::Name;
 
@@ -104,6 +133,21 @@ mod tests {
     #[test]
     fn bad_control_character() {
         assert_finding(&RULE, "control character", &named("CN=Before\\0dAfter"));
+    }
+
+    #[test]
+    fn bad_text_that_is_turned_around() {
+        assert_finding(&RULE, "turns the text around", &named("CN=Alice\u{202E}ecilA"));
+    }
+
+    #[test]
+    fn bad_mail_address_of_somebody_else() {
+        // IA5String "bob@example.org".
+        let other = "1.2.840.113549.1.9.1=#160F626F62406578616D706C652E6F7267";
+        assert_finding(&RULE, "not among the alternative names", &named(other));
+        let own = "1.2.840.113549.1.9.1=#1611616C696365406578616D706C652E6F7267";
+        let sample = named(own);
+        assert_eq!(messages(&RULE, &Sample { tbs: &sample, outer_algorithm: None }), [""; 0]);
     }
 
     #[test]
