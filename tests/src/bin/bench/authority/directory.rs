@@ -166,7 +166,11 @@ impl Directory {
             config,
             "sizelimit unlimited\ndatabase mdb\nsuffix \"{BASE}\"\nrootdn \"{WRITER}\"\nrootpw \"{PASSWORD}\""
         )?;
-        writeln!(config, "directory {}\nmaxsize 1073741824\nindex objectClass,mail eq\naccess to * by * read", at("db"))?;
+        writeln!(
+            config,
+            "directory {}\nmaxsize 1073741824\nindex objectClass,mail eq\naccess to * by * read",
+            at("db")
+        )?;
         fs::write(folder.path().join("slapd.conf"), config)?;
         let root = format!(
             "dn: {BASE}\nobjectClass: dcObject\nobjectClass: organization\ndc: example\no: Example\n\n"
