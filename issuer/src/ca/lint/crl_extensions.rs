@@ -65,32 +65,24 @@ mod tests {
         assert_crl_finding(&RULE, "no cRLNumber", &sample);
     }
 
+    /// A CRL whose number is an INTEGER of these octets.
+    fn numbered(octets: &[u8]) -> Vec<u8> {
+        let integer = [&[2, u8::try_from(octets.len()).unwrap()], octets].concat();
+        changed_crl(|crl| {
+            let number = extensions(crl).iter_mut().find(|extension| extension.extn_id == CrlNumber::OID);
+            number.unwrap().extn_value = OctetString::new(integer).unwrap();
+        })
+    }
+
     #[test]
     fn bad_long_number() {
-        let mut number = vec![0x02, 21];
-        number.extend([0x7F; 21]);
-        let sample = changed_crl(|crl| {
-            for extension in extensions(crl) {
-                if extension.extn_id == CrlNumber::OID {
-                    extension.extn_value = OctetString::new(number.clone()).unwrap();
-                }
-            }
-        });
-        assert_crl_finding(&RULE, "more than 20 octets", &sample);
+        assert_crl_finding(&RULE, "more than 20 octets", &numbered(&[0x7F; 21]));
     }
 
     #[test]
     fn bad_number_that_is_long_by_its_sign() {
-        let mut number = vec![0x02, 21, 0];
-        number.extend([0xFF; 20]);
-        let sample = changed_crl(|crl| {
-            for extension in extensions(crl) {
-                if extension.extn_id == CrlNumber::OID {
-                    extension.extn_value = OctetString::new(number.clone()).unwrap();
-                }
-            }
-        });
-        assert_crl_finding(&RULE, "more than 20 octets", &sample);
+        let octets = [&[0][..], &[0xFF; 20]].concat();
+        assert_crl_finding(&RULE, "more than 20 octets", &numbered(&octets));
     }
 
     #[test]
