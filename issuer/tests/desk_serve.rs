@@ -2,12 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
 
 mod desk_support;
+#[path = "desk_support/server.rs"]
+mod server;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use desk_support::{Desk, run};
+use desk_support::{Desk, files_below, run};
+use server::Server;
 
 fn get(address: &str, path: &str) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -26,45 +32,33 @@ fn published_files_are_served_with_the_home_gone() {
     let public = desk.publish();
     std::fs::remove_dir_all(desk.home()).unwrap();
 
-    let mut server = Command::new(env!("CARGO_BIN_EXE_issuer"))
-        .env_remove("ISSUER_HOME")
-        .args(["serve", "--from"])
-        .arg(&public)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut url = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut url).unwrap();
-    let address = url
-        .trim()
-        .strip_prefix("http://127.0.0.1:")
-        .map(|port| format!("127.0.0.1:{port}"))
-        .expect("a loopback URL");
+    let server = Server::of(&public, &[]);
+    let address = server.address();
 
     let crl = desk_support::files_below(&public.join("crl")).remove(0);
     let name = crl.file_name().unwrap().to_str().unwrap();
-    let (head, body) = get(&address, &format!("/crl/{name}"));
+    let (head, body) = get(address, &format!("/crl/{name}"));
     assert!(
         head.starts_with("HTTP/1.1 200") && head.to_lowercase().contains("application/pkix-crl"),
         "{head}"
     );
     assert_eq!(body, std::fs::read(&crl).unwrap());
-    let (head, _) = get(&address, "/certificates/search.cgi?email=alice%40example.org");
+    let (head, _) = get(address, "/certificates/search.cgi?email=alice%40example.org");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    let (head, _) = get(&address, "/certificates/search.cgi?email=bob%40example.org");
+    let (head, _) = get(address, "/certificates/search.cgi?email=bob%40example.org");
     assert!(head.starts_with("HTTP/1.1 404"), "{head}");
     for path in ["/", "/certificates/by-email/", "/../passphrase", "/%2e%2e/passphrase"] {
-        let (head, _) = get(&address, path);
+        let (head, _) = get(address, path);
         assert!(!head.starts_with("HTTP/1.1 200"), "{path}: {head}");
     }
 
-    let (head, body) = get(&address, "/health");
+    let (head, body) = get(address, "/health");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     let health: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((&health["status"], health["crls"].as_array().unwrap().len()), (&"ok".into(), 3));
 
     // A proxy may keep a CRL for an hour without asking.
-    let (head, _) = get(&address, &format!("/crl/{name}"));
+    let (head, _) = get(address, &format!("/crl/{name}"));
     let head = head.to_lowercase();
     assert!(head.contains("cache-control: max-age=3600, public") && head.contains("\r\nexpires: "), "{head}");
 
@@ -73,7 +67,7 @@ fn published_files_are_served_with_the_home_gone() {
     let mut other_signature = whole.clone();
     *other_signature.last_mut().unwrap() ^= 1;
     let said = |status: &str| {
-        let (head, body) = get(&address, "/health");
+        let (head, body) = get(address, "/health");
         let health: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert!(head.starts_with("HTTP/1.1 503"), "{head}");
         assert_eq!((&health["status"], &health[status][0]), (&status.into(), &name.into()), "{health}");
@@ -81,17 +75,17 @@ fn published_files_are_served_with_the_home_gone() {
     for damaged in [&b"no CRL"[..], &whole[..whole.len() - 1], &other_signature, b""] {
         std::fs::write(&crl, damaged).unwrap();
         said("damaged");
-        let (head, _) = get(&address, &format!("/crl/{name}"));
+        let (head, _) = get(address, &format!("/crl/{name}"));
         assert!(head.starts_with("HTTP/1.1 503"), "{head}");
     }
     std::fs::write(&crl, &whole).unwrap();
-    assert!(get(&address, "/health").0.starts_with("HTTP/1.1 200"));
+    assert!(get(address, "/health").0.starts_with("HTTP/1.1 200"));
     std::fs::remove_file(&crl).unwrap();
     said("missing");
     said("missing");
     std::fs::write(&crl, &whole).unwrap();
-    assert!(get(&address, "/health").0.starts_with("HTTP/1.1 200"));
-    all_in_one_is_checked(&public.join("crl.pem"), &address);
+    assert!(get(address, "/health").0.starts_with("HTTP/1.1 200"));
+    all_in_one_is_checked(&public.join("crl.pem"), address);
 
     // Nothing of it is open for writing but what the program was started with.
     for entry in std::fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap() {
@@ -101,13 +95,11 @@ fn published_files_are_served_with_the_home_gone() {
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("1"), "a core dump could hold secrets: {core}");
-    let pid = rustix::process::Pid::from_child(&server);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    assert!(server.wait().unwrap().success(), "the server did not end well when told to");
+    server.terminate();
 }
 
 /// `crl.pem` is what most programs verify with: it is checked as the CRLs in it are.
-fn all_in_one_is_checked(file: &std::path::Path, address: &str) {
+fn all_in_one_is_checked(file: &Path, address: &str) {
     let whole = std::fs::read_to_string(file).unwrap();
     let (head, _) = get(address, "/crl.pem");
     assert!(head.starts_with("HTTP/1.1 200") && head.to_lowercase().contains("max-age="), "{head}");
@@ -141,20 +133,11 @@ fn a_crl_that_is_gone_before_the_server_begins_is_told() {
     let crl = desk_support::files_below(&public.join("crl")).remove(1);
     let whole = std::fs::read(&crl).unwrap();
     std::fs::remove_file(&crl).unwrap();
-    let mut server = Command::new(env!("CARGO_BIN_EXE_issuer"))
-        .args(["serve", "--from"])
-        .arg(&public)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut url = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut url).unwrap();
-    let address = url.trim().strip_prefix("http://").unwrap();
+    let server = Server::of(&public, &[]);
+    let address = server.address();
     let (gone, said) = get(address, "/health");
     std::fs::write(&crl, &whole).unwrap();
     let (back, _) = get(address, "/health");
-    server.kill().unwrap();
-    server.wait().unwrap();
     let name = crl.file_name().unwrap().to_str().unwrap();
     let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
     assert!(gone.starts_with("HTTP/1.1 503"), "{gone}");
@@ -193,19 +176,148 @@ fn what_is_not_there_is_not_served() {
 fn who_asks_too_often_is_told_to_wait() {
     let desk = Desk::new();
     let public = desk.publish();
-    let mut server = Command::new(env!("CARGO_BIN_EXE_issuer"))
-        .args(["serve", "--rate", "1", "--from"])
-        .arg(&public)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut url = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut url).unwrap();
-    let address = url.trim().strip_prefix("http://").unwrap();
+    let server = Server::of(&public, &["--rate", "1"]);
+    let address = server.address();
     let refused =
         (0..1000).map(|_| get(address, "/anchor.pem").0).find(|head| !head.starts_with("HTTP/1.1 200"));
-    server.kill().unwrap();
-    server.wait().unwrap();
     let head = refused.expect("nobody is ever told to wait").to_lowercase();
     assert!(head.starts_with("http/1.1 429") && head.contains("retry-after: 1"), "{head}");
+}
+
+/// A desk with OCSP whose directory is published, with Alice's card.
+fn with_ocsp() -> Desk {
+    let desk = Desk::empty();
+    let init = ["init", "--allow-emulated", "--organization", "Example Org", "--domain", "example.org"];
+    desk.issuer(&[&init[..], &["--base-url", "http://pki.example.org", "--ocsp"]].concat()).expect(0);
+    desk.import_staff("name,mail,id\nAlice Ng,alice@example.org,1001\n").expect(0);
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    desk.publish();
+    desk
+}
+
+/// As `cp` and `rsync` do it, the files of a folder before those of its folders.
+fn copy(from: &Path, to: &Path, is_wanted: &dyn Fn(&Path) -> bool) {
+    fs::create_dir_all(to).unwrap();
+    let mut entries: Vec<PathBuf> = fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort_by_key(|path| path.is_dir());
+    for path in entries {
+        let place = to.join(path.file_name().unwrap());
+        match path.is_dir() {
+            true => copy(&path, &place, is_wanted),
+            false if is_wanted(&path) => drop(fs::copy(&path, place).unwrap()),
+            false => {}
+        }
+    }
+}
+
+/// Files that differ between two copies of the directory and that say what is revoked: their paths in it.
+fn changed(old: &Path, new: &Path) -> Vec<PathBuf> {
+    let files = ["crl", "ocsp"].into_iter().flat_map(|folder| files_below(&new.join(folder)));
+    let paths =
+        files.map(|file| file.strip_prefix(new).unwrap().to_owned()).chain([PathBuf::from("crl.pem")]);
+    let mut paths: Vec<_> =
+        paths.filter(|path| fs::read(old.join(path)).unwrap() != fs::read(new.join(path)).unwrap()).collect();
+    paths.sort();
+    paths
+}
+
+/// Signed, whole and good for days yet, and without what was revoked since.
+#[test]
+fn old_files_that_somebody_put_back_are_told_and_publishing_mends_them() {
+    let desk = with_ocsp();
+    let (public, old, new) = (desk.path("public"), desk.path("old"), desk.path("new"));
+    copy(&public, &old, &|_| true);
+    let server = Server::of(&public, &[]);
+    server.expect("ok");
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    desk.publish();
+    server.expect("ok");
+    copy(&public, &new, &|_| true);
+    let files = changed(&old, &public);
+    assert!(files.len() >= 3 && files.iter().any(|file| file.starts_with("ocsp")), "{files:?}");
+    for file in &files {
+        let name = file.strip_prefix("crl").unwrap_or(file).to_str().unwrap();
+        fs::copy(old.join(file), public.join(file)).unwrap();
+        // Whether or not the server saw what was there before.
+        for server in [&server, &Server::of(&public, &[])] {
+            let said = server.expect("differing");
+            assert_eq!(said["differing"], serde_json::json!([name]), "{said}");
+        }
+        fs::copy(new.join(file), public.join(file)).unwrap();
+        server.expect("ok");
+    }
+    // What needs no key is mended without one.
+    for file in [PathBuf::from("anchor.pem"), files_below(&public.join("ca")).remove(0)] {
+        let file = file.strip_prefix(&public).unwrap_or(&file);
+        fs::write(public.join(file), "another").unwrap();
+        let said = server.expect("differing");
+        assert_eq!(said["differing"], serde_json::json!([file]), "{said}");
+        desk.issuer(&["publish", "--pending"]).expect(0);
+        server.expect("ok");
+    }
+    let crl = files.iter().find(|file| file.starts_with("crl")).unwrap();
+    fs::copy(old.join(crl), public.join(crl)).unwrap();
+    desk.issuer(&["publish", "--pending"]).expect(0);
+    server.expect("ok");
+
+    // The publication of then, whole: a server that knew better says so, and the publisher does.
+    copy(&old, &public, &|_| true);
+    let said = server.expect("differing");
+    let crls = files.iter().filter_map(|file| file.strip_prefix("crl").ok()?.to_str());
+    assert_eq!(said["differing"], serde_json::json!(crls.collect::<Vec<_>>()), "{said}");
+    desk.issuer(&["publish", "--pending"]).expect(3);
+    desk.issuer(&["publish"]).expect(0);
+    server.expect("ok");
+}
+
+/// From its first file to its last a publication is never taken for something that somebody put there.
+#[test]
+fn a_publication_while_health_is_asked_is_no_difference() {
+    let desk = with_ocsp();
+    let server = Server::of(&desk.path("public"), &["--rate", "100000"]);
+    let is_done = AtomicBool::new(false);
+    let asked = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut asked = 0;
+            while !is_done.load(Ordering::Relaxed) {
+                let (head, body) = get(server.address(), "/health");
+                assert!(head.starts_with("HTTP/1.1 200"), "{head}\n{}", String::from_utf8_lossy(&body));
+                asked += 1;
+            }
+            asked
+        });
+        for _ in 0..5 {
+            desk.issuer(&["publish"]).expect(0);
+        }
+        is_done.store(true, Ordering::Relaxed);
+        asking.join().unwrap()
+    });
+    assert!(asked > 20, "only asked {asked} times");
+}
+
+/// Another web server's copy, which brings `.revision` before the files that it speaks of.
+#[test]
+fn a_copy_that_is_on_its_way_is_no_difference_and_old_files_in_it_are() {
+    let desk = with_ocsp();
+    let (public, elsewhere) = (desk.path("public"), desk.path("elsewhere"));
+    copy(&public, &elsewhere, &|_| true);
+    let server = Server::of(&elsewhere, &[]);
+    server.expect("ok");
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    desk.publish();
+    let files = changed(&elsewhere, &public);
+    let old: Vec<_> = files.iter().map(|file| fs::read(elsewhere.join(file)).unwrap()).collect();
+    copy(&public, &elsewhere, &|file| file.ends_with(".revision"));
+    server.expect("ok");
+    copy(&public, &elsewhere, &|file| !file.ends_with(".revision"));
+    server.expect("ok");
+    for (file, old) in files.iter().zip(old) {
+        fs::write(elsewhere.join(file), old).unwrap();
+        server.expect("differing");
+        fs::copy(public.join(file), elsewhere.join(file)).unwrap();
+    }
+    // A copy without what begins with a dot cannot be compared, but numbers of CRLs only grow.
+    fs::remove_file(elsewhere.join(".revision")).unwrap();
+    server.expect("ok");
 }

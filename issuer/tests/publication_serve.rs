@@ -159,6 +159,50 @@ fn health_is_lost_when_a_crl_has_expired() {
     assert_eq!(health(&site, site.world.now).1["status"], "unpublished");
 }
 
+/// Until readers refuse it, a CRL that nobody signs anew looks good; a monitor is told before.
+#[test]
+fn health_is_lost_when_the_next_crls_are_overdue() {
+    let site = Site::new();
+    let (status, said) = health(&site, site.world.now);
+    assert_eq!((status, &said["overdue"]), (200, &serde_json::json!([])), "{said}");
+    let times = |name: &str| {
+        let times = said["crls"].as_array().unwrap().iter().map(|crl| crl[name].as_str().unwrap());
+        times.map(|time| time.parse::<jiff::Timestamp>().unwrap()).min().unwrap()
+    };
+    let (overdue_at, end) = (times("overdue_at"), times("next_update"));
+    // The last quarter of a week.
+    assert_eq!(end.duration_since(overdue_at), jiff::SignedDuration::from_hours(42));
+    let second = jiff::SignedDuration::from_secs(1);
+    assert_eq!(health(&site, overdue_at - second).0, 200);
+    let (status, said) = health(&site, overdue_at);
+    assert_eq!((status, &said["status"]), (503, &"overdue".into()), "{said}");
+    assert_eq!(said["overdue"].as_array().unwrap().len(), 3, "{said}");
+    assert_eq!(health(&site, end).1["status"], "expired");
+}
+
+/// A directory that was copied in part, and the rest never came.
+#[test]
+fn what_is_not_as_published_is_told_when_it_had_time_to_come() {
+    let mut site = Site::new();
+    let old: Vec<_> = ["crl.pem", "anchor.pem"].map(|name| site.directory.path().join(name)).into();
+    let contents: Vec<_> = old.iter().map(|file| std::fs::read(file).unwrap()).collect();
+    site.crls[1] = site.world.crl(2, &[]);
+    site.publish();
+    let revision = site.directory.path().join(".revision");
+    let published = std::fs::read(&revision).unwrap();
+    std::fs::write(&old[0], &contents[0]).unwrap();
+    std::fs::remove_file(&old[1]).unwrap();
+    std::fs::write(&revision, &published).unwrap();
+    let later = site.world.now + jiff::SignedDuration::from_hours(2);
+    let (status, said) = health(&site, later);
+    assert_eq!((status, &said["status"]), (503, &"missing".into()), "{said}");
+    assert_eq!(said["missing"], serde_json::json!(["anchor.pem"]));
+    assert_eq!(said["differing"], serde_json::json!(["crl.pem"]));
+    // While something is published, nothing is compared.
+    std::fs::remove_file(&revision).unwrap();
+    assert_eq!(health(&site, later).0, 200);
+}
+
 struct Answer {
     status: u16,
     head: String,

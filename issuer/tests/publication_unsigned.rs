@@ -2,12 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
 
 mod desk_support;
-
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+#[path = "desk_support/server.rs"]
+mod server;
 
 use desk_support::{Desk, extract_certificates, files_below, openssl_verify};
-use serde_json::Value;
+use server::Server;
 
 /// A desk with OCSP that publishes, and Alice's card.
 fn desk() -> Desk {
@@ -48,43 +47,8 @@ fn due(desk: &Desk) -> Vec<String> {
     due.iter().map(|due| due["authority"].as_str().unwrap().to_owned()).collect()
 }
 
-struct Server(Child, String);
-
-impl Server {
-    fn start(desk: &Desk) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_issuer"))
-            .env_remove("ISSUER_HOME")
-            .current_dir(desk.directory.path())
-            .args(["serve", "--from", "public"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut url = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Self(process, url.trim().to_owned())
-    }
-
-    fn health(&self) -> (String, Value) {
-        let url = format!("{}/health", self.1);
-        let curl = ["--noproxy", "*", "-sS", "-w", "\n%{http_code}", &url];
-        let said = String::from_utf8(Command::new("curl").args(curl).output().unwrap().stdout).unwrap();
-        let (body, status) = said.rsplit_once('\n').unwrap();
-        (status.to_owned(), serde_json::from_str(body).unwrap())
-    }
-
-    fn expect(&self, status: &str) -> Value {
-        let (code, said) = self.health();
-        let expected = if status == "ok" { "200" } else { "503" };
-        assert_eq!((code.as_str(), said["status"].as_str()), (expected, Some(status)), "{said}");
-        said
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn serve(desk: &Desk) -> Server {
+    Server::of(&desk.path("public"), &[])
 }
 
 #[test]
@@ -103,7 +67,7 @@ fn a_revocation_is_published_while_the_keys_of_other_authorities_are_away() {
     assert!(!is_trusted(&desk));
     // Of the others nothing is revoked that is not on their CRLs.
     assert!(due(&desk).is_empty());
-    Server::start(&desk).expect("ok");
+    serve(&desk).expect("ok");
     for key in away {
         key.back();
     }
@@ -113,7 +77,7 @@ fn a_revocation_is_published_while_the_keys_of_other_authorities_are_away() {
 #[test]
 fn a_revocation_that_cannot_be_signed_is_overdue_for_everybody_who_looks() {
     let desk = desk();
-    let server = Server::start(&desk);
+    let server = serve(&desk);
     server.expect("ok");
     let away = Away::new(&desk, "people.pem");
     desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
@@ -153,7 +117,7 @@ fn where_no_authority_can_sign_nothing_is_published() {
 #[test]
 fn health_misses_answers_that_are_gone_damaged_or_over() {
     let desk = desk();
-    let server = Server::start(&desk);
+    let server = serve(&desk);
     let said = server.expect("ok");
     assert!(said["ocsp"].as_array().unwrap().iter().all(|one| one["next_update"].is_string()), "{said}");
     let file = files_below(&desk.path("public/ocsp")).remove(0);
@@ -166,9 +130,11 @@ fn health_misses_answers_that_are_gone_damaged_or_over() {
     }
     std::fs::remove_file(&file).unwrap();
     assert_eq!(server.expect("missing")["missing"], serde_json::json!([name]));
-    // Also by a server that never saw it, and after a run that signs nothing.
-    desk.issuer(&["publish", "--pending"]).expect(0);
-    assert_eq!(Server::start(&desk).expect("missing")["missing"], serde_json::json!([name]));
+    // Also by a server that never saw it, and after a run that signs nothing, which says so.
+    let pending = desk.issuer(&["publish", "--pending"]);
+    pending.expect(3);
+    assert!(pending.stderr.contains("have to be signed"), "{pending:?}");
+    assert_eq!(serve(&desk).expect("missing")["missing"], serde_json::json!([name]));
     std::fs::write(&file, &good).unwrap();
     server.expect("ok");
     std::fs::remove_dir_all(desk.path("public/ocsp")).unwrap();

@@ -13,10 +13,11 @@ use super::crl_contents::RegisteredRevocations;
 use super::crl_refusal::CrlRefusal;
 use super::crl_succession::TrustedClock;
 use super::error::PublicationError;
+use super::file_digest;
 use super::layout;
 use super::layout::CrlName;
 use super::ocsp_answers::{self, NewAnswers, PublishedAnswers};
-use super::revision::Revision;
+use super::revision::{Revision, has_digest};
 use super::revocation_lists::{self, Damaged, RevocationLists};
 use super::store::FileStore;
 use crate::ca::certificate::verify_signed;
@@ -126,15 +127,24 @@ impl PublishedDirectory {
             let inside = files.iter().filter(move |(path, _)| path.starts_with(folder));
             inside.filter_map(|(path, _)| path.file_name()?.to_str()).map(str::to_owned)
         };
-        let before = self.revision()?.unwrap_or_default().answers.into_iter();
-        let before = before.filter(|name| issuers.has(name.trim_end_matches(".answers")));
+        let Revision { answers: before, digests: digests_before, .. } = self.revision()?.unwrap_or_default();
+        let before = before.into_iter().filter(|name| issuers.has(name.trim_end_matches(".answers")));
         let answers: BTreeSet<String> = names(ocsp_answers::FOLDER).chain(before).collect();
+        let path_of = |name: &String| format!("{}/{name}", ocsp_answers::FOLDER);
+        let kept = answers.iter().map(path_of).filter_map(|path| digests_before.get_key_value(&path));
+        let mut digests: BTreeMap<String, String> =
+            kept.map(|(path, digest)| (path.clone(), digest.clone())).collect();
+        let with_digest = files.iter().filter_map(|(path, contents)| {
+            path.to_str().filter(|path| has_digest(path)).map(|path| (path.to_owned(), contents))
+        });
+        digests.extend(with_digest.map(|(path, contents)| (path, file_digest::of_contents(contents))));
         let overdue = publication.overdue.iter().map(|key| CrlName::complete(key, None).file());
         Ok(Revision {
             number: 0,
             crls: names(layout::REVOCATIONS).collect(),
             answers: answers.into_iter().collect(),
             overdue: overdue.collect(),
+            digests,
         })
     }
 
@@ -149,6 +159,23 @@ impl PublishedDirectory {
     /// It cannot be read.
     pub fn overdue(&self) -> Result<Vec<String>, PublicationError> {
         Ok(self.revision()?.unwrap_or_default().overdue)
+    }
+
+    /// Files that are others than the last publication wrote, or gone: paths. None where its publisher did not say.
+    ///
+    /// # Errors
+    /// One cannot be read.
+    pub fn changed_since(&self) -> Result<Vec<String>, PublicationError> {
+        let mut changed = Vec::new();
+        for (path, digest) in self.revision()?.unwrap_or_default().digests {
+            let full = self.root.join(&path);
+            let found = file_digest::of_file(&full);
+            let found = found.map_err(|error| PublicationError::Io { path: full, error })?;
+            if found.as_ref() != Some(&digest) {
+                changed.push(path);
+            }
+        }
+        Ok(changed)
     }
 
     /// A CRL that is published.

@@ -10,8 +10,8 @@
 //! audit/checkpoint.txt  audit/keys.pem                           the newest signed checkpoint of the issuer's log, its keys
 //! classes.p7m                                                    classes of readers, a signed list
 //! certificates/by-email/<address>/<serial number>.cer            certificates of 9C and 9D
-//! .revision                                                      a number that changes with every publication, and the names of
-//!                                                                its CRLs; absent during one
+//! .revision                                                      a number that changes with every publication, the names of
+//!                                                                its CRLs, and the digests of its files; absent during one
 //! ```
 use std::path::{Path, PathBuf};
 

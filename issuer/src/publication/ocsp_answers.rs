@@ -20,6 +20,7 @@ use jiff::Timestamp;
 
 use super::crl_contents::RegisteredRevocations;
 use super::layout::is_hexadecimal;
+use super::life::Life;
 use crate::ca::SerialNumber;
 use crate::ca::ocsp::CertificateState;
 use crate::ca::ocsp::responder::prepared_state;
@@ -141,9 +142,10 @@ impl PublishedAnswers {
         if index.iter().all(ends) { Ok(Self { file, index }) } else { Err(broken()) }
     }
 
-    /// When the first of the answers ends; none where there is none.
-    pub fn first_end(&self) -> Option<Timestamp> {
-        self.index.iter().map(|entry| entry.next_update).min()
+    /// The life of the answer that ends first; none where there is none.
+    pub fn first_to_end(&self) -> Option<Life> {
+        let first = self.index.iter().min_by_key(|entry| entry.next_update)?;
+        Some(Life { this_update: first.this_update, next_update: first.next_update })
     }
 
     /// The answer about a certificate.

@@ -13,7 +13,7 @@ use crate::ca::crl::name::CrlName;
 use crate::ca::crl::view::CrlView;
 use crate::domain::AuthorityName;
 use crate::publication::retry::retry_at;
-use crate::publication::{Publication, PublishedDirectory};
+use crate::publication::{Publication, PublishedDirectory, layout};
 use crate::registry::{OutboxItem, OutboxSubject};
 
 impl Run<'_> {
@@ -23,12 +23,14 @@ impl Run<'_> {
         refuse_home(self.office, path)?;
         let directory = PublishedDirectory::open(path)?;
         let waiting = registry.waiting(target.record.id).await?;
-        let mut names = if self.is_pending { self.behind(&directory).await? } else { BTreeSet::new() };
+        let changed = if self.is_pending { directory.changed_since()? } else { Vec::new() };
+        let mut names =
+            if self.is_pending { self.behind(&directory, &changed).await? } else { BTreeSet::new() };
         names.extend(waiting.iter().filter_map(|item| match &item.subject {
             OutboxSubject::Authority(name) => Some(*name),
             OutboxSubject::Address(_) => None,
         }));
-        if self.is_pending && waiting.is_empty() && names.is_empty() {
+        if self.is_pending && waiting.is_empty() && names.is_empty() && changed.is_empty() {
             return Ok(TargetReport::empty(target));
         }
         let offer = self.offer(&names).await?;
@@ -76,8 +78,13 @@ impl Run<'_> {
         })
     }
 
-    /// Authorities of which files are missing, or of before those that were signed last: somebody put them there.
-    async fn behind(&self, directory: &PublishedDirectory) -> Result<BTreeSet<AuthorityName>, Failure> {
+    /// Authorities of which files are missing, or others than were published or signed last: somebody put them there. `changed`
+    /// are the paths of files that are not as they were published.
+    async fn behind(
+        &self,
+        directory: &PublishedDirectory,
+        changed: &[String],
+    ) -> Result<BTreeSet<AuthorityName>, Failure> {
         let mut behind = BTreeSet::new();
         for key in &self.news.keys {
             let certificate = Certificate::from_der(key.certificate.clone())?;
@@ -88,7 +95,12 @@ impl Run<'_> {
                     behind.insert(key.name);
                 }
             }
-            if !behind.contains(&key.name) && directory.contradiction(identifier)?.is_some() {
+            let own = hex::encode(identifier);
+            let is_changed = changed
+                .iter()
+                .filter_map(|path| path.split_once('/'))
+                .any(|(folder, file)| folder != layout::AUTHORITIES && file.starts_with(&own));
+            if is_changed || (!behind.contains(&key.name) && directory.contradiction(identifier)?.is_some()) {
                 behind.insert(key.name);
             }
         }

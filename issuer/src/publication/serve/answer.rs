@@ -67,8 +67,8 @@ impl Server {
         if let Some(modified) = http_date(modified) {
             headers.insert(header::LAST_MODIFIED, modified);
         }
-        if let Some(FileState::Whole(Some(next_update))) = crl {
-            keep_until(headers, next_update, now, self.max_age);
+        if let Some(FileState::Whole(Some(life)) | FileState::Older(Some(life))) = crl {
+            keep_until(headers, life.next_update, now, self.max_age);
         }
         answer
     }

@@ -13,14 +13,17 @@ use crate::ca::certificate::{pem_blocks, pem_contents, to_pem, verify_signed};
 use crate::ca::crl::view::CrlView;
 use crate::ca::{CaError, Certificate};
 use crate::publication::layout::{self, CrlKind, CrlName};
+use crate::publication::life::Life;
 
 const PEM_LABEL: &str = "X509 CRL";
 
 /// What is the matter with a file of CRLs, or of OCSP answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileState {
-    /// It is whole; whether it is still good its nextUpdate says, if it has one; of several the first.
-    Whole(Option<Timestamp>),
+    /// It is whole; whether it is still good its life says, if it has a nextUpdate; of several that which ends first.
+    Whole(Option<Life>),
+    /// It is whole, and its number is lower than one that was here before: somebody put it back.
+    Older(Option<Life>),
     /// It is nothing of the kind, or no CRL that the published authority of its name signed.
     Damaged,
     /// It is not there, and the publication had it.
@@ -39,7 +42,12 @@ struct Seen {
     revision: Option<Revision>,
     names: BTreeSet<String>,
     judged: BTreeMap<String, (Stamp, FileState)>,
+    /// The highest number that each CRL had.
+    numbers: BTreeMap<String, CrlNumber>,
 }
+
+/// cRLNumber, by its length and its octets.
+type CrlNumber = (usize, Vec<u8>);
 
 /// Changes with whatever is done to a file: its number, its size, and the time of the last change in any of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,6 +56,11 @@ pub(super) struct Stamp(u64, u64, i64, i64);
 impl Stamp {
     pub(super) fn of(metadata: &Metadata) -> Self {
         Self(metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec())
+    }
+
+    /// When the file was put there, or changed in any way.
+    pub(super) fn changed_at(self) -> Option<Timestamp> {
+        Timestamp::new(self.2, i32::try_from(self.3).ok()?).ok()
     }
 }
 
@@ -67,6 +80,7 @@ impl CrlFiles {
                 names.extend(seen.names.iter().cloned());
             }
             seen.judged.retain(|name, _| names.contains(name) || name == layout::CRLS);
+            seen.numbers.retain(|name, _| names.contains(name));
             seen.revision = before;
             seen.names.clone_from(&names);
         }
@@ -76,14 +90,32 @@ impl CrlFiles {
     /// One of them; read only if it has changed.
     pub(super) fn judge(&self, name: &str) -> FileState {
         let file = self.root.join(layout::REVOCATIONS).join(name);
-        self.look(name, &file, |contents| self.check(contents))
+        let look = || {
+            self.look(name, &file, |contents| {
+                let (life, number) = self.check(contents)?;
+                Ok(if self.is_newest(name, number) { FileState::Whole(life) } else { FileState::Older(life) })
+            })
+        };
+        match look() {
+            // Somebody else may have read the next one while this one was looked at: then it is there.
+            FileState::Older(_) => look(),
+            state => state,
+        }
+    }
+
+    /// Whether a CRL was not here with a higher number before. Numbers grow (RFC 5280 section 5.2.3), whoever brings them.
+    fn is_newest(&self, name: &str, number: CrlNumber) -> bool {
+        let mut seen = self.seen();
+        let highest = seen.numbers.entry(name.to_owned()).or_default();
+        *highest = number.clone().max(std::mem::take(highest));
+        *highest == number
     }
 
     /// `crl.pem`: whether it holds whole CRLs and nothing else, that of each authority among them; and until when all of them
     /// are good. Where nothing was published, none is missed.
     pub(super) fn judge_all_in_one(&self) -> Option<FileState> {
         let file = self.root.join(layout::CRLS);
-        let state = self.look(layout::CRLS, &file, |contents| self.check_pem(contents));
+        let state = self.look(layout::CRLS, &file, |contents| self.check_pem(contents).map(FileState::Whole));
         (state != FileState::Missing || Revision::of(&self.root).is_some()).then_some(state)
     }
 
@@ -91,7 +123,7 @@ impl CrlFiles {
         &self,
         name: &str,
         file: &Path,
-        check: impl FnOnce(&[u8]) -> Result<Option<Timestamp>, CaError>,
+        check: impl FnOnce(&[u8]) -> Result<FileState, CaError>,
     ) -> FileState {
         let metadata = fs::symlink_metadata(file).ok().filter(Metadata::is_file);
         let Some(stamp) = metadata.as_ref().map(Stamp::of) else { return FileState::Missing };
@@ -101,30 +133,29 @@ impl CrlFiles {
             return *state;
         }
         let Ok(contents) = fs::read(file) else { return FileState::Damaged };
-        let state = match check(&contents) {
-            Ok(next_update) => FileState::Whole(next_update),
-            Err(_) => FileState::Damaged,
-        };
+        let state = check(&contents).unwrap_or(FileState::Damaged);
         self.seen().judged.insert(name.to_owned(), (stamp, state));
         state
     }
 
-    /// The nextUpdate of a CRL that its authority signed, where that authority is published too.
-    fn check(&self, contents: &[u8]) -> Result<Option<Timestamp>, CaError> {
+    /// Life and number of a CRL that its authority signed, where that authority is published too.
+    fn check(&self, contents: &[u8]) -> Result<(Option<Life>, CrlNumber), CaError> {
         let crl = CrlView::from_der(contents)?;
         if let Some(authority) = crl.authority_key_identifier().and_then(|key| self.authority(&key)) {
             verify_signed(contents, "CRL", authority.public_key())?;
         }
-        Ok(crl.next())
+        let life = crl.next().map(|next_update| Life { this_update: crl.made(), next_update });
+        let number = crl.number().unwrap_or_default();
+        Ok((life, (number.len(), number)))
     }
 
-    fn check_pem(&self, contents: &[u8]) -> Result<Option<Timestamp>, CaError> {
+    fn check_pem(&self, contents: &[u8]) -> Result<Option<Life>, CaError> {
         let damaged = || CaError::NotProven("crl.pem is not what was published");
-        let (mut end, mut written, mut keys) = (None, 0, BTreeSet::new());
+        let (mut first, mut written, mut keys) = (None::<Life>, 0, BTreeSet::new());
         for block in pem_blocks(contents) {
             let crl = pem_contents(PEM_LABEL, block.text.as_bytes()).ok_or_else(damaged)?;
-            let next_update = self.check(&crl)?;
-            end = [end, next_update].into_iter().flatten().min();
+            let (life, _) = self.check(&crl)?;
+            first = [first, life].into_iter().flatten().min_by_key(|life| life.next_update);
             keys.extend(CrlView::from_der(&crl)?.authority_key_identifier().map(hex::encode));
             // As it is written: nothing between the blocks, nothing behind them.
             let text = to_pem(PEM_LABEL, &crl);
@@ -139,7 +170,7 @@ impl CrlFiles {
         if written != contents.len() || !complete.all(|name| keys.contains(&name.authority)) {
             return Err(damaged());
         }
-        Ok(end)
+        Ok(first)
     }
 
     fn authority(&self, key_identifier: &[u8]) -> Option<Certificate> {

@@ -1,6 +1,6 @@
-//! Whether what is served is still good: every published CRL and every file of OCSP answers is there, whole, has not
-//! expired, and says what is revoked.
-use std::collections::BTreeMap;
+//! Whether what is served is still good: every published CRL and every file of OCSP answers is there, whole, the one that was
+//! published last, has not expired, says what is revoked, and is followed by the next in time.
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use jiff::Timestamp;
@@ -8,39 +8,50 @@ use serde::Serialize;
 
 use super::crl_files::{CrlFiles, FileState};
 use super::ocsp_files::OcspFiles;
+use super::published_files::{Difference, PublishedFiles};
 use crate::publication::layout;
+use crate::publication::life::Life;
 
 #[derive(Serialize)]
 struct FileHealth {
     file: String,
     /// Absent where the file is damaged, or says none; of OCSP answers the first.
     next_update: Option<Timestamp>,
+    /// From when on it is overdue, because the next one should be there; likewise.
+    overdue_at: Option<Timestamp>,
 }
 
 #[derive(Default, Serialize)]
 struct Answer {
-    /// `ok`, `missing`, `damaged`, `expired`, `overdue` or `unpublished`.
+    /// `ok`, `missing`, `damaged`, `differing`, `expired`, `overdue` or `unpublished`.
     status: &'static str,
     /// Files that the publication had and that are gone.
-    missing: Vec<String>,
+    missing: BTreeSet<String>,
     /// Files that are nothing of the kind, or not what was signed; they are not served.
-    damaged: Vec<String>,
+    damaged: BTreeSet<String>,
+    /// Files that are others than were published last: somebody put older ones back, or they were not copied here.
+    differing: BTreeSet<String>,
     /// CRLs that readers must no longer use, and files of OCSP answers of which some have ended.
-    expired: Vec<String>,
-    /// CRLs that do not say everything that is revoked, and could not be signed anew.
-    overdue: Vec<String>,
+    expired: BTreeSet<String>,
+    /// CRLs that do not say everything that is revoked, and could not be signed anew; CRLs and files of OCSP answers that
+    /// end before long, and whose successors are not there.
+    overdue: BTreeSet<String>,
     crls: Vec<FileHealth>,
     ocsp: Vec<FileHealth>,
 }
 
+/// What is looked at.
+pub(super) struct Served<'a> {
+    pub(super) crls: &'a CrlFiles,
+    pub(super) answers: &'a OcspFiles,
+    pub(super) files: &'a PublishedFiles,
+    /// CRLs of which the publication says that they do not say everything.
+    pub(super) overdue: Vec<String>,
+}
+
 /// 200 when everything is good at `now`, 503 otherwise; both say what there is, JSON.
-pub(super) fn answer(
-    crls: &CrlFiles,
-    answers: &OcspFiles,
-    overdue: Vec<String>,
-    now: Timestamp,
-) -> Response<Vec<u8>> {
-    let said = judge(crls, answers, overdue, now);
+pub(super) fn answer(served: Served<'_>, now: Timestamp) -> Response<Vec<u8>> {
+    let said = judge(served, now);
     let is_good = said.status == "ok";
     let mut answer = Response::new(serde_json::to_vec(&said).unwrap_or_default());
     if !is_good {
@@ -52,21 +63,26 @@ pub(super) fn answer(
     answer
 }
 
-fn judge(crls: &CrlFiles, answers: &OcspFiles, overdue: Vec<String>, now: Timestamp) -> Answer {
-    let mut said = Answer { overdue, ..Answer::default() };
-    said.crls = said.look(crls.all(), |end| end.is_none_or(|end| end <= now));
+fn judge(served: Served<'_>, now: Timestamp) -> Answer {
+    let Served { crls, answers, files, overdue } = served;
+    let mut said = Answer { overdue: overdue.into_iter().collect(), ..Answer::default() };
+    // Before the files themselves: what is published in between is newer than what is compared.
+    let differences = files.differences(now);
+    said.crls = said.look(crls.all(), |end| end.is_none_or(|end| end <= now), now);
     match crls.judge_all_in_one() {
-        Some(FileState::Missing) => said.missing.push(layout::CRLS.to_owned()),
-        Some(FileState::Damaged) => said.damaged.push(layout::CRLS.to_owned()),
+        Some(FileState::Missing) => drop(said.missing.insert(layout::CRLS.to_owned())),
+        Some(FileState::Damaged) => drop(said.damaged.insert(layout::CRLS.to_owned())),
         // What is in it stands beside it.
-        Some(FileState::Whole(_)) | None => {}
+        Some(FileState::Whole(_) | FileState::Older(_)) | None => {}
     }
     // An authority without certificates has no answers, and they do not end.
-    said.ocsp = said.look(answers.all(), |end| end.is_some_and(|end| end <= now));
+    said.ocsp = said.look(answers.all(), |end| end.is_some_and(|end| end <= now), now);
+    said.compare(differences);
     said.status = match &said {
         said if said.crls.is_empty() => "unpublished",
         said if !said.missing.is_empty() => "missing",
         said if !said.damaged.is_empty() => "damaged",
+        said if !said.differing.is_empty() => "differing",
         said if !said.expired.is_empty() => "expired",
         said if !said.overdue.is_empty() => "overdue",
         _ => "ok",
@@ -80,22 +96,64 @@ impl Answer {
         &mut self,
         files: BTreeMap<String, FileState>,
         is_over: impl Fn(Option<Timestamp>) -> bool,
+        now: Timestamp,
     ) -> Vec<FileHealth> {
         let mut looked = Vec::new();
         for (file, state) in files {
-            let mut next_update = None;
-            match state {
-                FileState::Missing => self.missing.push(file.clone()),
-                FileState::Damaged => self.damaged.push(file.clone()),
-                FileState::Whole(end) => {
-                    next_update = end;
-                    if is_over(end) {
-                        self.expired.push(file.clone());
-                    }
+            let life = match state {
+                FileState::Missing => {
+                    self.missing.insert(file.clone());
+                    None
                 }
-            }
-            looked.push(FileHealth { file, next_update });
+                FileState::Damaged => {
+                    self.damaged.insert(file.clone());
+                    None
+                }
+                FileState::Older(life) => {
+                    self.differing.insert(file.clone());
+                    self.note_end(&file, life, &is_over, now);
+                    life
+                }
+                FileState::Whole(life) => {
+                    self.note_end(&file, life, &is_over, now);
+                    life
+                }
+            };
+            let next_update = life.map(|life| life.next_update);
+            looked.push(FileHealth {
+                file,
+                next_update,
+                overdue_at: life.map(Life::successor_is_overdue_at),
+            });
         }
         looked
+    }
+
+    fn note_end(
+        &mut self,
+        file: &str,
+        life: Option<Life>,
+        is_over: impl Fn(Option<Timestamp>) -> bool,
+        now: Timestamp,
+    ) {
+        if is_over(life.map(|life| life.next_update)) {
+            self.expired.insert(file.to_owned());
+        } else if life.is_some_and(|life| life.successor_is_overdue_at() <= now) {
+            self.overdue.insert(file.to_owned());
+        }
+    }
+
+    /// Notes what is not as it was published, and is not named yet.
+    fn compare(&mut self, differences: BTreeMap<String, Difference>) {
+        for (path, difference) in differences {
+            // CRLs are called by their names alone.
+            let crl = path.strip_prefix(layout::REVOCATIONS).and_then(|rest| rest.strip_prefix('/'));
+            let file = crl.unwrap_or(&path).to_owned();
+            match difference {
+                Difference::Missing => drop(self.missing.insert(file)),
+                Difference::Other if self.damaged.contains(&file) => {}
+                Difference::Other => drop(self.differing.insert(file)),
+            }
+        }
     }
 }

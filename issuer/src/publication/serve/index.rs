@@ -1,6 +1,6 @@
 //! By what published certificates and CRLs are found.
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -35,6 +35,11 @@ impl Revision {
     /// The names of its files of OCSP answers, likewise.
     pub(super) fn answers(&self) -> Vec<String> {
         self.parse().answers
+    }
+
+    /// The SHA-256 of its files, by their paths, likewise.
+    pub(super) fn digests(&self) -> BTreeMap<String, String> {
+        self.parse().digests
     }
 
     /// The names of its CRLs that do not say everything that is revoked.

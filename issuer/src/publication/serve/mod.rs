@@ -4,7 +4,7 @@
 //! - `answer`: what a request gets; `static_file`: paths;
 //! - `search`: queries; `index`: by what certificates are found; `ocsp`: OCSP;
 //! - `rate`: how often one client may ask; `health`: whether what is served is still good; `crl_files`, `ocsp_files`: each
-//!   file of it.
+//!   file of it; `published_files`: whether they are those that were published last.
 //!
 //! It reads the published directory and nothing else: no CA key, no registry. It lists nothing. At most it has the key of
 //! an OCSP responder.
@@ -14,6 +14,7 @@ mod health;
 mod index;
 mod ocsp;
 mod ocsp_files;
+mod published_files;
 mod rate;
 mod search;
 mod static_file;
@@ -43,6 +44,7 @@ use crl_files::CrlFiles;
 use index::Revision;
 use ocsp::OcspResponder;
 use ocsp_files::OcspFiles;
+use published_files::PublishedFiles;
 use rate::Buckets;
 pub use rate::RateLimit;
 use search::Collection;
@@ -96,6 +98,7 @@ pub async fn serve_with(
         ocsp: OcspResponder::new(directory.clone(), on_demand, max_age),
         crls,
         answers: OcspFiles::new(directory.clone()),
+        published: PublishedFiles::new(directory.clone()),
         root: directory,
         buckets: Buckets::new(rate),
         begin: Instant::now(),
@@ -124,6 +127,7 @@ struct Services {
     ocsp: OcspResponder,
     crls: Arc<CrlFiles>,
     answers: OcspFiles,
+    published: PublishedFiles,
     root: PathBuf,
     buckets: Buckets,
     begin: Instant,
@@ -154,7 +158,8 @@ async fn handle(
     if path == HEALTH {
         let answer = move || {
             let overdue = Revision::of(&services.root).map(|revision| revision.overdue()).unwrap_or_default();
-            health::answer(&services.crls, &services.answers, overdue, services.clock.now())
+            let Services { crls, answers, published: files, clock, .. } = services.as_ref();
+            health::answer(health::Served { crls, answers, files, overdue }, clock.now())
         };
         return answered(tokio::task::spawn_blocking(answer).await);
     }

@@ -41,7 +41,7 @@ impl OcspFiles {
             return *state;
         }
         let state = match PublishedAnswers::open(&file) {
-            Ok(answers) => FileState::Whole(answers.first_end()),
+            Ok(answers) => FileState::Whole(answers.first_to_end()),
             Err(_) => FileState::Damaged,
         };
         judged.insert(name.to_owned(), (stamp, state));

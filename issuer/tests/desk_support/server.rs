@@ -1,0 +1,74 @@
+//! `issuer serve` over a published directory, asked by curl.
+#![allow(dead_code, unreachable_pub, missing_docs)]
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+pub struct Server {
+    process: Child,
+    pub url: String,
+}
+
+impl Server {
+    /// Serves this directory; it ends with the test.
+    pub fn of(directory: &Path, arguments: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_issuer"))
+            .env_remove("ISSUER_HOME")
+            .arg("serve")
+            .args(arguments)
+            .arg("--from")
+            .arg(directory)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        let url = url.trim().to_owned();
+        assert!(url.starts_with("http://127.0.0.1:"), "no loopback URL: {url}");
+        Self { process, url }
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The status code of `/health`, and what it says.
+    pub fn health(&self) -> (String, Value) {
+        let url = format!("{}/health", self.url);
+        let curl = ["--noproxy", "*", "-sS", "-w", "\n%{http_code}", &url];
+        let said = String::from_utf8(Command::new("curl").args(curl).output().unwrap().stdout).unwrap();
+        let (body, status) = said.rsplit_once('\n').unwrap();
+        (status.to_owned(), serde_json::from_str(body).unwrap())
+    }
+
+    /// What `/health` says; its status must be this, with the status code that goes with it.
+    #[track_caller]
+    pub fn expect(&self, status: &str) -> Value {
+        let (code, said) = self.health();
+        let expected = if status == "ok" { "200" } else { "503" };
+        assert_eq!((code.as_str(), said["status"].as_str()), (expected, Some(status)), "{said}");
+        said
+    }
+
+    /// Tells it to end; it must do so well.
+    pub fn terminate(mut self) {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
+        assert!(self.process.wait().unwrap().success(), "the server did not end well when told to");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
