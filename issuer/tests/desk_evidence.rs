@@ -76,7 +76,7 @@ fn run(checks: &[String], folder: &Path, tools: &Path, key: &str) -> (bool, Stri
 fn tools(directory: &Path) -> PathBuf {
     let tools = directory.join("tools");
     std::fs::create_dir(&tools).unwrap();
-    for name in ["openssl", "sha256sum", "grep", "head", "tail", "cut", "tr", "rm"] {
+    for name in ["openssl", "sha256sum", "find", "sort", "uniq", "grep", "head", "tail", "cut", "tr", "rm"] {
         let place = ["/usr/bin", "/bin"].map(|folder| Path::new(folder).join(name));
         let place = place.iter().find(|place| place.exists()).unwrap();
         std::os::unix::fs::symlink(place, tools.join(name)).unwrap();
@@ -129,9 +129,46 @@ fn the_commands_of_the_readme_prove_a_life_and_notice_every_change() {
         std::fs::write(&file, before).unwrap();
     }
     assert!(run(&script, &folder, &tools, &key).0);
-    let added = folder.join("events/0000000099.txt");
-    std::fs::write(&added, "something").unwrap();
-    assert!(!run(&script, &folder, &tools, &key).0, "what was added is not noticed");
+    let check = script.iter().find(|check| check.contains("manifest.sig")).unwrap().clone();
+    what_was_added_is_named(&[check], &folder, &tools, &key);
+    assert!(run(&script, &folder, &tools, &key).0);
+}
+
+/// Wherever it is put, and however it is called.
+fn what_was_added_is_named(check: &[String], folder: &Path, tools: &Path, key: &str) {
+    std::fs::create_dir_all(folder.join("certificates/deeper/still")).unwrap();
+    std::fs::create_dir(folder.join(".folder")).unwrap();
+    assert!(run(check, folder, tools, key).0, "folders alone say nothing");
+    for name in [
+        "added.txt",
+        ".added",
+        "events/0000000099.txt",
+        "events/.added",
+        "certificates/deeper/still/added.pem",
+        ".folder/added",
+        ".folder/.added",
+        "a name [with] * \\ blanks",
+        "-n",
+        // Each line of it is the name of a file that is there.
+        "README.md\n..README.md",
+        "README.md\n..manifest.sig",
+    ] {
+        let added = folder.join(name);
+        std::fs::write(&added, "something").unwrap();
+        let (is_good, said) = run(check, folder, tools, key);
+        assert!(!is_good, "{name:?} was added and is not noticed");
+        let told = said.lines().any(|line| name.lines().any(|part| line == part));
+        assert!(told || name.starts_with("README.md"), "{name:?} is not named: {said}");
+        std::fs::remove_file(&added).unwrap();
+    }
+    for (link, place) in [("link.txt", "README.md"), ("events/more", "../certificates"), (".gone", "nowhere")]
+    {
+        std::os::unix::fs::symlink(place, folder.join(link)).unwrap();
+        let (is_good, said) = run(check, folder, tools, key);
+        assert!(!is_good && said.lines().any(|line| line == link), "{link}: {said}");
+        std::fs::remove_file(folder.join(link)).unwrap();
+    }
+    assert!(run(check, folder, tools, key).0);
 }
 
 /// Two keys of the root, two of the authority for people, two audit keys: the commands of the README are the same.

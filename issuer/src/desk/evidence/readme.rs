@@ -35,7 +35,7 @@ impl Readme<'_> {
         let _ = writeln!(
             text,
             "Taken from the issuer's registry on {:.0}. Each check below is one script for a POSIX shell, run in this folder, with openssl \
-             (3.0 or later), sha256sum, grep, head, tail, cut, tr and rm. Each must end with exit status 0; whatever else it prints, any \
+             (3.0 or later), sha256sum, find, sort, uniq, grep, head, tail, cut, tr and rm. Each must end with exit status 0; whatever else it prints, any \
              other status means that this folder proves nothing.\n",
             self.now
         );
@@ -82,13 +82,20 @@ impl Readme<'_> {
              test \"$(name audit-key.pem)\" = {key}\n\
              for key in {}; do\n  test \"$(name \"audit-keys/$key.pem\")\" = \"$key\"\ndone\n\
              ```\n\n\
-             Nothing in this folder was changed or added since:\n\n\
+             Nothing in this folder was changed or added since, also where a listing does not show it (names that begin with a dot, folders \
+             in folders, links); whatever the manifest does not list is named:\n\n\
              ```sh\n\
              set -e\n\
              openssl dgst -sha256 -verify audit-key.pem -signature manifest.sig manifest.sha256\n\
              sha256sum --check --strict --quiet manifest.sha256\n\
-             for file in * */*; do\n  case $file in manifest.sha256 | manifest.sig) continue ;; esac\n  \
-             test -d \"$file\" || grep --quiet --line-regexp \".\\{{64\\}}  $file\" manifest.sha256\ndone\n\
+             export LC_ALL=C\n\
+             listed=$({{ cut -c 67- manifest.sha256; echo manifest.sha256; echo manifest.sig; }} | sort)\n\
+             found=$(find . ! -type d | cut -c 3- | sort)\n\
+             test \"$found\" = \"$listed\" || {{\n  \
+               echo \"These are not in the manifest, or not in the folder:\"\n  \
+               printf '%s\\n%s\\n' \"$listed\" \"$found\" | sort | uniq -u\n  \
+               exit 1\n\
+             }}\n\
              ```\n",
             signers.join(" ")
         );
