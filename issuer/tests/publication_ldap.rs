@@ -145,6 +145,44 @@ fn nothing_of_others_is_touched_and_ours_goes_when_it_is_revoked() {
     assert!(String::from_utf8_lossy(&text.stdout).contains("Key Compromise"));
 }
 
+/// Past our program: from a backup of the directory, or by somebody who means it.
+#[test]
+fn a_revoked_certificate_that_was_put_back_is_taken_out_again() {
+    let (desk, server) = (desk_with_alice(), Slapd::start());
+    publish(&desk, &server, server.port).expect(0);
+    let of_alice = || server.values(BASE, "(mail=alice@example.org)", CERTIFICATES);
+    let old = of_alice();
+    assert_eq!(old.len(), 2);
+    desk.issuer(&["mark", "alice@example.org", "lost"]).expect(0);
+    let next = desk.yubikey("next.card", &[]);
+    std::fs::remove_file(desk.path("alice-example.org.pin")).unwrap();
+    desk.issue("alice@example.org", &next, &[]);
+    publish(&desk, &server, server.port).expect(0);
+    let new = of_alice();
+    assert!(new.len() == 2 && new.is_disjoint(&old));
+
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null"];
+    let theirs = ["req", "-x509", "-days", "3", "-subj", "/CN=another CA", "-outform", "DER"];
+    let theirs = openssl(&[&theirs[..], &key].concat()).stdout;
+    let mut change = format!("dn: uid=alice,{BASE}\nchangetype: modify\nadd: {CERTIFICATES}\n");
+    for (index, value) in old.iter().chain([&theirs]).enumerate() {
+        std::fs::write(server.path(&format!("{index}.der")), value).unwrap();
+        change += &format!("{CERTIFICATES}:< file://{}\n", server.text(&format!("{index}.der")));
+    }
+    let changed = server.modify(&change);
+    assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
+    assert_eq!(of_alice().len(), 5);
+
+    let healed = published(&publish(&desk, &server, server.port));
+    assert_eq!(healed["state"], "done", "{healed}");
+    let expected: BTreeSet<_> = new.iter().cloned().chain([theirs]).collect();
+    assert_eq!(of_alice(), expected, "what is revoked is found by senders, or something else is not");
+    let again = published(&publish(&desk, &server, server.port));
+    // The entries of the authorities, whose CRLs are new.
+    assert_eq!((&again["written"], &again["unchanged"]), (&3.into(), &1.into()), "{again}");
+    assert_eq!(of_alice(), expected);
+}
+
 #[test]
 fn what_has_expired_of_ours_leaves_and_nothing_of_others() {
     let (desk, server) = (desk_with_alice(), Slapd::start());

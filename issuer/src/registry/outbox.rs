@@ -177,6 +177,30 @@ impl Registry {
         .await
     }
 
+    /// Marks the addresses with certificates that are revoked or on hold and have not expired: nobody shall find these, and
+    /// whether somebody put them back only the target knows. What waits already goes on waiting as it does.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn mark_withdrawn(&self, target: i64, now: Timestamp) -> Result<(), RegistryError> {
+        self.change(async |change| {
+            sqlx::query(
+                "INSERT INTO publication_outbox (target, kind, subject, revision) \
+                 SELECT DISTINCT publication_targets.id, 'address', lower(mail), 1 \
+                 FROM revocations JOIN certificates ON certificates.serial = revocations.serial \
+                 JOIN publication_targets ON publication_targets.id = $1 \
+                 WHERE mail IS NOT NULL AND certificate IS NOT NULL AND not_after >= $2 \
+                 ON CONFLICT (target, kind, subject) DO NOTHING",
+            )
+            .bind(target)
+            .bind(time_text(now))
+            .execute(change.connection())
+            .await?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Up to `most` addresses that wait for a target, after the row `after`, each with what everybody should find under it
     /// at `now`; and the last row, to go on from.
     ///

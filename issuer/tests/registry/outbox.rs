@@ -10,6 +10,7 @@ crate::on_both! {
     what_changed_again_meanwhile_keeps_waiting
     a_failure_is_tried_again_when_its_time_has_come
     what_expired_is_to_be_taken_out_once
+    what_was_withdrawn_is_looked_for_until_it_expires
     a_forgotten_target_takes_its_rows_along
     what_is_on_no_crl_is_due_until_it_is
 }
@@ -144,6 +145,39 @@ async fn what_expired_is_to_be_taken_out_once(place: &Place) {
     assert!(items[0].certificates.is_empty());
     settle(&registry, target).await;
     registry.mark_expired(target, later).await.unwrap();
+    assert!(waiting(&registry, target).await.is_empty());
+}
+
+async fn what_was_withdrawn_is_looked_for_until_it_expires(place: &Place) {
+    let registry = place.registry().await;
+    let target = registry.add_target("ldap://h/dc=x", "{}", at(1)).await.unwrap().id;
+    let revoked = delivered(&registry, 1, "Alice@example.org").await;
+    let held = delivered(&registry, 2, "bob@example.org").await;
+    delivered(&registry, 3, "carol@example.org").await;
+    registry.revoke_certificate(&revoked, RevocationReason::Superseded, None, at(2)).await.unwrap();
+    registry.hold_certificate(&held, at(2)).await.unwrap();
+    let withdrawn = [address("alice@example.org"), address("bob@example.org")];
+    // As often as it is asked for.
+    for _ in 0..2 {
+        settle(&registry, target).await;
+        registry.mark_withdrawn(target, at(3)).await.unwrap();
+        let mut found = waiting(&registry, target).await;
+        found.sort();
+        assert_eq!(found, withdrawn);
+    }
+    let (items, _) = registry.waiting_addresses(target, Due::All, at(3), 0, 9).await.unwrap();
+    assert!(items.iter().all(|item| item.certificates.is_empty()));
+    // One that is tried later is not tried sooner for that.
+    registry.outbox_failed(&items[0], "no entry", at(60)).await.unwrap();
+    registry.mark_withdrawn(target, at(4)).await.unwrap();
+    let (due, _) = registry.waiting_addresses(target, Due::At(at(5)), at(5), 0, 9).await.unwrap();
+    assert_eq!(due.len(), 1);
+    settle(&registry, target).await;
+    let end = registry.certificate(&revoked).await.unwrap().unwrap().not_after;
+    registry
+        .mark_withdrawn(target, end.saturating_add(jiff::SignedDuration::from_secs(1)).unwrap())
+        .await
+        .unwrap();
     assert!(waiting(&registry, target).await.is_empty());
 }
 

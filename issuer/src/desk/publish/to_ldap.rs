@@ -33,6 +33,9 @@ impl Run<'_> {
         let ours = Arc::new(Ours::new(self.news.authorities.iter().cloned()));
         let mut report = TargetReport { unit: "published-entries", ..TargetReport::empty(target) };
         registry.mark_expired(target.record.id, self.now).await?;
+        if !self.is_pending {
+            registry.mark_withdrawn(target.record.id, self.now).await?;
+        }
 
         let waiting = registry.waiting_authorities(target.record.id, self.due).await?;
         let (mut entries, mut counts) = (Vec::new(), Vec::new());
