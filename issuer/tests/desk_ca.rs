@@ -141,6 +141,10 @@ fn a_partner_is_believed_for_its_own_domains_only() {
     for label in ["com", "xn--p1ai"] {
         certify(label).refuses(2, &["single label"]);
     }
+    // By the list of the operating system.
+    for suffix in ["co.uk", "com.cn", "CO.UK", "公司.cn"] {
+        certify(suffix).refuses(2, &["is a public suffix", "the organisation's own domain"]);
+    }
     assert!(!desk.path("cross.pem").exists());
     certify("partner.example").expect(0);
     desk.issuer(&["ca", "cross-certify", &carol, "--domain", "partner.example"])

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::super::failure::{Failure, Status};
 use super::super::office::{Office, read_file};
 use super::super::output;
+use super::public_suffix::{LIST, PublicSuffixes};
 use super::record;
 use super::succession::CROSS;
 use crate::ca::authority::succession::CrossScope;
@@ -19,7 +20,7 @@ const DAYS: u32 = 1096;
 /// Signs the cross-certificate, keeps it to be published, and gives it.
 ///
 /// # Errors
-/// Not a CA certificate that signed itself, one of ours, domains of our own, or a single label.
+/// Not a CA certificate that signed itself, one of ours, domains of our own, or one below which everybody has their own.
 pub(super) async fn run(
     office: &mut Office,
     file: &Path,
@@ -87,7 +88,7 @@ pub(super) async fn run(
     Ok(Status::Done)
 }
 
-/// A domain in A-labels that is not one of ours, nor everybody's below a top-level domain.
+/// A domain in A-labels that is not one of ours, nor one below which everybody has their own.
 fn checked(office: &Office, domain: &str) -> Result<String, Failure> {
     let name =
         DomainName::new(domain).map_err(|error| Failure::usage(format!("domain {domain:?}: {error}")))?;
@@ -102,6 +103,17 @@ fn checked(office: &Office, domain: &str) -> Result<String, Failure> {
         return Err(Failure::usage(format!(
             "{domain} has a single label: everybody's addresses below it would be believed; name the organisation's own domain"
         )));
+    }
+    match PublicSuffixes::read(Path::new(LIST))? {
+        Some(suffixes) if suffixes.has(name.as_str()) => {
+            return Err(Failure::usage(format!(
+                "{domain} is a public suffix, below which anybody has a domain: everybody's addresses below it would be believed; name the organisation's own domain"
+            )));
+        }
+        Some(_) => {}
+        None => output::progress(&format!(
+            "warning: there is no {LIST} (Debian's package publicsuffix), so whether {domain} is a public suffix, such as co.uk, is not known"
+        )),
     }
     Ok(name.as_str().to_owned())
 }

@@ -1,6 +1,6 @@
 //! `issuer ca`: what comes after the ceremony: renewal, new keys, cross-certificates, and a root whose key is elsewhere.
 //!
-//! - `succession`: `renew` and `rollover`. - `cross`: `cross-certify`.
+//! - `succession`: `renew` and `rollover`. - `cross`: `cross-certify`, for no domain of everybody's (`public_suffix`).
 //! - `elsewhere`: authorities of other homes below this root. - `confirmation`: that a request is the one that was made.
 //! - `offline`: `request`, `sign`, `crl` and `install`, between the desk and the machine that has the root's key.
 //! - `standing`: a revoked authority certifies nothing. - `due`: what needs somebody soon.
@@ -10,6 +10,7 @@ mod cross;
 pub(super) mod due;
 pub(super) mod elsewhere;
 mod offline;
+mod public_suffix;
 mod record;
 pub(super) mod standing;
 mod succession;
