@@ -82,10 +82,17 @@ fn without_what_is_published_numbers_are_skipped_and_publication_waits() {
     let restored = desk.issuer(&["restore", "pki.backup"]);
     restored.expect(0);
     assert!(restored.stdout.contains("CRL numbers skip 1000"), "{}", restored.stdout);
-    desk.issuer(&["publish", "--to", "public"]).refuses(1, &["older one than what was published from"]);
+    assert!(restored.stdout.contains("restore again with --published DIR"), "{}", restored.stdout);
+    let cure = format!("issuer restore FILE --published {}", public.display());
+    desk.issuer(&["publish", "--to", "public"])
+        .refuses(1, &["older one than what was published from", &cure]);
     desk.issuer(&["publish", "--to", "elsewhere"]).expect(0);
     assert!(crl_number(&desk.path("elsewhere")) > 1000);
     assert!(crl_number(&public) < 1000);
+    // The cure that was named is one.
+    std::fs::remove_dir_all(desk.home()).unwrap();
+    desk.issuer(&["restore", "pki.backup", "--published", public.to_str().unwrap()]).expect(0);
+    desk.issuer(&["publish", "--to", "public"]).expect(0);
 }
 
 /// Put on hold since the backup: on hold again, for the desk to release or revoke.

@@ -97,7 +97,16 @@ fn a_root_that_is_elsewhere_certifies_by_what_is_carried() {
     offline.at_vault(&["revoke", &old, "--reason", "superseded"]).expect(0);
     offline.at_vault(&["ca", "crl", "--out", "root-2.crl"]).expect(0);
     desk.issuer(&["ca", "install", "root-2.crl"]).expect(0);
-    desk.issuer(&["ca", "install", "root-1.crl"]).refuses(1, &["before the published one"]);
+    let old = desk.issuer(&["ca", "install", "root-1.crl"]);
+    old.refuses(
+        1,
+        &["root-1.crl: it is older than the one that is here", "0x01", "0x02", "issuer ca crl --out"],
+    );
+    assert!(!old.stderr.contains("clock"), "{}", old.stderr);
+    desk.issuer(&["ca", "install", "root-2.crl"]).refuses(1, &["installed already"]);
+    let ended = desk.on_another_day("+91d", &["ca", "install", "root-2.crl"]);
+    ended.refuses(1, &["it has expired, on ", "issuer ca crl --out root.crl"]);
+    assert!(!ended.stderr.contains("clock"), "{}", ended.stderr);
     let public = desk.publish();
     let (accepted, said) = openssl_verify(&public, &alice, &[]);
     assert!(!accepted && said.contains("certificate revoked"), "{said}");
@@ -109,6 +118,15 @@ fn a_root_that_is_elsewhere_certifies_by_what_is_carried() {
     desk.issuer(&["revoke", serial, "--reason", "superseded"]).expect(0);
     offline.at_vault(&["ca", "crl", "--out", "root-3.crl"]).expect(0);
     desk.issuer(&["ca", "install", "root-3.crl"]).refuses(1, &["does not revoke", serial]);
+    // Until then nobody is sent to a command that cannot help.
+    for said in [desk.issuer(&["publish"]).stderr, desk.issuer(&["target", "list"]).stdout] {
+        let due = said.lines().find(|line| line.contains("authority root do not say")).unwrap();
+        assert!(due.ends_with("then here: issuer ca install root.crl"), "{due}");
+    }
+    offline.at_vault(&["revoke", serial, "--reason", "superseded"]).expect(0);
+    offline.at_vault(&["ca", "crl", "--out", "root-4.crl"]).expect(0);
+    desk.issuer(&["ca", "install", "root-4.crl"]).expect(0);
+    desk.issuer(&["publish"]).expect(0);
 }
 
 #[test]

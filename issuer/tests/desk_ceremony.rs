@@ -237,3 +237,23 @@ fn an_emulated_card_keeps_no_key_of_a_production_authority() {
         .refuses(1, &["emulated", "--allow-emulated"]);
     assert!(!desk.home().exists());
 }
+
+/// A ceremony and the options of `init` take the same algorithms, and the help says which.
+#[test]
+fn the_help_of_init_names_every_algorithm_that_a_ceremony_takes() {
+    let desk = Desk::empty();
+    let help = desk.issuer(&["init", "--help"]);
+    help.expect(0);
+    assert!(
+        help.stdout.contains("[possible values: p256, p384, rsa2048, rsa3072, rsa4096]"),
+        "{}",
+        help.stdout
+    );
+    let organization = ["--organization", "Example Org", "--domain", "example.org"];
+    let base = ["--base-url", "http://pki.example.org", "--key-algorithm", "rsa3072"];
+    desk.issuer(&[&["init"][..], &organization, &base].concat()).expect(0);
+    desk.publish();
+    let anchor = desk.text("public/anchor.pem");
+    let said = openssl(&["x509", "-noout", "-text", "-in", &anchor]).stdout;
+    assert!(String::from_utf8_lossy(&said).contains("Public-Key: (3072 bit)"));
+}

@@ -179,7 +179,7 @@ struct InitArguments {
     /// Personalise emulated cards too: for tests, never for production
     #[arg(long)]
     allow_emulated: bool,
-    /// Algorithm of the three authorities' keys
+    /// Algorithm of the three authorities' keys, where they are made in files
     #[arg(long, value_enum, default_value = "p256")]
     key_algorithm: AuthorityKeyAlgorithm,
     /// Where the root's key is: file, pkcs11:...?module-path=FILE or card:LOCATOR; made there before, unless in a file
@@ -213,6 +213,8 @@ enum AuthorityKeyAlgorithm {
     P256,
     P384,
     Rsa2048,
+    Rsa3072,
+    Rsa4096,
 }
 
 /// Parses, carries out, prints; answers the exit status.
@@ -353,6 +355,8 @@ async fn initialise(surroundings: &Surroundings, arguments: InitArguments) -> Re
             AuthorityKeyAlgorithm::P256 => KeyAlgorithm::P256,
             AuthorityKeyAlgorithm::P384 => KeyAlgorithm::P384,
             AuthorityKeyAlgorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
+            AuthorityKeyAlgorithm::Rsa3072 => KeyAlgorithm::Rsa3072,
+            AuthorityKeyAlgorithm::Rsa4096 => KeyAlgorithm::Rsa4096,
         },
         keys: BTreeMap::from([
             (AuthorityName::Root, arguments.root_key),

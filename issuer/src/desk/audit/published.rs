@@ -76,8 +76,7 @@ pub async fn check(office: &Office, directory: &Path, remembered: Option<u64>) -
         Err(Failure::new(
             "registry-rolled-back",
             format!(
-                "{}: {what}; nothing was published. Look with: issuer audit verify --published {}",
-                directory.display(),
+                "{0}: {what}; nothing was published. If this registry was restored from a backup, move its home away and restore it again with what is published: issuer restore FILE --published {0}; if not, look with: issuer audit verify --published {0}",
                 directory.display()
             ),
         ))

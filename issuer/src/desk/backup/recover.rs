@@ -32,7 +32,7 @@ pub(super) struct Learned {
 impl Learned {
     pub(super) fn sentence(&self) -> String {
         match self.published {
-            0 => "No published directory was compared: certificates and revocations since the backup are forgotten, and CRL numbers skip 1000.".to_owned(),
+            0 => "No published directory was compared: certificates and revocations since the backup are forgotten, and CRL numbers skip 1000. Is there a published directory, or a copy of one, nothing is to be forgotten: move this home away and restore again with --published DIR.".to_owned(),
             _ => format!(
                 "{} revocations were taken from what is published, {} of them of certificates that the backup does not know; {} certificates are on hold as they are in public.",
                 self.revoked, self.unknown, self.held

@@ -11,12 +11,13 @@ use crate::ca::Certificate;
 use crate::ca::crl::view::CrlView;
 use crate::clock::Clock;
 use crate::domain::AuthorityName;
+use crate::publication::life::LONGEST_NOTICE;
 use crate::registry::AuthorityKey;
 
 /// A CA certificate that ends sooner cuts what it certifies, and a new anchor takes months to reach everybody.
 const CERTIFICATE_SOON: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// For an errand to the machine that has the root's key.
-const CRL_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+const CRL_SOON: SignedDuration = LONGEST_NOTICE;
 
 /// What whoever looks at the authorities, publishes, or opens the desk is told.
 ///
@@ -78,16 +79,36 @@ async fn next_root_update(office: &Office) -> Result<Option<Timestamp>, Failure>
     Ok(newest.and_then(|newest| CrlView::from_der(&newest.crl).ok()?.next()))
 }
 
+/// How an authority's next CRLs are made: those of a root whose key is elsewhere are signed there.
+///
+/// # Errors
+/// The registry.
+pub(in crate::desk) async fn way_to_new_lists(
+    office: &Office,
+    name: AuthorityName,
+) -> Result<&'static str, Failure> {
+    let is_here = match name {
+        AuthorityName::Root => {
+            let root = office.authority_certificate(name).await?;
+            is_at_hand(&office.home, name, &root)?
+        }
+        AuthorityName::People | AuthorityName::Servers | AuthorityName::Documents => true,
+    };
+    Ok(if is_here { "sign new ones with: issuer publish" } else { ROOT_LIST })
+}
+
+/// Where the root's key is not here.
+const ROOT_LIST: &str =
+    "make one where it is, with: issuer ca crl --out root.crl; then here: issuer ca install root.crl";
+
 fn of_root_list(end: Option<Timestamp>, now: Timestamp) -> Option<String> {
-    const REMEDY: &str =
-        "make one where it is, with: issuer ca crl --out root.crl; then here: issuer ca install root.crl";
     match end {
-        None => Some(format!("the root's key is not here, and no CRL of its is: {REMEDY}")),
+        None => Some(format!("the root's key is not here, and no CRL of its is: {ROOT_LIST}")),
         Some(end) if end <= now => {
-            Some(format!("the root's key is not here, and its CRL ended {end}: {REMEDY}"))
+            Some(format!("the root's key is not here, and its CRL ended {end}: {ROOT_LIST}"))
         }
         Some(end) if end.duration_since(now) < CRL_SOON => {
-            Some(format!("the root's key is not here, and its CRL ends {end}: {REMEDY}"))
+            Some(format!("the root's key is not here, and its CRL ends {end}: {ROOT_LIST}"))
         }
         Some(_) => None,
     }

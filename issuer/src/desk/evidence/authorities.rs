@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::super::ca::due::way_to_new_lists;
 use super::super::failure::Failure;
 use super::super::office::Office;
 use crate::ca::Certificate;
@@ -99,7 +100,8 @@ pub(super) async fn vouching(
         let is_needed = signers.contains(&key.identifier) || signs_an_authority(&known, &wanted, key);
         let crl = key.crl(office).await?;
         if is_needed && key.is_alive(now) {
-            require_current(key, crl.as_deref(), now)?;
+            let remedy = way_to_new_lists(office, key.name).await?;
+            require_current(key, crl.as_deref(), now, remedy)?;
         }
         let Some(crl) = crl else { continue };
         for entry in CrlView::from_der(&crl)?.entries() {
@@ -136,10 +138,8 @@ fn signs_an_authority(known: &[Known], wanted: &BTreeSet<Vec<u8>>, signer: &Know
         .any(|certificate| certificate.authority_key_identifier() == signer.identifier)
 }
 
-fn require_current(key: &Known, crl: Option<&[u8]>, now: Timestamp) -> Result<(), Failure> {
+fn require_current(key: &Known, crl: Option<&[u8]>, now: Timestamp, remedy: &str) -> Result<(), Failure> {
     let name = key.certificates.first().map(Certificate::subject).unwrap_or_default();
-    let remedy =
-        "make one with: issuer publish (where the root's key is elsewhere: issuer ca install, with its CRL)";
     let refused = |what: String| Err(Failure::new("no-crl", format!("{what}; {remedy}")));
     let Some(crl) = crl else { return refused(format!("there is no CRL of \"{name}\" yet")) };
     match CrlView::from_der(crl)?.next() {

@@ -38,7 +38,7 @@ use crate::publication::crl_succession::TrustedClock;
 use crate::publication::retry::retry_at;
 use crate::registry::Due;
 pub use cli::Arguments;
-use report::{Summary, TargetReport};
+use report::{DueReport, Summary, TargetReport};
 use revocation_lists::Extent;
 pub(in crate::desk) use root_list::{install_root_list, root_list};
 use signing::News;
@@ -77,7 +77,7 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
         .retain(|due| keys.iter().any(|key| (key.name, key.generation) == (due.authority, due.generation)));
     let due = if arguments.pending && arguments.to.is_none() { Due::At(now) } else { Due::All };
     let run = Run { office, news: &news, now, due, is_pending: arguments.pending, unusable };
-    let mut summary = Summary::new(&news);
+    let mut summary = Summary::new(&news, DueReport::of(office, &news.due).await?);
     let mut failures = Vec::new();
     for target in &targets {
         match run.work_off(target).await {

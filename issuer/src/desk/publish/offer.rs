@@ -6,6 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::super::authority_key::is_at_hand;
+use super::super::ca::due::way_to_new_lists;
 use super::super::failure::Failure;
 use super::revocation_lists::{ca_entry, kept_lists};
 use super::{Run, log_check};
@@ -41,7 +42,10 @@ impl Run<'_> {
                 let kept = kept_lists(self.office, key, identifier).await?;
                 match still_good(kept, self.now)? {
                     Kept::Good(crls) => offer.crls.extend(crls),
-                    Kept::Ended(end) => drop(offer.left.insert(key.name, ended(key.name, end))),
+                    Kept::Ended(end) => {
+                        let remedy = way_to_new_lists(self.office, key.name).await?;
+                        offer.left.insert(key.name, ended(key.name, end, remedy));
+                    }
                 }
             } else {
                 continue;
@@ -142,8 +146,8 @@ fn still_good(kept: Vec<(String, Vec<u8>)>, now: Timestamp) -> Result<Kept, Fail
     Ok(Kept::Good(good))
 }
 
-fn ended(name: AuthorityName, end: Timestamp) -> String {
-    format!("the newest CRL of the authority {name} ended {end}; sign a new one with: issuer publish")
+fn ended(name: AuthorityName, end: Timestamp, remedy: &str) -> String {
+    format!("the newest CRL of the authority {name} ended {end}; {remedy}")
 }
 
 fn to_be_signed(name: AuthorityName) -> String {

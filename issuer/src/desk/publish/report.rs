@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::super::ca::due::way_to_new_lists;
 use super::super::failure::{Failure, Status};
+use super::super::office::Office;
 use super::super::output::{self, Format};
 use super::super::texts;
 use super::revocation_lists::CrlSummary;
@@ -24,21 +26,33 @@ pub(super) struct Summary<'a> {
 }
 
 /// An authority whose CRLs do not say everything that is revoked.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct DueReport {
     authority: &'static str,
     since: String,
+    #[serde(skip)]
+    remedy: &'static str,
 }
 
 impl DueReport {
-    pub(super) fn of(due: &CrlDue) -> Self {
-        Self { authority: due.authority.as_str(), since: due.since.to_string() }
+    /// What is to be said of each.
+    ///
+    /// # Errors
+    /// The registry.
+    pub(super) async fn of(office: &Office, due: &[CrlDue]) -> Result<Vec<Self>, Failure> {
+        let mut reports = Vec::new();
+        for due in due {
+            let (authority, since) = (due.authority.as_str(), due.since.to_string());
+            let remedy = way_to_new_lists(office, due.authority).await?;
+            reports.push(Self { authority, since, remedy });
+        }
+        Ok(reports)
     }
 
     pub(super) fn sentence(&self) -> String {
-        let Self { authority, since } = self;
+        let Self { authority, since, remedy } = self;
         format!(
-            "the CRLs of the authority {authority} do not say what was revoked, held or released since {since}; sign new ones with: issuer publish"
+            "the CRLs of the authority {authority} do not say what was revoked, held or released since {since}; {remedy}"
         )
     }
 }
@@ -88,13 +102,13 @@ impl TargetReport {
 }
 
 impl<'a> Summary<'a> {
-    pub(super) fn new(news: &'a News) -> Self {
+    pub(super) fn new(news: &'a News, crls_due: Vec<DueReport>) -> Self {
         Self {
             crls: &news.summaries,
             ocsp_answers: news.answers.values().map(crate::publication::NewAnswers::len).sum(),
             warnings: &news.warnings,
             unsigned: &news.unsigned,
-            crls_due: news.due.iter().map(DueReport::of).collect(),
+            crls_due,
             targets: Vec::new(),
         }
     }

@@ -1,5 +1,7 @@
 //! The root's CRL where its key is not at the desk: signed there, carried, and taken in here.
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp;
 
 use super::super::failure::Failure;
@@ -48,6 +50,7 @@ pub(in crate::desk) async fn install_root_list(
     }
     verify_signed(crl, "CRL", root.public_key())?;
     let before = office.registry.newest_crl(name).await?;
+    refuse_old(&view, before.as_ref().map(|before| before.crl.as_slice()), now)?;
     let ends = office.registry.certificate_ends(name, now).await?;
     let end_of = |serial: &SerialNumber| {
         ends.iter().find(|(known, _)| known.as_bytes() == serial.as_bytes()).map(|(_, end)| *end)
@@ -56,9 +59,6 @@ pub(in crate::desk) async fn install_root_list(
     let clock = TrustedClock { now, accepted };
     check_succession(before.as_ref().map(|before| before.crl.as_slice()), crl, clock, end_of)
         .map_err(|refusal| Failure::new("crl-refused", refusal.to_string()))?;
-    if before.as_ref().is_some_and(|before| before.crl == crl) {
-        return Err(Failure::new("exists", "this CRL is installed already"));
-    }
     compare(office, &view, now).await?;
     let number = view.number().unwrap_or_default();
     let number =
@@ -70,6 +70,37 @@ pub(in crate::desk) async fn install_root_list(
     let told = told.into_iter().rfind(|due| due.authority == name);
     office.registry.import_crl(name, number, times, crl, told.as_ref(), now).await?;
     Ok(number)
+}
+
+/// Refuses one that says nothing new: whoever carries it took the wrong file, and no clock is to blame.
+fn refuse_old(crl: &CrlView<'_>, before: Option<&[u8]>, now: Timestamp) -> Result<(), Failure> {
+    const REMEDY: &str =
+        "make a new one where the root's key is, with: issuer ca crl --out root.crl, and carry that here";
+    if let Some(end) = crl.next().filter(|end| *end <= now) {
+        return Err(Failure::new("crl-refused", format!("it has expired, on {end}; {REMEDY}")));
+    }
+    let Some(before) = before.map(CrlView::from_der).transpose()? else { return Ok(()) };
+    let number = |crl: &CrlView<'_>| {
+        let number = crl.number().unwrap_or_default();
+        (number.len(), number)
+    };
+    let ((_, offered), (_, known)) = (number(crl), number(&before));
+    match number(crl).cmp(&number(&before)) {
+        Ordering::Greater => Ok(()),
+        Ordering::Equal if crl.made() == before.made() => {
+            Err(Failure::new("exists", "this CRL is installed already"))
+        }
+        _ => {
+            let message = format!(
+                "it is older than the one that is here: number 0x{} of {}, and number 0x{} of {} is installed; {REMEDY}",
+                hex::encode(offered),
+                crl.made(),
+                hex::encode(known),
+                before.made()
+            );
+            Err(Failure::new("crl-refused", message))
+        }
+    }
 }
 
 /// Both sides know the same revocations afterwards, or the CRL is refused.

@@ -105,7 +105,7 @@ pub async fn run(office: &Office, command: &Command, format: Format) -> Result<S
 }
 
 async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
-    let due = office.registry.crls_due().await?;
+    let due = DueReport::of(office, &office.registry.crls_due().await?).await?;
     let mut lines = Vec::new();
     for target in office.registry.targets().await? {
         let waiting = office.registry.waiting(target.id).await?;
@@ -117,7 +117,7 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
             retry_at: target.retry_at.map(|at| at.to_string()),
             trouble: target.trouble,
             troubles: waiting.into_iter().filter_map(|item| item.trouble).collect(),
-            crls_due: due.iter().map(DueReport::of).collect(),
+            crls_due: due.clone(),
         });
     }
     if format == Format::Json {
@@ -139,7 +139,7 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
         }
     }
     for due in &due {
-        output::line(&DueReport::of(due).sentence())?;
+        output::line(&due.sentence())?;
     }
     Ok(Status::Done)
 }
