@@ -1,7 +1,10 @@
-//! The issuer's home directory and its `config.toml`; `terms`: what of it a registry remembers.
+//! The issuer's home directory and its `config.toml`; `terms`: what of it a registry remembers;
+//! `card_profile`: the kinds of cards that it names.
 
+mod card_profile;
 mod terms;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd;
@@ -17,7 +20,7 @@ use crate::ca::crl::partition::Partitions;
 use crate::ca::profile::status_services::{DeltaCrls, OcspService};
 use crate::ca::profile::{PivExtensions, PolicyArc, StatusServices};
 use crate::domain::unicode::{composed, hidden_character};
-use crate::domain::{AuthorityName, DomainName};
+use crate::domain::{AuthorityName, CardProfile, DomainName};
 use crate::registry::RegistryUrl;
 use crate::system_error::in_words;
 /// Where an issuer keeps what it needs.
@@ -151,6 +154,8 @@ pub struct Config {
     pub witness: Option<PathBuf>,
     /// A command that sees every certificate before it is signed; none where it is empty.
     pub external_lint: Vec<String>,
+    /// The kinds of cards that have a name.
+    pub profiles: BTreeMap<String, CardProfile>,
 }
 
 /// Why there is no configuration.
@@ -200,6 +205,9 @@ struct ConfigFile {
     witness: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     external_lint: Vec<String>,
+    /// Tables: the last.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    profiles: card_profile::ProfilesFile,
 }
 
 impl Config {
@@ -249,7 +257,14 @@ impl Config {
             piv_extensions,
             status_services: StatusServices::default(),
         };
-        Ok(Self { organization, domains, operator: None, witness: None, external_lint: Vec::new() })
+        Ok(Self {
+            organization,
+            domains,
+            operator: None,
+            witness: None,
+            external_lint: Vec::new(),
+            profiles: BTreeMap::new(),
+        })
     }
 
     /// The same with these ways to learn of revocations.
@@ -301,11 +316,14 @@ impl Config {
                 if file.ocsp { OcspService::Offered } else { OcspService::Absent },
             )
         })
-        .map(|config| Self {
-            operator: file.operator,
-            witness: file.witness,
-            external_lint: file.external_lint,
-            ..config
+        .and_then(|config| {
+            Ok(Self {
+                operator: file.operator,
+                witness: file.witness,
+                external_lint: file.external_lint,
+                profiles: card_profile::checked(file.profiles)?,
+                ..config
+            })
         })
         .map_err(|error| malformed(error.to_string()))
     }
@@ -339,6 +357,7 @@ impl Config {
             operator: self.operator.clone(),
             witness: self.witness.clone(),
             external_lint: self.external_lint.clone(),
+            profiles: card_profile::written(&self.profiles),
         }
     }
 

@@ -29,8 +29,11 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use middleware::KeyAlgorithm;
+
     use super::*;
     use crate::ca::profile::PivExtensions;
+    use crate::domain::{CardProfile, KeyChoice, KeyOrigin};
 
     fn config(domains: &[&str]) -> Config {
         let domains: Vec<_> = domains.iter().map(|domain| (*domain).to_owned()).collect();
@@ -59,12 +62,16 @@ mod tests {
                 crate::ca::profile::status_services::OcspService::Offered,
             )
             .unwrap();
+        let keys = KeyChoice { algorithm: KeyAlgorithm::Rsa2048, origin: KeyOrigin::GeneratedOnCard };
+        let mail = CardProfile { name: Some("mail".to_owned()), days: Some(365), ..keys.into() };
         let config = Config {
             external_lint: vec!["lint".to_owned(), "{}".to_owned()],
             witness: Some("/media/auditor/witness".into()),
+            profiles: [("mail".to_owned(), mail)].into(),
             ..config
         };
         assert_eq!(config.terms().witness().as_deref(), Some("/media/auditor/witness"));
+        assert_eq!(config.on(&config.terms()).unwrap().profiles, config.profiles);
         let lines = config.terms().lines();
         for line in [
             "crl_partitions = 16",
@@ -72,6 +79,7 @@ mod tests {
             "ocsp = true",
             "external_lint = [\"lint\", \"{}\"]",
             "witness = \"/media/auditor/witness\"",
+            "profile mail = { algorithm = \"rsa2048\", days = 365, keys = \"card\" }",
         ] {
             assert!(lines.iter().any(|told| told == line), "{line} is not in {lines:?}");
         }

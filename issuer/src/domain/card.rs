@@ -47,6 +47,9 @@ pub struct Card {
     found: Option<CardFault>,
     #[serde(default, skip_serializing_if = "PukStanding::is_first")]
     puk: PukStanding,
+    /// By which profile it is made, if that has a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
 }
 
 impl Card {
@@ -63,6 +66,11 @@ impl Card {
     /// Which PUK it may have.
     pub const fn puk(&self) -> PukStanding {
         self.puk
+    }
+
+    /// The name of the profile by which it is made or was; none where its keys were spelled out.
+    pub fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
     }
 
     /// How many personalisations were begun.
@@ -131,7 +139,9 @@ impl Card {
                 attempts: attempt,
                 found: None,
                 puk: PukStanding::default(),
+                profile: None,
             },
+            CardEvent::ProfileChosen { profile, .. } => Self { profile: Some(profile), ..self },
             CardEvent::PersonalisationResumed { at, holder, attempt } => Self {
                 state: CardState::BeingPersonalised { holder, since: at },
                 attempts: attempt,
@@ -147,6 +157,7 @@ impl Card {
                 guid: None,
                 found: None,
                 puk: PukStanding::default(),
+                profile: None,
                 ..self
             },
             CardEvent::PukRevealed { at, next, .. } => Self { puk: self.puk.revealed(at, next), ..self },
@@ -185,6 +196,7 @@ impl Card {
             CardEvent::CardReceived { .. }
             | CardEvent::CardFaultFound { .. }
             | CardEvent::PersonalisationBegun { .. }
+            | CardEvent::ProfileChosen { .. }
             | CardEvent::PersonalisationResumed { .. }
             | CardEvent::PersonalisationAbandoned { .. }
             | CardEvent::CardRestocked { .. }

@@ -5,7 +5,7 @@
 //!
 //! - [`cardholder`]: who may hold a card, mail addresses; [`person`]: joining, changing, leaving.
 //! - [`reconciliation`]: a list of staff beside the people who are known.
-//! - [`card`]: one card, from stock to its holder to its end.
+//! - [`card`]: one card, from stock to its holder to its end; [`card_profile`]: what it shall be like.
 //! - [`certificate`]: one certificate, from the bytes that will be signed to its revocation.
 //! - [`authority`]: keys, certificates and CRLs of an authority; [`agreement`]: what holds for the registry as a whole.
 //! - [`holder_pin`]: a PIN that somebody chooses.
@@ -21,6 +21,7 @@ pub mod approval;
 pub mod audit;
 pub mod authority;
 pub mod card;
+pub mod card_profile;
 pub mod cardholder;
 pub mod certificate;
 pub mod checkpoint;
@@ -46,6 +47,7 @@ pub use card::{
     Consequence, Direction, Guid, InitialPin, Loss, PukStanding, ReceivedCard, StockIdentity, Tenure,
     Usability, Way,
 };
+pub use card_profile::{CardProfile, KeyChoice, KeyChoices, KeyOrigin};
 pub use cardholder::{
     Cardholder, CardholderId, DomainName, MailAddress, MalformedField, Name, NewCardholder, StaffId,
 };

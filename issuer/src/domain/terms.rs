@@ -27,7 +27,7 @@ impl Terms {
         ChainHash::of(self.0.as_bytes())
     }
 
-    /// One line for each thing that is said, every domain on its own.
+    /// One line for each thing that is said, every domain and every profile on its own.
     pub fn lines(&self) -> Vec<String> {
         let table: toml::Table = toml::from_str(&self.0).unwrap_or_default();
         let mut lines = Vec::new();
@@ -35,6 +35,9 @@ impl Terms {
             match value {
                 toml::Value::Array(domains) if name == "domains" => {
                     lines.extend(domains.iter().map(|domain| format!("{DOMAIN}{domain}")));
+                }
+                toml::Value::Table(profiles) if name == "profiles" => {
+                    lines.extend(profiles.iter().map(|(name, value)| format!("profile {name} = {value}")));
                 }
                 value => lines.push(format!("{name} = {value}")),
             }
@@ -108,6 +111,14 @@ mod tests {
         assert_eq!(old.difference(Some(&old)), Difference::default());
         assert_eq!(old.difference(None).lines().len(), 2);
         assert_ne!(old.digest(), new.digest());
+    }
+
+    #[test]
+    fn a_profile_that_changed_is_told_alone() {
+        let old = Terms::new("[profiles.door]\ndays = 90\n[profiles.mail]\ndays = 365\n");
+        let new = Terms::new("[profiles.door]\ndays = 90\n[profiles.mail]\ndays = 180\n");
+        let told = new.difference(Some(&old));
+        assert_eq!(told.lines(), ["- profile mail = { days = 365 }", "+ profile mail = { days = 180 }"]);
     }
 
     #[test]

@@ -138,6 +138,13 @@ pub enum CardEvent {
         /// 1, 2, ...; the journal of steps is kept by attempt.
         attempt: u32,
     },
+    /// It is made by a profile that has a name.
+    ProfileChosen {
+        /// When.
+        at: Timestamp,
+        /// Which.
+        profile: String,
+    },
     /// Personalisation went on where it had stopped; the attempt before is over.
     PersonalisationResumed {
         /// When.
@@ -303,6 +310,7 @@ impl CardEvent {
             Self::CardReleased { .. } => Some(Consequence::Release),
             Self::CardReceived { .. }
             | Self::PersonalisationBegun { .. }
+            | Self::ProfileChosen { .. }
             | Self::PersonalisationResumed { .. }
             | Self::PersonalisationCompleted { .. }
             | Self::CardFaultFound { .. }
