@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::panic)] // a test may panic
 
 mod desk_support;
+#[path = "desk_support/in_process.rs"]
+mod in_process;
 #[path = "desk_support/killed.rs"]
 mod killed;
 #[path = "desk_support/opened.rs"]
@@ -14,14 +16,10 @@ mod opened;
 #[allow(dead_code)]
 mod postgres_server;
 
-use clap::Parser;
 use desk_support::{Desk, Run, open, pin, run};
+use in_process::InProcess;
 use issuer::clock::{Clock, SystemClock};
-use issuer::config::Home;
-use issuer::desk::actions::Action;
 use issuer::desk::observer::Observer;
-use issuer::desk::office::Surroundings;
-use issuer::desk::output::Format;
 use issuer::domain::{CardCommand, Guid};
 use issuer::personalization::wipe;
 use issuer::registry::{CardRecord, PresentedIdentity};
@@ -41,14 +39,6 @@ enum Act {
     Replace,
 }
 
-/// The words of a command.
-#[derive(Parser)]
-#[command(no_binary_name = true)]
-struct Typed {
-    #[command(subcommand)]
-    action: Action,
-}
-
 /// Does nothing if nothing is ordered; otherwise it ends itself at the moment that was ordered.
 #[tokio::test]
 async fn the_act_that_is_killed() {
@@ -56,21 +46,13 @@ async fn the_act_that_is_killed() {
     let [home, passphrase, registry, words @ ..] = order.words.as_slice() else {
         panic!("{:?}", order.words)
     };
-    let surroundings = Surroundings {
-        home: Some(Home::new(home)),
-        registry: Some(registry.parse().unwrap()),
-        operator: None,
-        operator_pin: None,
-        second_operator: None,
-        passphrase: passphrase.parse().unwrap(),
-        key_pin: None,
-        format: Format::Text,
-        is_restored: false,
+    let here = InProcess {
+        home: home.into(),
+        registry: Some(registry.clone()),
+        passphrase_file: passphrase.clone(),
     };
-    let action = Typed::parse_from(words).action;
-    let mut office = surroundings.open_to_do(action.permission()).await.unwrap();
-    office.observer = Observer::new(move |_| order.pass());
-    action.carry_out(&mut office, Format::Text).await.unwrap();
+    let words = words.to_vec();
+    here.carry_out(&words, Observer::new(move |_| order.pass())).await.unwrap();
 }
 
 async fn record(opened: &Opened, card: &mut Card) -> CardRecord {

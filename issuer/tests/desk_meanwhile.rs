@@ -2,27 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
 
 mod desk_support;
+#[path = "desk_support/in_process.rs"]
+mod in_process;
 
 use std::sync::Mutex;
 
-use clap::Parser;
 use desk_support::{Desk, guid_of, run};
-use issuer::config::Home;
-use issuer::desk::actions::Action;
+use in_process::InProcess;
 use issuer::desk::failure::Failure;
 use issuer::desk::observer::Observer;
-use issuer::desk::office::Surroundings;
-use issuer::desk::output::Format;
 use issuer::domain::CardKey;
 use issuer::personalization::run::Progress;
-
-/// The words of a command.
-#[derive(Parser)]
-#[command(no_binary_name = true)]
-struct Typed {
-    #[command(subcommand)]
-    action: Action,
-}
 
 /// A desk where Alice has a card, and its locator.
 fn issued() -> (Desk, String) {
@@ -46,29 +36,16 @@ async fn renewed_while(
     is_moment: impl Fn(&Progress) -> bool + Send + Sync + 'static,
     meanwhile: &[&str],
 ) -> Result<(), Failure> {
-    let passphrase = desk.text("passphrase");
-    let surroundings = Surroundings {
-        home: Some(Home::new(desk.home())),
-        registry: None,
-        operator: None,
-        operator_pin: None,
-        second_operator: None,
-        passphrase: passphrase.parse().unwrap(),
-        key_pin: None,
-        format: Format::Text,
-        is_restored: false,
-    };
-    let action = Typed::parse_from(renewal(desk, locator)).action;
-    let mut office = surroundings.open_to_do(action.permission()).await.unwrap();
+    let here = InProcess { home: desk.home(), registry: None, passphrase_file: desk.text("passphrase") };
     let other = Mutex::new(Some(desk.command(meanwhile)));
-    office.observer = Observer::new(move |progress| {
+    let observer = Observer::new(move |progress| {
         if is_moment(progress)
             && let Some(mut other) = other.lock().unwrap().take()
         {
             run(&mut other).expect(0);
         }
     });
-    action.carry_out(&mut office, Format::Text).await.map(|_| ())
+    here.carry_out(&renewal(desk, locator), observer).await
 }
 
 #[tokio::test]
