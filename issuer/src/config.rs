@@ -1,18 +1,15 @@
-//! The issuer's home directory and its `config.toml`; `terms`: what of it a registry remembers;
-//! `card_profile`: the kinds of cards that it names.
+//! The issuer's `config.toml`; `home`: the directory where it lies; `terms`: what of it a registry remembers;
+//! `card_profile`: the kinds of cards that it names; `new_file`: how files that are new are written.
 
 mod card_profile;
+mod home;
+mod new_file;
 mod terms;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat};
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::ca::Organization;
@@ -20,126 +17,11 @@ use crate::ca::crl::partition::Partitions;
 use crate::ca::profile::status_services::{DeltaCrls, OcspService};
 use crate::ca::profile::{PivExtensions, PolicyArc, StatusServices};
 use crate::domain::unicode::{composed, hidden_character};
-use crate::domain::{AuthorityName, CardProfile, DomainName};
-use crate::registry::RegistryUrl;
+use crate::domain::{CardProfile, DomainName};
 use crate::system_error::in_words;
-/// Where an issuer keeps what it needs.
-///
-/// ```text
-/// config.toml              the organisation, its domains, where its certificates are published
-/// registry.db              people, cards, certificates (unless --registry names another place)
-/// master.key               from which PUK and management key of each card derive; encrypted under the passphrase
-/// attestation-roots/       root certificates of cards' makers, whose word on where a key was made is believed
-/// keys/root.pem ...        keys of the authorities, of the list of classes and of what is written on cards, encrypted PKCS#8 under the passphrase
-/// keys/audit.pem           the key that signs checkpoints of the log (mode 0600, not under the passphrase)
-/// ceremony/                what was declared when the issuer was made, and the record of it
-/// publication.turn         empty; held by the publication that is under way
-/// tsa/                     the time-stamp service, unless it is made elsewhere
-/// ```
-#[derive(Clone, Debug)]
-pub struct Home(PathBuf);
 
-impl Home {
-    /// The home in this directory.
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self(directory.into())
-    }
-
-    /// The directory.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// `config.toml`.
-    pub fn config_file(&self) -> PathBuf {
-        self.0.join("config.toml")
-    }
-
-    /// `master.key`.
-    pub fn master_key_file(&self) -> PathBuf {
-        self.0.join("master.key")
-    }
-
-    /// `keys`.
-    pub fn keys(&self) -> PathBuf {
-        self.0.join("keys")
-    }
-
-    /// `keys/NAME.pem`.
-    pub fn key_file(&self, authority: AuthorityName) -> PathBuf {
-        self.keys().join(format!("{authority}.pem"))
-    }
-
-    /// `keys/NAME.location`: where the key of an authority is that is not in a file of the home.
-    pub fn key_location_file(&self, name: AuthorityName) -> PathBuf {
-        self.keys().join(format!("{name}.location"))
-    }
-
-    /// `keys/NAME-KEY.pem`: a later key of an authority, by its subjectKeyIdentifier.
-    pub fn key_file_of(&self, authority: AuthorityName, key_identifier: &[u8]) -> PathBuf {
-        self.keys().join(format!("{authority}-{}.pem", hex::encode(key_identifier)))
-    }
-
-    /// `keys/NAME-KEY.location`: where a later key of an authority is that is not in a file of the home.
-    pub fn key_location_file_of(&self, name: AuthorityName, key_identifier: &[u8]) -> PathBuf {
-        self.keys().join(format!("{name}-{}.location", hex::encode(key_identifier)))
-    }
-
-    /// `ceremony`: what was declared when the issuer was made, and what came of it.
-    pub fn ceremony(&self) -> PathBuf {
-        self.0.join("ceremony")
-    }
-
-    /// `keys/audit.pem`: the key that signs checkpoints of the log.
-    pub fn audit_key_file(&self) -> PathBuf {
-        self.keys().join("audit.pem")
-    }
-
-    /// `keys/reader-classes.pem`: the key that signs the list of classes of readers.
-    pub fn class_list_key_file(&self) -> PathBuf {
-        self.keys().join("reader-classes.pem")
-    }
-
-    /// `keys/content-signer.pem`: the key that signs what is written on cards.
-    pub fn content_signer_key_file(&self) -> PathBuf {
-        self.keys().join("content-signer.pem")
-    }
-
-    /// `attestation-roots`: root certificates of cards' makers that the desk believes.
-    pub fn attestation_roots(&self) -> PathBuf {
-        self.0.join("attestation-roots")
-    }
-
-    /// `keys/ocsp.pem`: the key that signs prepared OCSP answers.
-    pub fn ocsp_key_file(&self) -> PathBuf {
-        self.keys().join("ocsp.pem")
-    }
-
-    /// `keys/ocsp-NAME.pem`: its certificate of an authority.
-    pub fn ocsp_certificate_file(&self, name: AuthorityName) -> PathBuf {
-        self.keys().join(format!("ocsp-{name}.pem"))
-    }
-
-    /// `witness.begun`: which witness file of `config.toml` was begun.
-    pub fn witness_mark_file(&self) -> PathBuf {
-        self.0.join("witness.begun")
-    }
-
-    /// `publication.turn`: held by the publication that is under way.
-    pub fn publication_turn_file(&self) -> PathBuf {
-        self.0.join("publication.turn")
-    }
-
-    /// `tsa`: the time-stamp service that is used unless another is named.
-    pub fn time_stamp_folder(&self) -> PathBuf {
-        self.0.join("tsa")
-    }
-
-    /// The registry that is used unless another is named.
-    pub fn default_registry(&self) -> RegistryUrl {
-        RegistryUrl::Sqlite(self.0.join("registry.db"))
-    }
-}
+pub use home::Home;
+pub use new_file::write_new;
 
 /// `config.toml`, checked.
 #[derive(Clone, Debug)]
@@ -372,34 +254,6 @@ impl Config {
     }
 }
 
-/// Writes a file that must not exist yet, durably. It has its name only with everything in it: whoever sees it sees all of
-/// it, and a run that is killed leaves nothing of that name.
-///
-/// # Errors
-/// It exists, or the system's error.
-pub fn write_new(path: &Path, mode: u32, contents: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    match rustix::fs::open(folder, flags, Mode::from_raw_mode(mode)).map(std::fs::File::from) {
-        Ok(mut file) => {
-            file.write_all(contents)?;
-            file.sync_all()?;
-            let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
-            linkat(CWD, nameless, CWD, path, AtFlags::SYMLINK_FOLLOW)?;
-        }
-        // Not every file system has files without a name.
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-            let permissions = std::fs::Permissions::from_mode(mode);
-            let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
-            file.write_all(contents)?;
-            file.as_file().sync_all()?;
-            file.persist_noclobber(path).map_err(|refused| refused.error)?;
-        }
-        Err(error) => return Err(error.into()),
-    }
-    std::fs::File::open(folder)?.sync_all()
-}
-
 /// Relying parties fetch CRLs and CA certificates over plain HTTP: both are signed (RFC 5280 section 8).
 fn base_url_without_final_slash(text: &str) -> Result<String, String> {
     let text = text.trim_end_matches('/');
@@ -493,32 +347,6 @@ mod tests {
 
     fn domains() -> Vec<String> {
         vec!["example.org".to_owned()]
-    }
-
-    #[test]
-    fn whoever_sees_a_new_file_sees_all_of_it_and_nobody_overwrites_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("new");
-        let contents = vec![0x5A; 16 * 1024 * 1024];
-        let seen = std::thread::scope(|scope| {
-            let reader = scope.spawn(|| {
-                loop {
-                    match std::fs::read(&path) {
-                        Ok(seen) => return seen,
-                        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                            std::thread::yield_now()
-                        }
-                        Err(error) => panic!("{error}"),
-                    }
-                }
-            });
-            write_new(&path, 0o600, &contents).unwrap();
-            reader.join().unwrap()
-        });
-        assert!(seen == contents, "{} octets of {} were seen", seen.len(), contents.len());
-        let refused = write_new(&path, 0o600, b"other").unwrap_err();
-        assert_eq!(refused.kind(), std::io::ErrorKind::AlreadyExists);
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "something was left beside it");
     }
 
     #[test]
