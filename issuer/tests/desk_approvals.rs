@@ -343,6 +343,37 @@ fn an_edited_configuration_counts_once_two_have_accepted_it() {
 }
 
 #[test]
+fn a_card_profile_counts_once_two_have_accepted_it() {
+    let desk = demanding();
+    std::fs::write(desk.path("more.csv"), "name,mail\nYan Li,yan@example.org\n").unwrap();
+    desk.as_operator("rita", &["staff", "import", "more.csv"]).expect(0);
+    let card = desk.desk.blank("yan.card", &[]);
+    desk.as_operator("rita", &["stock", "add", "--card", &card]).expect(0);
+    let issue = || {
+        let words = ["issue", "yan@example.org", "--card", &card, "--profile", "door"];
+        desk.as_operator("rita", &[&words[..], &["--transport-pin-file", "yan.pin"]].concat())
+    };
+    issue().refuses(1, &["no profile \"door\""]);
+    let path = desk.desk.home().join("config.toml");
+    let before = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{before}\n[profiles.door]\ndays = 90\n")).unwrap();
+    let digest = edit(&desk, "days = 90", "days = 91");
+    let told = "+ profile door = { algorithm = \"p256\", days = 91, keys = \"card\" }";
+    issue().refuses(1, &[told, "issuer config show"]);
+    let accept = ["config", "accept", &digest];
+    desk.as_operator("adam", &accept).refuses(1, &["configuration", told, "needs a second operator"]);
+    desk.as_two("adam", "vera", &accept).expect(0);
+    // Whoever edits it again has changed nothing yet: also not for somebody else's card.
+    edit(&desk, "days = 91", "days = 824");
+    issue().refuses(1, &["- profile door", "days = 824"]);
+    std::fs::write(&path, format!("{before}\n[profiles.door]\ndays = 91\n")).unwrap();
+    issue().expect(0);
+    let shown = desk.as_operator("rita", &["--json", "show", "yan@example.org"]);
+    assert!(shown.expect(0).stdout.contains("\"card_profile\": \"door\""), "{}", shown.stdout);
+    desk.plain(&["audit", "verify"]).expect(0);
+}
+
+#[test]
 fn without_operators_an_edited_configuration_is_recorded_when_it_is_first_used() {
     let desk = Staffed::alone();
     let recorded = || {

@@ -161,7 +161,7 @@ fn each_row_that_cannot_be_is_named_and_the_others_go_on() {
         "algorithm: \"dsa\" is none of p256, rsa2048",
         "person: P1@EXAMPLE.ORG is in line 2 already",
         "person: is empty",
-        "with other keys than the list wants",
+        "with other keys or another profile than the list wants",
         "2 of 7 cards are done, 0 half-made, 0 not begun, 5 refused",
     ] {
         assert!(done.stdout.contains(words), "{words:?} is not in: {}", done.stdout);

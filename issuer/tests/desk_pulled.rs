@@ -243,7 +243,8 @@ async fn renewal_with(
         stop: &|| false,
     };
     let new_keys = KeyChoice { algorithm: KeyAlgorithm::P256, origin };
-    let order = RenewalOrder { keys: CardKey::ALL.to_vec(), new_keys: Some(new_keys) };
+    let new_keys = Some(new_keys.into());
+    let order = RenewalOrder { keys: CardKey::ALL.to_vec(), new_keys, profile: None, days: None };
     desk.renew(&mut card, &record, &holder, &order, &desk_support::pin(digits)).await
 }
 

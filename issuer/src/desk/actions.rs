@@ -354,7 +354,7 @@ impl Action {
             }
             Self::Stock(stock::cli::Command::Return(which)) => return_card::run(office, &which, format).await,
             Self::Stock(stock::cli::Command::List) => stock::list(office, format).await,
-            Self::Issue(arguments) => issue::run(office, arguments.order(), format).await,
+            Self::Issue(arguments) => issue::run(office, arguments.order()?, format).await,
             Self::Batch(arguments) => batch::run(office, &arguments, format).await,
             Self::Check(arguments) => check::run(office, &arguments, format).await,
             Self::PinLetter(arguments) => pin_letter::run(office, &arguments, format).await,

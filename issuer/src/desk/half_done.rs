@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::office::Office;
 use super::{texts, ways, which_card};
-use crate::domain::{CardKey, CardState};
+use crate::domain::{CardKey, CardState, KeyChoice};
 use crate::personalization::half_done::HalfDone;
 use crate::personalization::plan::KeyOrigin;
 use crate::personalization::renewal::RenewalOrder;
@@ -59,6 +59,11 @@ pub(super) async fn of(
     Ok(open.map(|open| view(&open, record, locator)))
 }
 
+/// What was ordered of the renewal of a card that is open, if one is.
+pub(super) async fn order_of(office: &Office, record: &CardRecord) -> Result<Option<RenewalOrder>, Failure> {
+    Ok(HalfDone::of(&office.registry, record).await?.and_then(|open| open.order))
+}
+
 pub(super) fn view(open: &HalfDone, record: &CardRecord, locator: &str) -> HalfDoneView {
     let commands = go_on(open, record, locator);
     HalfDoneView {
@@ -74,7 +79,7 @@ pub(super) fn view(open: &HalfDone, record: &CardRecord, locator: &str) -> HalfD
 fn go_on(open: &HalfDone, record: &CardRecord, locator: &str) -> Vec<String> {
     let card = which_card::argument(record);
     let finish = match (open.operation.kind, &open.order) {
-        (OperationKind::Renewal, Some(order)) => Some(renew(order, &card, locator)),
+        (OperationKind::Renewal, Some(order)) => Some(renew(order, record, locator)),
         (OperationKind::Unblock, _) => Some(format!("issuer unblock {card} --card {locator}")),
         _ => None,
     };
@@ -91,20 +96,31 @@ fn go_on(open: &HalfDone, record: &CardRecord, locator: &str) -> Vec<String> {
 }
 
 /// The command that gave this order.
-fn renew(order: &RenewalOrder, card: &str, locator: &str) -> String {
-    let mut words = vec![format!("issuer renew {card}")];
-    if let Some(choice) = order.new_keys {
+fn renew(order: &RenewalOrder, record: &CardRecord, locator: &str) -> String {
+    let mut words = vec![format!("issuer renew {}", which_card::argument(record))];
+    if order.new_keys.is_some() {
         words.push("--new-keys".to_owned());
-        if choice.algorithm == KeyAlgorithm::Rsa2048 {
-            words.push("--algorithm rsa2048".to_owned());
-        }
-        if choice.origin == KeyOrigin::Injected {
-            words.push("--inject".to_owned());
-        }
+    }
+    match (&order.profile, order.new_keys.and_then(|keys| keys.common())) {
+        // The card's own need not be said.
+        (Some(profile), _) if record.card.profile() == Some(profile.as_str()) => {}
+        (Some(profile), _) => words.push(format!("--profile {profile}")),
+        (None, Some(choice)) => words.extend(spelled_out(choice, record)),
+        (None, None) => {}
     }
     if CardKey::ALL.iter().any(|key| !order.keys.contains(key)) {
         words.extend(order.keys.iter().map(|key| format!("--key {}", key.as_str())));
     }
     words.push(format!("--card {locator}"));
     words.join(" ")
+}
+
+/// Keys that are all alike, as `renew` is told; what goes without saying is not said.
+fn spelled_out(choice: KeyChoice, record: &CardRecord) -> Vec<String> {
+    let algorithm = match choice.algorithm {
+        KeyAlgorithm::Rsa2048 => Some("--algorithm rsa2048"),
+        _ => record.card.profile().map(|_| "--algorithm p256"),
+    };
+    let origin = (choice.origin == KeyOrigin::Injected).then_some("--inject");
+    algorithm.into_iter().chain(origin).map(str::to_owned).collect()
 }

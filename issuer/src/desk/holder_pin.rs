@@ -18,6 +18,8 @@ pub(super) fn source(text: &str) -> Result<SecretSource, Failure> {
     }
 }
 
+/// Nobody gave one.
+pub(super) const UNREADABLE: &str = "pin";
 /// It is one that everybody tries first.
 const WEAK: &str = "weak-pin";
 /// The two that were typed differ.
@@ -59,5 +61,5 @@ fn read_once(source: &SecretSource, holder: &Cardholder) -> Result<Zeroizing<Str
 }
 
 fn unreadable(error: &std::io::Error) -> Failure {
-    Failure::new("pin", format!("the PIN cannot be read: {error}"))
+    Failure::new(UNREADABLE, format!("the PIN cannot be read: {error}"))
 }

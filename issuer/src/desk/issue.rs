@@ -1,14 +1,15 @@
 //! `issuer issue`: a card in stock becomes somebody's.
 
 pub mod cli;
+pub mod order;
 pub mod pin_place;
 
-use std::path::PathBuf;
-
-use middleware::secret_source::SecretSource;
-use middleware::{Card, KeyAlgorithm, Locator};
+use middleware::Card;
 use serde::Serialize;
 
+pub use self::order::Order;
+use self::order::{PinSource, Settled, as_ordered};
+pub(super) use self::order::{Place, ordered};
 pub(super) use self::pin_place::PinPlace;
 use super::bench::{Bench, Participants};
 use super::failure::{Failure, Status};
@@ -16,89 +17,21 @@ use super::office::Office;
 use super::output::{self, Format};
 use super::{holder_pin, texts};
 use crate::domain::{
-    CardFault, CardId, CardKey, CardRefusal, CardState, Cardholder, CardholderId, Guid, SerialNumber,
+    CardFault, CardId, CardKey, CardRefusal, CardState, Cardholder, CardholderId, Guid, InitialPin,
+    KeyChoices, KeyOrigin, SerialNumber,
 };
 use crate::personalization::PersonalizationError;
-use crate::personalization::plan::{Commission, KeyChoice, KeyOrigin, Step, StoredPlan};
+use crate::personalization::plan::{Commission, Step};
 use crate::personalization::run::{Personalized, Progress};
-use crate::registry::{Ending, PresentedIdentity, RegistryError};
-
-/// What `issue` was told.
-pub struct Order {
-    /// Mail address or staff identifier.
-    pub person: String,
-    /// Which card.
-    pub card: Locator,
-    /// What keys.
-    pub keys: KeyWish,
-    /// Where the transport PIN goes; the terminal if absent.
-    pub transport_pin_file: Option<PathBuf>,
-    /// Where the PIN comes from, if the holder chooses it.
-    pub pin_by_holder: Option<SecretSource>,
-}
-
-/// In whose place a card comes.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
-    /// In no other's.
-    Free,
-    /// In that of a card that has ended.
-    Ended(CardId),
-    /// In that of a card that is in use until the new one is begun.
-    InUse(Ending),
-}
-
-impl Place {
-    const fn parts(self) -> (Option<CardId>, Option<Ending>) {
-        match self {
-            Self::Free => (None, None),
-            Self::Ended(card) => (Some(card), None),
-            Self::InUse(ending) => (Some(ending.card), Some(ending)),
-        }
-    }
-}
-
-/// What was said of the keys: the rest is as it was begun, or else as usual.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct KeyWish {
-    /// Their algorithm.
-    pub algorithm: Option<KeyAlgorithm>,
-    /// Where they come from.
-    pub origin: Option<KeyOrigin>,
-}
-
-impl KeyWish {
-    /// The keys of a card that was begun so, if it was.
-    fn completed(self, begun: Option<KeyChoice>) -> KeyChoice {
-        let usual = KeyChoice { algorithm: KeyAlgorithm::P256, origin: KeyOrigin::GeneratedOnCard };
-        let as_begun = begun.unwrap_or(usual);
-        KeyChoice {
-            algorithm: self.algorithm.unwrap_or(as_begun.algorithm),
-            origin: self.origin.unwrap_or(as_begun.origin),
-        }
-    }
-}
-
-impl Order {
-    /// Which card and which keys, as commands take them; where a PIN comes from or goes to is said anew.
-    pub(super) fn options(&self) -> String {
-        let locator = self.card.to_string();
-        let mut options = format!("--card {}", shlex::try_quote(&locator).unwrap_or((&locator).into()));
-        if self.keys.algorithm == Some(KeyAlgorithm::Rsa2048) {
-            options.push_str(" --algorithm rsa2048");
-        }
-        if self.keys.origin == Some(KeyOrigin::Injected) {
-            options.push_str(" --inject");
-        }
-        options
-    }
-}
+use crate::registry::{PresentedIdentity, RegistryError};
 
 #[derive(Serialize)]
 pub(super) struct Summary {
     holder: String,
     holder_name: String,
     card_guid: String,
+    /// The name of its profile.
+    card_profile: Option<String>,
     not_after: String,
     /// `transport` or `chosen-by-holder`.
     pin: &'static str,
@@ -119,8 +52,8 @@ pub async fn run(office: &mut Office, order: Order, format: Format) -> Result<St
     let holder = office.cardholder(&order.person).await?;
     let made = make(office, &order, Place::Free, format).await?;
     match format {
-        Format::Json => output::json(&summary(&holder, &made, &order))?,
-        Format::Text => output::line(&done(&holder, &made, &order))?,
+        Format::Json => output::json(&summary(&holder, &made))?,
+        Format::Text => output::line(&done(&holder, &made))?,
     }
     Ok(Status::Done)
 }
@@ -138,17 +71,23 @@ pub(super) async fn make(
     let holder = office.cardholder(&order.person).await?;
     let mut card = Card::open(&order.card)?;
     refuse_whoever_has_one(office, &holder, replaces, &mut card).await?;
-    let keys = order.keys.completed(begun(office, &holder).await?);
+    let (replaces, ends) = replaces.parts();
+    let Settled { profile, pin } = order.settled(office, &holder, replaces).await?;
     let now = office.time_to_sign().await?;
-    let mut pin_place = match (&order.pin_by_holder, &order.transport_pin_file) {
-        (Some(_), _) => None,
-        (None, Some(path)) if was_handed_over(office, &holder).await? => Some(PinPlace::replacing(path)?),
-        (None, path) => Some(PinPlace::new(path.as_deref(), format)?),
+    let mut pin_place = match (&pin, &order.pin.transport_file) {
+        (PinSource::Holder { .. }, _) => None,
+        (PinSource::Transport, Some(path)) if was_handed_over(office, &holder).await? => {
+            Some(PinPlace::replacing(path)?)
+        }
+        (PinSource::Transport, path) => Some(PinPlace::new(path.as_deref(), format)?),
     };
     let mut bench = Bench::open(office, now).await?;
-    let chosen_pin = match &order.pin_by_holder {
-        Some(source) => Some(holder_pin::read(source, &holder)?),
-        None => None,
+    let chosen_pin = match &pin {
+        PinSource::Transport => None,
+        PinSource::Holder { source, as_ordered: false } => Some(holder_pin::read(source, &holder)?),
+        PinSource::Holder { source, as_ordered: true } => {
+            Some(holder_pin::read(source, &holder).map_err(as_ordered)?)
+        }
     };
 
     let mut hand_over_pin = |pin: &str| match &mut pin_place {
@@ -156,13 +95,12 @@ pub(super) async fn make(
         None => Ok(()),
     };
     let participants = Participants {
-        progress: &mut watched(office, format, keys.origin),
+        progress: &mut watched(office, format, Some(profile.keys)),
         hand_over_pin: &mut hand_over_pin,
         stop: &|| false,
     };
     let mut desk = bench.desk(office, participants);
-    let (replaces, ends) = replaces.parts();
-    let commission = Commission { keys, chosen_pin, replaces, ends };
+    let commission = Commission { profile, chosen_pin, replaces, ends };
     let made = desk.personalize(&mut card, &holder, commission).await;
     match made {
         Ok(made) => Ok(made),
@@ -170,27 +108,21 @@ pub(super) async fn make(
     }
 }
 
-/// Who is told how far a card is: the office's observer, and whoever reads the terminal.
-pub(super) fn watched(office: &Office, format: Format, origin: KeyOrigin) -> impl FnMut(Progress) + use<> {
+/// Who is told how far a card is, and which keys are made: the office's observer, and whoever reads the terminal.
+pub(super) fn watched(
+    office: &Office,
+    format: Format,
+    keys: Option<KeyChoices>,
+) -> impl FnMut(Progress) + use<> {
     let observer = office.observer.clone();
     move |progress| {
         if format == Format::Text
-            && let Some(sentence) = sentence(&progress, origin)
+            && let Some(sentence) = sentence(&progress, keys)
         {
             output::progress(&sentence);
         }
         observer.tell(&progress);
     }
-}
-
-/// The keys that an interrupted attempt at this person's card was ordered to make.
-async fn begun(office: &Office, holder: &Cardholder) -> Result<Option<KeyChoice>, Failure> {
-    let Some(record) = office.registry.card_of(holder.id).await? else { return Ok(None) };
-    if !matches!(record.card.state(), CardState::BeingPersonalised { .. }) {
-        return Ok(None);
-    }
-    let plan = office.registry.plan(record.id, record.card.attempts()).await?;
-    Ok(plan.as_deref().and_then(StoredPlan::keys_of))
 }
 
 /// Nobody is asked for a PIN or a file in vain.
@@ -226,11 +158,14 @@ fn what_then(mail: &str) -> String {
 }
 
 /// What was done, in one sentence.
-pub(super) fn done(holder: &Cardholder, made: &Personalized, order: &Order) -> String {
+pub(super) fn done(holder: &Cardholder, made: &Personalized) -> String {
     let (guid, until) = (made.guid.to_string(), made.not_after.strftime("%F").to_string());
     let values =
         [("name", holder.name.as_str()), ("mail", holder.mail.as_str()), ("card", &guid), ("until", &until)];
-    let key = if order.pin_by_holder.is_some() { "issue-done-by-holder" } else { "issue-done" };
+    let key = match made.pin {
+        InitialPin::ChosenByHolder => "issue-done-by-holder",
+        InitialPin::Transport => "issue-done",
+    };
     texts::say(key, &values)
 }
 
@@ -244,7 +179,7 @@ async fn was_handed_over(office: &Office, holder: &Cardholder) -> Result<bool, F
 }
 
 /// What the desk is told of a step; nothing of those that only a program follows.
-fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String> {
+fn sentence(progress: &Progress, keys: Option<KeyChoices>) -> Option<String> {
     let of_key = |key: &CardKey, name| texts::say(name, &[("key", key.as_str())]);
     let of_certificate = |key: &CardKey, serial: &SerialNumber, name| {
         texts::say(name, &[("key", key.as_str()), ("serial", &serial.to_string())])
@@ -259,7 +194,7 @@ fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String> {
             texts::say(name, &[("card", &guid.to_string()), ("attempt", &attempt.to_string())])
         }
         Progress::SecretsSet => texts::say("issue-secrets", &[]),
-        Progress::KeyMade(key) => match origin {
+        Progress::KeyMade(key) => match keys?.of(*key).origin {
             KeyOrigin::GeneratedOnCard => of_key(key, "issue-key-made"),
             KeyOrigin::Injected => of_key(key, "issue-key-injected"),
         },
@@ -274,14 +209,18 @@ fn sentence(progress: &Progress, origin: KeyOrigin) -> Option<String> {
     })
 }
 
-pub(super) fn summary(holder: &Cardholder, made: &Personalized, order: &Order) -> Summary {
+pub(super) fn summary(holder: &Cardholder, made: &Personalized) -> Summary {
     let keys = crate::domain::CardKey::ALL.iter().zip(&made.serials);
     Summary {
         holder: holder.mail.as_str().to_owned(),
         holder_name: holder.name.as_str().to_owned(),
         card_guid: made.guid.to_string(),
+        card_profile: made.profile.clone(),
         not_after: made.not_after.to_string(),
-        pin: if order.pin_by_holder.is_some() { "chosen-by-holder" } else { "transport" },
+        pin: match made.pin {
+            InitialPin::ChosenByHolder => "chosen-by-holder",
+            InitialPin::Transport => "transport",
+        },
         certificates: keys
             .map(|(key, serial)| CertificateSummary { key: key.as_str(), serial: serial.to_string() })
             .collect(),

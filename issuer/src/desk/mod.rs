@@ -19,7 +19,7 @@
 //! - `unfinished`: what is written beside its place until it is whole, and what killed runs left.
 //! - `csv_row`: what a reader of CSV forgives, and a list of people must not.
 //! - [`pin_letter`]: a transport PIN on paper, to be folded.
-//! - `card_keys`: the keys of a card, and where they came from.
+//! - `card_keys`: the keys of a card, and where they came from; `card_profile`: by which profile it is made.
 //! - `holder_pin`: a PIN that its holder types at the desk; `half_done`: what was begun with a card and is not done;
 //!   `invalidity_date`: since when a key was not its holder's alone; `in_use`: what is done with a card in use, and why with no other.
 //! - [`which_card`]: which card somebody means; [`ways`]: what can be done with it and undone.
@@ -34,6 +34,7 @@ pub mod batch;
 mod bench;
 pub mod ca;
 mod card_keys;
+mod card_profile;
 pub mod ceremony;
 pub mod certify;
 pub mod check;

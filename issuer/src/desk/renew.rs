@@ -1,20 +1,22 @@
 //! `issuer renew`: new certificates on the card that somebody has, for the same keys or for new ones.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use middleware::secret_source::SecretSource;
 use middleware::{Card, KeyAlgorithm, Locator, Pin};
 use serde::Serialize;
 
 use super::bench::{Bench, Participants};
+use super::card_profile::{Before, Wanted};
 use super::failure::{Failure, Status};
 use super::half_done::HalfDoneView;
 use super::in_use::{self, Deed};
+use super::issue::cli::CardKeyAlgorithm;
 use super::office::Office;
 use super::output::{self, Format};
 use super::{half_done, issue, texts, which_card};
-use crate::domain::CardKey;
+use crate::config::Config;
+use crate::domain::{CardKey, CardProfile, KeyOrigin};
 use crate::personalization::PersonalizationError;
-use crate::personalization::plan::{KeyChoice, KeyOrigin};
 use crate::personalization::renewal::{RenewalOrder, Renewed};
 use crate::registry::{CardRecord, OperationKind};
 
@@ -33,9 +35,13 @@ pub struct Arguments {
     /// Only this key; once for each. All four otherwise
     #[arg(long = "key", value_name = "9A|9C|9D|9E", value_parser = parse_key)]
     keys: Vec<CardKey>,
-    /// Algorithm of new keys
-    #[arg(long, value_enum, default_value = "p256", requires = "new_keys")]
-    algorithm: Algorithm,
+    /// A profile of config.toml: which new keys, for how long; it counts for the card from then on. The card's own where
+    /// nothing is said
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["algorithm", "inject"])]
+    profile: Option<String>,
+    /// Algorithm of new keys; otherwise as the card's profile has them, or p256
+    #[arg(long, value_enum, requires = "new_keys")]
+    algorithm: Option<CardKeyAlgorithm>,
     /// Make new keys here and write them into the card, instead of letting the card make them
     #[arg(long, requires = "new_keys")]
     inject: bool,
@@ -45,12 +51,6 @@ pub struct Arguments {
     /// Where no operator who may do this has a good card any more: by the passphrase of the keys
     #[arg(long)]
     pub(super) recover: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Algorithm {
-    P256,
-    Rsa2048,
 }
 
 #[derive(Serialize)]
@@ -86,6 +86,8 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         Ok(holder) => holder,
         Err(failure) => return Err(explain_end(office, &record, &arguments.card, failure).await?),
     };
+    let open = half_done::order_of(office, &record).await?;
+    let order = arguments.order(&office.config, record.card.profile(), open)?;
     let now = office.time_to_sign().await?;
     let mut card = Card::open(&arguments.card)?;
     let mut bench = Bench::open(office, now).await?;
@@ -94,10 +96,8 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         .read(&texts::say("said-pin-of-holder", &[("name", holder.name.as_str())]))
         .map_err(|error| Failure::new("pin", format!("the PIN cannot be read: {error}")))?;
     let pin = Pin::new(&pin)?;
-    let order = arguments.order();
-    let origin = order.new_keys.map_or(KeyOrigin::GeneratedOnCard, |choice| choice.origin);
     let participants = Participants {
-        progress: &mut issue::watched(office, format, origin),
+        progress: &mut issue::watched(office, format, order.new_keys),
         hand_over_pin: &mut |_| Ok(()),
         stop: &|| false,
     };
@@ -178,16 +178,36 @@ fn sentence(summary: &Summary, renewed: &Renewed) -> String {
 }
 
 impl Arguments {
-    fn order(&self) -> RenewalOrder {
-        let algorithm = match self.algorithm {
-            Algorithm::P256 => KeyAlgorithm::P256,
-            Algorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
-        };
-        let origin = if self.inject { KeyOrigin::Injected } else { KeyOrigin::GeneratedOnCard };
+    /// The order, for a card that was made by this profile and is perhaps half renewed. What was begun by the profile goes on
+    /// as it was ordered, however the profile was edited since, as long as nothing else is said.
+    fn order(
+        &self,
+        config: &Config,
+        made_by: Option<&str>,
+        open: Option<RenewalOrder>,
+    ) -> Result<RenewalOrder, Failure> {
         let mut keys: Vec<_> = CardKey::ALL.into_iter().filter(|key| self.keys.contains(key)).collect();
         if keys.is_empty() {
             keys = CardKey::ALL.to_vec();
         }
-        RenewalOrder { keys, new_keys: self.new_keys.then_some(KeyChoice { algorithm, origin }) }
+        let wanted = Wanted {
+            profile: self.profile.clone(),
+            algorithm: self.algorithm.map(KeyAlgorithm::from),
+            origin: self.inject.then_some(KeyOrigin::Injected),
+        };
+        let days_of = |name: Option<&str>| config.profiles.get(name?)?.days;
+        let goes_on = |open: &RenewalOrder| {
+            let is_of_profile = open.profile.is_some() && open.profile.as_deref() == made_by;
+            is_of_profile
+                && wanted.says_nothing()
+                && (&open.keys, open.new_keys.is_some()) == (&keys, self.new_keys)
+        };
+        if let Some(open) = open.filter(goes_on) {
+            return Ok(RenewalOrder { days: days_of(open.profile.as_deref()), ..open });
+        }
+        let CardProfile { name, keys: new_keys, days } = wanted.profile(config, Before::MadeBy(made_by))?;
+        // New keys that are spelled out last as long as the card's others.
+        let days = if name.is_some() { days } else { days_of(made_by) };
+        Ok(RenewalOrder { keys, new_keys: self.new_keys.then_some(new_keys), profile: name, days })
     }
 }

@@ -69,10 +69,12 @@ struct Summary {
 /// Refusals before anything changed; later ones leave the old card ended, and perhaps the new one half-made.
 pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> Result<Status, Failure> {
     let Arguments { because, invalid_since, issue } = arguments;
-    let order = issue.order();
+    let order = issue.order()?;
     let holder = office.cardholder(&order.person).await?;
     refuse_what_is_not_blank(office, &order, &holder).await?;
     refuse_withdrawn(office, AuthorityName::People).await?;
+    let cards = office.registry.cards_of(holder.id).await?;
+    order.settled(office, &holder, replaceable(&cards).map(|old| old.id)).await?;
     let (old, place) = old_card(office, &holder, because, invalid_since).await?;
     let made = match issue::make(office, &order, place, format).await {
         Ok(made) => made,
@@ -81,7 +83,7 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     let state = old.card.state().clone();
     let replaced = office.registry.card(old.id).await?;
     let summary = Summary {
-        new: issue::summary(&holder, &made, &order),
+        new: issue::summary(&holder, &made),
         old_card: which_card::name(&old),
         old_state: replaced.card.state().name(),
         old_mail: old_mail(&state, texts::of(Format::Json)),
@@ -89,7 +91,7 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     match format {
         Format::Json => output::json(&summary)?,
         Format::Text => {
-            output::line(&issue::done(&holder, &made, &order))?;
+            output::line(&issue::done(&holder, &made))?;
             let replaced = texts::say("said-replaced", &[("card", &summary.old_card)]);
             output::line(&format!("{replaced} {}", texts::say("changed-publish", &[])))?;
             let old_mail = old_mail(&state, texts::of(format));
@@ -153,6 +155,21 @@ async fn is_theirs(office: &Office, record: &CardRecord, holder: &Cardholder) ->
     })
 }
 
+/// The card that another can take the place of: the one in use, else one that has ended.
+fn replaceable(cards: &[CardRecord]) -> Option<&CardRecord> {
+    let has_ended = |record: &&CardRecord| {
+        matches!(
+            record.card.state(),
+            CardState::Lost { .. } | CardState::Damaged { .. } | CardState::Revoked { .. }
+        )
+    };
+    cards.iter().find(|record| is_in_use(record)).or_else(|| cards.iter().find(has_ended))
+}
+
+const fn is_in_use(record: &CardRecord) -> bool {
+    matches!(record.card.state(), CardState::Issued { .. } | CardState::OnHold { .. })
+}
+
 /// The card that is replaced, as it will have ended; one that somebody else may have ends here.
 async fn old_card(
     office: &Office,
@@ -161,27 +178,17 @@ async fn old_card(
     invalid_since: Option<Timestamp>,
 ) -> Result<(CardRecord, Place), Failure> {
     let cards = office.registry.cards_of(holder.id).await?;
-    let in_use = cards
-        .iter()
-        .find(|record| matches!(record.card.state(), CardState::Issued { .. } | CardState::OnHold { .. }));
-    let Some(record) = in_use else {
-        let ended = cards.into_iter().find(|record| {
-            matches!(
-                record.card.state(),
-                CardState::Lost { .. } | CardState::Damaged { .. } | CardState::Revoked { .. }
-            )
-        });
-        let ended = ended.ok_or_else(|| {
-            let mail = holder.mail.as_str();
-            let message = format!(
-                "{mail} has no card that could be replaced; issue one: issuer issue {mail} --card LOCATOR"
-            );
-            Failure::new("no-card", message)
-        })?;
-        refuse_what_is_too_late(office, &ended, because, invalid_since).await?;
-        let place = Place::Ended(ended.id);
-        return Ok((ended, place));
-    };
+    let record = replaceable(&cards).ok_or_else(|| {
+        let mail = holder.mail.as_str();
+        let message = format!(
+            "{mail} has no card that could be replaced; issue one: issuer issue {mail} --card LOCATOR"
+        );
+        Failure::new("no-card", message)
+    })?;
+    if !is_in_use(record) {
+        refuse_what_is_too_late(office, record, because, invalid_since).await?;
+        return Ok((record.clone(), Place::Ended(record.id)));
+    }
     let Some(because) = because else {
         return Err(Failure::usage(format!(
             "say what became of card {} of {}: --because lost, stolen, damaged or superseded",

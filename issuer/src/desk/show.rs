@@ -21,6 +21,8 @@ struct Shown {
     identity: String,
     #[serde(flatten)]
     view: CardView,
+    /// The name of the profile by which it was made.
+    card_profile: Option<String>,
     /// Since when somebody beside the desk may know its PUK.
     puk_exposed_since: Option<String>,
     /// What was begun with it and is not done, and how to go on.
@@ -47,6 +49,7 @@ pub async fn run(office: &Office, which: &WhichCard, format: Format) -> Result<S
         card: which_card::name(&record),
         identity: record.identity.to_string(),
         view: CardView::new(&record, holder.as_ref(), texts::of(format)),
+        card_profile: record.card.profile().map(str::to_owned),
         puk_exposed_since: record.card.puk().exposed_since().map(|since| since.to_string()),
         half_done: half_done::of(office, &record, "LOCATOR").await?,
         keys: card_keys::of(office, &record).await?,
@@ -72,6 +75,9 @@ fn text(shown: &Shown, state: &CardState) -> Result<(), Failure> {
         (None, None) => "show-card",
     };
     output::line(&texts::say(key, &values))?;
+    if let Some(profile) = &shown.card_profile {
+        output::line(&texts::say("show-profile", &[("profile", profile)]))?;
+    }
     if let Some(since) = &shown.puk_exposed_since {
         output::line(&texts::say("show-puk-exposed", &[("since", since)]))?;
     }

@@ -141,7 +141,7 @@ impl Card {
                 puk: PukStanding::default(),
                 profile: None,
             },
-            CardEvent::ProfileChosen { profile, .. } => Self { profile: Some(profile), ..self },
+            CardEvent::ProfileChosen { profile, .. } => Self { profile, ..self },
             CardEvent::PersonalisationResumed { at, holder, attempt } => Self {
                 state: CardState::BeingPersonalised { holder, since: at },
                 attempts: attempt,

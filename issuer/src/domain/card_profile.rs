@@ -16,6 +16,9 @@ pub enum KeyOrigin {
 }
 
 impl KeyOrigin {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::GeneratedOnCard, Self::Injected];
+
     /// As a stored plan says it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -54,14 +57,21 @@ impl KeyChoices {
         }
     }
 
-    /// What is listed of each; nothing where a key is missing.
-    pub fn of_each(list: &[(CardKey, KeyChoice)]) -> Option<Self> {
-        let of = |wanted| list.iter().find(|(key, _)| *key == wanted).map(|(_, choice)| *choice);
+    /// What was [`said`](Self::said) of algorithms and of origins, whose words are these; nothing where one is unknown.
+    pub fn read(algorithms: &str, origins: &str, word: impl Fn(KeyOrigin) -> &'static str) -> Option<Self> {
+        let choice = |key| {
+            let (algorithm, origin) = (Self::said_of(algorithms, key), Self::said_of(origins, key));
+            let known = [KeyAlgorithm::P256, KeyAlgorithm::Rsa2048];
+            Some(KeyChoice {
+                algorithm: known.into_iter().find(|known| known.to_string() == algorithm)?,
+                origin: KeyOrigin::ALL.into_iter().find(|known| word(*known) == origin)?,
+            })
+        };
         Some(Self {
-            authentication: of(CardKey::Authentication)?,
-            digital_signature: of(CardKey::DigitalSignature)?,
-            key_management: of(CardKey::KeyManagement)?,
-            card_authentication: of(CardKey::CardAuthentication)?,
+            authentication: choice(CardKey::Authentication)?,
+            digital_signature: choice(CardKey::DigitalSignature)?,
+            key_management: choice(CardKey::KeyManagement)?,
+            card_authentication: choice(CardKey::CardAuthentication)?,
         })
     }
 
@@ -114,9 +124,15 @@ pub struct CardProfile {
     pub days: Option<u32>,
 }
 
+impl From<KeyChoices> for CardProfile {
+    fn from(keys: KeyChoices) -> Self {
+        Self { name: None, keys, days: None }
+    }
+}
+
 impl From<KeyChoice> for CardProfile {
     fn from(choice: KeyChoice) -> Self {
-        Self { name: None, keys: choice.into(), days: None }
+        KeyChoices::from(choice).into()
     }
 }
 
@@ -142,5 +158,9 @@ mod tests {
             let algorithm = differing.of(key).algorithm.to_string();
             assert_eq!(KeyChoices::said_of(&each, key), algorithm, "{key} in {each}");
         }
+        let origins = differing.said(|choice| choice.origin.as_str());
+        assert_eq!(KeyChoices::read(&each, &origins, KeyOrigin::as_str), Some(differing));
+        assert_eq!(KeyChoices::read("DSA", &origins, KeyOrigin::as_str), None);
+        assert_eq!(KeyChoices::read(&each, "bought", KeyOrigin::as_str), None);
     }
 }

@@ -6,10 +6,12 @@ use zeroize::Zeroizing;
 
 use super::custody::StockSecrets;
 use super::error::PersonalizationError;
-use super::plan::{KeyChoice, Step};
+use super::plan::Step;
 use crate::ca::profile::{Assurance, Validity};
 use crate::ca::{Certificate, ProvenKey};
-use crate::domain::{CardId, CardKey, Cardholder, CertificateState, Guid, InitialPin, SerialNumber};
+use crate::domain::{
+    CardId, CardKey, CardProfile, Cardholder, CertificateState, Guid, InitialPin, SerialNumber,
+};
 use crate::registry::{AttemptProgress, CardRecord, CertificateRecord, JournalEntry, JournalPhase};
 
 /// One attempt at one card.
@@ -25,7 +27,7 @@ pub(super) struct Attempt<'p> {
     /// The attempt that began the plan: what was confirmed since may be kept.
     pub(super) since: u32,
     pub(super) assurance: Assurance,
-    pub(super) choice: KeyChoice,
+    pub(super) profile: CardProfile,
     pub(super) validity: Validity,
     pub(super) stock: Option<StockSecrets>,
     /// A new one in each attempt, or as its holder typed it: the registry never holds it.

@@ -3,31 +3,13 @@
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
-use middleware::KeyAlgorithm;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::domain::{CardId, CardKey, Cardholder};
+use crate::domain::{CardId, CardKey, CardProfile, Cardholder, InitialPin, KeyChoices};
 use crate::registry::Ending;
 
-/// Where a key comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyOrigin {
-    /// The card makes it, and nobody else ever has it.
-    GeneratedOnCard,
-    /// The issuer makes it in memory, writes it straight into the card and forgets it.
-    Injected,
-}
-
-impl KeyOrigin {
-    /// As a stored plan says it.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::GeneratedOnCard => "generated on the card",
-            Self::Injected => "injected",
-        }
-    }
-}
+pub use crate::domain::{KeyChoice, KeyOrigin};
 
 /// What the card can do beyond SP 800-73-5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,19 +20,10 @@ pub enum CommandSet {
     YubiKey,
 }
 
-/// What somebody's card shall be like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyChoice {
-    /// Algorithm of all four keys.
-    pub algorithm: KeyAlgorithm,
-    /// Where the keys come from.
-    pub origin: KeyOrigin,
-}
-
 /// What is ordered of a card; it may hold a PIN, and is never shown.
 pub struct Commission {
     /// What it shall be like.
-    pub keys: KeyChoice,
+    pub profile: CardProfile,
     /// The PIN that its holder chose; otherwise a transport PIN is made, and handed over.
     pub chosen_pin: Option<Zeroizing<String>>,
     /// The card in whose place it is.
@@ -59,9 +32,15 @@ pub struct Commission {
     pub ends: Option<Ending>,
 }
 
+impl From<CardProfile> for Commission {
+    fn from(profile: CardProfile) -> Self {
+        Self { profile, chosen_pin: None, replaces: None, ends: None }
+    }
+}
+
 impl From<KeyChoice> for Commission {
-    fn from(keys: KeyChoice) -> Self {
-        Self { keys, chosen_pin: None, replaces: None, ends: None }
+    fn from(choice: KeyChoice) -> Self {
+        CardProfile::from(choice).into()
     }
 }
 
@@ -137,8 +116,10 @@ pub enum PlanRefusal {
 ///
 /// # Errors
 /// [`PlanRefusal::CannotImport`].
-pub fn plan(commands: CommandSet, choice: KeyChoice) -> Result<Vec<Step>, PlanRefusal> {
-    if commands == CommandSet::Standard && choice.origin == KeyOrigin::Injected {
+pub fn plan(commands: CommandSet, keys: impl Into<KeyChoices>) -> Result<Vec<Step>, PlanRefusal> {
+    let keys = keys.into();
+    let is_injected = |key| keys.of(key).origin == KeyOrigin::Injected;
+    if commands == CommandSet::Standard && CardKey::ALL.into_iter().any(is_injected) {
         return Err(PlanRefusal::CannotImport);
     }
     let mut steps = Vec::new();
@@ -165,6 +146,9 @@ const RESUMABLE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// A plan as the registry keeps it. Whoever resumes goes on only where everything is still as it was written down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredPlan {
+    /// The name of the card's profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
     algorithm: String,
     keys: String,
     /// The steps, by the names that the journal has.
@@ -184,21 +168,36 @@ pub struct StoredPlan {
     /// The registry's number of the card in whose place it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) replaces: Option<i64>,
+    /// How its PIN is made; what an older program wrote does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pin: Option<InitialPin>,
+}
+
+/// What a card was ordered to be when it was begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ordered {
+    /// The name of its profile; none where its keys were spelled out.
+    pub profile: Option<String>,
+    /// Its keys.
+    pub keys: KeyChoices,
+    /// How its PIN is made; what an older program wrote does not say.
+    pub pin: Option<InitialPin>,
 }
 
 impl StoredPlan {
     /// What is about to be done for the first time.
     pub(super) fn new(
         steps: &[Step],
-        choice: KeyChoice,
+        profile: &CardProfile,
         holder: &Cardholder,
         authority: &[u8],
         validity: (Timestamp, Timestamp),
         since: u32,
     ) -> Self {
         Self {
-            algorithm: choice.algorithm.to_string(),
-            keys: choice.origin.as_str().to_owned(),
+            profile: profile.name.clone(),
+            algorithm: algorithms(profile),
+            keys: origins(profile),
             steps: steps.iter().map(ToString::to_string).collect(),
             holder: (
                 holder.name.as_str().to_owned(),
@@ -211,25 +210,23 @@ impl StoredPlan {
             since,
             from_stock: since,
             replaces: None,
+            pin: None,
         }
     }
 
-    /// Whether what the registry has is the plan of a card with other keys than these.
-    pub fn makes_other_keys(text: &str, choice: KeyChoice) -> bool {
+    /// Whether what the registry has is the plan of a card with other keys than these, or by a profile of another name.
+    pub fn makes_another(text: &str, profile: &CardProfile) -> bool {
         Self::parse(text).is_some_and(|plan| {
-            plan.algorithm != choice.algorithm.to_string() || plan.keys != choice.origin.as_str()
+            (&plan.profile, plan.algorithm, plan.keys)
+                != (&profile.name, algorithms(profile), origins(profile))
         })
     }
 
     /// What the registry's plan of a card makes; none where an older program wrote something else.
-    pub fn keys_of(text: &str) -> Option<KeyChoice> {
+    pub fn ordered(text: &str) -> Option<Ordered> {
         let plan = Self::parse(text)?;
-        let algorithms = [KeyAlgorithm::P256, KeyAlgorithm::Rsa2048];
-        let origins = [KeyOrigin::GeneratedOnCard, KeyOrigin::Injected];
-        Some(KeyChoice {
-            algorithm: algorithms.into_iter().find(|known| known.to_string() == plan.algorithm)?,
-            origin: origins.into_iter().find(|known| known.as_str() == plan.keys)?,
-        })
+        let keys = KeyChoices::read(&plan.algorithm, &plan.keys, KeyOrigin::as_str)?;
+        Some(Ordered { profile: plan.profile, keys, pin: plan.pin })
     }
 
     /// The validity of the certificates.
@@ -245,6 +242,7 @@ impl StoredPlan {
             since: self.since,
             from_stock: self.from_stock,
             replaces: self.replaces,
+            pin: self.pin,
             ..wanted.clone()
         };
         let age = now.duration_since(self.not_before);
@@ -265,6 +263,14 @@ impl StoredPlan {
         // Strings, numbers and times: nothing of it can fail to be written.
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+fn algorithms(profile: &CardProfile) -> String {
+    profile.keys.said(|choice| choice.algorithm)
+}
+
+fn origins(profile: &CardProfile) -> String {
+    profile.keys.said(|choice| choice.origin.as_str())
 }
 
 impl fmt::Display for Step {
@@ -288,6 +294,8 @@ impl fmt::Display for Step {
 
 #[cfg(test)]
 mod tests {
+    use middleware::KeyAlgorithm;
+
     use super::*;
     use crate::domain::{CardholderId, MailAddress, Name};
 
@@ -333,16 +341,22 @@ mod tests {
         };
         let steps = plan(CommandSet::YubiKey, choice(KeyOrigin::GeneratedOnCard)).unwrap();
         let planned = |name: &str, origin, from: i64, until: i64, since| {
-            StoredPlan::new(&steps, choice(origin), &holder(name), &[7], (at(from), at(until)), since)
+            StoredPlan::new(&steps, &choice(origin).into(), &holder(name), &[7], (at(from), at(until)), since)
         };
         let on_card = KeyOrigin::GeneratedOnCard;
         let begun = planned("Alice", on_card, 0, 1_000_000, 1);
         assert_eq!(StoredPlan::parse(&begun.to_text()).unwrap(), begun);
-        assert_eq!(StoredPlan::keys_of(&begun.to_text()), Some(choice(on_card)));
-        assert!(!StoredPlan::makes_other_keys(&begun.to_text(), choice(on_card)));
-        assert!(StoredPlan::makes_other_keys(&begun.to_text(), choice(KeyOrigin::Injected)));
+        let ordered = StoredPlan::ordered(&begun.to_text()).unwrap();
+        assert_eq!(ordered, Ordered { profile: None, keys: choice(on_card).into(), pin: None });
+        let by_holder = StoredPlan { pin: Some(InitialPin::ChosenByHolder), ..begun.clone() };
+        assert_eq!(StoredPlan::ordered(&by_holder.to_text()).unwrap().pin, Some(InitialPin::ChosenByHolder));
+        assert!(!StoredPlan::makes_another(&begun.to_text(), &choice(on_card).into()));
+        assert!(StoredPlan::makes_another(&begun.to_text(), &choice(KeyOrigin::Injected).into()));
+        let named = CardProfile { name: Some("mail".to_owned()), ..choice(on_card).into() };
+        assert!(StoredPlan::makes_another(&begun.to_text(), &named));
         let wanted = planned("Alice", on_card, 5, 1_000_005, 2);
         assert!(begun.goes_on_as(&wanted, at(5)));
+        assert!(by_holder.goes_on_as(&wanted, at(5)), "another PIN is set in any case");
         assert!(!begun.goes_on_as(&planned("Alicia", on_card, 5, 1_000_005, 2), at(5)), "another name");
         assert!(!begun.goes_on_as(&planned("Alice", KeyOrigin::Injected, 5, 1_000_005, 2), at(5)));
         assert!(!begun.goes_on_as(&planned("Alice", on_card, 5, 900_000, 2), at(5)), "leaves earlier now");

@@ -30,12 +30,13 @@ pub use self::retired::can_retire;
 use self::retired::retired_before;
 pub(super) use self::retired::retired_in_journal;
 use super::error::PersonalizationError;
-use super::plan::KeyChoice;
 use super::present::refuse_another;
 use super::run::{Desk, Point, Progress, assurance_of, end_of_day};
 use super::secrets::{self, OwnSecrets};
 use crate::ca::profile::{Assurance, Validity};
-use crate::domain::{CardKey, CardRefusal, CardState, Cardholder, Guid, PersonRefusal, SerialNumber};
+use crate::domain::{
+    CardKey, CardRefusal, CardState, Cardholder, Guid, KeyChoices, PersonRefusal, SerialNumber,
+};
 use crate::registry::{CardRecord, JournalEntry, JournalPhase, Operation, OperationKind, RegistryError};
 
 /// A card with new certificates.
@@ -67,7 +68,7 @@ fn renewed(key: CardKey) -> String {
 struct Run<'p> {
     operation: Operation,
     plan: RenewalPlan,
-    new_keys: Option<KeyChoice>,
+    new_keys: Option<KeyChoices>,
     record: &'p CardRecord,
     holder: &'p Cardholder,
     guid: Guid,
@@ -137,7 +138,8 @@ impl Desk<'_> {
         }
         self.renew_objects(card, &run).await?;
         let now = self.clock.now();
-        self.registry.end_renewal(&run.operation, holder.id, run.new_keys.is_some(), now).await?;
+        let done = (run.new_keys.is_some(), run.plan.profile.as_deref());
+        self.registry.end_renewal(&run.operation, holder.id, done, now).await?;
         Ok(Renewed {
             guid: run.guid,
             not_after: run.plan.not_after,
@@ -168,7 +170,7 @@ impl Desk<'_> {
         if let Some(since) = holder.left {
             return Err(RegistryError::from(PersonRefusal::HasLeft(since)).into());
         }
-        let validity = self.validity_of_renewal(holder)?;
+        let validity = self.validity_of_renewal(holder, order.days)?;
         let goes_on = self.goes_on(record, order).await?;
         let mut transaction = card.transaction()?;
         let wanted = if goes_on {
@@ -240,9 +242,13 @@ impl Desk<'_> {
         Ok(is_between || (is_same && age < RESUMABLE))
     }
 
-    fn validity_of_renewal(&self, holder: &Cardholder) -> Result<Validity, PersonalizationError> {
+    fn validity_of_renewal(
+        &self,
+        holder: &Cardholder,
+        days: Option<u32>,
+    ) -> Result<Validity, PersonalizationError> {
         let now = self.clock.now();
-        let mut validity = self.longest_validity(holder, now);
+        let mut validity = self.longest_validity(holder, days, now);
         if let Some(day) = holder.employed_until {
             let end = end_of_day(day).unwrap_or(validity.not_after);
             if end <= now {

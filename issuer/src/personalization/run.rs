@@ -17,14 +17,16 @@ use super::blank;
 use super::custody::MasterKey;
 use super::error::PersonalizationError;
 use super::objects::ContentSigner;
-use super::plan::{CommandSet, Commission, KeyChoice, Stage, Step, StoredPlan, plan};
+use super::plan::{CommandSet, Commission, Stage, Step, StoredPlan, plan};
 use super::step::certificate;
 use super::transport_pin::transport_pin;
 use super::{describe, presented, secrets};
 use crate::ca::profile::{Assurance, Validity};
 use crate::ca::{Authority, Organization};
 use crate::clock::Clock;
-use crate::domain::{CardCommand, CardId, CardKey, CardState, Cardholder, Guid, InitialPin, SerialNumber};
+use crate::domain::{
+    CardCommand, CardId, CardKey, CardProfile, CardState, Cardholder, Guid, InitialPin, SerialNumber,
+};
 use crate::registry::{AttemptProgress, CardRecord, EmulatedCards, JournalPhase, OperationKind, Registry};
 
 /// What the desk watches while a card is made.
@@ -137,6 +139,10 @@ pub struct Personalized {
     pub guid: Guid,
     /// End of its certificates.
     pub not_after: Timestamp,
+    /// The name of its profile, if that has one.
+    pub profile: Option<String>,
+    /// With which PIN it leaves the desk.
+    pub pin: InitialPin,
     /// Its certificates' serial numbers, in the order 9A 9C 9D 9E.
     pub serials: Vec<SerialNumber>,
 }
@@ -162,7 +168,7 @@ impl Desk<'_> {
         commission: impl Into<Commission>,
     ) -> Result<Personalized, PersonalizationError> {
         let commission = commission.into();
-        let prepared = self.prepare(card, holder, commission.keys).await?;
+        let prepared = self.prepare(card, holder, &commission.profile).await?;
         let steps = prepared.steps.clone();
         let mut attempt = self.begin(prepared, holder, commission).await?;
         if let Err(error) = self.make(card, &steps, &mut attempt).await {
@@ -181,7 +187,7 @@ impl Desk<'_> {
         &mut self,
         card: &mut Card,
         holder: &Cardholder,
-        choice: KeyChoice,
+        profile: &CardProfile,
     ) -> Result<Prepared, PersonalizationError> {
         let identity = card.transaction()?.identity_afresh()?;
         let assurance = assurance_of(&identity, self.registry.emulated_cards().await?)?;
@@ -193,7 +199,7 @@ impl Desk<'_> {
             blank::refuse_foreign(self.registry, Some(&record), card).await?;
         }
         let commands = if identity.version.is_some() { CommandSet::YubiKey } else { CommandSet::Standard };
-        let steps = plan(commands, choice)?;
+        let steps = plan(commands, profile.keys)?;
         let has_stock_secrets = self.registry.sealed_secrets(record.id).await?.is_some();
         if commands == CommandSet::Standard && !has_stock_secrets {
             return Err(PersonalizationError::StockSecretsMissing);
@@ -205,18 +211,24 @@ impl Desk<'_> {
         {
             return Err(PersonalizationError::EmploymentOver(day));
         }
-        let mut validity = self.longest_validity(holder, now);
+        let mut validity = self.longest_validity(holder, profile.days, now);
         if let Some(end) = last_moment {
             validity.not_after = validity.not_after.min(end);
         }
         Ok(Prepared { record, identity, assurance, steps, validity })
     }
 
-    /// As long as the profile allows, and not longer than the authority itself.
-    pub(super) fn longest_validity(&self, holder: &Cardholder, now: Timestamp) -> Validity {
+    /// As long as the card's profile and those of its certificates allow, and not longer than the authority itself.
+    pub(super) fn longest_validity(
+        &self,
+        holder: &Cardholder,
+        days: Option<u32>,
+        now: Timestamp,
+    ) -> Validity {
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
         let profile = certificate::profile(CardKey::DigitalSignature, holder, Guid::new([0; 16]));
-        let validity = Validity::for_days(now, profile.maximum_days());
+        let most = profile.maximum_days();
+        let validity = Validity::for_days(now, days.map_or(most, |days| days.min(most)));
         let not_after = validity.not_after.min(self.authority.certificate().not_after());
         Validity { not_after, ..validity }
     }
@@ -229,11 +241,11 @@ impl Desk<'_> {
         commission: Commission,
     ) -> Result<Attempt<'p>, PersonalizationError> {
         let Prepared { record, identity, assurance, steps, validity } = prepared;
-        let Commission { keys: choice, chosen_pin, replaces, ends } = commission;
+        let Commission { profile, chosen_pin, replaces, ends } = commission;
         let now = self.clock.now();
         let wanted = StoredPlan::new(
             &steps,
-            choice,
+            &profile,
             holder,
             self.authority.certificate().subject_key_identifier(),
             (validity.not_before, validity.not_after),
@@ -254,6 +266,9 @@ impl Desk<'_> {
         let resumes = begun.is_some();
         let mut plan = begun.unwrap_or(wanted);
         plan.replaces = replaces.map(|card| card.0);
+        let initial_pin =
+            if chosen_pin.is_some() { InitialPin::ChosenByHolder } else { InitialPin::Transport };
+        plan.pin = Some(initial_pin);
         let (not_before, not_after) = plan.validity();
         let plan_of = |number| {
             if !resumes {
@@ -263,12 +278,11 @@ impl Desk<'_> {
             plan.to_text()
         };
         let first = intents(&steps, Stage::Equip);
-        let card = self.registry.begin_attempt((record.id, ends), command, plan_of, &first, now).await?;
+        let named = (command, profile.name.as_deref());
+        let card = self.registry.begin_attempt((record.id, ends), named, plan_of, &first, now).await?;
         let number = card.attempts();
         let mut earlier = self.registry.journal(record.id).await?;
         earlier.retain(|entry| entry.attempt < number);
-        let initial_pin =
-            if chosen_pin.is_some() { InitialPin::ChosenByHolder } else { InitialPin::Transport };
         let digits = chosen_pin.unwrap_or_else(|| transport_pin(&mut *self.random));
         let attempt = Attempt {
             guid: card.guid().ok_or(PersonalizationError::GuidMissing)?,
@@ -287,7 +301,7 @@ impl Desk<'_> {
             holder,
             number,
             assurance,
-            choice,
+            profile,
             digits,
             initial_pin,
             replaces,

@@ -130,6 +130,8 @@ impl Desk<'_> {
             card: attempt.record.id,
             guid: attempt.guid,
             not_after: attempt.validity.not_after,
+            profile: attempt.profile.name,
+            pin: attempt.initial_pin,
             serials,
         })
     }

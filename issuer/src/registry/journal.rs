@@ -14,9 +14,11 @@ use super::database::{Change, Registry};
 use super::error::RegistryError;
 use super::key_origins::{self, KeyOriginRecord, PublicKeyHash};
 use super::records::{JournalEntry, JournalLine, JournalPhase, NewCertificate};
-use super::rows::{self, time_text};
+use super::rows::{self, time_text, whole_seconds};
 use super::{cards, certificates};
-use crate::domain::{Card, CardCommand, CardId, CardKey, CardRefusal, CardState, InitialPin, SerialNumber};
+use crate::domain::{
+    Card, CardCommand, CardEvent, CardId, CardKey, CardRefusal, CardState, InitialPin, SerialNumber,
+};
 
 /// A step that is done, and what whoever resumes must know of it: never a secret.
 pub type DoneStep = (String, Option<String>);
@@ -53,15 +55,15 @@ pub struct Ending {
 
 impl Registry {
     /// Opens an attempt at a card: the end of the card in whose place it comes, if that one is in use until now, the
-    /// card's state, the plan, which `plan_of` makes for the attempt's number, and the first steps that it intends, as one
-    /// act. Where the attempt cannot begin, the other card stays in use.
+    /// card's state, the name of the profile by which it is made, the plan, which `plan_of` makes for the attempt's number,
+    /// and the first steps that it intends, as one act. Where the attempt cannot begin, the other card stays in use.
     ///
     /// # Errors
     /// As [`Registry::command_card`], for both cards.
     pub async fn begin_attempt(
         &self,
         (card, ends): (CardId, Option<Ending>),
-        command: CardCommand,
+        (command, profile): (CardCommand, Option<&str>),
         plan_of: impl FnOnce(u32) -> String,
         intended: &[String],
         now: Timestamp,
@@ -70,7 +72,12 @@ impl Registry {
             if let Some(Ending { card: old, command, invalid_since }) = ends {
                 cards::execute(change, old, command, invalid_since, now).await?;
             }
-            let begun = cards::execute(change, card, command, None, now).await?;
+            let mut begun = cards::execute(change, card, command, None, now).await?;
+            if begun.profile() != profile {
+                let chosen = profile.map(str::to_owned);
+                let event = CardEvent::ProfileChosen { at: whole_seconds(now), profile: chosen };
+                begun = cards::record(change, card, begun, event, now).await?;
+            }
             let attempt = begun.attempts();
             insert_plan(change, card, attempt, &plan_of(attempt)).await?;
             note_all(change, (card, attempt), &[], intended, now).await?;

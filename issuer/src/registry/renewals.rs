@@ -11,7 +11,9 @@ use super::operators::follow_renewal;
 use super::records::{CertificateRecord, NewCertificate};
 use super::requests::fulfil_renewal;
 use super::rows;
-use crate::domain::{CardId, CardRefusal, CardState, CardholderId, RevocationReason, SerialNumber};
+use crate::domain::{
+    CardEvent, CardId, CardRefusal, CardState, CardholderId, RevocationReason, SerialNumber,
+};
 
 impl Registry {
     /// Stores the exact bytes to be signed for a card that its holder has; only then may they be signed.
@@ -92,7 +94,8 @@ impl Registry {
         .await
     }
 
-    /// Ends a renewal, of the keys too or not, and the request for it.
+    /// Ends a renewal, of the keys too or not, and the request for it; `profile` is the name of the one by which it was, which
+    /// counts for the card from then on.
     ///
     /// # Errors
     /// [`RegistryError::OperationOvertaken`].
@@ -100,7 +103,7 @@ impl Registry {
         &self,
         of: &Operation,
         holder: CardholderId,
-        new_keys: bool,
+        (new_keys, profile): (bool, Option<&str>),
         now: Timestamp,
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
@@ -110,7 +113,12 @@ impl Registry {
             let card = load_card(change, of.card).await?;
             // Of a card that came to an end meanwhile nothing more is told.
             if let Ok(event) = card.decide_renewed(new_keys, rows::whole_seconds(now)) {
-                record_card(change, of.card, card, event, now).await?;
+                let card = record_card(change, of.card, card, event, now).await?;
+                if profile.is_some() && card.profile() != profile {
+                    let at = rows::whole_seconds(now);
+                    let event = CardEvent::ProfileChosen { at, profile: profile.map(str::to_owned) };
+                    record_card(change, of.card, card, event, now).await?;
+                }
             }
             fulfil_renewal(change, holder, of.card, now).await
         })

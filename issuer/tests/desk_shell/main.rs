@@ -3,6 +3,8 @@
 
 #[path = "../desk_support/mod.rs"]
 mod desk_support;
+#[path = "../desk_support/half_made.rs"]
+mod half_made;
 #[path = "../desk_support/opened.rs"]
 mod opened;
 #[path = "../desk_support/troubled.rs"]
@@ -13,13 +15,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use desk_support::{Desk, PASSPHRASE, Run, guid_of, open, pin};
+use half_made::half_made;
 use issuer::clock::SystemClock;
 use issuer::domain::InitialPin;
+use issuer::personalization::plan::Commission;
 use issuer::personalization::unblock::Unblocking;
 use issuer::personalization::{PersonalizationError, wipe};
 use issuer::registry::CardRecord;
 use middleware::{Card, LastTry, PinStatus};
-use opened::{Opened, sqlite};
+use opened::{Opened, keys, sqlite};
 use serde_json::Value;
 use troubled::{Last, pulled_card};
 
@@ -393,4 +397,31 @@ fn a_holder_chooses_the_pin_at_the_desk_and_it_is_shown_and_kept_nowhere() {
     let history =
         std::fs::read_to_string(desk.path(".local/state/sealwright/desk-history")).unwrap_or_default();
     assert!(!history.contains("271828"), "{history}");
+}
+
+/// Whoever goes on with a card that was begun so is not asked for a file: the holder is asked for the PIN again.
+#[tokio::test]
+async fn a_holder_is_asked_again_for_the_pin_of_a_card_that_was_begun_so() {
+    let desk = Desk::new();
+    let locator = desk.yubikey("alice.card", &[]);
+    let order = || Commission { chosen_pin: Some("860413".to_owned().into()), ..keys().into() };
+    half_made(&desk, "alice.card", "alice@example.org", order).await;
+    let shown = typed(
+        &desk,
+        &locator,
+        &[],
+        &[
+            ("desk> ", "\\r"),
+            ("Number", "1\\r"),
+            ("Passphrase", &format!("{PASSPHRASE}\\r")),
+            ("typed by Alice Ng", "271828\\r"),
+            ("The same again", "271828\\r"),
+            ("with the PIN that was chosen", ""),
+            ("Number", "\\r"),
+            ("desk> ", "quit\\r"),
+        ],
+    );
+    assert!(!shown.contains("transport PIN (Enter") && !shown.contains("271828"), "{shown}");
+    assert_eq!(state_of(&desk, "alice@example.org"), "active");
+    assert!(open(&locator).transaction().unwrap().verify_pin(&pin("271828"), LastTry::Refuse).is_ok());
 }

@@ -22,6 +22,8 @@ pub const PASSPHRASE: &str = "correct horse battery staple";
 
 pub struct Desk {
     pub directory: tempfile::TempDir,
+    /// Where the registry is, unless it lies in the home.
+    pub registry: Option<String>,
 }
 
 #[derive(Debug)]
@@ -53,11 +55,10 @@ impl Desk {
 
     /// A home for tests whose registry is elsewhere; nobody is in it yet.
     pub fn with_registry(url: &str) -> Self {
-        let desk = Self::empty();
+        let desk = Self { registry: Some(url.to_owned()), ..Self::empty() };
         let organization = ["--organization", "Example Org", "--domain", "example.org"];
         let base = ["--base-url", "http://pki.example.org"];
-        let init = [&["init", "--allow-emulated"][..], &organization, &base].concat();
-        run(desk.command(&init).env("ISSUER_REGISTRY", url)).expect(0);
+        desk.issuer(&[&["init", "--allow-emulated"][..], &organization, &base].concat()).expect(0);
         desk
     }
 
@@ -65,7 +66,7 @@ impl Desk {
     pub fn empty() -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("passphrase"), format!("{PASSPHRASE}\n")).unwrap();
-        Self { directory }
+        Self { directory, registry: None }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -89,6 +90,9 @@ impl Desk {
             .arg("--passphrase-file")
             .arg(self.path("passphrase"))
             .args(arguments);
+        if let Some(registry) = &self.registry {
+            command.env("ISSUER_REGISTRY", registry);
+        }
         command
     }
 

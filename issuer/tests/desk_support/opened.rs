@@ -38,6 +38,11 @@ pub fn sqlite(desk: &Desk) -> RegistryUrl {
     RegistryUrl::Sqlite(desk.home().join("registry.db"))
 }
 
+/// Where the registry of a desk is.
+pub fn registry(desk: &Desk) -> RegistryUrl {
+    desk.registry.as_ref().map_or_else(|| sqlite(desk), |url| url.parse().unwrap())
+}
+
 impl Opened {
     pub async fn at(home: &Path, registry: &RegistryUrl) -> Self {
         let home = Home::new(home.to_owned());

@@ -29,7 +29,8 @@ async fn what_was_written_is_there_after_reopening(place: &Place) {
     let card = stock(&first, 5).await;
     let plan_of = |attempt| format!("plan of {attempt}");
     let first_steps = ["PUK".to_owned(), "9A key".to_owned()];
-    first.begin_attempt((card, None), begin(alice), plan_of, &first_steps, at(2)).await.unwrap();
+    let begin = (begin(alice), Some("mail"));
+    first.begin_attempt((card, None), begin, plan_of, &first_steps, at(2)).await.unwrap();
     let line =
         JournalLine { card, attempt: 1, step: "PUK", phase: JournalPhase::Confirmed, detail: Some("x") };
     first.write_journal(&[line], at(2)).await.unwrap();
@@ -42,6 +43,7 @@ async fn what_was_written_is_there_after_reopening(place: &Place) {
     assert_eq!(again.cardholder_named("7").await.unwrap().unwrap().id, alice);
     let record = again.card_of(alice).await.unwrap().unwrap();
     assert_eq!(record.card.state(), &CardState::BeingPersonalised { holder: alice, since: at(2) });
+    assert_eq!(record.card.profile(), Some("mail"));
     let journal = again.journal(card).await.unwrap();
     let lines: Vec<_> =
         journal.iter().map(|line| (line.step.as_str(), line.phase, line.detail.as_deref())).collect();

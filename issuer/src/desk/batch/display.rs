@@ -105,13 +105,13 @@ impl Watcher for Display {
     /// At a terminal the bar tells of what is done, and only trouble has a line: hundreds of lines would bury it.
     fn ended(&self, place: &str, row: &Row, progress: &Progress) {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(progress, Progress::Waiting | Progress::HalfMade { .. }) {
+        if !matches!(progress, Progress::Waiting | Progress::HalfMade(_)) {
             *ended += 1;
             if let Some(bars) = &self.bars {
                 bars.all.inc(1);
             }
         }
-        if self.bars.is_some() && matches!(progress, Progress::Done { .. }) {
+        if self.bars.is_some() && matches!(progress, Progress::Done { as_ordered: None, .. }) {
             return;
         }
         let (mail, total) = (row.holder.mail.as_str(), self.total);
@@ -135,9 +135,18 @@ impl Watcher for Display {
 fn words(progress: &Progress) -> String {
     match progress {
         Progress::Waiting | Progress::Taken => texts::say("batched-not-begun", &[]),
-        Progress::Done { guid, .. } => texts::say("batched-card", &[("guid", &guid.to_string())]),
-        Progress::HalfMade { why } => texts::say("batched-half-made-why", &[("why", why)]),
-        Progress::Refused { why, .. } => texts::say("batched-refused-why", &[("why", why)]),
+        Progress::Done { guid, as_ordered: None, .. } => {
+            texts::say("batched-card", &[("guid", &guid.to_string())])
+        }
+        Progress::Done { guid, as_ordered: Some(order), .. } => {
+            let values = [("guid", guid.to_string()), ("order", order.said.clone())];
+            texts::say(
+                "batched-card-as-ordered",
+                &values.each_ref().map(|(key, value)| (*key, value.as_str())),
+            )
+        }
+        Progress::HalfMade(why) => texts::say("batched-half-made-why", &[("why", &why.said)]),
+        Progress::Refused(why) => texts::say("batched-refused-why", &[("why", &why.said)]),
     }
 }
 
@@ -149,6 +158,7 @@ mod tests {
     use indicatif::{ProgressDrawTarget, TermLike};
 
     use super::*;
+    use crate::desk::card_profile::Wanted;
     use crate::domain::{Cardholder, CardholderId, Guid, MailAddress, Name};
     use crate::personalization::plan::{KeyChoice, KeyOrigin};
 
@@ -229,7 +239,7 @@ mod tests {
         };
         let keys =
             KeyChoice { algorithm: middleware::KeyAlgorithm::P256, origin: KeyOrigin::GeneratedOnCard };
-        Row { line: 1, holder, keys, place: None }
+        Row { line: 1, holder, wanted: Wanted::default(), profile: keys.into(), place: None }
     }
 
     fn display(screen: &Arc<Screen>, total: usize) -> Display {
@@ -244,7 +254,7 @@ mod tests {
     fn five_hundred_cards_take_the_lines_of_those_in_hand() {
         let screen = Arc::default();
         let display = display(&screen, 500);
-        let done = Progress::Done { guid: Guid::new([7; 16]), before: false };
+        let done = Progress::Done { guid: Guid::new([7; 16]), before: false, as_ordered: None };
         for number in 1..=500 {
             let (place, row) = (format!("sim:{number}.card"), row(number));
             display.begun(&place, &row);

@@ -1,15 +1,17 @@
 //! `issuer batch`: the cards of a list, one after the other and at several readers at once.
 //!
 //! - `rows`: the list. `queue`: who is next. `place`: where cards lie. `hand`, `worker`: who makes them.
-//!   [`display`]: how far it is; [`report`]: what came of it.
+//!   `half_made`: what somebody began before. [`display`]: how far it is; [`report`]: what came of it; [`reason`]: why.
 //!
 //! A batch keeps no state of its own: who has a card and which is half-made stands in the registry. So it is interrupted
 //! anywhere, and gone on with by the same command, whether the PINs still lie in their folder or are letters by now.
 
 pub mod display;
+pub mod half_made;
 pub mod hand;
 pub mod place;
 pub mod queue;
+pub mod reason;
 pub mod report;
 pub mod rows;
 pub mod worker;
@@ -20,7 +22,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use jiff::Timestamp;
 use middleware::{KeyAlgorithm, Locator};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -33,19 +36,21 @@ use self::rows::Row;
 use self::worker::Shared;
 use super::bench::Keys;
 use super::ca::standing::refuse_withdrawn;
+use super::card_profile::{Before, Wanted};
 use super::failure::{Failure, Status};
+use super::issue::cli::CardKeyAlgorithm;
 use super::office::{Office, Passphrase, Surroundings};
 use super::output::Format;
-use super::which_card;
-use crate::domain::{Actor, AuthorityName, CardState, Cardholder};
-use crate::personalization::plan::{KeyChoice, KeyOrigin, StoredPlan};
+use super::{texts, which_card};
+use crate::domain::{Actor, AuthorityName, CardState, Cardholder, KeyOrigin};
+use crate::personalization::plan::StoredPlan;
 use crate::registry::{CardRecord, RegistryUrl};
 
 /// What `batch` is told.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// The list: CSV with the column person (mail address or identifier), and if wanted algorithm (p256, rsa2048), keys
-    /// (card, inject) and reader
+    /// The list: CSV with the column person (mail address or identifier), and if wanted profile, or algorithm (p256, rsa2048)
+    /// and keys (card, inject), and reader
     #[arg(value_name = "FILE.csv")]
     file: PathBuf,
     /// A reader into which card after card is put (pcsc:, pcsc:READER), or one card (pcsc:serial=N, sim:FILE); several
@@ -55,9 +60,12 @@ pub struct Arguments {
     /// The folder for the transport PINs, one file (mode 0600) for each person; the same again to go on
     #[arg(long, value_name = "DIR")]
     pin_folder: PathBuf,
-    /// Algorithm of the keys, where the list does not say
-    #[arg(long, value_enum, default_value = "p256")]
-    algorithm: Algorithm,
+    /// A profile of config.toml, where the list does not say
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["algorithm", "inject"])]
+    profile: Option<String>,
+    /// Algorithm of the keys, where the list does not say; otherwise p256
+    #[arg(long, value_enum)]
+    algorithm: Option<CardKeyAlgorithm>,
     /// Make the keys here and write them into the cards, where the list does not say
     #[arg(long)]
     inject: bool,
@@ -68,13 +76,6 @@ pub struct Arguments {
     /// or eight at a registry that desks share
     #[arg(long, value_name = "N")]
     at_once: Option<NonZero<usize>>,
-}
-
-/// Algorithms of a card's keys.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Algorithm {
-    P256,
-    Rsa2048,
 }
 
 /// In whose name everybody works, and what opens the keys.
@@ -93,14 +94,14 @@ struct BegunBy<'a> {
 pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> Result<Status, Failure> {
     office.time_to_sign().await?;
     refuse_withdrawn(office, AuthorityName::People).await?;
-    let keys = KeyChoice {
-        algorithm: match arguments.algorithm {
-            Algorithm::P256 => KeyAlgorithm::P256,
-            Algorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
-        },
-        origin: if arguments.inject { KeyOrigin::Injected } else { KeyOrigin::GeneratedOnCard },
+    let default = Wanted {
+        profile: arguments.profile.clone(),
+        algorithm: arguments.algorithm.map(KeyAlgorithm::from),
+        origin: arguments.inject.then_some(KeyOrigin::Injected),
     };
-    let (rows, unusable) = rows::read(office, &arguments.file, keys).await?;
+    // A name that is none is one mistake, not one of every row.
+    default.profile(&office.config, Before::MadeBy(None))?;
+    let (rows, unusable) = rows::read(office, &arguments.file, &default).await?;
     let places = places(arguments, &rows)?;
     make_folder(&arguments.pin_folder)?;
     let queue = queue(office, &rows, &arguments.pin_folder).await?;
@@ -211,11 +212,13 @@ async fn queue(office: &Office, rows: &[Row], pins: &Path) -> Result<Queue, Fail
     let mut entries = Vec::new();
     for row in rows {
         let progress = match office.registry.card_of(row.holder.id).await? {
-            _ if row.holder.left.is_some() => Progress::Refused {
-                code: "person-left",
-                why: "has left and gets no card; whoever left and still has one: issuer staff leavers"
-                    .to_owned(),
-            },
+            _ if row.holder.left.is_some() => refused(
+                Failure::new(
+                    "person-left",
+                    "has left and gets no card; whoever left and still has one: issuer staff leavers",
+                )
+                .saying("failed-row-left", &[]),
+            ),
             None => without_card(office, row, pins).await?,
             Some(record) => with_card(office, row, &record).await?,
         };
@@ -237,36 +240,36 @@ async fn without_card(office: &Office, row: &Row, pins: &Path) -> Result<Progres
         let has_pin_file = pins.join(pin_file_name(&row.holder)).exists();
         return Ok(if has_pin_file { pin_file_in_the_way(pins) } else { Progress::Waiting });
     };
-    let state = record.card.state();
-    Ok(Progress::Refused {
-        code: "card-ended",
-        why: format!(
-            "had card {}, which is {} since {}; put another in its place with: issuer replace {} --card LOCATOR",
-            which_card::name(record),
-            state.name(),
-            state.since().map(|since| since.to_string()).unwrap_or_default(),
-            row.holder.mail.as_str()
-        ),
-    })
+    let (card, state, mail) = (which_card::name(record), record.card.state(), row.holder.mail.as_str());
+    let since = state.since().map(|since| since.to_string()).unwrap_or_default();
+    let message = format!(
+        "had card {card}, which is {} since {since}; put another in its place with: issuer replace {mail} --card LOCATOR",
+        state.name()
+    );
+    let said = texts::state(state.name());
+    let values = [("card", card.as_str()), ("state", &said), ("since", &since), ("mail", mail)];
+    Ok(refused(Failure::new("card-ended", message).saying("failed-row-ended", &values)))
 }
 
 /// A PIN of whom nobody knows which card it opens.
 fn pin_file_in_the_way(pins: &Path) -> Progress {
-    let why = format!("has no card, but a PIN file lies in {} already: take it away first", pins.display());
-    Progress::Refused { code: "exists", why }
+    let folder = pins.display().to_string();
+    let message = format!("has no card, but a PIN file lies in {folder} already: take it away first");
+    refused(Failure::new("exists", message).saying("failed-row-pin-file", &[("folder", &folder)]))
 }
 
 /// What another desk made of a row whose person had no card when this batch began; nothing if none did.
 async fn elsewhere(office: &Office, row: &Row) -> Result<Option<Progress>, Failure> {
     let Some(record) = office.registry.card_of(row.holder.id).await? else { return Ok(None) };
     Ok(Some(match record.card.state() {
-        CardState::BeingPersonalised { since, .. } => Progress::Refused {
-            code: BEING_MADE,
-            why: format!(
-                "another desk has been making card {} since {since}; this same command asks again whether it is done",
-                which_card::name(&record)
-            ),
-        },
+        CardState::BeingPersonalised { since, .. } => {
+            let (card, since) = (which_card::name(&record), since.to_string());
+            let message = format!(
+                "another desk has been making card {card} since {since}; this same command asks again whether it is done"
+            );
+            let values = [("card", card.as_str()), ("since", &since)];
+            refused(Failure::new(BEING_MADE, message).saying("failed-row-being-made", &values))
+        }
         _ => with_card(office, row, &record).await?,
     }))
 }
@@ -276,9 +279,8 @@ const BEING_MADE: &str = "being-made";
 
 /// How far a row is at the end: what another desk was making may be done by now.
 async fn settled(office: &Office, row: &Row, progress: Progress) -> Progress {
-    let was_elsewhere = matches!(progress, Progress::Refused { code: BEING_MADE, .. });
-    if !was_elsewhere && !matches!(progress, Progress::HalfMade { .. } | Progress::Waiting | Progress::Taken)
-    {
+    let was_elsewhere = matches!(&progress, Progress::Refused(why) if why.code == BEING_MADE);
+    if !was_elsewhere && !matches!(progress, Progress::HalfMade(_) | Progress::Waiting | Progress::Taken) {
         return progress;
     }
     match elsewhere(office, row).await {
@@ -293,32 +295,45 @@ async fn settled(office: &Office, row: &Row, progress: Progress) -> Progress {
 /// How far the row of somebody is who has a card, or is about to get one.
 async fn with_card(office: &Office, row: &Row, record: &CardRecord) -> Result<Progress, Failure> {
     let state = record.card.state();
+    if let CardState::BeingPersonalised { since, .. } = state {
+        return Ok(match half_made::order(office, row, record).await? {
+            Ok(_) => Progress::HalfMade(interrupted(since).into()),
+            Err(failure) => refused(failure),
+        });
+    }
     let plan = office.registry.plan(record.id, record.card.attempts()).await?;
-    let has_other_keys = plan.is_some_and(|plan| StoredPlan::makes_other_keys(&plan, row.keys));
+    let is_another = plan.is_some_and(|plan| StoredPlan::makes_another(&plan, &row.profile));
+    let (card, mail, said) = (which_card::name(record), row.holder.mail.as_str(), texts::state(state.name()));
+    let values = [("card", card.as_str()), ("state", &said), ("mail", mail)];
     Ok(match (state, record.card.guid()) {
-        (CardState::BeingPersonalised { since, .. }, _) => {
-            Progress::HalfMade { why: format!("interrupted; begun {since}") }
+        (CardState::Issued { .. }, Some(guid)) if !is_another => {
+            Progress::Done { guid, before: true, as_ordered: None }
         }
-        (CardState::Issued { .. }, Some(guid)) if !has_other_keys => Progress::Done { guid, before: true },
-        (CardState::Issued { .. }, _) => Progress::Refused {
-            code: "has-card",
-            why: format!(
-                "has card {} already ({}), with other keys than the list wants; put another in its place with: issuer replace {}",
-                which_card::name(record),
-                state.name(),
-                row.holder.mail.as_str()
-            ),
-        },
-        _ => Progress::Refused {
-            code: "has-card",
-            why: format!(
-                "has card {} already ({}); see what can be done with it: issuer show {}",
-                which_card::name(record),
-                state.name(),
-                row.holder.mail.as_str()
-            ),
-        },
+        (CardState::Issued { .. }, _) => {
+            let message = format!(
+                "has card {card} already ({}), with other keys or another profile than the list wants; put another in its place with: issuer replace {mail}",
+                state.name()
+            );
+            refused(Failure::new("has-card", message).saying("failed-row-other-card", &values))
+        }
+        _ => {
+            let message = format!(
+                "has card {card} already ({}); see what can be done with it: issuer show {mail}",
+                state.name()
+            );
+            refused(Failure::new("has-card", message).saying("failed-row-has-card", &values))
+        }
     })
+}
+
+fn refused(failure: Failure) -> Progress {
+    Progress::Refused(failure.into())
+}
+
+fn interrupted(since: &Timestamp) -> Failure {
+    let since = since.to_string();
+    Failure::new("interrupted", format!("interrupted; begun {since}"))
+        .saying("failed-row-interrupted", &[("since", &since)])
 }
 
 /// Set by the first Ctrl-C or SIGTERM: the step in hand is finished. The second ends the program at once.
@@ -351,11 +366,13 @@ fn again(arguments: &Arguments) -> String {
     let cards: Vec<_> = arguments.card.iter().map(|card| quoted(card)).collect();
     let cards = if cards.is_empty() { String::new() } else { format!(" --card {}", cards.join(" ")) };
     let algorithm = match arguments.algorithm {
-        Algorithm::P256 => "",
-        Algorithm::Rsa2048 => " --algorithm rsa2048",
+        None => "",
+        Some(CardKeyAlgorithm::P256) => " --algorithm p256",
+        Some(CardKeyAlgorithm::Rsa2048) => " --algorithm rsa2048",
     };
+    let profile = arguments.profile.as_ref().map(|name| format!(" --profile {name}")).unwrap_or_default();
     format!(
-        "issuer batch {}{cards} --pin-folder {}{algorithm}{}",
+        "issuer batch {}{cards} --pin-folder {}{profile}{algorithm}{}",
         quoted(&arguments.file.to_string_lossy()),
         quoted(&arguments.pin_folder.to_string_lossy()),
         if arguments.inject { " --inject" } else { "" },

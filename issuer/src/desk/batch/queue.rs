@@ -1,5 +1,6 @@
 //! Who is next: the rows of a batch, shared by everybody who makes cards. Pure.
 
+use super::reason::Reason;
 use crate::domain::{CardholderId, Guid};
 
 /// What became of a row so far.
@@ -15,19 +16,13 @@ pub enum Progress {
         guid: Guid,
         /// By a run before this one.
         before: bool,
+        /// What was said when it was begun, where that is not what the list says.
+        as_ordered: Option<Reason>,
     },
     /// It was interrupted: the card is half-made and will be gone on with.
-    HalfMade {
-        /// Why.
-        why: String,
-    },
+    HalfMade(Reason),
     /// It cannot be.
-    Refused {
-        /// A stable word.
-        code: &'static str,
-        /// Why.
-        why: String,
-    },
+    Refused(Reason),
 }
 
 /// One row in the queue.
@@ -99,13 +94,14 @@ impl Queue {
 impl Progress {
     /// Whether it can be taken.
     const fn is_open(&self) -> bool {
-        matches!(self, Self::Waiting | Self::HalfMade { .. })
+        matches!(self, Self::Waiting | Self::HalfMade(_))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desk::failure::Failure;
 
     fn queue(rows: &[(i64, Option<&str>, Progress)]) -> Queue {
         let entry = |(holder, place, progress): &(i64, Option<&str>, Progress)| Entry {
@@ -117,7 +113,7 @@ mod tests {
     }
 
     fn half_made() -> Progress {
-        Progress::HalfMade { why: "pulled".to_owned() }
+        Progress::HalfMade(Failure::new("card-removed", "pulled").into())
     }
 
     #[test]
@@ -143,7 +139,7 @@ mod tests {
         let mut rows = queue(&[(1, None, Progress::Waiting)]);
         let taken = rows.take(Lying::Blank, "A").unwrap();
         assert!(rows.has_work_for("B"));
-        rows.set(taken, Progress::Done { guid: Guid::new([1; 16]), before: false });
+        rows.set(taken, Progress::Done { guid: Guid::new([1; 16]), before: false, as_ordered: None });
         assert!(!rows.has_work_for("B"));
     }
 }

@@ -21,6 +21,9 @@ struct RowView {
     code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+    /// The same for whoever works there.
+    #[serde(skip)]
+    said: Option<String>,
 }
 
 /// Shows every row, and how the batch is gone on with.
@@ -41,8 +44,9 @@ pub fn show(
         person: row.person.clone(),
         result: "refused",
         card_guid: None,
-        code: Some("malformed"),
-        message: Some(row.why.clone()),
+        code: Some(row.why.code),
+        message: Some(row.why.message.clone()),
+        said: Some(row.why.said.clone()),
     }));
     views.sort_by_key(|view| view.line);
     let count = |results: &[&str]| views.iter().filter(|view| results.contains(&view.result)).count();
@@ -71,7 +75,7 @@ pub fn show(
     match fatal {
         Some(failure) if done == 0 => Err(failure),
         Some(failure) => {
-            output::progress(&format!("issuer: {failure}"));
+            output::progress(&format!("issuer: {}", texts::failure(&failure)));
             Ok(Status::Partly)
         }
         None if done == views.len() => Ok(Status::Done),
@@ -82,7 +86,8 @@ pub fn show(
 
 fn table(views: &[RowView]) -> Result<(), Failure> {
     let rows = views.iter().map(|view| {
-        let what = view.card_guid.clone().or_else(|| view.message.clone()).unwrap_or_default();
+        let what: Vec<_> = view.card_guid.iter().chain(&view.said).cloned().collect();
+        let what = what.join("; ");
         let result = texts::say(result_key(view.result), &[]);
         vec![view.line.to_string(), view.person.clone(), result, what]
     });
@@ -93,14 +98,22 @@ fn table(views: &[RowView]) -> Result<(), Failure> {
 }
 
 fn view(row: &Row, progress: &Progress) -> RowView {
-    let (result, card_guid, code, message) = match progress {
-        Progress::Waiting | Progress::Taken => ("not-begun", None, None, None),
-        Progress::Done { guid, before: false } => ("done", Some(guid.to_string()), None, None),
-        Progress::Done { guid, before: true } => ("already-issued", Some(guid.to_string()), None, None),
-        Progress::HalfMade { why } => ("half-made", None, None, Some(why.clone())),
-        Progress::Refused { code, why } => ("refused", None, Some(*code), Some(why.clone())),
+    let (result, card_guid, why) = match progress {
+        Progress::Waiting | Progress::Taken => ("not-begun", None, None),
+        Progress::Done { guid, before: false, as_ordered } => ("done", Some(guid), as_ordered.as_ref()),
+        Progress::Done { guid, before: true, .. } => ("already-issued", Some(guid), None),
+        Progress::HalfMade(why) => ("half-made", None, Some(why)),
+        Progress::Refused(why) => ("refused", None, Some(why)),
     };
-    RowView { line: row.line, person: row.holder.mail.as_str().to_owned(), result, card_guid, code, message }
+    RowView {
+        line: row.line,
+        person: row.holder.mail.as_str().to_owned(),
+        result,
+        card_guid: card_guid.map(ToString::to_string),
+        code: why.map(|why| why.code),
+        message: why.map(|why| why.message.clone()),
+        said: why.map(|why| why.said.clone()),
+    }
 }
 
 fn result_key(result: &str) -> &'static str {

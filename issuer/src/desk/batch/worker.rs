@@ -6,14 +6,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use middleware::{Card, CardError, KeyError};
 
+use super::half_made::{self, HalfMade};
 use super::hand::Hand;
 use super::place::Place;
 use super::queue::{Lying, Progress, Queue};
+use super::reason::Reason;
 use super::rows::Row;
 use crate::desk::bench::Participants;
 use crate::desk::failure::Failure;
 use crate::desk::issue::{self, pin_place::PinPlace};
-use crate::domain::{CardState, Guid};
+use crate::desk::texts;
+use crate::domain::{CardProfile, CardState, Guid};
 use crate::personalization::PersonalizationError;
 use crate::personalization::run::{Personalized, Progress as Step};
 use crate::registry::{CardRecord, PresentedIdentity, RegistryError};
@@ -72,7 +75,7 @@ impl Shared<'_> {
                 Ok(Some(card)) => card,
                 Ok(None) => return,
                 Err(failure) => {
-                    self.watcher.wanted(place.name(), &failure.message);
+                    self.watcher.wanted(place.name(), &Reason::from(failure).said);
                     return;
                 }
             };
@@ -115,15 +118,30 @@ impl Shared<'_> {
             CardState::Issued { holder, .. } if self.rows.iter().any(|row| row.holder.id == *holder) => {
                 return Ok(Outcome::Ended);
             }
-            state => return Ok(Outcome::OtherCard(format!("it is no blank card, but {}", state.name()))),
+            state => {
+                let values = [("state", texts::state(state.name()))];
+                let values = values.each_ref().map(|(key, value)| (*key, value.as_str()));
+                return Ok(Outcome::OtherCard(texts::say("batched-not-blank", &values)));
+            }
         };
         let Some(index) = self.queue().take(lying, place.name()) else {
-            return Ok(Outcome::OtherCard(match lying {
-                Lying::Blank => "every row that waits is for another reader or for its own card".to_owned(),
-                Lying::HalfMadeFor(_) => "it is half-made for somebody who is not of this batch".to_owned(),
-            }));
+            let why = match lying {
+                Lying::Blank => "batched-bound-elsewhere",
+                Lying::HalfMadeFor(_) => "batched-not-of-this",
+            };
+            return Ok(Outcome::OtherCard(texts::say(why, &[])));
         };
         let Some(row) = self.rows.get(index) else { return Ok(Outcome::Ended) };
+        let order = match self.order(hand, row, lying, &record).await? {
+            Ok(order) => order,
+            Err(failure) => {
+                let said = texts::failure(&failure);
+                let progress = Progress::Refused(failure.into());
+                self.watcher.ended(place.name(), row, &progress);
+                self.queue().set(index, progress);
+                return Ok(Outcome::OtherCard(said));
+            }
+        };
         if lying == Lying::Blank
             && let Some(progress) = super::elsewhere(&hand.office, row).await?
         {
@@ -132,9 +150,10 @@ impl Shared<'_> {
             return Ok(Outcome::CardUnused);
         }
         self.watcher.begun(place.name(), row);
-        let made = self.personalize(hand, place, card, row, lying).await;
+        let HalfMade { profile, as_ordered } = order;
+        let made = self.personalize(hand, place, card, (row, profile), lying).await;
         let (progress, outcome) = match made {
-            Ok(made) => (Progress::Done { guid: made.guid, before: false }, Ok(Outcome::Ended)),
+            Ok(made) => (Progress::Done { guid: made.guid, before: false, as_ordered }, Ok(Outcome::Ended)),
             Err(error) => match other_desk_was_quicker(hand, row, lying, &error).await {
                 Some(progress) => (progress, Ok(Outcome::CardUnused)),
                 None => self.judge(hand, row, error).await,
@@ -145,12 +164,26 @@ impl Shared<'_> {
         outcome
     }
 
+    /// What the card becomes: as the list says, or as it was ordered before.
+    async fn order(
+        &self,
+        hand: &Hand,
+        row: &Row,
+        lying: Lying,
+        record: &CardRecord,
+    ) -> Result<Result<HalfMade, Failure>, Failure> {
+        match lying {
+            Lying::Blank => Ok(Ok(HalfMade { profile: row.profile.clone(), as_ordered: None })),
+            Lying::HalfMadeFor(_) => half_made::order(&hand.office, row, record).await,
+        }
+    }
+
     async fn personalize(
         &self,
         hand: &mut Hand,
         place: &Place,
         card: &mut Card,
-        row: &Row,
+        (row, profile): (&Row, CardProfile),
         lying: Lying,
     ) -> Result<Personalized, PersonalizationError> {
         let file = self.pins.join(super::pin_file_name(&row.holder));
@@ -167,7 +200,7 @@ impl Shared<'_> {
             stop: &|| self.stop.load(Ordering::SeqCst),
         };
         let mut desk = bench.desk(office, participants);
-        desk.personalize(card, &row.holder, row.keys).await
+        desk.personalize(card, &row.holder, profile).await
     }
 
     /// What an error means for the row, and for whoever works here.
@@ -184,15 +217,15 @@ impl Shared<'_> {
             Ok(None) | Err(_) => !matches!(kind, Kind::Person),
         };
         let failure = issue::explain(&hand.office, &row.holder, error).await;
-        let why = failure.message.clone();
-        let refused = Progress::Refused { code: failure.code, why: why.clone() };
+        let why = Reason::from(failure.clone());
+        let other_card = Outcome::OtherCard(why.said.clone());
         match (kind, half_made) {
-            (Kind::Person, _) => (refused, Ok(Outcome::CardUnused)),
-            (Kind::Everybody, true) => (Progress::HalfMade { why }, Err(failure)),
+            (Kind::Person, _) => (Progress::Refused(why), Ok(Outcome::CardUnused)),
+            (Kind::Everybody, true) => (Progress::HalfMade(why), Err(failure)),
             (Kind::Everybody, false) => (Progress::Waiting, Err(failure)),
-            (Kind::Card, _) => (refused, Ok(Outcome::Ended)),
-            (Kind::Moment, true) => (Progress::HalfMade { why }, Ok(Outcome::OtherCard(failure.message))),
-            (Kind::Moment, false) => (Progress::Waiting, Ok(Outcome::OtherCard(failure.message))),
+            (Kind::Card, _) => (Progress::Refused(why), Ok(Outcome::Ended)),
+            (Kind::Moment, true) => (Progress::HalfMade(why), Ok(other_card)),
+            (Kind::Moment, false) => (Progress::Waiting, Ok(other_card)),
         }
     }
 
@@ -235,12 +268,13 @@ async fn other_desk_was_quicker(
 async fn present(hand: &Hand, card: &mut Card) -> Result<Result<CardRecord, String>, Failure> {
     let identity = match card.identity() {
         Ok(identity) => identity,
-        Err(error) => return Ok(Err(error.to_string())),
+        Err(error) => return Ok(Err(Reason::from(Failure::from(error)).said)),
     };
     let presented = PresentedIdentity { vendor_serial: identity.serial, guid: identity.guid.map(Guid::new) };
     let record = hand.office.registry.card_presented(presented).await?;
     Ok(record.ok_or_else(|| {
-        Failure::from(PersonalizationError::UnknownCard(crate::personalization::describe(presented))).message
+        let unknown = PersonalizationError::UnknownCard(crate::personalization::describe(presented));
+        Reason::from(Failure::from(unknown)).said
     }))
 }
 

@@ -10,8 +10,8 @@ use super::recognise::{self, Care, Offer};
 use super::wait::{self, Present};
 use super::{Session, texts};
 use crate::desk::failure::{Failure, Status};
-use crate::desk::output;
-use crate::domain::{Cardholder, RevocationReason};
+use crate::desk::{issue, output};
+use crate::domain::{Cardholder, InitialPin, RevocationReason};
 use crate::registry::SearchFor;
 
 impl Session {
@@ -128,7 +128,7 @@ impl Session {
             let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(None) };
             filled.push(given);
         }
-        if hands_a_pin_over {
+        if hands_a_pin_over && !self.holder_chooses(&filled).await? {
             let is_shown = std::io::stdout().is_terminal();
             let question = if is_shown { "shell-pin-file" } else { "shell-pin-file-needed" };
             match self.ask_file(question).await? {
@@ -139,6 +139,16 @@ impl Session {
             }
         }
         Ok(Some(filled))
+    }
+
+    /// Whether a card was begun for the person that is named with a PIN that its holder chooses: going on with it asks for it.
+    async fn holder_chooses(&self, words: &[String]) -> Result<bool, Failure> {
+        let registry = &self.office.registry;
+        let Some(person) = words.get(1) else { return Ok(false) };
+        let Some(holder) = registry.cardholder_named(person).await? else { return Ok(false) };
+        let Some(record) = registry.card_of(holder.id).await? else { return Ok(false) };
+        let ordered = issue::ordered(&self.office, &record).await?;
+        Ok(ordered.is_some_and(|ordered| ordered.pin == Some(InitialPin::ChosenByHolder)))
     }
 
     /// The name of a file. A yes or no is meant for another question: whoever wants a file named so writes `./y`.

@@ -138,12 +138,12 @@ pub enum CardEvent {
         /// 1, 2, ...; the journal of steps is kept by attempt.
         attempt: u32,
     },
-    /// It is made by a profile that has a name.
+    /// It is made by another profile than before.
     ProfileChosen {
         /// When.
         at: Timestamp,
-        /// Which.
-        profile: String,
+        /// Its name; none where the keys are spelled out.
+        profile: Option<String>,
     },
     /// Personalisation went on where it had stopped; the attempt before is over.
     PersonalisationResumed {

@@ -38,12 +38,13 @@ impl Desk<'_> {
             let opening = secrets::find_management_key(&mut transaction, run.stock.as_ref(), &run.own)?;
             let mut administration = transaction.authenticate(&opening)?;
             let pin = &mut Verification::with(run.pin);
-            let public_key = match run.new_keys {
+            let new_key = run.new_keys.map(|keys| keys.of(key));
+            let public_key = match new_key {
                 Some(choice) => make(&mut administration, key, choice)?,
                 None => public_key_of(&before)?,
             };
             let proven = prove_possession(administration.transaction(), key, &public_key, pin, self.random)?;
-            if let Some(choice) = run.new_keys {
+            if let Some(choice) = new_key {
                 let source = (choice.origin, self.attestation_roots);
                 let transaction = administration.transaction();
                 let origin = attestation::origin_of(

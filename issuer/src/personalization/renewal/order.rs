@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{RETIRED, renewed};
 use crate::ca::profile::Validity;
-use crate::domain::CardKey;
+use crate::domain::{CardKey, KeyChoices, KeyOrigin};
 use crate::personalization::error::PersonalizationError;
-use crate::personalization::plan::{KeyChoice, KeyOrigin, PlanRefusal};
+use crate::personalization::plan::PlanRefusal;
 use crate::registry::{JournalEntry, JournalPhase, Operation, RegistryError};
 
 /// What shall be renewed, and with which keys.
@@ -17,7 +17,11 @@ pub struct RenewalOrder {
     /// Which keys' certificates.
     pub keys: Vec<CardKey>,
     /// New keys, if so: what kind.
-    pub new_keys: Option<KeyChoice>,
+    pub new_keys: Option<KeyChoices>,
+    /// The name of the profile by which that is, if it has one.
+    pub profile: Option<String>,
+    /// For how many days the new certificates are valid at most, where that is less than they could be.
+    pub days: Option<u32>,
 }
 
 impl RenewalOrder {
@@ -33,7 +37,7 @@ impl RenewalOrder {
 pub(in super::super) fn order_of(renewal: &Operation) -> Result<RenewalOrder, PersonalizationError> {
     let plan = RenewalPlan::parse(&renewal.plan)?;
     let keys = plan.keys.iter().filter_map(|key| CardKey::parse(key)).collect();
-    Ok(RenewalOrder { keys, new_keys: plan.new_keys()? })
+    Ok(RenewalOrder { keys, new_keys: plan.new_keys()?, profile: plan.profile, days: None })
 }
 
 /// The keys that a renewal has begun with and not finished, by its journal.
@@ -51,9 +55,12 @@ pub(in super::super) fn in_hand(steps: &[JournalEntry]) -> Vec<CardKey> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RenewalPlan {
     pub(super) keys: Vec<String>,
-    /// `generated`, `injected`, or nothing for the same keys.
+    /// `generated`, `injected`, for each key where they differ; or nothing for the same keys.
     new_keys: Option<String>,
     algorithm: Option<String>,
+    /// The name of the profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) profile: Option<String>,
     /// How many retired keys there were before.
     pub(super) retired_before: Option<u8>,
     pub(super) not_before: Timestamp,
@@ -64,14 +71,9 @@ impl RenewalPlan {
     pub(super) fn new(order: &RenewalOrder, retired_before: Option<u8>, validity: Validity) -> Self {
         Self {
             keys: order.keys.iter().map(|key| key.as_str().to_owned()).collect(),
-            new_keys: order.new_keys.map(|choice| {
-                match choice.origin {
-                    KeyOrigin::GeneratedOnCard => "generated",
-                    KeyOrigin::Injected => "injected",
-                }
-                .to_owned()
-            }),
-            algorithm: order.new_keys.map(|choice| choice.algorithm.to_string()),
+            new_keys: order.new_keys.map(|keys| keys.said(|choice| word(choice.origin))),
+            algorithm: order.new_keys.map(|keys| keys.said(|choice| choice.algorithm)),
+            profile: order.profile.clone(),
             retired_before,
             not_before: validity.not_before,
             not_after: validity.not_after,
@@ -79,8 +81,8 @@ impl RenewalPlan {
     }
 
     /// What it does, whenever.
-    pub(super) fn orders(&self) -> (&[String], Option<&String>, Option<&String>) {
-        (&self.keys, self.new_keys.as_ref(), self.algorithm.as_ref())
+    pub(super) fn orders(&self) -> (&[String], [Option<&String>; 3]) {
+        (&self.keys, [&self.new_keys, &self.algorithm, &self.profile].map(Option::as_ref))
     }
 
     pub(super) const fn validity(&self) -> Validity {
@@ -96,17 +98,20 @@ impl RenewalPlan {
             .map_err(|error| RegistryError::Damaged(format!("a plan of a renewal: {error}")).into())
     }
 
-    pub(super) fn new_keys(&self) -> Result<Option<KeyChoice>, PersonalizationError> {
-        let (Some(origin), Some(algorithm)) = (&self.new_keys, &self.algorithm) else { return Ok(None) };
-        let unknown = || RegistryError::Damaged(format!("a plan with keys of the kind {algorithm:?}"));
-        let algorithms = [middleware::KeyAlgorithm::P256, middleware::KeyAlgorithm::Rsa2048];
-        Ok(Some(KeyChoice {
-            algorithm: algorithms
-                .into_iter()
-                .find(|known| known.to_string() == *algorithm)
-                .ok_or_else(unknown)?,
-            origin: if origin == "injected" { KeyOrigin::Injected } else { KeyOrigin::GeneratedOnCard },
-        }))
+    pub(super) fn new_keys(&self) -> Result<Option<KeyChoices>, PersonalizationError> {
+        let (Some(origins), Some(algorithms)) = (&self.new_keys, &self.algorithm) else { return Ok(None) };
+        let keys = KeyChoices::read(algorithms, origins, word).ok_or_else(|| {
+            RegistryError::Damaged(format!("a plan with keys of the kind {algorithms:?}, {origins:?}"))
+        })?;
+        Ok(Some(keys))
+    }
+}
+
+/// Where new keys come from, as a renewal's plan says it.
+const fn word(origin: KeyOrigin) -> &'static str {
+    match origin {
+        KeyOrigin::GeneratedOnCard => "generated",
+        KeyOrigin::Injected => "injected",
     }
 }
 
@@ -115,7 +120,9 @@ pub(super) fn refuse_import(
     identity: &CardIdentity,
     order: &RenewalOrder,
 ) -> Result<(), PersonalizationError> {
-    let imports = order.new_keys.is_some_and(|choice| choice.origin == KeyOrigin::Injected);
+    let is_injected =
+        |key: &CardKey| order.new_keys.is_some_and(|keys| keys.of(*key).origin == KeyOrigin::Injected);
+    let imports = order.keys.iter().any(is_injected);
     if imports && identity.version.is_none() {
         return Err(PlanRefusal::CannotImport.into());
     }

@@ -8,7 +8,7 @@ use super::super::attempt::Attempt;
 use super::super::attestation;
 use super::super::error::PersonalizationError;
 use super::super::exercise::{Verification, key_reference, prove_possession};
-use super::super::plan::{AS_EXERCISED, KeyOrigin, Step};
+use super::super::plan::{AS_EXERCISED, KeyChoice, KeyOrigin, Step};
 use super::super::run::{Desk, Progress, interrupted};
 use crate::ca::CaError;
 use crate::domain::CardKey;
@@ -33,10 +33,11 @@ pub(super) fn make(
         }
     }
     let reference = key_reference(key);
-    let public_key = match attempt.choice.origin {
-        KeyOrigin::GeneratedOnCard => administration.generate(reference, attempt.choice.algorithm)?,
+    let KeyChoice { algorithm, origin } = attempt.profile.keys.of(key);
+    let public_key = match origin {
+        KeyOrigin::GeneratedOnCard => administration.generate(reference, algorithm)?,
         KeyOrigin::Injected => {
-            let made = FileKey::generate(attempt.choice.algorithm)?;
+            let made = FileKey::generate(algorithm)?;
             administration.import(reference, &made.to_private_key())?;
             Signer::public_key(&made).clone()
         }
@@ -80,7 +81,8 @@ fn note_origin(
     public_key: &SubjectPublicKeyInfoOwned,
     attempt: &mut Attempt<'_>,
 ) -> Result<(), PersonalizationError> {
-    let (reference, source) = (key_reference(key), (attempt.choice.origin, desk.attestation_roots));
+    let (reference, source) =
+        (key_reference(key), (attempt.profile.keys.of(key).origin, desk.attestation_roots));
     let origin = attestation::origin_of(transaction, reference, public_key, &attempt.identity, source)?;
     attempt.progress.key_origins.push((attestation::hash_of(public_key)?, key, origin));
     Ok(())
