@@ -343,12 +343,14 @@ fn a_card_with_a_strangers_key_or_signed_identity_is_no_blank_card() {
     let words = ["not blank", "(9C: a key without certificate)", "nothing was changed", "card reset"];
     desk.issuer(&["stock", "add", "--card", &foreign]).refuses(1, &words);
     desk.issuer(&["stock", "add", "--serial", "13000013"]).expect(0);
+    checked_as_not_blank(&desk, &foreign, &["9C key", "a key without certificate that was not made here"]);
     let issue = ["issue", "alice@example.org", "--card", &foreign, "--transport-pin-file", "pin"];
     desk.issuer(&issue).refuses(1, &words);
     assert!(
         open(&foreign).transaction().unwrap().key_metadata(KeyReference::DigitalSignature).unwrap().is_some()
     );
     open(&foreign).transaction().unwrap().reset_application().unwrap();
+    desk.issuer(&["check", "--card", &foreign]).expect(0);
     desk.issuer(&issue).expect(0);
 
     // A card that does not tell its keys, and that somebody gave out: its CHUID is signed.
@@ -364,6 +366,16 @@ fn a_card_with_a_strangers_key_or_signed_identity_is_no_blank_card() {
     drop(card);
     let issue = ["issue", "bob@example.org", "--card", &standard, "--transport-pin-file", "bob.pin"];
     desk.issuer(&issue).refuses(1, &["not blank", "a CHUID signed by somebody", "nothing was changed"]);
+    checked_as_not_blank(&desk, &standard, &["its CHUID is signed by \"somebody\""]);
+}
+
+/// What issuing refuses, `check` has said.
+fn checked_as_not_blank(desk: &Desk, locator: &str, words: &[&str]) {
+    let checked = desk.issuer(&["check", "--card", locator]);
+    checked.expect(4);
+    for words in words.iter().chain(&["do not agree", "reset it (card reset"]) {
+        assert!(checked.stdout.contains(words), "{words:?} is not in {}", checked.stdout);
+    }
 }
 
 #[test]

@@ -56,6 +56,11 @@ fn difference(disagreement: &Disagreement, texts: &Texts) -> String {
         Disagreement::Destroyed { since } => texts.say("checked-destroyed", &[("since", &since.to_string())]),
         Disagreement::Stranger { subject, issuer } => named("checked-stranger", subject, issuer, texts),
         Disagreement::NotBlank { subject, issuer } => named("checked-not-blank", subject, issuer, texts),
+        Disagreement::KeyInStock => say("checked-key-in-stock"),
+        Disagreement::SignedInStock { signer } => {
+            // What cannot be seen is escaped already.
+            texts.say("checked-signed-in-stock", &[("signer", signer)])
+        }
         Disagreement::OfAnother(serial) => of("checked-of-another", serial),
         Disagreement::OfAnotherKey(serial) => of("checked-of-another-key", serial),
         Disagreement::Altered(serial) => of("checked-altered", serial),
@@ -127,7 +132,9 @@ pub(super) fn way_out(disagreement: &Disagreement, card: &str, who: &str, texts:
         }
         // That it was blocked is recorded with it.
         Disagreement::PinBlocked => format!("issuer unblock {card} --card LOCATOR"),
-        Disagreement::NotBlank { .. } => of("checked-do-reset"),
+        Disagreement::NotBlank { .. } | Disagreement::KeyInStock | Disagreement::SignedInStock { .. } => {
+            of("checked-do-reset")
+        }
         Disagreement::Destroyed { .. } => of("checked-do-destroy"),
         Disagreement::WrongPin { .. } => of("checked-do-pin"),
         Disagreement::PinNotBlocked => format!("issuer mark {card} active"),

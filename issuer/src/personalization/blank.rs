@@ -44,8 +44,7 @@ pub async fn foreign(
         None => Vec::new(),
     };
     let is_ours = |der: &[u8]| registered.iter().any(|known| known.certificate.as_deref() == Some(der));
-    // An attempt, since it was blank: its first act gave the card the desk's secrets, and its four keys are the desk's.
-    let was_begun = record.is_some_and(|record| record.card.guid().is_some());
+    let was_begun = record.is_some_and(was_begun);
     let mut foreign = Vec::new();
     for reference in KeyReference::PRIMARY.into_iter().chain(KeyReference::retired()) {
         let of_attempt = was_begun && KeyReference::PRIMARY.contains(&reference);
@@ -67,6 +66,12 @@ pub async fn foreign(
     Ok(foreign)
 }
 
+/// Whether an attempt was made at a card since it was blank: its first act gave the card the desk's secrets, and its four keys
+/// are the desk's.
+pub(super) fn was_begun(record: &CardRecord) -> bool {
+    record.card.guid().is_some()
+}
+
 /// What lies in the container of a certificate.
 enum Found {
     Nothing,
@@ -86,7 +91,7 @@ fn certificate(card: &mut Card, reference: KeyReference) -> Result<Found, Person
 }
 
 /// Who signed the CHUID, if anybody did.
-fn signer_of_chuid(card: &mut Card) -> Result<Option<String>, PersonalizationError> {
+pub(super) fn signer_of_chuid(card: &mut Card) -> Result<Option<String>, PersonalizationError> {
     let contents = card.transaction()?.read_if_present(DataObject::CHUID)?;
     let Some(contents) = contents else { return Ok(None) };
     let signature = match Chuid::signature(&contents) {

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use middleware::{Card, CardError, KeyReference};
 use rand_core::CryptoRng;
 
-use super::super::domain_serial;
 use super::super::error::PersonalizationError;
 use super::super::exercise::{exercise, key_reference};
+use super::super::{blank, domain_serial};
 use super::{Comparison, Disagreement, Finding, Outcome, Subject, Unproven};
 use crate::ca::Certificate;
 use crate::ca::crl::view::CrlView;
@@ -37,6 +37,7 @@ pub(super) async fn compare(
         };
         let Some(der) = stored else {
             findings.extend(missing(reference, key, record, &registered, comparison.now));
+            findings.extend(alone_in_stock(card, reference, record)?);
             continue;
         };
         let Ok(certificate) = Certificate::from_der(der) else {
@@ -67,6 +68,20 @@ fn missing(
         let disagreement = Disagreement::CertificateMissing(wanted.serial.clone());
         differs(Subject::Certificate(reference), disagreement)
     })
+}
+
+/// A key without certificate on a card in stock, which no attempt of this desk left there.
+fn alone_in_stock(
+    card: &mut Card,
+    reference: KeyReference,
+    record: &CardRecord,
+) -> Result<Option<Finding>, PersonalizationError> {
+    let is_ours = blank::was_begun(record) && KeyReference::PRIMARY.contains(&reference);
+    if is_ours || !matches!(record.card.state(), CardState::InStock { .. }) {
+        return Ok(None);
+    }
+    let key = card.transaction()?.key_metadata(reference)?;
+    Ok(key.map(|_| differs(Subject::Key(reference), Disagreement::KeyInStock)))
 }
 
 /// What registry and authority say of a certificate that lies on the card.

@@ -126,6 +126,13 @@ pub enum Disagreement {
         /// Who signed it.
         issuer: String,
     },
+    /// A key that was not made here and has no certificate, on a card in stock.
+    KeyInStock,
+    /// Somebody signed whose card it is, which is in stock.
+    SignedInStock {
+        /// The subject of the certificate that goes with the signature.
+        signer: String,
+    },
     /// It belongs to another card or person.
     OfAnother(SerialNumber),
     /// It belongs to another key of this card.

@@ -3,21 +3,27 @@
 use middleware::piv::objects::Chuid;
 use middleware::{Card, CardError, DataObject, Transaction};
 
-use super::super::domain_serial;
 use super::super::error::PersonalizationError;
 use super::super::objects::{chuid, security_object};
 use super::super::renewal::retired_in_journal;
+use super::super::{blank, domain_serial};
 use super::{Comparison, Disagreement, Finding, Outcome, Subject};
 use crate::ca::signed_data::enclosed_certificates;
 use crate::ca::{CaError, Certificate, Profile};
+use crate::domain::CardState;
 use crate::registry::CardRecord;
 
-/// CHUID, security object and key history of a card that somebody has.
+/// CHUID, security object and key history of a card that somebody has; of one in stock, whether somebody signed who it is.
 pub(super) async fn compare(
     comparison: &Comparison<'_>,
     record: &CardRecord,
     card: &mut Card,
 ) -> Result<Vec<Finding>, PersonalizationError> {
+    if matches!(record.card.state(), CardState::InStock { .. }) && !blank::was_begun(record) {
+        let signer = blank::signer_of_chuid(card)?;
+        let outcome = signer.map(|signer| Outcome::Differs(Disagreement::SignedInStock { signer }));
+        return Ok(outcome.map(|outcome| Finding { subject: Subject::Chuid, outcome }).into_iter().collect());
+    }
     if !record.card.state().is_live() {
         return Ok(Vec::new());
     }
