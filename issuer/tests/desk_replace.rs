@@ -125,3 +125,33 @@ fn whoever_has_a_card_is_told_so_before_the_file_for_the_pin() {
         desk.issuer(&again).refuses(1, &[word, "issuer renew alice@example.org", "issuer replace"]);
     }
 }
+
+#[test]
+fn a_refusal_before_a_lost_card_is_revoked_says_that_it_is_still_good() {
+    for because in ["lost", "stolen"] {
+        let desk = Desk::new();
+        let new = with_a_card(&desk);
+        let old = format!("sim:{}", desk.text("old.card"));
+        let unknown = desk.blank("unknown.card", &[]);
+        let before = states(&desk);
+        let good = "is awaiting activation as before, and nothing of it was revoked";
+        let gone = ["--profile", "gone"];
+        for (card, more, words) in [
+            (&old, &TRANSPORT, "put another card"),
+            (&unknown, &TRANSPORT, "is not in stock"),
+            (&new, &gone, "no profile \"gone\""),
+        ] {
+            let refused = replace(&desk, because, card, more);
+            refused.refuses(1, &[words, good, "revoke it now: issuer mark "]);
+            assert_eq!(states(&desk), before);
+        }
+        // The command that was named does it.
+        let refused = replace(&desk, because, &old, &TRANSPORT).stderr;
+        let (_, command) = refused.trim().rsplit_once("revoke it now: issuer ").unwrap();
+        desk.issuer(&command.split(' ').collect::<Vec<_>>()).expect(0);
+        assert_eq!(states(&desk).0[0], because);
+        // One that is at hand is not said to be revoked.
+        let refused = replace(&desk, "superseded", &old, &TRANSPORT);
+        assert!(!refused.stderr.contains("as before"), "{}", refused.stderr);
+    }
+}

@@ -71,11 +71,14 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
     let Arguments { because, invalid_since, issue } = arguments;
     let order = issue.order()?;
     let holder = office.cardholder(&order.person).await?;
-    refuse_what_is_not_blank(office, &order, &holder).await?;
-    refuse_withdrawn(office, AuthorityName::People).await?;
-    let cards = office.registry.cards_of(holder.id).await?;
-    order.settled(office, &holder, replaceable(&cards).map(|old| old.id)).await?;
-    let (old, place) = old_card(office, &holder, because, invalid_since).await?;
+    let old = match before_the_old_ends(office, &order, &holder).await {
+        Ok(()) => old_card(office, &holder, because, invalid_since).await,
+        Err(failure) => Err(failure),
+    };
+    let (old, place) = match old {
+        Ok(old) => old,
+        Err(failure) => return Err(still_valid(office, &holder, because, failure).await?),
+    };
     let made = match issue::make(office, &order, place, format).await {
         Ok(made) => made,
         Err(failure) => return Err(only_the_new_is_missing(office, &holder, &order, &old, failure).await?),
@@ -99,6 +102,37 @@ pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> R
         }
     }
     Ok(Status::Done)
+}
+
+/// Everything that can be refused before the old card ends.
+async fn before_the_old_ends(
+    office: &Office,
+    order: &issue::Order,
+    holder: &Cardholder,
+) -> Result<(), Failure> {
+    refuse_what_is_not_blank(office, order, holder).await?;
+    refuse_withdrawn(office, AuthorityName::People).await?;
+    let cards = office.registry.cards_of(holder.id).await?;
+    order.settled(office, holder, replaceable(&cards).map(|old| old.id)).await?;
+    Ok(())
+}
+
+/// A refusal says of a card that somebody else may have that it is still good, and how that ends without a new one.
+async fn still_valid(
+    office: &Office,
+    holder: &Cardholder,
+    because: Option<Because>,
+    failure: Failure,
+) -> Result<Failure, Failure> {
+    let Some(because) = because.filter(|because| because.is_urgent()) else { return Ok(failure) };
+    let cards = office.registry.cards_of(holder.id).await?;
+    let Some(old) = replaceable(&cards).filter(|old| is_in_use(old)) else { return Ok(failure) };
+    let (card, mail, what) = (which_card::name(old), holder.mail.as_str(), because.name());
+    let argument = which_card::argument(old);
+    Ok(failure.and(&format!(
+        "card {card} of {mail} is {} as before, and nothing of it was revoked; if it is {what}, revoke it now: issuer mark {argument} {what}",
+        old.card.state().name()
+    )))
 }
 
 /// The new card is looked at before the old one is ended: nobody shall be left without any.
@@ -244,7 +278,7 @@ async fn refuse_what_is_too_late(
     let since = state.since().map(|since| since.to_string()).unwrap_or_default();
     let recorded = format!("card {} is {} since {since} already", which_card::name(ended), state.name());
     if let Some(because) = because.filter(|because| !because.is_recorded(state)) {
-        let what = because.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        let what = because.name();
         let message = format!(
             "{recorded}: that it is {what} cannot be recorded any more, and nothing was changed; replace it without --because"
         );
@@ -274,6 +308,11 @@ impl Because {
             Self::Damaged => CardCommand::ReportDamage,
             Self::Superseded => CardCommand::Revoke { reason: RevocationReason::Superseded },
         }
+    }
+
+    /// As it is written.
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
     /// Whether somebody else may use it: then it is revoked before anything else.
