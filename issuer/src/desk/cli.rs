@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use getrandom::SysRng;
 use jiff::Timestamp;
@@ -21,7 +22,7 @@ use super::office::Surroundings;
 use super::operator::OperatorCard;
 use super::output::{self, Format};
 use super::texts::{self, Language};
-use super::{backup, ceremony, init, lint, ocsp, serve, shell, tsa};
+use super::{backup, ceremony, help, init, lint, ocsp, serve, shell, tsa};
 use crate::ca::profile::PivExtensions;
 use crate::ca::profile::status_services::{DeltaCrls, OcspService};
 use crate::clock::SystemClock;
@@ -234,6 +235,10 @@ pub async fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
         Err(error) if error.use_stderr() => (Err(Failure::usage(said(&error))), Format::Json),
         // Help and version.
         Err(error) => {
+            if let Some(told) = told(&arguments) {
+                let done = output::line(told.trim_end()).map(|()| Status::Done);
+                return done.map_or(Status::Failed, |status| status).code();
+            }
             let printed = error.print().and_then(|()| std::io::stdout().flush());
             (output::judged(printed).map(|()| Status::Done), Format::Text)
         }
@@ -252,6 +257,21 @@ pub async fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
             failure.status.code()
         }
     }
+}
+
+/// Help in another language than English, if that is wanted; what the manual pages say is English.
+fn told(arguments: &[OsString]) -> Option<String> {
+    let language = |name: &OsString| Language::from_str(name.to_str()?, true).ok();
+    let mut words = arguments.iter();
+    let named = words.find(|word| *word == "--language").and_then(|_| language(words.next()?));
+    let of_environment = || std::env::var_os("ISSUER_LANGUAGE").as_ref().and_then(language);
+    let environment = || Language::of_environment(|name| std::env::var(name).ok());
+    let texts = texts::Texts::new(named.or_else(of_environment).unwrap_or_else(environment));
+    if texts.language() == Language::English {
+        return None;
+    }
+    let told = help::in_words(Cli::command(), &texts).try_get_matches_from(arguments).err()?;
+    (told.kind() != ErrorKind::DisplayVersion).then(|| help::with_headings(&told.to_string(), &texts))
 }
 
 /// Whether `--json` was given, on a command line that is not understood otherwise.

@@ -20,6 +20,7 @@
 //! - `csv_row`: what a reader of CSV forgives, and a list of people must not.
 //! - [`pin_letter`]: a transport PIN on paper, to be folded.
 //! - `card_keys`: the keys of a card, and where they came from; `card_profile`: by which profile it is made.
+//! - `help`: what commands say of themselves in another language than English.
 //! - `holder_pin`: a PIN that its holder types at the desk; `half_done`: what was begun with a card and is not done;
 //!   `invalidity_date`: since when a key was not its holder's alone; `in_use`: what is done with a card in use, and why with no other.
 //! - [`which_card`]: which card somebody means; [`ways`]: what can be done with it and undone.
@@ -52,6 +53,7 @@ mod external_lint;
 pub mod failure;
 pub mod find;
 mod half_done;
+mod help;
 mod holder_pin;
 mod in_use;
 pub mod init;

@@ -7,6 +7,8 @@ use middleware::Locator;
 use crate::desk::actions::{About, Action, TABLE};
 use crate::desk::cli::said;
 use crate::desk::failure::Failure;
+use crate::desk::output::Format;
+use crate::desk::{help, texts};
 
 /// Commands of the desk. An empty line sees to the card in the reader.
 #[derive(Parser, Debug)]
@@ -68,7 +70,7 @@ pub(super) fn words(line: &str) -> Result<Vec<String>, Failure> {
 }
 
 /// Every command, as clap has it: for help and completion.
-pub(super) fn commands() -> clap::Command {
+pub(in crate::desk) fn commands() -> clap::Command {
     let mut command = Typed::command();
     command.build();
     command
@@ -78,7 +80,7 @@ pub(super) fn commands() -> clap::Command {
 pub(super) fn parse(mut words: Vec<String>, place: &Locator) -> Result<Parsed, Failure> {
     let error = match Typed::try_parse_from(&words) {
         Ok(typed) => return Ok(Parsed::Said(typed.said)),
-        Err(error) if !error.use_stderr() => return Ok(Parsed::Help(error.to_string())),
+        Err(error) if !error.use_stderr() => return Ok(Parsed::Help(help_for(&words, &error))),
         Err(error) => error,
     };
     let takes_card = takes(&words, "card") && !words.iter().any(|word| is_option(word, "--card"));
@@ -90,6 +92,14 @@ pub(super) fn parse(mut words: Vec<String>, place: &Locator) -> Result<Parsed, F
         Ok(typed) => Ok(Parsed::Said(typed.said)),
         Err(again) => missing(&words, &again).ok_or_else(|| Failure::usage(said(&error))),
     }
+}
+
+/// Help that was asked for, in the language of whoever works there.
+fn help_for(words: &[String], english: &clap::Error) -> String {
+    let texts = texts::of(Format::Text);
+    let told = help::in_words(Typed::command(), texts).try_get_matches_from(words);
+    let text = told.map_or_else(|told| told.to_string(), |_| english.to_string());
+    help::with_headings(&text, texts)
 }
 
 /// Whether the action that the words begin with has this option.

@@ -27,6 +27,8 @@ use clap::Args;
 use middleware::Locator;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+#[cfg(test)]
+pub(super) use self::line::commands;
 use self::line::{Parsed, Said, Wanted};
 use self::source::Source;
 use super::actions::Action;

@@ -53,7 +53,7 @@ pub fn failure(failure: &Failure) -> String {
 pub fn explained(code: &str, message: &str) -> String {
     let texts = of(Format::Text);
     let key = format!("failure-{code}");
-    match texts.language != Language::English && texts.bundle.has_message(&key) {
+    match texts.language != Language::English && texts.has(&key) {
         true => texts.say("explained-kind", &[("kind", &texts.say(&key, &[])), ("message", message)]),
         false => message.to_owned(),
     }
@@ -101,6 +101,23 @@ impl Texts {
         Self { language, bundle }
     }
 
+    /// Which language it is.
+    pub const fn language(&self) -> Language {
+        self.language
+    }
+
+    /// Whether there is such a message.
+    pub fn has(&self, key: &str) -> bool {
+        self.bundle.has_message(key)
+    }
+
+    /// The keys of all messages of a language, in the order in which they are written.
+    #[cfg(test)]
+    pub fn keys(language: Language) -> impl Iterator<Item = &'static str> {
+        let begins = |line: &&str| line.starts_with(char::is_alphabetic);
+        source(language).lines().filter(begins).filter_map(|line| Some(line.split_once(" =")?.0))
+    }
+
     /// A message; its key, where there is none.
     pub fn say(&self, key: &str, values: &[(&str, &str)]) -> String {
         let Some(pattern) = self.bundle.get_message(key).and_then(|message| message.value()) else {
@@ -126,8 +143,7 @@ impl Texts {
             None => {}
         }
         let key = format!("failure-{}", failure.code);
-        let sentence =
-            if self.bundle.has_message(&key) { self.say(&key, &[]) } else { self.say("failure", &[]) };
+        let sentence = if self.has(&key) { self.say(&key, &[]) } else { self.say("failure", &[]) };
         format!("{sentence}\n{}", failure.message)
     }
 }
