@@ -117,13 +117,15 @@ const COLUMNS: [&str; 6] = [
 /// More cards of a state a report shows.
 const MOST_OF_A_STATE: usize = 200;
 
-fn state_key(state: &str) -> &'static str {
+/// How a certificate stands, as its state is named.
+pub(super) fn state_key(state: &str) -> &'static str {
     match state {
         "to be signed" => "found-certificate-to-be-signed",
         "signed" => "found-certificate-signed",
         "delivered" => "found-certificate-delivered",
         "on hold" => "found-certificate-on-hold",
         "revoked" => "found-certificate-revoked",
+        "expired" => "found-certificate-expired",
         _ => "state-unknown",
     }
 }

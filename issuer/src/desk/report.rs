@@ -219,7 +219,7 @@ impl Sheet {
                 let header: Vec<_> =
                     self.header.iter().map(|name| name.to_uppercase().replace('_', " ")).collect();
                 let header: Vec<_> = header.iter().map(String::as_str).collect();
-                output::table(&header, rows, "There is nothing to report.")
+                output::table(&header, rows, &texts::say("report-nothing", &[]))
             }
             Form::Csv(mut writer) => output::judged(writer.flush()),
             Form::JsonLines => output::judged(std::io::stdout().flush()),

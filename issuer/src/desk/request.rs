@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
+use super::texts;
 use crate::clock::Clock;
 use crate::domain::{CardId, Permission, RequestCommand, RequestId, RequestKind};
 use crate::registry::RequestRecord;
@@ -71,6 +72,29 @@ pub(super) struct RequestView {
     since: Option<String>,
 }
 
+impl RequestView {
+    fn kind_said(&self) -> String {
+        let key = match self.kind {
+            "renewal" => "request-kind-renewal",
+            "replacement" => "request-kind-replacement",
+            _ => "request-kind-revocation",
+        };
+        texts::say(key, &[])
+    }
+
+    fn state_said(&self) -> String {
+        let key = match self.state {
+            "open" => "request-state-open",
+            "approved" => "request-state-approved",
+            "fulfilled" => "request-state-fulfilled",
+            "refused" => "request-state-refused",
+            "withdrawn" => "request-state-withdrawn",
+            _ => "request-state-unknown",
+        };
+        texts::say(key, &[])
+    }
+}
+
 /// Carries it out.
 ///
 /// # Errors
@@ -120,10 +144,12 @@ async fn say(office: &Office, id: RequestId, format: Format) -> Result<Status, F
     let view = view(office, &office.registry.request(id).await?).await?;
     match format {
         Format::Json => output::json(&view)?,
-        Format::Text => output::line(&format!(
-            "Request {} ({} for {}) is {}.",
-            view.number, view.kind, view.holder, view.state
-        ))?,
+        Format::Text => {
+            let (number, kind, state) = (view.number.to_string(), view.kind_said(), view.state_said());
+            let values =
+                [("number", number.as_str()), ("kind", &kind), ("holder", &view.holder), ("state", &state)];
+            output::line(&texts::say("request-said", &values))?;
+        }
     }
     Ok(Status::Done)
 }
@@ -139,18 +165,23 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
             let rows = views.iter().map(|view| {
                 vec![
                     view.number.to_string(),
-                    view.kind.to_owned(),
+                    view.kind_said(),
                     view.holder.clone(),
-                    view.state.to_owned(),
+                    view.state_said(),
                     view.since.clone().unwrap_or_default(),
                     view.why.clone(),
                 ]
             });
-            output::table(
-                &["REQUEST", "FOR", "PERSON", "STATE", "SINCE", "WHY"],
-                rows.collect(),
-                "Nothing waits.",
-            )?;
+            let header = [
+                "request-column-number",
+                "request-column-kind",
+                "batched-column-person",
+                "request-column-state",
+                "found-column-since",
+                "request-column-why",
+            ];
+            let header = header.map(|key| texts::say(key, &[]));
+            output::table(&header, rows.collect(), &texts::say("request-none", &[]))?;
         }
     }
     Ok(Status::Done)

@@ -10,7 +10,7 @@ use super::office::Office;
 use super::output::{self, Format};
 use super::views::{CardView, EventView};
 use super::ways::{self, WayView};
-use super::{texts, which_card};
+use super::{find, texts, which_card};
 use crate::domain::{CardState, Subject};
 
 #[derive(Serialize)]
@@ -85,11 +85,19 @@ fn text(shown: &Shown, state: &CardState) -> Result<(), Failure> {
         output::line(&open.sentence())?;
     }
     let keys = shown.keys.iter().map(|key| {
-        let origin = key.origin.unwrap_or("not recorded").to_owned();
-        vec![key.key.to_owned(), key.serial.clone(), key.state.to_owned(), key.not_after.clone(), origin]
+        let origin = texts::say(origin_key(key.origin), &[]);
+        let state = texts::say(find::state_key(key.state), &[]);
+        vec![key.key.to_owned(), key.serial.clone(), state, key.not_after.clone(), origin]
     });
     if !shown.keys.is_empty() {
-        output::table(&["KEY", "CERTIFICATE", "STATE", "UNTIL", "THE KEY WAS"], keys.collect(), "")?;
+        let header = [
+            "show-column-key",
+            "show-column-certificate",
+            "show-column-state",
+            "show-column-until",
+            "show-column-origin",
+        ];
+        output::table(&header.map(|key| texts::say(key, &[])), keys.collect(), "")?;
     }
     for (undoes, title) in [(false, "show-next"), (true, "show-back")] {
         let ways: Vec<_> = shown.ways.iter().filter(|way| way.undoes == undoes).collect();
@@ -107,8 +115,21 @@ fn text(shown: &Shown, state: &CardState) -> Result<(), Failure> {
         output::line(&texts::say(&format!("undo-{}", texts::key_of(state.name())), &[]))?;
     }
     let rows = shown.history.iter().map(|event| {
-        vec![event.event.to_string(), event.at.clone(), event.kind.replace('-', " "), event.actor.clone()]
+        let what = texts::event(&event.kind);
+        vec![event.event.to_string(), event.at.clone(), what, event.actor.clone()]
     });
     output::line("")?;
-    output::table(&["EVENT", "AT", "WHAT", "BY"], rows.collect(), "")
+    let header = ["show-column-event", "show-column-at", "show-column-what", "show-column-by"];
+    output::table(&header.map(|key| texts::say(key, &[])), rows.collect(), "")
+}
+
+/// Where a key came from, as the registry names it.
+fn origin_key(origin: Option<&str>) -> &'static str {
+    match origin {
+        Some("attested") => "show-origin-attested",
+        Some("attested by an emulated card") => "show-origin-attested-by-an-emulated-card",
+        Some("generated") => "show-origin-generated",
+        Some("injected") => "show-origin-injected",
+        _ => "show-origin-not-recorded",
+    }
 }

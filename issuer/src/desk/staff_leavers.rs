@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
+use super::texts;
 use crate::clock::Clock;
 use crate::domain::{Permission, PersonCommand, RevocationReason};
 
@@ -70,17 +71,21 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
 fn show(leavers: &[Leaver], arguments: &Arguments) -> Result<(), Failure> {
     let rows = leavers.iter().map(|leaver| {
         let since = match (&leaver.left_at, &leaver.employed_until) {
-            (Some(at), _) => format!("left {at}"),
-            (None, Some(day)) => format!("employed until {day}"),
+            (Some(at), _) => texts::say("leaver-left", &[("at", at)]),
+            (None, Some(day)) => texts::say("leaver-until", &[("day", day)]),
             (None, None) => String::new(),
         };
-        let revoked = leaver.revoked.map(|count| format!("{count} certificates revoked")).unwrap_or_default();
+        let count = leaver.revoked.map(|count| count.to_string());
+        let revoked =
+            count.map(|count| texts::say("leaver-revoked", &[("count", &count)])).unwrap_or_default();
         vec![leaver.name.clone(), leaver.mail.clone(), since, revoked]
     });
-    output::table(&["NAME", "MAIL", "SINCE", ""], rows.collect(), "Nobody who left has a card.")?;
+    let header = ["found-column-name", "found-column-mail", "found-column-since"];
+    let [name, mail, since] = header.map(|key| texts::say(key, &[]));
+    output::table(&[name, mail, since, String::new()], rows.collect(), &texts::say("leaver-none", &[]))?;
     match (leavers.is_empty(), arguments.revoke) {
         (true, _) => Ok(()),
-        (false, true) => output::line("Make it known with: issuer publish --to DIR"),
-        (false, false) => output::line("Revoke what they have with: issuer staff leavers --revoke"),
+        (false, true) => output::line(&texts::say("leaver-publish", &[])),
+        (false, false) => output::line(&texts::say("leaver-revoke", &[])),
     }
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
-use super::output;
+use super::{output, texts};
 
 /// A folder that becomes another when it is whole; dropped before, it goes.
 pub(super) struct UnfinishedFolder {
@@ -131,10 +131,8 @@ fn remove_left_behind(folder: &Path, prefix: &str) {
     for name in names.filter(|name| name.strip_prefix(prefix).is_some_and(is_random)) {
         let path = folder.join(name);
         if remove_unheld(&path).unwrap_or(false) {
-            output::progress(&format!(
-                "{} was left by a run that was killed, and is removed",
-                path.display()
-            ));
+            let left = path.display().to_string();
+            output::progress(&texts::say("unfinished-left", &[("path", &left)]));
         }
     }
 }

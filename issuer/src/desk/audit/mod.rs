@@ -24,6 +24,7 @@ use self::witness::{Added, State};
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
+use super::texts;
 use crate::domain::checkpoint::witness::{FoundLog, OwnWord, compare};
 use crate::domain::{AuthorityName, Permission, SignedCheckpoint};
 use crate::registry::RegistryError;
@@ -156,8 +157,9 @@ fn add(
     let added = match witness::append(path, newest) {
         // That of config.toml was compared; whoever looks need not be able to write it.
         Err(error) if !is_named => {
-            let file = path.display();
-            output::progress(&format!("warning: the witness file {file} cannot be written ({error})"));
+            let values = [("file", path.display().to_string()), ("why", error.to_string())];
+            let values = values.each_ref().map(|(key, value)| (*key, value.as_str()));
+            output::progress(&texts::say("audited-unwritable", &values));
             return Ok(());
         }
         added => added.map_err(|error| Failure::file(path, &error))?,

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::super::failure::Failure;
 use super::super::output::{self, Format};
+use super::super::texts;
 use super::new_witness::Anew;
 use crate::registry::Difference;
 
@@ -80,46 +81,41 @@ impl Verdict {
             return output::json(self);
         }
         if self.new_key {
-            output::progress(&format!(
-                "note: the newest checkpoint is signed by the key {}, which the witness has not seen before",
-                self.audit_key.as_deref().unwrap_or_default()
-            ));
+            let key = self.audit_key.as_deref().unwrap_or_default();
+            output::progress(&texts::say("audited-new-key", &[("key", key)]));
         }
         if let Some(untold @ 1..) = self.untold_rows {
-            output::progress(&format!(
-                "note: {untold} rows were written by an earlier version, whose log says less of them; what it says was compared"
-            ));
+            output::progress(&texts::say("audited-untold", &[("rows", &untold.to_string())]));
         }
         for anew in &self.witness_begun_anew {
-            output::progress(&format!("note: {anew}"));
+            output::progress(&texts::say("audited-anew", &[("what", &anew.to_string())]));
         }
         for path in &self.witnesses_torn {
-            output::progress(&format!(
-                "note: the last checkpoint in the witness file {path} is torn; those before it were compared"
-            ));
+            output::progress(&texts::say("audited-torn", &[("file", path)]));
         }
         for finding in &self.findings {
-            output::line(&format!("NOT WHOLE: {}.", finding.message))?;
+            let what = texts::explained(finding.code, &finding.message);
+            output::line(&texts::say("audited-not-whole", &[("what", &what)]))?;
         }
         if !self.whole {
-            return output::line(
-                "Keep the registry as it is; compare it with a backup, and with what others kept of the log.",
-            );
+            return output::line(&texts::say("audited-keep", &[]));
         }
-        let witnessed = match self.witnessed {
-            0 => String::new(),
-            1 => " It agrees with what was seen of it once.".to_owned(),
-            count => format!(" It agrees with what was seen of it {count} times."),
-        };
-        output::line(&format!(
-            "The log is whole: {} events, {} rows agree with them. Its end is {}.{witnessed}",
-            self.events.unwrap_or_default(),
-            self.rows.unwrap_or_default(),
-            self.hash.clone().unwrap_or_default(),
-        ))?;
+        output::line(&self.whole_in_words())?;
         for path in &self.witnesses_begun {
-            output::line(&format!("{path}: nothing was compared: the witness begins now."))?;
+            output::line(&texts::say("audited-begins", &[("file", path)]))?;
         }
         Ok(())
+    }
+
+    fn whole_in_words(&self) -> String {
+        let (events, rows) =
+            (self.events.unwrap_or_default().to_string(), self.rows.unwrap_or_default().to_string());
+        let hash = self.hash.as_deref().unwrap_or_default();
+        let whole = texts::say("audited-whole", &[("events", &events), ("rows", &rows), ("hash", hash)]);
+        match self.witnessed {
+            0 => whole,
+            1 => format!("{whole} {}", texts::say("audited-seen-once", &[])),
+            count => format!("{whole} {}", texts::say("audited-seen", &[("count", &count.to_string())])),
+        }
     }
 }

@@ -16,8 +16,7 @@ pub struct Reason {
 
 impl From<Failure> for Reason {
     fn from(failure: Failure) -> Self {
-        let Failure { code, message, said, .. } = failure;
-        let said = said.unwrap_or_else(|| texts::explained(code, &message)).replace('\n', " ");
-        Self { code, message, said }
+        let said = texts::explained_failure(&failure);
+        Self { code: failure.code, message: failure.message, said }
     }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
-use super::which_card;
+use super::{texts, which_card};
 use crate::clock::Clock;
 use crate::config::write_new;
 use crate::domain::CardState;
@@ -74,15 +74,13 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
         Format::Json => output::json(&summary)?,
         Format::Text => {
             for error in &summary.errors {
-                output::progress(&format!("{}: {}", error.file, error.message));
+                let why = texts::explained(error.code, &error.message);
+                output::progress(&format!("{}: {why}", error.file));
             }
             output::line(&match summary.letters.as_slice() {
-                [] => "No letter was written.".to_owned(),
-                [one] => format!("{one}: print it, hand it over apart from the card, and delete it."),
-                many => format!(
-                    "{} letters: print them, hand them over apart from the cards, and delete them.",
-                    many.len()
-                ),
+                [] => texts::say("letter-none", &[]),
+                [one] => texts::say("letter-one", &[("file", one)]),
+                many => texts::say("letter-several", &[("count", &many.len().to_string())]),
             })?;
         }
     }

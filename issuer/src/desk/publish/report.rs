@@ -50,10 +50,8 @@ impl DueReport {
     }
 
     pub(super) fn sentence(&self) -> String {
-        let Self { authority, since, remedy } = self;
-        format!(
-            "the CRLs of the authority {authority} do not say what was revoked, held or released since {since}; {remedy}"
-        )
+        let values = [("authority", self.authority), ("since", &self.since), ("remedy", self.remedy)];
+        texts::say("published-due", &values)
     }
 }
 
@@ -72,19 +70,30 @@ pub(super) struct TargetReport {
     pub(super) removed: usize,
     /// What could not be done, and why; of a target that is done, what was found damaged and is replaced.
     pub(super) troubles: Vec<String>,
+    /// The trouble of a target that failed, for whoever works there.
+    #[serde(skip)]
+    pub(super) said: Option<String>,
     #[serde(skip)]
     pub(super) unit: &'static str,
 }
 
 impl TargetReport {
     pub(super) fn failed(target: &Target, failure: &Failure) -> Self {
-        Self { state: "failed", troubles: vec![failure.message.clone()], ..Self::empty(target) }
+        Self {
+            state: "failed",
+            troubles: vec![failure.message.clone()],
+            said: Some(texts::explained_failure(failure)),
+            ..Self::empty(target)
+        }
     }
 
     pub(super) fn later(target: &Target, retry_at: Timestamp) -> Self {
         let trouble = target.record.trouble.as_deref().unwrap_or_default();
+        let values = [("at", retry_at.to_string()), ("why", trouble.to_owned())];
+        let said =
+            texts::say("published-later", &values.each_ref().map(|(key, value)| (*key, value.as_str())));
         let trouble = format!("tried again after {retry_at}: {trouble}");
-        Self { state: "later", troubles: vec![trouble], ..Self::empty(target) }
+        Self { state: "later", troubles: vec![trouble], said: Some(said), ..Self::empty(target) }
     }
 
     pub(super) fn empty(target: &Target) -> Self {
@@ -96,6 +105,7 @@ impl TargetReport {
             unchanged: 0,
             removed: 0,
             troubles: Vec::new(),
+            said: None,
             unit: "published-files",
         }
     }
@@ -122,15 +132,19 @@ impl<'a> Summary<'a> {
         for warning in self.warnings {
             output::progress(&texts::say("published-warning", &[("warning", warning)]));
         }
-        for Unsigned { what, trouble, .. } in self.unsigned {
-            output::progress(&format!("{what} were not signed: {trouble}"));
+        for unsigned in self.unsigned {
+            output::progress(&unsigned.sentence());
         }
         for due in &self.crls_due {
             output::progress(&due.sentence());
         }
         let revoked: usize = self.crls.iter().map(|crl| crl.revoked).sum();
         for report in &self.targets {
-            for trouble in &report.troubles {
+            let troubles = report.said.as_slice().iter().chain(match report.said {
+                Some(_) => &[][..],
+                None => &report.troubles,
+            });
+            for trouble in troubles {
                 output::progress(&format!("{}: {trouble}", report.target));
             }
             if !matches!(report.state, "failed" | "later") {

@@ -10,6 +10,7 @@ use super::super::ca::elsewhere::is_elsewhere;
 use super::super::failure::Failure;
 use super::super::ocsp::prepared::Preparation;
 use super::super::office::Office;
+use super::super::texts;
 use super::revocation_lists::{CrlSummary, Extent, NewLists, Signing};
 use crate::ca::crl::view::CrlView;
 use crate::ca::profile::status_services::OcspService;
@@ -113,6 +114,38 @@ pub(super) struct Unsigned {
     /// The subjectKeyIdentifier of the authority whose CRLs these are.
     #[serde(skip)]
     pub(super) lists_of: Option<Vec<u8>>,
+    /// Both for whoever works there.
+    #[serde(skip)]
+    said: String,
+}
+
+impl Unsigned {
+    /// What is missing and why, for whoever works there.
+    pub(super) fn sentence(&self) -> String {
+        self.said.clone()
+    }
+
+    fn crls(name: AuthorityName, failure: &Failure, key: Vec<u8>) -> Self {
+        Self {
+            what: format!("the CRLs of the authority {name}"),
+            trouble: failure.message.clone(),
+            lists_of: Some(key),
+            said: in_words("published-unsigned-crls", name, failure),
+        }
+    }
+
+    fn answers(name: AuthorityName, failure: &Failure) -> Self {
+        Self {
+            what: format!("the OCSP answers of the authority {name}"),
+            trouble: failure.message.clone(),
+            lists_of: None,
+            said: in_words("published-unsigned-ocsp", name, failure),
+        }
+    }
+}
+
+fn in_words(key: &str, name: AuthorityName, failure: &Failure) -> String {
+    texts::say(key, &[("authority", name.as_str()), ("why", &texts::explained_failure(failure))])
 }
 
 /// Signs CRLs and OCSP answers. What is signed is compared with the registry and with what was signed before, and kept only
@@ -173,11 +206,8 @@ impl SigningRun<'_> {
             Err(failure) if is_of_registry(&failure) => return Err(failure),
             Err(failure) => {
                 self.refused.push(place);
-                self.news.unsigned.push(Unsigned {
-                    what: format!("the CRLs of the authority {}", own.name),
-                    trouble: failure.message.clone(),
-                    lists_of: Some(certificate.subject_key_identifier().to_vec()),
-                });
+                let key = certificate.subject_key_identifier().to_vec();
+                self.news.unsigned.push(Unsigned::crls(own.name, &failure, key));
                 self.first.get_or_insert(failure);
             }
         }
@@ -228,11 +258,7 @@ async fn answers(
                 news.answers.insert(key, made);
             }
             Err(failure) if is_of_registry(&failure) => return Err(failure),
-            Err(failure) => news.unsigned.push(Unsigned {
-                what: format!("the OCSP answers of the authority {}", own.name),
-                trouble: failure.message,
-                lists_of: None,
-            }),
+            Err(failure) => news.unsigned.push(Unsigned::answers(own.name, &failure)),
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::super::failure::{Failure, Status};
 use super::super::office::{Office, read_file};
 use super::super::output::{self, Format};
+use super::super::texts;
 use super::report::DueReport;
 use super::{Arguments, refuse_home};
 use crate::clock::Clock;
@@ -83,6 +84,22 @@ struct Line {
     crls_due: Vec<DueReport>,
 }
 
+impl Line {
+    fn tell(&self) -> Result<(), Failure> {
+        let never = texts::say("published-never", &[]);
+        let (reached, count) = (self.reached_at.as_ref().unwrap_or(&never), self.waiting.to_string());
+        let values = [("target", self.target.as_str()), ("at", reached), ("count", &count)];
+        output::line(&texts::say("published-up-to-date", &values))?;
+        if let Some(trouble) = &self.trouble {
+            let next_run = texts::say("published-next-run", &[]);
+            let (again, count) = (self.retry_at.as_ref().unwrap_or(&next_run), self.failures.to_string());
+            let values = [("count", count.as_str()), ("at", again), ("why", trouble)];
+            output::line(&format!("  {}", texts::say("published-failed", &values)))?;
+        }
+        self.troubles.iter().try_for_each(|trouble| output::line(&format!("  {trouble}")))
+    }
+}
+
 /// `issuer target`.
 ///
 /// # Errors
@@ -94,7 +111,7 @@ pub async fn run(office: &Office, command: &Command, format: Format) -> Result<S
             let known = [place.clone(), absolute(Path::new(place))?.display().to_string()];
             for place in known {
                 if office.registry.forget_target(&place, office.clock.now()).await? {
-                    output::line(&format!("Nothing is published in {place} any more; what is there stays."))?;
+                    output::line(&texts::say("published-forgotten", &[("place", &place)]))?;
                     return Ok(Status::Done);
                 }
             }
@@ -125,18 +142,10 @@ async fn list(office: &Office, format: Format) -> Result<Status, Failure> {
         return Ok(Status::Done);
     }
     if lines.is_empty() {
-        output::line("Nothing is published anywhere yet; begin with: issuer publish --to DIR")?;
+        output::line(&texts::say("published-nowhere", &[]))?;
     }
     for line in &lines {
-        let reached = line.reached_at.as_deref().unwrap_or("never");
-        output::line(&format!("{}: up to date {reached}, {} waiting", line.target, line.waiting))?;
-        if let Some(trouble) = &line.trouble {
-            let again = line.retry_at.as_deref().unwrap_or("the next run");
-            output::line(&format!("  failed {} times, again at {again}: {trouble}", line.failures))?;
-        }
-        for trouble in &line.troubles {
-            output::line(&format!("  {trouble}"))?;
-        }
+        line.tell()?;
     }
     for due in &due {
         output::line(&due.sentence())?;

@@ -6,6 +6,7 @@ use std::fs::File;
 use super::super::failure::Failure;
 use super::super::office::Office;
 use super::super::output;
+use super::super::texts;
 use crate::config::Home;
 use crate::registry::PublicationTurn;
 
@@ -20,7 +21,7 @@ pub(super) struct Turn {
 /// # Errors
 /// The file in the home cannot be made, or the registry.
 pub(super) async fn wait(office: &Office) -> Result<Turn, Failure> {
-    let waits = || output::progress("Another publication is under way; this one waits for its turn.");
+    let waits = || output::progress(&texts::say("published-turn", &[]));
     let file = of_home(&office.home, waits)?;
     Ok(Turn { _file: file, _registry: office.registry.publication_turn(waits).await? })
 }

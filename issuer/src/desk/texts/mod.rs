@@ -59,6 +59,12 @@ pub fn explained(code: &str, message: &str) -> String {
     }
 }
 
+/// A failure in one line, in the language that was chosen: what else there is to be told stands around it.
+pub fn explained_failure(failure: &Failure) -> String {
+    let said = failure.said.clone().unwrap_or_else(|| explained(failure.code, &failure.message));
+    said.replace('\n', " ")
+}
+
 /// A message in the language that was chosen, if that is not English; what English says is said where it is known.
 pub fn translated(key: &str, values: &[(&str, &str)]) -> Option<String> {
     let texts = of(Format::Text);
@@ -68,6 +74,12 @@ pub fn translated(key: &str, values: &[(&str, &str)]) -> Option<String> {
 /// The name of a card's state, as the domain has it.
 pub fn state(name: &str) -> String {
     of(Format::Text).state(name)
+}
+
+/// What kind of event it is, in words.
+pub fn event(kind: &str) -> String {
+    let (texts, key) = (of(Format::Text), format!("event-{kind}"));
+    if texts.has(&key) { texts.say(&key, &[]) } else { kind.replace('-', " ") }
 }
 
 /// The state of a card that somebody calls so, in any language: `on hold`, `On-Hold`, `已冻结`.

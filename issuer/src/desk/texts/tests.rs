@@ -49,7 +49,8 @@ fn every_message_is_in_both_languages_with_the_same_placeables() {
     let mut chinese = messages(Language::Chinese);
     // What went wrong is said in English by whoever knows it; other languages have a sentence for each kind, and the whole of
     // what is met most. What help says in English stands beside the commands.
-    let is_own = |key: &str| ["failure-", "failed-", "help-"].iter().any(|family| key.starts_with(family));
+    let is_own =
+        |key: &str| ["failure-", "failed-", "help-", "event-"].iter().any(|family| key.starts_with(family));
     chinese.retain(|key, _| !is_own(key));
     assert_eq!(english, chinese);
     assert!(english.len() > 80);
@@ -89,6 +90,9 @@ fn every_message_is_said_somewhere_and_every_key_there_is_a_message() {
         "batched-",
         "import-",
         "published-",
+        "audited-",
+        "leaver-",
+        "letter-",
     ];
     for key in quoted.iter().filter(|key| families.iter().any(|family| key.starts_with(family))) {
         assert!(english.contains_key(key), "{key} is no message");
