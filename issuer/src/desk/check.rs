@@ -88,8 +88,8 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
         None => None,
     };
     let now = office.clock.now();
-    let due = office.registry.expiring_cards(now).await?;
-    let ended = due.iter().find(|due| due.card == agreement.record.id && !due.has_left);
+    let due = office.registry.expiring_card(agreement.record.id, now).await?;
+    let ended = due.filter(|due| !due.has_left);
     show(&agreement, holder, ended.map(|due| due.not_after), &arguments.card.to_string(), format)?;
     Ok(if agreement.holds() { Status::Done } else { Status::NotTrusted })
 }

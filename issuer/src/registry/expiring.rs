@@ -1,7 +1,8 @@
 //! What ends soon.
 
 use jiff::Timestamp;
-use sqlx::Row;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::database::Registry;
 use super::error::RegistryError;
@@ -30,32 +31,25 @@ impl Registry {
     /// # Errors
     /// The database, or [`RegistryError::Damaged`].
     pub async fn expiring_cards(&self, until: Timestamp) -> Result<Vec<Expiring>, RegistryError> {
-        let rows = sqlx::query(
-            "SELECT certificates.holder AS holder, cards.id AS card, min(not_after) AS not_after, min(requests.id) AS renewal, \
-             max(people.left_at) AS left_at \
-             FROM certificates JOIN cards ON cards.id = certificates.card AND cards.live = 1 \
-             JOIN people ON people.id = certificates.holder \
-             LEFT JOIN requests ON requests.holder = certificates.holder AND requests.pending = 1 AND requests.kind = 'renewal' \
-             WHERE not_after <= $1 AND certificates.state IN ('signed', 'delivered', 'on hold') \
-             AND NOT EXISTS (SELECT 1 FROM certificates newer WHERE newer.card = certificates.card \
-                 AND newer.card_key = certificates.card_key AND newer.attempt = certificates.attempt \
-                 AND newer.not_after > certificates.not_after AND newer.state IN ('delivered', 'on hold')) \
-             GROUP BY certificates.holder, cards.id ORDER BY min(not_after), cards.id",
-        )
-        .bind(time_text(until))
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Expiring {
-                    has_left: row.try_get::<Option<String>, _>("left_at")?.is_some(),
-                    holder: CardholderId(row.try_get("holder")?),
-                    card: CardId(row.try_get("card")?),
-                    not_after: rows::time(row, "not_after")?,
-                    renewal: row.try_get::<Option<i64>, _>("renewal")?.map(RequestId),
-                })
-            })
-            .collect()
+        let statement =
+            format!("{EXPIRING} GROUP BY certificates.holder, cards.id ORDER BY min(not_after), cards.id");
+        let query = sqlx::query(AssertSqlSafe(statement)).bind(time_text(until));
+        query.fetch_all(&self.pool).await?.iter().map(expiring).collect()
+    }
+
+    /// The same of one card, whatever else the registry holds; `None` where nothing of it ends by then.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn expiring_card(
+        &self,
+        card: CardId,
+        until: Timestamp,
+    ) -> Result<Option<Expiring>, RegistryError> {
+        let statement =
+            format!("{EXPIRING} AND certificates.card = $2 GROUP BY certificates.holder, cards.id");
+        let query = sqlx::query(AssertSqlSafe(statement)).bind(time_text(until)).bind(card.0);
+        query.fetch_optional(&self.pool).await?.as_ref().map(expiring).transpose()
     }
 
     /// Certificates of servers, services and authorities that end between two times; of those that ended before `now` the
@@ -84,4 +78,25 @@ impl Registry {
         .await?;
         rows.iter().map(rows::certificate).collect()
     }
+}
+
+/// Certificates of cards in use that end by `$1` and have no newer one.
+const EXPIRING: &str = "SELECT certificates.holder AS holder, cards.id AS card, min(not_after) AS not_after, min(requests.id) AS renewal, \
+    max(people.left_at) AS left_at \
+    FROM certificates JOIN cards ON cards.id = certificates.card AND cards.live = 1 \
+    JOIN people ON people.id = certificates.holder \
+    LEFT JOIN requests ON requests.holder = certificates.holder AND requests.pending = 1 AND requests.kind = 'renewal' \
+    WHERE not_after <= $1 AND certificates.state IN ('signed', 'delivered', 'on hold') \
+    AND NOT EXISTS (SELECT 1 FROM certificates newer WHERE newer.card = certificates.card \
+        AND newer.card_key = certificates.card_key AND newer.attempt = certificates.attempt \
+        AND newer.not_after > certificates.not_after AND newer.state IN ('delivered', 'on hold'))";
+
+fn expiring(row: &AnyRow) -> Result<Expiring, RegistryError> {
+    Ok(Expiring {
+        has_left: row.try_get::<Option<String>, _>("left_at")?.is_some(),
+        holder: CardholderId(row.try_get("holder")?),
+        card: CardId(row.try_get("card")?),
+        not_after: rows::time(row, "not_after")?,
+        renewal: row.try_get::<Option<i64>, _>("renewal")?.map(RequestId),
+    })
 }

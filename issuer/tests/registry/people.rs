@@ -100,6 +100,14 @@ async fn what_ends_soon_is_listed(place: &Place) {
         (alice, card, at(1000), None)
     );
     assert_eq!(registry.expiring_cards(at(2000)).await.unwrap(), soon, "what has ended is due all the more");
+    let (_, other) = with_card(&registry, "Bob", 5).await;
+    for (one, found) in [(card, Some(soon[0])), (issuer::domain::CardId(other.0 + 1), None)] {
+        assert_eq!(registry.expiring_card(one, at(1000)).await.unwrap(), found, "of one card alone");
+    }
+    assert_eq!(registry.expiring_card(other, at(1000)).await.unwrap().unwrap().card, other);
+    assert_eq!(registry.expiring_card(card, at(999)).await.unwrap(), None);
     registry.command_card(card, issuer::domain::CardCommand::ReportDamage, at(5)).await.unwrap();
-    assert_eq!(registry.expiring_cards(at(1000)).await.unwrap(), [], "nobody uses it any more");
+    assert_eq!(registry.expiring_card(card, at(1000)).await.unwrap(), None, "nobody uses it any more");
+    let left = registry.expiring_cards(at(1000)).await.unwrap();
+    assert_eq!(left.iter().map(|due| due.card).collect::<Vec<_>>(), [other]);
 }
