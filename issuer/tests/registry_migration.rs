@@ -216,3 +216,42 @@ async fn a_registry_without_a_life_cycle_gets_one_with_its_log() {
     let again = Registry::open(&url, Actor::unrecorded()).await.unwrap();
     assert_eq!(again.verify_log().await.unwrap().end.sequence, 16);
 }
+
+/// Tables of before rows of two certificates lay apart from the tree: where each key came from is kept.
+#[tokio::test]
+async fn where_keys_came_from_is_kept_in_less_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/registry/migrations/sqlite");
+    let files =
+        std::fs::read_dir(source).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let before: Vec<_> = files.filter(|file| file.as_str() < "0030").collect();
+    let before: Vec<_> = before.iter().map(String::as_str).collect();
+    let (url, pool) = with_tables(&directory, &before).await;
+    for statement in [
+        "INSERT INTO registry (only_row, emulated_cards, created_at) VALUES (1, 'refused', '2027-01-15T08:00:00Z')",
+        "INSERT INTO cards (vendor_serial, secrets_version) VALUES (11, 1)",
+        "INSERT INTO key_origins (public_key, card, card_key, origin, statement, issuer, root, at) \
+         SELECT randomblob(32), 1, '9A', 'attested', zeroblob(500), zeroblob(600), x'07', '2027-01-15T08:00:00Z' \
+         FROM (WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 400) SELECT n FROM many)",
+        "INSERT INTO key_origins (public_key, card, card_key, origin, at) \
+         VALUES (zeroblob(32), 1, '9C', 'generated', '2027-01-15T08:00:00Z')",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    let pages = async |pool: &SqlitePool| {
+        sqlx::raw_sql("VACUUM").execute(pool).await.unwrap();
+        sqlx::query_scalar::<_, i64>("PRAGMA page_count").fetch_one(pool).await.unwrap()
+    };
+    let large = pages(&pool).await;
+    pool.close().await;
+    let registry = Registry::open(&url, Actor::unrecorded()).await.unwrap();
+    let kept = registry.key_origin(&[0; 32]).await.unwrap();
+    assert_eq!(kept.map(|origin| origin.as_str()), Some("generated"));
+    registry.close().await;
+    let RegistryUrl::Sqlite(path) = &url else { panic!("{url}") };
+    let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(path)).await.unwrap();
+    let attested = "SELECT count(*) FROM key_origins WHERE origin = 'attested' AND length(statement) = 500 AND root = x'07'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(attested).fetch_one(&pool).await.unwrap(), 400);
+    let small = pages(&pool).await;
+    assert!(small < large / 2, "{small} pages of {large}");
+}
