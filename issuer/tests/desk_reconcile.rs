@@ -107,8 +107,12 @@ fn every_bad_row_is_named_and_the_others_go_in() {
             ["row 7", "mail", "malformed"],
         ]
     );
-    // Whom row 4 is about is not known: perhaps it is Bob, who then has not left.
-    assert_eq!((&done["added"], &done["left"]), (&1.into(), &0.into()));
+    // Each row names somebody else than Bob.
+    assert_eq!((&done["added"], &done["left"]), (&1.into(), &1.into()));
+    // Whom this is about is not known: perhaps it is Dora, who then has not left.
+    let (_, done, _) =
+        import(&desk, "name,mail,id\nAlice Ng,alice@example.org,1001\nD,d o r a,\n", &["--apply"]);
+    assert_eq!(done["left"], 0);
 }
 
 mod directory {
@@ -129,7 +133,9 @@ mod directory {
         dn: uid=alice,dc=example,dc=org\nobjectClass: inetOrgPerson\nuid: alice\nsn: Ng\ncn: Alice Ng\nmail: alice@example.org\nemployeeNumber: 1001\n\n\
         dn: uid=wang,dc=example,dc=org\nobjectClass: inetOrgPerson\nuid: wang\nsn:: 546L\ncn:: 546L5bCP5piO\nmail: wang@example.org\nemployeeNumber: 1002\n\n\
         dn: uid=eve,dc=example,dc=org\nobjectClass: inetOrgPerson\nuid: eve\nsn: Roy\ncn: Eve Roy\nmail: eve@elsewhere.example\n\n\
-        dn: uid=robot,dc=example,dc=org\nobjectClass: inetOrgPerson\nuid: robot\nsn: Robot\ncn: Robot\n\n";
+        dn: uid=robot,dc=example,dc=org\nobjectClass: inetOrgPerson\nuid: robot\nsn: Robot\ncn: Robot\n\n\
+        dn: ou=branches,dc=example,dc=org\nobjectClass: organizationalUnit\nou: branches\n\n\
+        dn: ou=far,ou=branches,dc=example,dc=org\nobjectClass: referral\nobjectClass: extensibleObject\nou: far\nref: ldap://far.example.org/ou=far,dc=example,dc=org\n\n";
 
     impl Slapd {
         fn start() -> Self {
@@ -180,7 +186,8 @@ mod directory {
     fn a_directory_is_a_list_like_any_other() {
         let desk = Desk::new();
         let server = Slapd::start();
-        let url = format!("ldap://127.0.0.1:{}/dc=example,dc=org", server.port);
+        let place = format!("ldap://127.0.0.1:{}/dc=example,dc=org", server.port);
+        let url = format!("{place}?cn,mail,employeeNumber?one");
         std::fs::write(desk.path("bind"), "secret\n").unwrap();
         std::fs::write(desk.path("wrong"), "guess\n").unwrap();
         let login = ["--bind-dn", "cn=reader,dc=example,dc=org", "--bind-password-file"];
@@ -199,11 +206,11 @@ mod directory {
         preview.expect(3);
         let preview: Value = serde_json::from_str(&preview.stdout).unwrap();
         assert_eq!(names(&preview["joiners"]), ["王小明"]);
-        assert_eq!((&preview["unchanged"], names(&preview["leavers"])), (&1.into(), vec![] as Vec<&str>));
+        assert_eq!((&preview["unchanged"], names(&preview["leavers"])), (&1.into(), vec!["Bob Ruiz"]));
         assert_eq!(preview["errors"][0]["place"], "uid=eve,dc=example,dc=org");
         assert_eq!(preview["errors"][0]["code"], "foreign-domain");
 
-        let filtered = format!("{url}?cn,mail,employeeNumber?sub?(employeeNumber=*)");
+        let filtered = format!("{url}?(employeeNumber=*)");
         let mut all = vec!["--json", "staff", "import", &filtered, "--apply"];
         all.extend(login);
         all.push("bind");
@@ -211,6 +218,35 @@ mod directory {
         done.expect(0);
         let done: Value = serde_json::from_str(&done.stdout).unwrap();
         assert_eq!((&done["added"], &done["left"]), (&1.into(), &1.into()), "Bob is in no entry");
+    }
+
+    /// What is nobody of ours is named, and keeps nobody from leaving; what the server did not answer does.
+    #[test]
+    fn entries_of_others_hide_nobody_who_left_and_a_part_that_is_elsewhere_may() {
+        let desk = Desk::new();
+        let server = Slapd::start();
+        let place = format!("ldap://127.0.0.1:{}/dc=example,dc=org", server.port);
+        std::fs::write(desk.path("bind"), "secret\n").unwrap();
+        let preview = |scope: &str, more: &str| {
+            let url = format!("{place}?cn,mail,employeeNumber?{scope}?(|(objectClass=person){more})");
+            let login = ["--bind-dn", "cn=reader,dc=example,dc=org", "--bind-password-file", "bind"];
+            let run = desk.issuer(&[&["--json", "staff", "import", &url, "--preview"][..], &login].concat());
+            run.expect(3);
+            let preview: Value = serde_json::from_str(&run.stdout).unwrap();
+            let places = preview["errors"].as_array().unwrap().iter();
+            let places: Vec<_> = places.map(|bad| bad["place"].as_str().unwrap().to_owned()).collect();
+            (names(&preview["leavers"]).join(", "), places)
+        };
+        let (left, named) = preview("one", "");
+        assert_eq!(left, "Bob Ruiz");
+        assert_eq!(named, ["uid=eve,dc=example,dc=org", "uid=robot,dc=example,dc=org"]);
+        let (left, named) = preview("sub", "");
+        assert_eq!(left, "", "Bob may be where the rest is");
+        assert!(named.iter().any(|place| place.starts_with("ldap://far.example.org/")), "{named:?}");
+        // Something without a name may be anybody.
+        let (left, named) = preview("one", "(ou=branches)");
+        assert_eq!(left, "");
+        assert!(named.contains(&"ou=branches,dc=example,dc=org".to_owned()), "{named:?}");
     }
 
     #[test]

@@ -39,6 +39,13 @@ struct Entry {
     values: [Option<String>; 3],
 }
 
+/// What a directory answered.
+struct Found {
+    entries: Vec<Entry>,
+    /// Where it has entries that are not among them (continuation references, RFC 4511 section 4.5.3).
+    elsewhere: Vec<String>,
+}
+
 const PAGE: i32 = 500;
 
 impl Source {
@@ -91,10 +98,14 @@ pub async fn read(
     let server = Server { url: source.url.clone(), protection: protection(source.url.scheme(), ca_file)? };
     let login = login.opened(&server)?;
     let (wanted, place) = (source.clone(), server.name());
-    let entries = ldap_client::ask(server, login, async move |mut ldap| search(&mut ldap, &wanted).await);
-    let entries = entries.map_err(|trouble| failure(&trouble, &place))?;
+    let found = ldap_client::ask(server, login, async move |mut ldap| search(&mut ldap, &wanted).await);
+    let found = found.map_err(|trouble| failure(&trouble, &place))?;
     let mut list = StaffList::default();
-    for entry in &entries {
+    for elsewhere in found.elsewhere {
+        let message = "the directory has a part of its people there, and that is not read; name a directory that has all, or a filter that leaves it out".to_owned();
+        list.add_unreadable(elsewhere, message);
+    }
+    for entry in &found.entries {
         let [name, mail, id] = &entry.values;
         let fields = Fields { name: name.as_deref(), mail: mail.as_deref(), id: id.as_deref(), until: None };
         list.add(entry.distinguished_name.clone(), fields, config);
@@ -165,7 +176,7 @@ pub(super) fn code(trouble: &LdapTrouble) -> &'static str {
     }
 }
 
-async fn search(ldap: &mut Ldap, source: &Source) -> Result<Vec<Entry>, LdapTrouble> {
+async fn search(ldap: &mut Ldap, source: &Source) -> Result<Found, LdapTrouble> {
     let attributes: Vec<&str> = source.attributes.iter().map(String::as_str).collect();
     let adapters: Vec<Box<dyn Adapter<_, _>>> =
         vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
@@ -182,8 +193,10 @@ async fn search(ldap: &mut Ldap, source: &Source) -> Result<Vec<Entry>, LdapTrou
         let values = source.attributes.each_ref().map(value);
         entries.push(Entry { distinguished_name: entry.dn.clone(), values });
     }
-    stream.finish().await.success().map_err(|error| said(&error))?;
-    Ok(entries)
+    let ended = stream.finish().await;
+    let elsewhere = ended.refs.clone();
+    ended.success().map_err(|error| said(&error))?;
+    Ok(Found { entries, elsewhere })
 }
 
 #[cfg(test)]

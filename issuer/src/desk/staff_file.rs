@@ -94,7 +94,8 @@ impl StaffList {
             Err(BadField { field, code, message }) => {
                 self.errors.push(BadRow::new(place, field, code, message));
                 let text = |field: Option<&str>| field.filter(|text| !text.is_empty()).map(str::to_owned);
-                self.traces.push(Trace { mail: text(fields.mail), staff_id: text(fields.id) });
+                let (name, mail, staff_id) = (text(fields.name), text(fields.mail), text(fields.id));
+                self.traces.push(Trace { name, mail, staff_id });
             }
         }
     }

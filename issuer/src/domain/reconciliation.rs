@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use unicode_security::confusable_detection::skeleton;
 
-use super::cardholder::{Cardholder, CardholderId, NewCardholder};
+use super::cardholder::{Cardholder, CardholderId, MailAddress, Name, NewCardholder, StaffId};
 use super::unicode::search_key;
 
 /// One understood row of a list.
@@ -22,6 +22,8 @@ pub struct ListedPerson {
 /// What a row that was not understood still says of whom it is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
+    /// What stands in the field of the name.
+    pub name: Option<String>,
     /// What stands in the field of the mail address.
     pub mail: Option<String>,
     /// What stands in the field of the identifier.
@@ -76,7 +78,7 @@ pub struct Difference {
     pub conflicts: Vec<Conflict>,
     /// How many are known just so.
     pub unchanged: usize,
-    /// Rows that name nobody recognisable: while there are any, nobody is taken to have left.
+    /// Rows that may be about anybody: while there are any, nobody is taken to have left.
     pub unattributed: usize,
 }
 
@@ -118,16 +120,30 @@ pub fn reconcile(
         }
     }
     for trace in not_understood {
-        match index.trace(trace) {
-            Some(known) => drop(seen.insert(known)),
-            None => difference.unattributed = difference.unattributed.saturating_add(1),
+        let meant = index.trace(trace);
+        if meant.is_empty() && !trace.names_somebody_else() {
+            difference.unattributed = difference.unattributed.saturating_add(1);
         }
+        seen.extend(meant);
     }
     if coverage == Coverage::Everybody && difference.unattributed == 0 {
         let missing = known.iter().filter(|person| person.left.is_none() && !seen.contains(&person.id));
         difference.leavers = missing.cloned().collect();
     }
     difference
+}
+
+impl Trace {
+    /// Whether it names somebody who is nobody known, once it was looked for: by a mail address that is one, or, where there
+    /// is none, by a name. A slip in the address or identifier may be anybody's.
+    fn names_somebody_else(&self) -> bool {
+        let is_id = self.staff_id.as_deref().is_none_or(|id| StaffId::new(id).is_ok());
+        let is_somebody = match (&self.mail, &self.name) {
+            (Some(mail), _) => MailAddress::new(mail).is_ok(),
+            (None, name) => name.as_deref().is_some_and(|name| Name::new(name).is_ok()),
+        };
+        is_id && is_somebody
+    }
 }
 
 impl Difference {
@@ -154,13 +170,19 @@ struct Index<'k> {
     by_mail: HashMap<String, &'k Cardholder>,
     by_staff_id: HashMap<&'k str, &'k Cardholder>,
     by_look: HashMap<String, &'k Cardholder>,
+    by_name: HashMap<String, Vec<CardholderId>>,
 }
 
 impl<'k> Index<'k> {
     fn of(known: &'k [Cardholder]) -> Self {
         let by_staff_id =
             known.iter().filter_map(|person| Some((person.staff_id.as_ref()?.as_str(), person))).collect();
+        let mut by_name: HashMap<_, Vec<_>> = HashMap::new();
+        for person in known {
+            by_name.entry(search_key(person.name.as_str())).or_default().push(person.id);
+        }
         Self {
+            by_name,
             by_mail: known.iter().map(|person| (search_key(person.mail.as_str()), person)).collect(),
             by_staff_id,
             by_look: known.iter().map(|person| (look(person.mail.as_str()), person)).collect(),
@@ -190,10 +212,15 @@ impl<'k> Index<'k> {
         (!is_same && Some(known.id) != but).then_some(known)
     }
 
-    fn trace(&self, trace: &Trace) -> Option<CardholderId> {
+    /// Who may be meant: by identifier or mail address one, by a name all who have it.
+    fn trace(&self, trace: &Trace) -> Vec<CardholderId> {
         let by_id = trace.staff_id.as_deref().and_then(|id| self.by_staff_id.get(id.trim()));
         let by_mail = || trace.mail.as_deref().and_then(|mail| self.by_mail.get(&search_key(mail)));
-        by_id.or_else(by_mail).map(|known| known.id)
+        let by_name = || trace.name.as_deref().and_then(|name| self.by_name.get(&search_key(name.trim())));
+        match by_id.or_else(by_mail) {
+            Some(known) => vec![known.id],
+            None => by_name().cloned().unwrap_or_default(),
+        }
     }
 }
 

@@ -52,7 +52,11 @@ fn joiners_changes_and_leavers_are_told_apart() {
 #[test]
 fn who_stands_in_a_bad_row_has_not_left() {
     let list = [listed(2, "Alice Ng", "alice@example.org", "1001")];
-    let trace = |mail: &str, id: &str| Trace { mail: Some(mail.to_owned()), staff_id: Some(id.to_owned()) };
+    let trace = |mail: &str, id: &str| Trace {
+        mail: Some(mail.to_owned()),
+        staff_id: Some(id.to_owned()),
+        ..Trace::default()
+    };
     let bad = [trace("b o b", "none"), trace("nonsense", "1003")];
     let found = reconcile(&everybody(), &list, &bad, Coverage::Everybody);
     assert_eq!(
@@ -63,6 +67,34 @@ fn who_stands_in_a_bad_row_has_not_left() {
     let bad = [trace("Bob@Example.org", ""), trace("nonsense", "1003")];
     let found = reconcile(&everybody(), &list, &bad, Coverage::Everybody);
     assert_eq!((found.unattributed, found.leavers.len()), (0, 0));
+}
+
+/// A directory has entries that are nobody of ours: they keep nobody from leaving, unless they may be somebody's.
+#[test]
+fn a_bad_row_about_somebody_else_hides_nobody_who_left() {
+    let list = [listed(2, "Alice Ng", "alice@example.org", "1001")];
+    let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let left = |name: &str, mail: &str, id: &str| {
+        let bad = [Trace { name: text(name), mail: text(mail), staff_id: text(id) }];
+        let found = reconcile(&everybody(), &list, &bad, Coverage::Everybody);
+        (found.unattributed, names(&found.leavers).join(", "))
+    };
+    let both = || (0, "Bob Ruiz, Carol Wu".to_owned());
+    assert_eq!(left("Scanner", "", ""), both(), "no mail address, and nobody's name");
+    assert_eq!(left("Eve Roy", "eve@elsewhere.example", ""), both(), "of another organisation");
+    assert_eq!(left("", "eve@elsewhere.example", "7777"), both());
+    assert_eq!(left("bob ruiz", "", ""), (0, "Carol Wu".to_owned()), "that is his name");
+    assert_eq!(left("Bob Ruiz", "bob@elsewhere.example", ""), (0, "Carol Wu".to_owned()));
+    assert_eq!(left("Bob Ruiz", "b o b", ""), (0, "Carol Wu".to_owned()));
+    for (name, mail, id) in [
+        ("Robert", "b o b", ""),
+        ("Robert", "", "no number"),
+        ("Robert", "robert@example.org", "no number"),
+        ("", "", ""),
+        ("", "", "7777"),
+    ] {
+        assert_eq!(left(name, mail, id), (1, String::new()), "{name} {mail} {id} may be anybody");
+    }
 }
 
 #[test]
