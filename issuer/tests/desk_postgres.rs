@@ -17,6 +17,17 @@ fn issuer(desk: &Desk, server: &Server, arguments: &[&str]) -> Run {
 #[test]
 fn two_desks_issue_at_once_and_nothing_is_lost() {
     let count = if std::env::var_os("SEALWRIGHT_FULL").is_some() { 200 } else { 20 };
+    several_desks_issue_at_once(2, count);
+}
+
+/// A server lets in a hundred as it comes: four desks with eight hands each and what each has beside them.
+#[test]
+fn four_desks_fit_at_one_server() {
+    let count = if std::env::var_os("SEALWRIGHT_FULL").is_some() { 200 } else { 32 };
+    several_desks_issue_at_once(4, count);
+}
+
+fn several_desks_issue_at_once(desks: usize, count: usize) {
     let server = Server::start();
     let desk = Desk::with_registry(&server.url());
     let people: Vec<_> = (0..count).map(|number| format!("p{number}@example.org")).collect();
@@ -33,7 +44,9 @@ fn two_desks_issue_at_once_and_nothing_is_lost() {
     add.extend(serials.iter().map(String::as_str));
     issuer(&desk, &server, &add).expect(0);
     std::thread::scope(|scope| {
-        for (number, (people, cards)) in people.chunks(count / 2).zip(cards.chunks(count / 2)).enumerate() {
+        for (number, (people, cards)) in
+            people.chunks(count / desks).zip(cards.chunks(count / desks)).enumerate()
+        {
             let (desk, server) = (&desk, &server);
             scope.spawn(move || {
                 let list = format!("list{number}.csv");
@@ -64,6 +77,25 @@ fn two_desks_issue_at_once_and_nothing_is_lost() {
     let verified = issuer(&desk, &server, &["audit", "verify"]);
     verified.expect(0);
     assert!(verified.stdout.starts_with("The log is whole"), "{}", verified.stdout);
+}
+
+/// Nobody else holds the registry: the server lets no more in.
+#[test]
+fn a_server_that_lets_nobody_in_is_told_apart_from_one_that_is_busy() {
+    let server = Server::start();
+    let desk = Desk::with_registry(&server.url());
+    server.psql("ALTER SYSTEM SET max_connections = 5");
+    server.stop();
+    server.start_again();
+    let mut held: Vec<_> = (0..5).map(|_| server.hold("SELECT 1")).collect();
+    let words = ["no connection", "max_connections", "--at-once", "run the same command again"];
+    issuer(&desk, &server, &["find", "alice"]).refuses(1, &words);
+    for (child, input) in &mut held {
+        use std::io::Write;
+        writeln!(input, "\\q").unwrap();
+        child.wait().unwrap();
+    }
+    issuer(&desk, &server, &["staff", "list"]).expect(0);
 }
 
 /// One list at two desks: who comes second is told so, and nobody gets two cards.

@@ -192,6 +192,7 @@ impl From<RegistryError> for Failure {
             RegistryError::Damaged(_) => "registry-damaged",
             RegistryError::DiskFull => "registry-full",
             RegistryError::InUse => "registry-in-use",
+            RegistryError::NoConnectionFree => "registry-no-connection",
             RegistryError::NotCommitted => "registry-not-committed",
             RegistryError::NotWritable => "registry-not-writable",
             RegistryError::InputOutput => "registry-io",

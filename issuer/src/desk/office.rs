@@ -26,7 +26,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Home};
 use crate::domain::{Actor, AuthorityName, Cardholder, Permission};
 use crate::personalization::custody::{CustodyError, MasterKey};
-use crate::registry::{Registry, RegistryUrl};
+use crate::registry::{Registry, RegistryUrl, Share};
 
 /// What every command may need, before anything is opened.
 #[derive(Clone, Debug)]
@@ -139,7 +139,7 @@ impl Surroundings {
     /// # Errors
     /// It is not there, or damaged.
     pub async fn open(&self) -> Result<Office, Failure> {
-        self.open_to(Signs::ByAnyKey).await
+        self.open_to(Signs::ByAnyKey, Share::OfProcess).await
     }
 
     /// Opens the home for an action that is asked for: a check of the log writes nothing, whatever it finds.
@@ -148,10 +148,10 @@ impl Surroundings {
     /// As [`Self::open`].
     pub async fn open_to_do(&self, action: Permission) -> Result<Office, Failure> {
         let is_check = action == Permission::VerifyLog;
-        self.open_to(if is_check { Signs::ByKnownKey } else { Signs::ByAnyKey }).await
+        self.open_to(if is_check { Signs::ByKnownKey } else { Signs::ByAnyKey }, Share::OfProcess).await
     }
 
-    async fn open_to(&self, signs: Signs) -> Result<Office, Failure> {
+    async fn open_to(&self, signs: Signs, share: Share) -> Result<Office, Failure> {
         let home = self.home()?.clone();
         let is_there = home.config_file().try_exists().map_err(|error| {
             let place = home.path().display();
@@ -253,7 +253,7 @@ impl Office {
     /// # Errors
     /// As [`Surroundings::open`].
     pub async fn open_beside(surroundings: &Surroundings, actor: Option<Actor>) -> Result<Self, Failure> {
-        let office = surroundings.open().await?;
+        let office = surroundings.open_to(Signs::ByAnyKey, Share::OfHand).await?;
         office.registry.act_as(actor);
         Ok(office)
     }

@@ -41,6 +41,15 @@ pub struct Registry {
     to_spend: Mutex<Option<Arc<(Approved, Timestamp)>>>,
 }
 
+/// How many of a server's connections are taken: it lets in so many in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// Those of a process.
+    OfProcess,
+    /// Those of one of several who work beside each other in a process.
+    OfHand,
+}
+
 /// Which database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -100,12 +109,23 @@ impl Registry {
     /// [`RegistryError::Missing`], [`RegistryError::Unfinished`], [`RegistryError::Foreign`], [`RegistryError::Damaged`],
     /// [`RegistryError::Newer`], [`RegistryError::Unreachable`].
     pub async fn open(url: &RegistryUrl, actor: Actor) -> Result<Self, RegistryError> {
+        Self::open_share(url, actor, Share::OfProcess).await
+    }
+
+    /// The same, with as many connections as somebody needs who works alone, or beside others of the process.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_share(url: &RegistryUrl, actor: Actor, share: Share) -> Result<Self, RegistryError> {
         let (pool, kind) = match url {
             RegistryUrl::Sqlite(path) => (sqlite::open(path).await?, Kind::Sqlite),
             #[cfg(feature = "postgres")]
-            RegistryUrl::Postgres(url) => (postgres::open(url).await?, Kind::Postgres),
+            RegistryUrl::Postgres(url) => (postgres::open(url, share).await?, Kind::Postgres),
             #[cfg(not(feature = "postgres"))]
-            RegistryUrl::Postgres(_) => return Err(RegistryError::NotBuiltIn),
+            RegistryUrl::Postgres(_) => {
+                let _ = share;
+                return Err(RegistryError::NotBuiltIn);
+            }
         };
         let registry = Self::opened(pool, kind, url, actor);
         if kind == Kind::Sqlite {

@@ -170,6 +170,11 @@ pub enum RegistryError {
     /// Another process holds it for longer than we wait.
     #[error("the registry is in use by another process; try again when that one is done")]
     InUse,
+    /// The database lets no more in, or everybody of this process who works with it waits for somebody else.
+    #[error(
+        "no connection to the registry was free in time; nothing was recorded: run the same command again when fewer desks and batches work with it. A server lets in so many at once (PostgreSQL: max_connections), and a batch takes fewer with a lower --at-once"
+    )]
+    NoConnectionFree,
     /// A change that shared the commit was cut off.
     #[error(
         "a change that was made at the same time was cut off, and took this one with it; nothing was recorded: run the same command again"
@@ -226,7 +231,7 @@ impl From<sqlx::Error> for RegistryError {
                 }
                 of_sqlite(&*error)
             }
-            sqlx::Error::PoolTimedOut => Self::InUse,
+            sqlx::Error::PoolTimedOut => Self::NoConnectionFree,
             sqlx::Error::Io(error) => Self::Unreachable(error.to_string()),
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::InputOutput,
             sqlx::Error::ColumnDecode { index, .. } => {
@@ -263,10 +268,10 @@ fn of_postgres(error: &dyn DatabaseError) -> RegistryError {
         "42501" | "25006" => RegistryError::NotWritable,
         "53100" => RegistryError::DiskFull,
         "55P03" | "40001" | "40P01" => RegistryError::InUse,
-        // Shutting down, starting up, too many connections.
-        code if code.starts_with("57P") || code.starts_with("08") || code == "53300" => {
-            RegistryError::Unreachable(message)
-        }
+        // Too many connections.
+        "53300" => RegistryError::NoConnectionFree,
+        // Shutting down, starting up.
+        code if code.starts_with("57P") || code.starts_with("08") => RegistryError::Unreachable(message),
         code if code.starts_with("28") => RegistryError::NotAdmitted(message),
         code if code.starts_with("XX") => RegistryError::Damaged(message),
         code if code.starts_with("58") => RegistryError::InputOutput,
@@ -302,6 +307,13 @@ mod tests {
         let full = sqlx::query("INSERT INTO t VALUES (zeroblob(100000))").execute(&mut connection).await;
         let error = RegistryError::from(full.unwrap_err());
         assert!(matches!(error, RegistryError::DiskFull), "{error}");
+    }
+
+    #[test]
+    fn whoever_gets_no_connection_is_not_told_of_another_process() {
+        let text = RegistryError::from(sqlx::Error::PoolTimedOut).to_string();
+        assert!(text.contains("no connection") && text.contains("max_connections"), "{text}");
+        assert!(!text.contains("process"), "{text}");
     }
 
     #[tokio::test]

@@ -57,7 +57,7 @@ pub use authority_keys::{AuthorityKey, CrossDirection, NewAuthorityKey};
 pub use backup::{BackupRow, BackupValue};
 pub use checkpoints::{AuditKey, CheckpointVerifier};
 pub use crls_due::CrlDue;
-pub use database::Registry;
+pub use database::{Registry, Share};
 pub use error::RegistryError;
 pub use evidence::ProvenEvent;
 pub use expiring::Expiring;

@@ -5,10 +5,17 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, Row};
 
+use super::database::Share;
 use super::error::RegistryError;
 use super::url::PostgresUrl;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/registry/migrations/postgres");
+
+/// How many connections a process has, as it needs them.
+const CONNECTIONS: u32 = 4;
+/// How many each of those has who work beside each other in one process: one for a change, and one to read beside it. There
+/// may be eight of them at a desk, and several desks at a server that lets a hundred in.
+const CONNECTIONS_OF_HAND: u32 = 2;
 
 /// Makes the tables in a database that is there and has none of them.
 pub(super) async fn create(url: &PostgresUrl) -> Result<AnyPool, RegistryError> {
@@ -22,7 +29,7 @@ pub(super) async fn create(url: &PostgresUrl) -> Result<AnyPool, RegistryError> 
     }
     MIGRATIONS.run(&mut connection).await?;
     connection.close().await?;
-    pool(url).await
+    pool(url, CONNECTIONS).await
 }
 
 /// Makes the tables for a restore; those that an earlier restore left unfinished are taken away before.
@@ -64,7 +71,7 @@ pub(super) async fn discard(url: &PostgresUrl) -> Result<(), RegistryError> {
 }
 
 /// Opens a database that holds a finished registry.
-pub(super) async fn open(url: &PostgresUrl) -> Result<AnyPool, RegistryError> {
+pub(super) async fn open(url: &PostgresUrl, share: Share) -> Result<AnyPool, RegistryError> {
     let mut connection = single(url).await?;
     match found(&mut connection).await? {
         Tables::None => return Err(RegistryError::Missing(place(url))),
@@ -75,7 +82,11 @@ pub(super) async fn open(url: &PostgresUrl) -> Result<AnyPool, RegistryError> {
     refuse_meddling(&mut connection, url).await?;
     MIGRATIONS.run(&mut connection).await?;
     connection.close().await?;
-    pool(url).await
+    let connections = match share {
+        Share::OfProcess => CONNECTIONS,
+        Share::OfHand => CONNECTIONS_OF_HAND,
+    };
+    pool(url, connections).await
 }
 
 /// What is asked of a table may be done to another one.
@@ -128,10 +139,10 @@ async fn single(url: &PostgresUrl) -> Result<PgConnection, RegistryError> {
     options.connect().await.map_err(|error| reached(error, url))
 }
 
-async fn pool(url: &PostgresUrl) -> Result<AnyPool, RegistryError> {
+async fn pool(url: &PostgresUrl, connections: u32) -> Result<AnyPool, RegistryError> {
     sqlx::any::install_default_drivers();
     let options = AnyConnectOptions::from_url(&url.to_connect())?;
-    let pool = AnyPoolOptions::new().max_connections(4).after_connect(|connection, _| {
+    let pool = AnyPoolOptions::new().max_connections(connections).after_connect(|connection, _| {
         Box::pin(async move {
             // A change waits for another desk's as long as one in SQLite would.
             connection.execute("SET lock_timeout = '10s'").await?;

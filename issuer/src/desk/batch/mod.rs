@@ -132,8 +132,8 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
 /// How many emulated or single cards are worked on at once for each processor: they wait for the disk most of their time,
 /// and those who wait together share what they wait for.
 const HANDS: usize = 8;
-/// The same at a server, whatever the processors: each hand has up to four connections there, a server has a hundred as it
-/// comes (PostgreSQL, max_connections), and other desks want theirs.
+/// The same at a server, whatever the processors: each hand has up to two connections there, a server has a hundred as it
+/// comes (PostgreSQL, max_connections), and other desks want theirs: four fit.
 const HANDS_AT_SERVER: usize = 8;
 
 /// Every reader has somebody of its own; emulated cards and single ones share `at_once` of them.

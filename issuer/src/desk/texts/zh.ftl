@@ -418,6 +418,7 @@ failure-unknown-card = 没有这样的卡。
 failure-unknown-certificate = 没有这样的证书。
 failure-unknown-person = 没有这个人。
 failure-unknown-profile = 配置里没有这样的档案。
+failure-registry-no-connection = 没有空闲的登记册连接；没有登记任何内容：请在使用它的发卡台和批次减少之后重试。
 failure-unknown-request = 没有这个申请。
 failure-unsupported = 这张卡或这个程序做不到。
 failure-usage = 命令没有写对。
