@@ -38,14 +38,31 @@ impl Display {
     }
 
     fn say(&self, text: &str) {
-        match &self.bars {
-            // Above the bars; where that fails, nobody watches any more.
-            Some(bars) => {
-                let _ = bars.several.println(text);
-            }
-            None if self.format == Format::Text => output::progress(text),
-            None => {}
+        announce(self.bars.as_ref().map(|bars| &bars.several), self.format, text);
+    }
+
+    /// Says something for somebody who does not know how far it is.
+    pub fn announcer(&self) -> impl Fn(&str) + Send + use<> {
+        let (several, format) = (self.bars.as_ref().map(|bars| bars.several.clone()), self.format);
+        move |text| announce(several.as_ref(), format, text)
+    }
+
+    /// Takes the bars away: what is said from now on is about what came of it.
+    pub fn close(&self) {
+        if let Some(bars) = &self.bars {
+            bars.close();
         }
+    }
+}
+
+fn announce(several: Option<&MultiProgress>, format: Format, text: &str) {
+    match several {
+        // Above the bars; where that fails, nobody watches any more.
+        Some(several) => {
+            let _ = several.println(text);
+        }
+        None if format == Format::Text => output::progress(text),
+        None => {}
     }
 }
 
@@ -70,6 +87,14 @@ impl Bars {
     fn leave(&self, place: &str) {
         let bar = self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(place);
         if let Some(bar) = bar {
+            bar.finish_and_clear();
+            self.several.remove(&bar);
+        }
+    }
+
+    fn close(&self) {
+        let places = std::mem::take(&mut *self.places.lock().unwrap_or_else(PoisonError::into_inner));
+        for bar in places.into_values().chain([self.all.clone()]) {
             bar.finish_and_clear();
             self.several.remove(&bar);
         }
@@ -167,6 +192,7 @@ mod tests {
     struct Screen {
         /// Line of the cursor, and the lowest there was.
         lines: Mutex<(usize, usize)>,
+        written: Mutex<String>,
     }
 
     impl Screen {
@@ -215,6 +241,7 @@ mod tests {
         }
 
         fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.written.lock().unwrap().push_str(text);
             self.0.down(text.matches('\n').count());
             Ok(())
         }
@@ -266,5 +293,21 @@ mod tests {
         assert_eq!(display.bars.as_ref().unwrap().all.position(), 500);
         let lowest = screen.lines.lock().unwrap().1;
         assert!((1..=3).contains(&lowest), "{lowest} lines for one card at a time");
+    }
+
+    #[test]
+    fn no_bar_is_left_below_what_came_of_it() {
+        let screen = Arc::default();
+        let display = display(&screen, 3);
+        display.begun("sim:1.card", &row(1));
+        display.bars.as_ref().unwrap().place("sim:1.card", ProgressBar::force_draw);
+        assert!(screen.written.lock().unwrap().contains("p1@example.org"));
+        let announce = display.announcer();
+        display.close();
+        screen.written.lock().unwrap().clear();
+        drop(display);
+        assert_eq!(*screen.written.lock().unwrap(), "", "drawn again when nobody watches any more");
+        announce("stopping");
+        assert!(screen.written.lock().unwrap().contains("stopping"));
     }
 }

@@ -1,7 +1,8 @@
 //! `issuer batch`: the cards of a list, one after the other and at several readers at once.
 //!
 //! - `rows`: the list. `queue`: who is next. `place`: where cards lie. `hand`, `worker`: who makes them.
-//!   `half_made`: what somebody began before. [`display`]: how far it is; [`report`]: what came of it; [`reason`]: why.
+//!   `half_made`: what somebody began before. [`display`]: how far it is; [`report`]: what came of it; [`reason`]: why;
+//!   [`stop`]: who wants it to end.
 //!
 //! A batch keeps no state of its own: who has a card and which is half-made stands in the registry. So it is interrupted
 //! anywhere, and gone on with by the same command, whether the PINs still lie in their folder or are letters by now.
@@ -14,25 +15,25 @@ pub mod queue;
 pub mod reason;
 pub mod report;
 pub mod rows;
+pub mod stop;
 pub mod worker;
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
 use middleware::{KeyAlgorithm, Locator};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use self::display::Display;
 use self::hand::Hand;
 use self::place::Place;
 use self::queue::{Entry, Progress, Queue};
 use self::rows::Row;
+use self::stop::Stop;
 use self::worker::Shared;
 use super::bench::Keys;
 use super::ca::standing::refuse_withdrawn;
@@ -107,20 +108,26 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
     let queue = queue(office, &rows, &arguments.pin_folder).await?;
     let done = queue.entries().iter().filter(|entry| matches!(entry.progress, Progress::Done { .. })).count();
     let passphrase = office.passphrase()?;
+    // From here on; whoever gives up at a question is let go by the system.
+    let stop = Stop::on_signals()?;
+    let display = Display::new(format, rows.len(), done);
+    let announce = display.announcer();
+    stop.then(move || announce(&texts::say("batched-stopping", &[])))?;
     let keys = Keys::open(office, &passphrase).await?;
     let (surroundings, actor) = (office.surroundings(), office.registry.acts_as());
     let begun_by = BegunBy { surroundings, actor, passphrase, keys: &keys };
-    let display = Display::new(format, rows.len(), done);
-    let stop = stop_on_signals()?;
     let shared = Shared {
         rows: &rows,
         queue: Mutex::new(queue),
         pins: &arguments.pin_folder,
-        stop: &stop,
+        stop: stop.flag(),
         fatal: Mutex::new(None),
         watcher: &display,
     };
-    work(begun_by, &shared, places, arguments.at_once);
+    if !stop.is_wanted() {
+        work(begun_by, &shared, places, arguments.at_once);
+    }
+    display.close();
     let mut entries = shared.queue().entries().to_vec();
     for (row, entry) in rows.iter().zip(&mut entries) {
         entry.progress = settled(office, row, entry.progress.clone()).await;
@@ -334,17 +341,6 @@ fn interrupted(since: &Timestamp) -> Failure {
     let since = since.to_string();
     Failure::new("interrupted", format!("interrupted; begun {since}"))
         .saying("failed-row-interrupted", &[("since", &since)])
-}
-
-/// Set by the first Ctrl-C or SIGTERM: the step in hand is finished. The second ends the program at once.
-fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
-            .map_err(|error| Failure::new("io", format!("signals cannot be watched: {error}")))?;
-    }
-    Ok(stop)
 }
 
 /// The folder of PINs: only ours.

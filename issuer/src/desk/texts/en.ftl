@@ -311,6 +311,7 @@ batched-count = { $done } of { $all } cards are done, { $half } half-made, { $wa
 batched-go-on = Go on with the same command: { $command }
 batched-publish = Publish the certificates (issuer publish --to DIR); hand cards and transport PINs over separately.
 batched-column-line = LINE
+batched-stopping = Stopping after the step in hand; Ctrl-C once more ends at once. Either way the same command goes on.
 batched-column-person = PERSON
 batched-column-result = RESULT
 batched-column-reason = CARD OR REASON

@@ -311,6 +311,7 @@ batched-count = { $all } 张卡中完成 { $done } 张，做到一半 { $half } 
 batched-go-on = 用同一命令继续：{ $command }
 batched-publish = 请发布证书（issuer publish --to DIR），并把卡片与初始 PIN 分开交付。
 batched-column-line = 行
+batched-stopping = 正在完成手头的步骤，然后停止；再按一次 Ctrl-C 立即结束。两种情况下都可用同一命令继续。
 batched-column-person = 人员
 batched-column-result = 结果
 batched-column-reason = 卡片或原因
