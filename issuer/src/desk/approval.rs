@@ -144,7 +144,8 @@ async fn request(
         return Err(no_operators());
     }
     let operator = office.operator(Permission::AskApproval).await?;
-    let id = office.registry.ask_approval(&act, why, &Party::of(&operator), office.clock.now()).await?;
+    let id =
+        office.registry.ask_approval(&act, why, &Party::of(&operator), office.time_in_log().await?).await?;
     let record = office.registry.approval(id).await?;
     match format {
         Format::Json => output::json(&line(&record, office))?,
@@ -172,7 +173,7 @@ async fn answer(
     let operator = office.operator(Permission::Approve).await?;
     let record = office.registry.approval(id).await?;
     let command = command(Party::of(&operator));
-    let answered = office.registry.command_approval(id, command, office.clock.now()).await;
+    let answered = office.registry.command_approval(id, command, office.time_in_log().await?).await;
     if let Err(RegistryError::ApprovalRefused(refusal)) = &answered {
         let action = format!("answer approval {}", id.0);
         return Err(office.refused(Some(&operator), &action, "approval-refused", refusal).await);
@@ -237,6 +238,7 @@ fn line(record: &ApprovalRecord, office: &Office) -> Line {
 }
 
 async fn set(office: &Office, acts: &[String], demand: bool, format: Format) -> Result<Status, Failure> {
+    let now = office.time_to_record().await?;
     let before = office.registry.dual_control().await?;
     let named: BTreeSet<Act> = acts.iter().filter_map(|act| Act::parse(act)).collect();
     let after: BTreeSet<Act> = if demand {
@@ -245,7 +247,7 @@ async fn set(office: &Office, acts: &[String], demand: bool, format: Format) -> 
         before.difference(&named).copied().collect()
     };
     let operators = office.registry.operators().await?;
-    if demand && !can_approve_each_other(operators.iter(), office.clock.now()) {
+    if demand && !can_approve_each_other(operators.iter(), now) {
         return Err(Failure::new(
             "no-approver",
             "two operators are needed first, an administrator and somebody else who is an approver, with good cards: issuer operator add; nothing was changed",
@@ -255,7 +257,7 @@ async fn set(office: &Office, acts: &[String], demand: bool, format: Format) -> 
     let words = words.join(", ");
     let act = GuardedAct::new(Act::DualControl, &format!("two operators for: {words}"));
     let approved = office.approve(&act).await?;
-    let (registry, now) = (&office.registry, office.clock.now());
+    let registry = &office.registry;
     registry.spending(approved, now, registry.set_dual_control(&after, now)).await?;
     let demanded: Vec<_> =
         Act::ALL.into_iter().filter(|act| is_demanded(&after, *act)).map(Act::as_str).collect();

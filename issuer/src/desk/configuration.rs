@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use clap::Subcommand;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::terms::Difference;
 use crate::domain::{Act, GuardedAct, Permission, Terms};
@@ -101,9 +101,8 @@ impl Configuration {
     }
 
     /// Records what the file says.
-    async fn record(&self, office: &Office) -> Result<(), RegistryError> {
+    async fn record(&self, office: &Office, now: Timestamp) -> Result<(), RegistryError> {
         if let Standing::Other { before } = self.standing() {
-            let now = office.clock.now();
             office.registry.record_terms(&self.file.terms(), before.as_ref(), now).await?;
             *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = Standing::Recorded;
             office.follow_recorded(self.file.witness.clone()).await?;
@@ -131,7 +130,9 @@ impl Office {
             Permission::Read | Permission::VerifyLog | Permission::NewWitness | Permission::Configuration => {
                 Ok(())
             }
-            _ if !must_be_accepted || before.is_none() => Ok(self.configuration.record(self).await?),
+            _ if !must_be_accepted || before.is_none() => {
+                Ok(self.configuration.record(self, self.time_in_log().await?).await?)
+            }
             action if action.makes_certificates() => {
                 let why = self.changed(has_operators);
                 if self.guard.is_recovering() {
@@ -222,9 +223,9 @@ async fn accept(office: &mut Office, digest: &str, format: Format) -> Result<Sta
             ),
         ));
     }
+    let now = office.time_to_record().await?;
     let approved = office.approve(&act_of(office, &found, &difference).await?).await?;
-    let now = office.clock.now();
-    office.registry.spending(approved, now, office.configuration.record(office)).await?;
+    office.registry.spending(approved, now, office.configuration.record(office, now)).await?;
     office.config = office.configuration.file.clone();
     match format {
         Format::Json => output::json(&View {

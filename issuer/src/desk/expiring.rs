@@ -69,7 +69,7 @@ struct EndingCertificate {
 /// # Errors
 /// The registry cannot be read.
 pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Result<Status, Failure> {
-    let now = office.clock.now();
+    let now = if arguments.queue { office.time_to_record().await? } else { office.clock.now() };
     let ahead = SignedDuration::from_hours(24 * i64::from(arguments.days));
     let until = now.checked_add(ahead).unwrap_or(Timestamp::MAX);
     let mut cards = office.registry.expiring_cards(until).await?;

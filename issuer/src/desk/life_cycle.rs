@@ -9,7 +9,6 @@ use super::invalidity_date::refuse_before_there_was_a_key;
 use super::office::Office;
 use super::output::{self, Format};
 use super::{texts, ways, which_card};
-use crate::clock::Clock;
 use crate::domain::{CardCommand, CardState, Loss, Usability};
 use crate::registry::CardRecord;
 
@@ -127,8 +126,11 @@ async fn carry_out(
     let certificates = office.registry.certificates_of_card(record.id).await?;
     refuse_before_there_was_a_key(&certificates, invalid_since)?;
     let was_handed_out = record.card.state().is_live();
-    let card =
-        office.registry.command_card_since(record.id, command, invalid_since, office.clock.now()).await?;
+    let now = match command.takes_trust_away() {
+        true => office.time_to_revoke().await?,
+        false => office.time_to_record().await?,
+    };
+    let card = office.registry.command_card_since(record.id, command, invalid_since, now).await?;
     let record = CardRecord { card, ..record.clone() };
     let state = record.card.state();
     let holder = match state.holder() {

@@ -24,7 +24,7 @@ use super::operator::{Chosen, Guard, OperatorCard};
 use crate::ca::{Authority, Certificate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Home};
-use crate::domain::{Actor, AuthorityName, Cardholder, Permission};
+use crate::domain::{Actor, AuthorityName, Cardholder, Notary, Permission};
 use crate::personalization::custody::{CustodyError, MasterKey};
 use crate::registry::{Registry, RegistryUrl, Share};
 
@@ -168,7 +168,7 @@ impl Surroundings {
         let config = Config::read(&home.config_file())?;
         let actor = self.actor()?;
         let url = self.registry.clone().unwrap_or_else(|| home.default_registry());
-        let registry = Registry::open(&url, actor.clone()).await?;
+        let registry = Registry::open_share(&url, actor.clone(), share).await?;
         let card = self.operator_card(&config)?;
         let (configuration, config) = Configuration::compare(config, &registry).await?;
         let mut office = Office {
@@ -197,14 +197,17 @@ impl Surroundings {
             Some(newest) => newest.checkpoint.log,
             None => hex::encode(root.subject_key_identifier()),
         };
-        let is_signed = !office.registry.audit_keys().await?.is_empty() && !self.is_restored;
+        let audit_keys = office.registry.audit_keys().await?;
+        let is_signed = !audit_keys.is_empty() && !self.is_restored;
         let first = if is_signed { FirstKey::Lost } else { FirstKey::Made };
-        let now = office.clock.now();
         let has_key = office.home.audit_key_file().exists();
         if signs == Signs::ByAnyKey {
             let notary = audit::notary::of_home(&office.home, log, first)?;
             office.notary = Some(Arc::clone(&notary));
             office.stand_by(office.configuration.witness()).await?;
+            let key = notary.public_key();
+            let is_known = audit_keys.iter().any(|known| known.public_key == key);
+            let now = if is_known { office.clock.now() } else { office.time_in_log().await? };
             office.registry.set_notary(notary, now).await?;
         } else {
             if has_key || first == FirstKey::Lost {

@@ -19,7 +19,6 @@ use super::office::Office;
 use super::output::{self, Format};
 use super::texts::{self, Texts};
 use super::{issue, which_card};
-use crate::clock::Clock;
 use crate::domain::{
     AuthorityName, CardCommand, CardState, Cardholder, CertificateState, Guid, Loss, RevocationReason,
 };
@@ -232,12 +231,14 @@ async fn old_card(
     };
     let certificates = office.registry.certificates_of_card(record.id).await?;
     refuse_before_there_was_a_key(&certificates, invalid_since)?;
-    let (command, now) = (because.command(), office.clock.now());
+    let command = because.command();
     if because.is_urgent() {
+        let now = office.time_to_revoke().await?;
         let card = office.registry.command_card_since(record.id, command, invalid_since, now).await?;
         office.observer.tell(&Progress::Recorded(record.id));
         return Ok((CardRecord { card, ..record.clone() }, Place::Ended(record.id)));
     }
+    let now = office.time_to_sign().await?;
     let event = record.card.decide(command, now).map_err(RegistryError::from)?;
     let card = record.card.clone().apply(event);
     let place = Place::InUse(Ending { card: record.id, command, invalid_since });

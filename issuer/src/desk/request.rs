@@ -7,7 +7,6 @@ use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::{self, Format};
 use super::texts;
-use crate::clock::Clock;
 use crate::domain::{CardId, Permission, RequestCommand, RequestId, RequestKind};
 use crate::registry::RequestRecord;
 
@@ -100,7 +99,6 @@ impl RequestView {
 /// # Errors
 /// No such request, or it is over.
 pub async fn run(office: &Office, command: Command, format: Format) -> Result<Status, Failure> {
-    let now = office.clock.now();
     let (id, command) = match command {
         Command::List => return list(office, format).await,
         Command::Open { kind, person, why } => return open(office, &kind, &person, &why, format).await,
@@ -110,7 +108,7 @@ pub async fn run(office: &Office, command: Command, format: Format) -> Result<St
         }
         Command::Withdraw { number } => (RequestId(number), RequestCommand::Withdraw),
     };
-    office.registry.command_request(id, command, now).await?;
+    office.registry.command_request(id, command, office.time_to_record().await?).await?;
     say(office, id, format).await
 }
 
@@ -125,7 +123,7 @@ async fn open(
     let card: Option<CardId> = office.registry.card_of(holder.id).await?.map(|record| record.id);
     let kind = RequestKind::parse(kind).ok_or_else(|| Failure::usage("unknown kind of request"))?;
     let command = RequestCommand::Open { kind, holder: holder.id, card, why: line_of(why)? };
-    let id = office.registry.open_request(command, office.clock.now()).await?;
+    let id = office.registry.open_request(command, office.time_to_record().await?).await?;
     say(office, id, format).await
 }
 

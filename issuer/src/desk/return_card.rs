@@ -10,7 +10,6 @@ use super::life_cycle::{self, WhichCard};
 use super::office::Office;
 use super::output::{self, Format};
 use super::{texts, ways, which_card};
-use crate::clock::Clock;
 use crate::domain::{CardCommand, CardState};
 use crate::personalization::run::Progress;
 use crate::personalization::wipe;
@@ -50,10 +49,11 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
         let message = format!("card {} is in stock since {since}: nobody has it", which_card::name(&record));
         return Err(Failure::new("card-state", message));
     }
+    let now = office.time_to_record().await?;
     let mut card = Card::open(locator)?;
     wipe::refuse(&card.identity()?, &record)?;
     if !matches!(record.card.state(), CardState::Returned { .. }) {
-        office.registry.command_card(record.id, CardCommand::Return, office.clock.now()).await?;
+        office.registry.command_card(record.id, CardCommand::Return, now).await?;
         office.observer.tell(&Progress::Recorded(record.id));
     }
     let returned = office.registry.card(record.id).await?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
 use middleware::secret_source::SecretSource;
 use serde::Serialize;
 
@@ -13,7 +14,6 @@ use super::output::{self, Format};
 use super::staff_directory::{self, Source};
 use super::staff_file::{self, BadRow, StaffList};
 use super::texts;
-use crate::clock::Clock;
 use crate::domain::reconciliation::{Coverage, Difference, reconcile};
 use crate::domain::unicode::search_key;
 use crate::domain::{Cardholder, NewCardholder, PersonCommand};
@@ -87,6 +87,7 @@ struct ChangeView {
 /// # Errors
 /// The list cannot be read, or by it too many people would have left.
 pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Result<Status, Failure> {
+    let now = if arguments.preview { None } else { Some(office.time_to_record().await?) };
     let list = read(office, arguments).await?;
     let known = office.registry.cardholders().await?;
     let coverage = if arguments.preview || arguments.apply { Coverage::Everybody } else { Coverage::Some };
@@ -106,8 +107,8 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
         output::progress(&texts::say("import-unused", &[("columns", &columns), ("known", &known)]));
     }
     imported.preview = arguments.preview;
-    if !arguments.preview {
-        apply(office, &difference, &mut imported).await?;
+    if let Some(now) = now {
+        apply(office, &difference, &mut imported, now).await?;
     }
     if difference.unattributed > 0 && coverage == Coverage::Everybody && format == Format::Text {
         output::progress(&texts::say("import-unattributed", &[]));
@@ -249,8 +250,12 @@ fn what_changes(from: &NewCardholder, to: &NewCardholder) -> Vec<String> {
 }
 
 /// Each person is a change of its own: what one refuses keeps nobody else out.
-async fn apply(office: &Office, difference: &Difference, imported: &mut Imported) -> Result<(), Failure> {
-    let now = office.clock.now();
+async fn apply(
+    office: &Office,
+    difference: &Difference,
+    imported: &mut Imported,
+    now: Timestamp,
+) -> Result<(), Failure> {
     // Joiners are the many: those that are written at the same time share a commit.
     let joiners = difference.joiners.iter();
     let mut adding =

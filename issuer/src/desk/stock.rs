@@ -5,6 +5,7 @@ pub mod cli;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use middleware::{Card, Locator};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -15,7 +16,6 @@ use super::output::{self, Format};
 use super::texts;
 use super::views::CardView;
 use super::which_card;
-use crate::clock::Clock;
 use crate::domain::{CardCommand, CardState, StockIdentity};
 use crate::personalization::PersonalizationError;
 use crate::personalization::{blank, stock_file, wipe};
@@ -49,6 +49,7 @@ struct ItemError {
 /// # Errors
 /// Nothing could be taken in: the passphrase is wrong, no card is there, or the registry cannot be written.
 pub async fn add(office: &mut Office, delivery: Delivery, format: Format) -> Result<Status, Failure> {
+    let now = office.time_to_record().await?;
     let mut added = Added::default();
     if office.was_told_passphrase() && format == Format::Text && !matches!(delivery, Delivery::Files(_)) {
         output::progress(&texts::say("stock-passphrase-unused", &[]));
@@ -58,19 +59,19 @@ pub async fn add(office: &mut Office, delivery: Delivery, format: Format) -> Res
             let mut card = Card::open(&locator)?;
             let identity = identity_of(office, &mut card, &locator).await?;
             match returned(office, identity).await? {
-                Some(record) => restock(office, (&mut card, &locator), &record, &mut added).await?,
+                Some(record) => restock(office, (&mut card, &locator), &record, now, &mut added).await?,
                 None => {
                     refuse_foreign(office, identity, &mut card).await?;
-                    receive(office, identity, None, &mut added).await?;
+                    receive(office, identity, None, now, &mut added).await?;
                 }
             }
         }
         Delivery::Serials(serials) => {
             for serial in serials {
-                receive(office, StockIdentity::VendorSerial(serial), None, &mut added).await?;
+                receive(office, StockIdentity::VendorSerial(serial), None, now, &mut added).await?;
             }
         }
-        Delivery::Files(files) => add_files(office, &files, &mut added).await?,
+        Delivery::Files(files) => add_files(office, &files, now, &mut added).await?,
     }
     match format {
         Format::Json => output::json(&added)?,
@@ -117,6 +118,7 @@ async fn restock(
     office: &Office,
     (card, locator): (&mut Card, &Locator),
     record: &CardRecord,
+    now: Timestamp,
     added: &mut Added,
 ) -> Result<(), Failure> {
     if let Some(left) = wipe::left_behind(card, record)? {
@@ -128,7 +130,6 @@ async fn restock(
             ),
         ));
     }
-    let now = office.clock.now();
     office.registry.command_card(record.id, CardCommand::Restock, now).await?;
     added.added.push(record.identity.to_string());
     Ok(())
@@ -145,7 +146,12 @@ async fn identity_of(office: &Office, card: &mut Card, locator: &Locator) -> Res
     })
 }
 
-async fn add_files(office: &mut Office, files: &[PathBuf], added: &mut Added) -> Result<(), Failure> {
+async fn add_files(
+    office: &mut Office,
+    files: &[PathBuf],
+    now: Timestamp,
+    added: &mut Added,
+) -> Result<(), Failure> {
     let passphrase = office.passphrase()?;
     let master_key = office.master_key(&passphrase).await?;
     for file in files {
@@ -163,7 +169,7 @@ async fn add_files(office: &mut Office, files: &[PathBuf], added: &mut Added) ->
         match stock_file::read(&text) {
             Ok(card) => {
                 let sealed = master_key.seal(&card.identity, &card.secrets, &mut office.random)?;
-                receive(office, card.identity, Some(sealed), added).await?;
+                receive(office, card.identity, Some(sealed), now, added).await?;
             }
             Err(error) => {
                 added.errors.push(ItemError { item, code: "malformed", message: error.to_string() })
@@ -177,10 +183,11 @@ async fn receive(
     office: &Office,
     identity: StockIdentity,
     sealed_secrets: Option<Vec<u8>>,
+    now: Timestamp,
     added: &mut Added,
 ) -> Result<(), Failure> {
     let item = identity.to_string();
-    match office.registry.add_card(&NewStockCard { identity, sealed_secrets }, office.clock.now()).await {
+    match office.registry.add_card(&NewStockCard { identity, sealed_secrets }, now).await {
         Ok(_) => added.added.push(item),
         Err(error @ RegistryError::CardTaken(_)) => {
             added.errors.push(ItemError { item, code: "duplicate", message: error.to_string() });

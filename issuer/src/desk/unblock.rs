@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use jiff::Timestamp;
 use middleware::remote_unblock::{UnblockConfirmation, UnblockRequest, UnblockSecrets};
 use middleware::{Card, LastTry, Locator, Pin};
 use serde::Serialize;
@@ -14,7 +15,6 @@ use super::office::Office;
 use super::operator::PinStands;
 use super::output::{self, Format};
 use super::{holder_pin, issue, texts, which_card};
-use crate::clock::Clock;
 use crate::domain::{Cardholder, Guid, InitialPin};
 use crate::personalization::PersonalizationError;
 use crate::personalization::run::Progress;
@@ -90,13 +90,18 @@ const LONGEST_IDENTITY_CHECK: usize = 500;
 /// # Errors
 /// Refusals before anything changed, and interruptions.
 pub async fn run(office: &mut Office, arguments: Arguments, format: Format) -> Result<Status, Failure> {
+    let now = match arguments.remote {
+        // What is sealed counts like a signature: not where the witness speaks against the registry.
+        Some(_) => office.time_to_sign().await?,
+        None => office.time_to_record().await?,
+    };
     if let Some(confirmation) = &arguments.confirm {
-        return confirm(office, confirmation, format).await;
+        return confirm(office, confirmation, now, format).await;
     }
     if let Some(request) = arguments.remote {
         let digits = arguments.check_digits.unwrap_or_default();
         let identity_check = arguments.identity_check.unwrap_or_default();
-        return remote(office, &request, &digits, &identity_check, format).await;
+        return remote(office, &request, (&digits, &identity_check), now, format).await;
     }
     let (Some(whose), Some(locator)) = (&arguments.whose, &arguments.card) else {
         return Err(Failure::usage("name the card, and where it is with --card"));
@@ -172,8 +177,8 @@ async fn was_begun(office: &Office, record: &CardRecord) -> Result<bool, Failure
 async fn remote(
     office: &mut Office,
     request: &UnblockRequest,
-    digits: &str,
-    identity_check: &str,
+    (digits, identity_check): (&str, &str),
+    now: Timestamp,
     format: Format,
 ) -> Result<Status, Failure> {
     let only_digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
@@ -189,7 +194,6 @@ async fn remote(
             "say in up to 500 characters how you made sure that it is the holder: --identity-check TEXT",
         ));
     }
-    office.time_to_sign().await?;
     let guid = Guid::new(request.guid());
     let record = office.registry.card_with_guid(guid).await?;
     let record = record.ok_or_else(|| {
@@ -201,7 +205,6 @@ async fn remote(
     drop(passphrase);
     office.admit_new_pin(&record, PinStands::Unknown).await?;
     // Recorded first: from here on the PUK counts as exposed.
-    let now = office.clock.now();
     let (candidates, next) =
         office.registry.reveal_puk(record.id, &request.nonce(), identity_check, now).await?;
     let secrets = UnblockSecrets {
@@ -222,6 +225,7 @@ async fn remote(
 async fn confirm(
     office: &mut Office,
     confirmation: &UnblockConfirmation,
+    now: Timestamp,
     format: Format,
 ) -> Result<Status, Failure> {
     let nonce = confirmation.nonce();
@@ -240,7 +244,7 @@ async fn confirm(
             "this is not what the holder's program shows once it is done; the PUK still counts as exposed",
         ));
     }
-    office.registry.confirm_unblock(&nonce, office.clock.now()).await?;
+    office.registry.confirm_unblock(&nonce, now).await?;
     let record = office.registry.card(card).await?;
     tell(office, &record, true, None, format).await
 }

@@ -13,7 +13,6 @@ use super::super::office::Office;
 use super::verdict::Verdict;
 use super::witness::{self, Last};
 use super::{begun, signatures};
-use crate::clock::Clock;
 use crate::domain::checkpoint::witness::LastSeen;
 use crate::domain::{Act, GuardedAct};
 use crate::registry::{Registry, WitnessChange};
@@ -73,6 +72,7 @@ pub(super) fn require_gone(office: &Office) -> Result<PathBuf, Failure> {
 /// A second operator is needed, the old witness file is none, or the new one cannot be written.
 pub(super) async fn begin(office: &Office, old: Option<&Path>, verdict: &mut Verdict) -> Result<(), Failure> {
     let own = require_gone(office)?;
+    let now = office.time_to_record().await?;
     let registry = &office.registry;
     let before = match old {
         Some(old) => Some(last_of(office, old).await?),
@@ -81,7 +81,7 @@ pub(super) async fn begin(office: &Office, old: Option<&Path>, verdict: &mut Ver
     let file = own.display().to_string();
     let known = before.as_ref().map_or_else(|| "unknown".to_owned(), LastSeen::to_string);
     let act = GuardedAct::new(Act::NewWitness, &format!("{file} after {known}"));
-    let (approved, now) = (office.approve(&act).await?, office.clock.now());
+    let approved = office.approve(&act).await?;
     registry.spending(approved, now, registry.begin_witness(&file, before.as_ref(), now)).await?;
     if let Some(newest) = registry.newest_checkpoint().await? {
         witness::append(&own, &newest).map_err(|error| Failure::file(&own, &error))?;

@@ -6,7 +6,6 @@ use super::super::failure::Failure;
 use super::super::office::Office;
 use super::super::output;
 use super::signatures::is_ours;
-use crate::clock::Clock;
 use crate::domain::SignedCheckpoint;
 use crate::publication::{PublishedDirectory, layout};
 use crate::registry::PublicationTarget;
@@ -156,5 +155,5 @@ pub async fn put(office: &Office, directory: &Path, target: &PublicationTarget) 
         return Ok(());
     }
     let size = newest.checkpoint.end.sequence;
-    Ok(office.registry.target_has_checkpoint(target, size, office.clock.now()).await?)
+    Ok(office.registry.target_has_checkpoint(target, size, office.time_in_log().await?).await?)
 }

@@ -94,7 +94,7 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
     add(&mut text, &Line::End { lines: lines.saturating_add(rows) })?;
     let sealed = seal::seal(&text, passphrase.as_str(), &mut office.random)?;
     let written = UnfinishedFile::beside(file, ".issuer-backup-", &sealed)?;
-    office.registry.spend(&approved, office.clock.now()).await?;
+    office.registry.spend(&approved, office.time_in_log().await?).await?;
     written.put_in_place(file)?;
     let sha256 = hex::encode(Sha256::digest(&sealed));
     match format {
@@ -294,7 +294,7 @@ async fn agree(office: &Office, digest: &str) -> Result<(), Failure> {
         ));
     }
     let approved = office.approve(&GuardedAct::new(Act::Restore, digest)).await?;
-    Ok(office.registry.spend(&approved, office.clock.now()).await?)
+    Ok(office.registry.spend(&approved, office.time_in_log().await?).await?)
 }
 
 #[cfg(test)]

@@ -71,6 +71,11 @@ impl Shared<'_> {
     async fn make_all(&self, hand: &mut Hand, place: &mut Place) {
         let mut refused: Option<String> = None;
         while self.goes_on() && self.queue().has_work_for(place.name()) {
+            // The clock may have been set since the batch began.
+            if let Err(failure) = hand.office.time_to_record().await {
+                self.give_up(failure);
+                return;
+            }
             let card = match place.next_card(refused.as_deref(), self) {
                 Ok(Some(card)) => card,
                 Ok(None) => return,

@@ -204,6 +204,7 @@ pub(super) async fn crl(office: &mut Office, out: &Path) -> Result<Status, Failu
 /// # Errors
 /// It is neither, is not the root's, or must not follow what is there.
 pub(super) async fn install(office: &mut Office, file: &Path) -> Result<Status, Failure> {
+    office.time_to_record().await?;
     let bytes = read_file(file, LONGEST)?;
     let certificate = pem_contents("CERTIFICATE", &bytes).unwrap_or_else(|| bytes.clone());
     if let Ok(certificate) = Certificate::from_der(certificate) {

@@ -113,7 +113,7 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     let manifest = std::mem::take(&mut folder.manifest);
     folder.write("manifest.sha256", manifest.as_bytes())?;
     folder.write("manifest.sig", &signature)?;
-    office.registry.spend(&approved, office.clock.now()).await?;
+    office.registry.spend(&approved, office.time_in_log().await?).await?;
     staging.put_in_place(to)?;
     match format {
         Format::Json => output::json(&Summary {

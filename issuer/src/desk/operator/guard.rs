@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use middleware::Locator;
 use middleware::secret_source::SecretSource;
 
@@ -172,11 +173,20 @@ impl Office {
             return self.admit_recovery(action).await;
         }
         let operator = self.operator(action).await?;
-        if let Err(refusal) = operator.judge(action, self.clock.now()) {
+        if let Err(refusal) = operator.judge(action, self.time_to_judge(action).await?) {
             return Err(self.refused(Some(&operator), action.as_str(), "operator-refused", &refusal).await);
         }
         self.registry.act_as(Some(actor(&operator)));
         Ok(())
+    }
+
+    /// By a clock that is far ahead every operator's card has expired, and nobody could take trust away. What these permit
+    /// beside that waits for the clock in any case.
+    async fn time_to_judge(&self, action: Permission) -> Result<Timestamp, Failure> {
+        match action {
+            Permission::Revoke | Permission::LifeCycle | Permission::Operators => self.time_in_log().await,
+            _ => Ok(self.clock.now()),
+        }
     }
 
     /// Nobody can administer this desk any more, or nobody approve what needs two, or nobody do something without which a card
@@ -216,11 +226,7 @@ impl Office {
     }
 
     /// An administrator, where nobody could approve, or nobody else has a good card.
-    async fn admit_administrator_alone(
-        &self,
-        action: Permission,
-        now: jiff::Timestamp,
-    ) -> Result<(), Failure> {
+    async fn admit_administrator_alone(&self, action: Permission, now: Timestamp) -> Result<(), Failure> {
         let operator = self.operator(action).await?;
         if let Err(refusal) = operator.judge(Permission::Operators, now) {
             return Err(self.refused(Some(&operator), action.as_str(), "operator-refused", &refusal).await);
@@ -230,14 +236,14 @@ impl Office {
     }
 
     /// An approver at the same desk, where nobody administers it.
-    async fn admit_beside_approver(&self, action: Permission, now: jiff::Timestamp) -> Result<(), Failure> {
+    async fn admit_beside_approver(&self, action: Permission, now: Timestamp) -> Result<(), Failure> {
         let Some(second) = &self.guard.second else {
             return Err(Failure::new(
                 "approval-needed",
                 "this needs an approver at the same desk: --second-operator LOCATOR; nothing was changed",
             ));
         };
-        let (approver, _) = self.log_in(second, action.as_str()).await?;
+        let (approver, _) = self.log_in(second, (action.as_str(), now)).await?;
         if let Err(refusal) = approver.judge(Permission::Approve, now) {
             return Err(self.refused(Some(&approver), action.as_str(), "operator-refused", &refusal).await);
         }
@@ -277,7 +283,7 @@ impl Office {
         };
         let operator = self.registry.operator_of_key(&key).await?;
         let operator = operator.ok_or_else(|| Failure::new("operator-unknown", NO_LONGER))?;
-        let (party, now) = (Party::of(&operator), self.clock.now());
+        let (party, now) = (Party::of(&operator), self.time_in_log().await?);
         if let Some(approved) = self.registry.granted(act, &party, now).await? {
             let id = approved.id().unwrap_or(ApprovalId(0)).0;
             output::progress(&format!("approval {id} allows it"));
@@ -312,14 +318,18 @@ impl Office {
         id: ApprovalId,
         act: &GuardedAct,
     ) -> Result<(), Failure> {
-        let (other, _) = self.log_in(second, Permission::Approve.as_str()).await?;
-        let now = self.clock.now();
+        let now = match act.act() {
+            Act::RevokeAuthority => self.time_in_log().await?,
+            _ => self.clock.now(),
+        };
+        let (other, _) = self.log_in(second, (Permission::Approve.as_str(), now)).await?;
         if let Err(refusal) = other.judge(Permission::Approve, now) {
             return Err(self.refused(Some(&other), act.act().as_str(), "operator-refused", &refusal).await);
         }
         self.registry.act_as(Some(actor(&other)));
+        let at = self.time_in_log().await?;
         let granted =
-            self.registry.command_approval(id, ApprovalCommand::Grant { by: Party::of(&other) }, now).await;
+            self.registry.command_approval(id, ApprovalCommand::Grant { by: Party::of(&other) }, at).await;
         if let Err(refusal) = granted {
             return Err(self.refused(Some(&other), act.act().as_str(), "approval-refused", &refusal).await);
         }
@@ -347,7 +357,8 @@ impl Office {
             ));
         };
         self.refuse_edited_authority(action.as_str()).await?;
-        let (operator, presence) = self.log_in(card, action.as_str()).await?;
+        let (operator, presence) =
+            self.log_in(card, (action.as_str(), self.time_to_judge(action).await?)).await?;
         *self.guard.session() = Session::Open { key: operator.key, presence };
         Ok(operator)
     }
@@ -371,7 +382,7 @@ impl Office {
     pub(super) async fn log_in(
         &self,
         card: &OperatorCard,
-        action: &str,
+        (action, now): (&str, Timestamp),
     ) -> Result<(Operator, Presence), Failure> {
         let presented = PresentedCard::open(&card.locator)?;
         let Some(operator) = self.registry.operator_of_key(&presented.key()?).await? else {
@@ -383,7 +394,7 @@ impl Office {
             );
             return Err(self.refused(None, action, "operator-unknown", &why).await);
         };
-        if let Err(refusal) = operator.judge_certificate(self.clock.now()) {
+        if let Err(refusal) = operator.judge_certificate(now) {
             let refused = self.refused(Some(&operator), action, "operator-refused", &refusal).await;
             return Err(match self.way_back().await? {
                 Some(way) => refused.and(way),
@@ -408,8 +419,11 @@ impl Office {
         let who = operator.map_or_else(|| self.guard.login.clone(), actor);
         let id: Option<OperatorId> = operator.map(|operator| operator.id);
         let why = why.to_string();
-        let recorded = self.registry.record_refusal(id, who, (action, &why), self.clock.now()).await;
-        let failure = Failure::new(code, why);
+        let failure = Failure::new(code, why.clone());
+        let recorded = match self.time_in_log().await {
+            Ok(at) => self.registry.record_refusal(id, who, (action, &why), at).await.map_err(Failure::from),
+            Err(error) => Err(error),
+        };
         match recorded {
             Ok(()) => failure,
             Err(error) => failure.and(&format!("and the refusal is not in the log: {error}")),

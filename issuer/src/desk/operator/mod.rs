@@ -124,6 +124,7 @@ async fn add(
     how: How,
     format: Format,
 ) -> Result<Status, Failure> {
+    let now = office.time_to_record().await?;
     let holder = office.cardholder(person).await?;
     let is_first = !office.registry.has_operators().await?;
     refuse_pointless(office, roles, is_first, how).await?;
@@ -143,7 +144,7 @@ async fn add(
         // The second operator was asked before.
         How::Recovering => Approved::default(),
     };
-    let (registry, now) = (&office.registry, office.clock.now());
+    let registry = &office.registry;
     let adding = registry.add_operator(holder.id, (&serial, &key), roles, now);
     let id = registry.spending(approved, now, adding).await?;
     match format {
@@ -239,7 +240,7 @@ async fn remove(
         ));
     };
     let others: Vec<&Operator> = operators.iter().filter(|other| other.id != operator.id).collect();
-    let now = office.clock.now();
+    let now = office.time_to_revoke().await?;
     let is_good = |other: &Operator| other.judge_certificate(now).is_ok();
     if !others.iter().any(|other| other.roles.has(Role::Administrator) && is_good(other)) {
         let message = format!(
@@ -255,7 +256,7 @@ async fn remove(
     }
     let details = format!("remove operator {} {}", operator.id.0, holder.mail.as_str());
     let approved = office.approve(&GuardedAct::new(Act::DualControl, &details)).await?;
-    let (registry, now) = (&office.registry, office.clock.now());
+    let registry = &office.registry;
     registry.spending(approved, now, registry.remove_operator(operator.id, why, now)).await?;
     match format {
         Format::Json => output::json(&serde_json::json!({ "removed": operator.id.0, "name": name }))?,

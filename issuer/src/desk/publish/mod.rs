@@ -1,7 +1,8 @@
 //! `issuer publish`: new CRLs, and everything public to every target: directories of files, and LDAP.
 //!
 //! - `cli`: what the command is told. - `signing`: new CRLs and OCSP answers, checked before they are kept;
-//!   `revocation_lists`: the CRLs of one authority; `log_check`: what they are made from, beside the log.
+//!   `revocation_lists`: the CRLs of one authority; `log_check`: what they are made from, beside the log;
+//!   `revocation_dates`: since when they say that something is revoked.
 //! - `root_list`: the root's CRL, carried from the machine that has its key.
 //! - [`targets`]: where is published, what is remembered of it, `issuer target`.
 //! - `to_directory`, `to_ldap`: one target, worked off; `offer`: CRLs and OCSP answers for a directory.
@@ -14,6 +15,7 @@ pub(in crate::desk) mod cli;
 mod log_check;
 mod offer;
 mod report;
+mod revocation_dates;
 pub(in crate::desk) mod revocation_lists;
 mod root_list;
 mod signing;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::super::failure::Failure;
 use super::super::office::{Office, Passphrase};
-use super::log_check;
+use super::{log_check, revocation_dates};
 use crate::ca::certificate::verify_signed;
 use crate::ca::crl::difference::Difference;
 use crate::ca::crl::name::CrlName;
@@ -98,7 +98,9 @@ impl Signing<'_> {
         let complete = CrlName::complete(identifier, None).file();
         let predecessor = known.iter().find(|(file, _)| *file == complete).map(|(_, crl)| crl.as_slice());
         let revoked = log_check::revoked(self.office, key, predecessor).await?;
-        let revoked = revoked.iter().map(|entry| ca_entry(entry, warnings)).collect::<Result<Vec<_>, _>>()?;
+        let mut revoked =
+            revoked.iter().map(|entry| ca_entry(entry, warnings)).collect::<Result<Vec<_>, _>>()?;
+        revocation_dates::settle(self.office, &mut revoked, predecessor, self.now).await?;
         let header = CrlHeader { number, this_update: self.now, next_update };
         let mut lists = Lists {
             signing: self,

@@ -13,7 +13,6 @@ use super::super::output::{self, Format};
 use super::super::texts;
 use super::report::DueReport;
 use super::{Arguments, refuse_home};
-use crate::clock::Clock;
 use crate::domain::Permission;
 use crate::publication::PublishedDirectory;
 use crate::publication::ldap::{Access, LdapTarget, LdapUrl};
@@ -108,9 +107,10 @@ pub async fn run(office: &Office, command: &Command, format: Format) -> Result<S
     match command {
         Command::List => list(office, format).await,
         Command::Forget { place } => {
+            let now = office.time_to_record().await?;
             let known = [place.clone(), absolute(Path::new(place))?.display().to_string()];
             for place in known {
-                if office.registry.forget_target(&place, office.clock.now()).await? {
+                if office.registry.forget_target(&place, now).await? {
                     output::line(&texts::say("published-forgotten", &[("place", &place)]))?;
                     return Ok(Status::Done);
                 }

@@ -296,6 +296,11 @@ said-old-mail-lost = what was encrypted to the lost card can be read by nobody w
 said-old-mail-damaged = what was encrypted to the damaged card can be read with it alone, if its key 9D still answers (card decrypt 9D); otherwise by nobody: the issuer keeps no copy of any key.
 said-old-mail-revoked = what was encrypted to the revoked card can be read with it, if its holder still has it: do not destroy it before that mail was read or encrypted anew. If it is lost, nobody can read that mail: the issuer keeps no copy of any key.
 said-old-mail-kept = what was encrypted to the old card can be read with it, as long as its holder keeps it: do not destroy it before that mail was read or encrypted anew. The issuer keeps no copy of any key.
+said-newest-event = the newest event
+said-newest-crl = the newest CRL of the authority { $authority }
+said-newest-classes = the newest list of classes
+said-clock-behind = warning: the clock says { $now }, but { $what } is of { $newest }. What takes trust away does not wait: it is recorded as of { $newest }. Set the clock right; or if it is right, say so before this is published: issuer clock accept --why TEXT
+said-clock-ahead = warning: the clock says { $now }, long after { $what } of { $newest }: it may be far ahead. What takes trust away does not wait: it is recorded as of { $newest }. Set the clock right; or if it is right, say so before this is published: issuer clock accept --why TEXT
 said-wiped = Card with { $card } was wiped, nothing is left on it, and it is { $state }. Its certificates are revoked.
 said-unblocked = Card { $card } of { $holder } has a new PIN.
 said-unblock-answer = For { $holder } alone, within ten minutes of the request; give it to nobody else:
@@ -306,12 +311,12 @@ issue-done-by-holder = { $name } <{ $mail }> has card { $card } until { $until }
 
 # issuer batch
 batched-time-left = cards; time left:
+batched-stopping = Stopping after the step in hand; Ctrl-C once more ends at once. Either way the same command goes on.
 batched-ended = [{ $ended }/{ $total }] { $mail }: { $what } (at { $place })
 batched-count = { $done } of { $all } cards are done, { $half } half-made, { $waiting } not begun, { $refused } refused.
 batched-go-on = Go on with the same command: { $command }
 batched-publish = Publish the certificates (issuer publish --to DIR); hand cards and transport PINs over separately.
 batched-column-line = LINE
-batched-stopping = Stopping after the step in hand; Ctrl-C once more ends at once. Either way the same command goes on.
 batched-column-person = PERSON
 batched-column-result = RESULT
 batched-column-reason = CARD OR REASON

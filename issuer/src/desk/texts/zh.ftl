@@ -296,6 +296,11 @@ said-old-mail-lost = 加密给丢失的卡的邮件，没有那张卡谁也读�
 said-old-mail-damaged = 加密给损坏的卡的邮件，只有在它的 9D 密钥仍有反应时（card decrypt 9D）才能用它阅读；否则谁也读不了：发行者不保留任何密钥的副本。
 said-old-mail-revoked = 加密给已吊销的卡的邮件，若持卡人仍持有该卡，就能用它阅读：在读完或重新加密之前请勿销毁。卡若丢失，谁也读不了：发行者不保留任何密钥的副本。
 said-old-mail-kept = 加密给旧卡的邮件，只要持卡人保留旧卡就能阅读：在读完或重新加密之前请勿销毁。发行者不保留任何密钥的副本。
+said-newest-event = 最新的一条记录
+said-newest-crl = 签发机构 { $authority } 最新的 CRL
+said-newest-classes = 最新的读者类别名单
+said-clock-behind = 警告：时钟显示 { $now }，而{ $what }是 { $newest } 的。撤销信任之事不等待：按 { $newest } 登记。请校准时钟；时钟若是对的，请在发布之前说明：issuer clock accept --why TEXT
+said-clock-ahead = 警告：时钟显示 { $now }，比{ $what }（{ $newest }）晚很久，可能大大超前。撤销信任之事不等待：按 { $newest } 登记。请校准时钟；时钟若是对的，请在发布之前说明：issuer clock accept --why TEXT
 said-wiped = 卡 { $card } 已清除，卡上不留任何内容，现在{ $state }。它的证书已吊销。
 said-unblocked = { $holder } 的卡 { $card } 有了新的 PIN。
 said-unblock-answer = 只给 { $holder }，申请后十分钟内有效；不要给其他任何人：
@@ -306,12 +311,12 @@ issue-done-by-holder = { $name } <{ $mail }> 的卡 { $card } 有效期至 { $un
 
 # issuer batch
 batched-time-left = 张卡；剩余时间：
+batched-stopping = 正在完成手头的步骤，然后停止；再按一次 Ctrl-C 立即结束。两种情况下都可用同一命令继续。
 batched-ended = [{ $ended }/{ $total }] { $mail }：{ $what }（在 { $place }）
 batched-count = { $all } 张卡中完成 { $done } 张，做到一半 { $half } 张，未开始 { $waiting } 张，被拒绝 { $refused } 张。
 batched-go-on = 用同一命令继续：{ $command }
 batched-publish = 请发布证书（issuer publish --to DIR），并把卡片与初始 PIN 分开交付。
 batched-column-line = 行
-batched-stopping = 正在完成手头的步骤，然后停止；再按一次 Ctrl-C 立即结束。两种情况下都可用同一命令继续。
 batched-column-person = 人员
 batched-column-result = 结果
 batched-column-reason = 卡片或原因
@@ -528,6 +533,8 @@ failed-person-unknown = 没有人的邮件地址或工号是“{ $text }”；�
 failed-card-unknown = 没有这样的卡：“{ $text }”，也没有此邮件地址或工号的人持有卡；请查找：issuer find { $text }
 failed-had-no-card = { $text } 没有卡，也不曾有过。
 failed-has-card-no-more = { $text } 现在没有卡；曾有过：{ $cards }
+failed-clock-signs = 时钟显示 { $now }，与{ $what }（{ $newest }）不符；没有签发任何内容：请校准时钟，然后重新执行同一命令；时钟若是对的：issuer clock accept --why TEXT
+failed-clock-records = 时钟显示 { $now }，与{ $what }（{ $newest }）不符；没有登记任何内容：请校准时钟，然后重新执行同一命令；时钟若是对的：issuer clock accept --why TEXT
 failed-many-leavers = 按这份名单，{ $there } 人中有 { $leavers } 人离职；没有做任何改动：用 --preview 查看是谁，属实则加上 --leavers-at-most { $leavers }。
 failed-pin-was-by-holder = 这张卡开始制作时定为由持卡人选定 PIN，--transport-pin-file 与此矛盾；没有做任何改动。去掉它，就会再次请持卡人输入；若要改用初始 PIN，请同时写上 --pin-by-holder=false。
 failed-row-left = 已离职，不发卡；离职而仍有卡的人：issuer staff leavers

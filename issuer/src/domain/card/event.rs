@@ -100,6 +100,11 @@ impl CardCommand {
             Self::Destroy => CardAction::Destroy,
         }
     }
+
+    /// Whether it keeps somebody from being believed who should not be: that never waits.
+    pub const fn takes_trust_away(&self) -> bool {
+        matches!(self, Self::Hold | Self::ReportLoss { .. } | Self::ReportDamage | Self::Revoke { .. })
+    }
 }
 
 /// What the log keeps of a card that was taken into stock.
