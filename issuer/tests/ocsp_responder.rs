@@ -266,6 +266,12 @@ fn answers_to_get_may_be_kept_for_an_hour_or_as_long_as_is_said() {
     let (plain, same) = split(&server.curl(&format!("/ocsp/{}", base64(&request)), &["--path-as-is"]));
     assert!(plain.starts_with("http/1.1 200"), "{plain}");
     assert_eq!(same, answer);
+    // A slash more, behind a URL that ends with one; and what is no request at all nobody keeps.
+    assert_eq!(split(&server.curl(&format!("/ocsp//{path}"), &["--path-as-is"])).1, answer);
+    for nothing in ["", "/", "not!base64"] {
+        let (head, _) = split(&server.curl(&format!("/ocsp/{nothing}"), &["--path-as-is"]));
+        assert!(head.contains("cache-control: no-store"), "{nothing}: {head}");
+    }
 
     let file = desk.path("answer.der");
     std::fs::write(&file, &answer).unwrap();

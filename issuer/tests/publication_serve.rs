@@ -445,6 +445,7 @@ fn only_get_and_head_are_answered() {
         let refused = site.curl("/anchor.pem", &["--request", method, "--data", "x"]);
         assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, HEAD")), "{method}");
     }
+    assert_eq!(site.curl("/health", &["--request", "POST", "--data", "x"]).status, 405);
     let head = site.curl("/anchor.pem", &["--head"]);
     let length = std::fs::metadata(site.directory.path().join("anchor.pem")).unwrap().len();
     assert_eq!(head.header("content-length"), Some(length.to_string().as_str()));
@@ -460,6 +461,60 @@ fn a_known_entity_tag_saves_the_body() {
     let again = site.curl("/crl.pem", &["--header", &format!("If-None-Match: \"x\", {tag}")]);
     assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, Some(tag.as_str())));
     assert_eq!(site.curl("/crl.pem", &["--header", "If-None-Match: \"x\""]).status, 200);
+}
+
+/// `curl --time-cond` and `wget --timestamping` ask so: nothing is sent twice, and nothing new is missed, however fast it comes.
+#[test]
+fn a_known_date_saves_the_body_and_misses_nothing() {
+    let mut site = Site::new();
+    let crl = std::fs::read_dir(site.directory.path().join("crl")).unwrap();
+    let crl =
+        crl.map(|entry| entry.unwrap().path()).find(|path| std::fs::read(path).unwrap() == site.crls[1]);
+    let path = format!("/crl/{}", crl.unwrap().file_name().unwrap().to_str().unwrap());
+    let asked = |since: &str| site.curl(&path, &["--header", &format!("If-Modified-Since: {since}")]);
+    // One that was dated into the next second is dated by and by.
+    let wait = || {
+        let begin = std::time::Instant::now();
+        loop {
+            let first = site.get(&path);
+            if let Some(date) = first.header("last-modified") {
+                return date.to_owned();
+            }
+            assert!(begin.elapsed().as_secs() < 60, "{}", first.head);
+        }
+    };
+    let date = wait();
+    let again = asked(&date);
+    assert_eq!(
+        (again.status, again.body.len(), again.header("last-modified")),
+        (304, 0, Some(date.as_str()))
+    );
+    // RFC 9110 section 5.6.7: the two older forms, and nothing else.
+    for (since, status) in [
+        ("Tuesday, 31-Dec-69 23:59:59 GMT", 304),
+        ("Fri Dec 31 23:59:59 2100", 304),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 200),
+        ("yesterday", 200),
+    ] {
+        assert_eq!(asked(since).status, status, "{since}");
+    }
+    // A tag counts instead.
+    let both =
+        ["--header", "If-None-Match: \"x\"", "--header", "If-Modified-Since: Fri, 31 Dec 2100 23:59:59 GMT"];
+    assert_eq!(site.curl(&path, &both).status, 200);
+    // The date of each version is its own, within one second too.
+    let dates: Vec<_> = (2..5)
+        .map(|number| {
+            site.crls[1] = site.world.crl(number, &[]);
+            site.publish();
+            let metadata =
+                std::fs::metadata(site.directory.path().join(path.trim_start_matches('/'))).unwrap();
+            metadata.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+        })
+        .collect();
+    assert!(dates.is_sorted_by(|one, next| one < next), "{dates:?}");
+    let newer = site.curl(&path, &["--header", &format!("If-Modified-Since: {date}")]);
+    assert_eq!((newer.status, newer.body == site.crls[1]), (200, true));
 }
 
 #[test]

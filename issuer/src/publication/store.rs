@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::error::PublicationError;
 use super::layout::{BY_EMAIL, LOCK, UNFINISHED};
@@ -72,6 +73,7 @@ impl FileStore {
             let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
             file.write_all(contents)?;
             make_public(file.as_file())?;
+            date_after(&full, file.as_file())?;
             file.as_file().sync_all()?;
             file.persist(&full).map_err(|error| error.error)?;
             Ok(())
@@ -144,6 +146,24 @@ impl FileStore {
         Ok(())
     }
 }
+
+/// Whoever asks whether a file has changed since he has it (If-Modified-Since) knows its date to a second: each version has
+/// another one.
+fn date_after(previous: &Path, file: &File) -> io::Result<()> {
+    let Ok(before) = fs::symlink_metadata(previous).and_then(|metadata| metadata.modified()) else {
+        return Ok(());
+    };
+    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (before, own) = (seconds(before), seconds(file.metadata()?.modified()?));
+    // One that is far ahead was not dated here.
+    if own <= before && before - own <= FAR_AHEAD {
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(before + 1))?;
+    }
+    Ok(())
+}
+
+/// In seconds; a clock that was set back says more.
+const FAR_AHEAD: u64 = 3600;
 
 /// Temporary files are made with mode 0600.
 #[cfg(unix)]

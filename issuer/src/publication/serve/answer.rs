@@ -55,7 +55,13 @@ impl Server {
         let full = self.root.join(&file);
         let Some((contents, modified)) = read(&full) else { return not_found() };
         let tag = entity_tag(&contents);
-        let mut answer = if is_known(headers, &tag) {
+        // What is of the future by this clock was not modified then (RFC 9110 section 8.8.2.1).
+        let modified = modified.and_then(whole_seconds).filter(|modified| *modified <= now);
+        let is_unchanged = match headers.contains_key(header::IF_NONE_MATCH) {
+            true => is_known(headers, &tag),
+            false => modified.is_some_and(|modified| is_unmodified(headers, modified)),
+        };
+        let mut answer = if is_unchanged {
             response(StatusCode::NOT_MODIFIED, Vec::new())
         } else {
             found(content_type(&file), contents)
@@ -64,7 +70,7 @@ impl Server {
         if let Ok(tag) = HeaderValue::from_str(&tag) {
             headers.insert(header::ETAG, tag);
         }
-        if let Some(modified) = http_date(modified) {
+        if let Some(modified) = modified.and_then(http_date) {
             headers.insert(header::LAST_MODIFIED, modified);
         }
         if let Some(FileState::Whole(Some(life)) | FileState::Older(Some(life))) = crl {
@@ -120,6 +126,13 @@ pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     known
         .flat_map(|value| value.split(','))
         .any(|known| matches!(known.trim(), "*") || known.trim().trim_start_matches("W/") == tag)
+}
+
+/// Whether a request has what was there then (RFC 9110 section 13.1.3). The publisher dates no two versions of a file alike.
+fn is_unmodified(headers: &HeaderMap, modified: Timestamp) -> bool {
+    let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
+    let since = since.and_then(|text| httpdate::parse_http_date(text).ok()).and_then(whole_seconds);
+    since.is_some_and(|since| modified <= since)
 }
 
 /// An answer of one line.
@@ -202,9 +215,12 @@ fn entity_tag(contents: &[u8]) -> String {
     format!("\"{}\"", hex::encode(Sha256::digest(contents)))
 }
 
-fn http_date(time: Option<SystemTime>) -> Option<HeaderValue> {
-    let timestamp = Timestamp::try_from(time?).ok()?;
-    HeaderValue::from_str(&DateTimePrinter::new().timestamp_to_rfc9110_string(&timestamp).ok()?).ok()
+fn whole_seconds(time: SystemTime) -> Option<Timestamp> {
+    Timestamp::from_second(Timestamp::try_from(time).ok()?.as_second()).ok()
+}
+
+fn http_date(time: Timestamp) -> Option<HeaderValue> {
+    HeaderValue::from_str(&DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok()?).ok()
 }
 
 /// RFC 2585 section 4, RFC 8551 section 3.2.1 and RFC 8555 section 9.1.

@@ -155,7 +155,7 @@ async fn handle(
         return answer.map(Body::from);
     }
     let path = request.uri().path();
-    if path == HEALTH {
+    if path == HEALTH && [Method::GET, Method::HEAD].contains(request.method()) {
         let answer = move || {
             let overdue = Revision::of(&services.root).map(|revision| revision.overdue()).unwrap_or_default();
             let Services { crls, answers, published: files, clock, .. } = services.as_ref();

@@ -42,10 +42,8 @@ impl OcspResponder {
 
     /// The answer to a GET: the request is the rest of the path, base64, percent-encoded.
     pub(super) fn get(&self, path: &str, headers: &HeaderMap, now: Timestamp) -> Response<Vec<u8>> {
-        let Some(request) = decode_path(path) else {
-            return error(ResponseStatus::MalformedRequest);
-        };
-        let mut answer = match self.answer(&request, now) {
+        let request = decode_path(path).ok_or(ResponseStatus::MalformedRequest);
+        let mut answer = match request.and_then(|request| self.answer(&request, now)) {
             Ok(Answer::Prepared(prepared)) => cacheable(prepared, headers, now, self.max_age),
             Ok(Answer::Fresh(response)) => found(response),
             Err(status) => error(status),
@@ -134,13 +132,15 @@ fn find(
     }
 }
 
-/// RFC 6960 appendix A.1.1; clients differ in what they percent-encode, and in the padding.
+/// RFC 6960 appendix A.1.1; clients differ in what they percent-encode, in the padding, and in whether they write a slash
+/// behind a URL that ends with one. No request begins with a slash: the first character of a SEQUENCE is `M`.
 pub(super) fn decode_path(path: &str) -> Option<Vec<u8>> {
     if path.len() > 2 * LONGEST {
         return None;
     }
     let text = percent_decode_str(path).decode_utf8().ok()?;
-    Base64::decode_vec(&text).or_else(|_| Base64Unpadded::decode_vec(&text)).ok()
+    let text = text.trim_start_matches('/');
+    Base64::decode_vec(text).or_else(|_| Base64Unpadded::decode_vec(text)).ok()
 }
 
 /// RFC 5019 section 6.2: everybody between may keep it for a while.
