@@ -161,7 +161,7 @@ fn health_is_lost_when_a_crl_has_expired() {
 
 /// Until readers refuse it, a CRL that nobody signs anew looks good; a monitor is told before.
 #[test]
-fn health_is_lost_when_the_next_crls_are_overdue() {
+fn health_is_lost_when_the_next_crls_are_overdue_and_before_their_time() {
     let site = Site::new();
     let (status, said) = health(&site, site.world.now);
     assert_eq!((status, &said["overdue"]), (200, &serde_json::json!([])), "{said}");
@@ -178,11 +178,17 @@ fn health_is_lost_when_the_next_crls_are_overdue() {
     assert_eq!((status, &said["status"]), (503, &"overdue".into()), "{said}");
     assert_eq!(said["overdue"].as_array().unwrap().len(), 3, "{said}");
     assert_eq!(health(&site, end).1["status"], "expired");
+    // Made by a clock that was ahead: openssl calls it not yet valid.
+    let minute = jiff::SignedDuration::from_mins(1);
+    assert_eq!(health(&site, site.world.now - minute * 5).0, 200);
+    let (status, said) = health(&site, site.world.now - minute * 6);
+    assert_eq!((status, &said["status"]), (503, &"early".into()), "{said}");
+    assert_eq!(said["early"].as_array().unwrap().len(), 3, "{said}");
 }
 
 /// A directory that was copied in part, and the rest never came.
 #[test]
-fn what_is_not_as_published_is_told_when_it_had_time_to_come() {
+fn what_is_not_as_published_is_told_when_it_had_time_to_come_and_so_is_what_never_ended() {
     let mut site = Site::new();
     let old: Vec<_> = ["crl.pem", "anchor.pem"].map(|name| site.directory.path().join(name)).into();
     let contents: Vec<_> = old.iter().map(|file| std::fs::read(file).unwrap()).collect();
@@ -198,9 +204,14 @@ fn what_is_not_as_published_is_told_when_it_had_time_to_come() {
     assert_eq!((status, &said["status"]), (503, &"missing".into()), "{said}");
     assert_eq!(said["missing"], serde_json::json!(["anchor.pem"]));
     assert_eq!(said["differing"], serde_json::json!(["crl.pem"]));
-    // While something is published, nothing is compared.
+    // While something is published, nothing is compared; but that comes to an end.
     std::fs::remove_file(&revision).unwrap();
-    assert_eq!(health(&site, later).0, 200);
+    assert_eq!(health(&site, site.world.now).0, 200);
+    let (status, said) = health(&site, later + jiff::SignedDuration::from_hours(1));
+    assert_eq!((status, &said["status"]), (503, &"unfinished".into()), "{said}");
+    // Of a copy without what begins with a dot nobody expects it.
+    std::fs::remove_file(site.directory.path().join(".lock")).unwrap();
+    assert_eq!(health(&site, later + jiff::SignedDuration::from_hours(1)).0, 200);
 }
 
 struct Answer {

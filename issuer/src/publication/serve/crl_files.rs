@@ -87,6 +87,18 @@ impl CrlFiles {
         names.into_iter().map(|name| (name.clone(), self.judge(&name))).collect()
     }
 
+    /// Whether a CRL or a file of OCSP answers that this publication does not name is of an authority that has ended: nobody
+    /// makes another one, and nobody needs it but for what was signed before.
+    pub(super) fn is_of_the_past(&self, name: &str, now: Timestamp) -> bool {
+        let Some(publication) = Revision::of(&self.root) else { return false };
+        let (crls, answers) = (publication.crls(), publication.answers());
+        if crls.is_empty() || crls.iter().chain(&answers).any(|named| named == name) {
+            return false;
+        }
+        let key = name.split(['-', '.']).next().and_then(|key| hex::decode(key).ok());
+        key.and_then(|key| self.authority(&key)).is_some_and(|authority| authority.not_after() <= now)
+    }
+
     /// One of them; read only if it has changed.
     pub(super) fn judge(&self, name: &str) -> FileState {
         let file = self.root.join(layout::REVOCATIONS).join(name);

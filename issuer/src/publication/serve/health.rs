@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::crl_files::{CrlFiles, FileState};
@@ -23,7 +23,7 @@ struct FileHealth {
 
 #[derive(Default, Serialize)]
 struct Answer {
-    /// `ok`, `missing`, `damaged`, `differing`, `expired`, `overdue` or `unpublished`.
+    /// `ok`, `missing`, `damaged`, `differing`, `unfinished`, `expired`, `early`, `overdue` or `unpublished`.
     status: &'static str,
     /// Files that the publication had and that are gone.
     missing: BTreeSet<String>,
@@ -33,6 +33,8 @@ struct Answer {
     differing: BTreeSet<String>,
     /// CRLs that readers must no longer use, and files of OCSP answers of which some have ended.
     expired: BTreeSet<String>,
+    /// CRLs and files of OCSP answers that readers must not use yet: the publisher's clock is ahead, or this one behind.
+    early: BTreeSet<String>,
     /// CRLs that do not say everything that is revoked, and could not be signed anew; CRLs and files of OCSP answers that
     /// end before long, and whose successors are not there.
     overdue: BTreeSet<String>,
@@ -68,7 +70,9 @@ fn judge(served: Served<'_>, now: Timestamp) -> Answer {
     let mut said = Answer { overdue: overdue.into_iter().collect(), ..Answer::default() };
     // Before the files themselves: what is published in between is newer than what is compared.
     let differences = files.differences(now);
-    said.crls = said.look(crls.all(), |end| end.is_none_or(|end| end <= now), now);
+    let is_unfinished = files.is_unfinished(now);
+    let is_past = |file: &str| crls.is_of_the_past(file.rsplit('/').next().unwrap_or(file), now);
+    said.crls = said.look(crls.all(), |life| life.is_none_or(|life| life.next_update <= now), &is_past, now);
     match crls.judge_all_in_one() {
         Some(FileState::Missing) => drop(said.missing.insert(layout::CRLS.to_owned())),
         Some(FileState::Damaged) => drop(said.damaged.insert(layout::CRLS.to_owned())),
@@ -76,14 +80,17 @@ fn judge(served: Served<'_>, now: Timestamp) -> Answer {
         Some(FileState::Whole(_) | FileState::Older(_)) | None => {}
     }
     // An authority without certificates has no answers, and they do not end.
-    said.ocsp = said.look(answers.all(), |end| end.is_some_and(|end| end <= now), now);
+    let has_ended = |life: Option<Life>| life.is_some_and(|life| life.next_update <= now);
+    said.ocsp = said.look(answers.all(), has_ended, &is_past, now);
     said.compare(differences);
     said.status = match &said {
         said if said.crls.is_empty() => "unpublished",
         said if !said.missing.is_empty() => "missing",
         said if !said.damaged.is_empty() => "damaged",
         said if !said.differing.is_empty() => "differing",
+        _ if is_unfinished => "unfinished",
         said if !said.expired.is_empty() => "expired",
+        said if !said.early.is_empty() => "early",
         said if !said.overdue.is_empty() => "overdue",
         _ => "ok",
     };
@@ -95,7 +102,8 @@ impl Answer {
     fn look(
         &mut self,
         files: BTreeMap<String, FileState>,
-        is_over: impl Fn(Option<Timestamp>) -> bool,
+        is_over: impl Fn(Option<Life>) -> bool,
+        is_past: &impl Fn(&str) -> bool,
         now: Timestamp,
     ) -> Vec<FileHealth> {
         let mut looked = Vec::new();
@@ -111,14 +119,19 @@ impl Answer {
                 }
                 FileState::Older(life) => {
                     self.differing.insert(file.clone());
-                    self.note_end(&file, life, &is_over, now);
                     life
                 }
-                FileState::Whole(life) => {
-                    self.note_end(&file, life, &is_over, now);
-                    life
-                }
+                FileState::Whole(life) => life,
             };
+            if life.is_some_and(|life| life.this_update.duration_since(now) > CLOCKS_DIFFER) {
+                self.early.insert(file.clone());
+            }
+            let is_whole = matches!(state, FileState::Whole(_) | FileState::Older(_));
+            let is_late = life.is_some_and(|life| life.successor_is_overdue_at() <= now);
+            if is_whole && (is_over(life) || is_late) && !is_past(&file) {
+                let list = if is_over(life) { &mut self.expired } else { &mut self.overdue };
+                list.insert(file.clone());
+            }
             let next_update = life.map(|life| life.next_update);
             looked.push(FileHealth {
                 file,
@@ -127,20 +140,6 @@ impl Answer {
             });
         }
         looked
-    }
-
-    fn note_end(
-        &mut self,
-        file: &str,
-        life: Option<Life>,
-        is_over: impl Fn(Option<Timestamp>) -> bool,
-        now: Timestamp,
-    ) {
-        if is_over(life.map(|life| life.next_update)) {
-            self.expired.insert(file.to_owned());
-        } else if life.is_some_and(|life| life.successor_is_overdue_at() <= now) {
-            self.overdue.insert(file.to_owned());
-        }
     }
 
     /// Notes what is not as it was published, and is not named yet.
@@ -157,3 +156,6 @@ impl Answer {
         }
     }
 }
+
+/// By how much the clocks of two computers may differ.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);

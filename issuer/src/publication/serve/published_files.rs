@@ -55,6 +55,18 @@ impl PublishedFiles {
         if Revision::of(&self.root) == Some(publication) { found } else { BTreeMap::new() }
     }
 
+    /// Whether a publication was begun here and never came to its end: a disk was full, or the program was killed. Of a copy
+    /// without the publisher's own files nothing can be told.
+    pub(super) fn is_unfinished(&self, now: Timestamp) -> bool {
+        let is_publisher_s = self.root.join(layout::LOCK).is_file();
+        if !is_publisher_s || Revision::of(&self.root).is_some() {
+            return false;
+        }
+        // With the removal of `.revision` the folder was changed.
+        let changed_at = fs::metadata(&self.root).ok().and_then(|root| Stamp::of(&root).changed_at());
+        changed_at.and_then(|at| at.checked_add(LONGEST_PUBLICATION).ok()).is_some_and(|end| end <= now)
+    }
+
     fn look(&self, path: &str) -> Option<(Stamp, String)> {
         let stamp = self.stamp(path)?;
         if let Some((known, digest)) = self.known().get(path)
@@ -80,3 +92,5 @@ impl PublishedFiles {
 /// How long files may still be on their way after `.revision` came. The publisher puts it there last; whoever copies the
 /// directory to another computer (rsync) may bring it first.
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(10);
+/// The first one of a million certificates takes that long.
+const LONGEST_PUBLICATION: SignedDuration = SignedDuration::from_hours(1);
