@@ -1,9 +1,11 @@
 //! Authorities whose keys are away or damaged: each fails alone, and whoever looks is told what is overdue.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
 
 mod desk_support;
 #[path = "desk_support/server.rs"]
 mod server;
+
+use std::collections::BTreeSet;
 
 use desk_support::{Desk, extract_certificates, files_below, openssl_verify};
 use server::Server;
@@ -100,6 +102,36 @@ fn a_revocation_that_cannot_be_signed_is_overdue_for_everybody_who_looks() {
     desk.issuer(&["publish"]).expect(0);
     assert!(!is_trusted(&desk) && due(&desk).is_empty());
     server.expect("ok");
+}
+
+/// Ten years on: one was rolled over, one was forgotten, and the root goes on.
+#[test]
+fn an_authority_that_has_ended_holds_nothing_up() {
+    let desk = desk();
+    let at = |later: &str, arguments: &[&str]| desk.on_another_day(later, arguments);
+    at("+3645d", &["clock", "accept", "--why", "a test"]).expect(0);
+    at("+3645d", &["ca", "rollover", "people"]).expect(0);
+    at("+3645d", &["publish"]).expect(0);
+    Server::on_another_day("+3645d", &desk.path("public")).expect("ok");
+    let crls = || {
+        let files = files_below(&desk.path("public/crl")).into_iter();
+        files.map(|file| std::fs::read(file).unwrap()).collect::<BTreeSet<_>>()
+    };
+    let before = crls();
+    let late = at("+3655d", &["publish"]);
+    late.expect(0);
+    assert!(late.stderr.contains("the certificate of the authority servers ended"), "{}", late.stderr);
+    // That of the root and of the new key.
+    assert_eq!((before.len(), crls().difference(&before).count()), (4, 2));
+    at("+3655d", &["publish", "--pending"]).expect(0);
+    // What the key before said is of the past; that nobody gave the other a new certificate is told.
+    let said = Server::on_another_day("+3655d", &desk.path("public")).expect("expired");
+    let of = |file: &serde_json::Value| file.as_str().unwrap().trim_start_matches("ocsp/")[..40].to_owned();
+    let keys: BTreeSet<_> = said["expired"].as_array().unwrap().iter().map(of).collect();
+    assert_eq!(keys.len(), 1, "{said}");
+    at("+3655d", &["ca", "renew", "servers"]).expect(0);
+    at("+3655d", &["publish"]).expect(0);
+    Server::on_another_day("+3655d", &desk.path("public")).expect("ok");
 }
 
 #[test]

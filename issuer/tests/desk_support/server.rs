@@ -16,7 +16,21 @@ pub struct Server {
 impl Server {
     /// Serves this directory; it ends with the test.
     pub fn of(directory: &Path, arguments: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_issuer"))
+        Self::run(Command::new(env!("CARGO_BIN_EXE_issuer")), directory, arguments)
+    }
+
+    /// The same on another day, as `Desk::on_another_day`; the program itself is the process that ends.
+    pub fn on_another_day(later: &str, directory: &Path) -> Self {
+        let library = ["-m", "-f", later, "printenv", "LD_PRELOAD"];
+        let library = Command::new("faketime").args(library).output().expect("faketime is installed").stdout;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_issuer"));
+        command.env("LD_PRELOAD", String::from_utf8(library).unwrap().trim());
+        command.env("FAKETIME", later).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        Self::run(command, directory, &[])
+    }
+
+    fn run(mut command: Command, directory: &Path, arguments: &[&str]) -> Self {
+        let mut process = command
             .env_remove("ISSUER_HOME")
             .arg("serve")
             .args(arguments)

@@ -34,6 +34,7 @@ use super::ca::due;
 use super::failure::{Failure, Status};
 use super::office::Office;
 use super::output::Format;
+use crate::ca::Certificate;
 use crate::ca::profile::status_services::DeltaCrls;
 use crate::clock::Clock;
 use crate::publication::crl_succession::TrustedClock;
@@ -74,9 +75,13 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
     news.warnings.extend(due::warnings(office, now).await?);
     news.due = office.registry.crls_due().await?;
     // Of a key that has ended, or is another home's, nothing is signed here.
-    let keys = &news.keys;
-    news.due
-        .retain(|due| keys.iter().any(|key| (key.name, key.generation) == (due.authority, due.generation)));
+    let mut signing = Vec::new();
+    for key in &news.keys {
+        if Certificate::from_der(key.certificate.clone())?.not_after() > now {
+            signing.push((key.name, key.generation));
+        }
+    }
+    news.due.retain(|due| signing.contains(&(due.authority, due.generation)));
     let due = if arguments.pending && arguments.to.is_none() { Due::At(now) } else { Due::All };
     let run = Run { office, news: &news, now, due, is_pending: arguments.pending, unusable };
     let mut summary = Summary::new(&news, DueReport::of(office, &news.due).await?);

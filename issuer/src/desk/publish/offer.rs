@@ -36,6 +36,10 @@ impl Run<'_> {
         for key in &self.news.keys {
             let certificate = Certificate::from_der(key.certificate.clone())?;
             let identifier = certificate.subject_key_identifier();
+            // Nothing more is said of one that has ended.
+            if certificate.not_after() <= self.now {
+                continue;
+            }
             if let Some(signed) = self.news.crls.get(identifier) {
                 offer.crls.extend(signed.iter().cloned());
             } else if waiting.contains(&key.name) {

@@ -194,6 +194,10 @@ impl SigningRun<'_> {
         if own.name == AuthorityName::Root && !is_at_hand(&office.home, own.name, &certificate)? {
             return self.news.of_absent_root(office, own, self.signing.now).await;
         }
+        // Of an authority that has ended nobody believes a CRL, and of its certificates none: the others do not wait for it.
+        if certificate.not_after() <= self.signing.now {
+            return Ok(());
+        }
         let place = location(&office.home, own.name, &certificate)?;
         let made = if self.refused.iter().any(|refused| refused.shares_pin(&place)) {
             let message = format!("its key is on the token or card that would not sign before ({place})");
