@@ -1,16 +1,15 @@
 //! What is done to the registry behind the desk's back is noticed and named, whoever does it and whatever keys they hold.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
 
+#[path = "desk_support/chain.rs"]
+mod chain;
 mod desk_support;
 mod witness_support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use desk_support::Desk;
-use issuer::desk::audit::notary;
-use issuer::domain::{Actor, AuditRecord, Batch, ChainEnd, ChainHash, Notary, SignedCheckpoint};
-use issuer::registry::{LogEntry, Registry, RegistryUrl};
-use sqlx::SqlitePool;
+use issuer::domain::{AuditRecord, SignedCheckpoint};
 use witness_support::{copy_registry, database, is_named, name_witness, verify, witnessed};
 
 #[test]
@@ -429,74 +428,9 @@ async fn rewrite(
     which: &dyn Fn(&AuditRecord) -> bool,
     how: &dyn Fn(&AuditRecord) -> AuditRecord,
 ) {
-    let home: PathBuf = desk.home();
-    let registry =
-        Registry::open(&RegistryUrl::Sqlite(home.join("registry.db")), Actor::unrecorded()).await.unwrap();
-    let mut entries: Vec<LogEntry> = Vec::new();
-    loop {
-        let after = entries.last().map_or(0, |entry| entry.record.sequence);
-        let more = registry.log_after(after).await.unwrap();
-        if more.is_empty() {
-            break;
-        }
-        entries.extend(more);
-    }
-    let checkpoints = registry.checkpoints_after(0).await.unwrap();
-    registry.close().await;
-    let pool = database(desk).await;
-    let mut previous = ChainHash::START;
-    let mut hashes = Vec::new();
-    for entry in &entries {
-        let record = if which(&entry.record) { how(&entry.record) } else { entry.record.clone() };
-        let hash = record.hash(&previous);
-        sqlx::query("UPDATE events SET actor = ?, detail = ?, previous = ?, hash = ? WHERE sequence = ?")
-            .bind(record.actor.clone())
-            .bind(record.detail.clone())
-            .bind(previous.as_bytes().to_vec())
-            .bind(hash.as_bytes().to_vec())
-            .bind(i64::try_from(record.sequence).unwrap())
-            .execute(&pool)
-            .await
-            .unwrap();
-        previous = hash;
-        hashes.push(hash);
-    }
-    sqlx::query("UPDATE event_chain SET hash = ?")
-        .bind(previous.as_bytes().to_vec())
-        .execute(&pool)
-        .await
-        .unwrap();
+    let written = |record: &AuditRecord| if which(record) { how(record) } else { record.clone() };
+    let hashes = chain::write_anew(desk, &written).await;
     if keys == Keys::Stolen {
-        let log = checkpoints[0].checkpoint.log.clone();
-        let notary = notary::of_home(&issuer::config::Home::new(&home), log, notary::FirstKey::Lost).unwrap();
-        forge(&pool, notary.as_ref(), &checkpoints, &hashes).await;
-    }
-    pool.close().await;
-}
-
-async fn forge(
-    pool: &SqlitePool,
-    notary: &dyn Notary,
-    checkpoints: &[SignedCheckpoint],
-    hashes: &[ChainHash],
-) {
-    let (mut covered, mut previous) = (0, ChainHash::START);
-    for signed in checkpoints {
-        let mut checkpoint = signed.checkpoint.clone();
-        let end = usize::try_from(checkpoint.end.sequence).unwrap();
-        let mut batch = Batch::default();
-        hashes[covered..end].iter().for_each(|hash| batch.push(hash));
-        checkpoint.end = ChainEnd { hash: hashes[end - 1], ..checkpoint.end };
-        checkpoint.batch = batch.finish();
-        checkpoint.previous = previous;
-        let signature = notary.sign(&checkpoint.text()).unwrap();
-        let forged = SignedCheckpoint { checkpoint, signature };
-        sqlx::query("UPDATE checkpoints SET document = ? WHERE size = ?")
-            .bind(forged.document())
-            .bind(i64::try_from(end).unwrap())
-            .execute(pool)
-            .await
-            .unwrap();
-        (covered, previous) = (end, forged.digest());
+        chain::sign_anew(desk, &hashes).await;
     }
 }

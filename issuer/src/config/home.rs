@@ -107,6 +107,11 @@ impl Home {
         self.0.join("witness.begun")
     }
 
+    /// `log.checked`: how far the log of the registry was checked before somebody was let in.
+    pub fn checked_log_file(&self) -> PathBuf {
+        self.0.join("log.checked")
+    }
+
     /// `publication.turn`: held by the publication that is under way.
     pub fn publication_turn_file(&self) -> PathBuf {
         self.0.join("publication.turn")

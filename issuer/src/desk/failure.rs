@@ -206,6 +206,10 @@ impl From<RegistryError> for Failure {
                     path
                 )
             }
+            // Nothing was signed over it: what is there was written past this program.
+            RegistryError::CheckpointBroken(_) => format!(
+                "{error}; nothing was done. Look with: issuer audit verify; then restore a backup that is whole (issuer restore)"
+            ),
             error => error.to_string(),
         };
         let status = if code == "registry-meddled" { Status::NotTrusted } else { Status::Failed };

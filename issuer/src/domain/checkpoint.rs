@@ -162,6 +162,16 @@ pub enum CheckpointFault {
         /// The last event.
         end: u64,
     },
+    /// An event that lets somebody in, and that nobody signed.
+    #[error(
+        "event {0}, which is about who may do what, is covered by no checkpoint: it was put into the log past this program, or its checkpoint was taken out"
+    )]
+    UnsignedAuthority(u64),
+    /// Until there others were let in than was seen before.
+    #[error(
+        "who may do what, up to event {0}, is not what this home has seen: an older copy of the registry was put back, or its log was written anew; whoever put one back knowingly takes log.checked out of the home"
+    )]
+    OtherAuthority(u64),
 }
 
 /// A checkpoint with its signature.

@@ -12,7 +12,8 @@
 //! - [`request`]: what somebody asks the desk to do.
 //! - [`operator`]: who does something at the desk; [`role`]: which role may do what, one table; [`approval`]: what needs two.
 //! - [`terms`]: what certificates are made on: what a registry remembers of a configuration.
-//! - [`audit`]: the log of events and how they hold each other together; [`checkpoint`]: what is signed about it.
+//! - [`audit`]: the log of events and how they hold each other together; [`checkpoint`]: what is signed about it;
+//!   [`checked_log`]: how far it was checked before.
 //! - [`reader_class`]: who may read documents of a kind.
 //! - [`unicode`]: text that people read.
 
@@ -24,6 +25,7 @@ pub mod card;
 pub mod card_profile;
 pub mod cardholder;
 pub mod certificate;
+pub mod checked_log;
 pub mod checkpoint;
 pub mod holder_pin;
 pub mod operator;
@@ -55,6 +57,7 @@ pub use certificate::{
     AuthorityName, Certificate, CertificateCommand, CertificateEvent, CertificateRefusal, CertificateState,
     OnCard, Reach, ReservedCertificate, RevocationReason, SerialNumber, ToldKey, ToldKeyOrigin, is_sayable,
 };
+pub use checked_log::CheckedLog;
 pub use checkpoint::{
     AuditKeyId, Batch, Checkpoint, CheckpointFault, MalformedCheckpoint, Notary, SignedCheckpoint,
 };

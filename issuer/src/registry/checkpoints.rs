@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::database::{Change, Registry, chain_end, chain_hash, stored};
 use super::error::RegistryError;
 use super::rows::{self, damaged, time_text};
+use super::verification::topics::AUTHORITY;
 use crate::domain::{
     AuditKeyId, Batch, ChainEnd, ChainHash, Checkpoint, CheckpointFault, Notary, RegistryEvent,
     SignedCheckpoint, Subject,
@@ -39,6 +40,10 @@ pub(super) async fn sign(
         .fetch_optional(change.connection())
         .await?;
     let before = before.as_ref().map(document).transpose()?;
+    if let Some(before) = &before {
+        refuse_another_history(change, before.checkpoint.end).await?;
+        refuse_unsigned_authority(change, before.checkpoint.end.sequence).await?;
+    }
     let (size, previous) =
         before.map_or((0, ChainHash::START), |before| (before.checkpoint.end.sequence, before.digest()));
     let mut batch = Batch::default();
@@ -71,6 +76,45 @@ pub(super) async fn sign(
         .execute(change.connection())
         .await?;
     Ok(signed)
+}
+
+/// A log that was written anew since it was signed is not signed again: that would make it the true one.
+async fn refuse_another_history(change: &mut Change, signed: ChainEnd) -> Result<(), RegistryError> {
+    let begin = change.begin();
+    let found = if signed.sequence == begin.sequence {
+        Some(begin.hash)
+    } else {
+        let row = sqlx::query("SELECT hash FROM events WHERE sequence = $1")
+            .bind(stored(signed.sequence)?)
+            .fetch_optional(change.connection())
+            .await?;
+        row.as_ref().map(|row| chain_hash(row, "hash")).transpose()?
+    };
+    if found == Some(signed.hash) {
+        return Ok(());
+    }
+    Err(CheckpointFault::OtherHistory(signed.sequence).into())
+}
+
+/// What lets somebody in is signed in the change that records it, or never: signed with a later one, whoever holds the database
+/// could have put it there.
+async fn refuse_unsigned_authority(change: &mut Change, covered: u64) -> Result<(), RegistryError> {
+    let begin = change.begin().sequence;
+    if covered >= begin {
+        return Ok(());
+    }
+    let statement = format!(
+        "SELECT min(sequence) AS first FROM events WHERE sequence > $1 AND sequence <= $2 AND kind IN ({AUTHORITY})"
+    );
+    let found = sqlx::query(AssertSqlSafe(statement))
+        .bind(stored(covered)?)
+        .bind(stored(begin)?)
+        .fetch_one(change.connection())
+        .await?;
+    match found.try_get::<Option<i64>, _>("first")? {
+        None => Ok(()),
+        Some(_) => Err(CheckpointFault::UnsignedAuthority(rows::number(&found, "first")?).into()),
+    }
 }
 
 impl Registry {
@@ -132,12 +176,7 @@ impl Registry {
         let rows = sqlx::query("SELECT public_key, since FROM audit_keys ORDER BY since, id")
             .fetch_all(&self.pool)
             .await?;
-        rows.iter()
-            .map(|row| {
-                let public_key: Vec<u8> = row.try_get("public_key")?;
-                Ok(AuditKey { id: AuditKeyId::of(&public_key), public_key, since: rows::time(row, "since")? })
-            })
-            .collect()
+        rows.iter().map(audit_key).collect()
     }
 
     /// The newest checkpoint.
@@ -343,8 +382,13 @@ fn crl_numbers(rows: &[AnyRow]) -> Result<BTreeMap<String, u64>, RegistryError> 
     Ok(numbers)
 }
 
+pub(super) fn audit_key(row: &AnyRow) -> Result<AuditKey, RegistryError> {
+    let public_key: Vec<u8> = row.try_get("public_key")?;
+    Ok(AuditKey { id: AuditKeyId::of(&public_key), public_key, since: rows::time(row, "since")? })
+}
+
 /// A checkpoint must stand where its own text says; nobody else can put it elsewhere.
-fn document(row: &AnyRow) -> Result<SignedCheckpoint, RegistryError> {
+pub(super) fn document(row: &AnyRow) -> Result<SignedCheckpoint, RegistryError> {
     let (size, text): (u64, String) = (rows::number(row, "size")?, row.try_get("document")?);
     let found = SignedCheckpoint::parse(&text);
     found

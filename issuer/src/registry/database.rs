@@ -62,6 +62,8 @@ pub(super) enum Kind {
 pub(super) struct Change {
     transaction: Transaction<'static, Any>,
     actor: Actor,
+    /// Where the log ended before it.
+    begin: ChainEnd,
     end: ChainEnd,
     kind: Kind,
     /// When the newest of its events happened, if there are any.
@@ -378,6 +380,7 @@ impl Registry {
         Ok(Change {
             transaction,
             actor,
+            begin: end,
             end,
             kind: self.kind,
             recorded_at: None,
@@ -403,6 +406,11 @@ impl Change {
             .await?;
         self.end = chain_end(&row.ok_or_else(|| damaged("the end of the log is missing"))?)?;
         Ok(())
+    }
+
+    /// Where the log ended before this change.
+    pub(super) const fn begin(&self) -> ChainEnd {
+        self.begin
     }
 
     /// Where the log ends within this change.

@@ -77,5 +77,7 @@ pub use reports::Page;
 pub use search::SearchFor;
 pub use url::{PostgresUrl, RegistryUrl, UnsupportedRegistryUrl};
 pub use verification::exempt::NOT_COMPARED;
-pub use verification::{CrlSource, Difference, LogVerdict, SignedList, ToldStanding};
+pub use verification::{
+    AuthorityChange, CheckedAuthority, CrlSource, Difference, LogVerdict, SignedList, ToldStanding,
+};
 pub use witnesses::WitnessChange;

@@ -10,7 +10,7 @@ mod new_witness;
 pub mod notary;
 pub mod published;
 mod published_lists;
-mod signatures;
+pub(super) mod signatures;
 pub mod standing;
 mod verdict;
 pub mod witness;

@@ -12,7 +12,7 @@ pub(super) struct Seen {
 }
 
 /// Whether one of these keys signed it.
-pub(super) fn is_ours(keys: &[AuditKey], signed: &SignedCheckpoint) -> bool {
+pub(in crate::desk) fn is_ours(keys: &[AuditKey], signed: &SignedCheckpoint) -> bool {
     let SignedCheckpoint { checkpoint, signature } = signed;
     let key = keys.iter().find(|key| key.id == checkpoint.key);
     key.is_some_and(|key| is_signed(&key.public_key, &checkpoint.text(), signature))

@@ -131,6 +131,7 @@ fn home_files(home: &Home) -> Result<Vec<Line>, Failure> {
                 || name.starts_with("registry.db")
                 || place == home.audit_key_file()
                 || place == home.witness_mark_file()
+                || place == home.checked_log_file()
             {
                 continue;
             }

@@ -19,9 +19,9 @@ use crate::domain::{
     Act, Actor, ApprovalCommand, ApprovalId, ChainHash, GuardedAct, Operator, OperatorId, Party, Permission,
     can_approve_each_other,
 };
+use crate::registry::Approved;
 #[cfg(doc)]
 use crate::registry::Registry;
-use crate::registry::{Approved, RegistryError};
 
 /// A card, and where its PIN comes from.
 #[derive(Clone, Debug)]
@@ -162,7 +162,7 @@ impl Office {
         let has_operators = self.registry.has_operators().await?;
         if !has_operators && !action.is_unattended() {
             // Whoever took all operators out of the table would be let through.
-            self.refuse_edited_authority(action.as_str()).await?;
+            self.refuse_edited_authority_for(action).await?;
         }
         if !has_operators || (action.is_unattended() && !self.guard.is_attended()) {
             self.registry.act_as(Some(login.clone()));
@@ -194,7 +194,7 @@ impl Office {
     /// anything needs two, whose card is good.
     async fn admit_recovery(&self, action: Permission) -> Result<(), Failure> {
         let now = self.clock.now();
-        self.refuse_edited_authority(action.as_str()).await?;
+        self.refuse_edited_authority_for(action).await?;
         let operators = self.registry.operators().await?;
         let needs_two = !self.registry.dual_control().await?.is_empty();
         let good = |permission| operators.iter().find(|operator| operator.judge(permission, now).is_ok());
@@ -272,7 +272,7 @@ impl Office {
     /// # Errors
     /// Nobody else has granted it: it is asked for then, and the message says how it is granted.
     pub async fn approve(&self, act: &GuardedAct) -> Result<Approved, Failure> {
-        self.refuse_edited_authority(act.act().as_str()).await?;
+        self.refuse_edited_authority(act.act()).await?;
         let demanded = self.registry.dual_control().await?;
         // Who recovers a desk was let through beside an approver, where there is one.
         if !is_demanded(&demanded, act.act()) || self.guard.is_recovering() {
@@ -356,26 +356,11 @@ impl Office {
                 ),
             ));
         };
-        self.refuse_edited_authority(action.as_str()).await?;
+        self.refuse_edited_authority_for(action).await?;
         let (operator, presence) =
             self.log_in(card, (action.as_str(), self.time_to_judge(action).await?)).await?;
         *self.guard.session() = Session::Open { key: operator.key, presence };
         Ok(operator)
-    }
-
-    /// Nobody is let in, and nothing judged, by rows that are not what the log says.
-    async fn refuse_edited_authority(&self, action: &str) -> Result<(), Failure> {
-        match self.registry.verify_authority().await {
-            Ok(()) => Ok(()),
-            Err(RegistryError::TablesDiffer { differences, .. }) => {
-                let first = differences.first().map(ToString::to_string).unwrap_or_default();
-                let why = format!(
-                    "who may do what at this desk was changed past the program, and nothing is done by it: {first}; see: issuer audit verify; then restore a backup that is whole (issuer restore)"
-                );
-                Err(self.refused(None, action, "authority-changed", &why).await)
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Proves that a card is a good operator's.

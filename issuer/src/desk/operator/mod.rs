@@ -1,5 +1,6 @@
 //! `issuer operator`: who may do what at the desk, by which card.
 
+mod authority_check;
 mod guard;
 mod pin;
 mod session;

@@ -9,12 +9,14 @@
 //! certificates  certificates, revocations        key_origins    key_origins
 //! ```
 //!
+//! - `authority`: who may do what, before somebody is let in: few rows, and the log since it was checked last.
 //! - [`exempt`]: the columns that are not compared, and why. - `difference`: what the log says of a value.
 //! - `revocations`: what a CRL is made from, and what the log tells of it; `lists`: which CRLs were signed last.
 //!
 //! All of it is one moment's view, in the memory of a thousand rows, and takes no lock that a desk waits for.
 
 mod authorities;
+mod authority;
 mod cards;
 mod certificates;
 mod difference;
@@ -24,7 +26,7 @@ mod lists;
 mod people;
 mod requests;
 mod revocations;
-mod topics;
+pub(super) mod topics;
 
 use std::collections::BTreeMap;
 
@@ -34,6 +36,7 @@ use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
+pub use self::authority::{AuthorityChange, CheckedAuthority};
 use self::difference::Columns;
 pub use self::difference::Difference;
 use self::difference::Findings;
@@ -80,22 +83,6 @@ impl Registry {
 }
 
 impl Registry {
-    /// Compares who may do what, and what needs two, with the log: the rows of operators and settings, of which there are
-    /// few. Whether the log itself is whole, [`Registry::verify_log`] tells.
-    ///
-    /// # Errors
-    /// [`RegistryError::TablesDiffer`], or the database.
-    pub async fn verify_authority(&self) -> Result<(), RegistryError> {
-        let mut view = self.view().await?;
-        let judged = view.judge_authority().await;
-        view.transaction.rollback().await?;
-        let Findings { differences, more, .. } = judged?;
-        if differences.is_empty() {
-            return Ok(());
-        }
-        Err(RegistryError::TablesDiffer { differences, more })
-    }
-
     /// What there is now.
     async fn view(&self) -> Result<View, RegistryError> {
         let begin = match self.kind() {
@@ -159,21 +146,20 @@ impl View {
         Ok((end, self.compare(end).await?))
     }
 
-    async fn judge_authority(&mut self) -> Result<Findings, RegistryError> {
-        let mut findings = Findings::default();
-        let topics = topics::Topics::read_authority(self).await?;
-        topics.compare_authority(self, &mut findings).await?;
-        Ok(findings)
+    async fn verify_chain(&mut self) -> Result<ChainEnd, RegistryError> {
+        self.verify_chain_after(ChainEnd::START).await
     }
 
-    async fn verify_chain(&mut self) -> Result<ChainEnd, RegistryError> {
+    /// The events behind what was checked before, up to the end that was written down.
+    async fn verify_chain_after(&mut self, before: ChainEnd) -> Result<ChainEnd, RegistryError> {
         let row = sqlx::query("SELECT sequence, hash FROM event_chain WHERE only_row = 1")
             .fetch_optional(&mut *self.transaction)
             .await?;
         let recorded = chain_end(&row.ok_or_else(|| damaged("the end of the log is missing"))?)?;
-        let mut check = ChainCheck::default();
-        let statement = format!("SELECT {EVENT} FROM events ORDER BY sequence");
-        let mut rows = sqlx::query(AssertSqlSafe(statement)).fetch(&mut *self.transaction);
+        let mut check = ChainCheck::after(before);
+        let statement = format!("SELECT {EVENT} FROM events WHERE sequence > $1 ORDER BY sequence");
+        let query = sqlx::query(AssertSqlSafe(statement)).bind(stored(before.sequence)?);
+        let mut rows = query.fetch(&mut *self.transaction);
         while let Some(row) = rows.try_next().await? {
             let LogEntry { record, hash } = entry(&row)?;
             check.next(&record, &chain_hash(&row, "previous")?, &hash)?;

@@ -6,16 +6,16 @@
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::super::audit::{EVENT, LogEntry, entry, event};
+use super::super::audit::{EVENT, entry, event};
 use super::super::backup::BackupValue;
-use super::super::database::{Registry, chain_end, chain_hash};
+use super::super::database::{Registry, chain_end};
 use super::super::error::RegistryError;
 use super::super::records::{RevokedCertificate, Standing};
 use super::super::revocations::revoked_of;
 use super::super::rows::{self, damaged};
 use super::{View, told_number};
 use crate::domain::{
-    AuthorityEvent, AuthorityName, Certificate, CertificateEvent, CertificateState, ChainCheck, ChainEnd,
+    AuthorityEvent, AuthorityName, Certificate, CertificateEvent, CertificateState, ChainEnd,
     SerialNumber, Subject,
 };
 
@@ -56,7 +56,8 @@ impl Registry {
             Some(digest) => view.number_event(authority, digest).await?.unwrap_or_default(),
             None => 0,
         };
-        view.verify_chain_after(after).await?;
+        let begin = view.end_at(after).await?;
+        view.verify_chain_after(begin).await?;
         let mut told = view.told(after, None).await?;
         told.retain(|told| told.signer.is_none_or(|signer| signer == (authority, generation)));
         Ok(CrlSource { view, revoked, told })
@@ -119,30 +120,14 @@ impl View {
         }
     }
 
-    /// Checks the events after one of them against each other, up to the end that was written down.
-    async fn verify_chain_after(&mut self, after: u64) -> Result<(), RegistryError> {
-        let row = sqlx::query("SELECT sequence, hash FROM event_chain WHERE only_row = 1")
-            .fetch_optional(&mut *self.transaction)
-            .await?;
-        let recorded = chain_end(&row.ok_or_else(|| damaged("the end of the log is missing"))?)?;
-        let begin = match after {
-            0 => ChainEnd::START,
-            after => {
-                let statement = "SELECT sequence, hash FROM events WHERE sequence = $1";
-                let row = self.fetch(statement, &[&BackupValue::Number(told_number(after)?)]).await?;
-                chain_end(row.first().ok_or_else(|| damaged(format!("event {after} is missing")))?)?
-            }
-        };
-        let mut check = ChainCheck::after(begin);
-        let statement = format!("SELECT {EVENT} FROM events WHERE sequence > $1 ORDER BY sequence");
-        let mut rows =
-            sqlx::query(AssertSqlSafe(statement)).bind(told_number(after)?).fetch(&mut *self.transaction);
-        while let Some(row) = rows.try_next().await? {
-            let LogEntry { record, hash } = entry(&row)?;
-            check.next(&record, &chain_hash(&row, "previous")?, &hash)?;
+    /// Where the log stood with this event.
+    pub(super) async fn end_at(&mut self, sequence: u64) -> Result<ChainEnd, RegistryError> {
+        if sequence == 0 {
+            return Ok(ChainEnd::START);
         }
-        check.finish(recorded)?;
-        Ok(())
+        let statement = "SELECT sequence, hash FROM events WHERE sequence = $1";
+        let rows = self.fetch(statement, &[&BackupValue::Number(told_number(sequence)?)]).await?;
+        chain_end(rows.first().ok_or_else(|| damaged(format!("event {sequence} is missing")))?)
     }
 
     /// Where the certificates stand that were held, released or revoked after one event and up to another.

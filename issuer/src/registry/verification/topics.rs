@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::super::audit::{EVENT, entry};
+use super::super::audit::{EVENT, LogEntry, entry};
 use super::super::backup::BackupValue;
+use super::super::database::chain_hash;
 use super::super::error::RegistryError;
 use super::super::rows::{snapshot_text, time_text};
 use super::difference::{Columns, Findings, Told};
 use super::people::Members;
 use super::{AT_A_TIME, View, number, octets, text, told_number};
 use crate::domain::{
-    Act, Agreement, Approval, ApprovalEvent, AuditRecord, AuthorityEvent, AuthorityHistory, AuthorityName,
-    ChainEnd, OperatorEvent, RegistryEvent, Subject,
+    Act, Agreement, Approval, ApprovalEvent, ApprovalId, AuditRecord, AuthorityEvent, AuthorityHistory,
+    AuthorityName, BrokenChain, ChainEnd, ChainHash, OperatorEvent, RegistryEvent, Subject,
 };
 
 /// An operator, as the events tell it.
@@ -30,27 +31,23 @@ pub(super) struct Topics {
     pub(super) authorities: BTreeMap<AuthorityName, AuthorityHistory>,
     operators: BTreeMap<i64, OperatorStory>,
     approvals: BTreeMap<i64, Vec<ApprovalEvent>>,
+    /// Number and hash of each event by which somebody may be let in, hashed anew; only [`Topics::read_authority`] looks.
+    pub(super) relied: Vec<(u64, ChainHash)>,
 }
+
+/// The kinds of events that say who may do what, whose signature is believed, and what needs two, as SQL lists them.
+pub(in super::super) const AUTHORITY: &str = "'operator-added', 'operator-renewed', 'operator-removed', \
+    'audit-key-added', 'dual-control-set', 'clock-accepted', 'published-checkpoint-accepted', \
+    'configuration-recorded', 'approval-asked', 'approval-granted', 'approval-refused', 'approval-used'";
 
 impl Topics {
     /// Replays all of them.
     pub(super) async fn read_all(view: &mut View) -> Result<Self, RegistryError> {
-        Self::read(view, "topic IS NOT NULL").await
-    }
-
-    /// Replays those about operators and settings; refusals, of which there may be many, change neither.
-    pub(super) async fn read_authority(view: &mut View) -> Result<Self, RegistryError> {
-        let about = "(topic = 'registry' OR (topic >= 'operator ' AND topic < 'operator!')) \
-                     AND kind NOT IN ('operator-refused', 'class-list-number-taken')";
-        Self::read(view, about).await
-    }
-
-    async fn read(view: &mut View, about: &str) -> Result<Self, RegistryError> {
         let mut topics = Self::default();
         let mut after = 0;
         loop {
             let statement = format!(
-                "SELECT {EVENT} FROM events WHERE {about} AND sequence > $1 ORDER BY sequence LIMIT {AT_A_TIME}"
+                "SELECT {EVENT} FROM events WHERE topic IS NOT NULL AND sequence > $1 ORDER BY sequence LIMIT {AT_A_TIME}"
             );
             let rows = view.fetch(&statement, &[&BackupValue::Number(told_number(after)?)]).await?;
             for row in &rows {
@@ -62,6 +59,50 @@ impl Topics {
                 return Ok(topics);
             }
         }
+    }
+
+    /// Replays those about operators, settings and keys that sign checkpoints, each compared with its hash: few, however long
+    /// the log is. Refusals, of which there may be many, change none of them.
+    pub(super) async fn read_authority(view: &mut View) -> Result<Self, RegistryError> {
+        let mut topics = Self::default();
+        for about in ["topic = 'registry'", "topic >= 'operator ' AND topic < 'operator!'"] {
+            let about = format!("{about} AND kind IN ({AUTHORITY})");
+            topics.rely_on(view, &about, &[]).await?;
+        }
+        topics.relied.sort_by_key(|(sequence, _)| *sequence);
+        Ok(topics)
+    }
+
+    /// Replays those of some approvals, likewise.
+    pub(super) async fn read_approvals(
+        view: &mut View,
+        approvals: impl Iterator<Item = ApprovalId>,
+    ) -> Result<Self, RegistryError> {
+        let mut topics = Self::default();
+        for approval in approvals {
+            let topic = BackupValue::Text(Subject::Approval(approval).to_string());
+            topics.rely_on(view, "topic = $1", &[&topic]).await?;
+        }
+        topics.relied.sort_by_key(|(sequence, _)| *sequence);
+        Ok(topics)
+    }
+
+    async fn rely_on(
+        &mut self,
+        view: &mut View,
+        about: &str,
+        bound: &[&BackupValue],
+    ) -> Result<(), RegistryError> {
+        let statement = format!("SELECT {EVENT} FROM events WHERE {about} ORDER BY topic, sequence");
+        for row in &view.fetch(&statement, bound).await? {
+            let LogEntry { record, hash } = entry(row)?;
+            if record.hash(&chain_hash(row, "previous")?) != hash {
+                return Err(BrokenChain::Changed(record.sequence).into());
+            }
+            self.relied.push((record.sequence, hash));
+            self.apply(&record);
+        }
+        Ok(())
     }
 
     /// Whether the log begins with the registry, so that it tells everything.
@@ -122,10 +163,6 @@ impl Topics {
     ) -> Result<(), RegistryError> {
         self.compare_registry(view, findings).await?;
         self.compare_authority(view, findings).await?;
-        let keys = self.agreement.audit_keys.iter().map(|(id, since)| {
-            (id.clone(), vec![("public_key", Told::Digest(id.clone())), ("since", Told::time(*since))])
-        });
-        of_table(view, "audit_keys", |row| text(row, "id"), keys.collect(), true, findings).await?;
         let classes = self.agreement.classes.iter().map(|(name, (description, policy))| {
             (name.clone(), vec![("description", Told::text(description)), ("policy", Told::text(policy))])
         });
@@ -148,7 +185,7 @@ impl Topics {
         of_table(view, "approvals", by_id, approvals, true, findings).await
     }
 
-    /// Compares who may do what, and what needs two.
+    /// Compares who may do what, what needs two, and whose signatures count.
     pub(super) async fn compare_authority(
         &self,
         view: &mut View,
@@ -159,7 +196,25 @@ impl Topics {
         of_table(view, "settings", |row| text(row, "name"), told.collect(), true, findings).await?;
         let by_id = |row: &Columns| Ok(number(row, "id")?.to_string());
         let operators = self.operators.iter().map(|(id, story)| (id.to_string(), story.columns()));
-        of_table(view, "operators", by_id, operators.collect(), true, findings).await
+        of_table(view, "operators", by_id, operators.collect(), true, findings).await?;
+        let keys = self.agreement.audit_keys.iter().map(|(id, since)| {
+            (id.clone(), vec![("public_key", Told::Digest(id.clone())), ("since", Told::time(*since))])
+        });
+        of_table(view, "audit_keys", |row| text(row, "id"), keys.collect(), true, findings).await
+    }
+
+    /// Compares a row about an approval.
+    pub(super) fn compare_approval(
+        &self,
+        row: &Columns,
+        findings: &mut Findings,
+    ) -> Result<(), RegistryError> {
+        let id = number(row, "id")?;
+        match self.approvals.get(&id) {
+            Some(events) => findings.compare("approvals", &id.to_string(), row, approval(events)?),
+            None => findings.without_event("approvals", &id.to_string(), true),
+        }
+        Ok(())
     }
 
     /// Compares where a checkpoint was published, and that it is remembered: one that is forgotten is not missed.
