@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::super::failure::Failure;
 use super::super::office::{Office, Passphrase};
-use super::{log_check, revocation_dates};
+use super::log_check;
 use crate::ca::certificate::verify_signed;
 use crate::ca::crl::difference::Difference;
 use crate::ca::crl::name::CrlName;
@@ -97,10 +97,7 @@ impl Signing<'_> {
         let number = self.office.registry.reserve_crl_number(name, self.now, next_update).await?;
         let complete = CrlName::complete(identifier, None).file();
         let predecessor = known.iter().find(|(file, _)| *file == complete).map(|(_, crl)| crl.as_slice());
-        let revoked = log_check::revoked(self.office, key, predecessor).await?;
-        let mut revoked =
-            revoked.iter().map(|entry| ca_entry(entry, warnings)).collect::<Result<Vec<_>, _>>()?;
-        revocation_dates::settle(self.office, &mut revoked, predecessor, self.now).await?;
+        let revoked = log_check::revoked(self.office, key, predecessor, self.now, warnings).await?;
         let header = CrlHeader { number, this_update: self.now, next_update };
         let mut lists = Lists {
             signing: self,

@@ -15,8 +15,8 @@ use super::super::revocations::revoked_of;
 use super::super::rows::{self, damaged};
 use super::{View, told_number};
 use crate::domain::{
-    AuthorityEvent, AuthorityName, Certificate, CertificateEvent, CertificateState, ChainEnd,
-    SerialNumber, Subject,
+    AuthorityEvent, AuthorityName, Certificate, CertificateEvent, CertificateState, ChainEnd, SerialNumber,
+    Subject,
 };
 
 /// What the log tells of a certificate.
@@ -33,6 +33,7 @@ pub struct ToldStanding {
 /// What a CRL is made from and compared with, as one moment saw both.
 pub struct CrlSource {
     view: View,
+    key: (AuthorityName, u32),
     /// What the registry holds, ascending by serial number.
     pub revoked: Vec<RevokedCertificate>,
     /// What the log tells of certificates of this key that were held, released or revoked since the predecessor was made.
@@ -47,36 +48,52 @@ impl Registry {
     /// [`RegistryError::LogBroken`], or the database.
     pub async fn crl_source(
         &self,
-        (authority, generation): (AuthorityName, u32),
+        key: (AuthorityName, u32),
         predecessor: Option<&str>,
     ) -> Result<CrlSource, RegistryError> {
         let mut view = self.view().await?;
+        let (authority, generation) = key;
         let revoked = revoked_of(&mut *view.transaction, authority, Some(generation)).await?;
         let after = match predecessor {
             Some(digest) => view.number_event(authority, digest).await?.unwrap_or_default(),
             None => 0,
         };
-        let begin = view.end_at(after).await?;
-        view.verify_chain_after(begin).await?;
-        let mut told = view.told(after, None).await?;
-        told.retain(|told| told.signer.is_none_or(|signer| signer == (authority, generation)));
-        Ok(CrlSource { view, revoked, told })
+        let mut source = CrlSource { view, key, revoked, told: Vec::new() };
+        source.tell(after).await?;
+        Ok(source)
     }
 }
 
 impl CrlSource {
-    /// What the log tells of a certificate, whenever that was.
+    /// Reads the rows again, and what the whole log tells, and checks all of it link by link: where the predecessor and what came
+    /// after it do not account for what the registry holds.
     ///
     /// # Errors
-    /// The database, or [`RegistryError::Damaged`].
-    pub async fn standing(&mut self, serial: &SerialNumber) -> Result<Option<ToldStanding>, RegistryError> {
-        let statement =
-            format!("SELECT {EVENT} FROM events WHERE serial IS NOT NULL AND serial = $1 ORDER BY sequence");
+    /// [`RegistryError::LogBroken`], or the database.
+    pub async fn tell_all(&mut self) -> Result<(), RegistryError> {
+        let (authority, generation) = self.key;
+        self.revoked = revoked_of(&mut *self.view.transaction, authority, Some(generation)).await?;
+        self.tell(0).await
+    }
+
+    async fn tell(&mut self, after: u64) -> Result<(), RegistryError> {
+        let begin = self.view.end_at(after).await?;
+        self.view.verify_chain_after(begin).await?;
+        self.told = self.view.told(after, None).await?;
+        self.told.retain(|told| told.signer.is_none_or(|signer| signer == self.key));
+        Ok(())
+    }
+
+    /// Whether a certificate is one of an earlier program's, of which its log does not tell.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn is_untold(&mut self, serial: &SerialNumber) -> Result<bool, RegistryError> {
         let key = BackupValue::Octets { hex: hex::encode(serial.as_bytes()) };
-        let rows = self.view.fetch(&statement, &[&key]).await?;
-        let lines =
-            rows.iter().map(|row| event(&entry(row)?.record.detail)).collect::<Result<Vec<_>, _>>()?;
-        Ok((!lines.is_empty()).then(|| standing(serial.clone(), &lines)))
+        // Whether the log begins with the registry, or tells of this.
+        let statement = "SELECT 1 AS found FROM events WHERE topic = 'registry' AND kind = 'registry-created' \
+                         UNION SELECT 1 AS found FROM events WHERE serial IS NOT NULL AND serial = $1";
+        Ok(self.view.fetch(statement, &[&key]).await?.is_empty())
     }
 }
 
