@@ -1,7 +1,7 @@
 //! `issuer audit`: whether the log is what was written, by its own word and by that of others who saw it.
 //!
 //! - `verdict`: what a check found, as it is told. - `begun`: whether the witness that counts was begun, and is missed.
-//! - `new_witness`: another one in the place of one that is gone.
+//! - `new_witness`: another one in the place of one that is gone. - `untold`: of what the one that counts was not told.
 //! - [`notary`]: the key that signs checkpoints. - [`witness`]: the auditor's files of them. - [`published`]: those in published
 //!   directories; `published_lists`: what lies beside them. - [`standing`]: whether the witness that counts believes the registry. - `signatures`: whose they are.
 
@@ -12,6 +12,7 @@ pub mod published;
 mod published_lists;
 pub(super) mod signatures;
 pub mod standing;
+mod untold;
 mod verdict;
 pub mod witness;
 
@@ -89,6 +90,10 @@ pub async fn run(office: &Office, command: &Command, format: Format) -> Result<S
     witness.iter().try_for_each(|path| looked.at_witness(path))?;
     published.iter().try_for_each(|directory| looked.at_published(directory))?;
     let (mut verdict, newest) = judge(office, looked).await?;
+    if let Some(own) = office.witness.path() {
+        let seen = witness::read(&own)?.checkpoints;
+        verdict.untold_changes = untold::of_witness(&office.registry, &own, &seen).await?;
+    }
     // What is published is compared with a log that can be believed.
     if verdict.whole {
         for directory in published {
@@ -98,7 +103,10 @@ pub async fn run(office: &Office, command: &Command, format: Format) -> Result<S
     }
     if let (true, Some(newest)) = (verdict.whole, &newest) {
         for path in &witness {
-            add(office, path, named.contains(path), newest, &mut verdict)?;
+            // What the witness that counts missed stays missed by it.
+            if office.witness.path().as_ref() != Some(path) || !verdict.misses(newest) {
+                add(office, path, named.contains(path), newest, &mut verdict)?;
+            }
         }
         if *new_witness {
             new_witness::begin(office, old_witness.as_deref(), &mut verdict).await?;
@@ -247,6 +255,7 @@ async fn judge(office: &Office, looked: Looked) -> Result<(Verdict, Option<Signe
         witnesses_begun: Vec::new(),
         witnesses_torn: torn,
         witness_begun_anew: new_witness::told(registry).await?,
+        untold_changes: Vec::new(),
     };
     Ok((verdict, newest))
 }

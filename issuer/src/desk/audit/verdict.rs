@@ -6,6 +6,8 @@ use super::super::failure::Failure;
 use super::super::output::{self, Format};
 use super::super::texts;
 use super::new_witness::Anew;
+use super::untold::Untold;
+use crate::domain::SignedCheckpoint;
 use crate::registry::Difference;
 
 #[derive(Serialize)]
@@ -29,6 +31,8 @@ pub(super) struct Verdict {
     pub(super) witnesses_torn: Vec<String>,
     /// Where the log tells that a witness was begun in the place of one that was gone.
     pub(super) witness_begun_anew: Vec<Anew>,
+    /// Changes of who may do what of which the witness that counts was not told.
+    pub(super) untold_changes: Vec<Untold>,
 }
 
 #[derive(Serialize)]
@@ -55,6 +59,14 @@ impl Verdict {
         self.findings.extend(findings);
         self.whole = self.findings.is_empty();
         self.problem = self.findings.first().map(|finding| finding.message.clone());
+    }
+}
+
+impl Verdict {
+    /// Whether this is the checkpoint of a change that the witness was not told of when it was made.
+    pub(super) fn misses(&self, checkpoint: &SignedCheckpoint) -> bool {
+        let sequence = checkpoint.checkpoint.end.sequence;
+        self.untold_changes.iter().any(|untold| untold.checkpoint == sequence)
     }
 }
 
@@ -89,6 +101,9 @@ impl Verdict {
         }
         for anew in &self.witness_begun_anew {
             output::progress(&texts::say("audited-anew", &[("what", &anew.to_string())]));
+        }
+        for untold in &self.untold_changes {
+            output::progress(&format!("warning: {untold}"));
         }
         for path in &self.witnesses_torn {
             output::progress(&texts::say("audited-torn", &[("file", path)]));
