@@ -2,13 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)] // a test may panic
 
 mod desk_support;
+#[path = "desk_support/server.rs"]
+mod server;
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use desk_support::{Desk, extract_certificates, files_below, openssl};
 use issuer::ca::Certificate;
+use server::Server;
 
 /// A desk with OCSP whose directory is published, and Alice's and Bob's cards.
 fn desk() -> Desk {
@@ -26,46 +29,21 @@ fn desk() -> Desk {
     desk
 }
 
-struct Server {
-    process: Child,
-    url: String,
+/// A server of what was published, with the folder of a responder where `options` name one.
+fn start(desk: &Desk, options: &[&str]) -> Server {
+    Server::of(&desk.path("public"), options)
 }
 
-impl Server {
-    /// A server of what was published, with the folder of a responder where `options` name one.
-    fn start(desk: &Desk, options: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_issuer"))
-            .env_remove("ISSUER_HOME")
-            .current_dir(desk.directory.path())
-            .args(["serve", "--from", "public"])
-            .args(options)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut url = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        assert!(url.starts_with("http://127.0.0.1:"), "{url}");
-        Self { process, url: url.trim().to_owned() }
-    }
-
-    fn with_responder(desk: &Desk) -> Self {
-        let arguments =
-            ["ocsp", "init", "--folder", "responder", "--service-passphrase-file", "service.pass"];
-        desk.issuer(&arguments).expect(0);
-        Self::start(desk, &["--ocsp", "responder", "--service-passphrase-file", "service.pass"])
-    }
-
-    fn curl(&self, path: &str, options: &[&str]) -> Output {
-        let url = format!("{}{path}", self.url);
-        Command::new("curl").args(["--noproxy", "*", "-sS", "-i"]).args(options).arg(url).output().unwrap()
-    }
+fn with_responder(desk: &Desk) -> Server {
+    let arguments = ["ocsp", "init", "--folder", "responder", "--service-passphrase-file", "service.pass"];
+    desk.issuer(&arguments).expect(0);
+    start(desk, &responder(desk).each_ref().map(String::as_str))
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// The options of a server with the responder's folder.
+fn responder(desk: &Desk) -> [String; 4] {
+    let [folder, passphrase] = ["responder", "service.pass"].map(|name| desk.text(name));
+    ["--ocsp".to_owned(), folder, "--service-passphrase-file".to_owned(), passphrase]
 }
 
 /// The certificate of the authority that issued a certificate.
@@ -121,7 +99,7 @@ fn certificates(desk: &Desk) -> [PathBuf; 2] {
 #[test]
 fn prepared_answers_are_good_revoked_and_never_good_for_what_was_not_issued() {
     let desk = desk();
-    let server = Server::start(&desk, &[]);
+    let server = start(&desk, &[]);
     let [alice, bob] = certificates(&desk);
     for options in [&["-no_nonce"][..], &["-sha256", "-no_nonce"], &[]] {
         for certificate in [&alice, &bob] {
@@ -169,7 +147,7 @@ fn prepared_answers_are_good_revoked_and_never_good_for_what_was_not_issued() {
 #[test]
 fn a_responder_with_a_key_repeats_the_nonce_and_knows_the_unknown() {
     let desk = desk();
-    let server = Server::with_responder(&desk);
+    let server = with_responder(&desk);
     let [alice, bob] = certificates(&desk);
     let (done, said) = ask(&desk, &server, &alice, &["-nonce"]);
     assert!(done && said.contains("Response verify OK") && said.contains(": good"), "{said}");
@@ -204,10 +182,31 @@ fn a_responder_with_a_key_repeats_the_nonce_and_knows_the_unknown() {
     desk.issuer(&arguments).expect(0);
 }
 
+/// Thirty days after, nonces are no longer repeated and nothing is known of what was never issued: monitors hear of it before.
+#[test]
+fn health_tells_when_the_responder_is_to_be_certified_anew() {
+    let desk = desk();
+    let server = with_responder(&desk);
+    let said = server.expect("ok");
+    let of_responder = |list: &serde_json::Value| {
+        let names =
+            list.as_array().unwrap().iter().map(|one| one.get("file").unwrap_or(one).as_str().unwrap());
+        names.filter(|name| name.starts_with("responder/")).count()
+    };
+    assert_eq!(of_responder(&said["ocsp"]), 3, "{said}");
+    let options = responder(&desk);
+    for (later, expired, overdue) in [("+22d", 0, 0), ("+24d", 0, 3), ("+31d", 3, 0)] {
+        let options = options.each_ref().map(String::as_str);
+        let (_, said) = Server::on_another_day(later, &desk.path("public"), &options).health();
+        let found = (of_responder(&said["expired"]), of_responder(&said["overdue"]));
+        assert_eq!(found, (expired, overdue), "{later}: {said}");
+    }
+}
+
 #[test]
 fn gnutls_agrees() {
     let desk = desk();
-    let server = Server::start(&desk, &[]);
+    let server = start(&desk, &[]);
     let [alice, _] = certificates(&desk);
     let file = desk.path("answer.der");
     let body = request(&desk, &alice, &["-no_nonce"]);
@@ -231,7 +230,7 @@ fn gnutls_agrees() {
 #[test]
 fn answers_to_get_may_be_kept_for_an_hour_or_as_long_as_is_said() {
     let desk = desk();
-    let server = Server::start(&desk, &[]);
+    let server = start(&desk, &[]);
     let [alice, _] = certificates(&desk);
     let request = request(&desk, &alice, &["-no_nonce"]);
     let path = base64(&request).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
@@ -250,11 +249,11 @@ fn answers_to_get_may_be_kept_for_an_hour_or_as_long_as_is_said() {
     ] {
         assert!(head.contains(field), "{field} is not in {head}");
     }
-    let brief = Server::start(&desk, &["--max-age", "60"]);
+    let brief = start(&desk, &["--max-age", "60"]);
     let (head, _) = split(&brief.curl(&format!("/ocsp/{path}"), &[]));
     assert!(head.contains("cache-control: max-age=60, public"), "{head}");
     // Never beyond its nextUpdate.
-    let week = Server::start(&desk, &["--max-age", "100000000"]);
+    let week = start(&desk, &["--max-age", "100000000"]);
     let (head, _) = split(&week.curl(&format!("/ocsp/{path}"), &[]));
     let seconds = head.split("max-age=").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
     assert!(seconds.parse::<u64>().unwrap() <= 7 * 24 * 3600, "{head}");
@@ -283,7 +282,7 @@ fn answers_to_get_may_be_kept_for_an_hour_or_as_long_as_is_said() {
 #[test]
 fn what_is_no_request_is_answered_and_named() {
     let desk = desk();
-    let server = Server::start(&desk, &[]);
+    let server = start(&desk, &[]);
     let [alice, _] = certificates(&desk);
     let good = request(&desk, &alice, &["-no_nonce"]);
     let post = |body: &[u8]| {

@@ -112,7 +112,7 @@ fn an_authority_that_has_ended_holds_nothing_up() {
     at("+3645d", &["clock", "accept", "--why", "a test"]).expect(0);
     at("+3645d", &["ca", "rollover", "people"]).expect(0);
     at("+3645d", &["publish"]).expect(0);
-    Server::on_another_day("+3645d", &desk.path("public")).expect("ok");
+    Server::on_another_day("+3645d", &desk.path("public"), &[]).expect("ok");
     let crls = || {
         let files = files_below(&desk.path("public/crl")).into_iter();
         files.map(|file| std::fs::read(file).unwrap()).collect::<BTreeSet<_>>()
@@ -125,13 +125,13 @@ fn an_authority_that_has_ended_holds_nothing_up() {
     assert_eq!((before.len(), crls().difference(&before).count()), (4, 2));
     at("+3655d", &["publish", "--pending"]).expect(0);
     // What the key before said is of the past; that nobody gave the other a new certificate is told.
-    let said = Server::on_another_day("+3655d", &desk.path("public")).expect("expired");
+    let said = Server::on_another_day("+3655d", &desk.path("public"), &[]).expect("expired");
     let of = |file: &serde_json::Value| file.as_str().unwrap().trim_start_matches("ocsp/")[..40].to_owned();
     let keys: BTreeSet<_> = said["expired"].as_array().unwrap().iter().map(of).collect();
     assert_eq!(keys.len(), 1, "{said}");
     at("+3655d", &["ca", "renew", "servers"]).expect(0);
     at("+3655d", &["publish"]).expect(0);
-    Server::on_another_day("+3655d", &desk.path("public")).expect("ok");
+    Server::on_another_day("+3655d", &desk.path("public"), &[]).expect("ok");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use middleware::Signer;
 
+use super::life::Life;
 use super::ocsp_answers::PublishedAnswers;
 use crate::ca::ocsp::responder::prepared_state;
 use crate::ca::ocsp::{CertId, CertificateState, Responder, ResponseStatus, StateAt, StatusRequest};
@@ -20,6 +21,15 @@ impl OnDemand {
     /// Takes the responder's certificates, by the authority's subjectKeyIdentifier, and copies of its key.
     pub fn new(responders: Vec<(Vec<u8>, Responder)>, signers: Vec<Box<dyn Signer + Send>>) -> Self {
         Self { responders, signers: signers.into_iter().map(Mutex::new).collect() }
+    }
+
+    /// How long its certificates stand, by the authority's subjectKeyIdentifier in hexadecimal.
+    pub(super) fn lives(&self) -> impl Iterator<Item = (String, Life)> {
+        self.responders.iter().map(|(authority, responder)| {
+            let certificate = responder.certificate();
+            let life = Life { this_update: certificate.not_before(), next_update: certificate.not_after() };
+            (hex::encode(authority), life)
+        })
     }
 
     /// Whether it may answer for this authority now.

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -20,13 +20,13 @@ impl Server {
     }
 
     /// The same on another day, as `Desk::on_another_day`; the program itself is the process that ends.
-    pub fn on_another_day(later: &str, directory: &Path) -> Self {
+    pub fn on_another_day(later: &str, directory: &Path, arguments: &[&str]) -> Self {
         let library = ["-m", "-f", later, "printenv", "LD_PRELOAD"];
         let library = Command::new("faketime").args(library).output().expect("faketime is installed").stdout;
         let mut command = Command::new(env!("CARGO_BIN_EXE_issuer"));
         command.env("LD_PRELOAD", String::from_utf8(library).unwrap().trim());
         command.env("FAKETIME", later).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        Self::run(command, directory, &[])
+        Self::run(command, directory, arguments)
     }
 
     fn run(mut command: Command, directory: &Path, arguments: &[&str]) -> Self {
@@ -53,6 +53,12 @@ impl Server {
 
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// What curl says, with the head of the answer.
+    pub fn curl(&self, path: &str, options: &[&str]) -> Output {
+        let url = format!("{}{path}", self.url);
+        Command::new("curl").args(["--noproxy", "*", "-sS", "-i"]).args(options).arg(url).output().unwrap()
     }
 
     /// The status code of `/health`, and what it says.

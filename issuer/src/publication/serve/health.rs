@@ -31,7 +31,7 @@ struct Answer {
     damaged: BTreeSet<String>,
     /// Files that are others than were published last: somebody put older ones back, or they were not copied here.
     differing: BTreeSet<String>,
-    /// CRLs that readers must no longer use, and files of OCSP answers of which some have ended.
+    /// CRLs that readers must no longer use, files of OCSP answers of which some have ended, and certificates of the responder.
     expired: BTreeSet<String>,
     /// CRLs and files of OCSP answers that readers must not use yet: the publisher's clock is ahead, or this one behind.
     early: BTreeSet<String>,
@@ -47,6 +47,8 @@ pub(super) struct Served<'a> {
     pub(super) crls: &'a CrlFiles,
     pub(super) answers: &'a OcspFiles,
     pub(super) files: &'a PublishedFiles,
+    /// The responder's certificates, if there is one.
+    pub(super) responders: BTreeMap<String, FileState>,
     /// CRLs of which the publication says that they do not say everything.
     pub(super) overdue: Vec<String>,
 }
@@ -66,7 +68,7 @@ pub(super) fn answer(served: Served<'_>, now: Timestamp) -> Response<Vec<u8>> {
 }
 
 fn judge(served: Served<'_>, now: Timestamp) -> Answer {
-    let Served { crls, answers, files, overdue } = served;
+    let Served { crls, answers, files, responders, overdue } = served;
     let mut said = Answer { overdue: overdue.into_iter().collect(), ..Answer::default() };
     // Before the files themselves: what is published in between is newer than what is compared.
     let differences = files.differences(now);
@@ -82,6 +84,8 @@ fn judge(served: Served<'_>, now: Timestamp) -> Answer {
     // An authority without certificates has no answers, and they do not end.
     let has_ended = |life: Option<Life>| life.is_some_and(|life| life.next_update <= now);
     said.ocsp = said.look(answers.all(), has_ended, &is_past, now);
+    let responders = said.look(responders, has_ended, &is_past, now);
+    said.ocsp.extend(responders);
     said.compare(differences);
     said.status = match &said {
         said if said.crls.is_empty() => "unpublished",

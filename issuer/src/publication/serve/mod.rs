@@ -159,7 +159,8 @@ async fn handle(
         let answer = move || {
             let overdue = Revision::of(&services.root).map(|revision| revision.overdue()).unwrap_or_default();
             let Services { crls, answers, published: files, clock, .. } = services.as_ref();
-            health::answer(health::Served { crls, answers, files, overdue }, clock.now())
+            let responders = services.ocsp.responders();
+            health::answer(health::Served { crls, answers, files, responders, overdue }, clock.now())
         };
         return answered(tokio::task::spawn_blocking(answer).await);
     }

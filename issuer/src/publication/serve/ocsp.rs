@@ -1,4 +1,5 @@
 //! OCSP over HTTP: RFC 6960 appendix A, RFC 5019 sections 5 and 6.
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
 use super::answer::cache_control;
+use super::crl_files::FileState;
 use super::index::Revision;
 use crate::ca::Certificate;
 use crate::ca::ocsp::request::LONGEST;
@@ -38,6 +40,14 @@ struct Known {
 impl OcspResponder {
     pub(super) fn new(root: PathBuf, on_demand: Option<OnDemand>, max_age: Duration) -> Self {
         Self { root, known: Mutex::default(), on_demand, max_age }
+    }
+
+    /// The certificates with which answers are signed when they are asked for: as files of answers, each with its life.
+    pub(super) fn responders(&self) -> BTreeMap<String, FileState> {
+        let lives = self.on_demand.iter().flat_map(OnDemand::lives);
+        lives
+            .map(|(authority, life)| (format!("responder/{authority}"), FileState::Whole(Some(life))))
+            .collect()
     }
 
     /// The answer to a GET: the request is the rest of the path, base64, percent-encoded.
