@@ -20,7 +20,7 @@ use desk_support::{Desk, Run, open, pin, run};
 use in_process::InProcess;
 use issuer::clock::{Clock, SystemClock};
 use issuer::desk::observer::Observer;
-use issuer::domain::{CardCommand, Guid};
+use issuer::domain::{CardCommand, CardState, Guid};
 use issuer::personalization::wipe;
 use issuer::registry::{CardRecord, PresentedIdentity};
 use killed::Order;
@@ -36,7 +36,15 @@ const PINS: [&str; 2] = ["40719352", "86420975"];
 enum Act {
     Unblock,
     Wipe,
-    Replace,
+    /// And why.
+    Replace(&'static str),
+}
+
+/// Why a card is replaced that is at the desk: it stays in use until the new one is begun.
+const AT_THE_DESK: [&str; 2] = ["superseded", "damaged"];
+
+fn is_full() -> bool {
+    std::env::var_os("SEALWRIGHT_FULL").is_some()
 }
 
 /// Does nothing if nothing is ordered; otherwise it ends itself at the moment that was ordered.
@@ -98,6 +106,7 @@ impl Story<'_> {
                 "moment {moment}: one comes after the end, and it is the last"
             );
             was_done = record(&opened, &mut open(&card)).await.card.state().name() == self.act.done();
+            self.nobody_is_without_a_card(&opened, &mail, moment).await;
             if !gets_through {
                 self.goes_on(&card, &mail, moment, was_done);
             }
@@ -111,12 +120,29 @@ impl Story<'_> {
         opened.registry.verify_log().await.unwrap();
     }
 
-    /// Of a replacement the moments between are those of any other card (`desk_killed`), and one of four is taken; all of them
-    /// in the full run.
+    /// Of a replacement the moments between are those of any other card (`desk_killed`), and one of four is taken, or fewer;
+    /// all of them in the full run.
     fn next(&self, moment: usize) -> usize {
-        let is_between = self.act == Act::Replace && (4..56).contains(&moment);
-        let is_full = std::env::var_os("SEALWRIGHT_FULL").is_some();
-        if is_between && !is_full { moment + 4 } else { moment + 1 }
+        let every = match self.act {
+            Act::Replace("lost") => 4,
+            Act::Replace(_) => 26,
+            Act::Unblock | Act::Wipe => 1,
+        };
+        if (4..56).contains(&moment) && !is_full() { moment + every } else { moment + 1 }
+    }
+
+    /// Wherever a replacement stops, a card that nobody else has is in use until another one is begun: they change places in
+    /// one commit.
+    async fn nobody_is_without_a_card(&self, opened: &Opened, mail: &str, moment: usize) {
+        let Act::Replace(why) = self.act else { return };
+        let holder = opened.registry.cardholder_named(mail).await.unwrap().unwrap();
+        let cards = opened.registry.cards_of(holder.id).await.unwrap();
+        let is_theirs = |state: &CardState| {
+            matches!(state, CardState::Issued { .. } | CardState::BeingPersonalised { .. })
+        };
+        let theirs = cards.iter().filter(|card| is_theirs(card.card.state())).count();
+        let expected = if why == "lost" { 0..=1 } else { 1..=1 };
+        assert!(expected.contains(&theirs), "moment {moment}: {cards:?}");
     }
 
     /// A card to which it is to be done.
@@ -134,7 +160,7 @@ impl Story<'_> {
                 card
             }
             Act::Wipe => card,
-            Act::Replace => self.blank(&format!("{moment}.new.card")),
+            Act::Replace(_) => self.blank(&format!("{moment}.new.card")),
         }
     }
 
@@ -145,8 +171,8 @@ impl Story<'_> {
         let words: &[&str] = match self.act {
             Act::Unblock => &["unblock", &whose, "--card", card, "--new-pin", &chosen],
             Act::Wipe => &["stock", "return", &whose, "--card", card],
-            Act::Replace => {
-                &["replace", mail, "--because", "lost", "--card", card, "--transport-pin-file", &handed_over]
+            Act::Replace(why) => {
+                &["replace", mail, "--because", why, "--card", card, "--transport-pin-file", &handed_over]
             }
         };
         words.iter().map(|word| (*word).to_owned()).collect()
@@ -167,7 +193,7 @@ impl Story<'_> {
         let again = self.program(&command.iter().map(String::as_str).collect::<Vec<_>>());
         match self.act {
             Act::Wipe if is_done => again.refuses(1, &["is in stock since", "nobody has it"]),
-            Act::Replace if is_done => again.refuses(1, &["taken the place of", "nothing was changed"]),
+            Act::Replace(_) if is_done => again.refuses(1, &["taken the place of", "nothing was changed"]),
             // Its holder chooses another PIN.
             _ => {
                 again.expect(0);
@@ -193,7 +219,7 @@ impl Story<'_> {
                 let left = wipe::left_behind(&mut open(card), &record).unwrap();
                 assert_eq!(left, None, "moment {moment}");
             }
-            Act::Replace => {
+            Act::Replace(_) => {
                 let holder = record.card.state().holder().unwrap();
                 let cards = opened.registry.cards_of(holder).await.unwrap();
                 let states: Vec<_> = cards.iter().map(|card| card.card.state().name()).collect();
@@ -213,7 +239,7 @@ impl Act {
         match self {
             Self::Unblock => "active",
             Self::Wipe => "in stock",
-            Self::Replace => "awaiting activation",
+            Self::Replace(_) => "awaiting activation",
         }
     }
 }
@@ -252,10 +278,29 @@ async fn a_wipe_killed_at_every_moment_is_finished_on_postgres() {
 
 #[tokio::test]
 async fn a_replacement_killed_at_every_moment_is_finished_on_sqlite() {
-    on_sqlite(Act::Replace, 40).await;
+    on_sqlite(Act::Replace("lost"), 40).await;
 }
 
 #[tokio::test]
 async fn a_replacement_killed_at_every_moment_is_finished_on_postgres() {
-    on_postgres(Act::Replace, 40).await;
+    on_postgres(Act::Replace("lost"), 40).await;
+}
+
+/// Both reasons in the full run; the first stands for both otherwise.
+fn at_the_desk() -> impl Iterator<Item = Act> {
+    AT_THE_DESK.into_iter().take(if is_full() { 2 } else { 1 }).map(Act::Replace)
+}
+
+#[tokio::test]
+async fn a_card_at_the_desk_is_in_use_until_its_replacement_is_begun_on_sqlite() {
+    for act in at_the_desk() {
+        on_sqlite(act, 40).await;
+    }
+}
+
+#[tokio::test]
+async fn a_card_at_the_desk_is_in_use_until_its_replacement_is_begun_on_postgres() {
+    for act in at_the_desk() {
+        on_postgres(act, 40).await;
+    }
 }
