@@ -375,6 +375,13 @@ fn without_a_crl_nothing_is_said_of_certificates() {
     let desk = Desk::new();
     let locator = desk.yubikey("alice.card", &[]);
     desk.issue("alice@example.org", &locator, &[]);
-    desk.issuer(&["evidence", "alice@example.org", "--to", "evidence"]).refuses(1, &["issuer publish"]);
+    let evidence = ["evidence", "alice@example.org", "--to", "evidence"];
+    desk.issuer(&evidence).refuses(1, &["issuer publish"]);
+    // Nor with one of a clock that was ahead: openssl would call it not yet valid.
+    desk.on_another_day("+20d", &["publish", "--to", "public"]).expect(0);
+    desk.issuer(&["clock", "accept", "--why", "it was ahead"]).expect(0);
+    desk.issuer(&evidence).refuses(1, &["begins only at ", "issuer publish"]);
     assert!(!desk.path("evidence").exists());
+    desk.publish();
+    desk.issuer(&evidence).expect(0);
 }

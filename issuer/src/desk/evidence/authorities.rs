@@ -142,7 +142,14 @@ fn require_current(key: &Known, crl: Option<&[u8]>, now: Timestamp, remedy: &str
     let name = key.certificates.first().map(Certificate::subject).unwrap_or_default();
     let refused = |what: String| Err(Failure::new("no-crl", format!("{what}; {remedy}")));
     let Some(crl) = crl else { return refused(format!("there is no CRL of \"{name}\" yet")) };
-    match CrlView::from_der(crl)?.next() {
+    let crl = CrlView::from_der(crl)?;
+    if crl.made() > now {
+        let made = crl.made();
+        return refused(format!(
+            "the CRL of \"{name}\" begins only at {made}: some clock was wrong, and no reader takes it yet"
+        ));
+    }
+    match crl.next() {
         Some(end) if end <= now => refused(format!("the CRL of \"{name}\" ended at {end}")),
         _ => Ok(()),
     }
