@@ -118,6 +118,15 @@ impl Failure {
         self
     }
 
+    /// The same with more to say at the end, in the language of whoever works there too.
+    #[must_use]
+    pub fn and_saying(mut self, more: &str, key: &str, values: &[(&str, &str)]) -> Self {
+        let translated = texts::translated(key, values);
+        self.message = format!("{}; {more}", self.message.trim_end_matches('.'));
+        self.said = self.said.zip(translated).map(|(said, more)| format!("{said}\n{more}"));
+        self
+    }
+
     /// The same with more to say at the end.
     #[must_use]
     pub fn and(mut self, more: &str) -> Self {

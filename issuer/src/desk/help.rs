@@ -18,15 +18,16 @@ const HEADINGS: [(&str, &str); 8] = [
     ("Examples:", "help-word-examples"),
     ("Example:", "help-word-examples"),
     ("Possible values:", "help-word-values"),
-    ("Commands of the desk. An empty line sees to the card in the reader.", "help-word-desk"),
+    ("Commands of the desk. An empty line sees to the card in the reader", "help-word-desk"),
 ];
 
 /// Those in the middle of one.
-const NOTES: [(&str, &str); 6] = [
+const NOTES: [(&str, &str); 7] = [
     ("Print help (see a summary with '-h')", "help-word-help"),
     ("Print help (see more with '--help')", "help-word-help"),
     ("Print this message or the help of the given subcommand(s)", "help-word-help"),
     ("[aliases: ", "help-note-aliases"),
+    ("[alias: ", "help-note-aliases"),
     ("[possible values: ", "help-note-values"),
     ("[default: ", "help-note-default"),
 ];
@@ -159,9 +160,16 @@ mod tests {
             &["help", "stock", "add"],
         ] {
             let chinese = help_of(Language::Chinese, words);
-            for word in
-                ["Usage:", "Commands:", "Arguments:", "Options:", "Print help", "[possible", "[aliases"]
-            {
+            for word in [
+                "Usage:",
+                "Commands:",
+                "Arguments:",
+                "Options:",
+                "Print help",
+                "[possible",
+                "[alias",
+                "Commands of",
+            ] {
                 assert!(!chinese.contains(word), "{word:?} is in: {chinese}");
             }
             assert!(chinese.contains("用法："), "{chinese}");

@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use super::{output, texts};
-use crate::domain::{Cardholder, holder_pin};
+use crate::domain::Cardholder;
+use crate::domain::holder_pin::{self, PinRefusal};
 
 /// Where a PIN comes from: `terminal`, `pinentry`, `fd:N` or a file.
 ///
@@ -51,13 +52,25 @@ fn read_once(source: &SecretSource, holder: &Cardholder) -> Result<Zeroizing<Str
     let prompt = texts::say("said-new-pin", &[("name", holder.name.as_str())]);
     let pin = source.read(&prompt).map_err(|error| unreadable(&error))?;
     let own_number = holder.staff_id.as_ref().map(|id| id.as_str());
-    holder_pin::judge(&pin, own_number.as_slice())
-        .map_err(|refusal| Failure::new(WEAK, format!("{refusal}; choose another; nothing was changed")))?;
+    holder_pin::judge(&pin, own_number.as_slice()).map_err(|refusal| {
+        Failure::new(WEAK, format!("{refusal}; choose another; nothing was changed"))
+            .saying(translation(refusal), &[])
+    })?;
     let is_typed = source.is_terminal() || matches!(source, SecretSource::Pinentry(_));
     if is_typed && *source.read(&texts::say("said-again", &[])).map_err(|error| unreadable(&error))? != *pin {
-        return Err(Failure::new(DIFFERENT, "the two PINs differ; nothing was changed"));
+        let failure = Failure::new(DIFFERENT, "the two PINs differ; nothing was changed");
+        return Err(failure.saying("failed-pins-differ", &[]));
     }
     Ok(pin)
+}
+
+const fn translation(refusal: PinRefusal) -> &'static str {
+    match refusal {
+        PinRefusal::NotDigits => "failed-pin-not-digits",
+        PinRefusal::Repeats => "failed-pin-repeats",
+        PinRefusal::Counts => "failed-pin-counts",
+        PinRefusal::OwnNumber => "failed-pin-own-number",
+    }
 }
 
 fn unreadable(error: &std::io::Error) -> Failure {

@@ -245,12 +245,16 @@ pub(super) async fn explain(office: &Office, holder: &Cardholder, error: Persona
     };
     match (half_made, fault) {
         (false, _) => failure,
-        (true, None) => failure.and("the card is not finished: keep it here and run the same command again"),
+        (true, None) => {
+            let more = "the card is not finished: keep it here and run the same command again";
+            failure.and_saying(more, "failed-not-finished", &[])
+        }
         (true, Some(fault)) => {
-            let failure = failure.and(&format!(
-                "it cannot be personalised: give it up (issuer revoke {} --reason cessation-of-operation) and take another",
-                holder.mail.as_str()
-            ));
+            let mail = holder.mail.as_str();
+            let more = format!(
+                "it cannot be personalised: give it up (issuer revoke {mail} --reason cessation-of-operation) and take another"
+            );
+            let failure = failure.and_saying(&more, "failed-cannot-be-made", &[("mail", mail)]);
             match fault {
                 CardFault::PukUnknown | CardFault::ManagementKeyUnknown => failure.and(
                     "given up, a card whose stock file was wrong is taken in again with the right one: issuer stock add --file STOCK.toml",

@@ -21,6 +21,7 @@ use super::external_lint::CommandLint;
 use super::failure::Failure;
 use super::observer::Observer;
 use super::operator::{Chosen, Guard, OperatorCard};
+use super::texts;
 use crate::ca::{Authority, Certificate};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Home};
@@ -271,8 +272,7 @@ impl Office {
     /// # Errors
     /// It cannot be read.
     pub fn passphrase(&self) -> Result<Passphrase, Failure> {
-        let read =
-            || read_passphrase(&self.passphrase, &format!("Passphrase of {}", self.home.path().display()));
+        let read = || read_passphrase(&self.passphrase, &passphrase_of(&self.home));
         let Kept::Once(kept) = &self.kept else { return read() };
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(passphrase) = &*kept {
@@ -432,6 +432,11 @@ impl Passphrase {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What is asked for at a terminal.
+fn passphrase_of(home: &Home) -> String {
+    texts::say("said-passphrase", &[("home", &home.path().display().to_string())])
 }
 
 /// Asks for a passphrase.

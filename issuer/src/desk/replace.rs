@@ -128,10 +128,14 @@ async fn still_valid(
     let Some(old) = replaceable(&cards).filter(|old| is_in_use(old)) else { return Ok(failure) };
     let (card, mail, what) = (which_card::name(old), holder.mail.as_str(), because.name());
     let argument = which_card::argument(old);
-    Ok(failure.and(&format!(
-        "card {card} of {mail} is {} as before, and nothing of it was revoked; if it is {what}, revoke it now: issuer mark {argument} {what}",
-        old.card.state().name()
-    )))
+    let state = old.card.state().name();
+    let more = format!(
+        "card {card} of {mail} is {state} as before, and nothing of it was revoked; if it is {what}, revoke it now: issuer mark {argument} {what}"
+    );
+    let said = texts::state(state);
+    let values =
+        [("card", card.as_str()), ("mail", mail), ("state", &said), ("argument", &argument), ("what", &what)];
+    Ok(failure.and_saying(&more, "failed-still-valid", &values))
 }
 
 /// The new card is looked at before the old one is ended: nobody shall be left without any.

@@ -165,8 +165,10 @@ pub(super) fn as_ordered(failure: Failure) -> Failure {
     if failure.code != UNREADABLE {
         return failure;
     }
-    failure.and(
+    failure.and_saying(
         "the card was begun with a PIN that its holder chooses: let the holder type it, give it with --pin-by-holder --pin-file fd:N, or say --pin-by-holder=false and the card gets a transport PIN",
+        "failed-ask-holder",
+        &[],
     )
 }
 

@@ -56,7 +56,7 @@ impl Source {
         office: &Office,
     ) -> Result<Option<String>, Failure> {
         match self {
-            Self::Terminal(editor) => match editor.ask(&format!("{question}: "), typing, office).await? {
+            Self::Terminal(editor) => match editor.ask(&asked(question), typing, office).await? {
                 Typed::Line(line) => Ok(Some(line.trim().to_owned())),
                 Typed::GivenUp | Typed::End => Ok(None),
             },
@@ -87,6 +87,11 @@ impl Source {
         }
         failure
     }
+}
+
+/// A question as it stands before its answer.
+fn asked(question: &str) -> String {
+    texts::say("shell-question", &[("question", question)])
 }
 
 fn next_line(at: &mut usize) -> Result<Option<String>, Failure> {

@@ -792,3 +792,15 @@ letter-one = { $file }：请打印，与卡片分开交付，然后删除。
 letter-several = { $count } 封信函：请打印，与卡片分开交付，然后删除。
 report-nothing = 没有可报告的。
 unfinished-left = { $path } 是一次被终止的执行留下的，已移除
+batched-stopping = 做完手头的一步就停；再按一次 Ctrl-C 则立即结束。
+shell-question = { $question }：
+said-passphrase = { $home } 的口令
+failed-not-finished = 这张卡还没有做完：请留在这里，并重新执行同一命令。
+failed-cannot-be-made = 这张卡无法制作：请放弃它（issuer revoke { $mail } --reason cessation-of-operation），另取一张。
+failed-ask-holder = 这张卡开始制作时定为由持卡人选定 PIN：请持卡人输入，或用 --pin-by-holder --pin-file fd:N 给出；若要改用初始 PIN，请写 --pin-by-holder=false。
+failed-still-valid = { $mail } 的卡 { $card } 仍是{ $state }，没有吊销任何内容；若确已丢失或被盗，请现在就吊销：issuer mark { $argument } { $what }
+failed-pins-differ = 两次输入的 PIN 不一致；没有做任何改动。
+failed-pin-not-digits = PIN 是 6 至 8 位数字；请另选一个，没有做任何改动。
+failed-pin-repeats = 这个 PIN 太容易猜到：它有重复，如 111111、121212、112233 或 123321，人人都会先试这样的；请另选一个，没有做任何改动。
+failed-pin-counts = 这个 PIN 太容易猜到：它依次增减，如 123456、135790、102030 或 147258，人人都会先试这样的；请另选一个，没有做任何改动。
+failed-pin-own-number = 这个 PIN 太容易猜到：它就是持卡人的工号；请另选一个，没有做任何改动。
