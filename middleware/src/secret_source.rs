@@ -13,6 +13,9 @@ use zeroize::Zeroizing;
 
 use crate::settings::Settings;
 
+#[cfg(unix)]
+pub use terminal::Minded;
+
 /// A longer line is no PIN and no passphrase.
 const LONGEST_LINE: usize = 4096;
 

@@ -425,3 +425,34 @@ async fn a_holder_is_asked_again_for_the_pin_of_a_card_that_was_begun_so() {
     assert_eq!(state_of(&desk, "alice@example.org"), "active");
     assert!(open(&locator).transaction().unwrap().verify_pin(&pin("271828"), LastTry::Refuse).is_ok());
 }
+
+/// A passphrase was typed before, and Ctrl-C still means what it should: the batch stops after the step in hand, says so, and
+/// the shell goes on.
+#[test]
+fn ctrl_c_stops_a_batch_after_the_step_in_hand_and_the_shell_goes_on() {
+    let desk = Desk::new();
+    let people: String = (1..=6).map(|number| format!("Person,p{number}@example.org\n")).collect();
+    desk.import_staff(&format!("name,mail\n{people}")).expect(0);
+    let cards: Vec<_> = (1..=6).map(|number| desk.yubikey(&format!("{number}.card"), &[])).collect();
+    let rows: String = (1..=6).map(|number| format!("p{number}@example.org\n")).collect();
+    std::fs::write(desk.path("list.csv"), format!("person\n{rows}")).unwrap();
+    let batch = format!("batch list.csv --pin-folder pins --at-once 1 --card {}\\r", cards.join(" "));
+    let shown = typed(
+        &desk,
+        &cards[0],
+        &[],
+        &[
+            ("desk> ", &batch),
+            ("Passphrase", &format!("{PASSPHRASE}\\r")),
+            (" 1/6 ", "\\x03"),
+            ("Stopping after the step in hand", ""),
+            ("Go on with the same command", ""),
+            ("desk> ", "stock list\\r"),
+            ("in stock", ""),
+            ("desk> ", "quit\\r"),
+        ],
+    );
+    let states = desk.issuer(&["report", "states", "--csv"]).stdout;
+    assert!(states.contains("in stock,"), "{states}{shown}");
+    desk.issuer(&["audit", "verify"]).expect(0);
+}

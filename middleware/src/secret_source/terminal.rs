@@ -71,19 +71,76 @@ impl Drop for Question {
 
 fn end_on(mut signals: Signals) {
     for signal in signals.forever() {
-        restore();
-        // Ends the program, by the signal, as if nobody had waited for it.
-        let _ = emulate_default_handler(signal);
+        let was_asked = restore();
+        if was_asked || !is_minded(signal) {
+            // Ends the program, by the signal, as if nobody had waited for it.
+            let _ = emulate_default_handler(signal);
+        }
     }
 }
 
-fn restore() {
-    if let Some((terminal, attributes)) = lock().asked_at.take() {
+/// Answers whether a question was open.
+fn restore() -> bool {
+    let asked_at = lock().asked_at.take();
+    if let Some((terminal, attributes)) = &asked_at {
         // A terminal that is gone needs no restoring.
-        let _ = tcsetattr(&terminal, OptionalActions::Now, &attributes);
+        let _ = tcsetattr(terminal, OptionalActions::Now, attributes);
     }
+    asked_at.is_some()
+}
+
+/// Signals that somebody in the program minds now, as often as somebody does.
+static MINDED: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+
+/// As long as it lives these signals end the program only while a question is open: whoever has it hears them, and decides.
+#[must_use]
+#[derive(Debug)]
+pub struct Minded(Vec<i32>);
+
+impl Minded {
+    /// Minds these signals from now on.
+    pub fn new(signals: &[i32]) -> Self {
+        minded().extend(signals);
+        Self(signals.to_vec())
+    }
+}
+
+impl Drop for Minded {
+    fn drop(&mut self) {
+        let mut minded = minded();
+        for signal in &self.0 {
+            if let Some(place) = minded.iter().position(|minded| minded == signal) {
+                minded.swap_remove(place);
+            }
+        }
+    }
+}
+
+fn is_minded(signal: i32) -> bool {
+    minded().contains(&signal)
+}
+
+fn minded() -> MutexGuard<'static, Vec<i32>> {
+    MINDED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn lock() -> MutexGuard<'static, Watch> {
     WATCH.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use signal_hook::consts::SIGUSR1;
+
+    use super::*;
+
+    #[test]
+    fn a_signal_is_minded_as_long_as_anybody_does() {
+        assert!(!is_minded(SIGUSR1));
+        let outer = Minded::new(&[SIGUSR1, SIGTERM]);
+        drop(Minded::new(&[SIGUSR1]));
+        assert!(is_minded(SIGUSR1) && is_minded(SIGTERM));
+        drop(outer);
+        assert!(!is_minded(SIGUSR1) && !is_minded(SIGTERM));
+    }
 }

@@ -1,10 +1,12 @@
-//! Ctrl-C and SIGTERM: the first stops a batch after the step in hand, and says so at once; the second ends the program.
+//! Ctrl-C and SIGTERM: the first stops a batch after the step in hand, and says so at once; the second ends the program. When
+//! the batch is over they mean what they did before.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use middleware::secret_source::Minded;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::{pipe, unregister};
 use signal_hook::{SigId, flag};
@@ -16,8 +18,12 @@ pub struct Stop {
     wanted: Arc<AtomicBool>,
     /// Has an octet for each signal.
     heard: UnixStream,
-    telling: Vec<SigId>,
+    registered: Vec<SigId>,
+    /// A passphrase may have been typed, and then they would end the program at once.
+    _minded: Minded,
 }
+
+const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 
 impl Stop {
     /// Watches for signals.
@@ -31,13 +37,14 @@ impl Stop {
     fn watch() -> io::Result<Self> {
         let wanted = Arc::new(AtomicBool::new(false));
         let (heard, told) = UnixStream::pair()?;
-        let mut telling = Vec::new();
-        for signal in [SIGINT, SIGTERM] {
-            flag::register_conditional_shutdown(signal, 130, Arc::clone(&wanted))?;
-            flag::register(signal, Arc::clone(&wanted))?;
-            telling.push(pipe::register(signal, told.try_clone()?)?);
+        let mut registered = Vec::new();
+        let minded = Minded::new(&SIGNALS);
+        for signal in SIGNALS {
+            registered.push(flag::register_conditional_shutdown(signal, 130, Arc::clone(&wanted))?);
+            registered.push(flag::register(signal, Arc::clone(&wanted))?);
+            registered.push(pipe::register(signal, told.try_clone()?)?);
         }
-        Ok(Self { wanted, heard, telling })
+        Ok(Self { wanted, heard, registered, _minded: minded })
     }
 
     /// Set by the first signal, for whoever works.
@@ -70,8 +77,8 @@ impl Stop {
 /// Whoever listens hears the end.
 impl Drop for Stop {
     fn drop(&mut self) {
-        for told in self.telling.drain(..) {
-            unregister(told);
+        for id in self.registered.drain(..) {
+            unregister(id);
         }
     }
 }

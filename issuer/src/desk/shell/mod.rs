@@ -25,6 +25,7 @@ mod wait;
 
 use clap::Args;
 use middleware::Locator;
+use middleware::secret_source::Minded;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[cfg(test)]
@@ -78,9 +79,23 @@ pub async fn run(
     session.serve().await
 }
 
+/// Hears Ctrl-C as long as it lives; otherwise that ends the program.
+struct Interrupts {
+    signal: Signal,
+    _minded: Minded,
+}
+
+impl Interrupts {
+    async fn recv(&mut self) {
+        self.signal.recv().await;
+    }
+}
+
 /// Hears Ctrl-C from now on.
-fn interrupts() -> Result<Signal, Failure> {
-    signal(SignalKind::interrupt()).map_err(|error| Failure::new("signal", error.to_string()))
+fn interrupts() -> Result<Interrupts, Failure> {
+    let kind = SignalKind::interrupt();
+    let signal = signal(kind).map_err(|error| Failure::new("signal", error.to_string()))?;
+    Ok(Interrupts { signal, _minded: Minded::new(&[kind.as_raw_value()]) })
 }
 
 impl Session {
@@ -167,12 +182,13 @@ impl Session {
         }
     }
 
-    /// Carries an action out. Ctrl-C ends it where it stands: what was under way is journalled.
+    /// Carries an action out. Ctrl-C ends it where it stands: what was under way is journalled. A batch minds it itself, and
+    /// tells what it came to.
     async fn act(&mut self, action: Action) -> Result<Status, Failure> {
-        let outcome = if self.source.is_interactive() {
+        let outcome = if self.source.is_interactive() && !matches!(action, Action::Batch(_)) {
             let mut interrupts = interrupts()?;
             tokio::select! {
-                // An action that minds Ctrl-C itself has ended by then, and says how.
+                // What has ended by then says how.
                 biased;
                 outcome = action.carry_out(&mut self.office, self.format) => outcome,
                 _ = interrupts.recv() => Err(Failure::new("interrupted", texts::say("shell-interrupted", &[]))),

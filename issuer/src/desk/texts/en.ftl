@@ -434,6 +434,5 @@ letter-one = { $file }: print it, hand it over apart from the card, and delete i
 letter-several = { $count } letters: print them, hand them over apart from the cards, and delete them.
 report-nothing = There is nothing to report.
 unfinished-left = { $path } was left by a run that was killed, and is removed
-batched-stopping = Stopping after the step in hand; Ctrl-C again ends at once.
 shell-question = { $question }:{" "}
 said-passphrase = Passphrase of { $home }

@@ -792,7 +792,6 @@ letter-one = { $file }：请打印，与卡片分开交付，然后删除。
 letter-several = { $count } 封信函：请打印，与卡片分开交付，然后删除。
 report-nothing = 没有可报告的。
 unfinished-left = { $path } 是一次被终止的执行留下的，已移除
-batched-stopping = 做完手头的一步就停；再按一次 Ctrl-C 则立即结束。
 shell-question = { $question }：
 said-passphrase = { $home } 的口令
 failed-not-finished = 这张卡还没有做完：请留在这里，并重新执行同一命令。
