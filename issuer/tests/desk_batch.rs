@@ -4,12 +4,12 @@
 mod desk_support;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use desk_support::{Desk, files_below, open, pin};
+use desk_support::{Desk, PASSPHRASE, files_below, open, pin};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Cards in the story that is interrupted: 20, or 500 in the full run.
@@ -65,6 +65,48 @@ fn interrupted_after(desk: &Desk, locators: &[String], done: usize, signal: Sign
     }
     assert!(is_sent, "{said}");
     (child, said)
+}
+
+/// As at a desk: the passphrase is typed, and Ctrl-C is a key. The table is below nothing but what was said.
+#[test]
+fn ctrl_c_at_a_terminal_stops_after_the_step_in_hand_and_says_so() {
+    let (desk, locators) = prepared(20);
+    let words = batch(&locators).join(" ");
+    let command = format!("exec {} --home {} {words}", env!("CARGO_BIN_EXE_issuer"), desk.home().display());
+    let mut terminal = Command::new("script")
+        .args(["-qefc", &command, "/dev/null"])
+        .env_remove("ISSUER_HOME")
+        .env("SHELL", "/bin/sh")
+        .current_dir(desk.directory.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut keys, mut screen) = (terminal.stdin.take().unwrap(), terminal.stdout.take().unwrap());
+    let mut said = Vec::new();
+    let mut wait_for = |is_there: &dyn Fn(&str) -> bool| {
+        let mut drawn = [0; 4096];
+        while !is_there(&String::from_utf8_lossy(&said)) {
+            let length = screen.read(&mut drawn).unwrap();
+            assert!(length > 0, "{}", String::from_utf8_lossy(&said));
+            said.extend(&drawn[..length]);
+        }
+    };
+    wait_for(&|said| said.contains("Passphrase of"));
+    writeln!(keys, "{PASSPHRASE}").unwrap();
+    wait_for(&|said| (1..10).any(|done| said.contains(&format!(" {done}/20 cards"))));
+    keys.write_all(b"\x03").unwrap();
+    wait_for(&|said| said.contains("Go on with the same command"));
+    drop(keys);
+    screen.read_to_end(&mut said).unwrap();
+    assert_eq!(terminal.wait().unwrap().code(), Some(3));
+    let said = String::from_utf8_lossy(&said);
+    let (before, after) = said.split_once("Stopping after the step in hand").unwrap();
+    assert!(!before.contains("^C"), "what is typed moves the bars: {before:?}");
+    let (_, table) = after.split_once("PERSON").unwrap();
+    assert!(!table.contains("time left"), "a bar below the table: {table:?}");
+    let done = desk.command(&batch(&locators)).output().unwrap();
+    assert_eq!(done.status.code(), Some(0));
 }
 
 #[test]

@@ -41,6 +41,11 @@ impl Display {
         announce(self.bars.as_ref().map(|bars| &bars.several), self.format, text);
     }
 
+    /// Whether lines are drawn again and again.
+    pub const fn has_bars(&self) -> bool {
+        self.bars.is_some()
+    }
+
     /// Says something for somebody who does not know how far it is.
     pub fn announcer(&self) -> impl Fn(&str) + Send + use<> {
         let (several, format) = (self.bars.as_ref().map(|bars| bars.several.clone()), self.format);

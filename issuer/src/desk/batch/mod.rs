@@ -2,12 +2,13 @@
 //!
 //! - `rows`: the list. `queue`: who is next. `place`: where cards lie. `hand`, `worker`: who makes them.
 //!   `half_made`: what somebody began before. [`display`]: how far it is; [`report`]: what came of it; [`reason`]: why;
-//!   [`stop`]: who wants it to end.
+//!   [`stop`]: who wants it to end; [`echo`]: what the terminal writes of that.
 //!
 //! A batch keeps no state of its own: who has a card and which is half-made stands in the registry. So it is interrupted
 //! anywhere, and gone on with by the same command, whether the PINs still lie in their folder or are letters by now.
 
 pub mod display;
+pub mod echo;
 pub mod half_made;
 pub mod hand;
 pub mod place;
@@ -29,6 +30,7 @@ use middleware::{KeyAlgorithm, Locator};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::display::Display;
+use self::echo::QuietTerminal;
 use self::hand::Hand;
 use self::place::Place;
 use self::queue::{Entry, Progress, Queue};
@@ -111,8 +113,13 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
     // From here on; whoever gives up at a question is let go by the system.
     let stop = Stop::on_signals()?;
     let display = Display::new(format, rows.len(), done);
-    let announce = display.announcer();
-    stop.then(move || announce(&texts::say("batched-stopping", &[])))?;
+    let terminal = QuietTerminal::new(display.has_bars());
+    let (announce, modes) = (display.announcer(), terminal.modes());
+    stop.then(move || {
+        announce(&texts::say("batched-stopping", &[]));
+        // The next signal ends the program at once.
+        modes.restore();
+    })?;
     let keys = Keys::open(office, &passphrase).await?;
     let (surroundings, actor) = (office.surroundings(), office.registry.acts_as());
     let begun_by = BegunBy { surroundings, actor, passphrase, keys: &keys };
@@ -128,6 +135,7 @@ pub async fn run(office: &mut Office, arguments: &Arguments, format: Format) -> 
         work(begun_by, &shared, places, arguments.at_once);
     }
     display.close();
+    drop(terminal);
     let mut entries = shared.queue().entries().to_vec();
     for (row, entry) in rows.iter().zip(&mut entries) {
         entry.progress = settled(office, row, entry.progress.clone()).await;
