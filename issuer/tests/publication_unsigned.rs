@@ -135,6 +135,25 @@ fn an_authority_that_has_ended_holds_nothing_up() {
 }
 
 #[test]
+fn where_no_authority_can_sign_what_was_revoked_is_overdue() {
+    let desk = desk();
+    let server = serve(&desk);
+    let away = ["root.pem", "people.pem", "servers.pem"].map(|file| Away::new(&desk, file));
+    // Nothing waits for them yet.
+    desk.issuer(&["publish"]).refuses(1, &["root.pem"]);
+    server.expect("ok");
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    let run = desk.issuer(&["publish"]);
+    run.expect(3);
+    assert_eq!(run.stderr.matches("were not signed").count(), 3, "{}", run.stderr);
+    server.expect("overdue");
+    away.into_iter().for_each(Away::back);
+    desk.issuer(&["publish"]).expect(0);
+    server.expect("ok");
+    assert!(!is_trusted(&desk));
+}
+
+#[test]
 fn where_no_authority_can_sign_nothing_is_published() {
     let desk = desk();
     std::fs::write(desk.path("passphrase"), "not the one\n").unwrap();

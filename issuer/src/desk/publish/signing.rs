@@ -152,7 +152,7 @@ fn in_words(key: &str, name: AuthorityName, failure: &Failure) -> String {
 /// if nothing is wrong with it. An authority whose key is away fails alone.
 ///
 /// # Errors
-/// The registry, or no authority's CRLs can be signed: why not the first.
+/// The registry, or no authority's CRLs can be signed, and nothing that was revoked waits for them: why not the first.
 pub(super) async fn sign(
     office: &Office,
     published: Option<&PublishedDirectory>,
@@ -169,7 +169,10 @@ pub(super) async fn sign(
     }
     let SigningRun { first, signed, .. } = run;
     if let (Some(failure), true) = (first, signed.is_empty()) {
-        return Err(failure);
+        // That something revoked waits for keys which are away is told to whoever looks at what is published.
+        if failure.code == "wrong-passphrase" || office.registry.crls_due().await?.is_empty() {
+            return Err(failure);
+        }
     }
     if office.config.organization.status_services.ocsp == OcspService::Offered {
         answers(&signing, &mut news, signed).await?;
