@@ -1,6 +1,8 @@
 //! CA keys in files, behind SoftHSM2 and on cards in readers under a real pcscd: the same ceremony and the same roll-over of
-//! the root give the same results, which openssl accepts.
+//! the root give the same results, which openssl accepts; and a card or token that is taken away while CRLs are signed stops
+//! its own authority only.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -10,6 +12,7 @@ use sealwright_tests::disk::files;
 use sealwright_tests::pcscd::{Inserted, Pcscd};
 use sealwright_tests::privilege::Root;
 use sealwright_tests::process::Run;
+use sealwright_tests::programs::program;
 use sealwright_tests::world::World;
 
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
@@ -53,9 +56,14 @@ impl Authority<'_> {
 
     /// Declared, shown, confirmed, published.
     fn hold_ceremony(&self) -> Result<()> {
+        self.declare(&format!("root = \"{}\"", self.keys.root))
+    }
+
+    /// The same with the keys of these authorities elsewhere, TOML.
+    fn declare(&self, keys: &str) -> Result<()> {
         let declaration = self.world.path("ceremony.toml");
         fs::write(self.world.path("pin"), format!("{FACTORY_PIN}\n"))?;
-        fs::write(&declaration, format!("{CEREMONY}[keys]\nroot = \"{}\"\n", self.keys.root))?;
+        fs::write(&declaration, format!("{CEREMONY}[keys]\n{keys}\n"))?;
         let shown = self.command(&["init"])?.arg("--ceremony").arg(&declaration).fails_with(1)?;
         ensure!(shown.err().contains("authority root:"), "{shown}");
         let digest = shown.err().split("--confirm ").nth(1).context("no digest")?.trim().to_owned();
@@ -213,5 +221,108 @@ fn a_root_in_a_file_on_a_token_and_on_cards_in_readers_gives_the_same_results() 
     let refused = on_cards.command(&["ca", "rollover", "servers"])?.fails_with(1)?;
     ensure!(refused.err().contains("card"), "{refused}");
     on_cards.command(&["publish", "--pending"])?.ok()?;
+    Ok(())
+}
+
+/// A desk whose authority for people has its key on a card, and the one for servers on a token.
+struct Scattered<'a> {
+    authority: Authority<'a>,
+    pcscd: Pcscd,
+}
+
+impl Scattered<'_> {
+    /// The card of the authority for people is gone from its reader when this command arrives (hexadecimal INS and P2).
+    fn insert_to_be_pulled(&self, [instruction, p2]: [&str; 2]) -> Result<Inserted> {
+        let state = self.authority.world.path("root0.card");
+        let run = self.pcscd.in_network(program("vpcd-card")?);
+        let run = run.args([&Pcscd::vpcd_address(0)?, "pull"]).arg(state).args([instruction, p2]);
+        self.pcscd.insert_program(0, run)
+    }
+
+    /// Number of each published CRL by its issuer, and whether it revokes anything; openssl reads them.
+    fn crls(&self) -> Result<BTreeMap<String, (u32, bool)>> {
+        let mut crls = BTreeMap::new();
+        for file in files(&self.authority.published("crl"))? {
+            ensure!(
+                file.extension().is_some_and(|extension| extension == "crl"),
+                "{} is left",
+                file.display()
+            );
+            let shown =
+                Run::new("openssl").args(["crl", "-inform", "DER", "-noout", "-text", "-in"]).arg(&file);
+            let text = shown.ok()?.out();
+            let after = |word: &str| text.split(word).nth(1).unwrap_or_default().lines();
+            let issuer = after("Issuer: ").next().context("an issuer")?.to_owned();
+            let number = after("CRL Number:").nth(1).context("a number")?.trim().parse()?;
+            crls.insert(issuer, (number, text.contains("Serial Number:")));
+        }
+        Ok(crls)
+    }
+
+    /// `publish`, which leaves out one authority, names it and says why; the CRLs of the others are new.
+    fn publishes_without(&self, away: &str, words: &[&str]) -> Result<()> {
+        let before = self.crls()?;
+        let run = self.authority.command(&["publish"])?.fails_with(3)?;
+        for word in words {
+            ensure!(run.err().contains(word), "{word}: {run}");
+        }
+        ensure!(run.err().matches("were not signed").count() == 1, "{run}");
+        let after = self.crls()?;
+        ensure!(after.len() == before.len() && before.len() == 3, "{after:?}");
+        for (issuer, (number, _)) in &after {
+            let was = before.get(issuer).context("an authority of before")?.0;
+            ensure!((*number == was) == issuer.contains(away), "{issuer}: {number} after {was}");
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_card_or_token_that_is_taken_away_while_crls_are_signed_stops_its_own_authority_only() -> Result<()> {
+    let Some(root) = Root::or_skip("pcscd")? else { return Ok(()) };
+    let mut world = World::empty()?;
+    let pcscd = world.pcscd(root, 2)?;
+    let (on_cards, [card, other]) = on_cards(&world, &pcscd)?;
+    other.remove()?;
+    let on_token = on_token(&world)?;
+    let keys = format!("people = \"{}\"\nservers = \"{}\"", on_cards.root, on_token.root);
+    let story = Scattered { authority: Authority { world: &world, keys: on_cards }, pcscd };
+    story.authority.declare(&keys)?;
+    world.desk.import_staff(&[("Alice Archer", "alice@example.org")])?.ok()?;
+    let alices = world.blank_card("alice")?;
+    world.desk.stock(&alices)?.ok()?;
+    let issue = story.authority.command(&["issue", "alice@example.org", "--card", &alices.locator()])?;
+    issue.arg("--transport-pin-file").arg(world.path("alice.pin")).ok()?;
+    world.desk.revoke("alice@example.org", "key-compromise")?.ok()?;
+
+    // At the PIN, and at the signature itself (VERIFY and GENERAL AUTHENTICATE, SP 800-73-5 part 2, sections 3.2.1 and 3.2.4).
+    card.remove()?;
+    for moment in [["20", "80"], ["87", "9C"]] {
+        story.pcscd.wait_until_empty(0)?;
+        let pulled = story.insert_to_be_pulled(moment)?;
+        let words = ["CRLs of the authority people were not signed", "card", "issuer publish"];
+        story.publishes_without("People", &words)?;
+        drop(pulled);
+    }
+    // The token's folder: what is left of a token without its device.
+    story.pcscd.wait_until_empty(0)?;
+    let card = story.pcscd.insert(0, &world.path("root0.card"))?;
+    fs::rename(world.path("tokens"), world.path("taken"))?;
+    fs::create_dir(world.path("tokens"))?;
+    story.publishes_without("Servers", &["CRLs of the authority servers were not signed", "token"])?;
+    ensure!(story.crls()?.iter().all(|(issuer, (_, revokes))| *revokes == issuer.contains("People")));
+    // The same command afterwards.
+    fs::remove_dir(world.path("tokens"))?;
+    fs::rename(world.path("taken"), world.path("tokens"))?;
+    let before = story.crls()?;
+    story.authority.command(&["publish"])?.ok()?;
+    ensure!(
+        story
+            .crls()?
+            .iter()
+            .all(|(issuer, (number, _))| before.get(issuer).is_some_and(|was| was.0 < *number))
+    );
+    world.desk.command(&["audit", "verify", "--published"])?.arg(world.desk.published()).ok()?;
+    drop(card);
     Ok(())
 }
