@@ -1,12 +1,11 @@
 //! What is made known of certificates: which are revoked, which are published, which have expired.
 
-use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Executor, Row};
+use sqlx::{AnyConnection, Row};
 
 use super::certificates::was_handed_over;
-use super::database::Registry;
+use super::database::{Kind, Registry};
 use super::error::RegistryError;
 use super::records::{CertificateRecord, RevokedCertificate, Standing};
 use super::rows::{self, damaged, time_text};
@@ -21,7 +20,11 @@ impl Registry {
         &self,
         authority: AuthorityName,
     ) -> Result<Vec<RevokedCertificate>, RegistryError> {
-        revoked_of(&self.pool, authority, None).await
+        // One moment's view, also of several pages.
+        let mut transaction = self.pool.begin().await?;
+        let revoked = revoked_of(&mut transaction, self.kind(), authority, None).await;
+        transaction.rollback().await?;
+        revoked
     }
 
     /// Every certificate with a mail address that reached its holder and has not expired at `now`, DER. Those of an
@@ -34,7 +37,7 @@ impl Registry {
             "SELECT certificates.certificate AS certificate, card, attempt, cards.snapshot AS snapshot \
              FROM certificates LEFT JOIN cards ON cards.id = certificates.card \
              WHERE certificates.mail IS NOT NULL AND certificates.certificate IS NOT NULL AND not_after >= $1 \
-             AND (card IS NULL OR certificates.state <> 'signed') ORDER BY serial",
+             AND (card IS NULL OR certificates.state <> 'signed') ORDER BY lower(certificates.mail), serial",
         )
         .bind(time_text(now))
         .fetch_all(&self.pool)
@@ -112,10 +115,10 @@ impl Registry {
         authority: AuthorityName,
         now: Timestamp,
     ) -> Result<Vec<(SerialNumber, Timestamp)>, RegistryError> {
+        // SQLite begins with what stands first: fewer have expired than were revoked.
         let rows = sqlx::query(
-            "SELECT certificates.serial AS serial, not_after FROM revocations \
-             JOIN certificates ON certificates.serial = revocations.serial WHERE revocations.authority = $1 \
-             AND not_after < $2",
+            "SELECT certificates.serial AS serial, not_after FROM certificates CROSS JOIN revocations \
+             WHERE revocations.serial = certificates.serial AND revocations.authority = $1 AND not_after < $2",
         )
         .bind(authority.as_str())
         .bind(time_text(now))
@@ -126,25 +129,85 @@ impl Registry {
 }
 
 /// What a CRL of an authority says, or of one of its keys, counted from 1; ascending by serial number.
-pub(super) async fn revoked_of<'e>(
-    executor: impl Executor<'e, Database = Any>,
+pub(super) async fn revoked_of(
+    connection: &mut AnyConnection,
+    kind: Kind,
     authority: AuthorityName,
     generation: Option<u32>,
 ) -> Result<Vec<RevokedCertificate>, RegistryError> {
-    // Row by row: there may be a million of them.
+    let generation = generation.map_or(0, i64::from);
+    let mut revoked = match kind {
+        Kind::Sqlite => in_pages(connection, authority, generation).await?,
+        #[cfg(feature = "postgres")]
+        Kind::Postgres => row_by_row(connection, authority, generation).await?,
+    };
+    revoked.sort_by(|left, right| left.serial.cmp_as_number(&right.serial));
+    Ok(revoked)
+}
+
+/// There may be a million of them.
+#[cfg(feature = "postgres")]
+async fn row_by_row(
+    connection: &mut AnyConnection,
+    authority: AuthorityName,
+    generation: i64,
+) -> Result<Vec<RevokedCertificate>, RegistryError> {
+    use futures_util::TryStreamExt;
     let mut rows = sqlx::query(
         "SELECT serial, revoked_at, reason, invalid_since FROM revocations \
          WHERE authority = $1 AND ($2 = 0 OR generation = $2)",
     )
     .bind(authority.as_str())
-    .bind(generation.map_or(0, i64::from))
-    .fetch(executor);
+    .bind(generation)
+    .fetch(connection);
     let mut revoked = Vec::new();
     while let Some(row) = rows.try_next().await? {
         revoked.push(revoked_certificate(&row)?);
     }
-    revoked.sort_by(|left, right| left.serial.cmp_as_number(&right.serial));
     Ok(revoked)
+}
+
+/// In SQLite each row is handed over from another thread: so thousands are handed over at once, in the order in which they lie
+/// in the file (an index would lead to every one of its pages many times).
+async fn in_pages(
+    connection: &mut AnyConnection,
+    authority: AuthorityName,
+    generation: i64,
+) -> Result<Vec<RevokedCertificate>, RegistryError> {
+    let (mut revoked, mut after) = (Vec::new(), i64::MIN);
+    loop {
+        let row = sqlx::query(
+            "SELECT group_concat(line, char(10)) AS lines, max(place) AS last FROM (SELECT rowid AS place, \
+             hex(serial) || ' ' || revoked_at || ' ' || reason || ' ' || coalesce(invalid_since, '-') AS line FROM revocations \
+             WHERE rowid > $1 AND authority || '' = $2 AND ($3 = 0 OR generation = $3) ORDER BY rowid LIMIT 5000)",
+        )
+        .bind(after)
+        .bind(authority.as_str())
+        .bind(generation)
+        .fetch_one(&mut *connection)
+        .await?;
+        let Some(lines) = row.try_get::<Option<String>, _>("lines")? else { return Ok(revoked) };
+        for line in lines.split('\n') {
+            let read = revoked_line(line);
+            revoked.push(read.ok_or_else(|| damaged(format!("{line:?} in revocations is no revocation")))?);
+        }
+        after = row.try_get("last")?;
+    }
+}
+
+/// A line of [`in_pages`].
+fn revoked_line(line: &str) -> Option<RevokedCertificate> {
+    let mut words = line.split(' ');
+    let read = RevokedCertificate {
+        serial: SerialNumber::from_hex(words.next()?)?,
+        revoked_at: words.next()?.parse().ok()?,
+        standing: Standing::parse(words.next()?)?,
+        invalid_since: match words.next()? {
+            "-" => None,
+            since => Some(since.parse().ok()?),
+        },
+    };
+    words.next().is_none().then_some(read)
 }
 
 pub(super) fn revoked_certificate(row: &AnyRow) -> Result<RevokedCertificate, RegistryError> {

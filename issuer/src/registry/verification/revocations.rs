@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::super::audit::{EVENT, entry, event};
 use super::super::backup::BackupValue;
-use super::super::database::{Registry, chain_end};
+use super::super::database::{Kind, Registry, chain_end};
 use super::super::error::RegistryError;
 use super::super::records::{RevokedCertificate, Standing};
 use super::super::revocations::revoked_of;
@@ -33,6 +33,7 @@ pub struct ToldStanding {
 /// What a CRL is made from and compared with, as one moment saw both.
 pub struct CrlSource {
     view: View,
+    kind: Kind,
     key: (AuthorityName, u32),
     /// What the registry holds, ascending by serial number.
     pub revoked: Vec<RevokedCertificate>,
@@ -53,12 +54,12 @@ impl Registry {
     ) -> Result<CrlSource, RegistryError> {
         let mut view = self.view().await?;
         let (authority, generation) = key;
-        let revoked = revoked_of(&mut *view.transaction, authority, Some(generation)).await?;
+        let revoked = revoked_of(&mut view.transaction, self.kind(), authority, Some(generation)).await?;
         let after = match predecessor {
             Some(digest) => view.number_event(authority, digest).await?.unwrap_or_default(),
             None => 0,
         };
-        let mut source = CrlSource { view, key, revoked, told: Vec::new() };
+        let mut source = CrlSource { view, kind: self.kind(), key, revoked, told: Vec::new() };
         source.tell(after).await?;
         Ok(source)
     }
@@ -72,7 +73,7 @@ impl CrlSource {
     /// [`RegistryError::LogBroken`], or the database.
     pub async fn tell_all(&mut self) -> Result<(), RegistryError> {
         let (authority, generation) = self.key;
-        self.revoked = revoked_of(&mut *self.view.transaction, authority, Some(generation)).await?;
+        self.revoked = revoked_of(&mut self.view.transaction, self.kind, authority, Some(generation)).await?;
         self.tell(0).await
     }
 
