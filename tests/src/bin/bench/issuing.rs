@@ -139,7 +139,7 @@ fn name(number: u32) -> String {
 }
 
 /// Where this program lies: on a disk, where the temporary folder may be memory.
-fn disk() -> Result<PathBuf> {
+pub(crate) fn disk() -> Result<PathBuf> {
     Ok(std::env::current_exe()?.parent().context("this program lies in no folder")?.to_owned())
 }
 

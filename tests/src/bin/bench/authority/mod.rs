@@ -1,6 +1,7 @@
 //! The authority: certificates signed, CRLs of a million entries, OCSP and searches over HTTP.
 //!
-//! - `signing`: a certificate linted and signed; `lists`: CRLs; `serving`: OCSP and certificate search;
+//! - `signing`: a certificate linted and signed; `lists`: CRLs; `whole_way`: one from the registry to the published file;
+//! - `serving`: OCSP and certificate search;
 //! - `directory`: certificates into an LDAP directory;
 //! - `office`: an authority with keys in memory.
 mod directory;
@@ -8,6 +9,7 @@ mod lists;
 mod office;
 mod serving;
 mod signing;
+mod whole_way;
 
 use anyhow::{Result, bail};
 use sealwright_tests::measure::Row;
