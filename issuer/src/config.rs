@@ -19,6 +19,7 @@ use crate::ca::profile::{PivExtensions, PolicyArc, StatusServices};
 use crate::domain::unicode::{composed, hidden_character};
 use crate::domain::{CardProfile, DomainName};
 use crate::system_error::in_words;
+use crate::toml_place;
 
 pub use home::Home;
 pub use new_file::write_new;
@@ -182,7 +183,8 @@ impl Config {
     /// Reads the text of a `config.toml`; `what` names it in messages.
     fn parse(text: &str, what: &str) -> Result<Self, ConfigError> {
         let malformed = |reason: String| ConfigError::Malformed { what: what.to_owned(), reason };
-        let file: ConfigFile = toml::from_str(text).map_err(|error| malformed(error.message().to_owned()))?;
+        let file: ConfigFile =
+            toml::from_str(text).map_err(|error| malformed(toml_place::said(&error, text)))?;
         Self::new(
             &file.organization,
             file.organization_identifier.as_deref(),
@@ -371,6 +373,13 @@ mod tests {
         assert_eq!(again.organization.base_url, "http://pki.example.org/x");
         assert!(again.covers("mail.example.org") && !again.covers("example.com"));
         assert!(config.write(&path).is_err(), "an existing configuration was overwritten");
+    }
+
+    #[test]
+    fn the_line_that_is_wrong_is_named() {
+        let text = "organization = \"Example\"\ndomains = [\"example.org\"]\nbase_url = \"http://pki.example.org\"\n\n[profiles.guest]\nkeys = [\"9A\"]\n";
+        let error = Config::parse(text, "config.toml").unwrap_err().to_string();
+        assert!(error.starts_with("config.toml: line 6: "), "{error}");
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! - [`time_stamp`]: the time-stamp service (RFC 3161), with a key and a log of its own.
 //! - [`desk`]: what the desk can do, and its command line.
 //! - [`fuzz`]: readers of strangers' bytes as plain functions.
-//! - [`config`]: the home directory and `config.toml`; [`clock`]: what time it is; `system_error`: what the operating system says.
+//! - [`config`]: the home directory and `config.toml`; [`clock`]: what time it is; `system_error`: what the operating system says;
+//!   `toml_place`: what is wrong with a file, and in which line.
 //!
 //! Arrows point inward: `desk → personalization → registry, ca → domain`. `domain` knows none of the others; `ca` and
 //! `registry` do not know each other; `publication` and `time_stamp` know `ca` only, so that what serves strangers holds no CA key and no
@@ -27,3 +28,4 @@ pub mod publication;
 pub mod registry;
 mod system_error;
 pub mod time_stamp;
+mod toml_place;

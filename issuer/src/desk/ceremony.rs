@@ -34,6 +34,7 @@ use crate::config::{Config, Home, write_new};
 use crate::domain::AuthorityName;
 use crate::domain::unicode::hidden_character;
 use crate::registry::EmulatedCards;
+use crate::toml_place;
 
 /// A declaration that was reviewed and confirmed.
 #[derive(Clone, Debug)]
@@ -124,7 +125,7 @@ pub fn reviewed(file: &Path, confirmed: Option<&str>) -> Result<Plan, Failure> {
 /// What is wrong with it, with its field.
 pub(crate) fn plan(octets: &[u8]) -> Result<Plan, String> {
     let text = std::str::from_utf8(octets).map_err(|_| "it is not UTF-8".to_owned())?;
-    let declared: Declaration = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    let declared: Declaration = toml::from_str(text).map_err(|error| toml_place::said(&error, text))?;
     let piv = if declared.piv_extensions { PivExtensions::Included } else { PivExtensions::Omitted };
     let config = Config::new(
         &declared.organization,

@@ -12,6 +12,7 @@ use super::token::Accuracy;
 use crate::ca::Certificate;
 use crate::ca::certificate::pem_blocks;
 use crate::ca::signed_data::SignerIdentity;
+use crate::toml_place;
 
 /// A folder of this kind is all that the service needs:
 ///
@@ -145,7 +146,7 @@ impl Settings {
     /// # Errors
     /// What is wrong with it.
     pub fn from_toml(text: &str) -> Result<Self, String> {
-        let file: SettingsFile = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        let file: SettingsFile = toml::from_str(text).map_err(|error| toml_place::said(&error, text))?;
         if file.stamps_per_second_per_peer == 0 {
             return Err("stamps_per_second_per_peer must be 1 or more".to_owned());
         }
