@@ -440,7 +440,9 @@ fn damaged_values_of_ours_are_healed_and_those_of_others_stay() {
     let healed = published(&publish(&desk, &server, server.port));
     assert_eq!(healed["state"], "done", "{healed}");
     let mut crls = of_authority(&server, CRL);
-    assert!(crls.remove(&theirs) && crls.len() == 1 && crls.first().unwrap().len() >= crl.len(), "{crls:?}");
+    // Signatures differ by an octet or two.
+    let is_whole = |found: &Vec<u8>| found.len() > crl.len() - 8;
+    assert!(crls.remove(&theirs) && crls.len() == 1 && crls.first().is_some_and(is_whole), "{crls:?}");
     let again = published(&publish(&desk, &server, server.port));
     assert_eq!(again["troubles"].as_array().unwrap().len(), 0, "{again}");
 }
