@@ -228,8 +228,11 @@ pub(crate) fn verify_signed(
     let scheme = algorithm::scheme(&signed.signature_algorithm).ok_or_else(|| {
         CaError::Unsupported(format!("the signature algorithm {}", signed.signature_algorithm.oid))
     })?;
-    let tbs = signed.tbs.to_der().map_err(malformed)?;
-    let digest = algorithm::Digester::digest(algorithm::digest_of(scheme)?, &tbs);
+    // A CRL may be long: header and contents are hashed where they stand.
+    let mut digester = algorithm::Digester::new(algorithm::digest_of(scheme)?);
+    digester.update(&signed.tbs.header().to_der().map_err(malformed)?);
+    digester.update(signed.tbs.value());
+    let digest = digester.finish();
     let signature =
         signed.signature.as_bytes().ok_or(CaError::NotProven("the signature is not whole octets"))?;
     verify_signature(key, scheme, &digest, signature)

@@ -9,17 +9,23 @@ use super::error::CaError;
 
 /// A positive certificate serial number of at most 20 octets; shown as lower-case hexadecimal without
 /// leading zero octets.
+/// Its octets stand in it, followed by zeros: a CRL may have a million of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SerialNumber(Vec<u8>);
+pub struct SerialNumber {
+    octets: [u8; 20],
+    length: usize,
+}
 
 impl SerialNumber {
     /// A random serial number of exactly 16 octets, 126 bits of them random; below 2^127, so it never needs
     /// a sign octet.
     pub fn random<R: CryptoRng + ?Sized>(random: &mut R) -> Self {
-        let mut octets = [0; 16];
-        random.fill_bytes(&mut octets);
-        octets[0] = octets[0] & 0x3F | 0x40;
-        Self(octets.to_vec())
+        let mut number = [0; 16];
+        random.fill_bytes(&mut number);
+        number[0] = number[0] & 0x3F | 0x40;
+        let mut octets = [0; 20];
+        octets.iter_mut().zip(number).for_each(|(octet, random)| *octet = random);
+        Self { octets, length: 16 }
     }
 
     /// From the octets of a big-endian unsigned integer; leading zero octets are dropped.
@@ -28,25 +34,29 @@ impl SerialNumber {
     /// Zero, or more than 20 octets as an ASN.1 INTEGER.
     pub fn from_bytes(octets: &[u8]) -> Result<Self, CaError> {
         let start = octets.iter().position(|octet| *octet != 0);
-        let octets = start.and_then(|start| octets.get(start..)).unwrap_or_default();
-        let sign = usize::from(octets.first().is_some_and(|octet| *octet >= 0x80));
-        match octets.len() + sign {
-            0 => Err(CaError::malformed("serial number", "it is zero")),
-            1..=20 => Ok(Self(octets.to_vec())),
-            _ => Err(CaError::malformed("serial number", "it is longer than 20 octets")),
+        let significant = start.and_then(|start| octets.get(start..)).unwrap_or_default();
+        let sign = usize::from(significant.first().is_some_and(|octet| *octet >= 0x80));
+        if significant.is_empty() {
+            return Err(CaError::malformed("serial number", "it is zero"));
         }
+        let mut octets = [0; 20];
+        match octets.get_mut(..significant.len()).filter(|_| significant.len() + sign <= 20) {
+            Some(place) => place.copy_from_slice(significant),
+            None => return Err(CaError::malformed("serial number", "it is longer than 20 octets")),
+        }
+        Ok(Self { octets, length: significant.len() })
     }
 
     /// The octets, big-endian, without leading zeros.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.octets.get(..self.length).unwrap_or_default()
     }
 }
 
 /// By value.
 impl Ord for SerialNumber {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.0.len(), &self.0).cmp(&(other.0.len(), &other.0))
+        (self.length, &self.octets).cmp(&(other.length, &other.octets))
     }
 }
 
@@ -58,7 +68,7 @@ impl PartialOrd for SerialNumber {
 
 impl fmt::Display for SerialNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(&self.0))
+        f.write_str(&hex::encode(self.as_bytes()))
     }
 }
 

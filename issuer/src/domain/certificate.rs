@@ -11,15 +11,21 @@ use serde::{Deserialize, Serialize};
 pub use reserved::{OnCard, ReservedCertificate, ToldKey, ToldKeyOrigin};
 
 /// A certificate's serial number, RFC 5280 section 4.1.2.2: the content octets of the INTEGER, shown in lower-case hex.
+/// There may be millions of them: its octets stand in it, followed by zeros.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SerialNumber(Vec<u8>);
+pub struct SerialNumber {
+    octets: [u8; 20],
+    length: usize,
+}
 
 impl SerialNumber {
     /// Takes a positive number of 1 to 20 octets, most significant first; leading zero octets do not count.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let start = bytes.iter().position(|byte| *byte != 0)?;
         let significant = bytes.get(start..)?;
-        (significant.len() <= 20).then(|| Self(significant.to_vec()))
+        let mut octets = [0; 20];
+        octets.get_mut(..significant.len())?.copy_from_slice(significant);
+        Some(Self { octets, length: significant.len() })
     }
 
     /// Reads hex digits in either case; colons between them are ignored.
@@ -31,18 +37,18 @@ impl SerialNumber {
 
     /// Without leading zero octets.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.octets.get(..self.length).unwrap_or_default()
     }
 
     /// The order of the numbers: a CRL lists them ascending.
     pub fn cmp_as_number(&self, other: &Self) -> Ordering {
-        self.0.len().cmp(&other.0.len()).then_with(|| self.0.cmp(&other.0))
+        (self.length, &self.octets).cmp(&(other.length, &other.octets))
     }
 }
 
 impl fmt::Display for SerialNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(&self.0))
+        f.write_str(&hex::encode(self.as_bytes()))
     }
 }
 

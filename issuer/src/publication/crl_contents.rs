@@ -34,7 +34,11 @@ pub(super) fn check_contents<'a, 'b>(
         return Err(CrlRefusal::WrongNumber { expected: hex::encode(expected), found: hex::encode(found) });
     }
     let mut encoder = EntryEncoder::default();
-    let mut said = Said { base: base.map(iter).into_iter().flatten().peekable(), own: iter(crl).peekable() };
+    let mut said = Said {
+        base: base.map(iter).into_iter().flatten().peekable(),
+        own: iter(crl).peekable(),
+        staying: None,
+    };
     let mut entry = said.next()?;
     for expected in registered {
         match &entry {
@@ -72,6 +76,8 @@ fn iter<'a>(crl: &CrlView<'a>) -> Entries<'a> {
 struct Said<'a, B: Iterator<Item = Result<EntryView<'a>, CrlRefusal>>> {
     base: Peekable<B>,
     own: Peekable<Entries<'a>>,
+    /// crlEntryExtensions of an entry that does not remove: those of one kind are the same, octet by octet.
+    staying: Option<&'a [u8]>,
 }
 
 impl<'a, B: Iterator<Item = Result<EntryView<'a>, CrlRefusal>>> Said<'a, B> {
@@ -89,7 +95,9 @@ impl<'a, B: Iterator<Item = Result<EntryView<'a>, CrlRefusal>>> Said<'a, B> {
                 self.base.next().transpose()?;
             }
             let Some(own) = self.own.next().transpose()? else { return Ok(None) };
-            if !own.removes()? {
+            let extensions = own.raw_extensions();
+            if extensions == self.staying || !own.removes()? {
+                self.staying = extensions;
                 return Ok(Some(own));
             }
         }

@@ -3,6 +3,7 @@
 //! Everything is checked before anything is written. Then every file is replaced atomically, in an order in
 //! which a reader finds at any moment what the files he has refer to: CA certificates, CRLs, certificates. A
 //! run that was killed is completed by the next one.
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -321,8 +322,9 @@ pub fn check_lists(
     publication: &Publication<'_>,
 ) -> Result<(), PublicationError> {
     let issuers = Issuers::new(&publication.authorities)?;
-    let named = |(file, der): &(String, Vec<u8>)| Some((CrlName::parse(file)?, der.clone()));
-    let known = known.iter().filter_map(named).collect();
+    let known =
+        known.iter().filter_map(|(file, der)| Some((CrlName::parse(file)?, Cow::Borrowed(der.as_slice()))));
+    let known = known.collect();
     RevocationLists::judge(known, publication, &issuers, Damaged::Refused).map(drop)
 }
 

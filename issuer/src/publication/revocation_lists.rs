@@ -1,4 +1,5 @@
 //! All CRLs of the authorities together: complete ones, their partitions, and their deltas.
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -16,8 +17,9 @@ use crate::ca::crl::view::CrlView;
 use crate::ca::{Certificate, SerialNumber};
 
 /// What `crl/` shall hold of our authorities.
-pub(super) struct RevocationLists {
-    lists: BTreeMap<CrlName, Vec<u8>>,
+pub(super) struct RevocationLists<'a> {
+    /// They may be long: those that somebody else holds are lent.
+    lists: Published<'a>,
     /// Deltas of complete CRLs that have none any more.
     pub(super) obsolete: Vec<PathBuf>,
     /// Files that were damaged, in whose place new ones are.
@@ -33,12 +35,15 @@ pub(super) enum Damaged {
     Refused,
 }
 
-impl RevocationLists {
+/// The CRLs of a directory, or of the registry: DER.
+pub(super) type Published<'a> = BTreeMap<CrlName, Cow<'a, [u8]>>;
+
+impl<'a> RevocationLists<'a> {
     /// The offered ones, each judged, and of authorities that offer none the published ones.
     pub(super) fn judge(
-        published: BTreeMap<CrlName, Vec<u8>>,
-        publication: &Publication<'_>,
-        issuers: &Issuers<'_>,
+        published: Published<'a>,
+        publication: &'a Publication<'_>,
+        issuers: &Issuers<'a>,
         damaged: Damaged,
     ) -> Result<Self, PublicationError> {
         let mut lists = Self { lists: published, obsolete: Vec::new(), replaced: Vec::new() };
@@ -67,7 +72,7 @@ impl RevocationLists {
             let new = offered.get(name);
             let whole =
                 || CrlView::from_der(der).and_then(|_| verify_signed(der, "CRL", issuer.public_key()));
-            let Some(error) = (new != Some(&der.as_slice())).then(whole).and_then(Result::err) else {
+            let Some(error) = (new.copied() != Some(der.as_ref())).then(whole).and_then(Result::err) else {
                 continue;
             };
             match (damaged, new) {
@@ -92,7 +97,8 @@ impl RevocationLists {
         let whole =
             self.lists.iter().filter(|(name, _)| name.partition.is_none() && name.kind == CrlKind::Complete);
         let pem: String = whole.map(|(_, der)| to_pem("X509 CRL", der)).collect();
-        let mut files: Vec<_> = self.lists.into_iter().map(|(name, der)| (name.path(), der)).collect();
+        let mut files: Vec<_> =
+            self.lists.into_iter().map(|(name, der)| (name.path(), der.into_owned())).collect();
         files.push((layout::CRLS.into(), pem.into_bytes()));
         files
     }
@@ -102,7 +108,7 @@ impl RevocationLists {
         &mut self,
         publication: &Publication<'_>,
         issuer: &Certificate,
-        offered: BTreeMap<CrlName, &[u8]>,
+        offered: BTreeMap<CrlName, &'a [u8]>,
     ) -> Result<(), CrlRefusal> {
         self.check_that_all_are_offered(&offered)?;
         let key = issuer.subject_key_identifier();
@@ -110,7 +116,7 @@ impl RevocationLists {
         let expected = registered.map(|registered| Expected::new(registered, offered.keys()));
         let not_after = |serial_number: &SerialNumber| (publication.not_after)(key, serial_number);
         for (name, der) in &offered {
-            let published = self.lists.get(name).map(Vec::as_slice);
+            let published = self.lists.get(name).map(AsRef::as_ref);
             check_succession(published, der, publication.clock(), not_after)?;
             let base = match name.kind {
                 CrlKind::Complete => None,
@@ -127,7 +133,7 @@ impl RevocationLists {
                 self.obsolete.push(delta.path());
             }
         }
-        self.lists.extend(offered.into_iter().map(|(name, der)| (name, der.to_vec())));
+        self.lists.extend(offered.into_iter().map(|(name, der)| (name, Cow::Borrowed(der))));
         Ok(())
     }
 
@@ -149,16 +155,16 @@ impl RevocationLists {
 
     /// The complete CRL that a delta is added to: the one that it starts from, or else the one that readers have beside it,
     /// which may be newer, but not older (RFC 5280 section 5.2.4 (c)).
-    fn base_of<'a>(
-        &'a self,
+    fn base_of<'b>(
+        &'b self,
         name: &CrlName,
         delta: &[u8],
-        offered: &BTreeMap<CrlName, &'a [u8]>,
-        bases: &'a [Vec<u8>],
-    ) -> Result<&'a [u8], CrlRefusal> {
+        offered: &BTreeMap<CrlName, &'b [u8]>,
+        bases: &'b [Vec<u8>],
+    ) -> Result<&'b [u8], CrlRefusal> {
         let delta = CrlView::from_der(delta)?;
         let base = delta.base_number().unwrap_or_default();
-        let published = self.lists.get(&name.base()).map(Vec::as_slice);
+        let published = self.lists.get(&name.base()).map(AsRef::as_ref);
         let new = offered.get(&name.base()).copied();
         let elsewhere = new.map(|_| bases.iter().map(Vec::as_slice)).into_iter().flatten();
         let is_usable = |candidate: &[u8], is_right: &dyn Fn(&[u8]) -> bool| -> Result<bool, CrlRefusal> {
@@ -217,13 +223,13 @@ impl<'a> Expected<'a> {
 pub(super) fn published(
     store: &FileStore,
     issuers: &Issuers<'_>,
-) -> Result<BTreeMap<CrlName, Vec<u8>>, PublicationError> {
+) -> Result<Published<'static>, PublicationError> {
     let mut lists = BTreeMap::new();
     for path in store.list(Path::new(layout::REVOCATIONS))? {
         let name = path.file_name().and_then(|name| CrlName::parse(name.to_str()?));
         let ours = name.filter(|name| issuers.has(&name.authority));
         if let (Some(name), Some(der)) = (ours, store.read(&path)?) {
-            lists.insert(name, der);
+            lists.insert(name, Cow::Owned(der));
         }
     }
     Ok(lists)

@@ -141,7 +141,7 @@ pub(super) async fn revoked_of(
         #[cfg(feature = "postgres")]
         Kind::Postgres => row_by_row(connection, authority, generation).await?,
     };
-    revoked.sort_by(|left, right| left.serial.cmp_as_number(&right.serial));
+    revoked.sort_unstable_by(|left, right| left.serial.cmp_as_number(&right.serial));
     Ok(revoked)
 }
 
@@ -174,7 +174,7 @@ async fn in_pages(
     authority: AuthorityName,
     generation: i64,
 ) -> Result<Vec<RevokedCertificate>, RegistryError> {
-    let (mut revoked, mut after) = (Vec::new(), i64::MIN);
+    let (mut pages, mut after) = (Vec::new(), i64::MIN);
     loop {
         let row = sqlx::query(
             "SELECT group_concat(line, char(10)) AS lines, max(place) AS last FROM (SELECT rowid AS place, \
@@ -186,20 +186,30 @@ async fn in_pages(
         .bind(generation)
         .fetch_one(&mut *connection)
         .await?;
-        let Some(lines) = row.try_get::<Option<String>, _>("lines")? else { return Ok(revoked) };
-        for line in lines.split('\n') {
-            let read = revoked_line(line);
-            revoked.push(read.ok_or_else(|| damaged(format!("{line:?} in revocations is no revocation")))?);
-        }
+        let Some(lines) = row.try_get::<Option<String>, _>("lines")? else { break };
+        // While the next ones are on their way.
+        pages.push(tokio::task::spawn_blocking(move || revoked_lines(&lines)));
         after = row.try_get("last")?;
     }
+    let mut revoked = Vec::new();
+    for page in pages {
+        revoked.extend(page.await.map_err(|error| damaged(error.to_string()))??);
+    }
+    Ok(revoked)
 }
 
-/// A line of [`in_pages`].
+/// A page of [`in_pages`].
+fn revoked_lines(lines: &str) -> Result<Vec<RevokedCertificate>, RegistryError> {
+    let read =
+        |line| revoked_line(line).ok_or_else(|| damaged(format!("{line:?} in revocations is no revocation")));
+    lines.split('\n').map(read).collect()
+}
+
+/// A line of such a page.
 fn revoked_line(line: &str) -> Option<RevokedCertificate> {
     let mut words = line.split(' ');
     let read = RevokedCertificate {
-        serial: SerialNumber::from_hex(words.next()?)?,
+        serial: serial_of(words.next()?)?,
         revoked_at: words.next()?.parse().ok()?,
         standing: Standing::parse(words.next()?)?,
         invalid_since: match words.next()? {
@@ -208,6 +218,13 @@ fn revoked_line(line: &str) -> Option<RevokedCertificate> {
         },
     };
     words.next().is_none().then_some(read)
+}
+
+fn serial_of(digits: &str) -> Option<SerialNumber> {
+    let mut octets = [0; 20];
+    let octets = octets.get_mut(..digits.len() / 2)?;
+    hex::decode_to_slice(digits, octets).ok()?;
+    SerialNumber::from_bytes(octets)
 }
 
 pub(super) fn revoked_certificate(row: &AnyRow) -> Result<RevokedCertificate, RegistryError> {

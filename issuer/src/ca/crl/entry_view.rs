@@ -19,7 +19,8 @@ pub(crate) struct EntryView<'a> {
     pub(crate) der: &'a [u8],
     /// The content octets of the INTEGER.
     pub(crate) serial_number: &'a [u8],
-    pub(crate) revocation_date: Time,
+    /// `revocationDate` with its header, of the form of a UTCTime or GeneralizedTime of DER.
+    pub(crate) date: &'a [u8],
     /// The content octets of `crlEntryExtensions`.
     extensions: Option<&'a [u8]>,
 }
@@ -33,9 +34,11 @@ impl<'a> EntryView<'a> {
         if tag != SEQUENCE || number_tag != INTEGER || !is_shortest(serial_number) {
             return Err(broken());
         }
-        let (_, _, after_date) = element(after_number).ok_or_else(broken)?;
+        let (date_tag, digits, after_date) = element(after_number).ok_or_else(broken)?;
         let date = after_number.get(..after_number.len() - after_date.len()).ok_or_else(broken)?;
-        let revocation_date = Time::from_der(date).map_err(malformed)?;
+        if !matches!((date_tag, digits.len()), (UTC_TIME, 13) | (GENERALIZED_TIME, 15)) {
+            return Err(broken());
+        }
         let extensions = match after_date {
             [] => None,
             _ => match element(after_date) {
@@ -43,7 +46,12 @@ impl<'a> EntryView<'a> {
                 _ => return Err(broken()),
             },
         };
-        Ok((Self { der, serial_number, revocation_date, extensions }, rest))
+        Ok((Self { der, serial_number, date, extensions }, rest))
+    }
+
+    /// `revocationDate`, decoded.
+    pub(crate) fn revocation_date(&self) -> Result<Time, CaError> {
+        Time::from_der(self.date).map_err(malformed)
     }
 
     /// crlEntryExtensions as they stand there; entries with the same octets have the same ones.
@@ -90,7 +98,7 @@ impl<'a> EntryView<'a> {
     pub(crate) fn revoked(&self) -> Result<RevokedCertificate, CaError> {
         let mut revoked = RevokedCertificate {
             serial_number: SerialNumber::from_bytes(self.magnitude())?,
-            revocation_date: timestamp(self.revocation_date),
+            revocation_date: timestamp(self.revocation_date()?),
             reason: RevocationReason::Unspecified,
             invalidity_date: None,
         };
@@ -154,3 +162,5 @@ fn malformed(error: der::Error) -> CaError {
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const ENUMERATED: u8 = 0x0A;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;

@@ -18,6 +18,8 @@ pub(super) const RULE: CrlRule =
 fn check(crl: &CrlView<'_>, messages: &mut Vec<String>) {
     // Entries of one kind have the same extensions, octet by octet.
     let mut clean: Option<&[u8]> = None;
+    // And revocations come in groups of one date.
+    let mut clean_date: Option<&[u8]> = None;
     let mut previous: Option<&[u8]> = None;
     let mut is_ascending = true;
     for entry in crl.entries() {
@@ -31,7 +33,10 @@ fn check(crl: &CrlView<'_>, messages: &mut Vec<String>) {
         is_ascending &= previous.is_none_or(|previous| entry.cmp_serial_number(previous).is_gt());
         previous = Some(entry.magnitude());
         let before = messages.len();
-        check_date(&entry, messages);
+        if clean_date != Some(entry.date) {
+            check_date(&entry, messages);
+            clean_date = (messages.len() == before).then_some(entry.date);
+        }
         if entry.raw_extensions().is_some() && entry.raw_extensions() != clean {
             check_extensions(&entry, crl.is_delta(), messages);
             clean = entry.raw_extensions().filter(|_| messages.len() == before);
@@ -56,12 +61,14 @@ fn check_twice(crl: &CrlView<'_>, messages: &mut Vec<String>) {
 }
 
 fn check_date(entry: &EntryView<'_>, messages: &mut Vec<String>) {
-    if let Time::GeneralTime(general) = entry.revocation_date
-        && general.to_date_time().year() < 2050
-    {
-        let serial_number = hex::encode(entry.serial_number);
-        messages.push(format!("the date of {serial_number} is a GeneralizedTime before 2050"));
-    }
+    let problem = match entry.revocation_date() {
+        Ok(Time::GeneralTime(general)) if general.to_date_time().year() < 2050 => {
+            "is a GeneralizedTime before 2050"
+        }
+        Ok(_) => return,
+        Err(_) => "cannot be read",
+    };
+    messages.push(format!("the date of {} {problem}", hex::encode(entry.serial_number)));
 }
 
 fn check_extensions(entry: &EntryView<'_>, is_delta: bool, messages: &mut Vec<String>) {

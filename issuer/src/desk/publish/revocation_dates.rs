@@ -1,7 +1,7 @@
 //! When a CRL says that something was revoked: not after the CRL was made, and of what is final never later than was
 //! published before.
 //!
-//! While the clock was doubted, a revocation was recorded as of the newest thing known ([`Office::time_to_revoke`]). If that
+//! While the clock was doubted, a revocation was recorded as of the newest thing known (`Office::time_to_revoke`). If that
 //! had a time of a clock that was ahead, and the clock is accepted now, this time is still to come; readers that compare it
 //! with their clock would believe the certificate until then. RFC 5280 section 5.1.2.6 has the date on which the revocation
 //! occurred, which is past.
@@ -11,22 +11,20 @@ use std::cmp::Ordering;
 use jiff::Timestamp;
 
 use super::super::failure::Failure;
-use super::super::office::Office;
 use crate::ca::crl::view::CrlView;
 use crate::ca::crl::{RevocationReason, RevokedCertificate};
 
-/// Sets the dates of a CRL that is made `now`; entries ascend by serial number, here and in the `predecessor`, DER.
+/// Sets the dates of a CRL that is made `now`; entries ascend by serial number, here and in the `predecessor`, DER: that is
+/// none where all its dates are those of the registry.
 ///
 /// # Errors
-/// The registry, or an entry of the predecessor is none.
-pub(super) async fn settle(
-    office: &Office,
+/// An entry of the predecessor is none.
+pub(super) fn settle(
     revoked: &mut [RevokedCertificate],
     predecessor: Option<&[u8]>,
     now: Timestamp,
 ) -> Result<(), Failure> {
-    // Only an accepted clock leaves times behind that are still to come.
-    if let (Some(_), Some(predecessor)) = (office.registry.accepted_clock().await?, predecessor) {
+    if let Some(predecessor) = predecessor {
         keep_published(revoked, predecessor)?;
     }
     not_after(revoked, now);

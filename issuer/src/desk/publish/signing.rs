@@ -285,15 +285,16 @@ pub(super) async fn keep(
     news: &News,
     now: Timestamp,
 ) -> Result<(), Failure> {
+    // A million entries are lent, not copied.
+    let (files, crls): (Vec<_>, Vec<_>) = std::mem::take(&mut new.crls).into_iter().unzip();
     let mut publication = Publication {
         now,
         accepted: news.accepted,
         authorities: news.authorities.clone(),
         further_authorities: Vec::new(),
         certificates: Vec::new(),
-        crls: new.crls.iter().map(|(_, crl)| crl.clone()).collect(),
+        crls,
         bases: std::mem::take(&mut new.bases),
-        // A million entries are lent, not copied.
         registered: BTreeMap::from([(key.to_vec(), std::mem::take(&mut new.registered))]),
         answers: BTreeMap::new(),
         overdue: Vec::new(),
@@ -302,6 +303,7 @@ pub(super) async fn keep(
     check_lists(&new.known, &publication)?;
     new.registered = publication.registered.remove(key).unwrap_or_default();
     new.bases = std::mem::take(&mut publication.bases);
+    new.crls = files.into_iter().zip(std::mem::take(&mut publication.crls)).collect();
     drop(publication);
     let complete = format!("{}.crl", hex::encode(key));
     // That of an earlier key lies among the parts.

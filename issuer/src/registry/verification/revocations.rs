@@ -39,6 +39,8 @@ pub struct CrlSource {
     pub revoked: Vec<RevokedCertificate>,
     /// What the log tells of certificates of this key that were held, released or revoked since the predecessor was made.
     pub told: Vec<ToldStanding>,
+    /// After which event.
+    after: u64,
 }
 
 impl Registry {
@@ -59,13 +61,18 @@ impl Registry {
             Some(digest) => view.number_event(authority, digest).await?.unwrap_or_default(),
             None => 0,
         };
-        let mut source = CrlSource { view, kind: self.kind(), key, revoked, told: Vec::new() };
+        let mut source = CrlSource { view, kind: self.kind(), key, revoked, told: Vec::new(), after };
         source.tell(after).await?;
         Ok(source)
     }
 }
 
 impl CrlSource {
+    /// Whether the whole log was asked, because it does not tell of the predecessor, or there is none.
+    pub const fn tells_all(&self) -> bool {
+        self.after == 0
+    }
+
     /// Reads the rows again, and what the whole log tells, and checks all of it link by link: where the predecessor and what came
     /// after it do not account for what the registry holds.
     ///
