@@ -231,12 +231,12 @@ struct Scattered<'a> {
 }
 
 impl Scattered<'_> {
-    /// The card of the authority for people is gone from its reader when this command arrives (hexadecimal INS and P2).
-    fn insert_to_be_pulled(&self, [instruction, p2]: [&str; 2]) -> Result<Inserted> {
+    /// The card of the authority for people is gone from this reader when this command arrives (hexadecimal INS and P2).
+    fn insert_to_be_pulled(&self, reader: usize, [instruction, p2]: [&str; 2]) -> Result<Inserted> {
         let state = self.authority.world.path("root0.card");
         let run = self.pcscd.in_network(program("vpcd-card")?);
-        let run = run.args([&Pcscd::vpcd_address(0)?, "pull"]).arg(state).args([instruction, p2]);
-        self.pcscd.insert_program(0, run)
+        let run = run.args([&Pcscd::vpcd_address(reader)?, "pull"]).arg(state).args([instruction, p2]);
+        self.pcscd.insert_program(reader, run)
     }
 
     /// Number of each published CRL by its issuer, and whether it revokes anything; openssl reads them.
@@ -281,9 +281,11 @@ impl Scattered<'_> {
 fn a_card_or_token_that_is_taken_away_while_crls_are_signed_stops_its_own_authority_only() -> Result<()> {
     let Some(root) = Root::or_skip("pcscd")? else { return Ok(()) };
     let mut world = World::empty()?;
-    let pcscd = world.pcscd(root, 2)?;
-    let (on_cards, [card, other]) = on_cards(&world, &pcscd)?;
+    let pcscd = world.pcscd(root, 5)?;
+    let (mut on_cards, [card, other]) = on_cards(&world, &pcscd)?;
     other.remove()?;
+    // In whichever reader it is: pcscd overlooks a card that is back in the one that it was pulled out of.
+    on_cards.root = "card:pcsc:serial=5400000".to_owned();
     let on_token = on_token(&world)?;
     let keys = format!("people = \"{}\"\nservers = \"{}\"", on_cards.root, on_token.root);
     let story = Scattered { authority: Authority { world: &world, keys: on_cards }, pcscd };
@@ -297,16 +299,14 @@ fn a_card_or_token_that_is_taken_away_while_crls_are_signed_stops_its_own_author
 
     // At the PIN, and at the signature itself (VERIFY and GENERAL AUTHENTICATE, SP 800-73-5 part 2, sections 3.2.1 and 3.2.4).
     card.remove()?;
-    for moment in [["20", "80"], ["87", "9C"]] {
-        story.pcscd.wait_until_empty(0)?;
-        let pulled = story.insert_to_be_pulled(moment)?;
+    for (reader, moment) in [(2, ["20", "80"]), (3, ["87", "9C"])] {
+        let pulled = story.insert_to_be_pulled(reader, moment)?;
         let words = ["CRLs of the authority people were not signed", "card", "issuer publish"];
         story.publishes_without("People", &words)?;
         drop(pulled);
     }
     // The token's folder: what is left of a token without its device.
-    story.pcscd.wait_until_empty(0)?;
-    let card = story.pcscd.insert(0, &world.path("root0.card"))?;
+    let card = story.pcscd.insert(4, &world.path("root0.card"))?;
     fs::rename(world.path("tokens"), world.path("taken"))?;
     fs::create_dir(world.path("tokens"))?;
     story.publishes_without("Servers", &["CRLs of the authority servers were not signed", "token"])?;
