@@ -63,13 +63,18 @@ fn typed(line: &str) -> Option<(String, String)> {
 /// Numbers, times and identifiers differ each time.
 fn masked(line: &str) -> String {
     let mut masked = String::new();
+    let mut rest = line;
     for word in line.split_inclusive(|character: char| !character.is_ascii_alphanumeric()) {
         let (text, end) = match word.char_indices().last() {
             Some((place, last)) if !last.is_ascii_alphanumeric() => word.split_at(place),
             _ => (word, ""),
         };
         let is_hex = text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let is_number = text.starts_with(|character: char| character.is_ascii_digit());
+        rest = rest.get(word.len()..).unwrap_or_default();
+        // How many there are of something is the same in every run: "62 events".
+        let is_count =
+            end == " " && text.len() < 5 && rest.starts_with(|next: char| next.is_ascii_lowercase());
+        let is_number = text.starts_with(|character: char| character.is_ascii_digit()) && !is_count;
         masked.push_str(if is_hex || is_number { "#" } else { text });
         masked.push_str(end);
     }
