@@ -142,6 +142,16 @@ mod tests {
     }
 
     #[test]
+    fn bad_date() {
+        let mut crl = changed_crl(|_| {});
+        // After thisUpdate and nextUpdate comes the date of the first entry; its month becomes the thirteenth.
+        let mut dates = (0..crl.len() - 1).filter(|place| crl[*place..place + 2] == [0x17, 13]);
+        let date = dates.nth(2).unwrap();
+        crl[date + 4..date + 6].copy_from_slice(b"13");
+        assert_crl_finding(&RULE, "cannot be read", &crl);
+    }
+
+    #[test]
     fn bad_reason_unknown() {
         assert_crl_finding(&RULE, "cannot be read", &with_extension(ID_CE_CRL_REASONS, false, &[0x0A, 1, 7]));
     }
