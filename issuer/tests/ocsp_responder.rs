@@ -309,6 +309,33 @@ fn what_is_no_request_is_answered_and_named() {
     assert!(head.starts_with("http/1.1 415"), "{head}");
 }
 
+/// BouncyCastle's SHA-256 has no parameters (RFC 5754 section 2), and it looks for the CertID octet by octet.
+#[test]
+fn a_responder_with_a_key_names_a_certificate_as_it_was_named() {
+    let desk = desk();
+    let server = with_responder(&desk);
+    let [alice, _] = certificates(&desk);
+    for hash in ["-sha1", "-sha256"] {
+        let with_null = request(&desk, &alice, &[hash, "-no_nonce"]);
+        // OCSPRequest, TBSRequest, requestList, Request, CertID and hashAlgorithm: each is the first of the one around it.
+        let mut without = with_null.clone();
+        let null = 12 + 2 + usize::from(with_null[13]);
+        assert_eq!(without.drain(null..null + 2).as_slice(), [0x05, 0x00]);
+        for length in [1, 3, 5, 7, 9, 11] {
+            without[length] -= 2;
+        }
+        for request in [with_null, without] {
+            let certificate_id = &request[8..10 + usize::from(request[9])];
+            std::fs::write(desk.path("request.der"), &request).unwrap();
+            let body = format!("@{}", desk.text("request.der"));
+            let kind = "Content-Type: application/ocsp-request";
+            let (_, answer) = split(&server.curl("/ocsp", &["-H", kind, "--data-binary", &body]));
+            let found = answer.windows(certificate_id.len()).filter(|window| *window == certificate_id);
+            assert_eq!(found.count(), 1, "{hash}: {}", hex::encode(&answer));
+        }
+    }
+}
+
 #[test]
 fn answers_that_still_hold_are_published_again_as_they_are() {
     let desk = desk();

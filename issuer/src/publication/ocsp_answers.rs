@@ -6,24 +6,29 @@
 //! for each, ascending: serial number, right-aligned              20 octets
 //!                      thisUpdate, nextUpdate, Unix seconds       8 octets each
 //!                      place in the file, length                  8 octets each
-//! the answers, DER of OCSPResponse
+//! for each: the answers, DER of OCSPResponse, to requests that name it by SHA-1 and by SHA-256
 //! ```
 //!
-//! All numbers are big-endian. Who serves it needs no key and looks at no answer's inside.
+//! (A file that an earlier version wrote has one answer for both.) All numbers are big-endian. Who serves it needs no key and looks at no answer's inside.
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use der::{Reader, SliceReader};
 use jiff::Timestamp;
 
 use super::crl_contents::RegisteredRevocations;
 use super::layout::is_hexadecimal;
 use super::life::Life;
 use crate::ca::SerialNumber;
-use crate::ca::ocsp::CertificateState;
+use crate::ca::crl::RevokedCertificate;
+use crate::ca::error::CaError;
+#[cfg(doc)]
+use crate::ca::ocsp::cert_id::NAMED_BY;
 use crate::ca::ocsp::responder::prepared_state;
+use crate::ca::ocsp::{CertId, CertificateState};
 
 /// Prepared answers that are about to be published.
 #[derive(Clone, Debug, Default)]
@@ -36,8 +41,42 @@ pub struct Prepared {
     pub this_update: Timestamp,
     /// nextUpdate: from then on it is no answer any more.
     pub next_update: Timestamp,
-    /// DER of the OCSPResponse.
-    pub response: Vec<u8>,
+    /// DER of one OCSPResponse after the other: what is answered to each way of naming the certificate ([`NAMED_BY`]).
+    pub responses: Vec<u8>,
+}
+
+impl Prepared {
+    /// The answer to a request that names the certificate so; the last where there are fewer.
+    pub(super) fn to(&self, request: &CertId) -> &[u8] {
+        let place = request.named_by().unwrap_or_default();
+        self.each().take(place + 1).last().unwrap_or_default()
+    }
+
+    /// The first answer; the others say the same.
+    pub(crate) fn to_anybody(&self) -> &[u8] {
+        self.each().next().unwrap_or_default()
+    }
+
+    /// What each answer says; there is at least one, and nothing else.
+    fn states(&self) -> Result<Vec<CertificateState>, CaError> {
+        let said = self.each().map(|response| prepared_state(response).map(|(said, _)| said.state));
+        let said = said.collect::<Result<Vec<_>, _>>()?;
+        if said.is_empty() || self.each().map(<[u8]>::len).sum::<usize>() != self.responses.len() {
+            return Err(CaError::malformed("OCSP response", "it is not one answer after the other"));
+        }
+        Ok(said)
+    }
+
+    /// Every answer.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.responses.as_slice();
+        std::iter::from_fn(move || {
+            let mut reader = SliceReader::new(rest).ok()?;
+            let answer = reader.tlv_bytes().ok()?;
+            rest = rest.get(answer.len()..)?;
+            Some(answer)
+        })
+    }
 }
 
 impl NewAnswers {
@@ -66,11 +105,11 @@ impl NewAnswers {
             file.extend(prepared.this_update.as_second().to_be_bytes());
             file.extend(prepared.next_update.as_second().to_be_bytes());
             file.extend(octets(place));
-            file.extend(octets(prepared.response.len()));
-            place += prepared.response.len();
+            file.extend(octets(prepared.responses.len()));
+            place += prepared.responses.len();
         }
         for prepared in self.0.values() {
-            file.extend_from_slice(&prepared.response);
+            file.extend_from_slice(&prepared.responses);
         }
         file
     }
@@ -83,20 +122,27 @@ impl NewAnswers {
         let revoked: BTreeMap<[u8; SERIAL], _> =
             registered.revoked.iter().map(|entry| (key(&entry.serial_number), entry)).collect();
         for (serial, prepared) in &self.0 {
-            let (state, _) = prepared_state(&prepared.response).map_err(|error| error.to_string())?;
-            let agrees = match (state.state, revoked.get(serial)) {
-                (CertificateState::Good, None) => true,
-                (CertificateState::Revoked { at, reason }, Some(entry)) => {
-                    at.as_second() == entry.revocation_date.as_second() && reason == entry.reason
+            for state in prepared.states().map_err(|error| error.to_string())? {
+                if !agrees(state, revoked.get(serial).copied()) {
+                    let serial = hex::encode(serial);
+                    return Err(format!(
+                        "the OCSP answer about {serial} does not say what the registry holds"
+                    ));
                 }
-                _ => false,
-            };
-            if !agrees {
-                let serial = hex::encode(serial);
-                return Err(format!("the OCSP answer about {serial} does not say what the registry holds"));
             }
         }
         Ok(())
+    }
+}
+
+/// Whether an answer says what the registry holds.
+fn agrees(said: CertificateState, revoked: Option<&RevokedCertificate>) -> bool {
+    match (said, revoked) {
+        (CertificateState::Good, None) => true,
+        (CertificateState::Revoked { at, reason }, Some(entry)) => {
+            at.as_second() == entry.revocation_date.as_second() && reason == entry.reason
+        }
+        _ => false,
     }
 }
 
@@ -148,7 +194,7 @@ impl PublishedAnswers {
         Some(Life { this_update: first.this_update, next_update: first.next_update })
     }
 
-    /// The answer about a certificate.
+    /// The answers about a certificate.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -156,21 +202,29 @@ impl PublishedAnswers {
         let key = key(serial_number);
         let found = self.index.binary_search_by(|entry| entry.serial.cmp(&key));
         let Some(entry) = found.ok().and_then(|place| self.index.get(place)) else { return Ok(None) };
-        let mut response = vec![0; entry.length];
-        self.file.read_exact_at(&mut response, entry.place)?;
-        Ok(Some(Prepared { this_update: entry.this_update, next_update: entry.next_update, response }))
+        self.read(entry).map(Some)
+    }
+
+    fn read(&self, entry: &Entry) -> io::Result<Prepared> {
+        let mut responses = vec![0; entry.length];
+        self.file.read_exact_at(&mut responses, entry.place)?;
+        Ok(Prepared { this_update: entry.this_update, next_update: entry.next_update, responses })
     }
 
     /// What every answer says.
     pub(super) fn states(&self) -> impl Iterator<Item = io::Result<(SerialNumber, CertificateState)>> {
-        self.index.iter().map(|entry| {
-            let mut response = vec![0; entry.length];
-            self.file.read_exact_at(&mut response, entry.place)?;
-            let (said, _) = prepared_state(&response).map_err(|_| broken())?;
-            let begin = entry.serial.iter().position(|octet| *octet != 0).unwrap_or(SERIAL - 1);
-            let serial = entry.serial.get(begin..).unwrap_or_default();
-            Ok((SerialNumber::from_bytes(serial).map_err(|_| broken())?, said.state))
+        self.index.iter().flat_map(|entry| match self.states_of(entry) {
+            Ok(states) => states.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
         })
+    }
+
+    fn states_of(&self, entry: &Entry) -> io::Result<Vec<(SerialNumber, CertificateState)>> {
+        let begin = entry.serial.iter().position(|octet| *octet != 0).unwrap_or(SERIAL - 1);
+        let serial = SerialNumber::from_bytes(entry.serial.get(begin..).unwrap_or_default());
+        let serial = serial.map_err(|_| broken())?;
+        let states = self.read(entry)?.states().map_err(|_| broken())?;
+        Ok(states.into_iter().map(|state| (serial.clone(), state)).collect())
     }
 }
 
@@ -227,7 +281,7 @@ const MAGIC: &[u8; 8] = b"SWOCSP01";
 /// RFC 5280 section 4.1.2.2.
 const SERIAL: usize = 20;
 const ENTRY: usize = SERIAL + 4 * 8;
-/// An answer with its responder's certificate has about a thousand octets.
+/// An answer with its responder's certificate has about a thousand octets, and there are two.
 const LONGEST: usize = 64 * 1024;
 
 #[cfg(test)]
@@ -249,7 +303,7 @@ mod tests {
         let mut answers = NewAnswers::default();
         for number in [[0x01, 0x00], [0x00, 0xFF], [0x7F, 0x01]] {
             let time = Timestamp::from_second(i64::from(number[0]) + 100).unwrap();
-            let prepared = Prepared { this_update: time, next_update: time, response: number.repeat(3) };
+            let prepared = Prepared { this_update: time, next_update: time, responses: number.repeat(3) };
             answers.insert(&serial(&number), prepared);
         }
         answers
@@ -261,12 +315,43 @@ mod tests {
         for number in [[0x01, 0x00], [0x00, 0xFF], [0x7F, 0x01]] {
             let found = published.find(&serial(&number)).unwrap().unwrap();
             assert_eq!(
-                (found.response, found.this_update.as_second()),
+                (found.responses, found.this_update.as_second()),
                 (number.repeat(3), i64::from(number[0]) + 100)
             );
         }
         assert!(published.find(&serial(&[0x02])).unwrap().is_none());
         assert!(written(&NewAnswers::default().encode()).unwrap().find(&serial(&[2])).unwrap().is_none());
+    }
+
+    #[test]
+    fn each_way_of_naming_gets_its_answer_and_one_for_all_is_taken_too() {
+        let by = |oid: &str| {
+            let hash = der::asn1::OctetString::new([1; 20]).unwrap();
+            CertId {
+                hash_algorithm: spki::AlgorithmIdentifierOwned {
+                    oid: oid.parse().unwrap(),
+                    parameters: None,
+                },
+                issuer_name_hash: hash.clone(),
+                issuer_key_hash: hash,
+                serial_number: der::asn1::Int::new(&[1]).unwrap(),
+            }
+        };
+        let (sha1, sha256) = (by("1.3.14.3.2.26"), by("2.16.840.1.101.3.4.2.1"));
+        let prepared = |responses: &[u8]| Prepared {
+            this_update: Timestamp::UNIX_EPOCH,
+            next_update: Timestamp::UNIX_EPOCH,
+            responses: responses.to_vec(),
+        };
+        let both = prepared(&[0x30, 0x01, 0x01, 0x30, 0x02, 0x02, 0x02]);
+        assert_eq!(both.to(&sha1), [0x30, 0x01, 0x01]);
+        assert_eq!(both.to(&sha256), [0x30, 0x02, 0x02, 0x02]);
+        let earlier = prepared(&[0x30, 0x01, 0x01]);
+        assert_eq!((earlier.to(&sha1), earlier.to(&sha256)), (&[0x30, 1, 1][..], &[0x30, 1, 1][..]));
+        for broken in [&[][..], &[0x30], &[0x30, 0x02, 0x01]] {
+            assert!(prepared(broken).to(&sha1).is_empty());
+            assert!(prepared(broken).states().is_err());
+        }
     }
 
     #[test]

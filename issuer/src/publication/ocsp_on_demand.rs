@@ -89,7 +89,7 @@ fn state(
     if prepared.next_update <= now {
         return Err(ResponseStatus::TryLater);
     }
-    let (state, _) = prepared_state(&prepared.response).map_err(|_| failed)?;
+    let (state, _) = prepared_state(prepared.to_anybody()).map_err(|_| failed)?;
     Ok(state)
 }
 

@@ -27,6 +27,17 @@ pub struct CertId {
 }
 
 impl CertId {
+    /// The place of its hash in [`NAMED_BY`].
+    pub(crate) fn named_by(&self) -> Option<usize> {
+        NAMED_BY.iter().position(|oid| *oid == self.hash_algorithm.oid)
+    }
+
+    /// Whether prepared answers write its hash like this: with NULL. Clients may leave that out (RFC 5754 section 2), and
+    /// some of these find nothing in an answer that has it.
+    pub(crate) fn is_as_prepared(&self) -> bool {
+        self.hash_algorithm.parameters == Some(Any::from(Null))
+    }
+
     /// The number that is asked about; none that a certificate of ours could have is `None`.
     pub fn serial_number(&self) -> Option<SerialNumber> {
         let octets = self.serial_number.as_bytes();
@@ -68,8 +79,8 @@ impl AuthorityIdentity {
         *hashes == [certificate.issuer_name_hash.clone(), certificate.issuer_key_hash.clone()]
     }
 
-    /// How requests name a certificate: by SHA-1, which RFC 5019 section 2.1.1 prescribes, and by SHA-256.
-    pub(crate) fn cert_ids(&self, serial_number: &SerialNumber) -> Result<[CertId; 2], CaError> {
+    /// How requests name a certificate, in the order of [`NAMED_BY`].
+    pub(crate) fn cert_ids(&self, serial_number: &SerialNumber) -> Result<[CertId; NAMED_BY.len()], CaError> {
         let id = |oid, [name, key]: &[OctetString; 2]| {
             Ok::<_, CaError>(CertId {
                 hash_algorithm: AlgorithmIdentifierOwned { oid, parameters: Some(Any::from(Null)) },
@@ -84,5 +95,7 @@ impl AuthorityIdentity {
     }
 }
 
+/// By which hashes requests name an authority: SHA-1, which RFC 5019 section 2.1.1 prescribes, and SHA-256.
+pub(crate) const NAMED_BY: [ObjectIdentifier; 2] = [SHA_1, rfc5912::ID_SHA_256];
 /// id-sha1: here it only names, nothing is trusted for it.
 const SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.14.3.2.26");

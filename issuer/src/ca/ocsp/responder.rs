@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use middleware::Signer;
 
 use super::basic_response::{BasicOcspResponse, ResponderId, ResponseData};
+#[cfg(doc)]
+use super::cert_id::NAMED_BY;
 use super::cert_id::{AuthorityIdentity, CertId};
 use super::nonce::Nonce;
 use super::response::{ID_PKIX_OCSP_BASIC, OcspResponse, ResponseBytes, ResponseStatus};
@@ -50,8 +52,9 @@ impl Responder {
         &self.certificate
     }
 
-    /// Signs what anybody may be told who asks for a certificate without a nonce: under both names that requests use
-    /// (section 2.2.1 of RFC 5019 and 4.2.1 of RFC 6960 let prepared answers hold more than was asked for).
+    /// Signs what anybody may be told who asks for a certificate without a nonce: for each name that requests use, in the
+    /// order of [`NAMED_BY`], an answer with nothing else in it. (Section 2.2.1 of RFC 5019 lets prepared answers hold more
+    /// than was asked for, but there are clients that refuse more than one SingleResponse.)
     ///
     /// # Errors
     /// The key.
@@ -61,10 +64,11 @@ impl Responder {
         serial_number: &SerialNumber,
         state: StateAt,
         produced_at: Timestamp,
-    ) -> Result<Vec<u8>, CaError> {
+    ) -> Result<Vec<Vec<u8>>, CaError> {
         let ids = self.authority.cert_ids(serial_number)?;
-        let singles = ids.into_iter().map(|id| SingleResponse::new(id, state)).collect::<Result<_, _>>()?;
-        self.sign(signer, singles, produced_at, None)
+        ids.into_iter()
+            .map(|id| self.sign(signer, vec![SingleResponse::new(id, state)?], produced_at, None))
+            .collect()
     }
 
     /// Answers a request: each certificate as it was named, and the nonce.

@@ -12,6 +12,7 @@ use super::super::key_file;
 use super::super::office::{Office, Passphrase};
 use super::init::replace;
 use crate::ca::crl::RevokedCertificate;
+use crate::ca::ocsp::cert_id::NAMED_BY;
 use crate::ca::ocsp::responder::prepared_state;
 use crate::ca::ocsp::{CertificateState, Responder, StateAt};
 use crate::ca::profile::Assurance;
@@ -86,8 +87,8 @@ impl<'a> Preparation<'a> {
         let end = responder.certificate().not_after();
         let next_update = self.now.saturating_add(LIFETIME).unwrap_or(end).min(end);
         let state = StateAt { state, this_update: self.now, next_update };
-        let response = responder.prepare(&mut self.key, serial, state, self.now)?;
-        Ok(Prepared { this_update: self.now, next_update, response })
+        let responses = responder.prepare(&mut self.key, serial, state, self.now)?.concat();
+        Ok(Prepared { this_update: self.now, next_update, responses })
     }
 
     /// A published answer that says the same, is signed with the same certificate, and is in the first half of its life.
@@ -103,8 +104,12 @@ impl<'a> Preparation<'a> {
         if self.now >= refresh_at || self.now < prepared.this_update {
             return None;
         }
-        let (said, signer) = prepared_state(&prepared.response).ok()?;
-        (said.state == state && signer == responder.certificate().as_der()).then_some(prepared)
+        let is_good = |response: &[u8]| {
+            let said = prepared_state(response);
+            said.is_ok_and(|(said, signer)| said.state == state && signer == responder.certificate().as_der())
+        };
+        let is_complete = prepared.each().count() == NAMED_BY.len();
+        (is_complete && prepared.each().all(is_good)).then_some(prepared)
     }
 
     /// The responder's certificate of this authority; a new one in the second half of its life.

@@ -19,6 +19,7 @@ use crate::ca::Certificate;
 use crate::ca::ocsp::request::LONGEST;
 use crate::ca::ocsp::{AuthorityIdentity, ResponseStatus, StatusRequest};
 use crate::publication::layout;
+use crate::publication::life::Life;
 use crate::publication::ocsp_answers::{self, Prepared, PublishedAnswers};
 use crate::publication::ocsp_on_demand::OnDemand;
 
@@ -54,7 +55,7 @@ impl OcspResponder {
     pub(super) fn get(&self, path: &str, headers: &HeaderMap, now: Timestamp) -> Response<Vec<u8>> {
         let request = decode_path(path).ok_or(ResponseStatus::MalformedRequest);
         let mut answer = match request.and_then(|request| self.answer(&request, now)) {
-            Ok(Answer::Prepared(prepared)) => cacheable(prepared, headers, now, self.max_age),
+            Ok(Answer::Prepared(answer)) => cacheable(answer, headers, now, self.max_age),
             Ok(Answer::Fresh(response)) => found(response),
             Err(status) => error(status),
         };
@@ -65,7 +66,9 @@ impl OcspResponder {
     /// The answer to a POST.
     pub(super) fn post(&self, request: &[u8], now: Timestamp) -> Response<Vec<u8>> {
         match self.answer(request, now) {
-            Ok(Answer::Prepared(Prepared { response, .. }) | Answer::Fresh(response)) => found(response),
+            Ok(Answer::Prepared(PreparedAnswer { response, .. }) | Answer::Fresh(response)) => {
+                found(response)
+            }
             Err(status) => error(status),
         }
     }
@@ -81,7 +84,8 @@ impl OcspResponder {
             return Err(ResponseStatus::Unauthorized);
         }
         if let Some(on_demand) = self.on_demand.as_ref().filter(|on_demand| on_demand.speaks_for(key, now)) {
-            let is_simple = request.nonce.is_none() && request.certificates.len() == 1;
+            let is_simple =
+                request.nonce.is_none() && request.certificates.len() == 1 && first.is_as_prepared();
             if !is_simple || find(answers, first)?.is_none_or(|prepared| prepared.next_update <= now) {
                 return on_demand.answer(key, answers, &request, now).map(Answer::Fresh);
             }
@@ -93,7 +97,10 @@ impl OcspResponder {
         match find(answers, first)? {
             None => Err(ResponseStatus::Unauthorized),
             Some(prepared) if prepared.next_update <= now => Err(ResponseStatus::TryLater),
-            Some(prepared) => Ok(Answer::Prepared(prepared)),
+            Some(prepared) => Ok(Answer::Prepared(PreparedAnswer {
+                life: Life { this_update: prepared.this_update, next_update: prepared.next_update },
+                response: prepared.to(first).to_vec(),
+            })),
         }
     }
 
@@ -110,9 +117,14 @@ impl OcspResponder {
 
 enum Answer {
     /// The same for everybody, until its nextUpdate.
-    Prepared(Prepared),
+    Prepared(PreparedAnswer),
     /// For this request alone.
     Fresh(Vec<u8>),
+}
+
+struct PreparedAnswer {
+    life: Life,
+    response: Vec<u8>,
 }
 
 impl Known {
@@ -155,12 +167,12 @@ pub(super) fn decode_path(path: &str) -> Option<Vec<u8>> {
 
 /// RFC 5019 section 6.2: everybody between may keep it for a while.
 fn cacheable(
-    prepared: Prepared,
+    answer: PreparedAnswer,
     headers: &HeaderMap,
     now: Timestamp,
     max_age: Duration,
 ) -> Response<Vec<u8>> {
-    let Prepared { this_update, next_update, response } = prepared;
+    let PreparedAnswer { life: Life { this_update, next_update }, response } = answer;
     let tag = format!("\"{}\"", hex::encode(Sha256::digest(&response)));
     let mut answer = if super::answer::is_known(headers, &tag) {
         let mut unchanged = Response::new(Vec::new());

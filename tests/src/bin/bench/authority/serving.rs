@@ -136,8 +136,8 @@ fn ocsp(count: u32, size: &'static str) -> Result<Vec<Row>> {
     let mut serials = vec![published.certificate.serial_number().clone()];
     serials.extend((1..count).map(|_| SerialNumber::random(&mut UnwrapErr(SysRng))));
     for serial in &serials {
-        let response = responder.prepare(&mut key, serial, state, now)?;
-        answers.insert(serial, Prepared { this_update: now, next_update, response });
+        let responses = responder.prepare(&mut key, serial, state, now)?.concat();
+        answers.insert(serial, Prepared { this_update: now, next_update, responses });
     }
     published.write(answers)?;
     let folder = published.folder.path();

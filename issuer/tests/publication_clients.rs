@@ -1,0 +1,66 @@
+//! What programs that nobody here wrote make of what is published, where they are stricter than the standards.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
+
+mod desk_support;
+#[path = "desk_support/server.rs"]
+mod server;
+
+use std::path::{Path, PathBuf};
+
+use desk_support::{Desk, extract_certificates, openssl};
+use issuer::ca::Certificate;
+use server::Server;
+
+/// A desk with everything: partitions, deltas and OCSP; and Alice's card; published, and a delta after that.
+fn desk() -> Desk {
+    let desk = Desk::empty();
+    let init = ["init", "--allow-emulated", "--organization", "Example Org", "--domain", "example.org"];
+    let services = ["--crl-partitions", "3", "--delta-crls", "--ocsp"];
+    desk.issuer(&[&init[..], &["--base-url", "http://pki.example.org"], &services].concat()).expect(0);
+    desk.import_staff("name,mail,id\nAlice Ng,alice@example.org,1001\n").expect(0);
+    let locator = desk.yubikey("alice.card", &[]);
+    desk.issue("alice@example.org", &locator, &[]);
+    extract_certificates(&locator, &desk.path("alice"));
+    desk.publish();
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "superseded"]).expect(0);
+    desk.issuer(&["publish", "--to", "public", "--delta"]).expect(0);
+    desk
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// The file with the certificate of the authority for people, PEM.
+fn people(desk: &Desk) -> (PathBuf, Certificate) {
+    let alice = std::fs::read_to_string(desk.path("alice/9C.pem")).unwrap();
+    let key = hex::encode(Certificate::from_pem(&alice).unwrap().authority_key_identifier());
+    let der = std::fs::read(desk.path("public/ca").join(format!("{key}.cer"))).unwrap();
+    let certificate = Certificate::from_der(der).unwrap();
+    let file = desk.path("people.pem");
+    std::fs::write(&file, certificate.to_pem()).unwrap();
+    (file, certificate)
+}
+
+/// Go's `ocsp.ParseResponse` refuses an answer with more than one SingleResponse, and many programs take the first.
+#[test]
+fn a_prepared_answer_is_about_the_certificate_that_was_asked_for_and_nothing_else() {
+    let desk = desk();
+    let (issuer, _) = people(&desk);
+    let server = Server::of(&desk.path("public"), &[]);
+    for hash in ["-sha1", "-sha256"] {
+        let (alice, answer) = (desk.path("alice/9C.pem"), desk.path("answer.der"));
+        let url = format!("{}/ocsp", server.url);
+        let asked =
+            ["ocsp", "-issuer", text(&issuer), hash, "-cert", text(&alice), "-no_nonce", "-url", &url];
+        let checked = ["-CAfile", &desk.text("public/anchor.pem"), "-verify_other", text(&issuer)];
+        let said = openssl(&[&asked[..], &checked, &["-respout", text(&answer)]].concat());
+        let said = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
+        assert!(said.contains("Response verify OK") && said.contains(": revoked"), "{hash}: {said}");
+        let shown = openssl(&["ocsp", "-respin", text(&answer), "-resp_text", "-noverify"]).stdout;
+        let shown = String::from_utf8(shown).unwrap();
+        let named: Vec<&str> = shown.lines().filter(|line| line.contains("Hash Algorithm:")).collect();
+        assert_eq!(named.len(), 1, "{hash}: {shown}");
+        assert!(named[0].trim().ends_with(hash.trim_start_matches('-')), "{hash}: {shown}");
+    }
+}
