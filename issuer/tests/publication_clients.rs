@@ -7,9 +7,11 @@ mod server;
 
 use std::path::{Path, PathBuf};
 
-use desk_support::{Desk, extract_certificates, openssl};
+use base64ct::{Base64Unpadded, Encoding};
+use desk_support::{Desk, extract_certificates, files_below, openssl};
 use issuer::ca::Certificate;
 use server::Server;
+use sha1::{Digest, Sha1};
 
 /// A desk with everything: partitions, deltas and OCSP; and Alice's card; published, and a delta after that.
 fn desk() -> Desk {
@@ -63,4 +65,23 @@ fn a_prepared_answer_is_about_the_certificate_that_was_asked_for_and_nothing_els
         assert_eq!(named.len(), 1, "{hash}: {shown}");
         assert!(named[0].trim().ends_with(hash.trim_start_matches('-')), "{hash}: {shown}");
     }
+}
+
+/// Who has nothing but an authority's name or key asks for the CRL that speaks about all of its certificates by itself.
+#[test]
+fn a_search_for_the_crl_of_an_authority_finds_the_complete_one_beside_partitions_and_deltas() {
+    let desk = desk();
+    let (_, people) = people(&desk);
+    let key = hex::encode(people.subject_key_identifier());
+    let complete = std::fs::read(desk.path("public/crl").join(format!("{key}.crl"))).unwrap();
+    assert_eq!(
+        files_below(&desk.path("public/crl")).len(),
+        10,
+        "a complete CRL, partitions, deltas, two more"
+    );
+    let server = Server::of(&desk.path("public"), &[]);
+    let hash = Base64Unpadded::encode_string(&Sha1::digest(people.subject_key_identifier()));
+    let hash = hash.replace('+', "%2B").replace('/', "%2F");
+    let answer = server.curl(&format!("/crls/search.cgi?sKIDHash={hash}"), &[]).stdout;
+    assert!(answer.ends_with(&complete), "not the complete CRL");
 }

@@ -13,7 +13,8 @@ use x509_cert::name::Name;
 use super::search::{Attribute, Collection};
 use crate::ca::Certificate;
 use crate::ca::crl::view::CrlView;
-use crate::publication::{layout, revision};
+use crate::publication::layout::{self, CrlKind};
+use crate::publication::revision;
 
 /// Which publication was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +116,10 @@ impl Index {
     fn add_crls(&mut self, root: &Path) {
         let mut crls: Vec<(Reverse<Timestamp>, PathBuf, [SearchKey; 2])> = Vec::new();
         for file in list(root, Path::new(layout::REVOCATIONS), "crl") {
+            // Who asks for the CRL of an authority means all of its certificates, and has no base for a delta.
+            if !is_whole(&file) {
+                continue;
+            }
             let Ok(contents) = fs::read(root.join(&file)) else { continue };
             let Ok(crl) = CrlView::from_der(&contents) else { continue };
             let key = crl.authority_key_identifier().unwrap_or_default();
@@ -159,6 +164,12 @@ fn certificate_keys(contents: Vec<u8>) -> Option<Vec<SearchKey>> {
         keys.push((Attribute::Name, name.into_bytes()));
     }
     Some(keys)
+}
+
+/// Whether a CRL speaks about all certificates of its authority, by itself.
+fn is_whole(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| layout::CrlName::parse(name.to_str()?));
+    name.is_some_and(|name| name.partition.is_none() && name.kind == CrlKind::Complete)
 }
 
 fn name_hash(name: &Name) -> Vec<u8> {
