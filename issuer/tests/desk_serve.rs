@@ -184,18 +184,6 @@ fn who_asks_too_often_is_told_to_wait() {
     assert!(head.starts_with("http/1.1 429") && head.contains("retry-after: 1"), "{head}");
 }
 
-/// A desk with OCSP whose directory is published, with Alice's card.
-fn with_ocsp() -> Desk {
-    let desk = Desk::empty();
-    let init = ["init", "--allow-emulated", "--organization", "Example Org", "--domain", "example.org"];
-    desk.issuer(&[&init[..], &["--base-url", "http://pki.example.org", "--ocsp"]].concat()).expect(0);
-    desk.import_staff("name,mail,id\nAlice Ng,alice@example.org,1001\n").expect(0);
-    let locator = desk.yubikey("alice.card", &[]);
-    desk.issue("alice@example.org", &locator, &[]);
-    desk.publish();
-    desk
-}
-
 /// As `cp` and `rsync` do it, the files of a folder before those of its folders.
 fn copy(from: &Path, to: &Path, is_wanted: &dyn Fn(&Path) -> bool) {
     fs::create_dir_all(to).unwrap();
@@ -225,7 +213,7 @@ fn changed(old: &Path, new: &Path) -> Vec<PathBuf> {
 /// Signed, whole and good for days yet, and without what was revoked since.
 #[test]
 fn old_files_that_somebody_put_back_are_told_and_publishing_mends_them() {
-    let desk = with_ocsp();
+    let desk = Desk::with_ocsp();
     let (public, old, new) = (desk.path("public"), desk.path("old"), desk.path("new"));
     copy(&public, &old, &|_| true);
     let server = Server::of(&public, &[]);
@@ -274,7 +262,7 @@ fn old_files_that_somebody_put_back_are_told_and_publishing_mends_them() {
 /// From its first file to its last a publication is never taken for something that somebody put there.
 #[test]
 fn a_publication_while_health_is_asked_is_no_difference() {
-    let desk = with_ocsp();
+    let desk = Desk::with_ocsp();
     let server = Server::of(&desk.path("public"), &["--rate", "100000"]);
     let is_done = AtomicBool::new(false);
     let asked = std::thread::scope(|scope| {
@@ -299,7 +287,7 @@ fn a_publication_while_health_is_asked_is_no_difference() {
 /// Another web server's copy, which brings `.revision` before the files that it speaks of.
 #[test]
 fn a_copy_that_is_on_its_way_is_no_difference_and_old_files_in_it_are() {
-    let desk = with_ocsp();
+    let desk = Desk::with_ocsp();
     let (public, elsewhere) = (desk.path("public"), desk.path("elsewhere"));
     copy(&public, &elsewhere, &|_| true);
     let server = Server::of(&elsewhere, &[]);

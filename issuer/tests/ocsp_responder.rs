@@ -9,21 +9,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use desk_support::{Desk, extract_certificates, files_below, openssl};
+use desk_support::{Desk, files_below, openssl};
 use issuer::ca::Certificate;
 use server::Server;
 
 /// A desk with OCSP whose directory is published, and Alice's and Bob's cards.
 fn desk() -> Desk {
-    let desk = Desk::empty();
-    let init = ["init", "--allow-emulated", "--organization", "Example Org", "--domain", "example.org"];
-    desk.issuer(&[&init[..], &["--base-url", "http://pki.example.org", "--ocsp"]].concat()).expect(0);
-    desk.import_staff("name,mail,id\nAlice Ng,alice@example.org,1001\nBob Ruiz,bob@example.org,\n").expect(0);
-    for person in ["alice", "bob"] {
-        let locator = desk.yubikey(&format!("{person}.card"), &[]);
-        desk.issue(&format!("{person}@example.org"), &locator, &[]);
-        extract_certificates(&locator, &desk.path(person));
-    }
+    let desk = Desk::with_services(&["--ocsp"]);
+    ["alice", "bob"].into_iter().for_each(|person| desk.issue_and_extract(person));
     desk.publish();
     std::fs::write(desk.path("service.pass"), "the responder's own passphrase\n").unwrap();
     desk

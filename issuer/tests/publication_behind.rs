@@ -6,18 +6,12 @@ mod desk_support;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use desk_support::{Desk, extract_certificates, files_below, openssl};
+use desk_support::{Desk, files_below, openssl};
 
 /// A desk with everything: partitions, deltas and OCSP; and Alice's card.
 fn desk() -> Desk {
-    let desk = Desk::empty();
-    let init = ["init", "--allow-emulated", "--organization", "Example Org", "--domain", "example.org"];
-    let services = ["--crl-partitions", "3", "--delta-crls", "--ocsp"];
-    desk.issuer(&[&init[..], &["--base-url", "http://pki.example.org"], &services].concat()).expect(0);
-    desk.import_staff("name,mail,id\nAlice Ng,alice@example.org,1001\n").expect(0);
-    let locator = desk.yubikey("alice.card", &[]);
-    desk.issue("alice@example.org", &locator, &[]);
-    extract_certificates(&locator, &desk.path("alice"));
+    let desk = Desk::with_services(&["--crl-partitions", "3", "--delta-crls", "--ocsp"]);
+    desk.issue_and_extract("alice");
     desk
 }
 

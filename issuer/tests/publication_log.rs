@@ -21,12 +21,7 @@ use sqlx::{AssertSqlSafe, SqlitePool};
 
 /// A desk with partitions, deltas and OCSP whose directory is published, with Alice's and Bob's cards.
 fn published() -> Desk {
-    let desk = Desk::empty();
-    let init = ["init", "--allow-emulated", "--organization", "Example Org", "--domain", "example.org"];
-    let services =
-        ["--base-url", "http://pki.example.org", "--crl-partitions", "3", "--delta-crls", "--ocsp"];
-    desk.issuer(&[&init[..], &services].concat()).expect(0);
-    desk.import_staff("name,mail,id\nAlice Ng,alice@example.org,1001\nBob Ruiz,bob@example.org,\n").expect(0);
+    let desk = Desk::with_services(&["--crl-partitions", "3", "--delta-crls", "--ocsp"]);
     for person in ["alice", "bob"] {
         let locator = desk.yubikey(&format!("{person}.card"), &[]);
         desk.issue(&format!("{person}@example.org"), &locator, &[]);

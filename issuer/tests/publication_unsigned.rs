@@ -7,21 +7,8 @@ mod server;
 
 use std::collections::BTreeSet;
 
-use desk_support::{Desk, extract_certificates, files_below, openssl_verify};
+use desk_support::{Desk, files_below, openssl_verify};
 use server::Server;
-
-/// A desk with OCSP that publishes, and Alice's card.
-fn desk() -> Desk {
-    let desk = Desk::empty();
-    let init = ["init", "--allow-emulated", "--organization", "Example Org", "--domain", "example.org"];
-    desk.issuer(&[&init[..], &["--base-url", "http://pki.example.org", "--ocsp"]].concat()).expect(0);
-    desk.import_staff("name,mail,id\nAlice Ng,alice@example.org,1001\n").expect(0);
-    let locator = desk.yubikey("alice.card", &[]);
-    desk.issue("alice@example.org", &locator, &[]);
-    extract_certificates(&locator, &desk.path("alice"));
-    desk.publish();
-    desk
-}
 
 fn is_trusted(desk: &Desk) -> bool {
     openssl_verify(&desk.path("public"), &desk.path("alice/9C.pem"), &[]).0
@@ -55,7 +42,7 @@ fn serve(desk: &Desk) -> Server {
 
 #[test]
 fn a_revocation_is_published_while_the_keys_of_other_authorities_are_away() {
-    let desk = desk();
+    let desk = Desk::with_ocsp();
     let away = [Away::new(&desk, "root.pem"), Away::new(&desk, "servers.pem")];
     desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
     assert_eq!(due(&desk), ["people"]);
@@ -78,7 +65,7 @@ fn a_revocation_is_published_while_the_keys_of_other_authorities_are_away() {
 
 #[test]
 fn a_revocation_that_cannot_be_signed_is_overdue_for_everybody_who_looks() {
-    let desk = desk();
+    let desk = Desk::with_ocsp();
     let server = serve(&desk);
     server.expect("ok");
     let away = Away::new(&desk, "people.pem");
@@ -107,7 +94,7 @@ fn a_revocation_that_cannot_be_signed_is_overdue_for_everybody_who_looks() {
 /// Ten years on: one was rolled over, one was forgotten, and the root goes on.
 #[test]
 fn an_authority_that_has_ended_holds_nothing_up() {
-    let desk = desk();
+    let desk = Desk::with_ocsp();
     let at = |later: &str, arguments: &[&str]| desk.on_another_day(later, arguments);
     at("+3645d", &["clock", "accept", "--why", "a test"]).expect(0);
     at("+3645d", &["ca", "rollover", "people"]).expect(0);
@@ -136,7 +123,7 @@ fn an_authority_that_has_ended_holds_nothing_up() {
 
 #[test]
 fn where_no_authority_can_sign_what_was_revoked_is_overdue() {
-    let desk = desk();
+    let desk = Desk::with_ocsp();
     let server = serve(&desk);
     let away = ["root.pem", "people.pem", "servers.pem"].map(|file| Away::new(&desk, file));
     // Nothing waits for them yet.
@@ -155,7 +142,7 @@ fn where_no_authority_can_sign_what_was_revoked_is_overdue() {
 
 #[test]
 fn where_no_authority_can_sign_nothing_is_published() {
-    let desk = desk();
+    let desk = Desk::with_ocsp();
     std::fs::write(desk.path("passphrase"), "not the one\n").unwrap();
     let before: Vec<_> =
         files_below(&desk.path("public")).iter().map(|file| std::fs::read(file).unwrap()).collect();
@@ -167,7 +154,7 @@ fn where_no_authority_can_sign_nothing_is_published() {
 
 #[test]
 fn health_misses_answers_that_are_gone_damaged_or_over() {
-    let desk = desk();
+    let desk = Desk::with_ocsp();
     let server = serve(&desk);
     let said = server.expect("ok");
     assert!(said["ocsp"].as_array().unwrap().iter().all(|one| one["next_update"].is_string()), "{said}");

@@ -36,21 +36,33 @@ pub struct Run {
 impl Desk {
     /// A home for tests with two people: Alice Ng (id 1001) and Bob Ruiz.
     pub fn new() -> Self {
+        Self::with_services(&[])
+    }
+
+    /// The same with what `init` is told of services.
+    pub fn with_services(services: &[&str]) -> Self {
         let desk = Self::empty();
-        desk.issuer(&[
-            "init",
-            "--allow-emulated",
-            "--organization",
-            "Example Org",
-            "--domain",
-            "example.org",
-            "--base-url",
-            "http://pki.example.org",
-        ])
-        .expect(0);
+        let organization = ["--organization", "Example Org", "--domain", "example.org"];
+        let base = ["--base-url", "http://pki.example.org"];
+        desk.issuer(&[&["init", "--allow-emulated"][..], &organization, &base, services].concat()).expect(0);
         desk.import_staff("name,mail,id\nAlice Ng,alice@example.org,1001\nBob Ruiz,bob@example.org,\n")
             .expect(0);
         desk
+    }
+
+    /// A desk with OCSP whose directory `public` is published, with Alice's card and its certificates in `alice`.
+    pub fn with_ocsp() -> Self {
+        let desk = Self::with_services(&["--ocsp"]);
+        desk.issue_and_extract("alice");
+        desk.publish();
+        desk
+    }
+
+    /// Issues a card to this person of `example.org`, and puts its certificates into a folder called so.
+    pub fn issue_and_extract(&self, person: &str) {
+        let locator = self.yubikey(&format!("{person}.card"), &[]);
+        self.issue(&format!("{person}@example.org"), &locator, &[]);
+        extract_certificates(&locator, &self.path(person));
     }
 
     /// A home for tests whose registry is elsewhere; nobody is in it yet.
