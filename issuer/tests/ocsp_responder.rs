@@ -175,6 +175,36 @@ fn a_responder_with_a_key_repeats_the_nonce_and_knows_the_unknown() {
     desk.issuer(&arguments).expect(0);
 }
 
+/// RFC 6960 section 4.1.1 lets whoever asks choose the algorithm; RFC 5019 section 2.1.1 prepares answers for SHA-1.
+#[test]
+fn certificates_may_be_named_by_any_hash_where_answers_are_signed_on_demand() {
+    let desk = desk();
+    let prepared = start(&desk, &[]);
+    let server = with_responder(&desk);
+    let [alice, bob] = certificates(&desk);
+    desk.issuer(&["revoke", "bob@example.org", "--reason", "superseded"]).expect(0);
+    desk.publish();
+    for (hash, is_prepared) in
+        [("-sha1", true), ("-sha256", true), ("-sha224", false), ("-sha384", false), ("-sha512", false)]
+    {
+        for options in [&[hash, "-no_nonce"][..], &[hash, "-nonce"]] {
+            for (certificate, state) in [(&alice, ": good"), (&bob, ": revoked")] {
+                let (_, said) = ask(&desk, &server, certificate, options);
+                assert!(said.contains("Response verify OK") && said.contains(state), "{options:?}: {said}");
+            }
+        }
+        // RFC 5019 section 2.2.3: without a key nothing can be said under that name.
+        let (_, said) = ask(&desk, &prepared, &alice, &[hash, "-no_nonce"]);
+        let expected = if is_prepared { ": good" } else { "unauthorized" };
+        assert!(said.contains(expected), "{hash}: {said}");
+    }
+    // Two in one request, each by its own hash; and one that nobody here computes.
+    let (_, said) = ask(&desk, &server, &alice, &["-sha384", "-cert", bob.to_str().unwrap(), "-sha512"]);
+    assert!(said.contains(": good") && said.contains(": revoked"), "{said}");
+    let (_, said) = ask(&desk, &server, &alice, &["-md5"]);
+    assert!(said.contains("unauthorized"), "{said}");
+}
+
 /// Thirty days after, nonces are no longer repeated and nothing is known of what was never issued: monitors hear of it before.
 #[test]
 fn health_tells_when_the_responder_is_to_be_certified_anew() {

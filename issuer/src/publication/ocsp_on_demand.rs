@@ -1,4 +1,5 @@
-//! Answers that are signed when they are asked for: with a nonce, about several certificates, or about none of ours.
+//! Answers that are signed when they are asked for: with a nonce, about several certificates, about none of ours, or about
+//! one that is named by a hash algorithm that prepared answers do not use.
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};

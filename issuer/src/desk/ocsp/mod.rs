@@ -25,7 +25,8 @@ enum Command {
     /// Make the folder of a responder: its key, and a certificate of each authority
     ///
     /// The folder is all that `issuer serve --ocsp DIR` needs to answer requests with a nonce, about several certificates,
-    /// or about serial numbers that were never issued; it may go to another computer. Prepared answers need no folder.
+    /// about serial numbers that were never issued, or that name certificates by SHA-224, SHA-384 or SHA-512 (prepared answers
+    /// do by SHA-1 and SHA-256); it may go to another computer. Prepared answers need no folder.
     #[command(
         after_help = "Example:\n  issuer --home pki ocsp init --folder /srv/ocsp --service-passphrase-file ocsp.pass"
     )]

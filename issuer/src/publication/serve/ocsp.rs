@@ -83,14 +83,14 @@ impl OcspResponder {
         if !request.certificates.iter().all(|certificate| identity.is_issuer_of(certificate)) {
             return Err(ResponseStatus::Unauthorized);
         }
+        let is_prepared = request.certificates.len() == 1 && first.named_by().is_some();
         if let Some(on_demand) = self.on_demand.as_ref().filter(|on_demand| on_demand.speaks_for(key, now)) {
-            let is_simple =
-                request.nonce.is_none() && request.certificates.len() == 1 && first.is_as_prepared();
+            let is_simple = request.nonce.is_none() && is_prepared && first.is_as_prepared();
             if !is_simple || find(answers, first)?.is_none_or(|prepared| prepared.next_update <= now) {
                 return on_demand.answer(key, answers, &request, now).map(Answer::Fresh);
             }
-        } else if request.certificates.len() != 1 {
-            // RFC 5019 section 2.2.3: answers are prepared one by one.
+        } else if !is_prepared {
+            // RFC 5019 section 2.2.3: answers are prepared one by one, and name certificates as its section 2.1.1 does.
             return Err(ResponseStatus::Unauthorized);
         }
         // RFC 9654 section 2.1, RFC 5019 section 4: a prepared answer has no nonce, and the client knows that.
