@@ -372,7 +372,7 @@ fn a_published_checkpoint_that_is_not_there_is_not_whole() {
     desk.issuer(&["audit", "verify", "--published", "public"]).expect(0);
     std::fs::remove_file(desk.path("public/audit/checkpoint.txt")).unwrap();
     desk.issuer(&["audit", "verify", "--published", "public"])
-        .refuses(1, &["public/audit/checkpoint.txt is missing", "nothing was compared"]);
+        .refuses(1, &["public/audit/checkpoint.txt is missing", "nothing was compared", "issuer publish"]);
     // Nor is anything published there: an older registry could not be told any more.
     let missed = desk.issuer(&["publish", "--to", "public"]);
     missed.refuses(1, &["public/audit/checkpoint.txt is missing", "nothing was published", "target forget"]);

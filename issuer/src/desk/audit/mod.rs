@@ -95,10 +95,10 @@ pub async fn run(office: &Office, command: &Command, format: Format) -> Result<S
         verdict.untold_changes = untold::of_witness(&office.registry, &own, &seen).await?;
     }
     // What is published is compared with a log that can be believed.
-    if verdict.whole {
+    if verdict.log_whole {
         for directory in published {
             let checkpoint = published::checkpoint_of(directory)?;
-            verdict.add(published_lists::compare(office, directory, &checkpoint).await?);
+            verdict.add_published(published_lists::compare(office, directory, &checkpoint).await?);
         }
     }
     if let (true, Some(newest)) = (verdict.whole, &newest) {
@@ -243,6 +243,7 @@ async fn judge(office: &Office, looked: Looked) -> Result<(Verdict, Option<Signe
         && audit_key.as_ref().is_some_and(|key| seen.iter().all(|seen| seen.checkpoint.key != *key));
     let verdict = Verdict {
         whole: findings.is_empty(),
+        log_whole: findings.is_empty(),
         events: log.map(|log| log.end.sequence),
         hash: log.map(|log| log.end.hash.to_string()),
         rows: log.map(|log| log.rows),

@@ -12,6 +12,8 @@ use crate::registry::PublicationTarget;
 
 /// The code of a checkpoint in a published directory that is none.
 pub const DAMAGED: &str = "checkpoint-damaged";
+const WHAT_TO_NAME: &str =
+    "name the directory that issuer publish --to writes, or a copy of it with its audit/checkpoint.txt";
 
 /// The checkpoint in a published directory, to be compared.
 ///
@@ -21,18 +23,18 @@ pub fn checkpoint_of(directory: &Path) -> Result<SignedCheckpoint, Failure> {
     if let Some(checkpoint) = find_checkpoint(directory)? {
         return Ok(checkpoint);
     }
-    let (what, missing) = match directory.exists() {
-        true => ("is missing", directory.join(layout::CHECKPOINT)),
-        false => ("does not exist", directory.to_owned()),
-    };
-    Err(Failure::new(
-        "checkpoint-missing",
+    let (place, checkpoint) = (directory.display(), directory.join(layout::CHECKPOINT));
+    let message = if !directory.exists() {
+        format!("{place} does not exist: nothing was compared; {WHAT_TO_NAME}")
+    } else if layout::is_published(directory) {
         format!(
-            "{} {what}: nothing was compared; name the directory that issuer publish --to writes, or a copy of it with its {}",
-            missing.display(),
-            layout::CHECKPOINT
-        ),
-    ))
+            "{} is missing: nothing was compared. A first publication that was cut off leaves that behind, and issuer publish completes it; a copy needs the file too; if it was there before, somebody took it away",
+            checkpoint.display()
+        )
+    } else {
+        format!("{} is missing: nothing was compared; {WHAT_TO_NAME}", checkpoint.display())
+    };
+    Err(Failure::new("checkpoint-missing", message))
 }
 
 /// The checkpoint in a published directory; none where it has none yet.

@@ -12,7 +12,10 @@ use crate::registry::Difference;
 
 #[derive(Serialize)]
 pub(super) struct Verdict {
+    /// Nothing was found at all.
     pub(super) whole: bool,
+    /// Nothing was found of the log and its tables, nor of those who saw it: what was found is of what is published.
+    pub(super) log_whole: bool,
     pub(super) events: Option<u64>,
     pub(super) hash: Option<String>,
     /// Rows of its tables that agree with them.
@@ -54,8 +57,8 @@ struct TableDifference {
 }
 
 impl Verdict {
-    /// Takes what else was found.
-    pub(super) fn add(&mut self, findings: Vec<Finding>) {
+    /// Takes what was found of what is published, beside a log that is whole.
+    pub(super) fn add_published(&mut self, findings: Vec<Finding>) {
         self.findings.extend(findings);
         self.whole = self.findings.is_empty();
         self.problem = self.findings.first().map(|finding| finding.message.clone());
@@ -112,8 +115,12 @@ impl Verdict {
             let what = texts::explained(finding.code, &finding.message);
             output::line(&texts::say("audited-not-whole", &[("what", &what)]))?;
         }
-        if !self.whole {
+        if !self.log_whole {
             return output::line(&texts::say("audited-keep", &[]));
+        }
+        if !self.whole {
+            output::line(&self.whole_in_words())?;
+            return output::line(&texts::say("audited-publish", &[]));
         }
         output::line(&self.whole_in_words())?;
         for path in &self.witnesses_begun {

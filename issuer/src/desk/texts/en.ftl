@@ -377,6 +377,7 @@ audited-anew = note: { $what }
 audited-torn = note: the last checkpoint in the witness file { $file } is torn; those before it were compared
 audited-not-whole = NOT WHOLE: { $what }.
 audited-keep = Keep the registry as it is; compare it with a backup, and with what others kept of the log.
+audited-publish = Only what is published is not as the log tells it. A publication that was cut off leaves that behind; it is completed with: issuer publish. If the same is found again afterwards, somebody changes those files.
 audited-whole = The log is whole: { $events } events, { $rows } rows agree with them. Its end is { $hash }.
 audited-seen-once = It agrees with what was seen of it once.
 audited-seen = It agrees with what was seen of it { $count } times.

@@ -694,6 +694,7 @@ audited-anew = 注意：见证文件曾重新开始（{ $what }）
 audited-torn = 注意：见证文件 { $file } 的最后一个检查点不完整；之前的已核对
 audited-not-whole = 不完整：{ $what }。
 audited-keep = 请保留登记册现状；把它与备份、与别人保存的日志核对。
+audited-publish = 只是已发布的内容与日志所说不符。中断的发布会留下这种情况，用 issuer publish 完成。如果之后又发现同样的情况，就是有人改动了这些文件。
 audited-whole = 日志完整：{ $events } 个事件，{ $rows } 行与之相符。末尾是 { $hash }。
 audited-seen-once = 与别人见过一次的内容相符。
 audited-seen = 与别人见过 { $count } 次的内容相符。
