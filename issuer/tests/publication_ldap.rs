@@ -183,6 +183,44 @@ fn a_revoked_certificate_that_was_put_back_is_taken_out_again() {
     assert_eq!(of_alice(), expected);
 }
 
+/// Somebody pasted it into the wrong form: whoever writes to Bob would find it.
+#[test]
+fn a_certificate_of_ours_in_the_entry_of_somebody_else_is_taken_out_and_named() {
+    let (desk, server) = (desk_with_alice(), Slapd::start());
+    desk.issue_and_extract("bob");
+    publish(&desk, &server, server.port).expect(0);
+    let of = |person: &str| server.values(BASE, &format!("(uid={person})"), CERTIFICATES);
+    let (alices, bobs) = (of("alice"), of("bob"));
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null"];
+    let theirs = ["req", "-x509", "-days", "3", "-subj", "/CN=another CA", "-outform", "DER"];
+    let theirs = openssl(&[&theirs[..], &key].concat()).stdout;
+    // The one for logging in names no address, and is no part of what is published.
+    let login = openssl(&["x509", "-outform", "DER", "-in", &desk.text("bob/9A.pem")]).stdout;
+    // Bob's entry has two addresses, each of which may be brought up to date.
+    let mut change = format!(
+        "dn: uid=bob,{BASE}\nchangetype: modify\nadd: mail\nmail: robert@example.org\n-\nadd: {CERTIFICATES}\n"
+    );
+    for (index, value) in alices.iter().chain([&theirs, &login]).enumerate() {
+        std::fs::write(server.path(&format!("{index}.der")), value).unwrap();
+        change += &format!("{CERTIFICATES}:< file://{}\n", server.text(&format!("{index}.der")));
+    }
+    let changed = server.modify(&change);
+    assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
+    assert_eq!(of("bob").len(), bobs.len() + 4);
+    // With whatever brings Bob's entry up to date next.
+    desk.issuer(&["hold", "bob@example.org"]).expect(0);
+    let healed = published(&publish(&desk, &server, server.port));
+    let told = healed["troubles"].to_string();
+    assert_eq!(healed["state"], "done", "{healed}");
+    assert!(told.contains(&format!("uid=bob,{BASE}")) && told.contains("alice@example.org"), "{healed}");
+    assert_eq!(of("bob"), BTreeSet::from([theirs.clone(), login.clone()]));
+    assert_eq!(of("alice"), alices);
+    desk.issuer(&["release", "bob@example.org"]).expect(0);
+    let again = published(&publish(&desk, &server, server.port));
+    assert_eq!(again["troubles"].as_array().unwrap().len(), 0, "{again}");
+    assert_eq!(of("bob"), bobs.into_iter().chain([theirs, login]).collect());
+}
+
 #[test]
 fn what_has_expired_of_ours_leaves_and_nothing_of_others() {
     let (desk, server) = (desk_with_alice(), Slapd::start());

@@ -33,7 +33,7 @@ pub enum Outcome {
     Done {
         /// Something was changed.
         changed: bool,
-        /// What of ours was damaged, and is replaced.
+        /// What of ours was damaged and is replaced, or was where it does not belong and is taken out.
         mended: Vec<String>,
     },
     /// It does not; why, and what to do.

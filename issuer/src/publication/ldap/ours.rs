@@ -30,23 +30,22 @@ impl Ours {
     /// Whether a value is a certificate of ours that names this mail address. One of another address of the same entry
     /// is that address's affair.
     pub fn is_of_address(&self, value: &[u8], address: &str) -> bool {
-        self.certificate(value).is_some_and(|certificate| {
-            let mut addresses = certificate.mail_addresses().iter();
-            addresses.any(|named| named.to_string().eq_ignore_ascii_case(address))
-        })
+        self.certificate(value).is_some_and(|certificate| names(&certificate, address))
+    }
+
+    /// The addresses that a certificate of ours names, where it is in the entry of somebody who has none of them. One that
+    /// names no address (for logging in, say) may be there for a reason.
+    pub fn strays(&self, value: &[u8], addresses: &[String]) -> Option<String> {
+        let certificate = self.certificate(value)?;
+        let named = certificate.mail_addresses();
+        let is_stray = !named.is_empty() && !addresses.iter().any(|address| names(&certificate, address));
+        is_stray.then(|| named.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
     }
 
     /// Whether a value in the entry of this address says that one of our authorities issued it for that address, and none did
     /// so: it was cut off or overwritten.
     pub fn is_damaged_of_address(&self, value: &[u8], address: &str) -> bool {
-        self.is_damaged(
-            value,
-            |_| true,
-            |certificate| {
-                let mut addresses = certificate.mail_addresses().iter();
-                addresses.any(|named| named.to_string().eq_ignore_ascii_case(address))
-            },
-        )
+        self.is_damaged(value, |_| true, |certificate| names(certificate, address))
     }
 
     /// The same of a certificate of an authority, in the entry of that authority.
@@ -96,4 +95,8 @@ impl Ours {
         let key = CrlView::from_der(value).ok().and_then(|crl| crl.authority_key_identifier());
         key.is_none_or(|key| key == subject_key_identifier)
     }
+}
+
+fn names(certificate: &Certificate, address: &str) -> bool {
+    certificate.mail_addresses().iter().any(|named| named.to_string().eq_ignore_ascii_case(address))
 }

@@ -86,6 +86,10 @@ impl Place {
 struct Found {
     name: String,
     certificates: Vec<Vec<u8>>,
+    /// Every address of the entry, in lower case.
+    addresses: Vec<String>,
+    /// Whether it is found by another of its addresses as well: what is nobody's there is taken out once.
+    is_found_before: bool,
 }
 
 async fn bring(
@@ -103,7 +107,7 @@ async fn bring(
             Ok(Some(Planned { name, modifications, mended })) => {
                 let mut ldap = ldap.clone();
                 changes.spawn(async move { (index, modify(&mut ldap, &name, modifications).await) });
-                outcomes.push(Outcome::Done { changed: true, mended: mended.into_iter().collect() });
+                outcomes.push(Outcome::Done { changed: true, mended });
             }
             Err(trouble) => outcomes.push(Outcome::Trouble(trouble)),
         }
@@ -138,7 +142,7 @@ fn entries_of<'a>(found: &'a BTreeMap<String, Vec<Found>>, wanted: &AddressEntry
 struct Planned {
     name: String,
     modifications: Vec<Mod<Vec<u8>>>,
-    mended: Option<String>,
+    mended: Vec<String>,
 }
 
 fn plan(
@@ -157,13 +161,26 @@ fn plan(
         )),
         [entry] => {
             let is_damaged = |value: &[u8]| ours.is_damaged_of_address(value, address);
-            let is_ours = |value: &[u8]| ours.is_of_address(value, address) || is_damaged(value);
+            let strays = |value: &[u8]| {
+                let whose = ours.strays(value, &entry.addresses)?;
+                (!entry.is_found_before).then_some(whose)
+            };
+            let is_ours = |value: &[u8]| {
+                ours.is_of_address(value, address) || is_damaged(value) || strays(value).is_some()
+            };
             let present = &entry.certificates;
             let change = difference(present, &wanted.certificates, is_ours);
+            let taken_out = change.remove.iter().filter_map(|value| strays(value)).map(|whose| {
+                format!(
+                    "{}: {ATTRIBUTE} held a certificate of ours for {whose}, whose entry that is not; it is taken out",
+                    entry.name
+                )
+            });
+            let damaged = attribute::mended(&entry.name, ATTRIBUTE, &change, is_damaged);
             Ok((!change.is_empty()).then(|| Planned {
                 name: entry.name.clone(),
                 modifications: attribute::modifications(ATTRIBUTE, present, &change, is_certificate),
-                mended: attribute::mended(&entry.name, ATTRIBUTE, &change, is_damaged),
+                mended: damaged.into_iter().chain(taken_out).collect(),
             }))
         }
         [first, second, ..] => Err(format!(
@@ -191,10 +208,19 @@ async fn find(
     for entry in entries.into_iter().filter(|entry| !entry.is_ref()) {
         let entry = SearchEntry::construct(entry);
         let certificates = values(&entry, ATTRIBUTE);
-        for mail in values(&entry, &place.mail) {
-            let address = String::from_utf8_lossy(&mail).to_ascii_lowercase();
-            let one = Found { name: entry.dn.clone(), certificates: certificates.clone() };
-            found.entry(address).or_default().push(one);
+        let mails = values(&entry, &place.mail);
+        let addresses: Vec<_> =
+            mails.iter().map(|mail| String::from_utf8_lossy(mail).to_ascii_lowercase()).collect();
+        let mut is_found_before = false;
+        for address in &addresses {
+            let one = Found {
+                name: entry.dn.clone(),
+                certificates: certificates.clone(),
+                addresses: addresses.clone(),
+                is_found_before,
+            };
+            is_found_before |= wanted.iter().any(|wanted| wanted.address == *address);
+            found.entry(address.clone()).or_default().push(one);
         }
     }
     Ok(found)
