@@ -12,7 +12,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::failure::{Failure, Status};
 use super::ocsp::open_on_demand;
 use super::output::{self, Format};
-use crate::clock::SystemClock;
 use crate::publication::{self, RateLimit, Service, layout};
 
 #[derive(Serialize)]
@@ -47,8 +46,8 @@ pub async fn run(
     }
     let on_demand = responder.map(|(folder, source)| open_on_demand(&folder, &source)).transpose()?;
     let (listener, stop) = listen(address, format).await?;
-    let service = Service { directory, on_demand, rate, max_age, clock: Box::new(SystemClock) };
-    publication::serve_with(listener, service, stop)
+    let service = Service { on_demand, rate, max_age, ..Service::of(directory) };
+    publication::serve(listener, service, stop)
         .await
         .map_err(|error| Failure::new("serve", format!("the server stopped: {error}")))?;
     Ok(Status::Done)

@@ -61,6 +61,11 @@ impl Server {
         Command::new("curl").args(["--noproxy", "*", "-sS", "-i"]).args(options).arg(url).output().unwrap()
     }
 
+    /// What curl gets, head and body apart; the path goes out as it is written.
+    pub fn ask(&self, path: &str, options: &[&str]) -> Answer {
+        Answer::of(&format!("{}{path}", self.url), options)
+    }
+
     /// The status code of `/health`, and what it says.
     pub fn health(&self) -> (String, Value) {
         let url = format!("{}/health", self.url);
@@ -90,5 +95,49 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// An answer over HTTP.
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn of(url: &str, options: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (head, body) = (directory.path().join("head"), directory.path().join("body"));
+        let output = Command::new("curl")
+            .args(["--silent", "--show-error", "--path-as-is", "--noproxy", "*", "--max-time", "60"])
+            .args(["--write-out", "%{http_code}", "--dump-header"])
+            .arg(&head)
+            .arg("--output")
+            .arg(&body)
+            .args(options)
+            .arg(url)
+            .output()
+            .expect("curl is installed");
+        assert!(output.status.success(), "{url}: {}", String::from_utf8_lossy(&output.stderr));
+        Self {
+            status: String::from_utf8(output.stdout).unwrap().parse().unwrap(),
+            head: std::fs::read_to_string(head).unwrap(),
+            body: std::fs::read(body).unwrap_or_default(),
+        }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let is_it = |line: &&str| line.to_ascii_lowercase().starts_with(&format!("{name}: "));
+        let line = self.head.lines().find(is_it)?;
+        line.split_once(": ").map(|(_, value)| value.trim_end())
+    }
+
+    /// One thing of this type.
+    #[track_caller]
+    pub fn is(&self, content_type: &str, body: &[u8]) {
+        assert_eq!((self.status, self.header("content-type")), (200, Some(content_type)));
+        assert_eq!(self.header("content-length"), Some(body.len().to_string().as_str()));
+        assert!(self.body == body, "{}", self.head);
     }
 }

@@ -49,21 +49,6 @@ use rate::Buckets;
 pub use rate::RateLimit;
 use search::Collection;
 
-/// Serves a published directory until `stop` completes; answers under way are finished, for ten seconds at
-/// most. The caller binds the listener (to loopback unless told otherwise) and prints its address.
-///
-/// # Errors
-/// The directory cannot be read, or the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    directory: PathBuf,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let clock = Box::new(SystemClock);
-    let service = Service { directory, on_demand: None, rate: RateLimit::default(), max_age: MAX_AGE, clock };
-    serve_with(listener, service, stop).await
-}
-
 /// What is served.
 pub struct Service {
     /// The published directory.
@@ -78,11 +63,25 @@ pub struct Service {
     pub clock: Box<dyn Clock + Send + Sync>,
 }
 
-/// The same, with everything that may differ.
+impl Service {
+    /// A published directory, and nothing that would have to be asked for.
+    pub fn of(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            on_demand: None,
+            rate: RateLimit::default(),
+            max_age: MAX_AGE,
+            clock: Box::new(SystemClock),
+        }
+    }
+}
+
+/// Serves a published directory until `stop` completes; answers under way are finished, for ten seconds at
+/// most. The caller binds the listener (to loopback unless told otherwise) and prints its address.
 ///
 /// # Errors
-/// As [`serve`].
-pub async fn serve_with(
+/// The directory cannot be read, or the listener fails.
+pub async fn serve(
     listener: TcpListener,
     service: Service,
     stop: impl Future<Output = ()> + Send + 'static,
