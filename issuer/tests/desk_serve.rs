@@ -259,6 +259,76 @@ fn old_files_that_somebody_put_back_are_told_and_publishing_mends_them() {
     server.expect("ok");
 }
 
+/// It agrees with its own `.revision`, and its CRLs are signed and good for days: only who saw the newer ones can tell.
+#[test]
+fn an_older_publication_put_back_while_no_server_ran_is_told_by_one_that_remembers() {
+    let desk = Desk::with_ocsp();
+    let (public, old, state) = (desk.path("public"), desk.path("old"), desk.text("serve.state"));
+    copy(&public, &old, &|_| true);
+    let start = || Server::of(&public, &["--state", &state]);
+    let server = start();
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "key-compromise"]).expect(0);
+    desk.publish();
+    let crls: Vec<_> = changed(&old, &public).into_iter().filter(|file| file.starts_with("crl")).collect();
+    let names: Vec<_> = crls.iter().map(|crl| crl.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names.len(), 3);
+    // One was fetched, and nobody asked how the server is.
+    let (head, _) = get(server.address(), &format!("/crl/{}", names[0]));
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    server.terminate();
+    let put_back = |from: &Path| {
+        fs::remove_dir_all(&public).unwrap();
+        copy(from, &public, &|_| true);
+    };
+    let new = desk.path("new");
+    copy(&public, &new, &|_| true);
+    put_back(&old);
+    assert_eq!(start().expect("differing")["differing"], serde_json::json!([names[0]]));
+    // What it was told of later it remembers as well, also when it is killed.
+    put_back(&new);
+    start().expect("ok");
+    put_back(&old);
+    for _ in 0..2 {
+        assert_eq!(start().expect("differing")["differing"], serde_json::json!(names));
+    }
+    // Whoever remembers nothing cannot know.
+    Server::of(&public, &[]).expect("ok");
+    let server = start();
+    desk.issuer(&["publish"]).expect(0);
+    server.expect("ok");
+
+    // A state that cannot be kept is told, and kept when it can be.
+    fs::rename(&state, desk.path("moved")).unwrap();
+    fs::create_dir(&state).unwrap();
+    desk.issuer(&["publish"]).expect(0);
+    let said = server.expect("unremembered");
+    assert!(said["unremembered"].as_str().is_some_and(|why| !why.is_empty()), "{said}");
+    fs::remove_dir(&state).unwrap();
+    server.expect("ok");
+    let lines = fs::read_to_string(&state).unwrap();
+    assert!(names.iter().all(|name| lines.contains(name)), "{lines}");
+}
+
+/// A file of something else is not overwritten, and one that would be put back with the publication is refused.
+#[test]
+fn a_state_that_is_none_or_lies_in_the_published_directory_is_refused() {
+    let desk = Desk::new();
+    desk.publish();
+    let serve = |state: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_issuer"));
+        command.current_dir(desk.directory.path()).args(["serve", "--from", "public", "--state", state]);
+        run(&mut command)
+    };
+    fs::write(desk.path("other"), "a diary\n").unwrap();
+    serve("other").refuses(1, &["other is no state of issuer serve", "line 1", "move it away"]);
+    assert_eq!(fs::read(desk.path("other")).unwrap(), b"a diary\n");
+    for inside in ["public/state", "public/crl/../state", "./public/crl/state"] {
+        serve(inside).refuses(1, &["lies in the published directory", "--state"]);
+    }
+    serve("nowhere/state").refuses(1, &["nowhere/state"]);
+    serve("public").refuses(1, &["public"]);
+}
+
 /// From its first file to its last a publication is never taken for something that somebody put there.
 #[test]
 fn a_publication_while_health_is_asked_is_no_difference() {

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -28,7 +26,6 @@ use crate::ca::profile::status_services::{DeltaCrls, OcspService};
 use crate::clock::SystemClock;
 use crate::config::{Config, Home};
 use crate::domain::AuthorityName;
-use crate::publication::{self, RateLimit};
 use crate::registry::{EmulatedCards, RegistryUrl};
 
 /// Certification authority and card issuance desk.
@@ -97,28 +94,7 @@ enum Command {
     /// Serve a published directory over HTTP (RFC 4387, OCSP); needs neither CA keys nor registry
     #[command(after_help = "Examples:\n  issuer serve --from /srv/pki --listen 127.0.0.1:8080\n  \
         issuer serve --from /srv/pki --ocsp /srv/ocsp --service-passphrase-file ocsp.pass")]
-    Serve {
-        /// The published directory
-        #[arg(long, value_name = "DIR")]
-        from: PathBuf,
-        /// Where to listen; port 0 takes a free one. The URL is printed when the server is ready
-        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
-        listen: SocketAddr,
-        /// Folder of an OCSP responder (issuer ocsp init) that also answers what was not prepared
-        #[arg(long, value_name = "DIR")]
-        ocsp: Option<PathBuf>,
-        /// Where the passphrase of the responder's key comes from: fd:N or a file; otherwise it is asked for
-        #[arg(long, value_name = "fd:N|PATH", requires = "ocsp")]
-        service_passphrase_file: Option<SecretSource>,
-        /// How many requests a second one client may make, clients on this computer too; 0 for as many as they like.
-        /// Otherwise 200, and as many as they like from this computer
-        #[arg(long, value_name = "N")]
-        rate: Option<u32>,
-        /// How many seconds caches may keep a CRL or an OCSP answer without asking again; never beyond its nextUpdate.
-        /// A revocation is hidden in them that long after it was published
-        #[arg(long, value_name = "SECONDS", default_value_t = publication::MAX_AGE.as_secs())]
-        max_age: u64,
-    },
+    Serve(serve::Arguments),
     /// The OCSP responder (RFC 6960) that answers what was not prepared; its folder is served by issuer serve
     #[command(after_help = "Example:\n  issuer --home pki ocsp init --folder /srv/ocsp")]
     Ocsp(ocsp::Arguments),
@@ -319,16 +295,7 @@ async fn carry_out(command: Command, surroundings: Surroundings, format: Format)
             let mut office = surroundings.open_to_do(action.permission()).await?;
             action.carry_out(&mut office, format).await
         }
-        Command::Serve { from, listen, ocsp, service_passphrase_file, rate, max_age } => {
-            let source = service_passphrase_file.unwrap_or(SecretSource::Terminal);
-            let rate = match rate {
-                None => RateLimit::default(),
-                Some(0) => RateLimit::None,
-                Some(rate) => RateLimit::Everybody(rate),
-            };
-            let limits = (rate, Duration::from_secs(max_age));
-            serve::run(from, listen, ocsp.map(|folder| (folder, source)), limits, format).await
-        }
+        Command::Serve(arguments) => serve::run(arguments, format).await,
         Command::Ocsp(arguments) => ocsp::run(&surroundings, arguments, format).await,
         Command::Tsa(arguments) => tsa::run(&surroundings, arguments, format).await,
         Command::Lint { file } => lint::run(&file, format),

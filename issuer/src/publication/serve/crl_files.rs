@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use super::index::Revision;
+use super::memory::{CrlNumber, Memory, Numbers};
 use crate::ca::certificate::{pem_blocks, pem_contents, to_pem, verify_signed};
 use crate::ca::crl::view::CrlView;
 use crate::ca::{CaError, Certificate};
@@ -34,6 +35,8 @@ pub(super) enum FileState {
 pub(super) struct CrlFiles {
     root: PathBuf,
     seen: Mutex<Seen>,
+    /// Where the highest numbers outlive the program.
+    memory: Option<Memory>,
 }
 
 #[derive(Default)]
@@ -42,12 +45,11 @@ struct Seen {
     revision: Option<Revision>,
     names: BTreeSet<String>,
     judged: BTreeMap<String, (Stamp, FileState)>,
-    /// The highest number that each CRL had.
-    numbers: BTreeMap<String, CrlNumber>,
+    /// The highest number that each CRL had; also of those that are gone, which may come back.
+    numbers: Numbers,
+    /// Whether one has grown since they were written down.
+    have_grown: bool,
 }
-
-/// cRLNumber, by its length and its octets.
-type CrlNumber = (usize, Vec<u8>);
 
 /// Changes with whatever is done to a file: its number, its size, and the time of the last change in any of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,8 +67,9 @@ impl Stamp {
 }
 
 impl CrlFiles {
-    pub(super) fn new(root: PathBuf) -> Self {
-        Self { root, seen: Mutex::default() }
+    pub(super) fn new(root: PathBuf, memory: Option<Memory>) -> Self {
+        let numbers = memory.as_ref().map(|memory| memory.numbers.clone()).unwrap_or_default();
+        Self { root, seen: Mutex::new(Seen { numbers, ..Seen::default() }), memory }
     }
 
     /// Every CRL that is there, that the publication says it has, or that was there when this publication was first looked at.
@@ -80,11 +83,29 @@ impl CrlFiles {
                 names.extend(seen.names.iter().cloned());
             }
             seen.judged.retain(|name, _| names.contains(name) || name == layout::CRLS);
-            seen.numbers.retain(|name, _| names.contains(name));
             seen.revision = before;
             seen.names.clone_from(&names);
         }
-        names.into_iter().map(|name| (name.clone(), self.judge(&name))).collect()
+        let judged = names.into_iter().map(|name| (name.clone(), self.look_at(&name))).collect();
+        self.remember();
+        judged
+    }
+
+    /// Why the highest numbers could not be written down.
+    pub(super) fn memory_failure(&self) -> Option<String> {
+        self.memory.as_ref().and_then(Memory::failure)
+    }
+
+    /// Writes down what has grown.
+    fn remember(&self) {
+        let Some(memory) = &self.memory else { return };
+        let grown = || {
+            let mut seen = self.seen();
+            std::mem::take(&mut seen.have_grown).then(|| seen.numbers.clone())
+        };
+        if !memory.keep(grown) {
+            self.seen().have_grown = true;
+        }
     }
 
     /// Whether a CRL or a file of OCSP answers that this publication does not name is of an authority that has ended: nobody
@@ -101,6 +122,12 @@ impl CrlFiles {
 
     /// One of them; read only if it has changed.
     pub(super) fn judge(&self, name: &str) -> FileState {
+        let state = self.look_at(name);
+        self.remember();
+        state
+    }
+
+    fn look_at(&self, name: &str) -> FileState {
         let file = self.root.join(layout::REVOCATIONS).join(name);
         let look = || {
             self.look(name, &file, |contents| {
@@ -119,8 +146,12 @@ impl CrlFiles {
     fn is_newest(&self, name: &str, number: CrlNumber) -> bool {
         let mut seen = self.seen();
         let highest = seen.numbers.entry(name.to_owned()).or_default();
-        *highest = number.clone().max(std::mem::take(highest));
-        *highest == number
+        if number <= *highest {
+            return number == *highest;
+        }
+        *highest = number;
+        seen.have_grown = true;
+        true
     }
 
     /// `crl.pem`: whether it holds whole CRLs and nothing else, that of each authority among them; and until when all of them
@@ -157,8 +188,7 @@ impl CrlFiles {
             verify_signed(contents, "CRL", authority.public_key())?;
         }
         let life = crl.next().map(|next_update| Life { this_update: crl.made(), next_update });
-        let number = crl.number().unwrap_or_default();
-        Ok((life, (number.len(), number)))
+        Ok((life, CrlNumber::new(&crl.number().unwrap_or_default())))
     }
 
     fn check_pem(&self, contents: &[u8]) -> Result<Option<Life>, CaError> {

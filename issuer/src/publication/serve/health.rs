@@ -23,13 +23,14 @@ struct FileHealth {
 
 #[derive(Default, Serialize)]
 struct Answer {
-    /// `ok`, `missing`, `damaged`, `differing`, `unfinished`, `expired`, `early`, `overdue` or `unpublished`.
+    /// `ok`, `missing`, `damaged`, `differing`, `unfinished`, `expired`, `early`, `overdue`, `unpublished` or `unremembered`.
     status: &'static str,
     /// Files that the publication had and that are gone.
     missing: BTreeSet<String>,
     /// Files that are nothing of the kind, or not what was signed; they are not served.
     damaged: BTreeSet<String>,
-    /// Files that are others than were published last: somebody put older ones back, or they were not copied here.
+    /// Files that are others than were published last, and CRLs whose numbers are lower than ones that were served before:
+    /// somebody put older ones back, or they were not copied here.
     differing: BTreeSet<String>,
     /// CRLs that readers must no longer use, files of OCSP answers of which some have ended, and certificates of the responder.
     expired: BTreeSet<String>,
@@ -38,6 +39,9 @@ struct Answer {
     /// CRLs that do not say everything that is revoked, and could not be signed anew; CRLs and files of OCSP answers that
     /// end before long, and whose successors are not there.
     overdue: BTreeSet<String>,
+    /// Why the server's own state could not be written: after its next start it would not know what it has seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unremembered: Option<String>,
     crls: Vec<FileHealth>,
     ocsp: Vec<FileHealth>,
 }
@@ -87,6 +91,7 @@ fn judge(served: Served<'_>, now: Timestamp) -> Answer {
     let responders = said.look(responders, has_ended, &is_past, now);
     said.ocsp.extend(responders);
     said.compare(differences);
+    said.unremembered = crls.memory_failure();
     said.status = match &said {
         said if said.crls.is_empty() => "unpublished",
         said if !said.missing.is_empty() => "missing",
@@ -96,6 +101,7 @@ fn judge(served: Served<'_>, now: Timestamp) -> Answer {
         said if !said.expired.is_empty() => "expired",
         said if !said.early.is_empty() => "early",
         said if !said.overdue.is_empty() => "overdue",
+        said if said.unremembered.is_some() => "unremembered",
         _ => "ok",
     };
     said

@@ -4,14 +4,15 @@
 //! - `answer`: what a request gets; `static_file`: paths;
 //! - `search`: queries; `index`: by what certificates are found; `ocsp`: OCSP;
 //! - `rate`: how often one client may ask; `health`: whether what is served is still good; `crl_files`, `ocsp_files`: each
-//!   file of it; `published_files`: whether they are those that were published last.
+//!   file of it; `published_files`: whether they are those that were published last; [`memory`]: what was seen before.
 //!
 //! It reads the published directory and nothing else: no CA key, no registry. It lists nothing. At most it has the key of
-//! an OCSP responder.
+//! an OCSP responder, and a file of its own in which it remembers the highest number of each CRL.
 mod answer;
 mod crl_files;
 mod health;
 mod index;
+pub mod memory;
 mod ocsp;
 mod ocsp_files;
 mod published_files;
@@ -42,6 +43,7 @@ use crate::guarded_listener::GuardedListener;
 use answer::Server;
 use crl_files::CrlFiles;
 use index::Revision;
+pub use memory::{Memory, MemoryError};
 use ocsp::OcspResponder;
 use ocsp_files::OcspFiles;
 use published_files::PublishedFiles;
@@ -59,6 +61,8 @@ pub struct Service {
     pub rate: RateLimit,
     /// How long caches may keep a CRL or an OCSP answer without asking again, at most.
     pub max_age: Duration,
+    /// Where the highest number of each CRL outlives the program.
+    pub memory: Option<Memory>,
     /// By which CRLs and prepared OCSP answers expire.
     pub clock: Box<dyn Clock + Send + Sync>,
 }
@@ -71,6 +75,7 @@ impl Service {
             on_demand: None,
             rate: RateLimit::default(),
             max_age: MAX_AGE,
+            memory: None,
             clock: Box::new(SystemClock),
         }
     }
@@ -86,9 +91,9 @@ pub async fn serve(
     service: Service,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let Service { directory, on_demand, rate, max_age, clock } = service;
+    let Service { directory, on_demand, rate, max_age, memory, clock } = service;
     std::fs::read_dir(&directory)?;
-    let crls = Arc::new(CrlFiles::new(directory.clone()));
+    let crls = Arc::new(CrlFiles::new(directory.clone(), memory));
     // What is there when the server begins is missed when it goes.
     let first = Arc::clone(&crls);
     let _ = tokio::task::spawn_blocking(move || first.all()).await;
