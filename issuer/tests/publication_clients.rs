@@ -67,6 +67,35 @@ fn a_prepared_answer_is_about_the_certificate_that_was_asked_for_and_nothing_els
     }
 }
 
+/// GnuPG's dirmngr verifies RSA alone, and whoever chose RSA for the authorities may have chosen it for such programs.
+#[test]
+fn an_authority_with_an_rsa_key_has_its_ocsp_answers_signed_with_rsa() {
+    let desk = Desk::empty();
+    let init = ["init", "--organization", "Example Org", "--domain", "example.org", "--ocsp"];
+    let keys = ["--base-url", "http://pki.example.org", "--key-algorithm", "rsa2048"];
+    desk.issuer(&[&init[..], &keys].concat()).expect(0);
+    desk.publish();
+    std::fs::write(desk.path("service.pass"), "the responder's own passphrase\n").unwrap();
+    let service = ["--service-passphrase-file", "service.pass"];
+    desk.issuer(&[&["ocsp", "init", "--folder", "responder"][..], &service].concat()).expect(0);
+    let responder = [desk.text("responder"), desk.text("service.pass")];
+    let with_responder = ["--ocsp", &responder[0], "--service-passphrase-file", &responder[1]];
+    // The root's answers about its authorities: signed when they were published, and when they are asked for.
+    let anchor = desk.text("public/anchor.pem");
+    let chain = std::fs::read_to_string(desk.path("public/ca-chain.pem")).unwrap();
+    let second = chain.match_indices("-----BEGIN").nth(1).unwrap().0;
+    std::fs::write(desk.path("second.pem"), chain.get(second..).unwrap()).unwrap();
+    for (options, nonce) in [(&[][..], "-no_nonce"), (&with_responder, "-nonce")] {
+        let server = Server::of(&desk.path("public"), options);
+        let url = format!("{}/ocsp", server.url);
+        let asked = ["ocsp", "-issuer", &anchor, "-cert", &desk.text("second.pem"), nonce, "-url", &url];
+        let said = openssl(&[&asked[..], &["-CAfile", &anchor, "-resp_text"]].concat());
+        let said = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
+        assert!(said.contains("Response verify OK") && said.contains(": good"), "{said}");
+        assert!(said.contains("sha256WithRSAEncryption") && !said.contains("ecdsa"), "{said}");
+    }
+}
+
 /// Who has nothing but an authority's name or key asks for the CRL that speaks about all of its certificates by itself.
 #[test]
 fn a_search_for_the_crl_of_an_authority_finds_the_complete_one_beside_partitions_and_deltas() {

@@ -97,6 +97,11 @@ impl Home {
         self.keys().join("ocsp.pem")
     }
 
+    /// `keys/ocsp-rsa.pem`: the one for authorities whose key is RSA.
+    pub fn ocsp_rsa_key_file(&self) -> PathBuf {
+        self.keys().join("ocsp-rsa.pem")
+    }
+
     /// `keys/ocsp-NAME.pem`: its certificate of an authority.
     pub fn ocsp_certificate_file(&self, name: AuthorityName) -> PathBuf {
         self.keys().join(format!("ocsp-{name}.pem"))

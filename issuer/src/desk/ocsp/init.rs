@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use middleware::{FileKey, KeyAlgorithm};
 use rand_core::UnwrapErr;
 use serde::Serialize;
+use spki::SubjectPublicKeyInfoOwned;
 
 use super::super::authority_key;
 use super::super::ca::elsewhere::is_elsewhere;
@@ -17,10 +18,11 @@ use super::super::output::{self, Format};
 use super::super::unfinished::UnfinishedFolder;
 use super::FolderArguments;
 use super::folder::Folder;
+use crate::ca::algorithm::KeyKind;
 use crate::ca::profile::Assurance;
 use crate::ca::{Certificate, Profile, ProvenKey};
 use crate::config::write_new;
-use crate::domain::Permission;
+use crate::domain::{AuthorityName, Permission};
 use crate::registry::AuthorityKey;
 use middleware::secret_source::SecretSource;
 
@@ -50,8 +52,10 @@ pub(super) async fn init(
             "the responder must not know the passphrase of the issuer's keys; give its key another one",
         ));
     }
-    let mut key = FileKey::generate(KeyAlgorithm::P256)?;
-    let certified = certify_all(&office, &passphrase, &mut key, now).await?;
+    let authorities = authorities(&office, now).await?;
+    let algorithm = responder_algorithm(authorities.iter().map(|(_, authority)| authority.public_key()));
+    let mut key = FileKey::generate(algorithm)?;
+    let certified = certify_all(&office, &passphrase, &mut key, authorities, now).await?;
     put(&folder, &key, &certified, &own)?;
     report(&folder, &certified, "is ready; let it answer with: issuer serve --from DIR --ocsp", format)
 }
@@ -68,7 +72,8 @@ pub(super) async fn renew(
     let passphrase = office.passphrase()?;
     let source = arguments.service_passphrase_file.unwrap_or(SecretSource::Terminal);
     let mut key = folder.key(&read_passphrase(&source, "Passphrase of the OCSP responder's key")?)?;
-    let certified = certify_all(&office, &passphrase, &mut key, now).await?;
+    let authorities = authorities(&office, now).await?;
+    let certified = certify_all(&office, &passphrase, &mut key, authorities, now).await?;
     let path = folder.certificates_file();
     replace(&path, &pem(&certified)).map_err(|error| Failure::file(&path, &error))?;
     report(&folder, &certified, "has new certificates; start its server anew", format)
@@ -79,16 +84,18 @@ async fn time(office: &Office) -> Result<Timestamp, Failure> {
     Ok(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
-/// For each authority the responder's certificate and the authority's own.
-async fn certify_all(
-    office: &Office,
-    passphrase: &Passphrase,
-    key: &mut FileKey,
-    now: Timestamp,
-) -> Result<Vec<[Certificate; 2]>, Failure> {
-    let mut random = UnwrapErr(SysRng);
-    let proven = ProvenKey::of_signer(key, &mut random)?;
-    let mut certified = Vec::new();
+/// The algorithm of a responder's key for authorities with these keys. RFC 6960 section 4.4.7.2.2: what a client can be
+/// expected to verify is what the CRLs of its authority are signed with; there are some that verify RSA alone.
+pub(super) fn responder_algorithm<'a>(
+    authorities: impl IntoIterator<Item = &'a SubjectPublicKeyInfoOwned>,
+) -> KeyAlgorithm {
+    let is_rsa = |key: &SubjectPublicKeyInfoOwned| KeyKind::of(key).is_ok_and(|kind| kind == KeyKind::Rsa);
+    if authorities.into_iter().any(is_rsa) { KeyAlgorithm::Rsa2048 } else { KeyAlgorithm::P256 }
+}
+
+/// The authorities whose keys are at hand, for as long as they last.
+async fn authorities(office: &Office, now: Timestamp) -> Result<Vec<(AuthorityName, Certificate)>, Failure> {
+    let mut authorities = Vec::new();
     for key in office.registry.authority_keys().await? {
         if is_elsewhere(office, &key).await? {
             continue;
@@ -96,9 +103,25 @@ async fn certify_all(
         let AuthorityKey { name, certificate, .. } = key;
         let certificate = Certificate::from_der(certificate)?;
         // A root's may be elsewhere; it certifies no people.
-        if certificate.not_after() < now || !authority_key::is_at_hand(&office.home, name, &certificate)? {
-            continue;
+        if certificate.not_after() >= now && authority_key::is_at_hand(&office.home, name, &certificate)? {
+            authorities.push((name, certificate));
         }
+    }
+    Ok(authorities)
+}
+
+/// For each authority the responder's certificate and the authority's own.
+async fn certify_all(
+    office: &Office,
+    passphrase: &Passphrase,
+    key: &mut FileKey,
+    authorities: Vec<(AuthorityName, Certificate)>,
+    now: Timestamp,
+) -> Result<Vec<[Certificate; 2]>, Failure> {
+    let mut random = UnwrapErr(SysRng);
+    let proven = ProvenKey::of_signer(key, &mut random)?;
+    let mut certified = Vec::new();
+    for (name, certificate) in authorities {
         let mut authority = office.authority_of(name, certificate, passphrase)?;
         let request = CertificateRequest {
             organization: &office.config.organization,

@@ -10,7 +10,7 @@ use super::super::failure::Failure;
 use super::super::init::{CertificateRequest, certify};
 use super::super::key_file;
 use super::super::office::{Office, Passphrase};
-use super::init::replace;
+use super::init::{replace, responder_algorithm};
 use crate::ca::crl::RevokedCertificate;
 use crate::ca::ocsp::cert_id::NAMED_BY;
 use crate::ca::ocsp::responder::prepared_state;
@@ -21,26 +21,18 @@ use crate::publication::ocsp_answers::{Prepared, PublishedAnswers};
 use crate::publication::{NewAnswers, PublishedDirectory};
 use crate::registry::AuthorityKey;
 
-/// Who signs prepared answers: a key of the desk's, never the authority's own.
+/// Who signs prepared answers: keys of the desk's, never an authority's own.
 pub(in crate::desk) struct Preparation<'a> {
     office: &'a Office,
-    key: FileKey,
+    /// Those that were needed so far, each with its algorithm.
+    keys: Vec<(KeyAlgorithm, FileKey)>,
     now: Timestamp,
 }
 
 impl<'a> Preparation<'a> {
-    /// Opens the key of prepared answers; the first time it is made.
-    ///
-    /// # Errors
-    /// Wrong passphrase, or a file that cannot be written.
-    pub(in crate::desk) fn open(
-        office: &'a Office,
-        passphrase: &Passphrase,
-        now: Timestamp,
-    ) -> Result<Self, Failure> {
-        let path = office.home.ocsp_key_file();
-        let key = key_file::open_or_make(&path, KeyAlgorithm::P256, passphrase.as_str())?;
-        Ok(Self { office, key, now })
+    /// No key is opened before it is needed; the first time it is made.
+    pub(in crate::desk) fn new(office: &'a Office, now: Timestamp) -> Self {
+        Self { office, keys: Vec::new(), now }
     }
 
     /// An answer about every certificate of an authority that has not expired. Answers that still hold and are young
@@ -56,8 +48,9 @@ impl<'a> Preparation<'a> {
         published: Option<&PublishedDirectory>,
     ) -> Result<NewAnswers, Failure> {
         let certificate = Certificate::from_der(key.certificate.clone())?;
+        let mut signer = self.take_key(&certificate, passphrase)?;
         let mut authority = self.office.authority_of(key.name, certificate, passphrase)?;
-        let responder = self.responder(key, &mut authority).await?;
+        let responder = self.responder(key, &mut authority, &mut signer.1).await?;
         let old = published
             .and_then(|published| published.answers(authority.certificate().subject_key_identifier()));
         let revoked: HashMap<&[u8], &RevokedCertificate> =
@@ -71,23 +64,41 @@ impl<'a> Preparation<'a> {
             };
             let prepared = match self.still_good(old.as_ref(), &responder, &serial, state) {
                 Some(prepared) => prepared,
-                None => self.prepare(&responder, &serial, state)?,
+                None => self.prepare(&responder, &mut signer.1, &serial, state)?,
             };
             answers.insert(&serial, prepared);
         }
+        self.keys.push(signer);
         Ok(answers)
     }
 
-    fn prepare(
+    /// The key that signs for an authority; whoever is done with it puts it back.
+    fn take_key(
         &mut self,
+        authority: &Certificate,
+        passphrase: &Passphrase,
+    ) -> Result<(KeyAlgorithm, FileKey), Failure> {
+        let algorithm = responder_algorithm([authority.public_key()]);
+        if let Some(place) = self.keys.iter().position(|(known, _)| *known == algorithm) {
+            return Ok(self.keys.swap_remove(place));
+        }
+        let home = &self.office.home;
+        let path =
+            if algorithm == KeyAlgorithm::P256 { home.ocsp_key_file() } else { home.ocsp_rsa_key_file() };
+        Ok((algorithm, key_file::open_or_make(&path, algorithm, passphrase.as_str())?))
+    }
+
+    fn prepare(
+        &self,
         responder: &Responder,
+        key: &mut FileKey,
         serial: &SerialNumber,
         state: CertificateState,
     ) -> Result<Prepared, Failure> {
         let end = responder.certificate().not_after();
         let next_update = self.now.saturating_add(LIFETIME).unwrap_or(end).min(end);
         let state = StateAt { state, this_update: self.now, next_update };
-        let responses = responder.prepare(&mut self.key, serial, state, self.now)?.concat();
+        let responses = responder.prepare(key, serial, state, self.now)?.concat();
         Ok(Prepared { this_update: self.now, next_update, responses })
     }
 
@@ -114,9 +125,10 @@ impl<'a> Preparation<'a> {
 
     /// The responder's certificate of this authority; a new one in the second half of its life.
     async fn responder(
-        &mut self,
+        &self,
         key: &AuthorityKey,
         authority: &mut Authority,
+        own: &mut FileKey,
     ) -> Result<Responder, Failure> {
         let name = key.name;
         let newest = self.office.home.ocsp_certificate_file(name);
@@ -126,14 +138,14 @@ impl<'a> Preparation<'a> {
             newest.with_file_name(format!("ocsp-{name}-{}.pem", key.generation))
         };
         let known = std::fs::read_to_string(&path).ok().and_then(|pem| Certificate::from_pem(&pem).ok());
-        if let Some(certificate) = known.filter(|known| self.is_young(known)) {
+        if let Some(certificate) = known.filter(|known| self.is_young(known, own)) {
             // One of an earlier key of the authority is made anew.
             if let Ok(responder) = Responder::new(authority.certificate(), certificate) {
                 return Ok(responder);
             }
         }
         let mut random = UnwrapErr(SysRng);
-        let proven = ProvenKey::of_signer(&mut self.key, &mut random)?;
+        let proven = ProvenKey::of_signer(own, &mut random)?;
         let request = CertificateRequest {
             organization: &self.office.config.organization,
             profile: Profile::OcspResponder,
@@ -146,10 +158,10 @@ impl<'a> Preparation<'a> {
         Ok(Responder::new(authority.certificate(), certificate)?)
     }
 
-    fn is_young(&self, certificate: &Certificate) -> bool {
+    fn is_young(&self, certificate: &Certificate, own: &FileKey) -> bool {
         let (begin, end) = (certificate.not_before().as_second(), certificate.not_after().as_second());
         let now = self.now.as_second();
-        certificate.public_key() == self.key.public_key() && begin <= now && now - begin <= (end - begin) / 2
+        certificate.public_key() == own.public_key() && begin <= now && now - begin <= (end - begin) / 2
     }
 }
 

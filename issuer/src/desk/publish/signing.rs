@@ -249,12 +249,9 @@ async fn answers(
     signed: Vec<(AuthorityKey, RegisteredRevocations)>,
 ) -> Result<(), Failure> {
     let Signing { office, passphrase, published, now } = *signing;
-    let mut preparation = Preparation::open(office, passphrase, now);
+    let mut preparation = Preparation::new(office, now);
     for (own, registered) in signed {
-        let made = match &mut preparation {
-            Ok(preparation) => preparation.answers(&own, passphrase, &registered.revoked, published).await,
-            Err(failure) => Err(failure.clone()),
-        };
+        let made = preparation.answers(&own, passphrase, &registered.revoked, published).await;
         let checked = made.and_then(|made| match made.check(&registered) {
             Ok(()) => Ok(made),
             Err(reason) => Err(Failure::new("malformed", reason)),
