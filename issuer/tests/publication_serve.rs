@@ -99,6 +99,59 @@ fn a_known_entity_tag_saves_the_body() {
     assert_eq!(site.server.ask("/crl.pem", &["--header", "If-None-Match: \"x\""]).status, 200);
 }
 
+/// RFC 9110 section 13.1.1: what is not what was wanted is not given. A client that loads a long CRL in pieces asks so.
+#[test]
+fn what_is_no_longer_as_a_request_wants_it_is_not_given() {
+    let site = Site::new();
+    let tag = site.get("/crl.pem").header("etag").unwrap().to_owned();
+    let early = "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT";
+    let late = "If-Unmodified-Since: Fri, 31 Dec 2100 23:59:59 GMT";
+    // One that was dated into the next second is dated by and by.
+    let begin = std::time::Instant::now();
+    while site.get("/crl.pem").header("last-modified").is_none() {
+        assert!(begin.elapsed().as_secs() < 60, "it is never dated");
+    }
+    for (wanted, status) in [
+        (&[format!("If-Match: \"x\", {tag}")][..], 200),
+        (&["If-Match: *".to_owned()], 200),
+        (&["If-Match: \"x\"".to_owned()], 412),
+        (&[format!("If-Match: W/{tag}")], 412),
+        (&[early.to_owned()], 412),
+        (&[late.to_owned()], 200),
+        (&["If-Unmodified-Since: yesterday".to_owned()], 200),
+        (&[format!("If-Match: {tag}"), early.to_owned()], 200),
+        (&["If-Match: \"x\"".to_owned(), format!("If-None-Match: {tag}")], 412),
+        (&[format!("If-Match: {tag}"), format!("If-None-Match: {tag}")], 304),
+    ] {
+        let options: Vec<&str> = wanted.iter().flat_map(|field| ["--header", field]).collect();
+        assert_eq!(site.server.ask("/crl.pem", &options).status, status, "{wanted:?}");
+    }
+}
+
+/// RFC 9112 section 3.2.
+#[test]
+fn a_request_of_http_1_1_names_one_host() {
+    use std::io::{Read, Write};
+    let site = Site::new();
+    let ask = |head: &str| {
+        let mut stream = std::net::TcpStream::connect(site.server.address()).unwrap();
+        write!(stream, "GET /crl.pem {head}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).split(' ').nth(1).unwrap().to_owned()
+    };
+    for (head, status) in [
+        ("HTTP/1.1\r\nHost: pki.example.org", "200"),
+        ("HTTP/1.1\r\nHost:", "200"),
+        ("HTTP/1.1", "400"),
+        ("HTTP/1.1\r\nHost: a\r\nHost: b", "400"),
+        // openssl ocsp asks so.
+        ("HTTP/1.0", "200"),
+    ] {
+        assert_eq!(ask(head), status, "{head:?}");
+    }
+}
+
 /// `curl --time-cond` and `wget --timestamping` ask so: nothing is sent twice, and nothing new is missed, however fast it comes.
 #[test]
 fn a_known_date_saves_the_body_and_misses_nothing() {

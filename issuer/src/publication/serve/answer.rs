@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use sha2::{Digest, Sha256};
@@ -57,6 +57,9 @@ impl Server {
         let tag = entity_tag(&contents);
         // What is of the future by this clock was not modified then (RFC 9110 section 8.8.2.1).
         let modified = modified.and_then(whole_seconds).filter(|modified| *modified <= now);
+        if !still_applies(headers, &tag, modified) {
+            return plain(StatusCode::PRECONDITION_FAILED, "it is another than the request wants");
+        }
         let is_unchanged = match headers.contains_key(header::IF_NONE_MATCH) {
             true => is_known(headers, &tag),
             false => modified.is_some_and(|modified| is_unmodified(headers, modified)),
@@ -128,11 +131,26 @@ pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
         .any(|known| matches!(known.trim(), "*") || known.trim().trim_start_matches("W/") == tag)
 }
 
+/// Whether what a request wants to be there is (RFC 9110 sections 13.1.1, 13.1.4 and 13.2.2): by tag, or else by date.
+fn still_applies(headers: &HeaderMap, tag: &str, modified: Option<Timestamp>) -> bool {
+    if headers.contains_key(header::IF_MATCH) {
+        let wanted = headers.get_all(header::IF_MATCH).iter().filter_map(|value| value.to_str().ok());
+        return wanted
+            .flat_map(|value| value.split(','))
+            .any(|wanted| matches!(wanted.trim(), "*") || wanted.trim() == tag);
+    }
+    let since = date(headers, header::IF_UNMODIFIED_SINCE);
+    modified.zip(since).is_none_or(|(modified, since)| modified <= since)
+}
+
 /// Whether a request has what was there then (RFC 9110 section 13.1.3). The publisher dates no two versions of a file alike.
 fn is_unmodified(headers: &HeaderMap, modified: Timestamp) -> bool {
-    let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
-    let since = since.and_then(|text| httpdate::parse_http_date(text).ok()).and_then(whole_seconds);
-    since.is_some_and(|since| modified <= since)
+    date(headers, header::IF_MODIFIED_SINCE).is_some_and(|since| modified <= since)
+}
+
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
+    let text = headers.get(name).and_then(|value| value.to_str().ok())?;
+    httpdate::parse_http_date(text).ok().and_then(whole_seconds)
 }
 
 /// An answer of one line.

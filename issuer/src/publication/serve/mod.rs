@@ -30,7 +30,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 use axum::serve::IncomingStream;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -158,6 +158,10 @@ async fn handle(
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         return answer.map(Body::from);
     }
+    if !names_its_host(&request) {
+        let answer = answer::plain(StatusCode::BAD_REQUEST, "HTTP/1.1 wants one Host field");
+        return answer.map(Body::from);
+    }
     let path = request.uri().path();
     if path == HEALTH && [Method::GET, Method::HEAD].contains(request.method()) {
         let answer = move || {
@@ -174,6 +178,11 @@ async fn handle(
     let (head, _) = request.into_parts();
     let (files, now) = (Arc::clone(&services.files), services.clock.now());
     answered(tokio::task::spawn_blocking(move || files.answer(&head, now)).await)
+}
+
+/// RFC 9112 section 3.2: a request of HTTP/1.1 without Host, or with two, is refused. Whose name it is does not matter.
+fn names_its_host(request: &Request) -> bool {
+    request.version() != Version::HTTP_11 || request.headers().get_all(header::HOST).iter().count() == 1
 }
 
 fn answered(answer: Result<Response<Vec<u8>>, tokio::task::JoinError>) -> Response<Body> {
