@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use sealwright_tests::card::{CardFile, FACTORY_PIN};
 use sealwright_tests::disk::files;
 use sealwright_tests::pcscd::{Inserted, Pcscd};
+use sealwright_tests::pkcs11::Clients;
 use sealwright_tests::privilege::Root;
 use sealwright_tests::process::Run;
 use sealwright_tests::programs::program;
@@ -224,16 +225,20 @@ fn a_root_in_a_file_on_a_token_and_on_cards_in_readers_gives_the_same_results() 
     Ok(())
 }
 
-/// A desk whose authority for people has its key on a card, and the one for servers on a token.
+/// A desk whose authorities have their keys on a card and on a token.
 struct Scattered<'a> {
     authority: Authority<'a>,
     pcscd: Pcscd,
 }
 
 impl Scattered<'_> {
-    /// The card of the authority for people is gone from this reader when this command arrives (hexadecimal INS and P2).
-    fn insert_to_be_pulled(&self, reader: usize, [instruction, p2]: [&str; 2]) -> Result<Inserted> {
-        let state = self.authority.world.path("root0.card");
+    /// This card is gone from the reader when this command arrives (hexadecimal INS and P2).
+    fn insert_to_be_pulled(
+        &self,
+        (reader, card): (usize, &str),
+        [instruction, p2]: [&str; 2],
+    ) -> Result<Inserted> {
+        let state = self.authority.world.path(card);
         let run = self.pcscd.in_network(program("vpcd-card")?);
         let run = run.args([&Pcscd::vpcd_address(reader)?, "pull"]).arg(state).args([instruction, p2]);
         self.pcscd.insert_program(reader, run)
@@ -275,6 +280,19 @@ impl Scattered<'_> {
         }
         Ok(())
     }
+
+    /// `publish`, which signs new CRLs of all, and leaves nothing behind.
+    fn publishes_all(&self) -> Result<()> {
+        let before = self.crls()?;
+        self.authority.command(&["publish"])?.ok()?;
+        let is_newer = |(issuer, (number, _)): (&String, &(u32, bool))| {
+            before.get(issuer).is_some_and(|was| was.0 < *number)
+        };
+        ensure!(self.crls()?.iter().all(is_newer), "not all are new");
+        let desk = &self.authority.world.desk;
+        desk.command(&["audit", "verify", "--published"])?.arg(desk.published()).ok()?;
+        Ok(())
+    }
 }
 
 #[test]
@@ -300,7 +318,7 @@ fn a_card_or_token_that_is_taken_away_while_crls_are_signed_stops_its_own_author
     // At the PIN, and at the signature itself (VERIFY and GENERAL AUTHENTICATE, SP 800-73-5 part 2, sections 3.2.1 and 3.2.4).
     card.remove()?;
     for (reader, moment) in [(2, ["20", "80"]), (3, ["87", "9C"])] {
-        let pulled = story.insert_to_be_pulled(reader, moment)?;
+        let pulled = story.insert_to_be_pulled((reader, "root0.card"), moment)?;
         let words = ["CRLs of the authority people were not signed", "card", "issuer publish"];
         story.publishes_without("People", &words)?;
         drop(pulled);
@@ -314,15 +332,36 @@ fn a_card_or_token_that_is_taken_away_while_crls_are_signed_stops_its_own_author
     // The same command afterwards.
     fs::remove_dir(world.path("tokens"))?;
     fs::rename(world.path("taken"), world.path("tokens"))?;
-    let before = story.crls()?;
-    story.authority.command(&["publish"])?.ok()?;
-    ensure!(
-        story
-            .crls()?
-            .iter()
-            .all(|(issuer, (number, _))| before.get(issuer).is_some_and(|was| was.0 < *number))
-    );
-    world.desk.command(&["audit", "verify", "--published"])?.arg(world.desk.published()).ok()?;
+    story.publishes_all()?;
     drop(card);
+    Ok(())
+}
+
+/// A token of our own module, whose card goes when the signature is asked for: the session is open and its user logged in.
+#[test]
+fn a_token_that_is_taken_away_in_the_middle_of_a_signature_stops_its_own_authority_only() -> Result<()> {
+    let Some(root) = Root::or_skip("pcscd")? else { return Ok(()) };
+    let mut world = World::empty()?;
+    let pcscd = world.pcscd(root, 4)?;
+    let card = CardFile::yubikey(world.folder(), "token", "5.7", 5_700_100)?;
+    let inserted = pcscd.insert(0, &card.state)?;
+    let clients = Clients::new(&pcscd, world.folder())?;
+    clients.personalise("02", "EC:prime256v1", "servers")?;
+    let place = format!("pkcs11:id=%02;type=private?module-path={}", clients.module().display());
+    let keys = Keys { root: "file".to_owned(), next_root: "file".to_owned(), told: Vec::new() };
+    let story = Scattered { authority: Authority { world: &world, keys }, pcscd };
+    story.authority.declare(&format!("servers = \"{place}\""))?;
+
+    inserted.remove()?;
+    // GENERAL AUTHENTICATE, SP 800-73-5 part 2, section 3.2.4.
+    let pulled = story.insert_to_be_pulled((1, "token.card"), ["87", "9C"])?;
+    let words = ["CRLs of the authority servers were not signed", "the token was taken away", "put it back"];
+    story.publishes_without("Servers", &words)?;
+    drop(pulled);
+    // Before anything was begun with it.
+    story.publishes_without("Servers", &["CRLs of the authority servers were not signed", "token"])?;
+    let back = story.pcscd.insert(2, &card.state)?;
+    story.publishes_all()?;
+    drop(back);
     Ok(())
 }

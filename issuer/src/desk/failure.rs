@@ -255,6 +255,7 @@ impl From<KeyError> for Failure {
         match error {
             KeyError::Card(error) => error.into(),
             KeyError::WrongPassphrase => Self::new("wrong-passphrase", error.to_string()),
+            KeyError::TokenRemoved => Self::new("token-removed", error.to_string()),
             error => Self::new("key", error.to_string()),
         }
     }

@@ -201,6 +201,7 @@ fn key_error_code(error: &KeyError) -> &'static str {
         KeyError::DecryptionFailed => "decryption-failed",
         KeyError::MalformedPeerKey => "malformed-peer-key",
         KeyError::NoSuchKey(_) => "no-such-key",
+        KeyError::TokenRemoved => "token-removed",
         KeyError::Module { .. } => "module",
         KeyError::Io(_) => "io",
         _ => "failed",

@@ -132,6 +132,11 @@ pub enum KeyError {
     /// What names a key behind a PKCS#11 module leads to none, or to several.
     #[error("{0}")]
     NoSuchKey(String),
+    /// The token went while its key was in use (CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT).
+    #[error(
+        "the token was taken away while its key was in use; put it back, and give the same command again"
+    )]
+    TokenRemoved,
     /// The PKCS#11 module refused or failed; its own code.
     #[error("the PKCS#11 module failed in {function}: {code}")]
     Module {

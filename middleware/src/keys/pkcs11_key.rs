@@ -369,6 +369,7 @@ fn pss_parameters(hash: DigestAlgorithm) -> Result<PkcsPssParams, KeyError> {
 impl From<Error> for KeyError {
     fn from(error: Error) -> Self {
         match error {
+            Error::Pkcs11(RvError::DeviceRemoved | RvError::TokenNotPresent, _) => Self::TokenRemoved,
             Error::Pkcs11(code, function) => {
                 let function = function.to_string();
                 let function = format!("C_{}", function.trim_start_matches("Function::"));
