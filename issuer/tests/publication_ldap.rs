@@ -218,7 +218,19 @@ fn a_certificate_of_ours_in_the_entry_of_somebody_else_is_taken_out_and_named() 
     desk.issuer(&["release", "bob@example.org"]).expect(0);
     let again = published(&publish(&desk, &server, server.port));
     assert_eq!(again["troubles"].as_array().unwrap().len(), 0, "{again}");
-    assert_eq!(of("bob"), bobs.into_iter().chain([theirs, login]).collect());
+    let expected: BTreeSet<_> = bobs.into_iter().chain([theirs, login]).collect();
+    assert_eq!(of("bob"), expected);
+    // Where nothing of Bob's changes it stays until every entry is looked at: the directory is forgotten, and told anew.
+    let changed = server.modify(&format!(
+        "dn: uid=bob,{BASE}\nchangetype: modify\nadd: {CERTIFICATES}\n{CERTIFICATES}:< file://{}\n",
+        server.text("0.der")
+    ));
+    assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
+    publish(&desk, &server, server.port).expect(0);
+    assert_eq!(of("bob").len(), expected.len() + 1);
+    desk.issuer(&["target", "forget", &server.url()]).expect(0);
+    publish(&desk, &server, server.port).expect(0);
+    assert_eq!(of("bob"), expected);
 }
 
 #[test]
