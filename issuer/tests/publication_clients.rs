@@ -96,6 +96,41 @@ fn an_authority_with_an_rsa_key_has_its_ocsp_answers_signed_with_rsa() {
     }
 }
 
+/// What certificates name is answered, whatever base URL the authority was made with.
+#[test]
+fn what_certificates_name_below_a_path_is_answered_there() {
+    let desk = Desk::empty();
+    let init = ["init", "--organization", "Example Org", "--domain", "example.org", "--ocsp"];
+    desk.issuer(&[&init[..], &["--base-url", "http://pki.example.org/pki/x"]].concat()).expect(0);
+    desk.publish();
+    let server = Server::of(&desk.path("public"), &["--below", "/pki/x/"]);
+    let chain = std::fs::read_to_string(desk.path("public/ca-chain.pem")).unwrap();
+    let second = chain.match_indices("-----BEGIN").nth(1).unwrap().0;
+    std::fs::write(desk.path("second.pem"), chain.get(second..).unwrap()).unwrap();
+    let shown = openssl(&["x509", "-in", &desk.text("second.pem"), "-noout", "-text"]).stdout;
+    let shown = String::from_utf8(shown).unwrap();
+    let named: Vec<&str> = shown.split("URI:http://pki.example.org").skip(1).collect();
+    let named: Vec<&str> = named.iter().filter_map(|rest| rest.split_whitespace().next()).collect();
+    assert_eq!(named.len(), 3, "{shown}");
+    for path in named {
+        if path.ends_with("/ocsp") {
+            let (anchor, url) = (desk.text("public/anchor.pem"), format!("{}{path}", server.url));
+            let second = desk.text("second.pem");
+            let said =
+                openssl(&["ocsp", "-issuer", &anchor, "-cert", &second, "-url", &url, "-CAfile", &anchor]);
+            let said = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
+            assert!(said.contains("Response verify OK") && said.contains(": good"), "{said}");
+        } else {
+            assert_eq!(server.ask(path, &[]).status, 200, "{path}");
+        }
+    }
+    // A proxy that takes the path away, and who looks whether all is well, find it too.
+    assert_eq!(server.ask("/anchor.pem", &[]).status, 200);
+    server.expect("ok");
+    let refused = desk.issuer(&["serve", "--from", "public", "--below", "pki"]);
+    assert!(refused.expect(2).stderr.contains("a path begins with a slash"), "{}", refused.stderr);
+}
+
 /// Who has nothing but an authority's name or key asks for the CRL that speaks about all of its certificates by itself.
 #[test]
 fn a_search_for_the_crl_of_an_authority_finds_the_complete_one_beside_partitions_and_deltas() {

@@ -144,7 +144,8 @@ struct InitArguments {
     /// Domain of its mail addresses and servers; one or more
     #[arg(long = "domain", value_name = "DOMAIN", required_unless_present = "ceremony", num_args = 1..)]
     domains: Vec<String>,
-    /// Where the published directory will be served: `http://HOST[:PORT][/PATH]`
+    /// Where the published directory will be served: `http://HOST[:PORT][/PATH]`; with a path, by `serve --below PATH` or behind
+    /// a proxy that takes it away
     #[arg(
         long,
         value_name = "URL",

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::failure::{Failure, Status};
 use super::ocsp::open_on_demand;
 use super::output::{self, Format};
-use crate::publication::{self, MAX_AGE, Memory, MemoryError, RateLimit, Service, layout};
+use crate::publication::{self, Below, MAX_AGE, Memory, MemoryError, RateLimit, Service, layout};
 
 /// Arguments of `issuer serve`.
 #[derive(Args, Debug)]
@@ -36,6 +36,10 @@ pub struct Arguments {
     /// not there
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
+    /// The path of the base URL, where it has one (`init --base-url http://HOST/PATH`): certificates name what lies below
+    /// it. Not needed behind a proxy that takes the path away
+    #[arg(long, value_name = "PATH")]
+    below: Option<Below>,
     /// How many requests a second one client may make, clients on this computer too; 0 for as many as they like.
     /// Otherwise 200, and as many as they like from this computer
     #[arg(long, value_name = "N")]
@@ -56,7 +60,8 @@ struct Ready {
 /// # Errors
 /// The directory is not there, the address is taken, or the state is none.
 pub async fn run(arguments: Arguments, format: Format) -> Result<Status, Failure> {
-    let Arguments { from, listen: address, ocsp, service_passphrase_file, state, rate, max_age } = arguments;
+    let Arguments { from, listen: address, ocsp, service_passphrase_file, state, below, rate, max_age } =
+        arguments;
     require_published(&from)?;
     let source = service_passphrase_file.unwrap_or(SecretSource::Terminal);
     let on_demand = ocsp.map(|folder| open_on_demand(&folder, &source)).transpose()?;
@@ -68,7 +73,7 @@ pub async fn run(arguments: Arguments, format: Format) -> Result<Status, Failure
     };
     let (listener, stop) = listen(address, format).await?;
     let max_age = Duration::from_secs(max_age);
-    let service = Service { on_demand, rate, max_age, memory, ..Service::of(from) };
+    let service = Service { on_demand, rate, max_age, memory, below, ..Service::of(from) };
     publication::serve(listener, service, stop)
         .await
         .map_err(|error| Failure::new("serve", format!("the server stopped: {error}")))?;

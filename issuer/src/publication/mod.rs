@@ -36,4 +36,4 @@ pub use directory::{Publication, PublishedDirectory, Report, check_lists};
 pub use error::PublicationError;
 pub use ocsp_answers::NewAnswers;
 pub use ocsp_on_demand::OnDemand;
-pub use serve::{MAX_AGE, Memory, MemoryError, RateLimit, Service, serve};
+pub use serve::{Below, MAX_AGE, Memory, MemoryError, RateLimit, Service, serve};

@@ -1,7 +1,7 @@
 //! The HTTP server of a published directory: its files, and searches after RFC 4387.
 //!
 //! - this file: the start and the end; connections are guarded by `guarded_listener`;
-//! - `answer`: what a request gets; `static_file`: paths;
+//! - `answer`: what a request gets; `static_file`: paths; `below`: the path of the base URL;
 //! - `search`: queries; `index`: by what certificates are found; `ocsp`: OCSP;
 //! - `rate`: how often one client may ask; `health`: whether what is served is still good; `crl_files`, `ocsp_files`: each
 //!   file of it; `published_files`: whether they are those that were published last; [`memory`]: what was seen before.
@@ -9,6 +9,7 @@
 //! It reads the published directory and nothing else: no CA key, no registry. It lists nothing. At most it has the key of
 //! an OCSP responder, and a file of its own in which it remembers the highest number of each CRL.
 mod answer;
+mod below;
 mod crl_files;
 mod health;
 mod index;
@@ -41,6 +42,7 @@ use crate::ca::ocsp::request::LONGEST;
 use crate::clock::{Clock, SystemClock};
 use crate::guarded_listener::GuardedListener;
 use answer::Server;
+pub use below::{Below, NoPath};
 use crl_files::CrlFiles;
 use index::Revision;
 pub use memory::{Memory, MemoryError};
@@ -63,6 +65,8 @@ pub struct Service {
     pub max_age: Duration,
     /// Where the highest number of each CRL outlives the program.
     pub memory: Option<Memory>,
+    /// The path of the base URL, where it has one and nobody between takes it away.
+    pub below: Option<Below>,
     /// By which CRLs and prepared OCSP answers expire.
     pub clock: Box<dyn Clock + Send + Sync>,
 }
@@ -76,6 +80,7 @@ impl Service {
             rate: RateLimit::default(),
             max_age: MAX_AGE,
             memory: None,
+            below: None,
             clock: Box::new(SystemClock),
         }
     }
@@ -91,7 +96,7 @@ pub async fn serve(
     service: Service,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let Service { directory, on_demand, rate, max_age, memory, clock } = service;
+    let Service { directory, on_demand, rate, max_age, memory, below, clock } = service;
     std::fs::read_dir(&directory)?;
     let crls = Arc::new(CrlFiles::new(directory.clone(), memory));
     // What is there when the server begins is missed when it goes.
@@ -106,6 +111,7 @@ pub async fn serve(
         root: directory,
         buckets: Buckets::new(rate),
         begin: Instant::now(),
+        below,
         clock,
     };
     let app = Router::new().fallback(handle).with_state(Arc::new(services));
@@ -135,6 +141,7 @@ struct Services {
     root: PathBuf,
     buckets: Buckets,
     begin: Instant,
+    below: Option<Below>,
     clock: Box<dyn Clock + Send + Sync>,
 }
 
@@ -151,7 +158,7 @@ impl Connected<IncomingStream<'_, GuardedListener>> for Client {
 async fn handle(
     ConnectInfo(Client(client)): ConnectInfo<Client>,
     State(services): State<Arc<Services>>,
-    request: Request,
+    mut request: Request,
 ) -> Response<Body> {
     if !services.buckets.admits(client, services.begin.elapsed()) {
         let mut answer = answer::plain(StatusCode::TOO_MANY_REQUESTS, "too many requests; ask again later");
@@ -161,6 +168,9 @@ async fn handle(
     if !names_its_host(&request) {
         let answer = answer::plain(StatusCode::BAD_REQUEST, "HTTP/1.1 wants one Host field");
         return answer.map(Body::from);
+    }
+    if let Some(seen) = services.below.as_ref().and_then(|below| below.strip(request.uri())) {
+        *request.uri_mut() = seen;
     }
     let path = request.uri().path();
     if path == HEALTH && [Method::GET, Method::HEAD].contains(request.method()) {
