@@ -5,7 +5,7 @@
 mod chain;
 mod desk_support;
 
-use desk_support::{Desk, begin_of, extract_certificates, openssl, openssl_verify};
+use desk_support::{Desk, begin_of, extract_certificates, files_below, openssl, openssl_verify};
 
 /// Since when Alice's keys may be said to be invalid, as commands take it and as OpenSSL shows it.
 fn earliest(desk: &Desk) -> (String, String) {
@@ -154,6 +154,34 @@ fn one_certificate_is_revoked_by_its_serial_number() {
     assert!(!openssl_verify(&public, &desk.path("alice/9A.pem"), &[]).0);
     assert!(openssl_verify(&public, &desk.path("alice/9C.pem"), &[]).0);
     assert_eq!(desk.json(&["stock", "list"])[0]["state"], "awaiting activation");
+}
+
+/// RFC 5280 section 5.3.1: what becomes of an authority's key has a reason of its own, which no person's certificate has.
+#[test]
+fn every_reason_reaches_the_crl_of_what_it_is_for() {
+    let desk = with_alice();
+    let serial = |desk: &Desk| {
+        let chain = std::fs::read_to_string(desk.path("public/ca-chain.pem")).unwrap();
+        let certificates = chain.split_inclusive("-----END CERTIFICATE-----\n");
+        let certificates = certificates.map(|pem| issuer::ca::Certificate::from_pem(pem).unwrap());
+        let servers = certificates.filter(|one| one.subject().contains("Servers")).last().unwrap();
+        servers.serial_number().to_string()
+    };
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "ca-compromise"])
+        .refuses(1, &["alice@example.org is none", "key-compromise"]);
+    desk.issuer(&["revoke", "alice@example.org", "--reason", "privilege-withdrawn"]).expect(0);
+    desk.publish();
+    desk.issuer(&["revoke", &serial(&desk), "--reason", "ca-compromise"]).expect(0);
+    let public = desk.publish();
+    let mut said = String::new();
+    for crl in files_below(&public.join("crl")) {
+        let shown = openssl(&["crl", "-inform", "DER", "-in", crl.to_str().unwrap(), "-noout", "-text"]);
+        said.push_str(&String::from_utf8(shown.stdout).unwrap());
+    }
+    for (reason, count) in [("Privilege Withdrawn", 4), ("CA Compromise", 1)] {
+        assert_eq!(said.matches(reason).count(), count, "{reason}: {said}");
+    }
+    desk.issuer(&["audit", "verify", "--published", "public"]).expect(0);
 }
 
 #[test]

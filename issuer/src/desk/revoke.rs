@@ -5,6 +5,7 @@ pub mod cli;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::ca::succession::CROSS;
 use super::failure::{Failure, Status};
 use super::invalidity_date::refuse_before_there_was_a_key;
 use super::office::Office;
@@ -110,6 +111,11 @@ async fn revoke(
     let of_key = certificates_of_key(office, &certificate).await?;
     refuse_before_there_was_a_key(&of_key, order.invalid_since)?;
     let serial = certificate.serial;
+    let is_of_authority = certificate.profile.starts_with("issuing-authority")
+        || ["root", CROSS].contains(&certificate.profile.as_str());
+    if !is_of_authority {
+        refuse_reason_of_authorities(order)?;
+    }
     if certificate.profile.starts_with("issuing-authority") || certificate.profile == "root" {
         let details = format!("{serial} {}", order.reason.as_str());
         approved = approved.and(office.approve(&GuardedAct::new(Act::RevokeAuthority, &details)).await?);
@@ -147,6 +153,18 @@ async fn certificates_of_key(
     Ok(all)
 }
 
+/// RFC 5280 section 5.3.1: cACompromise says that nothing of an authority is to be trusted any more.
+fn refuse_reason_of_authorities(order: &Order) -> Result<(), Failure> {
+    if order.reason != RevocationReason::CaCompromise {
+        return Ok(());
+    }
+    let message = format!(
+        "ca-compromise is for the certificate of an authority, and {} is none; say key-compromise",
+        order.whom
+    );
+    Err(Failure::new("reason-of-authorities", message))
+}
+
 async fn revoke_person(
     office: &Office,
     order: &Order,
@@ -154,6 +172,7 @@ async fn revoke_person(
     (approved, now): (Approved, Timestamp),
     format: Format,
 ) -> Result<Status, Failure> {
+    refuse_reason_of_authorities(order)?;
     let registry = &office.registry;
     let certificates = registry.certificates_of(holder.id).await?;
     refuse_before_there_was_a_key(&certificates, order.invalid_since)?;

@@ -105,32 +105,45 @@ pub enum RevocationReason {
     Unspecified,
     /// Somebody else has or may have the private key: a lost or stolen card.
     KeyCompromise,
+    /// Somebody else has or may have the private key of an authority.
+    CaCompromise,
     /// The holder's name, mail address or employer changed.
     AffiliationChanged,
     /// A newer certificate stands in its place.
     Superseded,
     /// No longer needed: the holder left.
     CessationOfOperation,
+    /// The holder may no longer do what the certificate says.
+    PrivilegeWithdrawn,
 }
 
 impl RevocationReason {
     /// All of them, in the order of RFC 5280.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Unspecified,
         Self::KeyCompromise,
+        Self::CaCompromise,
         Self::AffiliationChanged,
         Self::Superseded,
         Self::CessationOfOperation,
+        Self::PrivilegeWithdrawn,
     ];
+
+    /// Those for which the certificates of a person can be revoked.
+    pub fn of_people() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|reason| *reason != Self::CaCompromise)
+    }
 
     /// The name on the command line and in the registry.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unspecified => "unspecified",
             Self::KeyCompromise => "key-compromise",
+            Self::CaCompromise => "ca-compromise",
             Self::AffiliationChanged => "affiliation-changed",
             Self::Superseded => "superseded",
             Self::CessationOfOperation => "cessation-of-operation",
+            Self::PrivilegeWithdrawn => "privilege-withdrawn",
         }
     }
 

@@ -13,7 +13,7 @@ mod offline;
 mod public_suffix;
 mod record;
 pub(super) mod standing;
-mod succession;
+pub(super) mod succession;
 
 use std::path::PathBuf;
 

@@ -258,4 +258,4 @@ fn tell(
 }
 
 /// What cross-certificates are called in the registry.
-pub(super) const CROSS: &str = "cross-certificate";
+pub(in crate::desk) const CROSS: &str = "cross-certificate";

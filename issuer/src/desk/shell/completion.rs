@@ -36,7 +36,7 @@ pub(super) async fn complete(office: &Office, typing: Typing, before: &str) -> C
         Typing::Command => wanted(before.get(..start).unwrap_or_default(), begun),
         Typing::Person => Wanted::Found(Found::Person),
         Typing::Reason => {
-            Wanted::Words(RevocationReason::ALL.map(|reason| reason.as_str().to_owned()).to_vec())
+            Wanted::Words(RevocationReason::of_people().map(|reason| reason.as_str().to_owned()).collect())
         }
         Typing::Answer => Wanted::Words(Vec::new()),
     };

@@ -204,7 +204,8 @@ impl Session {
     }
 
     async fn ask_reason(&mut self) -> Result<Option<String>, Failure> {
-        let reasons = RevocationReason::ALL.map(RevocationReason::as_str).join(", ");
+        let reasons: Vec<_> = RevocationReason::of_people().map(RevocationReason::as_str).collect();
+        let reasons = reasons.join(", ");
         self.ask(&texts::say("shell-reason", &[("reasons", &reasons)]), Typing::Reason).await
     }
 
