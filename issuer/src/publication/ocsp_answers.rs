@@ -41,7 +41,7 @@ pub struct Prepared {
     pub this_update: Timestamp,
     /// nextUpdate: from then on it is no answer any more.
     pub next_update: Timestamp,
-    /// DER of one OCSPResponse after the other: what is answered to each way of naming the certificate ([`NAMED_BY`]).
+    /// DER of one OCSPResponse after the other: what is answered to each way of naming the certificate (`NAMED_BY`).
     pub responses: Vec<u8>,
 }
 

@@ -53,7 +53,7 @@ impl Responder {
     }
 
     /// Signs what anybody may be told who asks for a certificate without a nonce: for each name that most requests use, in the
-    /// order of [`NAMED_BY`], an answer with nothing else in it. (Section 2.2.1 of RFC 5019 lets prepared answers hold more
+    /// order of `NAMED_BY`, an answer with nothing else in it. (Section 2.2.1 of RFC 5019 lets prepared answers hold more
     /// than was asked for, but there are clients that refuse more than one SingleResponse.)
     ///
     /// # Errors
