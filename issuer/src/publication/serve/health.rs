@@ -29,9 +29,11 @@ struct Answer {
     missing: BTreeSet<String>,
     /// Files that are nothing of the kind, or not what was signed; they are not served.
     damaged: BTreeSet<String>,
-    /// Files that are others than were published last, and CRLs whose numbers are lower than ones that were served before:
-    /// somebody put older ones back, or they were not copied here.
+    /// Files that are others than were published last: somebody put older ones back, or they were not copied here. With them
+    /// CRLs that agree with the publication and are `older`.
     differing: BTreeSet<String>,
+    /// CRLs whose numbers are lower than ones that this server has seen before.
+    older: BTreeSet<String>,
     /// CRLs that readers must no longer use, files of OCSP answers of which some have ended, and certificates of the responder.
     expired: BTreeSet<String>,
     /// CRLs and files of OCSP answers that readers must not use yet: the publisher's clock is ahead, or this one behind.
@@ -129,6 +131,7 @@ impl Answer {
                 }
                 FileState::Older(life) => {
                     self.differing.insert(file.clone());
+                    self.older.insert(file.clone());
                     life
                 }
                 FileState::Whole(life) => life,
