@@ -128,6 +128,41 @@ fn what_is_no_longer_as_a_request_wants_it_is_not_given() {
     }
 }
 
+/// `curl --continue-at` and `wget --continue` ask so.
+#[test]
+fn a_file_that_arrived_in_part_is_gone_on_with() {
+    let site = Site::new();
+    let whole = site.get("/crl.pem");
+    let (tag, length) = (whole.header("etag").unwrap().to_owned(), whole.body.len());
+    assert_eq!(whole.header("accept-ranges"), Some("bytes"));
+    let folder = tempfile::tempdir().unwrap();
+    let begun = folder.path().join("crl.pem");
+    std::fs::write(&begun, &whole.body[..100]).unwrap();
+    let curl = ["--noproxy", "*", "-sSf", "--continue-at", "-", "--output", begun.to_str().unwrap()];
+    let url = format!("{}/crl.pem", site.server.url);
+    assert!(std::process::Command::new("curl").args(curl).arg(url).status().unwrap().success());
+    assert_eq!(std::fs::read(&begun).unwrap(), whole.body);
+
+    let all = format!("bytes 0-{}/{length}", length - 1);
+    for (fields, status, range, size) in [
+        (&["Range: bytes=0-"][..], 206, Some(all.as_str()), length),
+        (&["Range: bytes=-0"], 416, Some(&*format!("bytes */{length}")), 0),
+        (&["Range: bytes=0-1,3-4"], 200, None, length),
+        (&["Range: bytes=0-", &format!("If-Range: {tag}")], 206, Some(&all), length),
+        (&["Range: bytes=5-", "If-Range: \"x\""], 200, None, length),
+        (&["Range: bytes=5-", &format!("If-Range: W/{tag}")], 200, None, length),
+        (&["Range: bytes=5-", "If-Range: Sun, 06 Nov 1994 08:49:37 GMT"], 200, None, length),
+        (&["Range: bytes=5-", &format!("If-None-Match: {tag}")], 304, None, 0),
+    ] {
+        let options: Vec<&str> = fields.iter().flat_map(|field| ["--header", field]).collect();
+        let answer = site.server.ask("/crl.pem", &options);
+        let seen = (answer.status, answer.header("content-range"), answer.body.len());
+        assert_eq!(seen, (status, range, size), "{fields:?}");
+    }
+    let head = site.server.ask("/crl.pem", &["--head", "--header", "Range: bytes=0-1"]);
+    assert_eq!((head.status, head.header("content-length")), (200, Some(&*length.to_string())));
+}
+
 /// RFC 9112 section 3.2.
 #[test]
 fn a_request_of_http_1_1_names_one_host() {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::crl_files::{CrlFiles, FileState};
 use super::index::{Index, Revision};
 use super::search::{self, Collection, QueryError, Search};
-use super::static_file;
+use super::{range, static_file};
 use crate::publication::layout;
 
 /// A published directory, and an index of what it held when it was last looked at.
@@ -38,7 +38,7 @@ impl Server {
         let collection = match request.uri.path() {
             "/certificates/search.cgi" => Collection::Certificates,
             "/crls/search.cgi" => Collection::Crls,
-            path => return self.file(path, &request.headers, now),
+            path => return self.file(path, request, now),
         };
         match search::parse(collection, request.uri.query().unwrap_or_default()) {
             Ok(search) => self.search(collection, &search),
@@ -46,7 +46,8 @@ impl Server {
         }
     }
 
-    fn file(&self, path: &str, headers: &HeaderMap, now: Timestamp) -> Response<Vec<u8>> {
+    fn file(&self, path: &str, request: &Parts, now: Timestamp) -> Response<Vec<u8>> {
+        let headers = &request.headers;
         let Some(file) = static_file::resolve(path) else { return not_found() };
         let crl = self.crl(&file);
         if crl == Some(FileState::Damaged) {
@@ -67,7 +68,9 @@ impl Server {
         let mut answer = if is_unchanged {
             response(StatusCode::NOT_MODIFIED, Vec::new())
         } else {
-            found(content_type(&file), contents)
+            let mut all = found(content_type(&file), contents);
+            range::cut(&mut all, &request.method, headers, &tag, modified);
+            all
         };
         let headers = answer.headers_mut();
         if let Ok(tag) = HeaderValue::from_str(&tag) {
@@ -148,7 +151,8 @@ fn is_unmodified(headers: &HeaderMap, modified: Timestamp) -> bool {
     date(headers, header::IF_MODIFIED_SINCE).is_some_and(|since| modified <= since)
 }
 
-fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
+/// The date that a field of a request says.
+pub(super) fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
     let text = headers.get(name).and_then(|value| value.to_str().ok())?;
     httpdate::parse_http_date(text).ok().and_then(whole_seconds)
 }

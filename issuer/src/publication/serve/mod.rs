@@ -1,7 +1,7 @@
 //! The HTTP server of a published directory: its files, and searches after RFC 4387.
 //!
 //! - this file: the start and the end; connections are guarded by `guarded_listener`;
-//! - `answer`: what a request gets; `static_file`: paths; `below`: the path of the base URL;
+//! - `answer`: what a request gets; `static_file`: paths; `below`: the path of the base URL; `range`: a part of a file;
 //! - `search`: queries; `index`: by what certificates are found; `ocsp`: OCSP;
 //! - `rate`: how often one client may ask; `health`: whether what is served is still good; `crl_files`, `ocsp_files`: each
 //!   file of it; `published_files`: whether they are those that were published last; [`memory`]: what was seen before.
@@ -17,6 +17,7 @@ pub mod memory;
 mod ocsp;
 mod ocsp_files;
 mod published_files;
+mod range;
 mod rate;
 mod search;
 mod static_file;
