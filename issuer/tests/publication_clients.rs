@@ -149,3 +149,36 @@ fn a_search_for_the_crl_of_an_authority_finds_the_complete_one_beside_partitions
     let answer = server.curl(&format!("/crls/search.cgi?sKIDHash={hash}"), &[]).stdout;
     assert!(answer.ends_with(&complete), "not the complete CRL");
 }
+
+/// Cross-certificates lie in `ca-chain.pem` alone; whoever has one root and asks for what there is of the other finds them.
+#[test]
+fn what_roots_say_of_each_other_is_found_by_their_keys() {
+    let desk = Desk::empty();
+    let init = ["init", "--organization", "Example Org", "--domain", "example.org"];
+    desk.issuer(&[&init[..], &["--base-url", "http://pki.example.org"]].concat()).expect(0);
+    desk.publish();
+    desk.issuer(&["ca", "rollover", "root"]).expect(0);
+    desk.publish();
+    let server = Server::of(&desk.path("public"), &[]);
+    let anchors = std::fs::read_to_string(desk.path("public/anchor.pem")).unwrap();
+    let roots: Vec<_> = anchors
+        .split_inclusive("-----END CERTIFICATE-----\n")
+        .map(|pem| Certificate::from_pem(pem).unwrap())
+        .collect();
+    assert_eq!(roots.len(), 2);
+    for (root, other) in [(&roots[0], &roots[1]), (&roots[1], &roots[0])] {
+        let hash = Base64Unpadded::encode_string(&Sha1::digest(root.subject_key_identifier()));
+        let hash = hash.replace('+', "%2B").replace('/', "%2F");
+        let answer = server.ask(&format!("/certificates/search.cgi?sKIDHash={hash}"), &[]);
+        let kind = answer.header("content-type").unwrap();
+        let boundary = format!("--{}\r\n", kind.strip_prefix("multipart/mixed; boundary=").unwrap());
+        let parts: Vec<_> =
+            answer.body.windows(boundary.len()).filter(|part| *part == boundary.as_bytes()).collect();
+        assert_eq!(parts.len(), 2, "itself, and what the other one signed");
+        let own = answer.body.windows(root.as_der().len()).filter(|part| *part == root.as_der());
+        assert_eq!(own.count(), 1);
+        // The other part names the other root's key as that of its issuer.
+        let issuer = other.subject_key_identifier();
+        assert!(answer.body.windows(issuer.len()).any(|part| part == issuer));
+    }
+}

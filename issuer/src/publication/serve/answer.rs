@@ -97,17 +97,25 @@ impl Server {
     }
 
     fn search(&self, collection: Collection, search: &Search) -> Response<Vec<u8>> {
-        let mut files = match search {
-            Search::MailAddress(address) => static_file::by_email(&self.root, address),
-            Search::Indexed(attribute, value) => self.index().find(collection, *attribute, value),
+        let (mut files, chained) = match search {
+            Search::MailAddress(address) => (static_file::by_email(&self.root, address), Vec::new()),
+            Search::Indexed(attribute, value) => {
+                let index = self.index();
+                let chained = match collection {
+                    Collection::Certificates => index.find_chained(*attribute, value),
+                    Collection::Crls => Vec::new(),
+                };
+                (index.find(collection, *attribute, value), chained)
+            }
         };
         if let Collection::Crls = collection {
             files.retain(|file| self.crl(file) != Some(FileState::Damaged));
             // RFC 4387 section 2.2: of several, the one with the greatest thisUpdate.
             files.truncate(1);
         }
-        let contents: Vec<Vec<u8>> =
+        let mut contents: Vec<Vec<u8>> =
             files.iter().filter_map(|file| Some(read(&self.root.join(file))?.0)).collect();
+        contents.extend(chained);
         match <[Vec<u8>; 1]>::try_from(contents) {
             Ok([single]) => found(collection.content_type(), single),
             Err(several) if several.is_empty() => not_found(),

@@ -12,6 +12,7 @@ use x509_cert::name::Name;
 
 use super::search::{Attribute, Collection};
 use crate::ca::Certificate;
+use crate::ca::certificate::pem_blocks;
 use crate::ca::crl::view::CrlView;
 use crate::publication::layout::{self, CrlKind};
 use crate::publication::revision;
@@ -63,6 +64,8 @@ type Known = (SystemTime, Vec<SearchKey>);
 pub(super) struct Index {
     pub(super) revision: Option<Revision>,
     certificates: HashMap<SearchKey, Vec<PathBuf>>,
+    /// Certificates that lie in `ca-chain.pem` alone: those by which roots, and other organisations, vouch for each other.
+    chained: HashMap<SearchKey, Vec<Vec<u8>>>,
     /// Newest first.
     crls: HashMap<SearchKey, Vec<PathBuf>>,
     /// What was read of each file, so that it is not read again.
@@ -80,8 +83,14 @@ impl Index {
         for file in certificates {
             index.add_certificate(root, file, previous);
         }
+        index.add_chain(root);
         index.add_crls(root);
         index
+    }
+
+    /// The certificates that match exactly and have no file of their own.
+    pub(super) fn find_chained(&self, attribute: Attribute, value: &[u8]) -> Vec<Vec<u8>> {
+        self.chained.get(&(attribute, value.to_vec())).cloned().unwrap_or_default()
     }
 
     /// The files that match exactly, newest CRL first.
@@ -111,6 +120,22 @@ impl Index {
             }
         }
         self.files.insert(file, (modified, keys));
+    }
+
+    fn add_chain(&mut self, root: &Path) {
+        for block in pem_blocks(&fs::read(root.join(layout::CA_CHAIN)).unwrap_or_default()) {
+            let Ok(certificate) = Certificate::from_pem(&block.text) else { continue };
+            let contents = certificate.as_der().to_vec();
+            let keys = certificate_keys(contents.clone()).unwrap_or_default();
+            let is_known =
+                |key: &SearchKey| key.0 == Attribute::CertHash && self.certificates.contains_key(key);
+            if keys.iter().any(is_known) {
+                continue;
+            }
+            for key in keys {
+                self.chained.entry(key).or_default().push(contents.clone());
+            }
+        }
     }
 
     fn add_crls(&mut self, root: &Path) {
