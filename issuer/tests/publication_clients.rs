@@ -182,3 +182,19 @@ fn what_roots_say_of_each_other_is_found_by_their_keys() {
         assert!(answer.body.windows(issuer.len()).any(|part| part == issuer));
     }
 }
+
+/// A place that is mistyped the first time would be tried for ever, and every publication would be behind.
+#[test]
+fn where_nothing_was_ever_published_it_is_said_how_to_forget_it() {
+    let desk = Desk::empty();
+    let init = ["init", "--organization", "Example Org", "--domain", "example.org"];
+    desk.issuer(&[&init[..], &["--base-url", "http://pki.example.org"]].concat()).expect(0);
+    // The listener is gone at once: nobody answers at its port.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let place = format!("ldap://{free}/dc=example,dc=org");
+    let advice = format!("issuer target forget {place}");
+    desk.issuer(&["publish", "--to", &place]).refuses(1, &["cannot be reached", "is remembered", &advice]);
+    desk.issuer(&["target", "forget", &place]).expect(0);
+    desk.publish();
+    desk.issuer(&["publish"]).expect(0);
+}

@@ -95,10 +95,20 @@ pub async fn run(office: &Office, arguments: &Arguments, format: Format) -> Resu
             }
         }
     }
-    if let (1, Some(failure)) = (targets.len(), failures.pop()) {
-        return Err(failure);
+    if let ([target], Some(failure)) = (targets.as_slice(), failures.pop()) {
+        return Err(if target.record.reached_at.is_none() { remembered(failure, target) } else { failure });
     }
     summary.tell(format)
+}
+
+/// Where nothing was ever published the name may be mistyped; it is kept all the same, for it may be right.
+fn remembered(failure: Failure, target: &Target) -> Failure {
+    let place = &target.record.place;
+    let message = format!(
+        "{}; {place} is remembered, and every publish tries it again; if it is not what you meant: issuer target forget {place}",
+        failure.message
+    );
+    Failure { message, ..failure }
 }
 
 /// Compares the registry with what was published from it. A registry that was rolled back makes nothing known, anywhere: it
