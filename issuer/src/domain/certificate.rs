@@ -48,7 +48,10 @@ impl SerialNumber {
 
 impl fmt::Display for SerialNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.as_bytes()))
+        let mut digits = [0; 40];
+        let digits = digits.get_mut(..2 * self.length).ok_or(fmt::Error)?;
+        hex::encode_to_slice(self.as_bytes(), digits).map_err(|_| fmt::Error)?;
+        f.write_str(std::str::from_utf8(digits).map_err(|_| fmt::Error)?)
     }
 }
 

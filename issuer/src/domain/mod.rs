@@ -42,7 +42,7 @@ pub use approval::{
     Act, Approval, ApprovalCommand, ApprovalEvent, ApprovalId, ApprovalRefusal, ApprovalState, GuardedAct,
     Party,
 };
-pub use audit::{Actor, AuditRecord, BrokenChain, ChainCheck, ChainEnd, ChainHash, Subject};
+pub use audit::{Actor, AuditRecord, BrokenChain, ChainCheck, ChainEnd, ChainHash, LentRecord, Subject};
 pub use authority::{AuthorityEvent, AuthorityHistory, Known};
 pub use card::{
     Card, CardAction, CardCommand, CardEvent, CardFault, CardId, CardKey, CardRefusal, CardState,

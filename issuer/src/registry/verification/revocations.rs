@@ -3,7 +3,6 @@
 //! A CRL is made from the rows of `revocations`. Who can write them could take one out while a CRL is made and put it back
 //! afterwards, and the tables would agree with the log again; so the log is asked before a CRL is signed.
 
-use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::super::audit::{EVENT, entry, event};
@@ -13,7 +12,8 @@ use super::super::error::RegistryError;
 use super::super::records::{RevokedCertificate, Standing};
 use super::super::revocations::revoked_of;
 use super::super::rows::{self, damaged};
-use super::{View, told_number};
+use super::chain::{Fields, serial_number};
+use super::{AT_A_TIME, View, told_number};
 use crate::domain::{
     AuthorityEvent, AuthorityName, Certificate, CertificateEvent, CertificateState, ChainEnd, SerialNumber,
     Subject,
@@ -155,40 +155,85 @@ impl View {
         chain_end(rows.first().ok_or_else(|| damaged(format!("event {sequence} is missing")))?)
     }
 
-    /// Where the certificates stand that were held, released or revoked after one event and up to another.
+    /// Where the certificates stand that were held, released or revoked after one event and up to another, ascending by the
+    /// octets of their serial numbers.
     pub(super) async fn told(
         &mut self,
         after: u64,
         until: Option<u64>,
     ) -> Result<Vec<ToldStanding>, RegistryError> {
         let until = until.map_or(Ok(i64::MAX), told_number)?;
-        let statement = format!(
-            "SELECT {EVENT} FROM events WHERE serial IS NOT NULL AND sequence <= $2 AND serial IN \
-             (SELECT serial FROM events WHERE sequence > $1 AND sequence <= $2 AND kind IN ({KINDS})) ORDER BY serial, sequence"
-        );
-        let mut told = Vec::new();
-        let mut of: Option<(SerialNumber, Vec<CertificateEvent>)> = None;
-        let mut rows = sqlx::query(AssertSqlSafe(statement))
-            .bind(told_number(after)?)
-            .bind(until)
-            .fetch(&mut *self.transaction);
-        while let Some(row) = rows.try_next().await? {
-            let serial = rows::serial(&row)?;
-            let line = event(&row.try_get::<String, _>("detail")?)?;
-            match &mut of {
-                Some((known, lines)) if *known == serial => lines.push(line),
-                _ => {
-                    let before = of.replace((serial, vec![line]));
-                    told.extend(before.map(|(serial, lines)| standing(serial, &lines)));
-                }
-            }
+        let changed = self.changed(after, until).await?;
+        let mut told = Vec::with_capacity(changed.len());
+        let mut pages = changed.chunks(AT_A_TIME);
+        let mut next = self.stories(pages.next(), until).await?;
+        while let Some(stories) = next {
+            let reading = tokio::task::spawn_blocking(move || standings(&stories));
+            next = self.stories(pages.next(), until).await?;
+            told.extend(reading.await.map_err(|error| damaged(error.to_string()))??);
         }
-        drop(rows);
-        told.extend(of.map(|(serial, lines)| standing(serial, &lines)));
         for told in told.iter_mut().filter(|told| told.signer.is_none()) {
             told.signer = self.signer(&told.serial).await?;
         }
         Ok(told)
+    }
+
+    /// Which certificates were held, released or revoked.
+    async fn changed(&mut self, after: u64, until: i64) -> Result<Vec<SerialNumber>, RegistryError> {
+        let serials = self.joined("digits", " ", "sequence");
+        let statement = format!(
+            "SELECT {serials} AS serials, max(sequence) AS last FROM (SELECT sequence, {} AS digits FROM events \
+             WHERE sequence > $1 AND sequence <= $2 AND kind IN ({KINDS}) ORDER BY sequence LIMIT {AT_A_TIME}) AS page",
+            self.hex("serial")
+        );
+        let (mut changed, mut after) = (Vec::new(), told_number(after)?);
+        loop {
+            let page = [after, until].map(BackupValue::Number);
+            let found = self.fetch(&statement, &page.each_ref()).await?;
+            let row = found.first().ok_or_else(|| damaged("a page of events is missing"))?;
+            let Some(serials) = row.try_get::<Option<String>, _>("serials")? else { break };
+            for digits in serials.split(' ').filter(|digits| !digits.is_empty()) {
+                changed.push(serial_number(digits)?);
+            }
+            after = row.try_get("last")?;
+        }
+        changed.sort_unstable_by(|left, right| left.as_bytes().cmp(right.as_bytes()));
+        changed.dedup();
+        Ok(changed)
+    }
+
+    /// What happened to some certificates: `serial SP sequence SP length SP detail` of each event, in whatever order. None of
+    /// no certificates.
+    async fn stories(
+        &mut self,
+        of: Option<&[SerialNumber]>,
+        until: i64,
+    ) -> Result<Option<String>, RegistryError> {
+        let Some(of) = of else { return Ok(None) };
+        let wanted: Vec<String> = of.iter().map(|serial| self.octets(serial)).collect();
+        let event = format!(
+            "{} || ' ' || sequence || ' ' || octet_length(detail) || ' ' || detail",
+            self.hex("serial")
+        );
+        let statement = format!(
+            "SELECT {} AS stories FROM events WHERE serial IS NOT NULL AND sequence <= $1 AND serial IN ({})",
+            self.joined(&event, "", "serial, sequence"),
+            wanted.join(", ")
+        );
+        // Each is asked once.
+        let query = sqlx::query(AssertSqlSafe(statement)).bind(until).persistent(false);
+        let row = query.fetch_one(&mut *self.transaction).await?;
+        let stories: Option<String> = row.try_get("stories")?;
+        stories.map(Some).ok_or_else(|| damaged("events are missing that were just there"))
+    }
+
+    /// A serial number as a literal.
+    fn octets(&self, serial: &SerialNumber) -> String {
+        match self.kind {
+            Kind::Sqlite => format!("x'{serial}'"),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => format!("'\\x{serial}'::bytea"),
+        }
     }
 
     /// Who signed a certificate of which an earlier program's log does not say it.
@@ -201,14 +246,41 @@ impl View {
     }
 }
 
-fn standing(serial: SerialNumber, lines: &[CertificateEvent]) -> ToldStanding {
-    let signer = lines.iter().find_map(|line| match line {
+/// A page of [`View::stories`].
+fn standings(stories: &str) -> Result<Vec<ToldStanding>, RegistryError> {
+    let (mut rest, mut events) = (Fields(stories), Vec::new());
+    while !rest.0.is_empty() {
+        let (digits, sequence, detail) =
+            story(&mut rest).ok_or_else(|| damaged("an event of a certificate cannot be read"))?;
+        let told: CertificateEvent = event(detail)?;
+        events.push((serial_number(digits)?, sequence, told));
+    }
+    events.sort_unstable_by(|left, right| (left.0.as_bytes(), left.1).cmp(&(right.0.as_bytes(), right.1)));
+    let mut told = Vec::new();
+    for of in events.chunk_by(|left, right| left.0 == right.0) {
+        let Some((serial, ..)) = of.first() else { continue };
+        told.push(standing(serial.clone(), of.iter().map(|(.., told)| told)));
+    }
+    Ok(told)
+}
+
+fn story<'a>(rest: &mut Fields<'a>) -> Option<(&'a str, u64, &'a str)> {
+    let (digits, sequence) = (rest.word()?, rest.word()?.parse().ok()?);
+    let length = rest.length()?;
+    Some((digits, sequence, rest.text(length)?))
+}
+
+fn standing<'a>(
+    serial: SerialNumber,
+    lines: impl Iterator<Item = &'a CertificateEvent> + Clone,
+) -> ToldStanding {
+    let signer = lines.clone().find_map(|line| match line {
         CertificateEvent::CertificateReserved { certificate: Some(told), .. } => {
             Some((AuthorityName::parse(&told.authority)?, told.generation))
         }
         _ => None,
     });
-    let state = Certificate::replay(lines.iter().cloned());
+    let state = Certificate::replay(lines.cloned());
     let (revoked_at, standing, invalid_since) = match state.state() {
         CertificateState::Revoked { since, reason, invalid_since } => {
             (*since, Standing::Revoked(*reason), *invalid_since)
