@@ -100,6 +100,7 @@ impl Registry {
             .execute(&pool)
             .await?;
         let registry = Self::opened(pool, kind, url, actor);
+        registry.adopt().await?;
         let event = RegistryEvent::RegistryCreated { emulated_cards: emulated.to_owned() };
         registry.change(async |change| change.record(Subject::Registry, &event, now).await).await?;
         Ok(registry)
@@ -130,10 +131,17 @@ impl Registry {
             }
         };
         let registry = Self::opened(pool, kind, url, actor);
-        if kind == Kind::Sqlite {
-            adoption::adopt(&registry).await?;
-        }
+        registry.adopt().await?;
         Ok(registry)
+    }
+
+    /// What SQLite's migrations leave to be taken over: in a new registry nothing, and it is done before there is something.
+    async fn adopt(&self) -> Result<(), RegistryError> {
+        match self.kind {
+            Kind::Sqlite => adoption::adopt(self).await,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => Ok(()),
+        }
     }
 
     /// Makes a registry for what a backup holds; until [`Self::load`] there is nothing in it, and until
@@ -149,7 +157,9 @@ impl Registry {
             #[cfg(not(feature = "postgres"))]
             RegistryUrl::Postgres(_) => return Err(RegistryError::NotBuiltIn),
         };
-        Ok(Self::opened(pool, kind, url, actor))
+        let registry = Self::opened(pool, kind, url, actor);
+        registry.adopt().await?;
+        Ok(registry)
     }
 
     /// Takes a registry away that was made for a restore, which was refused.
