@@ -5,7 +5,7 @@
 //! - [`class_list`]: the signed list of classes of readers.
 //! - [`crl_succession`] and [`crl_contents`]: a CRL is compared with its predecessor and with the registry before it
 //!   replaces it; [`crl_refusal`]: why it does not; `revocation_lists`: all of an authority together.
-//! - [`ocsp_answers`]: prepared OCSP answers; [`ocsp_on_demand`]: those that are signed when they are asked for.
+//! - [`ocsp_answers`]: prepared OCSP answers; `prepared_answer`: one; [`ocsp_on_demand`]: those that are signed when they are asked for.
 //! - [`life`]: when the successor of a CRL or an OCSP answer is overdue.
 //! - [`standing`]: what a reader learns from a published directory.
 //! - [`ldap`]: the same in an LDAP directory; [`retry`]: when a target that was not reached is tried again.
@@ -24,6 +24,7 @@ pub mod ldap;
 pub mod life;
 pub mod ocsp_answers;
 pub mod ocsp_on_demand;
+mod prepared_answer;
 pub mod retry;
 mod revision;
 mod revocation_lists;

@@ -9,75 +9,27 @@
 //! for each: the answers, DER of OCSPResponse, to requests that name it by SHA-1 and by SHA-256
 //! ```
 //!
-//! (A file that an earlier version wrote has one answer for both.) All numbers are big-endian. Who serves it needs no key and looks at no answer's inside.
+//! (A file that an earlier version wrote has one answer for both.) All numbers are big-endian. Who serves it needs no key
+//! and looks at no answer's inside.
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use der::{Reader, SliceReader};
 use jiff::Timestamp;
 
 use super::crl_contents::RegisteredRevocations;
 use super::layout::is_hexadecimal;
 use super::life::Life;
+pub use super::prepared_answer::Prepared;
 use crate::ca::SerialNumber;
 use crate::ca::crl::RevokedCertificate;
-use crate::ca::error::CaError;
-#[cfg(doc)]
-use crate::ca::ocsp::cert_id::NAMED_BY;
-use crate::ca::ocsp::responder::prepared_state;
-use crate::ca::ocsp::{CertId, CertificateState};
+use crate::ca::ocsp::CertificateState;
 
 /// Prepared answers that are about to be published.
 #[derive(Clone, Debug, Default)]
 pub struct NewAnswers(BTreeMap<[u8; SERIAL], Prepared>);
-
-/// One prepared answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prepared {
-    /// thisUpdate.
-    pub this_update: Timestamp,
-    /// nextUpdate: from then on it is no answer any more.
-    pub next_update: Timestamp,
-    /// DER of one OCSPResponse after the other: what is answered to each way of naming the certificate (`NAMED_BY`).
-    pub responses: Vec<u8>,
-}
-
-impl Prepared {
-    /// The answer to a request that names the certificate so; the last where there are fewer.
-    pub(super) fn to(&self, request: &CertId) -> &[u8] {
-        let place = request.named_by().unwrap_or_default();
-        self.each().take(place + 1).last().unwrap_or_default()
-    }
-
-    /// The first answer; the others say the same.
-    pub(crate) fn to_anybody(&self) -> &[u8] {
-        self.each().next().unwrap_or_default()
-    }
-
-    /// What each answer says; there is at least one, and nothing else.
-    fn states(&self) -> Result<Vec<CertificateState>, CaError> {
-        let said = self.each().map(|response| prepared_state(response).map(|(said, _)| said.state));
-        let said = said.collect::<Result<Vec<_>, _>>()?;
-        if said.is_empty() || self.each().map(<[u8]>::len).sum::<usize>() != self.responses.len() {
-            return Err(CaError::malformed("OCSP response", "it is not one answer after the other"));
-        }
-        Ok(said)
-    }
-
-    /// Every answer.
-    pub(crate) fn each(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = self.responses.as_slice();
-        std::iter::from_fn(move || {
-            let mut reader = SliceReader::new(rest).ok()?;
-            let answer = reader.tlv_bytes().ok()?;
-            rest = rest.get(answer.len()..)?;
-            Some(answer)
-        })
-    }
-}
 
 impl NewAnswers {
     /// Adds the answer about a certificate.
@@ -321,37 +273,6 @@ mod tests {
         }
         assert!(published.find(&serial(&[0x02])).unwrap().is_none());
         assert!(written(&NewAnswers::default().encode()).unwrap().find(&serial(&[2])).unwrap().is_none());
-    }
-
-    #[test]
-    fn each_way_of_naming_gets_its_answer_and_one_for_all_is_taken_too() {
-        let by = |oid: &str| {
-            let hash = der::asn1::OctetString::new([1; 20]).unwrap();
-            CertId {
-                hash_algorithm: spki::AlgorithmIdentifierOwned {
-                    oid: oid.parse().unwrap(),
-                    parameters: None,
-                },
-                issuer_name_hash: hash.clone(),
-                issuer_key_hash: hash,
-                serial_number: der::asn1::Int::new(&[1]).unwrap(),
-            }
-        };
-        let (sha1, sha256) = (by("1.3.14.3.2.26"), by("2.16.840.1.101.3.4.2.1"));
-        let prepared = |responses: &[u8]| Prepared {
-            this_update: Timestamp::UNIX_EPOCH,
-            next_update: Timestamp::UNIX_EPOCH,
-            responses: responses.to_vec(),
-        };
-        let both = prepared(&[0x30, 0x01, 0x01, 0x30, 0x02, 0x02, 0x02]);
-        assert_eq!(both.to(&sha1), [0x30, 0x01, 0x01]);
-        assert_eq!(both.to(&sha256), [0x30, 0x02, 0x02, 0x02]);
-        let earlier = prepared(&[0x30, 0x01, 0x01]);
-        assert_eq!((earlier.to(&sha1), earlier.to(&sha256)), (&[0x30, 1, 1][..], &[0x30, 1, 1][..]));
-        for broken in [&[][..], &[0x30], &[0x30, 0x02, 0x01]] {
-            assert!(prepared(broken).to(&sha1).is_empty());
-            assert!(prepared(broken).states().is_err());
-        }
     }
 
     #[test]
