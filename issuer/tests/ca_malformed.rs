@@ -58,7 +58,8 @@ fn damaged_crls_are_never_published() {
         now: world.now,
         authorities: world.authorities(),
         certificates: Vec::new(),
-        crls: vec![published.clone()],
+        crls: vec![published.clone().into()],
+        judged: std::collections::BTreeMap::new(),
         registered: std::collections::BTreeMap::new(),
         bases: Vec::new(),
         further_authorities: Vec::new(),
@@ -71,10 +72,10 @@ fn damaged_crls_are_never_published() {
         let _ = lint_crl(&octets);
         let _ = check_succession(Some(&published), &octets, world.now, |_| None);
         let _ = check_succession(Some(&octets), &successor, world.now, |_| None);
-        publication.crls = vec![octets];
+        publication.crls = vec![octets.into()];
         assert!(directory.write(&publication).is_err());
     }
-    publication.crls = vec![successor];
+    publication.crls = vec![successor.into()];
     directory.write(&publication).unwrap();
 }
 

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
@@ -61,14 +62,24 @@ impl Desk {
     }
 
     fn publish(&self, number: u64, crls: Vec<Vec<u8>>) -> Result<Report, PublicationError> {
+        self.publish_judged(number, crls, BTreeMap::new())
+    }
+
+    fn publish_judged(
+        &self,
+        number: u64,
+        crls: Vec<Vec<u8>>,
+        judged: BTreeMap<CrlName, Option<&[u8]>>,
+    ) -> Result<Report, PublicationError> {
         let registered = RegisteredRevocations { number, revoked: self.revoked.clone() };
         let publication = Publication {
             accepted: None,
             now: self.world.now,
             authorities: self.world.authorities(),
             certificates: Vec::new(),
-            crls,
+            crls: crls.into_iter().map(Cow::Owned).collect(),
             registered: BTreeMap::from([(self.key(), registered)]),
+            judged,
             bases: Vec::new(),
             further_authorities: Vec::new(),
             answers: std::collections::BTreeMap::new(),
@@ -112,6 +123,29 @@ fn a_dropped_entry_is_noticed_and_named_at_every_place() {
         let crl = desk.complete(1, &entries);
         assert_eq!(desk.refusal(1, vec![crl]), CrlRefusal::EntryMissing { serial_number });
     }
+}
+
+#[test]
+fn what_was_judged_beside_something_else_than_is_published_is_judged_again() {
+    let mut desk = Desk::new();
+    let revoked = desk.revoked.clone();
+    let name = CrlName::complete(&desk.key(), None);
+    let published = desk.complete(7, &revoked);
+    desk.publish(7, vec![published.clone()]).unwrap();
+    let behind = desk.complete(6, &revoked);
+    // The one before, none, and one of the same length and another last octet.
+    let (mut other, before) = (published.clone(), desk.complete(5, &revoked));
+    *other.last_mut().unwrap() ^= 1;
+    for beside in [Some(before.as_slice()), None, Some(other.as_slice())] {
+        let judged = BTreeMap::from([(name.clone(), beside)]);
+        let refused = desk.publish_judged(6, vec![behind.clone()], judged).unwrap_err();
+        assert!(refused.to_string().contains("number"), "{refused}");
+    }
+    assert_eq!(desk.file(""), Some(published.clone()));
+    // Beside what is there it is not judged a second time, so that its number is believed.
+    let judged = BTreeMap::from([(name, Some(published.as_slice()))]);
+    desk.publish_judged(6, vec![behind.clone()], judged).unwrap();
+    assert_eq!(desk.file(""), Some(behind));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,8 +58,9 @@ impl Office {
             now,
             authorities: self.world.authorities(),
             certificates: self.certificates.clone(),
-            crls,
+            crls: crls.into_iter().map(Cow::Owned).collect(),
             registered: BTreeMap::new(),
+            judged: BTreeMap::new(),
             bases: Vec::new(),
             further_authorities: Vec::new(),
             answers: std::collections::BTreeMap::new(),
@@ -290,6 +292,7 @@ fn a_certificate_or_authority_that_is_not_ours_is_refused() {
             certificates: Vec::new(),
             crls: Vec::new(),
             registered: BTreeMap::new(),
+            judged: BTreeMap::new(),
             bases: Vec::new(),
             further_authorities: Vec::new(),
             answers: std::collections::BTreeMap::new(),

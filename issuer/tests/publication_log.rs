@@ -226,7 +226,7 @@ async fn a_published_crl_without_a_revocation_that_the_log_tells_is_named() {
     opened.authority.sign_crl(header, nothing, &mut crl).unwrap();
     let key = hex::encode(opened.authority.certificate().subject_key_identifier());
     let signed =
-        SignedCrls { number, key, is_complete: true, complete: Some(crl), parts: Vec::new(), told: None };
+        SignedCrls { number, key, is_complete: true, complete: Some(&crl), parts: Vec::new(), told: None };
     opened.registry.store_crls(name, &signed, now).await.unwrap();
     opened.registry.close().await;
     // It is published, and the revocation is still to be signed.

@@ -11,7 +11,6 @@ use jiff::Timestamp;
 
 use super::class_list;
 use super::crl_contents::RegisteredRevocations;
-use super::crl_refusal::CrlRefusal;
 use super::crl_succession::TrustedClock;
 use super::error::PublicationError;
 use super::file_digest;
@@ -21,7 +20,6 @@ use super::ocsp_answers::{self, NewAnswers, PublishedAnswers};
 use super::revision::{Revision, has_digest};
 use super::revocation_lists::{self, Damaged, RevocationLists};
 use super::store::FileStore;
-use crate::ca::certificate::verify_signed;
 use crate::ca::crl::view::CrlView;
 use crate::ca::{Certificate, SerialNumber};
 
@@ -39,11 +37,14 @@ pub struct Publication<'a> {
     pub certificates: Vec<Certificate>,
     /// The newest CRLs of each authority, DER: a complete one, those of its partitions, and their deltas. An authority
     /// without any keeps the published ones.
-    pub crls: Vec<Vec<u8>>,
+    pub crls: Vec<Cow<'a, [u8]>>,
+    /// Those of them that [`check_lists`] has judged, by their names, and the predecessors that they were compared with: where
+    /// that is what is published, they are not judged again.
+    pub judged: BTreeMap<CrlName, Option<&'a [u8]>>,
     /// What the registry holds, by the authority's subjectKeyIdentifier: every CRL of that authority must say just that.
     pub registered: BTreeMap<Vec<u8>, RegisteredRevocations>,
     /// CRLs that deltas among these start from and that may have been published elsewhere only.
-    pub bases: Vec<Vec<u8>>,
+    pub bases: Vec<Cow<'a, [u8]>>,
     /// Prepared OCSP answers, by the authority's subjectKeyIdentifier.
     pub answers: BTreeMap<Vec<u8>, NewAnswers>,
     /// Authorities, by their subjectKeyIdentifiers, whose CRLs do not say everything that is revoked: servers tell monitors.
@@ -73,6 +74,9 @@ pub struct Report {
     pub replaced: Vec<PathBuf>,
 }
 
+/// Paths and contents. They may be long: those that somebody else holds are lent.
+pub(super) type Files<'a> = Vec<(PathBuf, Cow<'a, [u8]>)>;
+
 /// A directory for everybody to read.
 pub struct PublishedDirectory {
     root: PathBuf,
@@ -101,7 +105,7 @@ impl PublishedDirectory {
     pub fn write(&self, publication: &Publication<'_>) -> Result<Report, PublicationError> {
         let _lock = self.store.lock()?;
         let issuers = Issuers::new(&publication.authorities)?;
-        let published = revocation_lists::published(&self.store, &issuers)?;
+        let published = revocation_lists::published(&self.store, &issuers, &publication.judged)?;
         let mut lists = RevocationLists::judge(published, publication, &issuers, Damaged::Replaced)?;
         let replaced = std::mem::take(&mut lists.replaced);
         let mut expired = std::mem::take(&mut lists.obsolete);
@@ -122,7 +126,7 @@ impl PublishedDirectory {
         &self,
         publication: &Publication<'_>,
         issuers: &Issuers<'_>,
-        files: &[(PathBuf, Vec<u8>)],
+        files: &Files<'_>,
     ) -> Result<Revision, PublicationError> {
         let names = |folder: &'static str| {
             let inside = files.iter().filter(move |(path, _)| path.starts_with(folder));
@@ -202,7 +206,7 @@ impl PublishedDirectory {
         if let Some(published) = self.store.read(&path)? {
             class_list::check_succession(&published, signed)?;
         }
-        self.apply(vec![(path, signed.to_vec())], Vec::new(), None)
+        self.apply(vec![(path, Cow::Borrowed(signed))], Vec::new(), None)
     }
 
     /// The checkpoint of the issuer's log that is published.
@@ -221,7 +225,7 @@ impl PublishedDirectory {
         let _lock = self.store.lock()?;
         for (path, contents) in [(layout::AUDIT_KEYS, keys), (layout::CHECKPOINT, document)] {
             let path = Path::new(path);
-            if self.store.read(path)?.as_deref() != Some(contents) {
+            if !self.store.holds(path, contents)? {
                 self.store.replace(path, contents)?;
             }
         }
@@ -231,14 +235,14 @@ impl PublishedDirectory {
     /// Writes what has changed; `next` is what is there then, but for its number, if that can have changed.
     fn apply(
         &self,
-        files: Vec<(PathBuf, Vec<u8>)>,
+        files: Files<'_>,
         expired: Vec<PathBuf>,
         next: Option<Revision>,
     ) -> Result<Report, PublicationError> {
         let total = files.len();
         let mut changed = Vec::new();
         for (path, contents) in files {
-            if self.store.read(&path)?.as_deref() != Some(contents.as_slice()) {
+            if !self.store.holds(&path, &contents)? {
                 changed.push((path, contents));
             }
         }
@@ -271,11 +275,11 @@ impl PublishedDirectory {
         Ok(report)
     }
 
-    fn checked_certificates(
+    fn checked_certificates<'a>(
         &self,
-        publication: &Publication<'_>,
+        publication: &'a Publication<'_>,
         issuers: &Issuers<'_>,
-    ) -> Result<Vec<(PathBuf, Vec<u8>)>, PublicationError> {
+    ) -> Result<Files<'a>, PublicationError> {
         let mut files = Vec::new();
         for certificate in &publication.certificates {
             let unexpired = certificate.not_after() >= publication.now;
@@ -286,11 +290,11 @@ impl PublishedDirectory {
             for address in certificate.mail_addresses() {
                 let path = layout::certificate_file(&address.to_string(), certificate.serial_number());
                 // What is published already was verified when it was.
-                if !verified && self.store.read(&path)?.as_deref() != Some(certificate.as_der()) {
+                if !verified && !self.store.holds(&path, certificate.as_der())? {
                     issuers.verify(certificate)?;
                     verified = true;
                 }
-                files.push((path, certificate.as_der().to_vec()));
+                files.push((path, Cow::Borrowed(certificate.as_der())));
             }
         }
         Ok(files)
@@ -373,9 +377,8 @@ impl<'a> Issuers<'a> {
         hex::decode(key_identifier).is_ok_and(|key| self.0.contains_key(key.as_slice()))
     }
 
-    /// The authority that made and signed a CRL.
-    pub(super) fn of_crl(&self, der: &[u8]) -> Result<&'a Certificate, PublicationError> {
-        let crl = CrlView::from_der(der).map_err(|error| PublicationError::Malformed(error.to_string()))?;
+    /// The authority that made a CRL, as it says.
+    pub(super) fn of_crl(&self, crl: &CrlView<'_>) -> Result<&'a Certificate, PublicationError> {
         let key = crl.authority_key_identifier().unwrap_or_default();
         let Some(issuer) =
             self.0.get(key.as_slice()).copied().filter(|issuer| issuer.tbs().subject == crl.issuer)
@@ -383,35 +386,31 @@ impl<'a> Issuers<'a> {
             let reason = format!("a CRL of {} belongs to none of the CA certificates", crl.issuer);
             return Err(PublicationError::Malformed(reason));
         };
-        verify_signed(der, "CRL", issuer.public_key()).map_err(|error| PublicationError::Crl {
-            authority: issuer.subject(),
-            refusal: CrlRefusal::Malformed(error.to_string()),
-        })?;
         Ok(issuer)
     }
 }
 
 /// `ocsp/`: answers that say what the registry holds.
-fn checked_answers(publication: &Publication<'_>) -> Result<Vec<(PathBuf, Vec<u8>)>, PublicationError> {
+fn checked_answers(publication: &Publication<'_>) -> Result<Files<'static>, PublicationError> {
     let mut files = Vec::new();
     for (key, answers) in &publication.answers {
         if let Some(registered) = publication.registered.get(key) {
             answers.check(registered).map_err(PublicationError::Malformed)?;
         }
-        files.push((ocsp_answers::path(key), answers.encode()));
+        files.push((ocsp_answers::path(key), Cow::Owned(answers.encode())));
     }
     Ok(files)
 }
 
 /// `ca/`, `anchor.pem` and `ca-chain.pem`, roots first; what is no authority's newest certificate is in the chain only,
 /// and a root that others certified is there as they did.
-fn authority_files(authorities: &[Certificate], further: &[Certificate]) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut sorted: Vec<&Certificate> = authorities.iter().collect();
+fn authority_files<'a>(authorities: &'a [Certificate], further: &[Certificate]) -> Files<'a> {
+    let mut sorted: Vec<&'a Certificate> = authorities.iter().collect();
     sorted.sort_by_key(|authority| (!authority.is_self_issued(), authority.subject_key_identifier()));
-    let file = |authority: &&Certificate| {
-        (layout::authority_file(authority.subject_key_identifier()), authority.as_der().to_vec())
+    let file = |authority: &&'a Certificate| {
+        (layout::authority_file(authority.subject_key_identifier()), Cow::Borrowed(authority.as_der()))
     };
-    let mut files: Vec<_> = sorted.iter().map(file).collect();
+    let mut files: Files<'a> = sorted.iter().map(file).collect();
     // Whoever trusts the other root needs the cross-certificate, and would stop at the root itself.
     let is_crossed = |root: &&Certificate| {
         let crossed = |one: &&Certificate| !one.is_self_issued() && one.subject() == root.subject();
@@ -421,7 +420,7 @@ fn authority_files(authorities: &[Certificate], further: &[Certificate]) -> Vec<
     let chain: String = chain.map(Certificate::to_pem).collect();
     let roots = sorted.iter().filter(|authority| authority.is_self_issued());
     let anchor: String = roots.map(|authority| authority.to_pem()).collect();
-    files.push((layout::CA_CHAIN.into(), chain.into_bytes()));
-    files.push((layout::ANCHOR.into(), anchor.into_bytes()));
+    files.push((layout::CA_CHAIN.into(), Cow::Owned(chain.into_bytes())));
+    files.push((layout::ANCHOR.into(), Cow::Owned(anchor.into_bytes())));
     files
 }

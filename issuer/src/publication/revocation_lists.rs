@@ -1,12 +1,13 @@
 //! All CRLs of the authorities together: complete ones, their partitions, and their deltas.
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::crl_contents::{RegisteredRevocations, check_contents};
 use super::crl_refusal::CrlRefusal;
 use super::crl_succession::check_succession;
-use super::directory::{Issuers, Publication};
+use super::directory::{Files, Issuers, Publication};
 use super::error::PublicationError;
 use super::layout::{self, CrlKind, CrlName};
 use super::store::FileStore;
@@ -49,7 +50,7 @@ impl<'a> RevocationLists<'a> {
         let mut lists = Self { lists: published, obsolete: Vec::new(), replaced: Vec::new() };
         for (issuer, offered) in by_issuer(publication, issuers)? {
             lists
-                .look_for_damage(issuer, &offered, damaged)
+                .look_for_damage(publication, issuer, &offered, damaged)
                 .and_then(|()| lists.replace(publication, issuer, offered))
                 .map_err(|refusal| PublicationError::Crl { authority: issuer.subject(), refusal })?;
         }
@@ -62,6 +63,7 @@ impl<'a> RevocationLists<'a> {
     /// A damaged one that stays: readers could do nothing with a delta to it.
     fn look_for_damage(
         &mut self,
+        publication: &Publication<'_>,
         issuer: &Certificate,
         offered: &BTreeMap<CrlName, &[u8]>,
         damaged: Damaged,
@@ -72,9 +74,8 @@ impl<'a> RevocationLists<'a> {
             let new = offered.get(name);
             let whole =
                 || CrlView::from_der(der).and_then(|_| verify_signed(der, "CRL", issuer.public_key()));
-            let Some(error) = (new.copied() != Some(der.as_ref())).then(whole).and_then(Result::err) else {
-                continue;
-            };
+            let is_known = new.copied() == Some(der.as_ref()) || self.is_judged(publication, name);
+            let Some(error) = (!is_known).then(whole).and_then(Result::err) else { continue };
             match (damaged, new) {
                 (Damaged::Replaced, Some(_)) => replaced.push(name.clone()),
                 // It goes, with the delta of its base.
@@ -93,14 +94,28 @@ impl<'a> RevocationLists<'a> {
     }
 
     /// The files, and `crl.pem` with the complete ones. Bases come before their deltas.
-    pub(super) fn into_files(self) -> Vec<(PathBuf, Vec<u8>)> {
-        let whole =
-            self.lists.iter().filter(|(name, _)| name.partition.is_none() && name.kind == CrlKind::Complete);
-        let pem: String = whole.map(|(_, der)| to_pem("X509 CRL", der)).collect();
-        let mut files: Vec<_> =
-            self.lists.into_iter().map(|(name, der)| (name.path(), der.into_owned())).collect();
-        files.push((layout::CRLS.into(), pem.into_bytes()));
+    pub(super) fn into_files(self) -> Files<'a> {
+        let is_whole = |name: &CrlName| name.partition.is_none() && name.kind == CrlKind::Complete;
+        let whole = self.lists.iter().filter(|(name, _)| is_whole(name));
+        let mut whole: Vec<&[u8]> = whole.map(|(_, der)| der.as_ref()).collect();
+        // What follows is appended to the longest, which is not copied.
+        whole.sort_by_key(|der| Reverse(der.len()));
+        let blocks = whole.into_iter().map(|der| to_pem("X509 CRL", der));
+        let pem = blocks.reduce(|all, next| all + &next).unwrap_or_default();
+        let mut files: Files<'a> = self.lists.into_iter().map(|(name, der)| (name.path(), der)).collect();
+        files.push((layout::CRLS.into(), Cow::Owned(pem.into_bytes())));
         files
+    }
+
+    /// Whether what is offered under this name was judged beside the one that is there: see [`Publication::judged`].
+    fn is_judged(&self, publication: &Publication<'_>, name: &CrlName) -> bool {
+        match (publication.judged.get(name), self.lists.get(name)) {
+            (Some(None), None) => true,
+            (Some(Some(predecessor)), Some(Cow::Borrowed(published))) => {
+                std::ptr::eq(*predecessor, *published)
+            }
+            _ => false,
+        }
     }
 
     /// Puts what one authority offers in the place of what is published of it.
@@ -117,7 +132,9 @@ impl<'a> RevocationLists<'a> {
         let not_after = |serial_number: &SerialNumber| (publication.not_after)(key, serial_number);
         for (name, der) in &offered {
             let published = self.lists.get(name).map(AsRef::as_ref);
-            check_succession(published, der, publication.clock(), not_after)?;
+            if !self.is_judged(publication, name) {
+                check_succession(published, der, publication.clock(), not_after)?;
+            }
             let base = match name.kind {
                 CrlKind::Complete => None,
                 CrlKind::Delta => Some(self.base_of(name, der, &offered, &publication.bases)?),
@@ -160,13 +177,13 @@ impl<'a> RevocationLists<'a> {
         name: &CrlName,
         delta: &[u8],
         offered: &BTreeMap<CrlName, &'b [u8]>,
-        bases: &'b [Vec<u8>],
+        bases: &'b [Cow<'_, [u8]>],
     ) -> Result<&'b [u8], CrlRefusal> {
         let delta = CrlView::from_der(delta)?;
         let base = delta.base_number().unwrap_or_default();
         let published = self.lists.get(&name.base()).map(AsRef::as_ref);
         let new = offered.get(&name.base()).copied();
-        let elsewhere = new.map(|_| bases.iter().map(Vec::as_slice)).into_iter().flatten();
+        let elsewhere = new.map(|_| bases.iter().map(AsRef::as_ref)).into_iter().flatten();
         let is_usable = |candidate: &[u8], is_right: &dyn Fn(&[u8]) -> bool| -> Result<bool, CrlRefusal> {
             let view = CrlView::from_der(candidate)?;
             Ok(view.number().is_some_and(|number| is_right(&number))
@@ -219,17 +236,21 @@ impl<'a> Expected<'a> {
     }
 }
 
-/// What lies in `crl/` of these authorities.
-pub(super) fn published(
+/// What lies in `crl/` of these authorities. What is just what new ones were `judged` beside is not read into memory.
+pub(super) fn published<'a>(
     store: &FileStore,
     issuers: &Issuers<'_>,
-) -> Result<Published<'static>, PublicationError> {
+    judged: &BTreeMap<CrlName, Option<&'a [u8]>>,
+) -> Result<Published<'a>, PublicationError> {
     let mut lists = BTreeMap::new();
     for path in store.list(Path::new(layout::REVOCATIONS))? {
         let name = path.file_name().and_then(|name| CrlName::parse(name.to_str()?));
-        let ours = name.filter(|name| issuers.has(&name.authority));
-        if let (Some(name), Some(der)) = (ours, store.read(&path)?) {
-            lists.insert(name, Cow::Owned(der));
+        let Some(name) = name.filter(|name| issuers.has(&name.authority)) else { continue };
+        match judged.get(&name).copied().flatten() {
+            Some(predecessor) if store.holds(&path, predecessor)? => {
+                lists.insert(name, Cow::Borrowed(predecessor));
+            }
+            _ => lists.extend(store.read(&path)?.map(|der| (name, Cow::Owned(der)))),
         }
     }
     Ok(lists)
@@ -244,9 +265,15 @@ fn by_issuer<'a>(
 ) -> Result<Vec<Offered<'a>>, PublicationError> {
     let mut sorted: BTreeMap<&[u8], Offered<'a>> = BTreeMap::new();
     for der in &publication.crls {
-        let issuer = issuers.of_crl(der)?;
-        let name = name_of(issuer, der)
-            .map_err(|refusal| PublicationError::Crl { authority: issuer.subject(), refusal })?;
+        let crl = CrlView::from_der(der).map_err(|error| PublicationError::Malformed(error.to_string()))?;
+        let issuer = issuers.of_crl(&crl)?;
+        let name = name_of(issuer, &crl).and_then(|name| {
+            if !publication.judged.contains_key(&name) {
+                verify_signed(der, "CRL", issuer.public_key())?;
+            }
+            Ok(name)
+        });
+        let name = name.map_err(|refusal| PublicationError::Crl { authority: issuer.subject(), refusal })?;
         let (_, lists) =
             sorted.entry(issuer.subject_key_identifier()).or_insert_with(|| (issuer, BTreeMap::new()));
         lists.insert(name, der);
@@ -255,8 +282,7 @@ fn by_issuer<'a>(
 }
 
 /// Where a CRL belongs by what it says: its distribution point's last segment must be the name of its partition.
-fn name_of(issuer: &Certificate, der: &[u8]) -> Result<CrlName, CrlRefusal> {
-    let crl = CrlView::from_der(der)?;
+fn name_of(issuer: &Certificate, crl: &CrlView<'_>) -> Result<CrlName, CrlRefusal> {
     let whole = CrlName::complete(issuer.subject_key_identifier(), None);
     let name = match crl.distribution_point() {
         None => whole,

@@ -2,7 +2,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -45,6 +45,16 @@ impl FileStore {
             Ok(contents) => Ok(Some(contents)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(at(&path, error)),
+        }
+    }
+
+    /// Whether a file has just these contents; nothing of it stays in memory, and of another length nothing is read.
+    pub(crate) fn holds(&self, path: &Path, contents: &[u8]) -> Result<bool, PublicationError> {
+        let full = self.root.join(path);
+        match is_file_of(&full, contents) {
+            Ok(is_it) => Ok(is_it),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(at(&full, error)),
         }
     }
 
@@ -145,6 +155,24 @@ impl FileStore {
         self.changed.borrow_mut().extend(parents.map(Path::to_owned));
         Ok(())
     }
+}
+
+fn is_file_of(path: &Path, contents: &[u8]) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let length = usize::try_from(file.metadata()?.len());
+    if length.ok() != Some(contents.len()) {
+        return Ok(false);
+    }
+    let mut buffer = vec![0; contents.len().min(64 * 1024)];
+    let mut rest = contents;
+    while !rest.is_empty() {
+        let count = file.read(&mut buffer)?;
+        match buffer.get(..count).and_then(|read| rest.strip_prefix(read)) {
+            Some(after) if count > 0 => rest = after,
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 /// Whoever asks whether a file has changed since he has it (If-Modified-Since) knows its date to a second: each version has

@@ -51,13 +51,13 @@ impl Registry {
     pub async fn store_crls(
         &self,
         authority: AuthorityName,
-        signed: &SignedCrls,
+        signed: &SignedCrls<'_>,
         now: Timestamp,
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
             change.record(Subject::Authority(authority), &told_of(signed), now).await?;
             let number = stored(signed.number)?;
-            if let Some(complete) = &signed.complete {
+            if let Some(complete) = signed.complete {
                 store_complete(change, authority, signed.number, complete).await?;
             }
             for (file, crl) in &signed.parts {
@@ -67,9 +67,9 @@ impl Registry {
                      WHERE crl_parts.number <= excluded.number",
                 )
                 .bind(authority.as_str())
-                .bind(file.clone())
+                .bind((*file).to_owned())
                 .bind(number)
-                .bind(crl.clone())
+                .bind(crl.to_vec())
                 .execute(change.connection())
                 .await?;
             }
@@ -132,13 +132,13 @@ impl Registry {
 }
 
 /// What the log keeps of signed CRLs.
-fn told_of(signed: &SignedCrls) -> AuthorityEvent {
+fn told_of(signed: &SignedCrls<'_>) -> AuthorityEvent {
     AuthorityEvent::CrlsSigned {
         number: signed.number,
         key: signed.key.clone(),
         is_complete: signed.is_complete,
-        complete: signed.complete.as_deref().map(rows::digest),
-        parts: signed.parts.iter().map(|(file, crl)| (file.clone(), rows::digest(crl))).collect(),
+        complete: signed.complete.map(rows::digest),
+        parts: signed.parts.iter().map(|(file, crl)| ((*file).to_owned(), rows::digest(crl))).collect(),
     }
 }
 

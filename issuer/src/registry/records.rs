@@ -197,7 +197,7 @@ pub struct IssuedCrl {
 
 /// The CRLs of an authority that were signed under one number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedCrls {
+pub struct SignedCrls<'a> {
     /// Their number.
     pub number: u64,
     /// The subjectKeyIdentifier of the key that signed them, hexadecimal: names of their files begin so.
@@ -205,9 +205,9 @@ pub struct SignedCrls {
     /// Whether they are complete ones and all that go with them; else only deltas were made.
     pub is_complete: bool,
     /// The complete one of all certificates, DER, of the key that signs certificates now.
-    pub complete: Option<Vec<u8>>,
+    pub complete: Option<&'a [u8]>,
     /// Those of partitions, and deltas: the name of the file, and DER.
-    pub parts: Vec<(String, Vec<u8>)>,
+    pub parts: Vec<(&'a str, &'a [u8])>,
     /// What was due before the revocations were read that they say.
     pub told: Option<CrlDue>,
 }

@@ -183,7 +183,7 @@ async fn crl_numbers_are_taken_once_even_by_two_desks(place: &Place) {
         number: 3,
         key: "ab".to_owned(),
         is_complete: true,
-        complete: Some(vec![9]),
+        complete: Some(&[9]),
         parts: Vec::new(),
         told: None,
     };

@@ -137,12 +137,13 @@ async fn authorities(registry: &Registry) {
     let name = AuthorityName::People;
     for number in 1..=2 {
         assert_eq!(registry.reserve_crl_number(name, at(10), at(20)).await.unwrap(), number);
+        let file = format!("aa-2-{number}.crl");
         let signed = SignedCrls {
             number,
             key: "aa".to_owned(),
             is_complete: true,
-            complete: Some(vec![1; 50]),
-            parts: vec![(format!("aa-2-{number}.crl"), vec![2; 50])],
+            complete: Some(&[1; 50]),
+            parts: vec![(&file, &[2; 50])],
             told: None,
         };
         registry.store_crls(name, &signed, at(10)).await.unwrap();

@@ -1,6 +1,7 @@
 //! A published directory with certificates of people, served by the program and asked by curl.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -47,8 +48,9 @@ impl Published {
             now: self.world.now,
             authorities: self.world.authorities(),
             certificates: self.certificates.clone(),
-            crls: self.crls.clone(),
+            crls: self.crls.iter().map(|crl| Cow::Borrowed(crl.as_slice())).collect(),
             registered: BTreeMap::new(),
+            judged: BTreeMap::new(),
             bases: Vec::new(),
             further_authorities: Vec::new(),
             answers: BTreeMap::new(),

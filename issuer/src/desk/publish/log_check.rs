@@ -60,7 +60,7 @@ pub(super) async fn revoked(
 }
 
 fn entries(source: &mut CrlSource, warnings: &mut Vec<String>) -> Result<Vec<RevokedCertificate>, Failure> {
-    std::mem::take(&mut source.revoked).iter().map(|entry| ca_entry(entry, warnings)).collect()
+    std::mem::take(&mut source.revoked).into_iter().map(|entry| ca_entry(&entry, warnings)).collect()
 }
 
 /// Certificates of which the new CRL says something else than its predecessor, and of which nothing is told. A predecessor

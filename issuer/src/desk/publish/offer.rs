@@ -1,5 +1,6 @@
 //! What a directory is offered: CRLs and OCSP answers of this run, or those that wait for it, as they were signed.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -21,8 +22,8 @@ use crate::registry::{AuthorityKey, CrlDue};
 
 /// CRLs and OCSP answers for a directory.
 #[derive(Default)]
-pub(super) struct Offer {
-    pub(super) crls: Vec<Vec<u8>>,
+pub(super) struct Offer<'a> {
+    pub(super) crls: Vec<Cow<'a, [u8]>>,
     pub(super) answers: BTreeMap<Vec<u8>, NewAnswers>,
     /// Authorities of which something is left to be made known, and why.
     pub(super) left: BTreeMap<AuthorityName, String>,
@@ -31,7 +32,7 @@ pub(super) struct Offer {
 impl Run<'_> {
     /// Of every authority what this run signed; of one that waits what was signed before, complete CRLs with their deltas, so
     /// that a directory that missed some of them has what a delta is added to.
-    pub(super) async fn offer(&self, waiting: &BTreeSet<AuthorityName>) -> Result<Offer, Failure> {
+    pub(super) async fn offer(&self, waiting: &BTreeSet<AuthorityName>) -> Result<Offer<'_>, Failure> {
         let mut offer = Offer::default();
         for key in &self.news.keys {
             let certificate = Certificate::from_der(key.certificate.clone())?;
@@ -41,11 +42,11 @@ impl Run<'_> {
                 continue;
             }
             if let Some(signed) = self.news.crls.get(identifier) {
-                offer.crls.extend(signed.iter().cloned());
+                offer.crls.extend(signed.iter().map(|crl| Cow::Borrowed(crl.as_slice())));
             } else if waiting.contains(&key.name) {
                 let kept = kept_lists(self.office, key, identifier).await?;
                 match still_good(kept, self.now)? {
-                    Kept::Good(crls) => offer.crls.extend(crls),
+                    Kept::Good(crls) => offer.crls.extend(crls.into_iter().map(Cow::Owned)),
                     Kept::Ended(end) => {
                         let remedy = way_to_new_lists(self.office, key.name).await?;
                         offer.left.insert(key.name, ended(key.name, end, remedy));

@@ -1,5 +1,6 @@
 //! What is published: signed anew, or as the registry has it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use super::super::ocsp::prepared::Preparation;
 use super::super::office::Office;
 use super::super::texts;
 use super::revocation_lists::{CrlSummary, Extent, NewLists, Signing};
+use crate::ca::crl::name::CrlName;
 use crate::ca::crl::view::CrlView;
 use crate::ca::profile::status_services::OcspService;
 use crate::ca::{Certificate, SerialNumber};
@@ -33,6 +35,8 @@ pub(super) struct News {
     /// the registry has.
     pub(super) crls: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
     pub(super) bases: Vec<Vec<u8>>,
+    /// Of which CRLs of this run which predecessor was kept.
+    pub(super) judged: BTreeMap<CrlName, Option<Vec<u8>>>,
     /// OCSP answers, likewise.
     pub(super) answers: BTreeMap<Vec<u8>, NewAnswers>,
     pub(super) ends: Vec<End>,
@@ -236,7 +240,11 @@ impl SigningRun<'_> {
         self.news.summaries.push(new.summary);
         self.news.bases.extend(new.bases);
         if new.extent == Extent::Complete {
-            self.news.crls.insert(key, new.crls.into_iter().map(|(_, crl)| crl).collect());
+            let (files, crls): (Vec<_>, Vec<_>) = new.crls.into_iter().unzip();
+            let mut known: BTreeMap<String, Vec<u8>> = new.known.into_iter().collect();
+            let judged = |file: String| Some((CrlName::parse(&file)?, known.remove(&file)));
+            self.news.judged.extend(files.into_iter().filter_map(judged));
+            self.news.crls.insert(key, crls);
         }
         Ok(Some(new.registered))
     }
@@ -283,34 +291,33 @@ pub(super) async fn keep(
     now: Timestamp,
 ) -> Result<(), Failure> {
     // A million entries are lent, not copied.
-    let (files, crls): (Vec<_>, Vec<_>) = std::mem::take(&mut new.crls).into_iter().unzip();
-    let mut publication = Publication {
+    let publication = Publication {
         now,
         accepted: news.accepted,
         authorities: news.authorities.clone(),
         further_authorities: Vec::new(),
         certificates: Vec::new(),
-        crls,
-        bases: std::mem::take(&mut new.bases),
+        crls: new.crls.iter().map(|(_, crl)| Cow::Borrowed(crl.as_slice())).collect(),
+        judged: BTreeMap::new(),
+        bases: new.bases.iter().map(|base| Cow::Borrowed(base.as_slice())).collect(),
         registered: BTreeMap::from([(key.to_vec(), std::mem::take(&mut new.registered))]),
         answers: BTreeMap::new(),
         overdue: Vec::new(),
         not_after: &|issuer, serial| news.end_of(issuer, serial),
     };
     check_lists(&new.known, &publication)?;
-    new.registered = publication.registered.remove(key).unwrap_or_default();
-    new.bases = std::mem::take(&mut publication.bases);
-    new.crls = files.into_iter().zip(std::mem::take(&mut publication.crls)).collect();
-    drop(publication);
+    let Publication { mut registered, .. } = publication;
+    new.registered = registered.remove(key).unwrap_or_default();
     let complete = format!("{}.crl", hex::encode(key));
     // That of an earlier key lies among the parts.
-    let is_whole = |file: &String| own.is_current && *file == complete;
-    let (whole, parts): (Vec<_>, Vec<_>) = new.crls.iter().cloned().partition(|(file, _)| is_whole(file));
+    let is_whole = |file: &str| own.is_current && file == complete;
+    let made = new.crls.iter().map(|(file, crl)| (file.as_str(), crl.as_slice()));
+    let (whole, parts): (Vec<_>, Vec<_>) = made.partition(|(file, _)| is_whole(file));
     let signed = SignedCrls {
         number: new.registered.number,
         key: hex::encode(key),
         is_complete: new.extent == Extent::Complete,
-        complete: whole.into_iter().next().map(|(_, crl)| crl),
+        complete: whole.first().map(|(_, crl)| *crl),
         parts,
         told: new.told.take(),
     };

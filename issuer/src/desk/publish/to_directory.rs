@@ -1,5 +1,6 @@
 //! A directory of files, brought up to date.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -45,7 +46,8 @@ impl Run<'_> {
             further_authorities: self.news.further.clone(),
             certificates,
             crls: offer.crls,
-            bases: self.news.bases.clone(),
+            judged: self.news.judged.iter().map(|(name, kept)| (name.clone(), kept.as_deref())).collect(),
+            bases: self.news.bases.iter().map(|base| Cow::Borrowed(base.as_slice())).collect(),
             // They were compared with it before they were kept.
             registered: BTreeMap::new(),
             answers: offer.answers,

@@ -1,4 +1,5 @@
 //! CRLs: our encoder alone, from the revocations to the checked and published file, and the whole way from the registry.
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs::File;
@@ -179,8 +180,9 @@ fn publish(count: u64, place: &Path, partitions: Option<Partitions>) -> Result<(
         now: office.now,
         authorities: vec![office.root, office.people.certificate().clone()],
         certificates: Vec::new(),
-        crls,
+        crls: crls.into_iter().map(Cow::Owned).collect(),
         registered: BTreeMap::from([(key, RegisteredRevocations { number: 1, revoked })]),
+        judged: BTreeMap::new(),
         bases: Vec::new(),
         further_authorities: Vec::new(),
         answers: BTreeMap::new(),

@@ -75,6 +75,7 @@ impl Published {
             certificates: vec![self.certificate.clone()],
             crls: Vec::new(),
             registered: BTreeMap::new(),
+            judged: BTreeMap::new(),
             bases: Vec::new(),
             further_authorities: Vec::new(),
             answers: BTreeMap::from([(key, answers)]),
