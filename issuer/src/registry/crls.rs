@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::Row;
 
-use super::database::{Change, Registry, stored};
+use super::database::{Change, Kind, Registry, stored};
 use super::error::RegistryError;
 use super::records::{IssuedCrl, SignedCrls};
 use super::rows::{self, damaged, time_text};
@@ -56,34 +56,10 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         self.change(async |change| {
             change.record(Subject::Authority(authority), &told_of(signed), now).await?;
-            let number = stored(signed.number)?;
-            if let Some(complete) = signed.complete {
-                store_complete(change, authority, signed.number, complete).await?;
-            }
-            for (file, crl) in &signed.parts {
-                sqlx::query(
-                    "INSERT INTO crl_parts (authority, file, number, crl) VALUES ($1, $2, $3, $4) \
-                     ON CONFLICT (authority, file) DO UPDATE SET number = excluded.number, crl = excluded.crl \
-                     WHERE crl_parts.number <= excluded.number",
-                )
-                .bind(authority.as_str())
-                .bind((*file).to_owned())
-                .bind(number)
-                .bind(crl.to_vec())
-                .execute(change.connection())
-                .await?;
-            }
-            if signed.is_complete {
-                // Of an earlier key the CRLs stay.
-                sqlx::query(
-                    "DELETE FROM crl_parts WHERE authority = $1 AND number < $2 AND substr(file, 1, length($3)) = $3",
-                )
-                .bind(authority.as_str())
-                .bind(number)
-                .bind(signed.key.clone())
-                .execute(change.connection())
-                .await?;
-            }
+            overwrite_deleted(change, false).await?;
+            let stored = store(change, authority, signed).await;
+            overwrite_deleted(change, true).await?;
+            stored?;
             if let Some(told) = &signed.told {
                 crls_due::settle(change, told).await?;
             }
@@ -142,6 +118,52 @@ fn told_of(signed: &SignedCrls<'_>) -> AuthorityEvent {
     }
 }
 
+/// Whether SQLite overwrites what is deleted, as it does with whatever may be secret. Everybody knows what a CRL says, and one
+/// of a million entries would be written once more, as zeros.
+async fn overwrite_deleted(change: &mut Change, shall: bool) -> Result<(), RegistryError> {
+    if change.kind() == Kind::Sqlite {
+        let statement = if shall { "PRAGMA secure_delete = ON" } else { "PRAGMA secure_delete = FAST" };
+        sqlx::query(statement).execute(change.connection()).await?;
+    }
+    Ok(())
+}
+
+async fn store(
+    change: &mut Change,
+    authority: AuthorityName,
+    signed: &SignedCrls<'_>,
+) -> Result<(), RegistryError> {
+    let number = stored(signed.number)?;
+    if let Some(complete) = signed.complete {
+        store_complete(change, authority, signed.number, complete).await?;
+    }
+    for (file, crl) in &signed.parts {
+        sqlx::query(
+            "INSERT INTO crl_parts (authority, file, number, crl) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (authority, file) DO UPDATE SET number = excluded.number, crl = excluded.crl \
+             WHERE crl_parts.number <= excluded.number",
+        )
+        .bind(authority.as_str())
+        .bind(*file)
+        .bind(number)
+        .bind(*crl)
+        .execute(change.connection())
+        .await?;
+    }
+    if signed.is_complete {
+        // Of an earlier key the CRLs stay.
+        sqlx::query(
+            "DELETE FROM crl_parts WHERE authority = $1 AND number < $2 AND substr(file, 1, length($3)) = $3",
+        )
+        .bind(authority.as_str())
+        .bind(number)
+        .bind(&signed.key)
+        .execute(change.connection())
+        .await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn store_complete(
     change: &mut Change,
     authority: AuthorityName,
@@ -150,7 +172,7 @@ pub(super) async fn store_complete(
 ) -> Result<(), RegistryError> {
     let updated =
         sqlx::query("UPDATE crls SET crl = $1 WHERE authority = $2 AND number = $3 AND crl IS NULL")
-            .bind(crl.to_vec())
+            .bind(crl)
             .bind(authority.as_str())
             .bind(stored(number)?)
             .execute(change.connection())
@@ -158,7 +180,7 @@ pub(super) async fn store_complete(
     if updated.rows_affected() != 1 {
         return Err(damaged(format!("CRL number {number} of {authority} was not taken before it was used")));
     }
-    sqlx::query("UPDATE crls SET crl = NULL WHERE authority = $1 AND number < $2")
+    sqlx::query("UPDATE crls SET crl = NULL WHERE authority = $1 AND number < $2 AND crl IS NOT NULL")
         .bind(authority.as_str())
         .bind(stored(number)?)
         .execute(change.connection())

@@ -174,7 +174,8 @@ async fn in_pages(
     authority: AuthorityName,
     generation: i64,
 ) -> Result<Vec<RevokedCertificate>, RegistryError> {
-    let (mut pages, mut after) = (Vec::new(), i64::MIN);
+    let (mut revoked, mut after) = (Vec::new(), i64::MIN);
+    let mut page = tokio::task::spawn_blocking(|| Ok(Vec::new()));
     loop {
         let row = sqlx::query(
             "SELECT group_concat(line, char(10)) AS lines, max(place) AS last FROM (SELECT rowid AS place, \
@@ -186,16 +187,12 @@ async fn in_pages(
         .bind(generation)
         .fetch_one(&mut *connection)
         .await?;
-        let Some(lines) = row.try_get::<Option<String>, _>("lines")? else { break };
-        // While the next ones are on their way.
-        pages.push(tokio::task::spawn_blocking(move || revoked_lines(&lines)));
+        // It was read while this one was on its way; its memory is used again for the next.
+        revoked.extend(page.await.map_err(|error| damaged(error.to_string()))??);
+        let Some(lines) = row.try_get::<Option<String>, _>("lines")? else { return Ok(revoked) };
+        page = tokio::task::spawn_blocking(move || revoked_lines(&lines));
         after = row.try_get("last")?;
     }
-    let mut revoked = Vec::new();
-    for page in pages {
-        revoked.extend(page.await.map_err(|error| damaged(error.to_string()))??);
-    }
-    Ok(revoked)
 }
 
 /// A page of [`in_pages`].
