@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use sqlx::Row;
 
+use super::audit::event;
 use super::database::{Change, Kind, Registry, stored};
 use super::error::RegistryError;
 use super::records::{IssuedCrl, SignedCrls};
@@ -85,12 +86,44 @@ impl Registry {
     /// # Errors
     /// The database, or [`RegistryError::Damaged`].
     pub async fn newest_crl(&self, authority: AuthorityName) -> Result<Option<IssuedCrl>, RegistryError> {
-        let row = sqlx::query("SELECT number, crl FROM crls WHERE authority = $1 AND crl IS NOT NULL ORDER BY number DESC LIMIT 1")
+        let row = sqlx::query("SELECT number, crl FROM crls WHERE authority = $1 AND length(crl) > 0 ORDER BY number DESC LIMIT 1")
             .bind(authority.as_str())
             .fetch_optional(&self.pool)
             .await?;
         row.map(|row| Ok(IssuedCrl { number: rows::number(&row, "number")?, crl: row.try_get("crl")? }))
             .transpose()
+    }
+
+    /// The SHA-256, hexadecimal, of the newest signed CRL of an authority, as the log tells it: of one with a million entries
+    /// that is soon read. None where there is no CRL, or the log does not tell of it.
+    ///
+    /// # Errors
+    /// The database, or [`RegistryError::Damaged`].
+    pub async fn newest_crl_digest(&self, authority: AuthorityName) -> Result<Option<String>, RegistryError> {
+        let row = sqlx::query(
+            "SELECT number FROM crls WHERE authority = $1 AND length(crl) > 0 ORDER BY number DESC LIMIT 1",
+        )
+        .bind(authority.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let newest: u64 = rows::number(&row, "number")?;
+        // Since then deltas may have been signed.
+        let rows = sqlx::query(
+            "SELECT detail FROM events WHERE topic = $1 AND kind = 'crls-signed' ORDER BY sequence DESC LIMIT 20",
+        )
+        .bind(Subject::Authority(authority).to_string())
+        .fetch_all(&self.pool)
+        .await?;
+        for row in &rows {
+            match event(&row.try_get::<String, _>("detail")?)? {
+                AuthorityEvent::CrlsSigned { number, complete: Some(digest), .. } if number == newest => {
+                    return Ok(Some(digest));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -180,10 +213,59 @@ pub(super) async fn store_complete(
     if updated.rows_affected() != 1 {
         return Err(damaged(format!("CRL number {number} of {authority} was not taken before it was used")));
     }
-    sqlx::query("UPDATE crls SET crl = NULL WHERE authority = $1 AND number < $2 AND crl IS NOT NULL")
+    sqlx::query("UPDATE crls SET crl = NULL WHERE authority = $1 AND number < $2 AND length(crl) > 0")
         .bind(authority.as_str())
         .bind(stored(number)?)
         .execute(change.connection())
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Actor;
+    use crate::registry::{Authority, EmulatedCards, RegistryUrl};
+
+    const PEOPLE: AuthorityName = AuthorityName::People;
+
+    /// What each connection of the pool says.
+    async fn secure_delete(registry: &Registry) -> Vec<i64> {
+        let mut connections =
+            [registry.pool.acquire().await.unwrap(), registry.pool.acquire().await.unwrap()];
+        let mut said = Vec::new();
+        for connection in &mut connections {
+            let row = sqlx::query("PRAGMA secure_delete").fetch_one(&mut **connection).await.unwrap();
+            said.push(row.try_get(0).unwrap());
+        }
+        said
+    }
+
+    #[tokio::test]
+    async fn what_is_deleted_after_crls_were_stored_is_overwritten_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = RegistryUrl::Sqlite(folder.path().join("registry.db"));
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let actor = Actor::new("test").unwrap();
+        let registry = Registry::create(&url, EmulatedCards::Allowed, actor, now).await.unwrap();
+        let authority = Authority { name: PEOPLE, certificate: vec![1] };
+        registry.add_authority(&authority, now).await.unwrap();
+        let number = registry.reserve_crl_number(PEOPLE, now, now).await.unwrap();
+        let signed = |number, crl| SignedCrls {
+            number,
+            key: "ab".to_owned(),
+            is_complete: true,
+            complete: Some(crl),
+            parts: Vec::new(),
+            told: None,
+        };
+        registry.store_crls(PEOPLE, &signed(number, &[7; 100_000]), now).await.unwrap();
+        assert_eq!(secure_delete(&registry).await, [1, 1]);
+        assert_eq!(registry.newest_crl_digest(PEOPLE).await.unwrap(), Some(rows::digest(&[7; 100_000])));
+        // A number that nobody took.
+        registry.store_crls(PEOPLE, &signed(number + 1, &[8]), now).await.unwrap_err();
+        assert_eq!(secure_delete(&registry).await, [1, 1]);
+        assert_eq!(registry.newest_crl_digest(PEOPLE).await.unwrap(), Some(rows::digest(&[7; 100_000])));
+        assert_eq!(registry.newest_crl_digest(AuthorityName::Root).await.unwrap(), None);
+    }
 }

@@ -16,7 +16,7 @@ use crate::ca::crl::view::CrlView;
 use crate::ca::crl::{CrlHeader, CrlScope, RevocationReason, RevokedCertificate};
 use crate::ca::profile::status_services::DeltaCrls;
 use crate::ca::{Authority, Certificate, SerialNumber};
-use crate::domain::{AuthorityName, is_sayable};
+use crate::domain::{AuthorityName, ChainHash, is_sayable};
 use crate::publication::{PublishedDirectory, RegisteredRevocations};
 use crate::registry::{self, AuthorityKey, CrlDue};
 
@@ -92,7 +92,7 @@ impl Signing<'_> {
         let end = authority.certificate().not_after();
         let next_update = self.now.saturating_add(lifetime(name)).unwrap_or(self.now).min(end);
         let identifier = authority.certificate().subject_key_identifier();
-        let known = kept_lists(self.office, key, identifier).await?;
+        let known = self.known_lists(key, identifier).await?;
         // First the number: whatever the log tells before it is in its CRLs.
         let number = self.office.registry.reserve_crl_number(name, self.now, next_update).await?;
         let complete = CrlName::complete(identifier, None).file();
@@ -129,6 +129,28 @@ impl Signing<'_> {
         let registered = RegisteredRevocations { number, revoked };
         Ok(Some(NewLists { crls, bases, known, extent, told, registered, summary }))
     }
+
+    /// As [`kept_lists`]; a complete one that is published just as it was signed is not fetched from the registry once more.
+    async fn known_lists(
+        &self,
+        key: &AuthorityKey,
+        identifier: &[u8],
+    ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+        let name = CrlName::complete(identifier, None);
+        let Some(published) = self.published.filter(|_| key.is_current) else {
+            return kept_lists(self.office, key, identifier).await;
+        };
+        let signed = self.office.registry.newest_crl_digest(key.name).await?;
+        // A file that cannot be read is told when the turn of its directory comes.
+        let published = signed.as_ref().and_then(|_| published.crl(&name).ok()?);
+        let is_signed = |crl: &Vec<u8>| signed.as_ref() == Some(&ChainHash::of(crl).to_string());
+        let Some(crl) = published.filter(is_signed) else {
+            return kept_lists(self.office, key, identifier).await;
+        };
+        let mut known = kept_parts(self.office, key, identifier).await?;
+        known.push((name.file(), crl));
+        Ok(known)
+    }
 }
 
 /// The newest CRLs of a key that were signed and kept: names of files, and DER.
@@ -140,13 +162,23 @@ pub(super) async fn kept_lists(
     key: &AuthorityKey,
     identifier: &[u8],
 ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-    let prefix = hex::encode(identifier);
-    let mut kept = office.registry.crl_parts(key.name).await?;
-    kept.retain(|(file, _)| file.starts_with(&prefix));
+    let mut kept = kept_parts(office, key, identifier).await?;
     if key.is_current {
         let complete = office.registry.newest_crl(key.name).await?;
         kept.extend(complete.map(|complete| (CrlName::complete(identifier, None).file(), complete.crl)));
     }
+    Ok(kept)
+}
+
+/// Those of its partitions, and deltas; of an earlier key all.
+async fn kept_parts(
+    office: &Office,
+    key: &AuthorityKey,
+    identifier: &[u8],
+) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let prefix = hex::encode(identifier);
+    let mut kept = office.registry.crl_parts(key.name).await?;
+    kept.retain(|(file, _)| file.starts_with(&prefix));
     Ok(kept)
 }
 
