@@ -51,7 +51,7 @@ pub struct Publication<'a> {
     pub overdue: Vec<Vec<u8>>,
     /// When a certificate of ours expires, by issuer's subjectKeyIdentifier and serial number, so that its
     /// revocation may be left out of a CRL afterwards; `None` for an unknown one, which must stay.
-    pub not_after: &'a dyn Fn(&[u8], &SerialNumber) -> Option<Timestamp>,
+    pub not_after: &'a (dyn Fn(&[u8], &SerialNumber) -> Option<Timestamp> + Sync),
 }
 
 impl Publication<'_> {
@@ -140,9 +140,9 @@ impl PublishedDirectory {
         let mut digests: BTreeMap<String, String> =
             kept.map(|(path, digest)| (path.clone(), digest.clone())).collect();
         let with_digest = files.iter().filter_map(|(path, contents)| {
-            path.to_str().filter(|path| has_digest(path)).map(|path| (path.to_owned(), contents))
+            path.to_str().filter(|path| has_digest(path)).map(|path| (path, contents.as_ref()))
         });
-        digests.extend(with_digest.map(|(path, contents)| (path, file_digest::of_contents(contents))));
+        digests.extend(file_digest::of_all(with_digest.collect()));
         let overdue = publication.overdue.iter().map(|key| CrlName::complete(key, None).file());
         Ok(Revision {
             number: 0,

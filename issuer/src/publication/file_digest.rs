@@ -10,6 +10,21 @@ pub(super) fn of_contents(contents: &[u8]) -> String {
     hex::encode(Sha256::digest(contents))
 }
 
+/// The same of several files, by their names. Of two long ones, as a CRL of a million entries and its PEM form are, each is a
+/// thread's.
+pub(super) fn of_all(mut files: Vec<(&str, &[u8])>) -> Vec<(String, String)> {
+    files.sort_by_key(|(_, contents)| contents.len());
+    let longest = files.pop();
+    let of_one = |(path, contents): (&str, &[u8])| (path.to_owned(), of_contents(contents));
+    std::thread::scope(|scope| {
+        let others = scope.spawn(move || files.into_iter().map(of_one).collect::<Vec<_>>());
+        let longest = longest.map(of_one);
+        let mut digests = others.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        digests.extend(longest);
+        digests
+    })
+}
+
 /// The same of a file, however long it is; none where there is none.
 pub(super) fn of_file(path: &Path) -> io::Result<Option<String>> {
     let mut file = match File::open(path) {
@@ -36,6 +51,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         assert_eq!(of_file(&path).unwrap(), None);
+        let all = of_all(vec![("b", b"abc"), ("a", b"abcd"), ("c", b"")]);
+        let expected = [("c", b"".as_slice()), ("b", b"abc"), ("a", b"abcd")];
+        assert_eq!(all, expected.map(|(name, contents)| (name.to_owned(), of_contents(contents))));
+        assert_eq!(of_all(Vec::new()), []);
         // FIPS 180-4, the example of one block.
         std::fs::write(&path, "abc").unwrap();
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";

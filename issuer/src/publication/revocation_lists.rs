@@ -126,24 +126,7 @@ impl<'a> RevocationLists<'a> {
         offered: BTreeMap<CrlName, &'a [u8]>,
     ) -> Result<(), CrlRefusal> {
         self.check_that_all_are_offered(&offered)?;
-        let key = issuer.subject_key_identifier();
-        let registered = publication.registered.get(key);
-        let expected = registered.map(|registered| Expected::new(registered, offered.keys()));
-        let not_after = |serial_number: &SerialNumber| (publication.not_after)(key, serial_number);
-        for (name, der) in &offered {
-            let published = self.lists.get(name).map(AsRef::as_ref);
-            if !self.is_judged(publication, name) {
-                check_succession(published, der, publication.clock(), not_after)?;
-            }
-            let base = match name.kind {
-                CrlKind::Complete => None,
-                CrlKind::Delta => Some(self.base_of(name, der, &offered, &publication.bases)?),
-            };
-            let Some(expected) = &expected else { continue };
-            let base = base.map(CrlView::from_der).transpose()?;
-            let crl = CrlView::from_der(der)?;
-            check_contents(&crl, base.as_ref(), expected.number, expected.of(name.partition))?;
-        }
+        self.check_each(publication, issuer, &offered)?;
         for name in offered.keys().filter(|name| name.kind == CrlKind::Complete) {
             let delta = name.delta();
             if !offered.contains_key(&delta) && self.lists.remove(&delta).is_some() {
@@ -151,6 +134,45 @@ impl<'a> RevocationLists<'a> {
             }
         }
         self.lists.extend(offered.into_iter().map(|(name, der)| (name, Cow::Borrowed(der))));
+        Ok(())
+    }
+
+    /// Compares each with what is published, and with what the registry holds.
+    fn check_each(
+        &self,
+        publication: &Publication<'_>,
+        issuer: &Certificate,
+        offered: &BTreeMap<CrlName, &'a [u8]>,
+    ) -> Result<(), CrlRefusal> {
+        let key = issuer.subject_key_identifier();
+        let registered = publication.registered.get(key);
+        let expected = registered.map(|registered| Expected::new(registered, offered.keys()));
+        let not_after = |serial_number: &SerialNumber| (publication.not_after)(key, serial_number);
+        for (name, der) in offered {
+            let published = self.lists.get(name).map(AsRef::as_ref);
+            let succession = || {
+                if self.is_judged(publication, name) {
+                    return Ok(());
+                }
+                check_succession(published, der, publication.clock(), not_after)
+            };
+            let contents = || {
+                let base = match name.kind {
+                    CrlKind::Complete => None,
+                    CrlKind::Delta => Some(self.base_of(name, der, offered, &publication.bases)?),
+                };
+                let Some(expected) = &expected else { return Ok(()) };
+                let base = base.map(CrlView::from_der).transpose()?;
+                let crl = CrlView::from_der(der)?;
+                check_contents(&crl, base.as_ref(), expected.number, expected.of(name.partition))
+            };
+            // Of a million entries each takes its time.
+            std::thread::scope(|scope| {
+                let contents = scope.spawn(contents);
+                succession()?;
+                contents.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })?;
+        }
         Ok(())
     }
 

@@ -180,7 +180,7 @@ async fn in_pages(
         let row = sqlx::query(
             "SELECT group_concat(line, char(10)) AS lines, max(place) AS last FROM (SELECT rowid AS place, \
              hex(serial) || ' ' || revoked_at || ' ' || reason || ' ' || coalesce(invalid_since, '-') AS line FROM revocations \
-             WHERE rowid > $1 AND authority || '' = $2 AND ($3 = 0 OR generation = $3) ORDER BY rowid LIMIT 5000)",
+             WHERE rowid > $1 AND +authority = $2 AND ($3 = 0 OR generation = $3) ORDER BY rowid LIMIT 5000)",
         )
         .bind(after)
         .bind(authority.as_str())
