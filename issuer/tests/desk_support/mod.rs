@@ -112,7 +112,8 @@ impl Desk {
         run(&mut self.command(arguments))
     }
 
-    /// The same on another day (libfaketime): `-m` for programs with threads, and only the clock of the day.
+    /// The same on another day (libfaketime): `-m` for programs with threads, and only the clock of the day. The wrapper refuses
+    /// to start anything where a killed one that had its process number left its semaphore: the next one has another number.
     pub fn on_another_day(&self, later: &str, arguments: &[&str]) -> Run {
         let issuer = self.command(arguments);
         let mut command = Command::new("faketime");
@@ -121,7 +122,9 @@ impl Desk {
             .current_dir(self.directory.path())
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .stdin(Stdio::null());
-        run(&mut command)
+        let is_started = |run: &Run| !run.stderr.starts_with("faketime: ");
+        let mut tries = std::iter::repeat_with(|| run(&mut command)).take(9);
+        tries.find(is_started).expect("faketime starts the program")
     }
 
     pub fn json(&self, arguments: &[&str]) -> Value {
