@@ -1,5 +1,7 @@
 //! CRLs in the registry: a number is taken before its CRL is signed.
 
+use std::sync::atomic::Ordering;
+
 use jiff::Timestamp;
 use sqlx::Row;
 
@@ -8,7 +10,7 @@ use super::database::{Change, Kind, Registry, stored};
 use super::error::RegistryError;
 use super::records::{IssuedCrl, SignedCrls};
 use super::rows::{self, damaged, time_text};
-use super::{crls_due, outbox};
+use super::{crls_due, outbox, sqlite};
 use crate::domain::{AuthorityEvent, AuthorityName, Subject};
 
 impl Registry {
@@ -55,18 +57,22 @@ impl Registry {
         signed: &SignedCrls<'_>,
         now: Timestamp,
     ) -> Result<(), RegistryError> {
-        self.change(async |change| {
-            change.record(Subject::Authority(authority), &told_of(signed), now).await?;
-            overwrite_deleted(change, false).await?;
-            let stored = store(change, authority, signed).await;
-            overwrite_deleted(change, true).await?;
-            stored?;
-            if let Some(told) = &signed.told {
-                crls_due::settle(change, told).await?;
-            }
-            outbox::mark_authority(change, authority).await
-        })
-        .await
+        self.storing_crls.fetch_add(1, Ordering::Relaxed);
+        let stored = self
+            .change(async |change| {
+                change.record(Subject::Authority(authority), &told_of(signed), now).await?;
+                overwrite_deleted(change, false).await?;
+                let stored = store(change, authority, signed).await;
+                overwrite_deleted(change, true).await?;
+                stored?;
+                if let Some(told) = &signed.told {
+                    crls_due::settle(change, told).await?;
+                }
+                outbox::mark_authority(change, authority).await
+            })
+            .await;
+        self.storing_crls.fetch_sub(1, Ordering::Relaxed);
+        stored
     }
 
     /// The newest CRLs of an authority's partitions, and its newest deltas: names of files, and DER.
@@ -154,11 +160,11 @@ fn told_of(signed: &SignedCrls<'_>) -> AuthorityEvent {
 /// Whether SQLite overwrites what is deleted, as it does with whatever may be secret. Everybody knows what a CRL says, and one
 /// of a million entries would be written once more, as zeros.
 async fn overwrite_deleted(change: &mut Change, shall: bool) -> Result<(), RegistryError> {
-    if change.kind() == Kind::Sqlite {
-        let statement = if shall { "PRAGMA secure_delete = ON" } else { "PRAGMA secure_delete = FAST" };
-        sqlx::query(statement).execute(change.connection()).await?;
+    match change.kind() {
+        Kind::Sqlite => sqlite::overwrite_deleted(change.connection(), shall).await,
+        #[cfg(feature = "postgres")]
+        Kind::Postgres => Ok(()),
     }
-    Ok(())
 }
 
 async fn store(
@@ -241,24 +247,26 @@ mod tests {
         said
     }
 
-    #[tokio::test]
-    async fn what_is_deleted_after_crls_were_stored_is_overwritten_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = RegistryUrl::Sqlite(folder.path().join("registry.db"));
+    async fn registry_in(folder: &std::path::Path) -> (Registry, Timestamp) {
+        let url = RegistryUrl::Sqlite(folder.join("registry.db"));
         let now = Timestamp::from_second(1_700_000_000).unwrap();
         let actor = Actor::new("test").unwrap();
         let registry = Registry::create(&url, EmulatedCards::Allowed, actor, now).await.unwrap();
         let authority = Authority { name: PEOPLE, certificate: vec![1] };
         registry.add_authority(&authority, now).await.unwrap();
+        (registry, now)
+    }
+
+    fn signed(number: u64, crl: &[u8]) -> SignedCrls<'_> {
+        let (key, complete) = ("ab".to_owned(), Some(crl));
+        SignedCrls { number, key, is_complete: true, complete, parts: Vec::new(), told: None }
+    }
+
+    #[tokio::test]
+    async fn what_is_deleted_after_crls_were_stored_is_overwritten_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (registry, now) = registry_in(folder.path()).await;
         let number = registry.reserve_crl_number(PEOPLE, now, now).await.unwrap();
-        let signed = |number, crl| SignedCrls {
-            number,
-            key: "ab".to_owned(),
-            is_complete: true,
-            complete: Some(crl),
-            parts: Vec::new(),
-            told: None,
-        };
         registry.store_crls(PEOPLE, &signed(number, &[7; 100_000]), now).await.unwrap();
         assert_eq!(secure_delete(&registry).await, [1, 1]);
         assert_eq!(registry.newest_crl_digest(PEOPLE).await.unwrap(), Some(rows::digest(&[7; 100_000])));
@@ -267,5 +275,36 @@ mod tests {
         assert_eq!(secure_delete(&registry).await, [1, 1]);
         assert_eq!(registry.newest_crl_digest(PEOPLE).await.unwrap(), Some(rows::digest(&[7; 100_000])));
         assert_eq!(registry.newest_crl_digest(AuthorityName::Root).await.unwrap(), None);
+    }
+
+    /// As Ctrl-C in the shell does, at ever later moments, until one comes after the end.
+    #[tokio::test]
+    async fn what_is_deleted_after_somebody_gave_up_is_overwritten_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (registry, now) = registry_in(folder.path()).await;
+        let crl = vec![7; 20_000_000];
+        let (mut left, mut patience) = (0, 1_u64);
+        loop {
+            let number = registry.reserve_crl_number(PEOPLE, now, now).await.unwrap();
+            let crls = signed(number, &crl);
+            let is_done = tokio::select! {
+                biased;
+                stored = registry.store_crls(PEOPLE, &crls, now) => stored.is_ok(),
+                () = async { for _ in 0..patience { tokio::task::yield_now().await; } } => false,
+            };
+            left += secure_delete(&registry).await.iter().filter(|said| **said != 1).count();
+            let said = registry
+                .change(async |change| {
+                    let row = sqlx::query("PRAGMA secure_delete").fetch_one(change.connection()).await?;
+                    Ok(row.try_get::<i64, _>(0)?)
+                })
+                .await;
+            assert_eq!(said.unwrap(), 1);
+            if is_done {
+                break;
+            }
+            patience = patience * 3 / 2 + 1;
+        }
+        assert!(left > 0, "nobody gave up in the middle");
     }
 }

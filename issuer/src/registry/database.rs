@@ -6,7 +6,7 @@
 //! the same card or person are so one after the other, and the second sees what the first did.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -37,6 +37,8 @@ pub struct Registry {
     notary: Option<Arc<dyn Notary>>,
     lets_last_administrator_go: AtomicBool,
     lets_last_approver_go: AtomicBool,
+    /// How many CRLs are being stored, or were given up while they were: see `crls`.
+    pub(super) storing_crls: AtomicUsize,
     /// What the next change spends, and when.
     to_spend: Mutex<Option<Arc<(Approved, Timestamp)>>>,
 }
@@ -211,6 +213,7 @@ impl Registry {
             notary: None,
             lets_last_administrator_go: AtomicBool::new(false),
             lets_last_approver_go: AtomicBool::new(false),
+            storing_crls: AtomicUsize::new(0),
             to_spend: Mutex::new(None),
         }
     }
@@ -368,7 +371,12 @@ impl Registry {
             // Each statement sees what was committed before it, so that the first after the lock sees the latest.
             Kind::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
         };
-        Ok(self.pool.begin_with(statement).await?)
+        let mut transaction = self.pool.begin_with(statement).await?;
+        // Whoever gave up in between left a connection that does not overwrite what it deletes.
+        if self.kind == Kind::Sqlite && self.storing_crls.load(Ordering::Relaxed) > 0 {
+            sqlite::overwrite_deleted(&mut transaction, true).await?;
+        }
+        Ok(transaction)
     }
 
     /// A change in a transaction, which sees what was done in it before.

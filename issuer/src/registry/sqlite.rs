@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use sqlx::AnyPool;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Executor, Row, SqliteConnection};
+use sqlx::{AnyConnection, ConnectOptions, Connection, Executor, Row, SqliteConnection};
 
 use super::error::RegistryError;
 
@@ -112,6 +112,16 @@ async fn connect(path: &Path) -> Result<AnyPool, RegistryError> {
         })
     });
     Ok(pool.connect_with(options_of(path)?).await?)
+}
+
+/// Whether what is deleted is overwritten, on this connection.
+pub(super) async fn overwrite_deleted(
+    connection: &mut AnyConnection,
+    shall: bool,
+) -> Result<(), RegistryError> {
+    let statement = if shall { "PRAGMA secure_delete = ON" } else { "PRAGMA secure_delete = FAST" };
+    connection.execute(statement).await?;
+    Ok(())
 }
 
 /// What could mean something in a URL.
