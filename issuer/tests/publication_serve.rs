@@ -158,6 +158,10 @@ fn a_file_that_arrived_in_part_is_gone_on_with() {
         let answer = site.server.ask("/crl.pem", &options);
         let seen = (answer.status, answer.header("content-range"), answer.body.len());
         assert_eq!(seen, (status, range, size), "{fields:?}");
+        // Whoever is in between keeps what is good for a while, and not that there was no such part.
+        let control = answer.header("cache-control").unwrap();
+        assert_eq!(control == "no-store", status == 416, "{fields:?}: {control}");
+        assert_eq!(answer.header("expires").is_some(), status != 416, "{fields:?}");
     }
     let head = site.server.ask("/crl.pem", &["--head", "--header", "Range: bytes=0-1"]);
     assert_eq!((head.status, head.header("content-length")), (200, Some(&*length.to_string())));

@@ -79,7 +79,10 @@ impl Server {
         if let Some(modified) = modified.and_then(http_date) {
             headers.insert(header::LAST_MODIFIED, modified);
         }
-        if let Some(FileState::Whole(Some(life)) | FileState::Older(Some(life))) = crl {
+        // That there is no such part is to be kept by nobody.
+        if !headers.contains_key(header::CACHE_CONTROL)
+            && let Some(FileState::Whole(Some(life)) | FileState::Older(Some(life))) = crl
+        {
             keep_until(headers, life.next_update, now, self.max_age);
         }
         answer

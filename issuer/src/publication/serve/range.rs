@@ -39,6 +39,8 @@ pub(super) fn cut(
         }
         Wanted::Nothing => {
             answer.body_mut().clear();
+            // It is true of this version alone, and whoever asked goes on with the next.
+            answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             (StatusCode::RANGE_NOT_SATISFIABLE, format!("bytes */{length}"))
         }
     };
@@ -52,7 +54,8 @@ pub(super) fn cut(
 fn is_the_same(headers: &HeaderMap, tag: &str, modified: Option<Timestamp>) -> bool {
     match headers.get(header::IF_RANGE).map(|value| value.to_str().unwrap_or_default()) {
         None => true,
-        Some(known) if known.starts_with(['"', 'W']) => known == tag,
+        // A weak one is never the same; a date may begin with a W too.
+        Some(known) if known.starts_with('"') || known.starts_with("W/") => known == tag,
         Some(_) => modified.is_some() && date(headers, header::IF_RANGE) == modified,
     }
 }
@@ -83,7 +86,29 @@ fn parse(range: &str, length: usize) -> Wanted {
 
 #[cfg(test)]
 mod tests {
-    use super::{Wanted, parse};
+    use axum::http::{HeaderMap, HeaderValue, header};
+
+    use super::{Wanted, is_the_same, parse};
+
+    /// Every day of a week, and what else may stand there (RFC 9110 section 13.1.5).
+    #[test]
+    fn a_part_is_given_of_the_version_that_was_begun_by_its_date_or_its_tag() {
+        let is_same = |known: &str, modified: &str| {
+            let headers = HeaderMap::from_iter([(header::IF_RANGE, HeaderValue::from_str(known).unwrap())]);
+            is_the_same(&headers, "\"tag\"", Some(modified.parse().unwrap()))
+        };
+        let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+        for (day, date) in days.iter().zip(6..) {
+            let known = format!("{day}, {date:02} Nov 1994 08:49:37 GMT");
+            assert!(is_same(&known, &format!("1994-11-{date:02}T08:49:37Z")), "{known}");
+            assert!(!is_same(&known, &format!("1994-11-{date:02}T08:49:38Z")), "{known}");
+        }
+        for (known, expected) in
+            [("\"tag\"", true), ("\"other\"", false), ("W/\"tag\"", false), ("W", false), ("", false)]
+        {
+            assert_eq!(is_same(known, "1994-11-09T08:49:37Z"), expected, "{known}");
+        }
+    }
 
     #[test]
     fn one_range_is_cut_to_what_is_there() {
