@@ -140,6 +140,43 @@ fn an_older_publication_put_back_while_no_server_ran_is_told_by_one_that_remembe
     assert!(names.iter().all(|name| lines.contains(name)), "{lines}");
 }
 
+/// A copy beside it, the CRL of another authority in its place, and one that nobody can verify, however high their numbers.
+#[test]
+fn what_is_not_proven_to_be_the_crl_of_its_name_is_not_remembered() {
+    let desk = Desk::with_ocsp();
+    let (newer, public, state) = (desk.publish(), desk.path("served"), desk.text("serve.state"));
+    copy(&newer, &public, &|_| true);
+    desk.publish();
+    let start = || Server::of(&public, &["--state", &state]);
+    let names: Vec<_> = changed(&public, &newer).into_iter().filter(|file| file.starts_with("crl")).collect();
+    let [own, other] = [&names[0], &names[1]];
+    let key = own.file_stem().unwrap().to_str().unwrap();
+    let (beside, kept) = (format!("crl/{key}.old.crl"), fs::read(public.join(own)).unwrap());
+    fs::copy(public.join(own), public.join(&beside)).unwrap();
+    start().expect("ok");
+    let server = start();
+    assert!(server.expect("ok")["crls"].to_string().contains("old"));
+    assert!(!fs::read_to_string(&state).unwrap().contains("old"));
+
+    fs::copy(newer.join(other), public.join(own)).unwrap();
+    let said = server.expect("damaged");
+    assert_eq!(said["damaged"], serde_json::json!([own.file_name().unwrap().to_str().unwrap()]));
+    let certificate = PathBuf::from(format!("ca/{key}.cer"));
+    fs::remove_file(public.join(&certificate)).unwrap();
+    fs::copy(newer.join(own), public.join(own)).unwrap();
+    server.expect("differing");
+    fs::copy(newer.join(&certificate), public.join(&certificate)).unwrap();
+    fs::write(public.join(own), &kept).unwrap();
+    for server in [&server, &start()] {
+        assert_eq!(server.expect("ok")["older"], serde_json::json!([]));
+    }
+    // Proven, it is.
+    fs::copy(newer.join(own), public.join(own)).unwrap();
+    server.expect("differing");
+    fs::write(public.join(own), &kept).unwrap();
+    assert_eq!(server.expect("differing")["older"][0], own.file_name().unwrap().to_str().unwrap());
+}
+
 /// A file of something else is not overwritten, and one that would be put back with the publication is refused.
 #[test]
 fn a_state_that_is_none_or_lies_in_the_published_directory_is_refused() {

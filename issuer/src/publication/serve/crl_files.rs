@@ -51,6 +51,14 @@ struct Seen {
     have_grown: bool,
 }
 
+/// What a CRL says.
+struct Checked {
+    life: Option<Life>,
+    number: CrlNumber,
+    /// Whether its authority is published and signed it.
+    is_proven: bool,
+}
+
 /// Changes with whatever is done to a file: its number, its size, and the time of the last change in any of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp(u64, u64, i64, i64);
@@ -131,8 +139,11 @@ impl CrlFiles {
         let file = self.root.join(layout::REVOCATIONS).join(name);
         let look = || {
             self.look(name, &file, |contents| {
-                let (life, number) = self.check(contents)?;
-                Ok(if self.is_newest(name, number) { FileState::Whole(life) } else { FileState::Older(life) })
+                let named = CrlName::parse(name);
+                let Checked { life, number, is_proven } = self.check(contents, named.as_ref())?;
+                // What anybody may have put there, or is called otherwise, says nothing of those that come.
+                let is_newest = named.is_none() || !is_proven || self.is_newest(name, number);
+                Ok(if is_newest { FileState::Whole(life) } else { FileState::Older(life) })
             })
         };
         match look() {
@@ -181,14 +192,20 @@ impl CrlFiles {
         state
     }
 
-    /// Life and number of a CRL that its authority signed, where that authority is published too.
-    fn check(&self, contents: &[u8]) -> Result<(Option<Life>, CrlNumber), CaError> {
+    /// Whether it is a CRL, that which its name says if it has one, and signed by its authority where that is published too.
+    fn check(&self, contents: &[u8], named: Option<&CrlName>) -> Result<Checked, CaError> {
         let crl = CrlView::from_der(contents)?;
-        if let Some(authority) = crl.authority_key_identifier().and_then(|key| self.authority(&key)) {
+        let key = crl.authority_key_identifier();
+        if named.is_some_and(|name| !is_what_it_is_called(&crl, key.as_deref(), name)) {
+            return Err(CaError::NotProven("the CRL is another than its name says"));
+        }
+        let authority = key.and_then(|key| self.authority(&key));
+        if let Some(authority) = &authority {
             verify_signed(contents, "CRL", authority.public_key())?;
         }
         let life = crl.next().map(|next_update| Life { this_update: crl.made(), next_update });
-        Ok((life, CrlNumber::new(&crl.number().unwrap_or_default())))
+        let number = CrlNumber::new(&crl.number().unwrap_or_default());
+        Ok(Checked { life, number, is_proven: authority.is_some() })
     }
 
     fn check_pem(&self, contents: &[u8]) -> Result<Option<Life>, CaError> {
@@ -196,7 +213,7 @@ impl CrlFiles {
         let (mut first, mut written, mut keys) = (None::<Life>, 0, BTreeSet::new());
         for block in pem_blocks(contents) {
             let crl = pem_contents(PEM_LABEL, block.text.as_bytes()).ok_or_else(damaged)?;
-            let (life, _) = self.check(&crl)?;
+            let life = self.check(&crl, None)?.life;
             first = [first, life].into_iter().flatten().min_by_key(|life| life.next_update);
             keys.extend(CrlView::from_der(&crl)?.authority_key_identifier().map(hex::encode));
             // As it is written: nothing between the blocks, nothing behind them.
@@ -232,4 +249,14 @@ impl CrlFiles {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a CRL is that of its name: of this authority, complete or a delta, and of this partition, which its distribution
+/// point names.
+fn is_what_it_is_called(crl: &CrlView<'_>, key: Option<&[u8]>, name: &CrlName) -> bool {
+    let point = crl.distribution_point();
+    let partition = point.as_deref().and_then(|url| CrlName::parse(url.rsplit('/').next()?)?.partition);
+    key.map(hex::encode).as_deref() == Some(name.authority.as_str())
+        && crl.is_delta() == (name.kind == CrlKind::Delta)
+        && partition == name.partition
 }
