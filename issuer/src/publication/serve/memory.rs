@@ -9,6 +9,7 @@
 //! 5c1e...42.crl 02a7        the name of a CRL, and its number, hexadecimal; a CRL a line
 //! ```
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -66,22 +67,19 @@ impl Memory {
         if folder_of(path).canonicalize()?.starts_with(published.canonicalize()?) {
             return Err(MemoryError::InsidePublication);
         }
-        let numbers = match fs::read_to_string(path) {
-            Ok(text) => parse(&text)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => Numbers::new(),
-            Err(error) if error.kind() == ErrorKind::InvalidData => return Err(MemoryError::Malformed(1)),
-            Err(error) => return Err(error.into()),
-        };
-        replace(path, &numbers)?;
+        let numbers = raise(path, &Numbers::new())?;
         Ok(Self { path: path.to_owned(), numbers, failure: Mutex::default() })
     }
 
-    /// Writes what `numbers` answers, durably; nothing where it answers nothing. Whether it was.
+    /// Raises what is written to what `numbers` answers, durably; nothing where it answers nothing. Whether it was.
     pub(super) fn keep(&self, numbers: impl FnOnce() -> Option<Numbers>) -> bool {
         // Taken before it is asked: what is written last was asked last.
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(numbers) = numbers() else { return true };
-        *failure = replace(&self.path, &numbers).err().map(|error| in_words(&error));
+        *failure = raise(&self.path, &numbers).err().map(|error| match error {
+            MemoryError::Io(error) => in_words(&error),
+            error => error.to_string(),
+        });
         failure.is_none()
     }
 
@@ -89,6 +87,36 @@ impl Memory {
     pub(super) fn failure(&self) -> Option<String> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Takes the higher of each number that is there and that is brought. Another server may write the same file: what it has seen
+/// stays, because nobody writes between reading and writing.
+fn raise(path: &Path, brought: &Numbers) -> Result<Numbers, MemoryError> {
+    let _lock = lock(path)?;
+    let mut numbers = match fs::read_to_string(path) {
+        Ok(text) => parse(&text)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => Numbers::new(),
+        Err(error) if error.kind() == ErrorKind::InvalidData => return Err(MemoryError::Malformed(1)),
+        Err(error) => return Err(error.into()),
+    };
+    for (name, number) in brought {
+        let highest = numbers.entry(name.clone()).or_default();
+        if *highest < *number {
+            highest.clone_from(number);
+        }
+    }
+    replace(path, &numbers)?;
+    Ok(numbers)
+}
+
+/// Waits until no other server is writing. A file of its own, because the other one is replaced; it stays.
+fn lock(path: &Path) -> io::Result<File> {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".lock");
+    let file = File::options().create(true).truncate(false).write(true).open(folder_of(path).join(name))?;
+    file.lock()?;
+    Ok(file)
 }
 
 fn parse(text: &str) -> Result<Numbers, MemoryError> {
@@ -171,6 +199,48 @@ mod tests {
         assert!(!memory.keep(|| Some(numbers())) && memory.failure().is_some());
         fs::remove_dir(&path).unwrap();
         assert!(memory.keep(|| Some(numbers())) && memory.failure().is_none());
+    }
+
+    /// Whatever order they write in.
+    #[test]
+    fn what_one_of_two_servers_has_seen_the_other_does_not_take_back() {
+        let [folder, published] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let path = folder.path().join("state");
+        let open = || Memory::open(&path, published.path()).unwrap();
+        let seen = |name: &str, number: u8| Numbers::from([(name.to_owned(), CrlNumber::new(&[number]))]);
+        let (one, other) = (open(), open());
+        for (server, brought) in
+            [(&one, seen("aa.crl", 7)), (&other, seen("aa.crl", 6)), (&other, seen("bb.crl", 2))]
+        {
+            assert!(server.keep(|| Some(brought)));
+        }
+        assert_eq!(open().numbers, seen("aa.crl", 7).into_iter().chain(seen("bb.crl", 2)).collect());
+
+        // At once, as often as it takes for one to come between reading and writing of another.
+        std::thread::scope(|scope| {
+            for thread in 0..4_u8 {
+                let server = open();
+                scope.spawn(move || {
+                    for count in 0..8_u8 {
+                        let number = CrlNumber::new(&[1]);
+                        assert!(server.keep(|| Some([(format!("{thread}{count}.crl"), number)].into())));
+                    }
+                });
+            }
+        });
+        assert_eq!(open().numbers.len(), 2 + 4 * 8);
+    }
+
+    /// What is something else by now is not overwritten.
+    #[test]
+    fn a_state_that_became_something_else_is_told() {
+        let [folder, published] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let path = folder.path().join("state");
+        let memory = Memory::open(&path, published.path()).unwrap();
+        fs::write(&path, "a diary\n").unwrap();
+        assert!(!memory.keep(|| Some(numbers())));
+        assert!(memory.failure().is_some_and(|why| why.contains("line 1")));
+        assert_eq!(fs::read(&path).unwrap(), b"a diary\n");
     }
 
     #[test]
