@@ -46,7 +46,7 @@ pub struct Publication<'a> {
     /// CRLs that deltas among these start from and that may have been published elsewhere only.
     pub bases: Vec<Cow<'a, [u8]>>,
     /// Prepared OCSP answers, by the authority's subjectKeyIdentifier.
-    pub answers: BTreeMap<Vec<u8>, NewAnswers>,
+    pub answers: BTreeMap<Vec<u8>, Cow<'a, NewAnswers>>,
     /// Authorities, by their subjectKeyIdentifiers, whose CRLs do not say everything that is revoked: servers tell monitors.
     pub overdue: Vec<Vec<u8>>,
     /// When a certificate of ours expires, by issuer's subjectKeyIdentifier and serial number, so that its

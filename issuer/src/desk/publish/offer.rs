@@ -24,7 +24,7 @@ use crate::registry::{AuthorityKey, CrlDue};
 #[derive(Default)]
 pub(super) struct Offer<'a> {
     pub(super) crls: Vec<Cow<'a, [u8]>>,
-    pub(super) answers: BTreeMap<Vec<u8>, NewAnswers>,
+    pub(super) answers: BTreeMap<Vec<u8>, Cow<'a, NewAnswers>>,
     /// Authorities of which something is left to be made known, and why.
     pub(super) left: BTreeMap<AuthorityName, String>,
 }
@@ -56,10 +56,10 @@ impl Run<'_> {
                 continue;
             }
             if let Some(answers) = self.news.answers.get(identifier) {
-                offer.answers.insert(identifier.to_vec(), answers.clone());
+                offer.answers.insert(identifier.to_vec(), Cow::Borrowed(answers));
             } else if self.needs_answers(key, &certificate)? {
                 match self.carried(key, identifier).await? {
-                    Some(answers) => drop(offer.answers.insert(identifier.to_vec(), answers)),
+                    Some(answers) => drop(offer.answers.insert(identifier.to_vec(), Cow::Owned(answers))),
                     None => drop(offer.left.entry(key.name).or_insert_with(|| to_be_signed(key.name))),
                 }
             }

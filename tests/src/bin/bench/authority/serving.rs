@@ -1,4 +1,5 @@
 //! OCSP and certificate search over HTTP on loopback.
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -66,7 +67,7 @@ impl Published {
         self.folder.path().join("public")
     }
 
-    fn write(&self, answers: NewAnswers) -> Result<()> {
+    fn write(&self, answers: &NewAnswers) -> Result<()> {
         let key = self.office.people.certificate().subject_key_identifier().to_vec();
         PublishedDirectory::open(&self.public())?.write(&Publication {
             accepted: None,
@@ -78,7 +79,7 @@ impl Published {
             judged: BTreeMap::new(),
             bases: Vec::new(),
             further_authorities: Vec::new(),
-            answers: BTreeMap::from([(key, answers)]),
+            answers: BTreeMap::from([(key, Cow::Borrowed(answers))]),
             overdue: Vec::new(),
             not_after: &|_, _| None,
         })?;
@@ -140,7 +141,7 @@ fn ocsp(count: u32, size: &'static str) -> Result<Vec<Row>> {
         let responses = responder.prepare(&mut key, serial, state, now)?.concat();
         answers.insert(serial, Prepared { this_update: now, next_update, responses });
     }
-    published.write(answers)?;
+    published.write(&answers)?;
     let folder = published.folder.path();
     fs::write(folder.join("issuer.pem"), published.office.people.certificate().to_pem())?;
     fs::write(folder.join("root.pem"), published.office.root.to_pem())?;
@@ -246,7 +247,7 @@ impl Peer {
 /// Exact addresses among many. Every folder of an address holds the same certificate: what is searched for is the folder.
 fn search(count: u32, size: &'static str) -> Result<Row> {
     let published = Published::new()?;
-    published.write(NewAnswers::default())?;
+    published.write(&NewAnswers::default())?;
     let by_email = published.public().join(layout::BY_EMAIL);
     let first =
         by_email.join("alice@example.org").join(format!("{}.cer", published.certificate.serial_number()));
