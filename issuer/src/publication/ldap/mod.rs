@@ -4,9 +4,9 @@
 //! - [`ours`]: which values are ours: those that one of our authorities signed. No other value is ever touched, but what says
 //!   that it is ours and was damaged (`claims`).
 //! - [`attribute`]: what is to be removed and added, so that an attribute holds what it shall.
-//! - `people`: `userCertificate;binary` of the entries that have a mail address; `authority`: the entry of an authority
-//!   with `cACertificate;binary`, `certificateRevocationList;binary`, `deltaRevocationList;binary` and
-//!   `crossCertificatePair;binary`.
+//! - `people`: `userCertificate;binary` of the entries that have a mail address (`spelling`: which addresses are one);
+//!   `authority`: the entry of an authority with `cACertificate;binary`, `certificateRevocationList;binary`,
+//!   `deltaRevocationList;binary` and `crossCertificatePair;binary`.
 //! - [`cross_pair`]: two authorities that certified each other, in one value.
 //!
 //! What was written is read back: a server that says yes and holds something else is named. Doing anything twice changes
@@ -18,6 +18,7 @@ mod claims;
 pub mod cross_pair;
 pub mod ours;
 mod people;
+mod spelling;
 pub mod target;
 
 pub use authority::{AuthorityEntry, publish_authorities};

@@ -1,7 +1,7 @@
 //! Which values of a directory are ours: what one of our authorities signed, and what says that it did and was damaged.
 use std::collections::BTreeMap;
 
-use super::claims;
+use super::{claims, spelling};
 use crate::ca::Certificate;
 use crate::ca::certificate::verify_signed;
 use crate::ca::crl::view::CrlView;
@@ -33,12 +33,13 @@ impl Ours {
         self.certificate(value).is_some_and(|certificate| names(&certificate, address))
     }
 
-    /// The addresses that a certificate of ours names, where it is in the entry of somebody who has none of them. One that
-    /// names no address (for logging in, say) may be there for a reason.
+    /// The addresses that a certificate of ours names, where it is in the entry of somebody who has none of them, in whatever
+    /// spelling. One that names no address (for logging in, say) may be there for a reason, and of an entry with an address that
+    /// cannot be read it cannot be told.
     pub fn strays(&self, value: &[u8], addresses: &[String]) -> Option<String> {
         let certificate = self.certificate(value)?;
         let named = certificate.mail_addresses();
-        let is_stray = !named.is_empty() && !addresses.iter().any(|address| names(&certificate, address));
+        let is_stray = !named.is_empty() && spelling::are_others(addresses, named);
         is_stray.then(|| named.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
     }
 
@@ -98,5 +99,6 @@ impl Ours {
 }
 
 fn names(certificate: &Certificate, address: &str) -> bool {
-    certificate.mail_addresses().iter().any(|named| named.to_string().eq_ignore_ascii_case(address))
+    let address = spelling::key(address);
+    certificate.mail_addresses().iter().any(|named| spelling::key(&named.to_string()) == address)
 }

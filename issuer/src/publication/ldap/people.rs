@@ -1,5 +1,5 @@
 //! `userCertificate;binary` of the entries that have a mail address.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ldap3::{Ldap, Mod, Scope, SearchEntry, ldap_escape};
@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::attribute::{self, difference, values};
 use super::authority::is_certificate;
-use super::{LdapFailure, LdapTarget, Ours, Outcome};
+use super::{LdapFailure, LdapTarget, Ours, Outcome, spelling};
 use crate::ldap_client::{self, LdapTrouble, said};
 
 /// What a directory shall hold of an address.
@@ -86,7 +86,7 @@ impl Place {
 struct Found {
     name: String,
     certificates: Vec<Vec<u8>>,
-    /// Every address of the entry, in lower case.
+    /// Every address of the entry, as it is there.
     addresses: Vec<String>,
     /// Whether it is found by another of its addresses as well: what is nobody's there is taken out once.
     is_found_before: bool,
@@ -135,7 +135,7 @@ async fn bring(
 }
 
 fn entries_of<'a>(found: &'a BTreeMap<String, Vec<Found>>, wanted: &AddressEntry) -> &'a [Found] {
-    found.get(&wanted.address).map(Vec::as_slice).unwrap_or_default()
+    found.get(&spelling::key(&wanted.address)).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// What is to be changed, and where.
@@ -190,7 +190,7 @@ fn plan(
     }
 }
 
-/// Entries by the addresses that were asked for.
+/// Entries by what their addresses are compared by.
 async fn find(
     ldap: &mut Ldap,
     place: &Place,
@@ -204,23 +204,25 @@ async fn find(
     let attributes = vec![place.mail.as_str(), ATTRIBUTE];
     let result = ldap.search(&place.base, place.scope, &filter, attributes).await;
     let (entries, _) = result.and_then(ldap3::SearchResult::success).map_err(|error| said(&error))?;
+    let wanted: BTreeSet<_> = wanted.iter().map(|wanted| spelling::key(&wanted.address)).collect();
     let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
     for entry in entries.into_iter().filter(|entry| !entry.is_ref()) {
         let entry = SearchEntry::construct(entry);
         let certificates = values(&entry, ATTRIBUTE);
         let mails = values(&entry, &place.mail);
-        let addresses: Vec<_> =
-            mails.iter().map(|mail| String::from_utf8_lossy(mail).to_ascii_lowercase()).collect();
+        let addresses: Vec<_> = mails.iter().map(|mail| String::from_utf8_lossy(mail).into_owned()).collect();
         let mut is_found_before = false;
-        for address in &addresses {
+        // Two spellings of one address are one way to find the entry.
+        let keys: BTreeSet<_> = addresses.iter().map(|address| spelling::key(address)).collect();
+        for key in keys {
             let one = Found {
                 name: entry.dn.clone(),
                 certificates: certificates.clone(),
                 addresses: addresses.clone(),
                 is_found_before,
             };
-            is_found_before |= wanted.iter().any(|wanted| wanted.address == *address);
-            found.entry(address.clone()).or_default().push(one);
+            is_found_before |= wanted.contains(&key);
+            found.entry(key).or_default().push(one);
         }
     }
     Ok(found)
