@@ -11,6 +11,7 @@ use std::process::{Command, Output, Stdio};
 
 use desk_support::{Desk, files_below, openssl};
 use issuer::ca::Certificate;
+use middleware::{FileKey, KeyAlgorithm};
 use server::Server;
 
 /// A desk with OCSP whose directory is published, and Alice's and Bob's cards.
@@ -390,4 +391,35 @@ fn a_folder_that_is_none_and_a_wrong_passphrase_are_told() {
     let wrong =
         ["serve", "--from", "public", "--ocsp", "responder", "--service-passphrase-file", "passphrase"];
     desk.issuer(&wrong).refuses(1, &["key.pem"]);
+}
+
+/// RFC 6960 section 4.4.7.2.2. A folder that was made while no authority had an RSA key, and one that was made since.
+#[test]
+fn whose_key_clients_of_an_rsa_authority_cannot_verify_is_told_to_make_another_folder() {
+    let desk = Desk::empty();
+    std::fs::write(desk.path("service.pass"), "the responder's own passphrase\n").unwrap();
+    let init = ["init", "--allow-emulated", "--key-algorithm", "rsa2048", "--organization", "Example Org"];
+    let services = ["--domain", "example.org", "--base-url", "http://pki.example.org", "--ocsp"];
+    desk.issuer(&[&init[..], &services].concat()).expect(0);
+    let ocsp = |command: &str, folder: &str| {
+        let passphrase = ["--service-passphrase-file", "service.pass"];
+        desk.issuer(&[&["--json", "ocsp", command, "--folder", folder][..], &passphrase].concat())
+    };
+    ocsp("init", "of-rsa").expect(0);
+    ocsp("init", "of-p256").expect(0);
+    let key = FileKey::generate(KeyAlgorithm::P256).unwrap();
+    let pem = key.to_encrypted_pkcs8_pem("the responder's own passphrase").unwrap();
+    std::fs::write(desk.path("of-p256/key.pem"), pem.as_bytes()).unwrap();
+
+    let renewed = ocsp("renew", "of-p256");
+    renewed.expect(0);
+    let warnings: Vec<_> = renewed.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert_eq!(warnings.len(), 1, "{}", renewed.stderr);
+    assert!(["of-p256", "RSA", "ocsp init"].iter().all(|word| warnings[0].contains(word)), "{warnings:?}");
+    // Whoever reads it as a program does so undisturbed.
+    let told: serde_json::Value = serde_json::from_str(&renewed.stdout).unwrap();
+    assert_eq!(told["authorities"], 3, "{told}");
+    let renewed = ocsp("renew", "of-rsa");
+    renewed.expect(0);
+    assert!(!renewed.stderr.contains("warning: "), "{}", renewed.stderr);
 }

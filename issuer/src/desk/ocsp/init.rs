@@ -4,7 +4,7 @@ use std::path::Path;
 
 use getrandom::SysRng;
 use jiff::Timestamp;
-use middleware::{FileKey, KeyAlgorithm};
+use middleware::{FileKey, KeyAlgorithm, Signer};
 use rand_core::UnwrapErr;
 use serde::Serialize;
 use spki::SubjectPublicKeyInfoOwned;
@@ -73,10 +73,20 @@ pub(super) async fn renew(
     let source = arguments.service_passphrase_file.unwrap_or(SecretSource::Terminal);
     let mut key = folder.key(&read_passphrase(&source, "Passphrase of the OCSP responder's key")?)?;
     let authorities = authorities(&office, now).await?;
+    let is_left_behind =
+        is_left_behind(&key, authorities.iter().map(|(_, authority)| authority.public_key()));
     let certified = certify_all(&office, &passphrase, &mut key, authorities, now).await?;
     let path = folder.certificates_file();
     replace(&path, &pem(&certified)).map_err(|error| Failure::file(&path, &error))?;
-    report(&folder, &certified, "has new certificates; start its server anew", format)
+    report(&folder, &certified, "has new certificates; start its server anew", format)?;
+    if is_left_behind {
+        output::progress(&format!(
+            "warning: the responder in {} has no RSA key, but an authority that it speaks for has: programs that verify RSA alone \
+             (Debian 12's GnuPG) refuse its answers; make another folder with: issuer --home DIR ocsp init --folder NEW",
+            folder.path().display()
+        ));
+    }
+    Ok(Status::Done)
 }
 
 async fn time(office: &Office) -> Result<Timestamp, Failure> {
@@ -91,6 +101,16 @@ pub(super) fn responder_algorithm<'a>(
 ) -> KeyAlgorithm {
     let is_rsa = |key: &SubjectPublicKeyInfoOwned| KeyKind::of(key).is_ok_and(|kind| kind == KeyKind::Rsa);
     if authorities.into_iter().any(is_rsa) { KeyAlgorithm::Rsa2048 } else { KeyAlgorithm::P256 }
+}
+
+/// Whether a responder's key is one that clients of these authorities cannot be expected to verify, as after a key of another
+/// kind for an authority. An RSA key is verified by everybody.
+fn is_left_behind<'a>(
+    key: &FileKey,
+    authorities: impl IntoIterator<Item = &'a SubjectPublicKeyInfoOwned>,
+) -> bool {
+    responder_algorithm(authorities) == KeyAlgorithm::Rsa2048
+        && KeyKind::of(key.public_key()).is_ok_and(|kind| kind != KeyKind::Rsa)
 }
 
 /// The authorities whose keys are at hand, for as long as they last.
